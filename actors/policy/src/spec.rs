@@ -1,0 +1,134 @@
+//! What the user asked for: the validated configuration, in the words that the rest of the program uses.
+//!
+//! `src/config` makes these from `config.yaml`; everything below it only reads them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A whole configuration file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// Folder that holds the file; relative paths in it start here.
+    pub base_dir: PathBuf,
+    /// Settings of the manager itself.
+    pub program: ProgramSpec,
+    /// Modes in force: the four built-in ones and those of `modes:`.
+    pub modes: Vec<Arc<ModeSpec>>,
+    /// Device plugins of `devices:`.
+    pub devices: Vec<DevicePluginSpec>,
+    /// Models in file order.
+    pub models: Vec<Arc<ModelSpec>>,
+}
+
+/// `program:`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgramSpec {
+    /// Address to listen on.
+    pub host: String,
+    /// TCP port to listen on.
+    pub port: u16,
+    /// `error`, `warn`, `info`, `debug` or `trace`, in lower case; `RUST_LOG` goes before it.
+    pub log_level: String,
+    /// True: no device polling and no memory check.
+    pub disable_gpu_monitoring: bool,
+    /// SQLite file (absolute) or `postgres://` address of the ledger.
+    pub database: String,
+    /// Keys that open `/v1` and `/api`; empty: no key is asked for.
+    pub api_keys: Vec<String>,
+    /// How long a shutdown or an operator's stop waits for running answers.
+    pub drain_timeout: Duration,
+    /// How many requests may wait for one model.
+    pub max_waiting: usize,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Days that logs and request rows are kept.
+    pub log_retention_days: u32,
+}
+
+/// One entry of `devices:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DevicePluginSpec {
+    /// The device's name, which `required_devices` match.
+    pub name: String,
+    /// Program and arguments; prints one JSON object.
+    pub command: Vec<String>,
+}
+
+/// A kind of service: which endpoints it answers, and how to see that it is ready.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModeSpec {
+    /// `Chat`, `Base`, ... as the configuration writes it.
+    pub name: String,
+    /// Paths that models of this mode serve, such as `/v1/embeddings`.
+    pub endpoints: Vec<String>,
+    /// Probes in order; the backend is ready when the last has succeeded.
+    pub probes: Vec<ProbeSpec>,
+}
+
+/// One probe: it succeeds when one of `paths` answers with a 2xx status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeSpec {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// Tried in order; the next one when the backend says that it doesn't know this path.
+    pub paths: Vec<String>,
+    /// JSON body to send; `{model}` becomes the backend's name for the model.
+    pub body: Option<String>,
+}
+
+/// One entry of `Local-Models:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSpec {
+    /// The key of the entry.
+    pub name: String,
+    /// Other names that clients may use.
+    pub aliases: Vec<String>,
+    /// What it serves.
+    pub mode: Arc<ModeSpec>,
+    /// Port on 127.0.0.1 that the backend listens on; `None`: a free one is chosen at each start.
+    pub port: Option<u16>,
+    /// Start with the program.
+    pub auto_start: bool,
+    /// Time without a lease until it is stopped; `None`: never.
+    pub alive_time: Option<Duration>,
+    /// From spawn to ready.
+    pub start_timeout: Duration,
+    /// From SIGTERM to SIGKILL of the whole process tree.
+    pub stop_timeout: Duration,
+    /// Leases at once; `None`: no limit.
+    pub max_concurrency: Option<u32>,
+    /// Longest wait for the first byte of an answer; `None`: no limit.
+    pub first_byte_timeout: Option<Duration>,
+    /// Longest silence within an answer; `None`: no limit.
+    pub idle_timeout: Option<Duration>,
+    /// True: whoever listens on the port is taken for the backend (a container's port proxy, for example).
+    pub foreign_listener: bool,
+    /// Launch configurations in order of priority; never empty.
+    pub variants: Vec<VariantSpec>,
+}
+
+/// One launch configuration of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariantSpec {
+    /// The key of the entry.
+    pub name: String,
+    /// Devices that must be online.
+    pub required_devices: Vec<String>,
+    /// MiB wanted on each device.
+    pub memory_mb: BTreeMap<String, u64>,
+    /// How it is started.
+    pub launch: Launch,
+    /// Added to the backend's environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// How a variant is started.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Launch {
+    /// `script_path`: an absolute path.
+    Script(PathBuf),
+    /// `command`: program and arguments; `{port}` and `{model}` are filled in at launch.
+    Command(Vec<String>),
+}

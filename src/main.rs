@@ -1,0 +1,3 @@
+//! Entry point: parse the command line, run the command, return its exit code.
+
+fn main() {}

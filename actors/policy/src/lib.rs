@@ -2,6 +2,11 @@
 //!
 //! This crate depends on `std` alone: no clock, no process, no socket, no randomness. Whoever calls a
 //! function passes in the time; whoever reads its answer carries it out.
+//!
+//! Read `spec` for the words, `lifecycle` for the life of a model, then the rest.
 
+pub mod gate;
+pub mod lifecycle;
 pub mod modes;
+pub mod restart;
 pub mod spec;

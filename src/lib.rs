@@ -1,0 +1,3 @@
+//! The edges of LLM-Manager: what knows YAML, JSON, HTTP and the command line.
+
+pub mod config;

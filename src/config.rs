@@ -60,7 +60,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded, Report> {
     let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
     let base_dir = base_dir(path);
-    let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: Vec::new() };
+    let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
     let spec = validate::spec(&mut walk, &parsed.value);
     let report = Report::new(path, walk.problems);
     if report.problems.iter().any(|problem| problem.severity == Severity::Error) {

@@ -16,6 +16,8 @@ pub(super) struct Lines {
     first: HashMap<KeyPath, usize>,
     /// Keys that stand in the same mapping a second time: path, line there, line of the first.
     pub(super) duplicates: Vec<(KeyPath, usize, usize)>,
+    /// Where a second document begins.
+    pub(super) second_document: Option<usize>,
 }
 
 /// A list or mapping that the parser is inside of.
@@ -55,6 +57,7 @@ impl Lines {
         let mut lines = Self::default();
         let mut path = KeyPath::default();
         let mut open: Vec<Open> = Vec::new();
+        let mut is_second = false;
         let mut parser = Parser::new_from_str(text);
         while let Some(Ok((event, span))) = parser.next_event() {
             let line = span.start.line();
@@ -72,11 +75,12 @@ impl Lines {
                     open.pop();
                     close_value(&mut path, &mut open);
                 }
-                Event::Nothing
-                | Event::StreamStart
-                | Event::StreamEnd
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd => {}
+                Event::DocumentStart(_) if is_second => {
+                    lines.second_document = Some(line);
+                    break;
+                }
+                Event::DocumentStart(_) => is_second = true,
+                Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             }
         }
         lines
@@ -125,6 +129,12 @@ impl Lines {
 
     fn note(&mut self, path: &KeyPath, line: usize) {
         match self.first.get(path) {
+            // The second of two mappings repeats the keys of the first: only it is told.
+            Some(_)
+                if self
+                    .duplicates
+                    .iter()
+                    .any(|(outer, ..)| path.0.starts_with(&outer.0) && path != outer) => {}
             Some(first) => self.duplicates.push((path.clone(), line, *first)),
             None => {
                 self.first.insert(path.clone(), line);

@@ -95,6 +95,8 @@ fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
             format!("wants an IP address or a host name, got the text {text:?}"),
             Some("write the address alone: no http://, and the port under `port`".to_owned()),
         );
+        // Whatever it was meant to be, it is told once.
+        return "127.0.0.1".to_owned();
     }
     bare.to_owned()
 }

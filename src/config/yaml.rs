@@ -2,7 +2,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::locate::Lines;
+use super::locate::{KeyPath, Lines};
 use super::problem::Problem;
 
 /// A file that is YAML.
@@ -10,6 +10,8 @@ pub(super) struct Parsed {
     pub(super) text: String,
     pub(super) value: Value,
     pub(super) lines: Lines,
+    /// What the walk over the values would not see any more.
+    pub(super) problems: Vec<Problem>,
 }
 
 /// Reads UTF-8 with or without a byte order mark; anchors, aliases and `<<` are resolved.
@@ -17,8 +19,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Problem>> {
     let text = std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(bytes, error.valid_up_to())])?;
     let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut value: Value = serde_yaml::from_str(plain).map_err(|error| explain(plain, &error))?;
-    merge(&mut value).map_err(|message| vec![Problem::of_file(None, message.to_owned(), None)])?;
-    Ok(Parsed { text: text.to_owned(), value, lines: Lines::of(plain) })
+    let lines = Lines::of(plain);
+    let mut problems = Vec::new();
+    resolve(&mut value, &KeyPath::default(), &mut |path, message, hint| {
+        let path_text = path.to_string();
+        let problem = Problem::of_file(lines.line(path), message.to_owned(), Some(hint.to_owned()));
+        problems.push(Problem { path: path_text, ..problem });
+    });
+    Ok(Parsed { text: text.to_owned(), value, lines, problems })
 }
 
 fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Problem {
@@ -47,11 +55,11 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
     } else {
         "look for a missing quote, colon or bracket, or a wrong indentation, on this line or just above"
     };
-    let line = error.location().map(|location| location.line());
+    let line = error.location().map(|location| location.line()).or_else(|| Lines::of(text).second_document);
     vec![Problem::of_file(line, format!("not valid YAML: {message}"), Some(hint.to_owned()))]
 }
 
-fn duplicate((path, line, first): (super::locate::KeyPath, usize, usize)) -> Problem {
+fn duplicate((path, line, first): (KeyPath, usize, usize)) -> Problem {
     let hint = Some("remove one of the two, or rename it".to_owned());
     let mut problem =
         Problem::of_file(Some(line), format!("this key is there twice, first on line {first}"), hint);
@@ -59,32 +67,50 @@ fn duplicate((path, line, first): (super::locate::KeyPath, usize, usize)) -> Pro
     problem
 }
 
-/// Resolves `<<`. Not `Value::apply_merge`: that one changes the order of the keys, and the order of variants is
-/// their priority.
-fn merge(value: &mut Value) -> Result<(), &'static str> {
+/// Puts in place what `<<` stands for, and takes tags off, which nothing here knows. Not `Value::apply_merge`: that
+/// one changes the order of the keys, and the order of variants is their priority.
+fn resolve(value: &mut Value, path: &KeyPath, tell: &mut impl FnMut(&KeyPath, &str, &str)) {
+    while let Value::Tagged(tagged) = value {
+        tell(
+            path,
+            "has a `!tag`, and none is known",
+            "remove the tag; a text that starts with `!` wants quotes",
+        );
+        *value = std::mem::take(&mut tagged.value);
+    }
     match value {
-        Value::Sequence(items) => items.iter_mut().try_for_each(merge),
-        Value::Mapping(entries) => {
-            if let Some(base) = entries.shift_remove("<<") {
-                add_missing(entries, base)?;
+        Value::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                resolve(item, &path.item(index), tell);
             }
-            entries.values_mut().try_for_each(merge)
         }
-        _ => Ok(()),
+        Value::Mapping(entries) => {
+            if let Some(base) = entries.shift_remove("<<")
+                && !add_missing(entries, base)
+            {
+                let hint = "write `<<: *name`, or `<<: [*one, *two]`, with anchors (`&name`) of mappings";
+                tell(&path.key("<<"), "wants an alias of a mapping, or a list of them", hint);
+            }
+            for (key, value) in entries {
+                resolve(value, &path.key(key.as_str().unwrap_or("?")), tell);
+            }
+        }
+        _ => {}
     }
 }
 
-fn add_missing(entries: &mut Mapping, base: Value) -> Result<(), &'static str> {
+/// Adds what `entries` don't have yet; whether `base` was a mapping or a list of them.
+fn add_missing(entries: &mut Mapping, base: Value) -> bool {
     match base {
         Value::Mapping(base) => {
             for (key, value) in base {
                 entries.entry(key).or_insert(value);
             }
-            Ok(())
+            true
         }
-        Value::Sequence(bases) if !bases.iter().any(Value::is_sequence) => {
-            bases.into_iter().try_for_each(|base| add_missing(entries, base))
+        Value::Sequence(bases) if bases.iter().all(Value::is_mapping) => {
+            bases.into_iter().all(|base| add_missing(entries, base))
         }
-        _ => Err("`<<` wants an alias of a mapping, such as `<<: *base`, or a list of them"),
+        _ => false,
     }
 }

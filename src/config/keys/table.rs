@@ -10,7 +10,7 @@ const YEAR: f64 = 525_600.0;
 const SHORTEST: f64 = 0.01;
 
 /// Every key of the file.
-pub(in super::super) const TABLE: &[Key] = &[
+pub(in super::super) static TABLE: &[Key] = &[
     // The file.
     row(
         Section::Root,
@@ -67,7 +67,7 @@ pub(in super::super) const TABLE: &[Key] = &[
         Kind::Choice(&["ERROR", "WARN", "WARNING", "INFO", "DEBUG", "TRACE"]),
         "",
         Preset::Text("INFO"),
-        "How much is logged; the variable RUST_LOG goes before it. DEBUG and TRACE fill disks; below INFO starts and stops go unseen.",
+        "How much is logged; the variable RUST_LOG goes before it. DEBUG and TRACE fill disks; with WARN or ERROR starts and stops go unseen.",
     ),
     row(
         Section::Program,

@@ -50,6 +50,8 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
     }
     let hint = if message.contains("cannot start any token") {
         "YAML is indented with spaces, not tabs; text that starts with one of @ ` % wants quotes"
+    } else if message.contains("invalid type: integer") {
+        "this number is too large for any key; a text of digits wants quotes"
     } else if message.contains("more than one document") {
         "the file may hold one document only: remove the line `---`"
     } else {

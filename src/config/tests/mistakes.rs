@@ -12,6 +12,7 @@ fn text_that_is_no_yaml() {
         "- a\n",
         &["- : wants a mapping, got a list | `Local-Models`".trim_end_matches(" | `Local-Models`")],
     );
+    check("program:\n  port: 99999999999999999999\n", &["2 : invalid type: integer | too large"]);
     check("hello", &["- : wants a mapping, got the text \"hello\" | Local-Models"]);
 }
 
@@ -86,7 +87,7 @@ fn wrong_types() {
         ("database: dir", "database: is a folder"),
         ("database: mysql://u:secret@h/d", "database: no database of the kind \"mysql\""),
         ("max_waiting: 0", "max_waiting: wants a whole number from 1"),
-        ("max_body_mb: 99999999999999999999", "max_body_mb: wants a whole number"),
+        ("max_body_mb: 5000", "max_body_mb: wants a whole number from 1 to 4096"),
         ("log_retention_days: null", ""),
     ] {
         let expected = if expected.is_empty() { None } else { Some(format!("2 program.{expected}")) };

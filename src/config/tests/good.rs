@@ -54,8 +54,7 @@ fn models_take_times_from_the_program_unless_they_have_their_own() {
     let ms = Duration::from_millis;
     assert_eq!(times(0), (Some(ms(30_000)), ms(1500), ms(0), None));
     assert_eq!(times(1), (None, ms(9000), ms(8000), Some(ms(250))));
-    let never =
-        super::good::spec("program: {alive_time: 0}\nLocal-Models: {a: {$V}, b: {alive_time: 1, $V}}");
+    let never = self::spec("program: {alive_time: 0}\nLocal-Models: {a: {$V}, b: {alive_time: 1, $V}}");
     assert_eq!(never.models[0].alive_time, None);
     assert_eq!(never.models[1].alive_time, Some(ms(60_000)));
 }
@@ -82,12 +81,19 @@ fn variants_keep_the_order_of_the_file() {
 }
 
 #[test]
-fn merging_keeps_the_order_of_models() {
+fn merging_keeps_the_order_of_the_file() {
     let spec = spec(
         "Local-Models:\n  a: &base {max_concurrency: 3, $V}\n  b: {<<: *base, max_concurrency: 4}\n  c: {<<: [*base]}\n",
     );
     let limits: Vec<_> = spec.models.iter().map(|model| model.max_concurrency).collect();
     assert_eq!(limits, [Some(3), Some(4), Some(3)]);
+    // The variants of the base come after the model's own.
+    let spec = self::spec(
+        "Local-Models:\n  a: &base {$V}\n  b:\n    <<: *base\n    Z: {command: [z]}\n    Y: {command: [y]}\n\
+         \x20   X: {command: [x]}\n",
+    );
+    let names: Vec<_> = spec.models[1].variants.iter().map(|variant| variant.name.as_str()).collect();
+    assert_eq!(names, ["Z", "Y", "X", "V"]);
     check("program:\n  <<: 5\n", &["2 program.<<: wants an alias of a mapping | *name"]);
 }
 
@@ -117,7 +123,7 @@ fn paths_start_from_the_folder_of_the_file() {
     assert_eq!(spec.devices[0].command[0], spec.base_dir.join("ok.sh").to_string_lossy());
     assert!(spec.base_dir.is_absolute());
     let address = "postgres://user:pw@host/db";
-    assert_eq!(super::good::spec(&format!("program: {{database: \"{address}\"}}")).program.database, address);
+    assert_eq!(self::spec(&format!("program: {{database: \"{address}\"}}")).program.database, address);
 }
 
 #[test]

@@ -1,1 +1,3 @@
 //! The actors of LLM-Manager.
+
+pub mod process;

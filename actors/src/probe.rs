@@ -155,14 +155,15 @@ async fn ask_path(
         }
         None => request.send().await,
     };
-    let mut response = match sent {
+    let response = match sent {
         Ok(response) => response,
         Err(awc::error::SendRequestError::Connect(error)) => {
             return Answer::NotYet(format!("{NO_CONNECTION}: {error}"));
         }
         Err(error) => return Answer::NotYet(format!("no answer: {error}")),
     };
-    let body = match response.body().limit(LARGEST_ANSWER).timeout(timeout).await {
+    let mut response = response.timeout(timeout);
+    let body = match response.body().limit(LARGEST_ANSWER).await {
         Ok(body) => body.to_vec(),
         Err(error) => return Answer::NotYet(format!("an answer that breaks off: {error}")),
     };

@@ -16,6 +16,10 @@ use serde::Serialize;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+
+/// Hears what a child died of, and whether it will come again.
+pub type Down = dyn Fn(&str, bool);
 
 /// How to start one child, and what to say about it.
 pub struct ChildSpec {
@@ -28,7 +32,7 @@ pub struct ChildSpec {
     /// What it is doing, in a few words.
     pub detail: Box<dyn Fn() -> Option<String>>,
     /// Called when it has crashed, with what it died of and whether it will come again.
-    pub down: Box<dyn Fn(&str, bool)>,
+    pub down: Box<Down>,
     /// Its own children, if it is a supervisor.
     pub subtree: Option<Live<Supervisor>>,
 }
@@ -117,7 +121,7 @@ struct Slot {
     spec: ChildSpec,
     state: &'static str,
     generation: u64,
-    abort: Option<actix_rt::task::AbortHandle>,
+    abort: Option<AbortHandle>,
     since: Timestamp,
     last_exit: Option<String>,
     history: History,

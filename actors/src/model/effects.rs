@@ -77,7 +77,10 @@ impl Model {
     fn note_start_timeout(&mut self) {
         let waited_for = self.waits_for.as_deref().unwrap_or("the launch");
         let seconds = self.limits.start_timeout.as_secs_f64();
-        let tail = self.run.as_ref().map_or_else(Vec::new, |run| run.tail().borrow().lines.iter().cloned().collect());
+        let tail = self
+            .run
+            .as_ref()
+            .map_or_else(Vec::new, |run| run.tail().borrow().lines.iter().cloned().collect());
         let text = format!("not ready within start_timeout ({seconds} s); it waited for {waited_for}");
         self.last_error = Some(with_last_lines(text, &tail).into());
     }
@@ -139,7 +142,8 @@ impl Model {
     }
 
     fn when_it_died(&self) -> String {
-        let after = self.current.as_ref().map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
+        let after =
+            self.current.as_ref().map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
         let phase = match self.state.phase {
             Phase::Starting { .. } => "before it was ready",
             _ => "while it was ready",
@@ -305,4 +309,3 @@ fn with_last_lines(text: String, lines: &[String]) -> String {
     }
     format!("{text}; its last lines:\n{}", lines.join("\n"))
 }
-

@@ -372,6 +372,29 @@ async fn an_answer_before_the_upload_is_read_is_returned() {
     }
 }
 
+/// The backend is on a thread of its own: it closes in the middle of a write, not between two.
+#[actix_rt::test]
+async fn an_answer_is_found_behind_a_failed_write() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let pool = Pool::new(listener.local_addr().unwrap());
+    let rounds = 100;
+    let server = std::thread::spawn(move || {
+        for _ in 0..rounds {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 64]).unwrap();
+            stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno").unwrap();
+        }
+    });
+    let large: &'static str = String::leak("x".repeat(30_000_000));
+    for _ in 0..rounds {
+        let response = send(&pool, Method::POST, large).await.unwrap();
+        assert_eq!(response.status, 413);
+        assert_eq!(read(response).await.unwrap(), "no");
+    }
+    server.join().unwrap();
+}
+
 #[actix_rt::test]
 async fn many_at_once_share_a_pool() {
     const SCRIPT: &[Step] = &[Read, Pause(5), Send(OK), Read, Send(OK), AwaitClose];

@@ -18,6 +18,7 @@ use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::spec::{ModelSpec, Spec};
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -33,8 +34,8 @@ const FAULT_INJECTION: &str = "LLM_MANAGER_FAULT_INJECTION";
 pub async fn serve(loaded: Loaded) -> Result<(), String> {
     let spec = loaded.spec;
     let lines = logging::install(&spec.program.log_level).map_err(|error| sentence("the log", &error))?;
-    for warning in &loaded.warnings {
-        log::warn!("{warning}");
+    for warning in &loaded.warnings.problems {
+        log::warn!("{}: {}", warning.path, warning.message);
     }
     raise_open_files();
     let (guard, launcher) = prepare_processes(&spec).await?;
@@ -43,7 +44,7 @@ pub async fn serve(loaded: Loaded) -> Result<(), String> {
     running.auto_start();
     running.until_stopped().await;
     if let Some(guard) = guard {
-        guard.bye();
+        guard.bye().await;
     }
     log::info!("stopped; no backend is left");
     Ok(())
@@ -69,10 +70,13 @@ async fn prepare_processes(spec: &Spec) -> Result<(Option<GuardHandle>, LocalLau
     let (dir, own) = (state_dir.clone(), instance.clone());
     let reaped = actix_web::rt::task::spawn_blocking(move || process::reap_leftovers(&dir, &own));
     for leftover in reaped.await.map_err(|error| wrong(&error))? {
-        log::warn!("a former manager left {leftover}; it was killed");
+        log::warn!("models/{leftover}");
     }
     let guard = std::env::current_exe()
-        .and_then(|exe| process::spawn_guard(&exe, &state_dir, &instance))
+        .and_then(|exe| {
+            let arguments = [OsStr::new("guard"), state_dir.as_os_str(), OsStr::new(&instance)];
+            process::spawn_guard(&exe, arguments)
+        })
         .inspect_err(|error| {
             log::warn!("no guard: backends' children may outlive a manager that is killed ({error})");
         })
@@ -123,7 +127,8 @@ impl Running {
         let program = &spec.program;
         let origin = Instant::now();
         let (hub, root, feed) = (Live::new(), Live::new(), Feed::new());
-        let handle = |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
+        let handle =
+            |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
         let models: Vec<Arc<ModelHandle>> = spec.models.iter().map(|model| Arc::new(handle(model))).collect();
         let stopping = CancellationToken::new();
         let shared = Shared {
@@ -251,9 +256,16 @@ fn model_child(model: Arc<ModelHandle>, environment: impl Fn() -> Environment + 
     ChildSpec {
         detail: Box::new(move || {
             let status = described.status();
-            let words = [status.variant.as_deref().map(|variant| format!("variant {variant}")), status.pid.map(|pid| format!("pid {pid}"))];
+            let words = [
+                status.variant.as_deref().map(|variant| format!("variant {variant}")),
+                status.pid.map(|pid| format!("pid {pid}")),
+            ];
             let words: Vec<String> = words.into_iter().flatten().collect();
-            Some(if words.is_empty() { status.state.to_owned() } else { format!("{} ({})", status.state, words.join(", ")) })
+            Some(if words.is_empty() {
+                status.state.to_owned()
+            } else {
+                format!("{} ({})", status.state, words.join(", "))
+            })
         }),
         down: Box::new({
             let model = Arc::clone(&model);

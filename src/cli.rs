@@ -7,6 +7,7 @@ mod remote;
 
 use crate::{app, config};
 use clap::{Parser, Subcommand};
+use llm_manager_actors::process;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -81,7 +82,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve(path),
         Command::Check => check(path),
         Command::Schema => say(&format!("{:#}", config::schema())),
-        Command::Guard { state_dir, instance } => llm_manager_actors::process::guard_main(&state_dir, &instance),
+        Command::Guard { state_dir, instance } => guard(&state_dir, &instance),
         Command::Status => remote(path, remote::Order::Status),
         Command::Start { model } => remote(path, remote::Order::Start(model)),
         Command::Stop { model, now } => remote(path, remote::Order::Stop(model, now)),
@@ -106,10 +107,25 @@ fn check(path: &Path) -> ExitCode {
     match config::load(path) {
         Ok(loaded) => {
             let models = loaded.spec.models.len();
-            let warnings: String = loaded.warnings.iter().map(|warning| format!("{warning}\n")).collect();
+            let mut warnings = loaded.warnings.to_string();
+            if !warnings.is_empty() {
+                warnings.push('\n');
+            }
             say(&format!("{warnings}{}: no error; {models} models", path.display()))
         }
         Err(report) => complain(&report.to_string(), 2),
+    }
+}
+
+fn guard(state_dir: &Path, instance: &str) -> ExitCode {
+    match process::guard_main(state_dir, instance) {
+        Ok(reaped) => {
+            for run in reaped {
+                complain(&format!("the manager is gone. {run}"), 0);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&format!("guard: {error}"), 1),
     }
 }
 

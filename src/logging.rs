@@ -31,7 +31,11 @@ impl Log for Tee {
         }
         self.stderr.log(record);
         let missed = self.missed.swap(0, Ordering::Relaxed);
-        let note = if missed > 0 { format!(" ({missed} lines before this one are missing here)") } else { String::new() };
+        let note = if missed > 0 {
+            format!(" ({missed} lines before this one are missing here)")
+        } else {
+            String::new()
+        };
         let line = manager_line(format!("{:<5} {}{note}", record.level(), record.args()));
         if self.queue.try_send(line).is_err() {
             self.missed.fetch_add(missed + 1, Ordering::Relaxed);

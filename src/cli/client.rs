@@ -48,21 +48,32 @@ impl Manager {
     }
 
     /// The same for an answer in JSON.
-    pub(super) async fn ask_json<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, String> {
+    pub(super) async fn ask_json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<T, String> {
         let mut response = self.ask(method, path).await?;
-        let body = response.body().limit(256 << 20).await.map_err(|error| format!("{}: {error}", self.base))?;
-        serde_json::from_slice(&body).map_err(|error| format!("{} answered what this version can't read: {error}", self.base))
+        let body =
+            response.body().limit(256 << 20).await.map_err(|error| format!("{}: {error}", self.base))?;
+        serde_json::from_slice(&body)
+            .map_err(|error| format!("{} answered what this version can't read: {error}", self.base))
     }
 
     fn unreachable(&self, error: &SendRequestError) -> String {
-        format!("no manager answers at {}: {error}\nhint: is it running (`llm-manager serve`), with this configuration?", self.base)
+        format!(
+            "no manager answers at {}: {error}\nhint: is it running (`llm-manager serve`), with this configuration?",
+            self.base
+        )
     }
 }
 
 /// A name as one segment of a path.
 pub(super) fn segment(name: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    name.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    name.bytes()
+        .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[cfg(test)]

@@ -54,7 +54,9 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
     match order {
         Order::Status => status(&manager).await,
         Order::Start(model) => say_state(&manager, &model, "start").await,
-        Order::Stop(model, now) => say_state(&manager, &model, if now { "stop?now=true" } else { "stop" }).await,
+        Order::Stop(model, now) => {
+            say_state(&manager, &model, if now { "stop?now=true" } else { "stop" }).await
+        }
         Order::Restart(model) => say_state(&manager, &model, "restart").await,
         Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
         Order::Tree => tree(&manager).await,
@@ -68,11 +70,22 @@ fn print(text: &str) -> Result<(), String> {
 async fn status(manager: &Manager) -> Result<(), String> {
     let models: Vec<Model> = manager.ask_json(Method::GET, "/api/models").await?;
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["MODEL", "STATE", "VARIANT", "PID", "PORT", "LEASES", "WAITING", "IDLE LEFT", "LAST ERROR"]);
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "MODEL",
+        "STATE",
+        "VARIANT",
+        "PID",
+        "PORT",
+        "LEASES",
+        "WAITING",
+        "IDLE LEFT",
+        "LAST ERROR",
+    ]);
     let dash = || "-".to_owned();
     for model in models {
-        let error = model.last_error.as_deref().and_then(|error| error.lines().next()).unwrap_or("").to_owned();
+        let error =
+            model.last_error.as_deref().and_then(|error| error.lines().next()).unwrap_or("").to_owned();
         table.add_row([
             model.name,
             model.state,
@@ -81,7 +94,7 @@ async fn status(manager: &Manager) -> Result<(), String> {
             model.port.map_or_else(dash, |port| port.to_string()),
             model.leases.to_string(),
             model.waiting.to_string(),
-            model.idle_seconds_left.map_or_else(dash, |left| duration(left)),
+            model.idle_seconds_left.map_or_else(dash, duration),
             error,
         ]);
     }
@@ -108,7 +121,8 @@ async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Resu
         rest.extend_from_slice(&chunk.map_err(|error| format!("the manager is gone: {error}"))?);
         while let Some(end) = memchr::memmem::find(&rest, b"\n\n") {
             let event: Vec<u8> = rest.drain(..end + 2).collect();
-            let Some(line) = event.strip_prefix(b"data: ").and_then(|data| serde_json::from_slice::<Line>(data).ok())
+            let Some(line) =
+                event.strip_prefix(b"data: ").and_then(|data| serde_json::from_slice::<Line>(data).ok())
             else {
                 continue;
             };

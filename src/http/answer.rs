@@ -6,7 +6,7 @@ use super::headers;
 use super::request_id::RequestId;
 use super::upstream::{Body, Response};
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
@@ -96,7 +96,9 @@ impl Answer {
             began.elapsed().as_secs_f64()
         );
         builder.message_body(answer).map_or_else(
-            |error| actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string())),
+            |error| {
+                actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
+            },
             HttpResponse::map_into_boxed_body,
         )
     }
@@ -155,7 +157,10 @@ impl Answer {
         match self.lease.break_reason() {
             // Its sockets are closed: what is still to be read will be read, and then the end.
             Some(BreakReason::BackendGone) => None,
-            _ => Some(ApiError::new(Kind::ModelStopped, format!("model `{name}` was stopped during the answer"))),
+            _ => Some(ApiError::new(
+                Kind::ModelStopped,
+                format!("model `{name}` was stopped during the answer"),
+            )),
         }
     }
 
@@ -188,7 +193,9 @@ impl Answer {
                 Poll::Ready(None) => return Poll::Ready(self.end_well()),
                 Poll::Ready(Some(Err(error))) => {
                     let name = &self.model.spec.name;
-                    let message = format!("the backend of model `{name}` broke off in the middle of its answer: {error}");
+                    let message = format!(
+                        "the backend of model `{name}` broke off in the middle of its answer: {error}"
+                    );
                     return Poll::Ready(self.end_badly(&ApiError::new(Kind::BackendError, message)));
                 }
                 Poll::Pending => {

@@ -151,14 +151,15 @@ pub(super) async fn panic(shared: web::Data<Shared>, name: web::Path<String>) ->
 }
 
 /// Any other path below `/api`.
-pub(super) async fn unknown(request: actix_web::HttpRequest) -> ApiError {
+pub(super) async fn unknown(request: actix_web::HttpRequest) -> Answered {
     let message = format!("{} {} is not part of the management API", request.method(), request.path());
-    ApiError::new(Kind::UnknownEndpoint, message)
+    Err(ApiError::new(Kind::UnknownEndpoint, message))
 }
 
 pub(super) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
     shared.directory.find(name).ok_or_else(|| {
-        let message = format!("no model has the name or alias `{name}`; `GET /api/models` lists those there are");
+        let message =
+            format!("no model has the name or alias `{name}`; `GET /api/models` lists those there are");
         ApiError::new(Kind::ModelNotFound, message)
     })
 }

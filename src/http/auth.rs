@@ -2,6 +2,7 @@
 
 use super::error::{ApiError, Kind};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
 use subtle::ConstantTimeEq;
 
 /// The keys of the configuration; none: everybody may come in.
@@ -27,8 +28,16 @@ impl Keys {
         Err(ApiError::new(Kind::InvalidApiKey, message))
     }
 
-    /// True for a header that carries a key of the manager, which is no business of the backend's.
-    pub fn is_ours(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+    /// The headers without those that carry a key of the manager: it is no business of the backend's.
+    pub fn withhold<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
+        if self.0.is_empty() {
+            return Cow::Borrowed(headers);
+        }
+        let kept = headers.iter().filter(|(name, value)| !self.is_ours(name, value));
+        Cow::Owned(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    fn is_ours(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         if self.0.is_empty() {
             return false;
         }

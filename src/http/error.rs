@@ -61,7 +61,9 @@ impl Kind {
             Kind::ModeMismatch => (StatusCode::BAD_REQUEST, "mode_mismatch", REQUEST),
             Kind::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", REQUEST),
             Kind::WebSocketUnsupported => (StatusCode::BAD_REQUEST, "websocket_unsupported", REQUEST),
-            Kind::InsufficientResources => (StatusCode::SERVICE_UNAVAILABLE, "insufficient_resources", SERVER),
+            Kind::InsufficientResources => {
+                (StatusCode::SERVICE_UNAVAILABLE, "insufficient_resources", SERVER)
+            }
             Kind::ModelStartFailed => (StatusCode::SERVICE_UNAVAILABLE, "model_start_failed", SERVER),
             Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
             Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),

@@ -53,7 +53,8 @@ pub(super) async fn manager_logs(
 }
 
 async fn logs(shared: &Shared, source: Arc<str>, options: &LogOptions) -> Result<HttpResponse, ApiError> {
-    let down = || ApiError::new(Kind::Internal, "the log hub does not answer; see the manager's standard error");
+    let down =
+        || ApiError::new(Kind::Internal, "the log hub does not answer; see the manager's standard error");
     let addr = shared.logs.addr().ok_or_else(down)?;
     let tail = options.tail.unwrap_or(DEFAULT_TAIL);
     let followed = ask(&addr, Follow { source, tail }).await.ok_or_else(down)?;
@@ -69,9 +70,7 @@ fn follow(followed: Followed) -> impl Stream<Item = Bytes> {
     let future = stream::unfold(followed.next, |mut next| async move {
         match next.recv().await {
             Ok(entry) => Some((line_event(&entry), next)),
-            Err(RecvError::Lagged(missed)) => {
-                Some((event(Some("missed"), &json!({"lines": missed})), next))
-            }
+            Err(RecvError::Lagged(missed)) => Some((event(Some("missed"), &json!({"lines": missed})), next)),
             Err(RecvError::Closed) => None,
         }
     });
@@ -104,14 +103,14 @@ pub(super) async fn events(shared: web::Data<Shared>) -> HttpResponse {
 }
 
 fn snapshot(shared: &Shared) -> Bytes {
-    let models: Vec<ModelView> =
-        shared.directory.models().iter().map(|model| ModelView::of(model)).collect();
+    let models: Vec<ModelView> = shared.directory.models().iter().map(|model| ModelView::of(model)).collect();
     event(None, &json!({"type": "snapshot", "data": {"models": models}}))
 }
 
 /// One event. Its data is JSON, hence a single line.
 fn event(name: Option<&str>, data: &impl Serialize) -> Bytes {
-    let data = serde_json::to_string(data).unwrap_or_else(|error| json!({"error": error.to_string()}).to_string());
+    let data =
+        serde_json::to_string(data).unwrap_or_else(|error| json!({"error": error.to_string()}).to_string());
     match name {
         Some(name) => format!("event: {name}\ndata: {data}\n\n").into(),
         None => format!("data: {data}\n\n").into(),

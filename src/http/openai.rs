@@ -4,11 +4,10 @@
 
 use super::answer::Answer;
 use super::error::{ApiError, Kind};
-use super::headers;
 use super::request_id::RequestId;
 use super::scan::{self, Scan};
 use super::state::{Shared, Worker};
-use super::upstream::{Outgoing, Response, UpstreamError};
+use super::upstream::{RequestParts, Response, UpstreamError};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::{Bytes, BytesMut};
@@ -94,7 +93,8 @@ async fn handle(
 
 fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
     shared.directory.find(name).ok_or_else(|| {
-        let message = format!("no model has the name or alias `{name}`; `GET /v1/models` lists those there are");
+        let message =
+            format!("no model has the name or alias `{name}`; `GET /v1/models` lists those there are");
         ApiError::new(Kind::ModelNotFound, message)
     })
 }
@@ -200,7 +200,7 @@ async fn exchange(
         let died = tokio::time::timeout(NEWS_OF_DEATH, lease.broken()).await.is_ok();
         if replayed || !died {
             let name = &model.spec.name;
-            let message = format!("the backend of model `{name}` broke the connection before an answer: {error}");
+            let message = format!("model `{name}`: {error}");
             return Err(ApiError::new(Kind::BackendError, message));
         }
         if lease.break_reason() == Some(BreakReason::Stopped) {
@@ -241,9 +241,9 @@ async fn send(
 ) -> Result<Response, Failure> {
     let pool = worker.pool(model, lease);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let kept = headers::to_backend(request.headers(), |name, value| shared.keys.is_ours(name, value));
-    let outgoing = Outgoing { method: request.method(), path_and_query: path, headers: kept };
-    let answered = pool.send(outgoing, body);
+    let headers = shared.keys.withhold(request.headers());
+    let parts = RequestParts { method: request.method(), path_and_query: path, headers: &headers };
+    let answered = pool.send(parts, body);
     let broken = async {
         lease.broken().await;
         if lease.break_reason() == Some(BreakReason::BackendGone) {
@@ -259,7 +259,7 @@ async fn send(
     };
     tokio::select! {
         biased;
-        answer = answered => answer.map_err(Failure::BrokeBeforeAnswer),
+        answer = answered => answer.map_err(|error| failure(error, model)),
         () = broken => Err(Failure::Final(stopped(model))),
         () = late => {
             let seconds = model.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
@@ -268,6 +268,17 @@ async fn send(
             Err(Failure::Final(ApiError::new(Kind::BackendTimeout, message)))
         }
     }
+}
+
+fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
+    let kind = match error {
+        UpstreamError::Connect(_) | UpstreamError::BeforeAnswer(_) => {
+            return Failure::BrokeBeforeAnswer(error);
+        }
+        UpstreamError::BadAnswer(_) => Kind::BackendError,
+        UpstreamError::BadRequest(_) => Kind::InvalidRequest,
+    };
+    Failure::Final(ApiError::new(kind, format!("model `{}`: {error}", model.spec.name)))
 }
 
 fn stopped(model: &ModelHandle) -> ApiError {

@@ -40,6 +40,7 @@ pub struct Shared {
 /// The connections of one worker: a pool per model, for one run of its backend.
 #[derive(Default)]
 pub struct Worker {
+    /// By the address of the handle, which lives as long as the program.
     pools: RefCell<HashMap<*const ModelHandle, (u64, Pool)>>,
 }
 
@@ -47,10 +48,9 @@ impl Worker {
     /// The pool to the backend of this lease. A pool of an earlier run is dropped, and its connections with it.
     pub(super) fn pool(&self, model: &Arc<ModelHandle>, lease: &Lease) -> Pool {
         let mut pools = self.pools.borrow_mut();
-        let (epoch, pool) = pools
-            .entry(Arc::as_ptr(model))
-            .or_insert_with(|| (lease.epoch(), Pool::new(lease.address())));
-        if *epoch != lease.epoch() || pool.address() != lease.address() {
+        let (epoch, pool) =
+            pools.entry(Arc::as_ptr(model)).or_insert_with(|| (lease.epoch(), Pool::new(lease.address())));
+        if *epoch != lease.epoch() {
             *epoch = lease.epoch();
             *pool = Pool::new(lease.address());
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// One model in `GET /api/models`. Durations are seconds, times are UTC.
 #[derive(Serialize)]
-pub struct ModelView {
+pub(super) struct ModelView {
     name: String,
     aliases: Vec<String>,
     mode: String,
@@ -36,7 +36,7 @@ pub struct ModelView {
 
 impl ModelView {
     /// What the handle shows now.
-    pub fn of(model: &ModelHandle) -> Self {
+    pub(super) fn of(model: &ModelHandle) -> Self {
         let status = model.status();
         let spec = &model.spec;
         Self {
@@ -71,7 +71,7 @@ fn rounded(seconds: f64) -> f64 {
 
 /// One model in `GET /api/models/{name}`.
 #[derive(Serialize)]
-pub struct ModelDetails {
+pub(super) struct ModelDetails {
     #[serde(flatten)]
     model: ModelView,
     variants: Vec<VariantView>,
@@ -89,7 +89,7 @@ struct VariantView {
 
 impl ModelDetails {
     /// What the handle shows now.
-    pub fn of(model: &ModelHandle) -> Self {
+    pub(super) fn of(model: &ModelHandle) -> Self {
         Self {
             model: ModelView::of(model),
             variants: model.spec.variants.iter().map(VariantView::of).collect(),
@@ -116,7 +116,7 @@ impl VariantView {
 
 /// One line of a log.
 #[derive(Serialize)]
-pub struct LineView<'a> {
+pub(super) struct LineView<'a> {
     seq: u64,
     time: Timestamp,
     stream: &'static str,
@@ -125,7 +125,7 @@ pub struct LineView<'a> {
 
 impl<'a> LineView<'a> {
     /// The line as the API shows it.
-    pub fn of(entry: &'a Entry) -> Self {
+    pub(super) fn of(entry: &'a Entry) -> Self {
         let stream = match entry.line.stream {
             LogStream::Stdout => "stdout",
             LogStream::Stderr => "stderr",

@@ -6,7 +6,9 @@
 //! Read `spec` for the words, `lifecycle` for the life of a model, then the rest.
 
 pub mod gate;
+mod json_skim;
 pub mod lifecycle;
 pub mod modes;
 pub mod restart;
 pub mod spec;
+pub mod sse;

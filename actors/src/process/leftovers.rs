@@ -173,7 +173,7 @@ impl Whose<'_> {
         meant.then(|| run.to_owned())
     }
 
-    /// The run whose leader it is, or whose group it is in.
+    /// The run whose record names it, or whose group it is in.
     fn recorded(
         &self,
         info: &ProcessInfo,
@@ -182,7 +182,8 @@ impl Whose<'_> {
     ) -> Option<String> {
         let boot = platform::boot_id();
         let record = records.iter().map(|(_, record)| record).find(|record| {
-            record.boot == boot && (info.id == record.leader || self.in_group(info, all, record))
+            let named = info.id == record.leader || record.members.contains(&info.id);
+            record.boot == boot && (named || self.in_group(info, all, record))
         })?;
         Some(run_name(record))
     }

@@ -88,7 +88,7 @@ impl LocalLauncher {
             order.variant
         );
 
-        let tree = Rc::new(Tree::new(leader, markers.run, markers.instance.clone()));
+        let tree = Rc::new(Tree::new(leader, markers.run, markers.instance.clone(), markers.owner));
         let tail = Rc::new(TailWriter::new());
         let tree_gone = watch::Sender::new(false);
         let outlet = Outlet {
@@ -117,6 +117,7 @@ impl LocalLauncher {
             boot: platform::boot_id(),
             model: order.model.clone(),
             epoch: order.epoch,
+            members: Vec::new(),
         };
         let owner = Owner {
             model: order.model.clone(),
@@ -128,11 +129,12 @@ impl LocalLauncher {
             readers: readers.into_iter().flatten().collect(),
             tree_gone,
             report,
-            record: record.file(&self.state_dir),
+            record_file: record.file(&self.state_dir),
+            record,
             finished: false,
             held: Some((slot, port)),
         };
-        actix_rt::spawn(owner.run(record));
+        actix_rt::spawn(owner.run());
         Ok(run)
     }
 }

@@ -22,6 +22,9 @@ use super::tree::{self, Tree};
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
+/// The tree is recorded this long after the start, and then in ever longer intervals.
+const FIRST_CENSUS: Duration = Duration::from_secs(1);
+const LONGEST_CENSUS: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -43,7 +46,8 @@ pub(super) struct Owner {
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) tree_gone: watch::Sender<bool>,
     pub(super) report: watch::Sender<Option<ExitReport>>,
-    pub(super) record: PathBuf,
+    pub(super) record: Record,
+    pub(super) record_file: PathBuf,
     pub(super) finished: bool,
     /// Given back when nothing of the run is left.
     pub(super) held: Option<(OwnedSemaphorePermit, PortHold)>,
@@ -57,8 +61,8 @@ struct Ending {
 }
 
 impl Owner {
-    pub(super) async fn run(mut self, record: Record) {
-        records::write(self.record.clone(), record).await;
+    pub(super) async fn run(mut self) {
+        records::write(self.record_file.clone(), self.record.clone()).await;
         let (status, survivors) = self.end().await;
         self.tree_gone.send_replace(true);
         for reader in std::mem::take(&mut self.readers) {
@@ -68,7 +72,7 @@ impl Owner {
         }
         // With survivors, the record tells the next manager whom to look for.
         if survivors.is_empty() {
-            records::remove(self.record.clone()).await;
+            records::remove(self.record_file.clone()).await;
         }
         let (success, status) = match status {
             Ok(status) => (status.success(), platform::exit_text(status)),
@@ -104,6 +108,8 @@ impl Owner {
 
     /// `None`: it is to be killed.
     async fn until_leader_ends(&mut self, ending: &mut Ending) -> Option<io::Result<ExitStatus>> {
+        let mut interval = FIRST_CENSUS;
+        let mut census = Instant::now() + interval;
         loop {
             tokio::select! {
                 biased;
@@ -116,7 +122,21 @@ impl Owner {
                     }
                     Wish::Run => {}
                 },
+                () = sleep_until(census) => {
+                    self.take_census().await;
+                    interval = (interval * 2).min(LONGEST_CENSUS);
+                    census = Instant::now() + interval;
+                }
             }
+        }
+    }
+
+    /// Should the manager be killed, its guard and its successor know whom to end.
+    async fn take_census(&mut self) {
+        let members: Vec<ProcessId> = self.tree.scan().await.into_iter().map(|info| info.id).collect();
+        if members != self.record.members {
+            self.record.members = members;
+            records::write(self.record_file.clone(), self.record.clone()).await;
         }
     }
 

@@ -17,6 +17,9 @@ pub(super) struct Record {
     pub(super) boot: String,
     pub(super) model: String,
     pub(super) epoch: u64,
+    /// Descendants seen so far: they are found even if they have lost every sign of where they came from.
+    #[serde(default)]
+    pub(super) members: Vec<ProcessId>,
 }
 
 impl Record {

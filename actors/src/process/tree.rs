@@ -62,6 +62,8 @@ pub(super) struct Search {
     pub(super) leader: ProcessId,
     pub(super) run: String,
     pub(super) instance: String,
+    /// Instance ids are chosen by people, too; a manager's pid and start time never come twice.
+    pub(super) owner: String,
     /// Members that were seen before: they stay members when they change group and lose their parent.
     pub(super) known: BTreeSet<ProcessId>,
 }
@@ -86,6 +88,7 @@ impl Search {
         let environment = platform::environment(info.id.pid);
         environment.get(marker::RUN) == Some(&self.run)
             && environment.get(marker::INSTANCE) == Some(&self.instance)
+            && environment.get(marker::OWNER) == Some(&self.owner)
     }
 }
 
@@ -96,8 +99,8 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(leader: ProcessId, run: String, instance: String) -> Self {
-        Self { search: RefCell::new(Search { leader, run, instance, known: BTreeSet::new() }) }
+    pub(super) fn new(leader: ProcessId, run: String, instance: String, owner: String) -> Self {
+        Self { search: RefCell::new(Search { leader, run, instance, owner, known: BTreeSet::new() }) }
     }
 
     /// Its living members.

@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 use super::super::{guard_main, reap_leftovers, spawn_guard};
 use super::*;
 
-/// One that has lost its environment, one that has left the group, one that did neither.
-const BACKEND: &str =
-    "env -i sleep 1000 & echo $!; setsid sleep 1000 & echo $!; sleep 1000 & echo $!; echo $$; wait";
+/// One that has lost its environment, one that has left the group, one that did both, one that did neither.
+const BACKEND: &str = "env -i sleep 1000 & echo $!; setsid sleep 1000 & echo $!; env -i setsid sleep 1000 & echo $!; sleep 1000 & echo $!; echo $$; wait";
 
 fn helper(name: &str) -> Vec<String> {
     ["--exact", &format!("process::tests::guard::{name}"), "--nocapture"].map(str::to_owned).to_vec()
@@ -31,11 +30,9 @@ fn helper_manager() {
         }
         let launcher = LocalLauncher::new("killed", dir.join("state"), Rc::new(Memory::default()));
         let run = launcher.launch(order(dir, Arc::new(Semaphore::new(1)), shell(BACKEND))).await.unwrap();
-        let mut pids = pids(&*run, 4).await;
-        until("the record is there", || {
-            std::fs::read_dir(dir.join("state/runs")).is_ok_and(|mut d| d.next().is_some())
-        })
-        .await;
+        let mut pids = pids(&*run, 5).await;
+        let fled = format!("\"pid\":{},", pids[2]);
+        until("the record names the one that fled", || recorded(dir).contains(&fled)).await;
         pids.extend(guard.as_ref().and_then(|guard| guard.pid()));
         std::fs::write(dir.join("new"), format!("{pids:?}")).unwrap();
         std::fs::rename(dir.join("new"), dir.join("pids")).unwrap();
@@ -47,6 +44,12 @@ fn helper_manager() {
         }
         std::future::pending::<()>().await;
     });
+}
+
+/// The text of all records.
+fn recorded(dir: &Path) -> String {
+    let files = std::fs::read_dir(dir.join("state/runs")).into_iter().flatten().flatten();
+    files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
 }
 
 /// A manager with a running backend, and all process ids that it started.
@@ -71,10 +74,10 @@ async fn manager(dir: &Path, guarded: bool) -> (Child, Vec<u32>) {
 async fn the_guard_ends_what_a_killed_manager_leaves() {
     let dir = tempfile::tempdir().unwrap();
     let (mut manager, pids) = manager(dir.path(), true).await;
-    assert_eq!(pids.len(), 5);
+    assert_eq!(pids.len(), 6);
     // What a terminal or an init system would send to everyone.
-    let guard = platform::process(pids[4]).unwrap();
-    assert_eq!(guard.session, pids[4], "Ctrl-C does not reach it");
+    let guard = platform::process(pids[5]).unwrap();
+    assert_eq!(guard.session, pids[5], "Ctrl-C does not reach it");
     platform::send(guard.id, platform::Signal::Terminate).unwrap();
     manager.kill().unwrap();
     until("all are gone, the guard too", || !pids.iter().any(|pid| alive(*pid))).await;
@@ -102,8 +105,8 @@ async fn leftovers_of_a_dead_manager_are_killed_and_a_living_one_is_left_alone()
 
     manager.kill().unwrap();
     manager.wait().unwrap();
-    until("the kernel ends the leader with its manager", || !alive(pids[3])).await;
-    assert!(pids[..3].iter().all(|pid| alive(*pid)), "but not the leader's children");
+    until("the kernel ends the leader with its manager", || !alive(pids[4])).await;
+    assert!(pids[..4].iter().all(|pid| alive(*pid)), "but not the leader's children");
     assert_eq!(
         reap_leftovers(&dir.path().join("elsewhere"), "next"),
         [],
@@ -114,7 +117,7 @@ async fn leftovers_of_a_dead_manager_are_killed_and_a_living_one_is_left_alone()
     assert_eq!(reaped.len(), 1);
     assert_eq!(
         (reaped[0].run.as_str(), reaped[0].processes.len(), reaped[0].gone),
-        ("org/qwen #1#7", 3, true)
+        ("org/qwen #1#7", 4, true)
     );
     assert!(reaped[0].to_string().starts_with("org/qwen #1#7: killed what a former manager left: pid "));
     assert_eq!(std::fs::read_dir(state.join("runs")).unwrap().count(), 0);

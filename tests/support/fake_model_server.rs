@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     for _ in 0..flags.fork_children {
         start_child(flags.setsid, flags.marker.as_deref().unwrap_or_default());
     }
-    runtime.block_on(tokio::time::sleep(Duration::from_millis(flags.bind_delay_ms)));
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(flags.bind_delay_ms)).await });
     let listener = match std::net::TcpListener::bind(("127.0.0.1", flags.port)) {
         Ok(listener) => listener,
         Err(error) => {
@@ -173,6 +173,7 @@ fn talk(flags: &Flags) {
 }
 
 /// A child that sleeps, shrugs off TERM, and carries the marker in its environment.
+#[expect(clippy::zombie_processes, reason = "the manager has to end them")]
 fn start_child(own_session: bool, marker: &str) {
     let mut command = if own_session {
         let mut command = Command::new("setsid");

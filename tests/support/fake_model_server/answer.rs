@@ -92,7 +92,7 @@ pub(crate) async fn answer(
         }
     };
     let tokens = script.tokens.or(ask.max_tokens).unwrap_or(8);
-    let prompt = script.prompt.unwrap_or(request.body.len() as u64 / 4);
+    let prompt = script.prompt.unwrap_or(24);
     let usage = Usage { prompt, cached: script.cached.unwrap_or(prompt / 2), completion: tokens };
     STATS.count(&STATS.prompt_tokens, prompt);
     let model = ask.model.as_deref().unwrap_or(&server.name);

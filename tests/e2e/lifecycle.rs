@@ -309,9 +309,8 @@ fn a_given_port_is_used_and_one_left_out_is_chosen() {
 #[test]
 fn the_backend_gets_port_and_name_in_its_environment() {
     let script = "tr '\\0' '\\n' < /proc/$$/environ | grep -E '^(PORT|MODEL_NAME|EXTRA)='; exec sleep 600";
-    let manager = one(
-        Model::chat("chat").start_timeout(1).command(&["sh", "-c", script, "{model}", "{port}"]),
-    );
+    let manager =
+        one(Model::chat("chat").start_timeout(1).command(&["sh", "-c", script, "{model}", "{port}"]));
     manager.chat("chat").send().error(504, "model_start_timeout");
     let log = manager.model_log("chat");
     assert!(log.contains(&"MODEL_NAME=chat".to_owned()), "{log:?}");
@@ -359,9 +358,7 @@ fn a_start_that_fails_says_so_to_the_operator() {
 #[test]
 fn stop_all_and_restart_autostart() {
     let manager = Manager::start(
-        &Config::new()
-            .model(Model::chat("auto").line("auto_start: true"))
-            .model(Model::chat("other")),
+        &Config::new().model(Model::chat("auto").line("auto_start: true")).model(Model::chat("other")),
     );
     manager.wait_state("auto", "ready");
     manager.chat("other").send().ok();

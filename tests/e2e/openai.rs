@@ -51,7 +51,9 @@ fn models_are_listed_with_their_aliases() {
 fn a_name_and_an_alias_reach_the_same_backend_with_the_body_as_it_was() {
     let manager = chat();
     for name in ["chat", "gpt-3.5-turbo", "other"] {
-        let body = format!("{{ \"model\" : \"{name}\",\n\t\"messages\": [], \"odd\": 1.50e+2, \"é\": \"\\u00e9\" }}");
+        let body = format!(
+            "{{ \"model\" : \"{name}\",\n\t\"messages\": [], \"odd\": 1.50e+2, \"é\": \"\\u00e9\" }}"
+        );
         let reply = manager.post("/v1/chat/completions").fake("echo=1").body(body.clone()).send().ok();
         assert_eq!(reply.json()["body"], json!(body));
     }
@@ -90,7 +92,8 @@ fn streams_pass_byte_for_byte() {
     let manager = chat();
     warm(&manager);
     for path in ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"] {
-        for script in ["tokens=5", "tokens=5,crlf=1", "tokens=3,split=1", "tokens=3,split=1,crlf=1", "ping=1"] {
+        for script in ["tokens=5", "tokens=5,crlf=1", "tokens=3,split=1", "tokens=3,split=1,crlf=1", "ping=1"]
+        {
             let body = json!({"model": "chat", "stream": true});
             let ours = manager.post(path).fake(script).json(&body).send().ok();
             let theirs = direct(&manager, path).fake(script).json(&body).send().ok();
@@ -120,7 +123,10 @@ fn usage_is_asked_for_and_hidden() {
     // What the backend gets: the usage asked for, everything else as it was.
     for (options, rest) in [
         (None, json!({"model": "chat", "stream": true, "messages": [], "n": 1})),
-        (Some(json!({"include_usage": false})), json!({"model": "chat", "stream": true, "temperature": 0.25})),
+        (
+            Some(json!({"include_usage": false})),
+            json!({"model": "chat", "stream": true, "temperature": 0.25}),
+        ),
         (Some(json!({})), json!({"stream": true, "model": "chat"})),
         (Some(Value::Null), json!({"stream": true, "model": "chat"})),
     ] {
@@ -159,7 +165,9 @@ fn usage_that_the_client_asked_for_is_passed() {
 #[test]
 fn nothing_is_asked_of_a_request_that_does_not_stream() {
     let manager = chat();
-    for body in [r#"{"model":"chat"}"#, r#"{"model":"chat","stream":false}"#, r#"{"stream": null,"model":"chat"}"#] {
+    for body in
+        [r#"{"model":"chat"}"#, r#"{"model":"chat","stream":false}"#, r#"{"stream": null,"model":"chat"}"#]
+    {
         let reply = manager.post("/v1/chat/completions").fake("echo=1").body(body).send().ok();
         assert_eq!(reply.json()["body"], json!(body));
     }
@@ -229,10 +237,10 @@ fn unknown_paths_and_methods_get_errors_in_the_same_form() {
 
 #[test]
 fn a_declared_mode_serves_its_endpoints() {
-    let manager = Manager::start(
-        &Config::with(Model::new("voice", "Speech"))
-            .top("modes:\n  Speech: {endpoints: [\"/v1/audio/speech\"], probe: {method: GET, path: /health}}"),
-    );
+    let manager =
+        Manager::start(&Config::with(Model::new("voice", "Speech")).top(
+            "modes:\n  Speech: {endpoints: [\"/v1/audio/speech\"], probe: {method: GET, path: /health}}",
+        ));
     let body = json!({"model": "voice", "input": "hello"});
     let reply = manager.post("/v1/audio/speech").fake("size=70000").json(&body).send().ok();
     assert_eq!(reply.header("content-type"), Some("audio/wav"));
@@ -287,7 +295,8 @@ fn request_headers_pass_and_hop_by_hop_ones_do_not() {
         .send()
         .ok();
     let headers = echoed(&reply);
-    let custom: Vec<_> = headers.iter().filter(|(name, _)| name == "x-custom").map(|(_, v)| v.as_str()).collect();
+    let custom: Vec<_> =
+        headers.iter().filter(|(name, _)| name == "x-custom").map(|(_, v)| v.as_str()).collect();
     assert_eq!(custom, ["one", "two"]);
     assert_eq!(value_of(&headers, "accept-encoding").as_deref(), Some("gzip, br"));
     assert_eq!(value_of(&headers, "user-agent").as_deref(), Some("test/1"));
@@ -338,9 +347,11 @@ fn keys_open_the_door_and_stay_here() {
     manager.bare("GET", "/api/models").send().error(401, "invalid_api_key");
     assert!(manager.starts("chat").is_empty());
     assert_eq!(manager.bare("GET", "/health").send().status, 200);
-    for (name, value) in
-        [("Authorization", "Bearer secret-1"), ("authorization", "bearer secret-2"), ("X-Api-Key", "secret-2")]
-    {
+    for (name, value) in [
+        ("Authorization", "Bearer secret-1"),
+        ("authorization", "bearer secret-2"),
+        ("X-Api-Key", "secret-2"),
+    ] {
         let headers = echoed(&bare().header(name, value).send().ok());
         assert!(!headers.iter().any(|(_, value)| value.contains("secret")), "{headers:?}");
     }
@@ -441,7 +452,8 @@ fn requests_can_follow_each_other_on_one_connection() {
         let body = json!({"model": "chat", "stream": round == 1}).to_string();
         let (first, second) = body.split_at(9);
         let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-        let text = format!("{head}{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
+        let text =
+            format!("{head}{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
         socket.write_all(text.as_bytes()).unwrap();
         let mut got = Vec::new();
         let end: &[u8] = if round == 1 { b"0\r\n\r\n" } else { b"}}" };

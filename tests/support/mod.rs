@@ -94,8 +94,12 @@ impl Manager {
     }
 
     fn command(&self) -> Command {
+        self.command_for("config.yaml")
+    }
+
+    fn command_for(&self, config: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_llm-manager"));
-        command.arg("--config").arg(self.path("config.yaml")).current_dir(self.dir.path());
+        command.arg("--config").arg(self.path(config)).current_dir(self.dir.path());
         command.env("LLM_MANAGER_TEST_DIR", self.dir.path()).env_remove("RUST_LOG");
         command
     }
@@ -105,7 +109,15 @@ impl Manager {
         self.command().args(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
-    /// The same, with its standard output, which must be a success.
+    /// `check` of another configuration: its exit code and all that it says.
+    pub(crate) fn check(&self, text: &str) -> (Option<i32>, String) {
+        std::fs::write(self.path("other.yaml"), text).unwrap();
+        let output = self.command_for("other.yaml").arg("check").output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Runs a command that must succeed; its standard output.
     #[track_caller]
     pub(crate) fn cli_ok(&self, arguments: &[&str]) -> String {
         let output = self.cli(arguments);

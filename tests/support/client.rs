@@ -158,6 +158,9 @@ impl Reply {
     }
 }
 
+/// A status line's number, the headers, and how long the body will be.
+type Head = (u16, Vec<(String, String)>, Framing);
+
 enum Framing {
     Length(usize),
     Chunked,
@@ -169,7 +172,7 @@ pub(crate) struct Live {
     stream: TcpStream,
     no_body: bool,
     raw: Vec<u8>,
-    head: Option<(u16, Vec<(String, String)>, Framing)>,
+    head: Option<Head>,
     body: Vec<u8>,
     complete: bool,
     closed: bool,

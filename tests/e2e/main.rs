@@ -14,6 +14,7 @@
 mod support;
 
 mod client_gone;
+mod fake;
 mod lifecycle;
 mod management;
 mod openai;

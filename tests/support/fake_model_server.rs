@@ -1,1 +1,187 @@
-fn main() {}
+//! A model server that does as it is told: for tests of the manager, and as the upstream of benchmarks.
+//!
+//! It speaks HTTP/1.1 over plain sockets, without a web framework, because tests want what a framework
+//! prevents: answers cut in the middle, bytes that aren't HTTP, headers in the order and spelling in which
+//! they came, and the moment at which a client left. What a process does as a whole is set by flags
+//! (`--help`); what one request does by its `x-fake` header, its query string or its body's `x_fake`
+//! field (`--vocabulary` lists the words).
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a tool of the tests: it dies when told so, and when something unexpected happens"
+)]
+
+#[path = "fake_model_server/answer.rs"]
+mod answer;
+#[path = "fake_model_server/connection.rs"]
+mod connection;
+#[path = "fake_model_server/script.rs"]
+mod script;
+#[path = "fake_model_server/stats.rs"]
+mod stats;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How the process behaves, from its first moment to its last.
+#[derive(Debug, Parser)]
+#[command(about, long_about = None)]
+struct Flags {
+    /// Port on 127.0.0.1 to listen on.
+    #[arg(long, env = "PORT", default_value_t = 8000)]
+    port: u16,
+    /// Name of the model in answers.
+    #[arg(long, env = "MODEL_NAME", default_value = "fake")]
+    name: String,
+    /// Threads that serve.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Time before the port opens.
+    #[arg(long, default_value_t = 0)]
+    bind_delay_ms: u64,
+    /// Time for which an open port answers 503 "Loading model", as llama-server does.
+    #[arg(long, default_value_t = 0)]
+    load_delay_ms: u64,
+    /// Answer 503 "Loading model" until this file exists.
+    #[arg(long)]
+    load_until_file: Option<PathBuf>,
+    /// Don't end on SIGTERM, nor on SIGINT.
+    #[arg(long)]
+    ignore_term: bool,
+    /// Start this many children that sleep.
+    #[arg(long, default_value_t = 0)]
+    fork_children: u32,
+    /// The children leave for sessions of their own.
+    #[arg(long)]
+    setsid: bool,
+    /// Print some lines to stderr and exit with this code.
+    #[arg(long, value_name = "CODE")]
+    die_at_start: Option<u8>,
+    /// With --die-at-start: live if this file exists.
+    #[arg(long, value_name = "FILE")]
+    die_until_file: Option<PathBuf>,
+    /// Accept connections and never answer.
+    #[arg(long)]
+    hang_probe: bool,
+    /// Print this many lines to stdout and to stderr before anything else.
+    #[arg(long, default_value_t = 0)]
+    flood_log: u64,
+    /// Print this text to stdout.
+    #[arg(long)]
+    print: Option<String>,
+    /// Print a line that isn't UTF-8, one of a million bytes, and one without an end.
+    #[arg(long)]
+    odd_log: bool,
+    /// Append "PID PORT" to this file at each start, so that a test can count starts.
+    #[arg(long, value_name = "FILE")]
+    start_file: Option<PathBuf>,
+    /// Ignored: a word in the command line by which a test finds its processes.
+    #[arg(long)]
+    marker: Option<String>,
+    /// List the words that a request may use, and exit.
+    #[arg(long)]
+    vocabulary: bool,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    if flags.vocabulary {
+        println!("{}", script::VOCABULARY);
+        return ExitCode::SUCCESS;
+    }
+    if let Some(file) = &flags.start_file {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        file.write_all(format!("{} {}\n", std::process::id(), flags.port).as_bytes()).unwrap();
+    }
+    // Signals first: a TERM may come at any moment.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.spawn(obey_signals(flags.ignore_term));
+    runtime.block_on(tokio::task::yield_now());
+    talk(&flags);
+    if let Some(code) = flags.die_at_start
+        && !flags.die_until_file.as_ref().is_some_and(|file| file.exists())
+    {
+        eprintln!("fake: cannot load the model");
+        eprintln!("fake: the weights are made of cheese");
+        return ExitCode::from(code);
+    }
+    for _ in 0..flags.fork_children {
+        start_child(flags.setsid, flags.marker.as_deref().unwrap_or_default());
+    }
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(flags.bind_delay_ms)).await });
+    let listener = match std::net::TcpListener::bind(("127.0.0.1", flags.port)) {
+        Ok(listener) => listener,
+        Err(error) => {
+            eprintln!("fake: couldn't bind port {}: {error}", flags.port);
+            return ExitCode::FAILURE;
+        }
+    };
+    listener.set_nonblocking(true).unwrap();
+    eprintln!("fake: listening on {}", flags.port);
+    let server = Arc::new(connection::Server {
+        name: flags.name,
+        loaded_at: Instant::now() + Duration::from_millis(flags.load_delay_ms),
+        load_until_file: flags.load_until_file,
+        hang: flags.hang_probe,
+    });
+    for _ in 1..flags.workers {
+        let (listener, server) = (listener.try_clone().unwrap(), Arc::clone(&server));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(connection::serve(listener, server));
+        });
+    }
+    runtime.block_on(connection::serve(listener, server));
+    ExitCode::SUCCESS
+}
+
+/// Ends on SIGTERM and SIGINT, as llama-server does, unless told to ignore them.
+async fn obey_signals(ignore: bool) {
+    let mut term = signal(SignalKind::terminate()).unwrap();
+    let mut interrupt = signal(SignalKind::interrupt()).unwrap();
+    loop {
+        tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+        if !ignore {
+            std::process::exit(0);
+        }
+        eprintln!("fake: a signal, ignored");
+    }
+}
+
+fn talk(flags: &Flags) {
+    if let Some(text) = &flags.print {
+        println!("{text}");
+    }
+    if flags.odd_log {
+        let mut out = std::io::stdout();
+        out.write_all(b"bytes \xff\xfe that are no text\n").unwrap();
+        out.write_all(&[b'x'; 1_000_000]).unwrap();
+        out.write_all(b"\nafter the long line\nan end without a newline").unwrap();
+        out.flush().unwrap();
+    }
+    for line in 0..flags.flood_log {
+        println!("out {line}");
+        eprintln!("err {line}");
+    }
+}
+
+/// A child that sleeps, shrugs off TERM, and carries the marker in its environment.
+#[expect(clippy::zombie_processes, reason = "the manager has to end them")]
+fn start_child(own_session: bool, marker: &str) {
+    let mut command = if own_session {
+        let mut command = Command::new("setsid");
+        command.arg("sh");
+        command
+    } else {
+        Command::new("sh")
+    };
+    command.args(["-c", "trap '' TERM; while :; do sleep 600; done"]).env("FAKE_MARKER", marker);
+    command.stdin(Stdio::null()).spawn().unwrap();
+}

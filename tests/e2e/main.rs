@@ -1,0 +1,24 @@
+//! The real manager, driven over real sockets, with scriptable and with real model servers behind it.
+//!
+//! One binary for all of it, so that linking is paid once. `cargo test --test e2e lifecycle::` runs one file.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and may block its own thread"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client_gone;
+mod fake;
+mod lifecycle;
+mod management;
+mod openai;
+mod orphans;
+mod real_engine;
+mod soak;
+mod supervision;

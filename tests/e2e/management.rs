@@ -1,0 +1,179 @@
+//! The contract's section 5, and the command line on top of it.
+
+use std::io::{BufRead, BufReader};
+
+use serde_json::{Value, json};
+
+use crate::support::{Config, Manager, Model, PATIENCE, lines, wait_until};
+
+fn two() -> Manager {
+    Manager::start(
+        &Config::new()
+            .model(Model::chat("chat").line("aliases: [gpt]").flags(&["--print", "hello from the backend"]))
+            .model(Model::new("embed", "Embedding")),
+    )
+}
+
+#[test]
+fn health() {
+    let manager = two();
+    assert_eq!(manager.api("/health"), json!({"status": "ok"}));
+}
+
+#[test]
+fn models_tell_what_they_are_doing() {
+    let manager = two();
+    let models = manager.api("/api/models");
+    let names: Vec<_> = models.as_array().unwrap().iter().map(|m| m["name"].clone()).collect();
+    assert_eq!(names, ["chat", "embed"], "in the file's order");
+    let cold = &models[0];
+    assert_eq!((&cold["state"], &cold["mode"]), (&json!("stopped"), &json!("Chat")));
+    assert_eq!(cold["aliases"], json!(["gpt"]));
+    assert_eq!((&cold["leases"], &cold["waiting"]), (&json!(0), &json!(0)));
+    for key in ["variant", "pid", "started_at", "idle_seconds_left", "last_error"] {
+        assert_eq!(cold.get(key), Some(&Value::Null), "{key}: {cold}");
+    }
+    manager.chat("chat").send().ok();
+    let warm = manager.model("chat");
+    assert_eq!((&warm["state"], &warm["variant"]), (&json!("ready"), &json!("only")));
+    assert_eq!(warm["pid"], manager.starts("chat")[0].0);
+    assert_eq!(warm["port"], manager.starts("chat")[0].1);
+    let since = warm["started_at"].as_str().unwrap();
+    assert!(since.ends_with('Z') && since.contains('T'), "{since}");
+    assert_eq!(manager.model("embed")["state"], "stopped");
+    manager.get("/api/models/nobody").send().error(404, "model_not_found");
+    assert_eq!(manager.model("gpt")["name"], "chat", "an alias will do");
+}
+
+#[test]
+fn logs_have_a_tail_and_can_be_followed() {
+    let manager = two();
+    manager.chat("chat").fake("log=line one").send().ok();
+    wait_until("the line is there", PATIENCE, || manager.model_log("chat").contains(&"line one".to_owned()));
+    let all = manager.api("/api/models/chat/logs?tail=1000");
+    let first = &all[0];
+    for key in ["seq", "time", "stream", "line"] {
+        assert!(!first[key].is_null(), "{key}: {first}");
+    }
+    let hello = all.as_array().unwrap().iter().find(|l| l["line"] == "hello from the backend").unwrap();
+    assert_eq!(hello["stream"], "stdout");
+    let seqs: Vec<_> = all.as_array().unwrap().iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted(), "{seqs:?}");
+    assert_eq!(lines(&manager.api("/api/models/chat/logs?tail=1")).len(), 1);
+
+    let mut follow = manager.get("/api/models/chat/logs?tail=1000&follow=true").open();
+    assert_eq!(follow.status(), 200);
+    follow.until("line one");
+    manager.chat("chat").fake("log=line two").send().ok();
+    follow.until("line two");
+}
+
+#[test]
+fn the_managers_own_log_likewise() {
+    let manager = two();
+    manager.chat("chat").send().ok();
+    let log = lines(&manager.api("/api/logs?tail=1000"));
+    assert!(log.iter().any(|line| line.contains("chat")), "{log:?}");
+    let mut follow = manager.get("/api/logs?follow=true").open();
+    assert_eq!(follow.status(), 200);
+    manager.act("/api/models/chat/stop");
+    follow.until("stopped");
+}
+
+#[test]
+fn events_show_state_changes() {
+    let manager = two();
+    let mut events = manager.get("/api/events").open();
+    assert_eq!(events.status(), 200);
+    // What is there is said first, so that a dashboard needs no second request.
+    events.until("embed");
+    manager.chat("chat").send().ok();
+    events.until("starting");
+    events.until("ready");
+    manager.act("/api/models/chat/stop");
+    events.until("stopping");
+}
+
+#[test]
+fn the_supervision_tree_is_shown() {
+    let manager = two();
+    let tree = manager.api("/api/supervision");
+    let text = tree.to_string();
+    for name in ["chat", "embed", "children", "restarts", "since", "path", "last_exit"] {
+        assert!(text.contains(&format!("\"{name}\"")), "{name}: {text}");
+    }
+}
+
+#[test]
+fn the_command_line_drives_a_running_manager() {
+    let manager = two();
+    let status = manager.cli_ok(&["status"]);
+    assert!(status.contains("chat") && status.contains("stopped"), "{status}");
+    manager.cli_ok(&["start", "chat"]);
+    assert_eq!(manager.state("chat"), "ready");
+    let status = manager.cli_ok(&["status"]);
+    assert!(
+        status.contains("ready") && status.contains(&manager.starts("chat")[0].0.to_string()),
+        "{status}"
+    );
+    let log = manager.cli_ok(&["logs", "chat"]);
+    assert!(log.contains("hello from the backend"), "{log}");
+    let tree = manager.cli_ok(&["tree"]);
+    assert!(tree.contains("chat") && tree.contains("embed"), "{tree}");
+    manager.cli_ok(&["stop", "chat"]);
+    assert_eq!(manager.state("chat"), "stopped");
+    let output = manager.cli(&["start", "nobody"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nobody"));
+}
+
+#[test]
+fn the_command_line_follows_logs() {
+    let manager = two();
+    manager.chat("chat").send().ok();
+    let mut follow = manager.cli_spawn(&["logs", "chat", "-f"]);
+    let mut out = BufReader::new(follow.stdout.take().unwrap()).lines();
+    assert!(out.by_ref().map_while(Result::ok).any(|line| line.contains("hello from the backend")));
+    manager.chat("chat").fake("log=and on").send().ok();
+    assert!(out.by_ref().map_while(Result::ok).any(|line| line.contains("and on")));
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+}
+
+#[test]
+fn the_command_line_uses_the_key() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")).api_key("sesame"));
+    assert!(manager.cli_ok(&["status"]).contains("chat"));
+}
+
+#[test]
+fn check_and_schema_need_no_manager() {
+    let manager = two();
+    manager.cli_ok(&["check"]);
+    let schema: Value = serde_json::from_str(&manager.cli_ok(&["schema"])).unwrap();
+    assert!(schema["properties"]["Local-Models"].is_object(), "{schema}");
+    let broken =
+        "program:\n  prot: 8080\nLocal-Models:\n  a:\n    mode: Chatt\n    x:\n      required_devices: []\n";
+    let (code, said) = manager.check(broken);
+    assert_eq!(code, Some(2), "{said}");
+    // All of them at once, each with the place and a way out.
+    for word in ["program.prot", "`port`", "Chatt", "`Chat`", "script_path", "Local-Models.a"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
+#[test]
+fn a_manager_that_is_not_there_is_said_so() {
+    let mut manager = two();
+    manager.stop();
+    let output = manager.cli(&["status"]);
+    assert!(!output.status.success());
+    assert!(!output.stderr.is_empty());
+}
+
+#[test]
+fn a_configuration_without_models_serves() {
+    let manager = Manager::start(&Config::new());
+    assert_eq!(manager.api("/api/models"), json!([]));
+    assert_eq!(manager.get("/v1/models").send().ok().json()["data"], json!([]));
+}

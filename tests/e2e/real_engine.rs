@@ -1,0 +1,172 @@
+//! The real llama.cpp server with tiny models, and the official OpenAI clients.
+//!
+//! The engine lies in `.engine` (`demo/install.sh`, `SMALL=1`) or where `LLM_MANAGER_ENGINE` says. Without
+//! one these tests say so and pass, unless `CI_REQUIRE_ENGINE=1`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Config, Manager, Model, wait_until};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn engine() -> Option<PathBuf> {
+    let dir = std::env::var_os("LLM_MANAGER_ENGINE").map_or_else(|| root().join(".engine"), PathBuf::from);
+    if dir.join("llama-server").exists() && dir.join("models/tiny-chat.gguf").exists() {
+        return Some(dir);
+    }
+    missing(&format!("no engine in {} (make engine)", dir.display()))
+}
+
+fn missing<T>(what: &str) -> Option<T> {
+    assert!(std::env::var("CI_REQUIRE_ENGINE").as_deref() != Ok("1"), "{what}");
+    eprintln!("skipped: {what}");
+    None
+}
+
+/// A model that the real server serves.
+fn real(engine: &Path, name: &str, mode: &str, extra: &[&str]) -> Model {
+    let server = engine.join("llama-server").display().to_string();
+    let file = engine.join(format!("models/{name}.gguf")).display().to_string();
+    let mut command = vec![
+        server.as_str(),
+        "-m",
+        &file,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "-t",
+        "1",
+        "-c",
+        "2048",
+        "-a",
+        name,
+    ];
+    command.extend(extra);
+    Model::new(name, mode).command(&command).start_timeout(60)
+}
+
+fn start() -> Option<Manager> {
+    let engine = engine()?;
+    let config = Config::new()
+        .model(
+            real(&engine, "tiny-chat", "Chat", &[]).line("alive_time: 0.03").line("aliases: [gpt-3.5-turbo]"),
+        )
+        .model(real(&engine, "tiny-embed", "Embedding", &["--embeddings"]))
+        .model(real(&engine, "tiny-rerank", "Reranker", &["--reranking"]));
+    Some(Manager::start(&config))
+}
+
+#[test]
+fn chat_cold_and_warm() {
+    let Some(manager) = start() else { return };
+    let body = json!({"model": "gpt-3.5-turbo", "max_tokens": 8, "messages": [{"role": "user", "content": "the people"}]});
+    let answer = manager.post("/v1/chat/completions").json(&body).send().ok().json();
+    assert_eq!(answer["usage"]["completion_tokens"], 8, "{answer}");
+    assert!(answer["choices"][0]["message"]["content"].as_str().is_some_and(|text| !text.is_empty()));
+    assert_eq!(manager.state("tiny-chat"), "ready");
+
+    let mut body = body;
+    body["stream"] = json!(true);
+    let reply = manager.post("/v1/chat/completions").json(&body).send().ok();
+    let text = reply.text();
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(!text.contains("\"usage\""), "the usage chunk isn't hidden: {text}");
+    body["stream_options"] = json!({"include_usage": true});
+    let text = manager.post("/v1/chat/completions").json(&body).send().ok().text();
+    assert!(text.contains("\"completion_tokens\":8"), "{text}");
+
+    manager.wait_state("tiny-chat", "stopped");
+    manager.wait_no_processes();
+}
+
+#[test]
+fn completions_responses_and_messages() {
+    let Some(manager) = start() else { return };
+    let ask = |path: &str, body: serde_json::Value| manager.post(path).json(&body).send().ok().json();
+    let answer = ask("/v1/completions", json!({"model": "tiny-chat", "prompt": "the", "max_tokens": 5}));
+    assert_eq!(answer["usage"]["completion_tokens"], 5, "{answer}");
+    let answer = ask("/v1/responses", json!({"model": "tiny-chat", "input": "the", "max_output_tokens": 5}));
+    assert_eq!(answer["object"], "response", "{answer}");
+    let messages = json!([{"role": "user", "content": "the"}]);
+    let answer = ask("/v1/messages", json!({"model": "tiny-chat", "max_tokens": 5, "messages": messages}));
+    assert_eq!(answer["type"], "message", "{answer}");
+}
+
+#[test]
+fn embeddings_and_rerank() {
+    let Some(manager) = start() else { return };
+    let body = json!({"model": "tiny-embed", "input": ["the people", "first day"]});
+    let answer = manager.post("/v1/embeddings").json(&body).send().ok().json();
+    assert_eq!(answer["data"].as_array().map(Vec::len), Some(2), "{answer}");
+    assert_eq!(answer["data"][0]["embedding"].as_array().map(Vec::len), Some(64));
+    let body = json!({"model": "tiny-rerank", "query": "people", "documents": ["the people", "old number"]});
+    let answer = manager.post("/v1/rerank").json(&body).send().ok().json();
+    assert_eq!(answer["results"].as_array().map(Vec::len), Some(2), "{answer}");
+}
+
+#[test]
+fn a_stream_that_runs_does_not_hold_up_the_end() {
+    // The real server takes 30 s to obey SIGTERM while it streams.
+    let Some(mut manager) = start() else { return };
+    let body = json!({"model": "tiny-chat", "stream": true, "max_tokens": 100_000,
+        "messages": [{"role": "user", "content": "the"}]});
+    let mut stream = manager.post("/v1/chat/completions").json(&body).open();
+    stream.until("content\":\"");
+    stream.leave();
+    let begin = Instant::now();
+    manager.wait_leases("tiny-chat", 0);
+    manager.stop();
+    assert!(begin.elapsed() < Duration::from_secs(12), "it took {:?}", begin.elapsed());
+    manager.wait_no_processes();
+}
+
+#[test]
+fn a_missing_model_file_is_explained() {
+    let Some(engine) = engine() else { return };
+    let manager = Manager::start(&Config::with(real(&engine, "tiny-nothing", "Chat", &[])));
+    let reply = manager.chat("tiny-nothing").send().error(503, "model_start_failed");
+    assert!(reply.message().contains("tiny-nothing.gguf"), "{}", reply.message());
+}
+
+/// Runs one of `tests/clients/` against a manager whose models are all cold.
+fn official_client(program: &Path, script: &str) {
+    let Some(manager) = start() else { return };
+    if !program.exists() {
+        missing::<()>(&format!("no {} (make engine)", program.display()));
+        return;
+    }
+    let mut command = Command::new(program);
+    command.arg(root().join("tests/clients").join(script));
+    command.arg(manager.url()).args(["tiny-chat", "tiny-embed"]);
+    // Node looks for packages from the script's folder upwards; the script is told where they are.
+    command.env("CLIENTS_DIR", root().join(".engine/clients"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.ends_with("all good\n"), "{text}");
+    wait_until("its requests are over", Duration::from_secs(5), || manager.model("tiny-chat")["leases"] == 0);
+}
+
+#[test]
+fn the_official_python_client() {
+    official_client(&root().join(".engine/clients/venv/bin/python"), "openai_check.py");
+}
+
+#[test]
+fn the_official_node_client() {
+    if !root().join(".engine/clients/node_modules/openai").exists() {
+        missing::<()>("no .engine/clients/node_modules (make engine)");
+        return;
+    }
+    let node = std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).map(|dir| dir.join("node")).find(|node| node.exists()));
+    let Some(node) = node.or_else(|| missing("no node")) else { return };
+    official_client(&node, "check.mjs");
+}

@@ -1,0 +1,147 @@
+//! `config.yaml` for tests.
+
+use std::path::Path;
+
+/// A configuration to be written; `{dir}` in any text becomes the manager's folder.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    program: Vec<String>,
+    top: String,
+    models: Vec<Model>,
+    keys: Vec<String>,
+}
+
+impl Config {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A configuration with one model.
+    pub(crate) fn with(model: Model) -> Self {
+        Self::new().model(model)
+    }
+
+    pub(crate) fn model(mut self, model: Model) -> Self {
+        self.models.push(model);
+        self
+    }
+
+    /// A line of `program:`, such as `max_waiting: 2`.
+    pub(crate) fn program(mut self, line: &str) -> Self {
+        self.program.push(line.to_owned());
+        self
+    }
+
+    /// Text at the top level, such as `modes:`.
+    pub(crate) fn top(mut self, text: &str) -> Self {
+        self.top.push_str(text);
+        self.top.push('\n');
+        self
+    }
+
+    pub(crate) fn api_key(mut self, key: &str) -> Self {
+        self.keys.push(key.to_owned());
+        self
+    }
+
+    pub(crate) fn first_key(&self) -> Option<String> {
+        self.keys.first().cloned()
+    }
+
+    pub(crate) fn text(&self, port: u16, dir: &Path) -> String {
+        let mut text = format!(
+            "program:\n  host: 127.0.0.1\n  port: {port}\n  log_level: DEBUG\n  \
+             alive_time: 0\n  Disable_GPU_monitoring: true\n"
+        );
+        if !self.keys.is_empty() {
+            text.push_str(&format!("  api_keys: {:?}\n", self.keys));
+        }
+        if !self.program.iter().any(|line| line.starts_with("stop_timeout")) {
+            text.push_str("  stop_timeout: 5\n");
+        }
+        for line in &self.program {
+            text.push_str(&format!("  {line}\n"));
+        }
+        text.push_str(&self.top);
+        text.push_str(if self.models.is_empty() { "Local-Models: {}\n" } else { "Local-Models:\n" });
+        for model in &self.models {
+            text.push_str(&model.text());
+        }
+        text.replace("{dir}", &dir.display().to_string())
+    }
+}
+
+/// One entry of `Local-Models:`; its backend is the fake server unless told otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    name: String,
+    mode: String,
+    lines: Vec<String>,
+    flags: Vec<String>,
+    command: Option<Vec<String>>,
+    start_timeout: u32,
+}
+
+impl Model {
+    pub(crate) fn new(name: &str, mode: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode: mode.to_owned(),
+            lines: vec![],
+            flags: vec![],
+            command: None,
+            start_timeout: 30,
+        }
+    }
+
+    pub(crate) fn chat(name: &str) -> Self {
+        Self::new(name, "Chat")
+    }
+
+    /// A line of the entry, such as `alive_time: 0.01`.
+    pub(crate) fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    pub(crate) fn start_timeout(mut self, seconds: u32) -> Self {
+        self.start_timeout = seconds;
+        self
+    }
+
+    /// Flags of the fake server.
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// Something other than the fake server.
+    pub(crate) fn command(mut self, command: &[&str]) -> Self {
+        self.command = Some(command.iter().map(|word| (*word).to_owned()).collect());
+        self
+    }
+
+    fn text(&self) -> String {
+        let command = self.command.clone().unwrap_or_else(|| {
+            let fixed = [
+                env!("CARGO_BIN_EXE_fake-model-server"),
+                "--port",
+                "{port}",
+                "--name",
+                &self.name,
+                "--marker",
+                "{dir}",
+                "--start-file",
+                &format!("{{dir}}/starts-{}", self.name),
+            ];
+            fixed.into_iter().map(str::to_owned).chain(self.flags.iter().cloned()).collect()
+        });
+        let mut text = format!("  {}:\n    mode: {}\n", self.name, self.mode);
+        text.push_str(&format!("    start_timeout: {}\n", self.start_timeout));
+        for line in &self.lines {
+            text.push_str(&format!("    {line}\n"));
+        }
+        text.push_str(&format!("    only:\n      required_devices: []\n      command: {command:?}\n"));
+        text
+    }
+}

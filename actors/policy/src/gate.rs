@@ -79,6 +79,11 @@ impl Word {
         Word((self.0 & !OPEN) | WATCHED)
     }
 
+    /// The word of the gate closed, or `None` when someone is inside or has come since `seen` was looked at.
+    pub fn closed_if_unused_since(self, seen: Word) -> Option<Word> {
+        (self == seen && self.leases() == 0).then(|| self.closed())
+    }
+
     /// The word with the watch set or lifted.
     pub fn watched(self, watched: bool) -> Word {
         Word(if watched { self.0 | WATCHED } else { self.0 & !WATCHED })
@@ -125,11 +130,7 @@ impl Gate {
 
     /// Closes the gate if nobody has come or gone since `seen` was looked at, and nobody is inside.
     pub fn close_if_unused_since(&self, seen: Word) -> bool {
-        seen.leases() == 0
-            && self
-                .word
-                .compare_exchange(seen.0, seen.closed().0, Ordering::AcqRel, Ordering::Acquire)
-                .is_ok()
+        self.update(|word| word.closed_if_unused_since(seen)).is_some()
     }
 
     /// Sends newcomers to the actor's queue and releases' news to the actor, or neither.

@@ -5,7 +5,9 @@
 //! ARCHITECTURE.md.
 //!
 //! Promises that the callers keep: every `Effect::Launch` is followed by exactly one `Event::Gone` of the
-//! same epoch, sent when no process of that launch is left; `Effect::Reserve` by one `Reserved` or `Denied`.
+//! same epoch, sent when no process of that launch is left; `Effect::Reserve` by at most one `Reserved` or
+//! `Denied`, and `ReturnReservation` reaches the scheduler after the `Reserve` that it takes back; the view is
+//! looked at before the event is decided, and nothing holds the gate still meanwhile.
 
 use crate::restart::{STABLE_RUN, backoff};
 use std::time::Duration;
@@ -22,7 +24,10 @@ pub enum Phase {
     /// No process, and none wanted.
     Stopped,
     /// Waits for memory.
-    Queued,
+    Queued {
+        /// When the wait is given up.
+        deadline: Moment,
+    },
     /// A process is being launched or loads; requests wait.
     Starting {
         /// When the start is given up.
@@ -70,6 +75,20 @@ pub enum StopCause {
 impl StopCause {
     fn is_failure(self) -> bool {
         matches!(self, StopCause::StartTimeout | StopCause::ProbeRefused)
+    }
+}
+
+impl Phase {
+    /// When the phase ends by itself, or may.
+    fn due(&self) -> Option<Moment> {
+        match self {
+            Phase::Queued { deadline } | Phase::Starting { deadline } | Phase::Draining { deadline } => {
+                Some(*deadline)
+            }
+            Phase::Stopping { kill_at, .. } => *kill_at,
+            Phase::Failed { retry_at } => Some(*retry_at),
+            Phase::Stopped | Phase::Ready { .. } => None,
+        }
     }
 }
 
@@ -155,7 +174,7 @@ pub enum Event {
     Closed(StopCause),
     /// `Effect::CloseIfUnused` found the gate in use.
     InUse(StopCause),
-    /// A lease came back while the gate was watched.
+    /// A lease came back while the gate was watched, or `Effect::CloseGate` found nobody inside.
     LeaseFreed,
     /// The timer fired.
     Deadline,
@@ -174,7 +193,7 @@ pub enum Effect {
     Probe,
     /// Let requests in.
     OpenGate,
-    /// Let nobody in any more.
+    /// Let nobody in any more; `LeaseFreed` follows at once if nobody is inside.
     CloseGate,
     /// Close the gate if nobody has used it since the view was taken; answer `Closed` or `InUse` at once.
     CloseIfUnused(StopCause),
@@ -252,20 +271,27 @@ pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
     if epoch_of(event).is_some_and(|epoch| epoch != state.epoch) {
         return stay(state, []);
     }
+    if event == Event::Deadline
+        && let Some(due) = state.phase.due().filter(|due| *due > view.now)
+    {
+        return stay(state, [Effect::ArmTimer(due)]);
+    }
     match &state.phase {
-        Phase::Stopped => stopped(state, event, view),
-        Phase::Queued => queued(state, event, view, limits),
+        Phase::Stopped => stopped(state, event, view, limits),
+        Phase::Queued { .. } => queued(state, event, view, limits),
         Phase::Starting { .. } => starting(state, event, view, limits),
         Phase::Ready { since } => ready(state, *since, event, view, limits),
         Phase::Draining { .. } => draining(state, event, view, limits),
-        Phase::Stopping { kill_at, cause } => stopping(state, *kill_at, *cause, event, view),
-        Phase::Failed { retry_at } => failed(state, *retry_at, event, view),
+        Phase::Stopping { kill_at, cause } => stopping(state, *kill_at, *cause, event, view, limits),
+        Phase::Failed { retry_at } => failed(state, *retry_at, event, view, limits),
     }
 }
 
-fn stopped(state: &State, event: Event, view: &View) -> Step {
+fn stopped(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
     match event {
-        Event::Acquire | Event::Start | Event::Restart => new_life(state, Vec::new()),
+        // Whoever asked may have left before the question was read.
+        Event::Acquire if view.waiting == 0 => stay(state, []),
+        Event::Acquire | Event::Start | Event::Restart => new_life(state, view, limits, Vec::new()),
         Event::Stop(_) if view.waiting > 0 => stay(state, [Effect::RefuseWaiters(Refusal::Stopped)]),
         _ => stay(state, []),
     }
@@ -274,7 +300,7 @@ fn stopped(state: &State, event: Event, view: &View) -> Step {
 fn queued(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
     match event {
         Event::Reserved { .. } => {
-            let deadline = view.now + limits.start_timeout;
+            let deadline = view.now.saturating_add(limits.start_timeout);
             go(state, Phase::Starting { deadline }, [Effect::Launch, Effect::ArmTimer(deadline)])
         }
         Event::Denied { .. } | Event::Deadline => {
@@ -298,19 +324,20 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             go(state, Phase::Ready { since: view.now }, effects)
         }
         Event::ProbeRefused { .. } => {
-            let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after: backoff(state.failures + 1) });
-            stop_process(state, StopCause::ProbeRefused, Urgency::Now, view, limits, vec![refuse])
+            let next = failed_once_more(state);
+            let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after: backoff(next.failures) });
+            stop_process(&next, StopCause::ProbeRefused, Urgency::Now, view, limits, vec![refuse])
         }
         Event::Deadline => {
             let refuse = Effect::RefuseWaiters(Refusal::StartTimeout);
-            stop_process(state, StopCause::StartTimeout, Urgency::Now, view, limits, vec![refuse])
+            let next = failed_once_more(state);
+            stop_process(&next, StopCause::StartTimeout, Urgency::Now, view, limits, vec![refuse])
         }
         Event::Gone { .. } => {
-            let failures = state.failures.saturating_add(1);
-            let retry_after = backoff(failures);
+            let next = failed_once_more(state);
+            let retry_after = backoff(next.failures);
             let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after });
-            let phase = Phase::Failed { retry_at: view.now + retry_after };
-            let next = State { failures, ..state.clone() };
+            let phase = Phase::Failed { retry_at: view.now.saturating_add(retry_after) };
             go(&next, phase, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
         }
         Event::Stop(urgency) => {
@@ -326,12 +353,15 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
 }
 
 fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limits) -> Step {
+    let forgiven = State { failures: 0, ..state.clone() };
+    let stable = view.now.saturating_sub(since) >= STABLE_RUN;
+    let state = if stable { &forgiven } else { state };
     match event {
         Event::Acquire | Event::Start | Event::LeaseFreed => stay(state, [Effect::GrantWaiters]),
         Event::Deadline => match limits.alive_time {
-            Some(alive_time) if view.leases > 0 => stay(state, [Effect::ArmTimer(view.now + alive_time)]),
-            Some(alive_time) if view.now < view.unused_since + alive_time => {
-                stay(state, [Effect::ArmTimer(view.unused_since + alive_time)])
+            Some(_) if view.leases > 0 || view.waiting > 0 => stay(state, [idle_timer(view.now, limits)]),
+            Some(alive_time) if view.now < view.unused_since.saturating_add(alive_time) => {
+                stay(state, [idle_timer(view.unused_since, limits)])
             }
             Some(_) => stay(state, [Effect::CloseIfUnused(StopCause::Idle)]),
             None => stay(state, []),
@@ -347,11 +377,8 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         }
         Event::Restart => leave_ready(state, Urgency::Drain, view, limits, vec![Effect::CloseGate]),
         Event::Gone { .. } => {
-            let stable = view.now.saturating_sub(since) >= STABLE_RUN;
-            let failures = if stable { 1 } else { state.failures.saturating_add(1) };
-            let next = State { failures, ..state.clone() };
             let effects = vec![Effect::CloseGate, Effect::BreakLeases, Effect::ReturnReservation];
-            await_retry(&next, view, effects)
+            await_retry(&failed_once_more(state), view, effects)
         }
         _ => stay(state, []),
     }
@@ -370,36 +397,51 @@ fn draining(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             let effects = vec![Effect::RefuseWaiters(Refusal::Stopped), Effect::BreakLeases];
             stop_process(state, StopCause::Operator, urgency.max(Urgency::Now), view, limits, effects)
         }
-        Event::Gone { .. } => next_life_or_rest(state, view, vec![Effect::BreakLeases]),
+        Event::Gone { .. } => next_life_or_rest(state, view, limits, vec![Effect::BreakLeases]),
         _ => stay(state, []),
     }
 }
 
-fn stopping(state: &State, kill_at: Option<Moment>, cause: StopCause, event: Event, view: &View) -> Step {
-    let killed = Phase::Stopping { kill_at: None, cause };
+fn stopping(
+    state: &State,
+    kill_at: Option<Moment>,
+    cause: StopCause,
+    event: Event,
+    view: &View,
+    limits: &Limits,
+) -> Step {
     match event {
-        Event::Stop(Urgency::Kill) => {
+        // What failed is an operator's business from now on; their word counts, not the backoff.
+        Event::Stop(urgency) => {
+            let failures = if cause.is_failure() { 0 } else { state.failures };
+            let next = State { failures, ..state.clone() };
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
-            go(state, killed, [refuse, Effect::Kill, Effect::DisarmTimer])
+            let cause = StopCause::Operator;
+            if urgency == Urgency::Kill {
+                let killed = Phase::Stopping { kill_at: None, cause };
+                return go(&next, killed, [refuse, Effect::Kill, Effect::DisarmTimer]);
+            }
+            go(&next, Phase::Stopping { kill_at, cause }, [refuse])
         }
-        Event::Stop(_) => stay(state, [Effect::RefuseWaiters(Refusal::Stopped)]),
-        Event::Deadline if kill_at.is_some_and(|at| at <= view.now) => go(state, killed, [Effect::Kill]),
-        Event::Gone { .. } if cause.is_failure() => {
-            let next = State { failures: state.failures.saturating_add(1), ..state.clone() };
-            await_retry(&next, view, vec![Effect::ReturnReservation])
+        Event::Start | Event::Restart if cause.is_failure() => {
+            go(state, Phase::Stopping { kill_at, cause: StopCause::Operator }, [])
         }
-        Event::Gone { .. } => next_life_or_rest(state, view, Vec::new()),
+        Event::Deadline if kill_at.is_some() => {
+            go(state, Phase::Stopping { kill_at: None, cause }, [Effect::Kill])
+        }
+        Event::Gone { .. } if cause.is_failure() => await_retry(state, view, vec![Effect::ReturnReservation]),
+        Event::Gone { .. } => next_life_or_rest(state, view, limits, Vec::new()),
         _ => stay(state, []),
     }
 }
 
-fn failed(state: &State, retry_at: Moment, event: Event, view: &View) -> Step {
+fn failed(state: &State, retry_at: Moment, event: Event, view: &View, limits: &Limits) -> Step {
     match event {
-        Event::Acquire if retry_at <= view.now => new_life(state, Vec::new()),
-        Event::Acquire => await_retry_at(state, retry_at, view, Vec::new()),
-        Event::Deadline if retry_at <= view.now && view.waiting > 0 => new_life(state, Vec::new()),
+        Event::Acquire | Event::Deadline if view.waiting == 0 => stay(state, []),
+        Event::Acquire if retry_at > view.now => await_retry_at(state, retry_at, view, Vec::new()),
+        Event::Acquire | Event::Deadline => new_life(state, view, limits, Vec::new()),
         // An operator who says "start" has seen the failure; the backoff is not for them.
-        Event::Start | Event::Restart => new_life(state, Vec::new()),
+        Event::Start | Event::Restart => new_life(state, view, limits, Vec::new()),
         Event::Stop(_) => {
             let next = State { failures: 0, ..state.clone() };
             go(&next, Phase::Stopped, [Effect::RefuseWaiters(Refusal::Stopped), Effect::DisarmTimer])
@@ -409,24 +451,30 @@ fn failed(state: &State, retry_at: Moment, event: Event, view: &View) -> Step {
 }
 
 /// Begins a life: the memory first.
-fn new_life(state: &State, mut effects: Vec<Effect>) -> Step {
-    effects.extend([Effect::DisarmTimer, Effect::Reserve]);
-    go(&State { epoch: state.epoch + 1, ..state.clone() }, Phase::Queued, effects)
+fn new_life(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+    let deadline = view.now.saturating_add(limits.queue_timeout);
+    effects.extend([Effect::ArmTimer(deadline), Effect::Reserve]);
+    let next = State { epoch: state.epoch.wrapping_add(1), ..state.clone() };
+    go(&next, Phase::Queued { deadline }, effects)
 }
 
 /// Ends a life whose process is gone; whoever waits gets the next one.
-fn next_life_or_rest(state: &State, view: &View, mut effects: Vec<Effect>) -> Step {
+fn next_life_or_rest(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
     effects.push(Effect::ReturnReservation);
     if view.waiting > 0 {
-        return new_life(state, effects);
+        return new_life(state, view, limits, effects);
     }
     effects.push(Effect::DisarmTimer);
     go(state, Phase::Stopped, effects)
 }
 
+fn failed_once_more(state: &State) -> State {
+    State { failures: state.failures.saturating_add(1), ..state.clone() }
+}
+
 /// Ends a life that has failed.
 fn await_retry(state: &State, view: &View, effects: Vec<Effect>) -> Step {
-    await_retry_at(state, view.now + backoff(state.failures), view, effects)
+    await_retry_at(state, view.now.saturating_add(backoff(state.failures)), view, effects)
 }
 
 /// Whoever waits goes on waiting if the next try is near, and is refused otherwise.
@@ -448,8 +496,9 @@ fn leave_ready(
     limits: &Limits,
     mut effects: Vec<Effect>,
 ) -> Step {
-    if urgency == Urgency::Drain && view.leases > 0 {
-        let deadline = view.now + limits.drain_timeout;
+    if urgency == Urgency::Drain {
+        // How many are inside is only known once the gate is closed; `LeaseFreed` tells of the last.
+        let deadline = view.now.saturating_add(limits.drain_timeout);
         effects.push(Effect::ArmTimer(deadline));
         return go(state, Phase::Draining { deadline }, effects);
     }
@@ -470,15 +519,15 @@ fn stop_process(
         effects.extend([Effect::Kill, Effect::DisarmTimer]);
         return go(state, Phase::Stopping { kill_at: None, cause }, effects);
     }
-    let kill_at = view.now + limits.stop_timeout;
+    let kill_at = view.now.saturating_add(limits.stop_timeout);
     effects.extend([Effect::Terminate, Effect::ArmTimer(kill_at)]);
     go(state, Phase::Stopping { kill_at: Some(kill_at), cause }, effects)
 }
 
 /// A busy gate can't be unused before a whole `alive_time` has passed.
-fn idle_timer(now: Moment, limits: &Limits) -> Effect {
+fn idle_timer(used: Moment, limits: &Limits) -> Effect {
     match limits.alive_time {
-        Some(alive_time) => Effect::ArmTimer(now + alive_time),
+        Some(alive_time) => Effect::ArmTimer(used.saturating_add(alive_time)),
         None => Effect::DisarmTimer,
     }
 }

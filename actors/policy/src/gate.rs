@@ -259,6 +259,59 @@ mod loom_tests {
         });
     }
 
+    /// A newcomer that still slips in leaves again; whatever it does, the drain counts it or hears of it.
+    #[test]
+    fn a_drain_misses_no_newcomer() {
+        loom::model(|| {
+            let gate = Arc::new(Gate::new(u32::MAX));
+            gate.open();
+            let passing = thread::spawn({
+                let gate = Arc::clone(&gate);
+                move || gate.acquire(Asker::Newcomer).then(|| gate.release())
+            });
+            let left = gate.close();
+            assert!(!gate.acquire(Asker::Newcomer) && !gate.acquire(Asker::Queue));
+            let told = passing.join().unwrap();
+            assert!(left == 0 || told == Some(true), "{left} left, told: {told:?}");
+            assert_eq!(gate.look().leases(), 0);
+        });
+    }
+
+    #[test]
+    fn the_limit_holds_for_newcomers_and_the_queue_together() {
+        loom::model(|| {
+            let gate = Arc::new(Gate::new(1));
+            gate.open();
+            let newcomer = thread::spawn({
+                let gate = Arc::clone(&gate);
+                move || gate.acquire(Asker::Newcomer)
+            });
+            gate.watch(true);
+            let queued = gate.acquire(Asker::Queue);
+            let inside = newcomer.join().unwrap();
+            assert!(queued != inside, "queued: {queued}, newcomer: {inside}");
+            assert_eq!(gate.look().leases(), 1);
+        });
+    }
+
+    #[test]
+    fn two_releases_are_both_counted_and_an_idle_close_waits_for_them() {
+        loom::model(|| {
+            let gate = Arc::new(Gate::new(u32::MAX));
+            gate.open();
+            assert!(gate.acquire(Asker::Newcomer) && gate.acquire(Asker::Newcomer));
+            let leaving = thread::spawn({
+                let gate = Arc::clone(&gate);
+                move || gate.release()
+            });
+            gate.release();
+            let closed = gate.close_if_unused_since(gate.look());
+            leaving.join().unwrap();
+            assert_eq!(gate.look().leases(), 0);
+            assert_eq!(gate.look().is_open(), !closed);
+        });
+    }
+
     #[test]
     fn a_queued_request_is_granted_or_told() {
         loom::model(|| {

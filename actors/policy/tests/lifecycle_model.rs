@@ -16,7 +16,7 @@ use llm_manager_policy::lifecycle::{
     Effect, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -335,8 +335,8 @@ impl World {
             let gate = if word.is_open() { entered } else { entered.closed() };
             gate.watched(word.is_watched())
         };
-        let other =
-            (0..50).fold(Word::CLOSED.opened(), |word, _| word.acquire(Asker::Queue, u32::MAX).unwrap());
+        let other = (0..50)
+            .fold(Word::CLOSED.opened(), |word, _| word.acquire(Asker::Queue, u32::MAX).unwrap().release());
         self.seen = self.seen.map(|seen| if seen == self.gate { canonical(seen) } else { other });
         self.gate = canonical(self.gate);
         if self.ops.is_empty() {
@@ -631,7 +631,8 @@ fn no_reachable_state_breaks_a_promise() {
     for (name, setup) in setups() {
         let began = std::time::Instant::now();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let checker = setup.checker().threads(threads).spawn_bfs().join();
+        let checker =
+            setup.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         println!("{name}: {} unique states, {:.1?}", checker.unique_state_count(), began.elapsed());
         if let Some(path) = checker.discovery("no promise is broken") {
             let last = path.last_state().clone();
@@ -682,6 +683,7 @@ fn explore(setup: &Setup) -> (Vec<World>, Vec<Vec<usize>>) {
     let mut actions = Vec::new();
     while moves.len() < worlds.len() {
         let world = worlds[moves.len()].clone();
+        assert_eq!(world.violation, None, "see the other test");
         actions.clear();
         forced(&world, &mut actions);
         let own = actions.len();

@@ -1,3 +1,7 @@
 //! Entry point: parse the command line, run the command, return its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    llm_manager::cli::main()
+}

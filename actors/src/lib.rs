@@ -1,1 +1,15 @@
-//! The actors of LLM-Manager.
+//! What runs: the actors of LLM-Manager, and the adapters through which they touch the world.
+//!
+//! Read `supervisor` for who restarts whom, `model` for the actor that owns a backend, and
+//! `process` for how a backend is launched and ended. Decisions stand in `llm_manager_policy`; nothing
+//! here knows HTTP routes, YAML or JSON.
+
+pub mod feeds;
+pub mod live;
+pub mod logs;
+pub mod model;
+pub mod probe;
+pub mod process;
+pub mod supervisor;
+
+pub use live::{Live, tell};

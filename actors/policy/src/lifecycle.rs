@@ -1,0 +1,553 @@
+//! The life of one model's backend: what follows from what, without doing any of it.
+//!
+//! `step(state, event, view)` answers the next state, the effects to carry out in order, and the reason.
+//! The Model actor carries them out. Read `Phase` first, then `step`, whose match is the table of
+//! ARCHITECTURE.md.
+//!
+//! Promises that the callers keep: every `Effect::Launch` is followed by exactly one `Event::Gone` of the
+//! same epoch, sent when no process of that launch is left; `Effect::Reserve` by at most one `Reserved` or
+//! `Denied`, and `ReturnReservation` reaches the scheduler after the `Reserve` that it takes back; the view is
+//! looked at before the event is decided, and nothing holds the gate still meanwhile.
+
+use crate::restart::{STABLE_RUN, backoff};
+use std::time::Duration;
+
+/// A moment, measured from any fixed origin.
+pub type Moment = Duration;
+
+/// How long a request waits for the next try of a failed model rather than being refused at once.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where a model is in its life; each variant carries only what that phase has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// No process, and none wanted.
+    Stopped,
+    /// Waits for memory.
+    Queued {
+        /// When the wait is given up.
+        deadline: Moment,
+    },
+    /// A process is being launched or loads; requests wait.
+    Starting {
+        /// When the start is given up.
+        deadline: Moment,
+    },
+    /// The gate is open.
+    Ready {
+        /// Since when.
+        since: Moment,
+    },
+    /// The gate is closed; running answers end in their own time.
+    Draining {
+        /// When they are broken off.
+        deadline: Moment,
+    },
+    /// The process has been asked to end.
+    Stopping {
+        /// When it is killed; `None` once it has been.
+        kill_at: Option<Moment>,
+        /// Why it stops.
+        cause: StopCause,
+    },
+    /// The last start or run failed.
+    Failed {
+        /// When the next try is allowed.
+        retry_at: Moment,
+    },
+}
+
+/// Why a backend is being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StopCause {
+    /// Nobody has used it for its `alive_time`.
+    Idle,
+    /// An operator, or the end of the program.
+    Operator,
+    /// Another model needs its memory.
+    Evicted,
+    /// It was not ready in time.
+    StartTimeout,
+    /// Its probe can't succeed.
+    ProbeRefused,
+}
+
+impl StopCause {
+    fn is_failure(self) -> bool {
+        matches!(self, StopCause::StartTimeout | StopCause::ProbeRefused)
+    }
+}
+
+impl Phase {
+    /// When the phase ends by itself, or may.
+    fn due(&self) -> Option<Moment> {
+        match self {
+            Phase::Queued { deadline } | Phase::Starting { deadline } | Phase::Draining { deadline } => {
+                Some(*deadline)
+            }
+            Phase::Stopping { kill_at, .. } => *kill_at,
+            Phase::Failed { retry_at } => Some(*retry_at),
+            Phase::Stopped | Phase::Ready { .. } => None,
+        }
+    }
+}
+
+/// How much of a hurry a stop is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Running answers may end first.
+    Drain,
+    /// Running answers are broken off.
+    Now,
+    /// The process tree is killed at once.
+    Kill,
+}
+
+/// All that a model remembers from one event to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Where it is.
+    pub phase: Phase,
+    /// Counts its lives; late news of a former one changes nothing.
+    pub epoch: u64,
+    /// Failures since the last stable run.
+    pub failures: u32,
+}
+
+impl State {
+    /// A model that has never run.
+    pub fn new() -> Self {
+        Self { phase: Phase::Stopped, epoch: 0, failures: 0 }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A request waits for a lease (it is in `View::waiting` already).
+    Acquire,
+    /// An operator wants it running (and waits, as a request does).
+    Start,
+    /// An operator wants it stopped; those who wait are refused.
+    Stop(Urgency),
+    /// An operator wants a fresh backend (and waits for it).
+    Restart,
+    /// Another model wants its memory.
+    Evict,
+    /// The scheduler has reserved its memory.
+    Reserved {
+        /// The life that asked for it.
+        epoch: u64,
+    },
+    /// The scheduler can't.
+    Denied {
+        /// The life that asked for it.
+        epoch: u64,
+    },
+    /// The process runs.
+    Launched {
+        /// Its life.
+        epoch: u64,
+    },
+    /// The backend serves.
+    ProbeSucceeded {
+        /// Its life.
+        epoch: u64,
+    },
+    /// The backend will never serve.
+    ProbeRefused {
+        /// Its life.
+        epoch: u64,
+    },
+    /// No process of that life is left.
+    Gone {
+        /// Its life.
+        epoch: u64,
+    },
+    /// `Effect::CloseIfUnused` found the gate unused and closed it.
+    Closed(StopCause),
+    /// `Effect::CloseIfUnused` found the gate in use.
+    InUse(StopCause),
+    /// A lease came back while the gate was watched, or `Effect::CloseGate` found nobody inside.
+    LeaseFreed,
+    /// The timer fired.
+    Deadline,
+}
+
+/// What to do, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Ask the scheduler for memory.
+    Reserve,
+    /// Give the memory back, or stop waiting for it.
+    ReturnReservation,
+    /// Launch the process of the present epoch.
+    Launch,
+    /// Probe it until it serves.
+    Probe,
+    /// Let requests in.
+    OpenGate,
+    /// Let nobody in any more; `LeaseFreed` follows at once if nobody is inside.
+    CloseGate,
+    /// Close the gate if nobody has used it since the view was taken; answer `Closed` or `InUse` at once.
+    CloseIfUnused(StopCause),
+    /// Break running answers off.
+    BreakLeases,
+    /// Give leases to those who wait, as far as they may have them.
+    GrantWaiters,
+    /// Refuse those who wait.
+    RefuseWaiters(Refusal),
+    /// Ask the process tree to end; gives up a launch in progress.
+    Terminate,
+    /// End the process tree.
+    Kill,
+    /// Send `Deadline` at that moment, instead of any earlier order.
+    ArmTimer(Moment),
+    /// Send no `Deadline`.
+    DisarmTimer,
+}
+
+/// Why those who wait are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// An operator stopped the model.
+    Stopped,
+    /// The backend failed; worth trying again after this time.
+    Failed {
+        /// From now.
+        retry_after: Duration,
+    },
+    /// The backend was not ready in time.
+    StartTimeout,
+    /// No memory.
+    NoMemory,
+}
+
+/// Limits of one model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// From launch to ready.
+    pub start_timeout: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub stop_timeout: Duration,
+    /// From the wish to stop to breaking answers off.
+    pub drain_timeout: Duration,
+    /// Time without a lease until it is stopped.
+    pub alive_time: Option<Duration>,
+    /// Longest wait for memory.
+    pub queue_timeout: Duration,
+}
+
+/// What the actor sees at the moment of the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The time.
+    pub now: Moment,
+    /// Those who wait and are still there.
+    pub waiting: usize,
+    /// Leases held.
+    pub leases: u32,
+    /// When the last lease came back, or the gate opened.
+    pub unused_since: Moment,
+}
+
+/// What follows from an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Where the model is now.
+    pub state: State,
+    /// What to do, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// The table: what follows from `event` in `state`.
+pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
+    if epoch_of(event).is_some_and(|epoch| epoch != state.epoch) {
+        return stay(state, []);
+    }
+    if event == Event::Deadline
+        && let Some(due) = state.phase.due().filter(|due| *due > view.now)
+    {
+        return stay(state, [Effect::ArmTimer(due)]);
+    }
+    match &state.phase {
+        Phase::Stopped => stopped(state, event, view, limits),
+        Phase::Queued { .. } => queued(state, event, view, limits),
+        Phase::Starting { .. } => starting(state, event, view, limits),
+        Phase::Ready { since } => ready(state, *since, event, view, limits),
+        Phase::Draining { .. } => draining(state, event, view, limits),
+        Phase::Stopping { kill_at, cause } => stopping(state, *kill_at, *cause, event, view, limits),
+        Phase::Failed { retry_at } => failed(state, *retry_at, event, view, limits),
+    }
+}
+
+fn stopped(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
+    match event {
+        // Whoever asked may have left before the question was read.
+        Event::Acquire if view.waiting == 0 => stay(state, []),
+        Event::Acquire | Event::Start | Event::Restart => new_life(state, view, limits, Vec::new()),
+        Event::Stop(_) if view.waiting > 0 => stay(state, [Effect::RefuseWaiters(Refusal::Stopped)]),
+        _ => stay(state, []),
+    }
+}
+
+fn queued(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
+    match event {
+        Event::Reserved { .. } => {
+            let deadline = view.now.saturating_add(limits.start_timeout);
+            go(state, Phase::Starting { deadline }, [Effect::Launch, Effect::ArmTimer(deadline)])
+        }
+        Event::Denied { .. } | Event::Deadline => {
+            let refuse = Effect::RefuseWaiters(Refusal::NoMemory);
+            go(state, Phase::Stopped, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
+        }
+        Event::Stop(_) => {
+            let refuse = Effect::RefuseWaiters(Refusal::Stopped);
+            go(state, Phase::Stopped, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
+        }
+        _ => stay(state, []),
+    }
+}
+
+fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
+    match event {
+        Event::Launched { .. } => stay(state, [Effect::Probe]),
+        Event::ProbeSucceeded { .. } => {
+            let mut effects = vec![Effect::OpenGate, Effect::GrantWaiters];
+            effects.push(idle_timer(view.now, limits));
+            go(state, Phase::Ready { since: view.now }, effects)
+        }
+        Event::ProbeRefused { .. } => {
+            let next = failed_once_more(state);
+            let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after: backoff(next.failures) });
+            stop_process(&next, StopCause::ProbeRefused, Urgency::Now, view, limits, vec![refuse])
+        }
+        Event::Deadline => {
+            let refuse = Effect::RefuseWaiters(Refusal::StartTimeout);
+            let next = failed_once_more(state);
+            stop_process(&next, StopCause::StartTimeout, Urgency::Now, view, limits, vec![refuse])
+        }
+        Event::Gone { .. } => {
+            let next = failed_once_more(state);
+            let retry_after = backoff(next.failures);
+            let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after });
+            let phase = Phase::Failed { retry_at: view.now.saturating_add(retry_after) };
+            go(&next, phase, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
+        }
+        Event::Stop(urgency) => {
+            let refuse = Effect::RefuseWaiters(Refusal::Stopped);
+            stop_process(state, StopCause::Operator, urgency, view, limits, vec![refuse])
+        }
+        Event::Restart => stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new()),
+        Event::Evict if view.waiting == 0 => {
+            stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
+        }
+        _ => stay(state, []),
+    }
+}
+
+fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limits) -> Step {
+    let forgiven = State { failures: 0, ..state.clone() };
+    let stable = view.now.saturating_sub(since) >= STABLE_RUN;
+    let state = if stable { &forgiven } else { state };
+    match event {
+        Event::Acquire | Event::Start | Event::LeaseFreed => stay(state, [Effect::GrantWaiters]),
+        Event::Deadline => match limits.alive_time {
+            Some(_) if view.leases > 0 || view.waiting > 0 => stay(state, [idle_timer(view.now, limits)]),
+            Some(alive_time) if view.now < view.unused_since.saturating_add(alive_time) => {
+                stay(state, [idle_timer(view.unused_since, limits)])
+            }
+            Some(_) => stay(state, [Effect::CloseIfUnused(StopCause::Idle)]),
+            None => stay(state, []),
+        },
+        Event::Evict if view.leases == 0 && view.waiting == 0 => {
+            stay(state, [Effect::CloseIfUnused(StopCause::Evicted)])
+        }
+        Event::Closed(cause) => stop_process(state, cause, Urgency::Now, view, limits, Vec::new()),
+        Event::InUse(_) => stay(state, [idle_timer(view.now, limits)]),
+        Event::Stop(urgency) => {
+            let effects = vec![Effect::CloseGate, Effect::RefuseWaiters(Refusal::Stopped)];
+            leave_ready(state, urgency, view, limits, effects)
+        }
+        Event::Restart => leave_ready(state, Urgency::Drain, view, limits, vec![Effect::CloseGate]),
+        Event::Gone { .. } => {
+            let effects = vec![Effect::CloseGate, Effect::BreakLeases, Effect::ReturnReservation];
+            await_retry(&failed_once_more(state), view, effects)
+        }
+        _ => stay(state, []),
+    }
+}
+
+fn draining(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
+    match event {
+        Event::LeaseFreed if view.leases == 0 => {
+            stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new())
+        }
+        Event::Deadline => {
+            stop_process(state, StopCause::Operator, Urgency::Now, view, limits, vec![Effect::BreakLeases])
+        }
+        Event::Stop(urgency) => {
+            // Whoever asks a second time does not want to wait for the answers that are still running.
+            let effects = vec![Effect::RefuseWaiters(Refusal::Stopped), Effect::BreakLeases];
+            stop_process(state, StopCause::Operator, urgency.max(Urgency::Now), view, limits, effects)
+        }
+        Event::Gone { .. } => next_life_or_rest(state, view, limits, vec![Effect::BreakLeases]),
+        _ => stay(state, []),
+    }
+}
+
+fn stopping(
+    state: &State,
+    kill_at: Option<Moment>,
+    cause: StopCause,
+    event: Event,
+    view: &View,
+    limits: &Limits,
+) -> Step {
+    match event {
+        // What failed is an operator's business from now on; their word counts, not the backoff.
+        Event::Stop(urgency) => {
+            let failures = if cause.is_failure() { 0 } else { state.failures };
+            let next = State { failures, ..state.clone() };
+            let refuse = Effect::RefuseWaiters(Refusal::Stopped);
+            let cause = StopCause::Operator;
+            if urgency == Urgency::Kill {
+                let killed = Phase::Stopping { kill_at: None, cause };
+                return go(&next, killed, [refuse, Effect::Kill, Effect::DisarmTimer]);
+            }
+            go(&next, Phase::Stopping { kill_at, cause }, [refuse])
+        }
+        Event::Start | Event::Restart if cause.is_failure() => {
+            go(state, Phase::Stopping { kill_at, cause: StopCause::Operator }, [])
+        }
+        Event::Deadline if kill_at.is_some() => {
+            go(state, Phase::Stopping { kill_at: None, cause }, [Effect::Kill])
+        }
+        Event::Gone { .. } if cause.is_failure() => await_retry(state, view, vec![Effect::ReturnReservation]),
+        Event::Gone { .. } => next_life_or_rest(state, view, limits, Vec::new()),
+        _ => stay(state, []),
+    }
+}
+
+fn failed(state: &State, retry_at: Moment, event: Event, view: &View, limits: &Limits) -> Step {
+    match event {
+        Event::Acquire | Event::Deadline if view.waiting == 0 => stay(state, []),
+        Event::Acquire if retry_at > view.now => await_retry_at(state, retry_at, view, Vec::new()),
+        Event::Acquire | Event::Deadline => new_life(state, view, limits, Vec::new()),
+        // An operator who says "start" has seen the failure; the backoff is not for them.
+        Event::Start | Event::Restart => new_life(state, view, limits, Vec::new()),
+        Event::Stop(_) => {
+            let next = State { failures: 0, ..state.clone() };
+            go(&next, Phase::Stopped, [Effect::RefuseWaiters(Refusal::Stopped), Effect::DisarmTimer])
+        }
+        _ => stay(state, []),
+    }
+}
+
+/// Begins a life: the memory first.
+fn new_life(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+    let deadline = view.now.saturating_add(limits.queue_timeout);
+    effects.extend([Effect::ArmTimer(deadline), Effect::Reserve]);
+    let next = State { epoch: state.epoch.wrapping_add(1), ..state.clone() };
+    go(&next, Phase::Queued { deadline }, effects)
+}
+
+/// Ends a life whose process is gone; whoever waits gets the next one.
+fn next_life_or_rest(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+    effects.push(Effect::ReturnReservation);
+    if view.waiting > 0 {
+        return new_life(state, view, limits, effects);
+    }
+    effects.push(Effect::DisarmTimer);
+    go(state, Phase::Stopped, effects)
+}
+
+fn failed_once_more(state: &State) -> State {
+    State { failures: state.failures.saturating_add(1), ..state.clone() }
+}
+
+/// Ends a life that has failed.
+fn await_retry(state: &State, view: &View, effects: Vec<Effect>) -> Step {
+    await_retry_at(state, view.now.saturating_add(backoff(state.failures)), view, effects)
+}
+
+/// Whoever waits goes on waiting if the next try is near, and is refused otherwise.
+fn await_retry_at(state: &State, retry_at: Moment, view: &View, mut effects: Vec<Effect>) -> Step {
+    let retry_after = retry_at.saturating_sub(view.now);
+    if view.waiting > 0 && retry_after <= PATIENCE {
+        effects.push(Effect::ArmTimer(retry_at));
+    } else {
+        effects.extend([Effect::RefuseWaiters(Refusal::Failed { retry_after }), Effect::DisarmTimer]);
+    }
+    go(state, Phase::Failed { retry_at }, effects)
+}
+
+/// Ends the service; the process may live on until the running answers have ended.
+fn leave_ready(
+    state: &State,
+    urgency: Urgency,
+    view: &View,
+    limits: &Limits,
+    mut effects: Vec<Effect>,
+) -> Step {
+    if urgency == Urgency::Drain {
+        // How many are inside is only known once the gate is closed; `LeaseFreed` tells of the last.
+        let deadline = view.now.saturating_add(limits.drain_timeout);
+        effects.push(Effect::ArmTimer(deadline));
+        return go(state, Phase::Draining { deadline }, effects);
+    }
+    effects.push(Effect::BreakLeases);
+    stop_process(state, StopCause::Operator, urgency, view, limits, effects)
+}
+
+/// Asks the process to end, and sees to it that it does.
+fn stop_process(
+    state: &State,
+    cause: StopCause,
+    urgency: Urgency,
+    view: &View,
+    limits: &Limits,
+    mut effects: Vec<Effect>,
+) -> Step {
+    if urgency == Urgency::Kill {
+        effects.extend([Effect::Kill, Effect::DisarmTimer]);
+        return go(state, Phase::Stopping { kill_at: None, cause }, effects);
+    }
+    let kill_at = view.now.saturating_add(limits.stop_timeout);
+    effects.extend([Effect::Terminate, Effect::ArmTimer(kill_at)]);
+    go(state, Phase::Stopping { kill_at: Some(kill_at), cause }, effects)
+}
+
+/// A busy gate can't be unused before a whole `alive_time` has passed.
+fn idle_timer(used: Moment, limits: &Limits) -> Effect {
+    match limits.alive_time {
+        Some(alive_time) => Effect::ArmTimer(used.saturating_add(alive_time)),
+        None => Effect::DisarmTimer,
+    }
+}
+
+fn epoch_of(event: Event) -> Option<u64> {
+    match event {
+        Event::Reserved { epoch }
+        | Event::Denied { epoch }
+        | Event::Launched { epoch }
+        | Event::ProbeSucceeded { epoch }
+        | Event::ProbeRefused { epoch }
+        | Event::Gone { epoch } => Some(epoch),
+        _ => None,
+    }
+}
+
+fn stay(state: &State, effects: impl Into<Vec<Effect>>) -> Step {
+    Step { state: state.clone(), effects: effects.into() }
+}
+
+fn go(state: &State, phase: Phase, effects: impl Into<Vec<Effect>>) -> Step {
+    Step { state: State { phase, ..state.clone() }, effects: effects.into() }
+}

@@ -1,0 +1,704 @@
+//! Every state that one model, its process, the scheduler, an operator and a few requests can get into.
+//!
+//! `World` is a small shell around `lifecycle::step` and `gate::Word`: the reference for what the Model actor
+//! does with each effect. Effects are carried out one at a time, and everything else may happen in between:
+//! requests take and return leases at the gate, those who wait leave, the process dies, the scheduler
+//! answers. Nothing is bounded by a budget; the world is finite because it is normalised (see `normalised`).
+//!
+//! Two tests read it: stateright looks for a state that breaks a promise, and a search of our own shows that
+//! the program by itself always comes to rest, with nobody waiting and nothing in limbo.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use Action::*;
+use llm_manager_policy::gate::{Asker, Word};
+use llm_manager_policy::lifecycle::{
+    Effect, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
+};
+use llm_manager_policy::restart::STABLE_RUN;
+use stateright::{Checker, Model, Property};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// It is always now; when time passes, the moments move into the past instead.
+const NOW: Moment = Duration::from_secs(1000);
+const TICK: Duration = Duration::from_secs(1);
+/// The present life. Only "this one" and "a former one" can be told apart.
+const THIS: u64 = 1;
+const FORMER: u64 = 0;
+/// From here on the next try is too far away to wait for, and stays so for a failure more.
+const MANY_FAILURES: u32 = 3;
+
+/// The world to explore.
+#[derive(Clone)]
+struct Setup {
+    requests: u8,
+    max_concurrency: u32,
+    alive_time: Option<Duration>,
+}
+
+impl Setup {
+    fn limits(&self) -> Limits {
+        Limits {
+            start_timeout: TICK,
+            stop_timeout: TICK,
+            drain_timeout: TICK,
+            alive_time: self.alive_time,
+            queue_timeout: TICK,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Memory {
+    Free,
+    Wanted,
+    Held,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Process {
+    None,
+    Launching,
+    Loading,
+    Serving,
+    Hopeless,
+}
+
+/// News on the way to the actor, all of this life; it may arrive in any order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct News {
+    reserved: bool,
+    denied: bool,
+    launched: bool,
+    probe_succeeded: bool,
+    probe_refused: bool,
+    gone: bool,
+    lease_freed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Op {
+    Do(Effect),
+    /// The rest of `GrantWaiters`: one lease at a time.
+    GrantNext,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct World {
+    life: State,
+    /// Effects still to be carried out; meanwhile the actor reads no other event.
+    ops: Vec<Op>,
+    /// The gate as the view showed it, while `CloseIfUnused` is still to be done.
+    seen: Option<Word>,
+    /// The effects are those of a stop that lets running answers end.
+    gentle: bool,
+    gate: Word,
+    timer: Option<Moment>,
+    unused_since: Moment,
+    memory: Memory,
+    process: Process,
+    probing: bool,
+    asked_to_end: bool,
+    killed: bool,
+    news: News,
+    /// Requests in the actor's queue.
+    waiting: u8,
+    /// An operator waits for it to be ready.
+    operator_waits: bool,
+    /// Leases of this life.
+    leased: u8,
+    /// Leases whose answer was broken off and that have not come back yet.
+    broken: u8,
+    violation: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Action {
+    /// The actor carries out its next effect.
+    Carry,
+    /// News arrive: of this life, or late ones of a former.
+    Hear(Event),
+    TimerFires,
+    TimePasses,
+    StableTimePasses,
+    /// A request takes a lease at the gate without a word to the actor.
+    FastPath,
+    /// A request that found the gate closed a while ago is put into the queue.
+    Ask,
+    /// The same, but it has left again.
+    AskAndLeave,
+    Leave,
+    Release,
+    ReleaseBroken,
+    Operate(Event, bool),
+    OperatorLeaves,
+    Evict,
+    Grant,
+    Deny,
+    LaunchSucceeds,
+    Serves,
+    IsHopeless,
+    Exits,
+}
+
+impl World {
+    fn new() -> Self {
+        World {
+            life: State { epoch: THIS, ..State::new() },
+            ops: Vec::new(),
+            seen: None,
+            gentle: false,
+            gate: Word::CLOSED,
+            timer: None,
+            unused_since: NOW,
+            memory: Memory::Free,
+            process: Process::None,
+            probing: false,
+            asked_to_end: false,
+            killed: false,
+            news: News::default(),
+            waiting: 0,
+            operator_waits: false,
+            leased: 0,
+            broken: 0,
+            violation: None,
+        }
+    }
+
+    fn waiters(&self) -> usize {
+        usize::from(self.waiting) + usize::from(self.operator_waits)
+    }
+
+    fn demand(&mut self, promise: bool, name: &'static str) {
+        if !promise && self.violation.is_none() {
+            self.violation = Some(name);
+        }
+    }
+
+    /// The actor reads an event: it looks, and decides.
+    fn handle(&mut self, event: Event, limits: &Limits) {
+        let view = View {
+            now: NOW,
+            waiting: self.waiters(),
+            leases: self.gate.leases(),
+            unused_since: self.unused_since,
+        };
+        self.gentle = matches!(self.life.phase, Phase::Ready { .. })
+            && matches!(event, Event::Stop(Urgency::Drain) | Event::Restart);
+        let step = step(&self.life, event, &view, limits);
+        if step.state.epoch != self.life.epoch {
+            self.news = News { lease_freed: self.news.lease_freed, ..News::default() };
+            self.demand(
+                self.process == Process::None,
+                "a life begins while a process of a former one is alive",
+            );
+        }
+        if event == Event::Evict && self.waiters() > 0 {
+            self.demand(step.state.phase == self.life.phase, "evicted although someone waits for it");
+        }
+        let looks = step.effects.iter().any(|effect| matches!(effect, Effect::CloseIfUnused(_)));
+        self.seen = looks.then_some(self.gate);
+        self.life = step.state;
+        self.ops = step.effects.into_iter().map(Op::Do).collect();
+    }
+
+    fn carry(&mut self, setup: &Setup) {
+        match self.ops.remove(0) {
+            Op::Do(effect) => self.carry_out(effect, setup),
+            Op::GrantNext => self.grant_next(setup),
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, setup: &Setup) {
+        let alive = self.process != Process::None;
+        match effect {
+            Effect::Reserve => {
+                self.demand(self.memory == Memory::Free, "memory is asked for twice");
+                self.memory = Memory::Wanted;
+            }
+            Effect::ReturnReservation => {
+                self.demand(!alive, "memory is given back while the process is alive");
+                self.memory = Memory::Free;
+            }
+            Effect::Launch => {
+                self.demand(!alive && !self.news.gone, "two processes at once");
+                self.demand(self.memory == Memory::Held, "a launch without memory");
+                self.process = Process::Launching;
+            }
+            Effect::Probe => self.probing = alive,
+            Effect::OpenGate => {
+                self.demand(
+                    self.process == Process::Serving || self.news.gone,
+                    "the gate opens before it serves",
+                );
+                self.gate = self.gate.opened();
+                self.unused_since = NOW;
+            }
+            Effect::CloseGate => {
+                self.gate = self.gate.closed();
+                self.news.lease_freed |= self.gate.leases() == 0;
+            }
+            Effect::CloseIfUnused(cause) => {
+                self.demand(self.ops.is_empty(), "CloseIfUnused is the last effect");
+                let seen = self.seen.take().unwrap();
+                let event = match self.gate.closed_if_unused_since(seen) {
+                    Some(closed) => {
+                        self.demand(self.gate == seen, "closed as unused after someone came and went");
+                        self.gate = closed;
+                        self.demand(self.leased == 0, "closed as unused with a lease");
+                        Event::Closed(cause)
+                    }
+                    None => Event::InUse(cause),
+                };
+                self.handle(event, &setup.limits());
+            }
+            Effect::BreakLeases => {
+                self.demand(!self.gentle || self.leased == 0, "a drain breaks an answer off at once");
+                self.demand(!self.gate.is_open(), "answers are broken off while the gate is open");
+                self.broken += self.leased;
+                self.leased = 0;
+            }
+            Effect::GrantWaiters => {
+                self.operator_waits = false;
+                self.gate = self.gate.watched(self.waiting > 0);
+                if self.waiting > 0 {
+                    self.ops.insert(0, Op::GrantNext);
+                }
+            }
+            Effect::RefuseWaiters(_) => {
+                self.waiting = 0;
+                self.operator_waits = false;
+            }
+            Effect::Terminate => self.asked_to_end = alive,
+            Effect::Kill => self.killed = alive,
+            Effect::ArmTimer(at) => self.timer = Some(at),
+            Effect::DisarmTimer => self.timer = None,
+        }
+    }
+
+    /// The gate is watched before the last try, so that no release in between goes unheard.
+    fn grant_next(&mut self, setup: &Setup) {
+        if self.waiting == 0 {
+            self.gate = self.gate.watched(false);
+        } else if let Some(gate) = self.gate.acquire(Asker::Queue, setup.max_concurrency) {
+            self.gate = gate;
+            self.waiting -= 1;
+            self.leased += 1;
+            self.ops.insert(0, Op::GrantNext);
+        }
+    }
+
+    fn release(&mut self) {
+        self.gate = self.gate.release();
+        self.unused_since = NOW;
+        self.news.lease_freed |= self.gate.is_watched();
+    }
+
+    fn exits(&mut self) {
+        self.process = Process::None;
+        self.probing = false;
+        self.asked_to_end = false;
+        self.killed = false;
+        self.news.gone = true;
+    }
+
+    /// What is to come by itself and can't be told from this state by any future is made equal.
+    fn normalised(mut self, passed: Duration, setup: &Setup) -> Self {
+        let past = |moment: Moment, floor: Moment| moment.saturating_sub(passed).max(floor);
+        self.life.epoch = THIS;
+        self.life.failures = self.life.failures.min(MANY_FAILURES);
+        self.life.phase = match self.life.phase {
+            Phase::Queued { deadline } => Phase::Queued { deadline: past(deadline, NOW) },
+            Phase::Starting { deadline } => Phase::Starting { deadline: past(deadline, NOW) },
+            Phase::Draining { deadline } => Phase::Draining { deadline: past(deadline, NOW) },
+            Phase::Stopping { kill_at, cause } => {
+                Phase::Stopping { kill_at: kill_at.map(|at| past(at, NOW)), cause }
+            }
+            Phase::Failed { retry_at } => Phase::Failed { retry_at: past(retry_at.min(NOW + 4 * TICK), NOW) },
+            // Only a stable run matters, and `StableTimePasses` makes one of any.
+            Phase::Ready { since } if since + STABLE_RUN <= NOW + passed => {
+                Phase::Ready { since: NOW - STABLE_RUN }
+            }
+            Phase::Ready { .. } => Phase::Ready { since: NOW },
+            Phase::Stopped => Phase::Stopped,
+        };
+        self.timer = self.timer.map(|at| past(at, NOW));
+        self.unused_since = match self.life.phase {
+            Phase::Ready { .. } => past(self.unused_since, NOW - TICK),
+            _ => NOW,
+        };
+        // The word counts the leases ever taken; all that matters is whether it still is the one seen.
+        let canonical = |word: Word| {
+            let entered = (0..word.leases())
+                .fold(Word::CLOSED.opened(), |word, _| word.acquire(Asker::Queue, u32::MAX).unwrap());
+            let gate = if word.is_open() { entered } else { entered.closed() };
+            gate.watched(word.is_watched())
+        };
+        let other =
+            (0..50).fold(Word::CLOSED.opened(), |word, _| word.acquire(Asker::Queue, u32::MAX).unwrap());
+        self.seen = self.seen.map(|seen| if seen == self.gate { canonical(seen) } else { other });
+        self.gate = canonical(self.gate);
+        if self.ops.is_empty() {
+            self.gentle = false;
+            let broken = self.broken_promise(setup);
+            self.violation = self.violation.or(broken);
+        }
+        self
+    }
+
+    /// What must hold whenever the actor has carried everything out.
+    fn broken_promise(&self, setup: &Setup) -> Option<&'static str> {
+        let gone = self.news.gone;
+        let alive = self.process != Process::None || gone;
+        let has_life = |held: Memory| held == self.memory && alive;
+        let no_life = |memory: bool| memory && !alive && self.leased == 0;
+        let armed_for = |at: Moment| self.timer == Some(at);
+        let waits = self.waiters() > 0;
+        let ready = matches!(self.life.phase, Phase::Ready { .. });
+        let (promise, name) = match &self.life.phase {
+            Phase::Stopped => {
+                (no_life(self.memory == Memory::Free) && !waits, "stopped: all given back, nobody waits")
+            }
+            Phase::Queued { deadline } => {
+                let answer = match self.memory {
+                    Memory::Free => self.news.denied,
+                    Memory::Wanted => true,
+                    Memory::Held => self.news.reserved,
+                };
+                (no_life(answer) && armed_for(*deadline), "queued: a demand, no process, a deadline")
+            }
+            Phase::Starting { deadline } => {
+                (has_life(Memory::Held) && armed_for(*deadline), "starting: a process, memory, a deadline")
+            }
+            Phase::Ready { .. } => {
+                let told = self.waiting == 0 || (self.gate.is_watched() && self.gate.leases() > 0);
+                let told = (told || self.news.lease_freed) && !self.operator_waits;
+                let timer = self.timer.is_some() == setup.alive_time.is_some();
+                (
+                    has_life(Memory::Held) && told && timer,
+                    "ready: a process, memory, nobody forgotten, a timer",
+                )
+            }
+            Phase::Draining { deadline } => {
+                let told = self.gate.leases() > 0 && self.gate.is_watched();
+                let told = told || self.news.lease_freed;
+                (
+                    has_life(Memory::Held) && told && armed_for(*deadline),
+                    "draining: someone inside, a deadline",
+                )
+            }
+            Phase::Stopping { kill_at, cause } => {
+                let ends = match kill_at {
+                    Some(at) => armed_for(*at) && (self.asked_to_end || gone),
+                    None => self.killed || gone,
+                };
+                let unused = self.leased == 0 || !matches!(cause, StopCause::Idle | StopCause::Evicted);
+                (
+                    has_life(Memory::Held) && ends && unused,
+                    "stopping: asked to end, and killed if it does not",
+                )
+            }
+            Phase::Failed { retry_at } => {
+                let retried = !waits || (self.timer.is_some() && armed_for(*retry_at));
+                (
+                    no_life(self.memory == Memory::Free) && retried,
+                    "failed: all given back, a retry for who waits",
+                )
+            }
+        };
+        let leases = ready || matches!(self.life.phase, Phase::Draining { .. }) || self.leased == 0;
+        (!promise)
+            .then_some(name)
+            .or((self.gate.is_open() != ready).then_some("the gate is open exactly while it is ready"))
+            .or((!leases).then_some("answers run on without a backend"))
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Reserved { epoch: THIS } => self.news.reserved = false,
+            Event::Denied { epoch: THIS } => self.news.denied = false,
+            Event::Launched { epoch: THIS } => self.news.launched = false,
+            Event::ProbeSucceeded { epoch: THIS } => self.news.probe_succeeded = false,
+            Event::ProbeRefused { epoch: THIS } => self.news.probe_refused = false,
+            Event::Gone { epoch: THIS } => self.news.gone = false,
+            Event::LeaseFreed => self.news.lease_freed = false,
+            _ => {}
+        }
+    }
+
+    /// At rest, and nobody waits but for a lease that someone else holds.
+    fn rests(&self) -> bool {
+        let settled = self.ops.is_empty() && self.news == News::default();
+        settled
+            && match self.life.phase {
+                Phase::Stopped | Phase::Failed { .. } => self.waiters() == 0,
+                Phase::Ready { .. } => !self.operator_waits && (self.waiting == 0 || self.gate.leases() > 0),
+                _ => false,
+            }
+    }
+}
+
+/// What the program does by itself, whatever the world does or doesn't: the actor acts, what was sent
+/// arrives, time passes up to the timer, a killed process dies, a broken answer gives its lease back.
+fn forced(world: &World, actions: &mut Vec<Action>) {
+    if !world.ops.is_empty() {
+        actions.push(Carry);
+    } else {
+        let news = &world.news;
+        let heard = [
+            (news.reserved, Event::Reserved { epoch: THIS }),
+            (news.denied, Event::Denied { epoch: THIS }),
+            (news.launched, Event::Launched { epoch: THIS }),
+            (news.probe_succeeded, Event::ProbeSucceeded { epoch: THIS }),
+            (news.probe_refused, Event::ProbeRefused { epoch: THIS }),
+            (news.gone, Event::Gone { epoch: THIS }),
+            (news.lease_freed, Event::LeaseFreed),
+        ];
+        actions.extend(heard.into_iter().filter(|(sent, _)| *sent).map(|(_, event)| Hear(event)));
+        match world.timer {
+            Some(at) if at <= NOW => actions.push(TimerFires),
+            // What was sent arrives in the end: not every timer goes before it for ever.
+            Some(_) if *news == News::default() => actions.push(TimePasses),
+            _ => {}
+        }
+    }
+    if world.killed {
+        actions.push(Exits);
+    }
+    if world.broken > 0 {
+        actions.push(ReleaseBroken);
+    }
+}
+
+impl Model for Setup {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new()]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        forced(world, actions);
+        let requests = world.waiting + world.leased + world.broken;
+        let room = requests < self.requests;
+        let mut may = |possible: bool, action: Action| {
+            if possible {
+                actions.push(action);
+            }
+        };
+        may(room && world.gate.acquire(Asker::Newcomer, self.max_concurrency).is_some(), FastPath);
+        may(world.waiting > 0, Leave);
+        may(world.operator_waits, OperatorLeaves);
+        may(world.leased > 0, Release);
+        may(world.memory == Memory::Wanted, Grant);
+        may(world.memory == Memory::Wanted, Deny);
+        may(world.process == Process::Launching, LaunchSucceeds);
+        may(world.process == Process::Loading && world.probing, Serves);
+        may(world.process == Process::Loading && world.probing, IsHopeless);
+        may(world.process != Process::None && !world.killed, Exits);
+        if !world.ops.is_empty() {
+            return;
+        }
+        may(room, Ask);
+        may(true, AskAndLeave);
+        may(true, Evict);
+        for urgency in [Urgency::Drain, Urgency::Now, Urgency::Kill] {
+            may(true, Operate(Event::Stop(urgency), false));
+        }
+        for order in [Event::Start, Event::Restart] {
+            may(true, Operate(order, true));
+            may(true, Operate(order, false));
+        }
+        may(!world.news.lease_freed, Hear(Event::LeaseFreed));
+        may(true, Hear(Event::Deadline));
+        let epoch = FORMER;
+        may(true, Hear(Event::Reserved { epoch }));
+        may(true, Hear(Event::Denied { epoch }));
+        may(true, Hear(Event::Launched { epoch }));
+        may(true, Hear(Event::ProbeSucceeded { epoch }));
+        may(true, Hear(Event::ProbeRefused { epoch }));
+        may(true, Hear(Event::Gone { epoch }));
+        let timer_alone = world.timer.is_some_and(|at| at > NOW) && world.news == News::default();
+        may(!timer_alone, TimePasses);
+        may(matches!(world.life.phase, Phase::Ready { .. }), StableTimePasses);
+    }
+
+    fn next_state(&self, before: &World, action: Action) -> Option<World> {
+        let limits = self.limits();
+        let mut world = before.clone();
+        let mut passed = Duration::ZERO;
+        match action {
+            Carry => world.carry(self),
+            Hear(event) => {
+                world.hear(event);
+                world.handle(event, &limits);
+            }
+            TimerFires => {
+                world.timer = None;
+                world.handle(Event::Deadline, &limits);
+            }
+            TimePasses => passed = TICK,
+            StableTimePasses => passed = STABLE_RUN,
+            FastPath => {
+                world.gate = world.gate.acquire(Asker::Newcomer, self.max_concurrency)?;
+                world.leased += 1;
+            }
+            Ask => {
+                world.waiting += 1;
+                world.handle(Event::Acquire, &limits);
+            }
+            AskAndLeave => world.handle(Event::Acquire, &limits),
+            Leave => world.waiting -= 1,
+            Release => {
+                world.leased -= 1;
+                world.release();
+            }
+            ReleaseBroken => {
+                world.broken -= 1;
+                world.release();
+            }
+            Operate(order, waits) => {
+                world.operator_waits |= waits;
+                world.handle(order, &limits);
+            }
+            OperatorLeaves => world.operator_waits = false,
+            Evict => world.handle(Event::Evict, &limits),
+            Grant => {
+                world.memory = Memory::Held;
+                world.news.reserved = true;
+            }
+            Deny => {
+                world.memory = Memory::Free;
+                world.news.denied = true;
+            }
+            LaunchSucceeds => {
+                world.process = Process::Loading;
+                world.news.launched = true;
+            }
+            Serves => {
+                world.process = Process::Serving;
+                world.probing = false;
+                world.news.probe_succeeded = true;
+            }
+            IsHopeless => {
+                world.process = Process::Hopeless;
+                world.probing = false;
+                world.news.probe_refused = true;
+            }
+            Exits => world.exits(),
+        }
+        let held = u32::from(world.leased + world.broken);
+        world.demand(world.gate.leases() == held, "leases granted - returned = requests in flight");
+        world.demand(held <= self.max_concurrency, "more leases than max_concurrency");
+        Some(world.normalised(passed, self)).filter(|after| after != before)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("no promise is broken", |_, world: &World| world.violation.is_none()),
+            Property::sometimes("a request is served", |_, world: &World| world.leased > 0),
+            Property::sometimes("a newcomer overtakes an idle close", |_, world: &World| {
+                world.seen.is_some_and(|seen| seen != world.gate)
+            }),
+            Property::sometimes("someone waits for a retry", |_, world: &World| {
+                matches!(world.life.phase, Phase::Failed { .. }) && world.waiting > 0
+            }),
+            Property::sometimes("a drain with someone inside", |_, world: &World| {
+                matches!(world.life.phase, Phase::Draining { .. }) && world.leased > 0
+            }),
+            Property::sometimes("a process that has to be killed", |_, world: &World| world.killed),
+            Property::sometimes("memory granted after the demand was taken back", |_, world: &World| {
+                world.news.reserved && world.life.phase == Phase::Stopped
+            }),
+        ]
+    }
+}
+
+fn setups() -> [(&'static str, Setup); 4] {
+    let setup = |requests, max_concurrency, alive_time| Setup { requests, max_concurrency, alive_time };
+    [
+        ("3 requests, one at a time, stopped when idle", setup(3, 1, Some(TICK))),
+        ("3 requests, no limit, stopped when idle", setup(3, u32::MAX, Some(TICK))),
+        ("3 requests, two at a time, stopped when idle", setup(3, 2, Some(TICK))),
+        ("3 requests, one at a time, never idle", setup(3, 1, None)),
+    ]
+}
+
+#[test]
+fn no_reachable_state_breaks_a_promise() {
+    for (name, setup) in setups() {
+        let began = std::time::Instant::now();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let checker = setup.checker().threads(threads).spawn_bfs().join();
+        println!("{name}: {} unique states, {:.1?}", checker.unique_state_count(), began.elapsed());
+        if let Some(path) = checker.discovery("no promise is broken") {
+            let last = path.last_state().clone();
+            panic!("{name}: {:?}\n{last:#?}\nafter {:#?}", last.violation, path.into_actions());
+        }
+        checker.assert_properties();
+    }
+}
+
+/// From every reachable state the program's own moves come to an end, and only where nobody is left waiting.
+#[test]
+fn the_program_always_comes_to_rest() {
+    for (name, setup) in setups() {
+        let (worlds, moves) = explore(&setup);
+        let mut left: Vec<usize> = moves.iter().map(Vec::len).collect();
+        let mut before = vec![Vec::new(); worlds.len()];
+        for (from, nexts) in moves.iter().enumerate() {
+            nexts.iter().for_each(|to| before[*to].push(from));
+        }
+        // Peel off what rests, then whatever can only move to what has been peeled off.
+        let mut comes_to_rest: Vec<bool> = worlds.iter().map(World::rests).collect();
+        let mut peeled: VecDeque<usize> = (0..worlds.len()).filter(|at| comes_to_rest[*at]).collect();
+        while let Some(at) = peeled.pop_front() {
+            for from in &before[at] {
+                left[*from] -= 1;
+                if left[*from] == 0 && !comes_to_rest[*from] {
+                    comes_to_rest[*from] = true;
+                    peeled.push_back(*from);
+                }
+            }
+        }
+        let stuck = comes_to_rest.iter().filter(|rests| !**rests).count();
+        println!(
+            "{name}: {} states, {} of the program's own moves",
+            worlds.len(),
+            moves.iter().map(Vec::len).sum::<usize>()
+        );
+        let example = comes_to_rest.iter().position(|rests| !*rests).map(|at| &worlds[at]);
+        assert_eq!(stuck, 0, "{name}: may never come to rest: {example:#?}");
+    }
+}
+
+/// All reachable worlds, and for each the worlds to which the program moves by itself.
+fn explore(setup: &Setup) -> (Vec<World>, Vec<Vec<usize>>) {
+    let mut worlds = setup.init_states();
+    let mut numbers: HashMap<World, usize> = HashMap::from([(worlds[0].clone(), 0)]);
+    let mut moves = Vec::new();
+    let mut actions = Vec::new();
+    while moves.len() < worlds.len() {
+        let world = worlds[moves.len()].clone();
+        actions.clear();
+        forced(&world, &mut actions);
+        let own = actions.len();
+        actions.clear();
+        setup.actions(&world, &mut actions);
+        let mut nexts = Vec::new();
+        for (at, action) in actions.iter().enumerate() {
+            let Some(next) = setup.next_state(&world, *action) else { continue };
+            let number = *numbers.entry(next.clone()).or_insert_with(|| {
+                worlds.push(next);
+                worlds.len() - 1
+            });
+            if at < own {
+                nexts.push(number);
+            }
+        }
+        moves.push(nexts);
+    }
+    (worlds, moves)
+}

@@ -1,0 +1,551 @@
+//! Every cell of the table in `lifecycle`: each phase, each event, with and without waiters and leases.
+//!
+//! A row that does not name `waiting` or `leases` is checked with none and with one. `every_cell_has_a_row`
+//! fails when a phase or an event is added without rows for it.
+
+use Effect::*;
+use Event::{Evict, LeaseFreed, Restart, Start};
+use llm_manager_policy::lifecycle::{
+    Effect, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
+};
+use llm_manager_policy::restart::STABLE_RUN;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const NOW: Moment = Duration::from_secs(1000);
+const EPOCH: u64 = 7;
+const ALIVE: Duration = seconds(900);
+const LIMITS: Limits = Limits {
+    start_timeout: seconds(60),
+    stop_timeout: seconds(10),
+    drain_timeout: seconds(30),
+    alive_time: Some(ALIVE),
+    queue_timeout: seconds(120),
+};
+
+const DENIED: Event = Event::Denied { epoch: EPOCH };
+const GONE: Event = Event::Gone { epoch: EPOCH };
+const LAUNCHED: Event = Event::Launched { epoch: EPOCH };
+const PROBE_REFUSED: Event = Event::ProbeRefused { epoch: EPOCH };
+const PROBE_SUCCEEDED: Event = Event::ProbeSucceeded { epoch: EPOCH };
+const RESERVED: Event = Event::Reserved { epoch: EPOCH };
+const STOPS: [Event; 3] =
+    [Event::Stop(Urgency::Drain), Event::Stop(Urgency::Now), Event::Stop(Urgency::Kill)];
+
+const QUEUED: Phase = Phase::Queued { deadline: after(5) };
+const STARTING: Phase = Phase::Starting { deadline: after(5) };
+const READY: Phase = Phase::Ready { since: NOW.saturating_sub(seconds(20)) };
+const DRAINING: Phase = Phase::Draining { deadline: after(5) };
+const FAILED: Phase = Phase::Failed { retry_at: after(1) };
+const FAILED_LONG: Phase = Phase::Failed { retry_at: after(3) };
+/// The first phase of a new life.
+const NEW_LIFE: Phase = Phase::Queued { deadline: after(120) };
+/// The phase after a failure, the second in a row.
+const RETRY: Phase = Phase::Failed { retry_at: after(2) };
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn after(more: u64) -> Moment {
+    NOW.saturating_add(seconds(more))
+}
+
+fn stopping(cause: StopCause) -> Phase {
+    Phase::Stopping { kill_at: Some(after(5)), cause }
+}
+
+fn killed(cause: StopCause) -> Phase {
+    Phase::Stopping { kill_at: None, cause }
+}
+
+/// Just asked to end.
+fn ends(cause: StopCause) -> Phase {
+    Phase::Stopping { kill_at: Some(after(10)), cause }
+}
+
+fn refuse_failed(retry_after: u64) -> Effect {
+    RefuseWaiters(Refusal::Failed { retry_after: seconds(retry_after) })
+}
+
+const REFUSE_STOPPED: Effect = RefuseWaiters(Refusal::Stopped);
+
+/// One or more cells, and what follows there.
+#[derive(Clone, Debug)]
+struct Row {
+    phase: Phase,
+    event: Event,
+    waiting: Vec<usize>,
+    leases: Vec<u32>,
+    unused_for: Duration,
+    alive_time: Option<Duration>,
+    failures: u32,
+    failures_after: u32,
+    expected: Phase,
+    effects: Vec<Effect>,
+}
+
+fn row(phase: &Phase, event: Event, expected: &Phase, effects: impl Into<Vec<Effect>>) -> Row {
+    Row {
+        phase: phase.clone(),
+        event,
+        waiting: vec![0, 1],
+        leases: vec![0, 1],
+        unused_for: Duration::ZERO,
+        alive_time: Some(ALIVE),
+        failures: 1,
+        failures_after: 1,
+        expected: expected.clone(),
+        effects: effects.into(),
+    }
+}
+
+fn ignored(phase: &Phase, events: &[Event]) -> Vec<Row> {
+    events.iter().map(|event| row(phase, *event, phase, [])).collect()
+}
+
+impl Row {
+    fn waiting(mut self, waiting: usize) -> Self {
+        self.waiting = vec![waiting];
+        self
+    }
+
+    fn leases(mut self, leases: u32) -> Self {
+        self.leases = vec![leases];
+        self
+    }
+
+    fn unused_for(mut self, unused_for: Duration) -> Self {
+        self.unused_for = unused_for;
+        self
+    }
+
+    fn never_idle(mut self) -> Self {
+        self.alive_time = None;
+        self
+    }
+
+    /// Failures in a row after the event; there was one before it.
+    fn failures(mut self, after: u32) -> Self {
+        self.failures_after = after;
+        self
+    }
+
+    fn check(&self) {
+        for (waiting, leases) in self.cells() {
+            check(self, waiting, leases);
+        }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.waiting.iter().flat_map(|waiting| self.leases.iter().map(|leases| (*waiting, *leases)))
+    }
+}
+
+/// The one place that calls `step`.
+fn check(row: &Row, waiting: usize, leases: u32) {
+    let state = State { phase: row.phase.clone(), epoch: EPOCH, failures: row.failures };
+    let view = View { now: NOW, waiting, leases, unused_since: NOW - row.unused_for };
+    let step = step(&state, row.event, &view, &Limits { alive_time: row.alive_time, ..LIMITS });
+    let begins = row.expected == NEW_LIFE;
+    let epoch = EPOCH + u64::from(begins);
+    let expected = State { phase: row.expected.clone(), epoch, failures: row.failures_after };
+    assert_eq!(
+        (&step.state, &step.effects),
+        (&expected, &row.effects),
+        "{waiting} waiting, {leases} leases, {row:?}"
+    );
+}
+
+fn from_stopped() -> Vec<Row> {
+    let at = &Phase::Stopped;
+    let mut rows = ignored(
+        at,
+        &[
+            Evict,
+            RESERVED,
+            DENIED,
+            LAUNCHED,
+            PROBE_SUCCEEDED,
+            PROBE_REFUSED,
+            GONE,
+            Event::Closed(StopCause::Idle),
+            Event::InUse(StopCause::Idle),
+            LeaseFreed,
+            Event::Deadline,
+        ],
+    );
+    let begin = [ArmTimer(after(120)), Reserve];
+    rows.push(row(at, Event::Acquire, &NEW_LIFE, begin).waiting(1));
+    rows.push(row(at, Event::Acquire, at, []).waiting(0));
+    rows.push(row(at, Start, &NEW_LIFE, begin));
+    rows.push(row(at, Restart, &NEW_LIFE, begin));
+    for stop in STOPS {
+        rows.push(row(at, stop, at, [REFUSE_STOPPED]).waiting(1));
+        rows.push(row(at, stop, at, []).waiting(0));
+    }
+    rows
+}
+
+fn from_queued() -> Vec<Row> {
+    let at = &QUEUED;
+    let due = &Phase::Queued { deadline: NOW };
+    let mut rows = ignored(
+        at,
+        &[
+            Event::Acquire,
+            Start,
+            Restart,
+            Evict,
+            LAUNCHED,
+            PROBE_SUCCEEDED,
+            PROBE_REFUSED,
+            GONE,
+            Event::Closed(StopCause::Idle),
+            Event::InUse(StopCause::Idle),
+            LeaseFreed,
+        ],
+    );
+    let refused = [ReturnReservation, RefuseWaiters(Refusal::NoMemory), DisarmTimer];
+    rows.push(row(at, RESERVED, &Phase::Starting { deadline: after(60) }, [Launch, ArmTimer(after(60))]));
+    rows.push(row(at, DENIED, &Phase::Stopped, refused));
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(after(5))]));
+    rows.push(row(due, Event::Deadline, &Phase::Stopped, refused));
+    for stop in STOPS {
+        rows.push(row(at, stop, &Phase::Stopped, [ReturnReservation, REFUSE_STOPPED, DisarmTimer]));
+    }
+    rows
+}
+
+fn from_starting() -> Vec<Row> {
+    let at = &STARTING;
+    let due = &Phase::Starting { deadline: NOW };
+    let mut rows = ignored(
+        at,
+        &[
+            Event::Acquire,
+            Start,
+            RESERVED,
+            DENIED,
+            Event::Closed(StopCause::Idle),
+            Event::InUse(StopCause::Idle),
+            LeaseFreed,
+        ],
+    );
+    let open = &Phase::Ready { since: NOW };
+    let end = [Terminate, ArmTimer(after(10))];
+    rows.push(row(at, LAUNCHED, at, [Probe]));
+    rows.push(row(at, PROBE_SUCCEEDED, open, [OpenGate, GrantWaiters, ArmTimer(NOW + ALIVE)]));
+    rows.push(row(at, PROBE_SUCCEEDED, open, [OpenGate, GrantWaiters, DisarmTimer]).never_idle());
+    let refused = [refuse_failed(2), Terminate, ArmTimer(after(10))];
+    rows.push(row(at, PROBE_REFUSED, &ends(StopCause::ProbeRefused), refused).failures(2));
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(after(5))]));
+    let late = [RefuseWaiters(Refusal::StartTimeout), Terminate, ArmTimer(after(10))];
+    rows.push(row(due, Event::Deadline, &ends(StopCause::StartTimeout), late).failures(2));
+    rows.push(row(at, GONE, &RETRY, [ReturnReservation, refuse_failed(2), DisarmTimer]).failures(2));
+    for stop in &STOPS[..2] {
+        let effects = [REFUSE_STOPPED, Terminate, ArmTimer(after(10))];
+        rows.push(row(at, *stop, &ends(StopCause::Operator), effects));
+    }
+    rows.push(row(at, STOPS[2], &killed(StopCause::Operator), [REFUSE_STOPPED, Kill, DisarmTimer]));
+    rows.push(row(at, Restart, &ends(StopCause::Operator), end));
+    rows.push(row(at, Evict, &ends(StopCause::Evicted), end).waiting(0));
+    rows.push(row(at, Evict, at, []).waiting(1));
+    rows
+}
+
+fn from_ready() -> Vec<Row> {
+    let at = &READY;
+    let stable = &Phase::Ready { since: NOW - STABLE_RUN };
+    let mut rows = ignored(at, &[RESERVED, DENIED, LAUNCHED, PROBE_SUCCEEDED, PROBE_REFUSED]);
+    for event in [Event::Acquire, Start, LeaseFreed] {
+        rows.push(row(at, event, at, [GrantWaiters]));
+    }
+
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(NOW + ALIVE)]).leases(1).unused_for(ALIVE));
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(NOW + ALIVE)]).waiting(1).unused_for(ALIVE));
+    let idle = row(at, Event::Deadline, at, [CloseIfUnused(StopCause::Idle)]);
+    rows.push(idle.leases(0).waiting(0).unused_for(ALIVE));
+    let used = row(at, Event::Deadline, at, [ArmTimer(after(1))]);
+    rows.push(used.leases(0).waiting(0).unused_for(ALIVE - seconds(1)));
+    rows.push(row(at, Event::Deadline, at, []).never_idle().unused_for(ALIVE));
+
+    rows.push(row(at, Evict, at, [CloseIfUnused(StopCause::Evicted)]).leases(0).waiting(0));
+    rows.push(row(at, Evict, at, []).leases(1));
+    rows.push(row(at, Evict, at, []).waiting(1));
+    for cause in [StopCause::Idle, StopCause::Evicted] {
+        rows.push(row(at, Event::Closed(cause), &ends(cause), [Terminate, ArmTimer(after(10))]));
+        rows.push(row(at, Event::InUse(cause), at, [ArmTimer(NOW + ALIVE)]));
+        rows.push(row(at, Event::InUse(cause), at, [DisarmTimer]).never_idle());
+    }
+
+    // Who is inside is only known when the gate is closed: a drain looks no earlier.
+    let drains = &Phase::Draining { deadline: after(30) };
+    rows.push(row(at, STOPS[0], drains, [CloseGate, REFUSE_STOPPED, ArmTimer(after(30))]));
+    rows.push(row(at, Restart, drains, [CloseGate, ArmTimer(after(30))]));
+    let now = [CloseGate, REFUSE_STOPPED, BreakLeases, Terminate, ArmTimer(after(10))];
+    rows.push(row(at, STOPS[1], &ends(StopCause::Operator), now));
+    let kill = [CloseGate, REFUSE_STOPPED, BreakLeases, Kill, DisarmTimer];
+    rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
+
+    let crash = [CloseGate, BreakLeases, ReturnReservation];
+    let refused = [&crash[..], &[refuse_failed(2), DisarmTimer]].concat();
+    rows.push(row(at, GONE, &RETRY, [&crash[..], &[ArmTimer(after(2))]].concat()).waiting(1).failures(2));
+    rows.push(row(at, GONE, &RETRY, refused).waiting(0).failures(2));
+    // After a stable run it counts as the first failure.
+    let first = &Phase::Failed { retry_at: after(1) };
+    rows.push(row(stable, GONE, first, [&crash[..], &[ArmTimer(after(1))]].concat()).waiting(1));
+    let third = row(
+        at,
+        GONE,
+        &Phase::Failed { retry_at: after(4) },
+        [&crash[..], &[refuse_failed(4), DisarmTimer]].concat(),
+    );
+    rows.push(Row { failures: 2, ..third.failures(3) });
+    // A stable run is forgiven however it ends.
+    let close = [Terminate, ArmTimer(after(10))];
+    rows.push(row(stable, Event::Closed(StopCause::Idle), &ends(StopCause::Idle), close).failures(0));
+    rows.push(row(stable, Restart, drains, [CloseGate, ArmTimer(after(30))]).failures(0));
+    rows
+}
+
+fn from_draining() -> Vec<Row> {
+    let at = &DRAINING;
+    let due = &Phase::Draining { deadline: NOW };
+    let end = [Terminate, ArmTimer(after(10))];
+    let broken = [BreakLeases, Terminate, ArmTimer(after(10))];
+    let mut rows = ignored(
+        at,
+        &[
+            Event::Acquire,
+            Start,
+            Restart,
+            Evict,
+            RESERVED,
+            DENIED,
+            LAUNCHED,
+            PROBE_SUCCEEDED,
+            PROBE_REFUSED,
+            Event::Closed(StopCause::Idle),
+            Event::InUse(StopCause::Idle),
+        ],
+    );
+    rows.push(row(at, LeaseFreed, &ends(StopCause::Operator), end).leases(0));
+    rows.push(row(at, LeaseFreed, at, []).leases(1));
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(after(5))]));
+    rows.push(row(due, Event::Deadline, &ends(StopCause::Operator), broken));
+    for stop in &STOPS[..2] {
+        let effects = [&[REFUSE_STOPPED][..], &broken].concat();
+        rows.push(row(at, *stop, &ends(StopCause::Operator), effects));
+    }
+    let kill = [REFUSE_STOPPED, BreakLeases, Kill, DisarmTimer];
+    rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
+    let again = [BreakLeases, ReturnReservation, ArmTimer(after(120)), Reserve];
+    rows.push(row(at, GONE, &NEW_LIFE, again).waiting(1));
+    rows.push(row(at, GONE, &Phase::Stopped, [BreakLeases, ReturnReservation, DisarmTimer]).waiting(0));
+    rows
+}
+
+fn from_stopping() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for cause in [
+        StopCause::Idle,
+        StopCause::Operator,
+        StopCause::Evicted,
+        StopCause::StartTimeout,
+        StopCause::ProbeRefused,
+    ] {
+        let failure = matches!(cause, StopCause::StartTimeout | StopCause::ProbeRefused);
+        for at in &[stopping(cause), killed(cause)] {
+            let events = [
+                Event::Acquire,
+                Evict,
+                RESERVED,
+                DENIED,
+                LAUNCHED,
+                PROBE_SUCCEEDED,
+                PROBE_REFUSED,
+                Event::Closed(StopCause::Idle),
+                Event::InUse(StopCause::Idle),
+                LeaseFreed,
+            ];
+            rows.extend(ignored(at, &events));
+            // An operator's word ends the backoff that would follow.
+            let kill_at = if let Phase::Stopping { kill_at, .. } = at { *kill_at } else { None };
+            let operated = &Phase::Stopping { kill_at, cause: StopCause::Operator };
+            let failures = u32::from(!failure);
+            for stop in &STOPS[..2] {
+                rows.push(row(at, *stop, operated, [REFUSE_STOPPED]).failures(failures));
+            }
+            let kill = [REFUSE_STOPPED, Kill, DisarmTimer];
+            rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill).failures(failures));
+            for start in [Start, Restart] {
+                rows.push(row(at, start, if failure { operated } else { at }, []));
+            }
+            if failure {
+                let retry = &Phase::Failed { retry_at: after(1) };
+                rows.push(row(at, GONE, retry, [ReturnReservation, ArmTimer(after(1))]).waiting(1));
+                let refused = [ReturnReservation, refuse_failed(1), DisarmTimer];
+                rows.push(row(at, GONE, retry, refused).waiting(0));
+                let long = Phase::Failed { retry_at: after(4) };
+                let long = row(at, GONE, &long, [ReturnReservation, refuse_failed(4), DisarmTimer]);
+                rows.push(Row { failures: 3, ..long.failures(3) });
+            } else {
+                let again = [ReturnReservation, ArmTimer(after(120)), Reserve];
+                rows.push(row(at, GONE, &NEW_LIFE, again).waiting(1));
+                rows.push(row(at, GONE, &Phase::Stopped, [ReturnReservation, DisarmTimer]).waiting(0));
+            }
+        }
+        let due = &Phase::Stopping { kill_at: Some(NOW), cause };
+        rows.push(row(due, Event::Deadline, &killed(cause), [Kill]));
+        rows.push(row(&stopping(cause), Event::Deadline, &stopping(cause), [ArmTimer(after(5))]));
+        rows.push(row(&killed(cause), Event::Deadline, &killed(cause), []));
+    }
+    rows
+}
+
+fn from_failed() -> Vec<Row> {
+    let at = &FAILED;
+    let due = &Phase::Failed { retry_at: NOW };
+    let mut rows = ignored(
+        at,
+        &[
+            Evict,
+            RESERVED,
+            DENIED,
+            LAUNCHED,
+            PROBE_SUCCEEDED,
+            PROBE_REFUSED,
+            GONE,
+            Event::Closed(StopCause::Idle),
+            Event::InUse(StopCause::Idle),
+            LeaseFreed,
+        ],
+    );
+    let begin = [ArmTimer(after(120)), Reserve];
+    rows.push(row(at, Event::Acquire, at, [ArmTimer(after(1))]).waiting(1));
+    rows.push(row(&FAILED_LONG, Event::Acquire, &FAILED_LONG, [refuse_failed(3), DisarmTimer]).waiting(1));
+    rows.push(row(due, Event::Acquire, &NEW_LIFE, begin).waiting(1));
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(after(1))]));
+    rows.push(row(due, Event::Deadline, &NEW_LIFE, begin).waiting(1));
+    rows.push(row(due, Event::Deadline, due, []).waiting(0));
+    for at in [at, due, &FAILED_LONG] {
+        rows.push(row(at, Event::Acquire, at, []).waiting(0));
+        rows.push(row(at, Start, &NEW_LIFE, begin));
+        rows.push(row(at, Restart, &NEW_LIFE, begin));
+        for stop in STOPS {
+            rows.push(row(at, stop, &Phase::Stopped, [REFUSE_STOPPED, DisarmTimer]).failures(0));
+        }
+    }
+    rows
+}
+
+fn table() -> Vec<Row> {
+    [
+        from_stopped(),
+        from_queued(),
+        from_starting(),
+        from_ready(),
+        from_draining(),
+        from_stopping(),
+        from_failed(),
+    ]
+    .concat()
+}
+
+fn kind_of_phase(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Stopped => "Stopped",
+        Phase::Queued { .. } => "Queued",
+        Phase::Starting { .. } => "Starting",
+        Phase::Ready { .. } => "Ready",
+        Phase::Draining { .. } => "Draining",
+        Phase::Stopping { .. } => "Stopping",
+        Phase::Failed { .. } => "Failed",
+    }
+}
+
+/// Another event than those of `ALL_EVENTS` does not compile here: add it there too.
+fn kind_of_event(event: Event) -> &'static str {
+    match event {
+        Event::Acquire => "Acquire",
+        Event::Start => "Start",
+        Event::Stop(Urgency::Drain) => "Stop(Drain)",
+        Event::Stop(Urgency::Now) => "Stop(Now)",
+        Event::Stop(Urgency::Kill) => "Stop(Kill)",
+        Event::Restart => "Restart",
+        Event::Evict => "Evict",
+        Event::Reserved { .. } => "Reserved",
+        Event::Denied { .. } => "Denied",
+        Event::Launched { .. } => "Launched",
+        Event::ProbeSucceeded { .. } => "ProbeSucceeded",
+        Event::ProbeRefused { .. } => "ProbeRefused",
+        Event::Gone { .. } => "Gone",
+        Event::Closed(_) => "Closed",
+        Event::InUse(_) => "InUse",
+        Event::LeaseFreed => "LeaseFreed",
+        Event::Deadline => "Deadline",
+    }
+}
+
+const ALL_PHASES: [&str; 7] = ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
+const ALL_EVENTS: [&str; 17] = [
+    "Acquire",
+    "Start",
+    "Stop(Drain)",
+    "Stop(Now)",
+    "Stop(Kill)",
+    "Restart",
+    "Evict",
+    "Reserved",
+    "Denied",
+    "Launched",
+    "ProbeSucceeded",
+    "ProbeRefused",
+    "Gone",
+    "Closed",
+    "InUse",
+    "LeaseFreed",
+    "Deadline",
+];
+
+#[test]
+fn every_row_holds() {
+    table().iter().for_each(Row::check);
+}
+
+#[test]
+fn every_cell_has_a_row() {
+    let covered: BTreeSet<_> = table()
+        .iter()
+        .flat_map(|row| {
+            let kinds = (kind_of_phase(&row.phase), kind_of_event(row.event));
+            row.cells().map(|(waiting, leases)| (kinds, waiting, leases)).collect::<Vec<_>>()
+        })
+        .collect();
+    let all: BTreeSet<_> = ALL_PHASES
+        .iter()
+        .flat_map(|phase| ALL_EVENTS.iter().map(|event| (*phase, *event)))
+        .flat_map(|kinds| [(kinds, 0, 0), (kinds, 0, 1), (kinds, 1, 0), (kinds, 1, 1)])
+        .collect();
+    assert_eq!(all.difference(&covered).collect::<Vec<_>>(), Vec::<&((&str, &str), usize, u32)>::new());
+    assert_eq!(covered.difference(&all).collect::<Vec<_>>(), Vec::<&((&str, &str), usize, u32)>::new());
+    println!("{} cells, {} rows", all.len(), table().len());
+}
+
+#[test]
+fn news_of_a_former_life_changes_nothing() {
+    for old in [0, EPOCH - 1, EPOCH + 1, u64::MAX] {
+        let late = [
+            Event::Reserved { epoch: old },
+            Event::Denied { epoch: old },
+            Event::Launched { epoch: old },
+            Event::ProbeSucceeded { epoch: old },
+            Event::ProbeRefused { epoch: old },
+            Event::Gone { epoch: old },
+        ];
+        for phase in table().iter().map(|row| &row.phase) {
+            ignored(phase, &late).iter().for_each(Row::check);
+        }
+    }
+}

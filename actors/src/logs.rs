@@ -1,0 +1,147 @@
+//! LogHub: keeps the newest lines of every backend and of the manager itself, and feeds those who follow.
+//!
+//! Each source has a ring that is bounded in lines and in bytes; the oldest lines go first. A follower that
+//! falls behind by more than `FOLLOWER_LAG` lines misses the oldest of them and is told so by its channel.
+
+use crate::process::{LogLine, LogStream};
+use actix::{Actor, Context, Handler, Message, MessageResult};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// The source name of the manager's own log.
+pub const MANAGER: &str = "llm-manager";
+
+const RING_LINES: usize = 20_000;
+const RING_BYTES: usize = 4 << 20;
+const FOLLOWER_LAG: usize = 4096;
+
+/// A line with its place in the log of its source.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Counts the lines of the source from 1.
+    pub seq: u64,
+    /// The line.
+    pub line: LogLine,
+}
+
+/// Lines of one source, in order. Sent by the readers of a backend's output and by the manager's logger.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Append {
+    /// A model's name, or `MANAGER`.
+    pub source: Arc<str>,
+    /// What it printed.
+    pub lines: Vec<LogLine>,
+}
+
+/// Asks for the newest lines of a source; answers also a channel of the lines to come.
+#[derive(Message)]
+#[rtype(result = "Followed")]
+pub struct Follow {
+    /// A model's name, or `MANAGER`.
+    pub source: Arc<str>,
+    /// How many lines at the most.
+    pub tail: usize,
+}
+
+/// The answer to `Follow`: nothing is missing between the two parts, and nothing is in both.
+pub struct Followed {
+    /// The newest lines so far, oldest first.
+    pub lines: Vec<Arc<Entry>>,
+    /// The lines to come.
+    pub next: broadcast::Receiver<Arc<Entry>>,
+}
+
+struct Ring {
+    entries: VecDeque<Arc<Entry>>,
+    bytes: usize,
+    last_seq: u64,
+    followers: broadcast::Sender<Arc<Entry>>,
+}
+
+impl Ring {
+    fn new() -> Self {
+        let (followers, _) = broadcast::channel(FOLLOWER_LAG);
+        Self { entries: VecDeque::new(), bytes: 0, last_seq: 0, followers }
+    }
+
+    fn push(&mut self, line: LogLine) {
+        self.last_seq += 1;
+        self.bytes += line.text.len();
+        let entry = Arc::new(Entry { seq: self.last_seq, line });
+        self.entries.push_back(Arc::clone(&entry));
+        while self.entries.len() > RING_LINES || self.bytes > RING_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.line.text.len();
+        }
+        // Nobody follows: that is not an error.
+        let _ = self.followers.send(entry);
+    }
+
+    fn tail(&self, count: usize) -> Vec<Arc<Entry>> {
+        let skip = self.entries.len().saturating_sub(count);
+        self.entries.iter().skip(skip).cloned().collect()
+    }
+}
+
+/// The actor.
+#[derive(Default)]
+pub struct LogHub {
+    rings: HashMap<Arc<str>, Ring>,
+}
+
+impl Actor for LogHub {
+    type Context = Context<Self>;
+}
+
+impl Handler<Append> for LogHub {
+    type Result = ();
+
+    fn handle(&mut self, append: Append, _: &mut Context<Self>) {
+        let ring = self.rings.entry(append.source).or_insert_with(Ring::new);
+        for line in append.lines {
+            ring.push(line);
+        }
+    }
+}
+
+impl Handler<Follow> for LogHub {
+    type Result = MessageResult<Follow>;
+
+    fn handle(&mut self, follow: Follow, _: &mut Context<Self>) -> Self::Result {
+        let ring = self.rings.entry(follow.source).or_insert_with(Ring::new);
+        MessageResult(Followed { lines: ring.tail(follow.tail), next: ring.followers.subscribe() })
+    }
+}
+
+/// A line of the manager's own log.
+pub fn manager_line(text: String) -> LogLine {
+    LogLine { time: jiff::Timestamp::now(), stream: LogStream::Stderr, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_lines_go_when_the_ring_is_full() {
+        let mut ring = Ring::new();
+        for number in 0..RING_LINES + 5 {
+            ring.push(manager_line(format!("{number}")));
+        }
+        assert_eq!(ring.entries.len(), RING_LINES);
+        assert_eq!(ring.tail(1).first().map(|entry| entry.seq), Some(RING_LINES as u64 + 5));
+        assert_eq!(ring.entries.front().map(|entry| entry.seq), Some(6));
+    }
+
+    #[test]
+    fn long_lines_are_bounded_by_their_bytes() {
+        let mut ring = Ring::new();
+        for _ in 0..10 {
+            ring.push(manager_line("x".repeat(RING_BYTES / 4)));
+        }
+        assert_eq!(ring.entries.len(), 4);
+        assert_eq!(ring.bytes, RING_BYTES);
+    }
+}

@@ -1,0 +1,343 @@
+//! The Model actor: its state, and what it does with the messages that it hears.
+
+use super::effects::Timer;
+use super::handle::ModelHandle;
+use super::lease::Door;
+use super::messages::{Acquire, Operate, Panic, Refused, RefusedReason, Verb};
+use super::status::{RunRecord, Status};
+use super::waiters::{Waiter, Waiters};
+use crate::feeds::{Feed, Happening};
+use crate::process::{ExitReport, Launcher, Run};
+use actix::{Actor, Context, Handler, SpawnHandle};
+use jiff::Timestamp;
+use llm_manager_policy::gate::Word;
+use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, View};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+const REMEMBERED_RUNS: usize = 20;
+
+/// What a Model needs of the world; the same for all models but for the slot.
+pub struct Environment {
+    /// Starts backends.
+    pub launcher: Rc<dyn Launcher>,
+    /// Told of every change.
+    pub feed: Feed,
+    /// Working directory of backends.
+    pub working_dir: PathBuf,
+    /// How long running answers may go on when the model is to stop.
+    pub drain_timeout: Duration,
+    /// Held by a run until its last process is gone; outlives the actor, so that a restarted actor can't
+    /// launch beside what its predecessor left.
+    pub slot: Arc<Semaphore>,
+}
+
+/// What is known of the present run.
+pub(super) struct CurrentRun {
+    pub(super) started_at: Timestamp,
+    pub(super) launched: Duration,
+    pub(super) ready_at: Option<Timestamp>,
+    pub(super) variant: Arc<str>,
+    pub(super) pid: Option<u32>,
+    pub(super) port: Option<u16>,
+}
+
+/// The actor.
+pub struct Model {
+    pub(super) handle: Arc<ModelHandle>,
+    pub(super) env: Environment,
+    pub(super) limits: Limits,
+    pub(super) state: State,
+    pub(super) waiters: Waiters,
+    /// Operators who wait for the model to be stopped.
+    pub(super) stop_waiters: Vec<oneshot::Sender<Result<(), Refused>>>,
+    pub(super) door: Option<Arc<Door>>,
+    pub(super) seen: Word,
+    pub(super) timer: Timer,
+    pub(super) launching: Option<SpawnHandle>,
+    pub(super) probing: Option<SpawnHandle>,
+    pub(super) listening: Option<SpawnHandle>,
+    pub(super) run: Option<Box<dyn Run>>,
+    pub(super) current: Option<CurrentRun>,
+    pub(super) exit: Option<ExitReport>,
+    pub(super) waits_for: Option<Arc<str>>,
+    pub(super) last_error: Option<Arc<str>>,
+    pub(super) runs: VecDeque<RunRecord>,
+}
+
+impl Model {
+    /// An actor in its first phase; `handle` is how the world will know it.
+    pub fn new(handle: Arc<ModelHandle>, env: Environment) -> Self {
+        let limits = Limits {
+            start_timeout: handle.spec.start_timeout,
+            stop_timeout: handle.spec.stop_timeout,
+            drain_timeout: env.drain_timeout,
+            alive_time: handle.spec.alive_time,
+            queue_timeout: Duration::from_secs(300),
+        };
+        Self {
+            handle,
+            env,
+            limits,
+            state: State::new(),
+            waiters: Waiters::default(),
+            stop_waiters: Vec::new(),
+            door: None,
+            seen: Word::CLOSED,
+            timer: Timer::default(),
+            launching: None,
+            probing: None,
+            listening: None,
+            run: None,
+            current: None,
+            exit: None,
+            waits_for: None,
+            last_error: None,
+            runs: VecDeque::new(),
+        }
+    }
+
+    /// Takes one event, and those that follow from it at once, through the table.
+    pub(super) fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let before = self.state.phase.clone();
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let view = self.view();
+            let step = lifecycle::step(&self.state, event, &view, &self.limits);
+            self.state = step.state;
+            for effect in step.effects {
+                events.extend(self.carry_out(effect, ctx));
+            }
+        }
+        if self.state.phase != before {
+            self.announce(&before, event);
+        }
+    }
+
+    fn view(&mut self) -> View {
+        let door = self.door.as_ref();
+        self.seen = door.map_or(Word::CLOSED, |door| door.gate.look());
+        View {
+            now: self.handle.origin.elapsed(),
+            waiting: usize::from(self.waiters.any()),
+            leases: self.seen.leases(),
+            unused_since: door.map_or(Duration::ZERO, |door| door.unused_since()),
+        }
+    }
+
+    /// Says in the log, in the status and in the feed what has changed.
+    fn announce(&mut self, before: &Phase, event: Event) {
+        let name = &self.handle.spec.name;
+        let (from, to) = (name_of(before), name_of(&self.state.phase));
+        if from != to {
+            let why = self.reason(event);
+            if matches!(self.state.phase, Phase::Failed { .. }) {
+                log::error!("models/{name}: {from} -> {to}{why}");
+            } else {
+                log::info!("models/{name}: {from} -> {to}{why}");
+            }
+        }
+        if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. } | Phase::Queued) {
+            for answer in self.stop_waiters.drain(..) {
+                // An operator who hung up does not need the answer.
+                let _ = answer.send(Ok(()));
+            }
+        }
+        self.publish();
+    }
+
+    pub(super) fn publish(&self) {
+        let now = self.handle.origin.elapsed();
+        let wall = Timestamp::now();
+        let old = self.handle.status();
+        let state = name_of(&self.state.phase);
+        let run = self.current.as_ref();
+        let retry_at = match self.state.phase {
+            Phase::Failed { retry_at } => Some(wall + retry_at.saturating_sub(now)),
+            _ => None,
+        };
+        self.handle.publish(Status {
+            state,
+            since: if old.state == state { old.since } else { wall },
+            variant: run.map(|run| Arc::clone(&run.variant)),
+            pid: run.and_then(|run| run.pid),
+            port: run.and_then(|run| run.port).or(self.handle.spec.port),
+            started_at: run.map(|run| run.started_at),
+            ready_at: run.and_then(|run| run.ready_at),
+            retry_at,
+            waits_for: self.waits_for.clone().filter(|_| state == "starting"),
+            last_error: self.last_error.clone(),
+            failures: self.state.failures,
+            runs: self.runs.iter().cloned().collect(),
+        });
+        self.env.feed.publish(Happening::Model(Arc::clone(&self.handle)));
+    }
+
+    /// The end of the log line of a transition.
+    fn reason(&self, event: Event) -> String {
+        let spec = &self.handle.spec;
+        let asked_by = match event {
+            Event::Acquire => "for a request",
+            Event::Start | Event::Restart => "asked for by an operator or `auto_start`",
+            Event::Gone { .. } | Event::Deadline => "for those who wait",
+            _ => "",
+        };
+        let run = self.current.as_ref();
+        let run_words = run.map_or_else(String::new, |run| match run.pid {
+            Some(pid) => format!(" (variant {}, pid {pid})", run.variant),
+            None => format!(" (variant {})", run.variant),
+        });
+        match &self.state.phase {
+            Phase::Queued => format!(" {asked_by}"),
+            Phase::Starting { .. } => format!("{run_words} {asked_by}"),
+            Phase::Ready { .. } => {
+                let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
+                format!(" in {:.1} s{run_words}", took.unwrap_or_default().as_secs_f64())
+            }
+            Phase::Draining { .. } => format!(
+                ": {} answers are still running, they may take {} s more",
+                self.seen.leases(),
+                self.limits.drain_timeout.as_secs()
+            ),
+            Phase::Stopping { cause, .. } => format!(": {}", self.why_stopping(*cause)),
+            Phase::Failed { retry_at } => {
+                let pause = retry_at.saturating_sub(self.handle.origin.elapsed());
+                let error = self.last_error.as_deref().unwrap_or("");
+                format!(": {error}; the next try is allowed in {:.0} s", pause.as_secs_f64())
+            }
+            Phase::Stopped => {
+                let exit = self.exit.as_ref().map_or("no process", |exit| exit.status.as_str());
+                let port = spec.port.map_or_else(String::new, |port| format!(", port {port} is free again"));
+                format!(" ({exit}{port})")
+            }
+        }
+    }
+
+    fn why_stopping(&self, cause: StopCause) -> String {
+        match cause {
+            StopCause::Idle => {
+                let minutes = self.limits.alive_time.unwrap_or_default().as_secs_f64() / 60.0;
+                format!("nobody has used it for {minutes:.2} min")
+            }
+            StopCause::Operator => "asked for by an operator, or the manager is stopping".to_owned(),
+            StopCause::Evicted => "another model needs its memory".to_owned(),
+            StopCause::StartTimeout | StopCause::ProbeRefused => {
+                self.last_error.as_deref().unwrap_or("it can't become ready").to_owned()
+            }
+        }
+    }
+
+    /// Words for a client who is refused.
+    pub(super) fn refused(&self, refusal: Refusal) -> Refused {
+        let name = &self.handle.spec.name;
+        let error = self.last_error.as_deref().unwrap_or("no reason is known");
+        let (reason, message, retry_after) = match refusal {
+            Refusal::Stopped => (
+                RefusedReason::Stopped,
+                format!("model `{name}` was stopped by an operator while this request waited"),
+                None,
+            ),
+            Refusal::Failed { retry_after } => (
+                RefusedReason::StartFailed,
+                format!("model `{name}` failed: {error}"),
+                Some(retry_after.max(Duration::from_secs(1))),
+            ),
+            Refusal::StartTimeout => {
+                (RefusedReason::StartTimeout, format!("model `{name}` failed: {error}"), None)
+            }
+            Refusal::NoMemory => (
+                RefusedReason::NoMemory,
+                format!("there is no memory for model `{name}`: {error}"),
+                Some(Duration::from_secs(5)),
+            ),
+        };
+        Refused { reason, message: message.into(), retry_after }
+    }
+
+    /// Closes the book of a run whose processes are gone.
+    pub(super) fn remember_run(&mut self, exit: &str) {
+        let Some(run) = self.current.take() else { return };
+        self.runs.push_front(RunRecord {
+            variant: run.variant,
+            pid: run.pid,
+            started_at: run.started_at,
+            ready_at: run.ready_at,
+            ended_at: Timestamp::now(),
+            exit: exit.to_owned(),
+        });
+        self.runs.truncate(REMEMBERED_RUNS);
+    }
+}
+
+/// The word of the contract for a phase.
+fn name_of(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Stopped => "stopped",
+        Phase::Queued => "queued",
+        Phase::Starting { .. } => "starting",
+        Phase::Ready { .. } => "ready",
+        Phase::Draining { .. } => "draining",
+        Phase::Stopping { .. } => "stopping",
+        Phase::Failed { .. } => "failed",
+    }
+}
+
+impl Actor for Model {
+    type Context = Context<Self>;
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        // After a panic too: whoever holds the door must not find it open.
+        self.shut_door();
+    }
+}
+
+impl Handler<Acquire> for Model {
+    type Result = ();
+
+    fn handle(&mut self, acquire: Acquire, ctx: &mut Context<Self>) {
+        if acquire.answer.is_closed() {
+            return;
+        }
+        self.waiters.push(Waiter::Request(acquire.answer));
+        self.drive(Event::Acquire, ctx);
+    }
+}
+
+impl Handler<Operate> for Model {
+    type Result = ();
+
+    fn handle(&mut self, operate: Operate, ctx: &mut Context<Self>) {
+        match operate.verb {
+            Verb::Start => {
+                self.waiters.push(Waiter::Operator(operate.answer));
+                self.drive(Event::Start, ctx);
+            }
+            Verb::Restart => {
+                self.waiters.push(Waiter::Operator(operate.answer));
+                self.drive(Event::Restart, ctx);
+            }
+            Verb::Stop(urgency) => {
+                self.stop_waiters.extend(operate.answer);
+                self.drive(Event::Stop(urgency), ctx);
+                if matches!(self.state.phase, Phase::Stopped) {
+                    self.stop_waiters.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Panic> for Model {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "that is what the message asks for")]
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("fault injection");
+    }
+}

@@ -1,0 +1,311 @@
+//! Carries out what the lifecycle decides: processes, probes, timers, the door.
+
+use super::actor::{CurrentRun, Model};
+use super::lease::{BreakReason, Door};
+use crate::probe::{self, ProbeFailure};
+use crate::process::{LaunchError, LaunchOrder, Run};
+use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, StreamHandler, WrapFuture};
+use jiff::Timestamp;
+use llm_manager_policy::lifecycle::{Effect, Event, Phase, Refusal, StopCause};
+use std::sync::Arc;
+
+/// The one timer of a model.
+#[derive(Default)]
+pub(super) struct Timer(Option<SpawnHandle>);
+
+/// A lease came back while the door was watched.
+struct Freed;
+
+impl Model {
+    /// Does one thing; answers the event that follows from it at once, if any.
+    pub(super) fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) -> Option<Event> {
+        let epoch = self.state.epoch;
+        match effect {
+            // Until there is a scheduler, there is memory for everything.
+            Effect::Reserve => return Some(Event::Reserved { epoch }),
+            Effect::ReturnReservation => (),
+            Effect::Launch => self.launch(ctx),
+            Effect::Probe => self.probe(ctx),
+            Effect::OpenGate => self.open_door(ctx),
+            Effect::CloseGate => {
+                if let Some(door) = &self.door {
+                    door.gate.close();
+                }
+            }
+            Effect::CloseIfUnused(cause) => return Some(self.close_if_unused(cause)),
+            Effect::BreakLeases => {
+                if let Some(door) = &self.door {
+                    let gone = matches!(self.state.phase, Phase::Failed { .. });
+                    door.break_leases(if gone { BreakReason::BackendGone } else { BreakReason::Stopped });
+                }
+            }
+            Effect::GrantWaiters => match &self.door {
+                Some(door) => self.waiters.grant(door),
+                None => log::error!("models/{}: nobody can be let in, for there is no door", self.name()),
+            },
+            Effect::RefuseWaiters(refusal) => self.refuse(refusal),
+            Effect::Terminate => return self.terminate(ctx),
+            Effect::Kill => return self.kill(ctx),
+            Effect::ArmTimer(at) => {
+                let pause = at.saturating_sub(self.handle.origin.elapsed());
+                self.disarm(ctx);
+                self.timer.0 = Some(ctx.run_later(pause, |model, ctx| model.drive(Event::Deadline, ctx)));
+            }
+            Effect::DisarmTimer => self.disarm(ctx),
+        }
+        None
+    }
+
+    fn name(&self) -> &str {
+        &self.handle.spec.name
+    }
+
+    fn disarm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.0.take() {
+            ctx.cancel_future(timer);
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        if refusal == Refusal::StartTimeout {
+            self.note_start_timeout();
+        }
+        let refused = self.refused(refusal);
+        self.waiters.refuse_all(&refused);
+    }
+
+    fn note_start_timeout(&mut self) {
+        let waited_for = self.waits_for.as_deref().unwrap_or("the launch");
+        let seconds = self.limits.start_timeout.as_secs_f64();
+        let tail = self
+            .run
+            .as_ref()
+            .map_or_else(Vec::new, |run| run.tail().borrow().lines.iter().cloned().collect());
+        let text = format!("not ready within start_timeout ({seconds} s); it waited for {waited_for}");
+        self.last_error = Some(with_last_lines(text, &tail).into());
+    }
+
+    fn launch(&mut self, ctx: &mut Context<Self>) {
+        let spec = Arc::clone(&self.handle.spec);
+        let Some(variant) = spec.variants.first() else { return };
+        self.exit = None;
+        self.waits_for = Some("the process to start".into());
+        self.current = Some(CurrentRun {
+            started_at: Timestamp::now(),
+            launched: self.handle.origin.elapsed(),
+            ready_at: None,
+            variant: variant.name.as_str().into(),
+            pid: None,
+            port: spec.port,
+        });
+        let order = LaunchOrder {
+            model: spec.name.clone(),
+            variant: variant.name.clone(),
+            epoch: self.state.epoch,
+            launch: variant.launch.clone(),
+            working_dir: self.env.working_dir.clone(),
+            env: variant.env.clone().into_iter().collect(),
+            port: spec.port,
+            slot: Arc::clone(&self.env.slot),
+        };
+        let launched = self.env.launcher.launch(order).into_actor(self);
+        self.launching = Some(ctx.spawn(launched.map(|result, model, ctx| model.launched(result, ctx))));
+    }
+
+    fn launched(&mut self, result: Result<Box<dyn Run>, LaunchError>, ctx: &mut Context<Self>) {
+        self.launching = None;
+        let epoch = self.state.epoch;
+        match result {
+            Ok(run) => {
+                if let Some(current) = &mut self.current {
+                    current.pid = run.pid();
+                    current.port = Some(run.address().port());
+                }
+                let exited = run.exited().into_actor(self);
+                ctx.spawn(exited.map(move |report, model, ctx| {
+                    let text = format!("{}{}", report.status, model.when_it_died());
+                    if matches!(model.state.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
+                        model.last_error = Some(with_last_lines(text, &report.last_lines).into());
+                    }
+                    model.exit = Some(report);
+                    model.gone(epoch, ctx);
+                }));
+                self.run = Some(run);
+                self.publish();
+                self.drive(Event::Launched { epoch }, ctx);
+            }
+            Err(error) => {
+                self.last_error = Some(error.to_string().into());
+                self.gone(epoch, ctx);
+            }
+        }
+    }
+
+    fn when_it_died(&self) -> String {
+        let after =
+            self.current.as_ref().map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
+        let phase = match self.state.phase {
+            Phase::Starting { .. } => "before it was ready",
+            _ => "while it was ready",
+        };
+        format!(" {phase}, after {:.1} s", after.unwrap_or_default().as_secs_f64())
+    }
+
+    /// The last process of the run is gone, or there was none.
+    fn gone(&mut self, epoch: u64, ctx: &mut Context<Self>) {
+        for future in [self.probing.take(), self.listening.take()].into_iter().flatten() {
+            ctx.cancel_future(future);
+        }
+        self.run = None;
+        let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
+        self.remember_run(&exit);
+        self.drive(Event::Gone { epoch }, ctx);
+        if !matches!(self.state.phase, Phase::Ready { .. }) {
+            self.shut_door();
+        }
+    }
+
+    /// Takes the door away from the handle. Leases that are still held keep it alive.
+    pub(super) fn shut_door(&mut self) {
+        self.handle.door.store(None);
+        if let Some(door) = self.door.take() {
+            door.gate.close();
+            door.break_leases(BreakReason::BackendGone);
+        }
+    }
+
+    fn probe(&mut self, ctx: &mut Context<Self>) {
+        let Some(run) = &self.run else { return };
+        let (epoch, address) = (self.state.epoch, run.address());
+        let listener = run.check_listener();
+        let probed = Arc::clone(&self.handle);
+        let name = self.handle.spec.name.clone();
+        let mode = Arc::clone(&self.handle.spec.mode);
+        let strict = !self.handle.spec.foreign_listener;
+        let report = ProgressReport { model: ctx.address(), epoch };
+        let ready = async move {
+            let check = async move { if strict { listener.await } else { Ok(()) } };
+            probe::until_ready(address, &mode, &name, check, move |text| report.say(text)).await
+        };
+        let tail = run.tail();
+        let started = self.handle.origin.elapsed();
+        let progress = ready.into_actor(self).map(move |result: Result<(), ProbeFailure>, model, ctx| {
+            model.probing = None;
+            match result {
+                Ok(()) => model.drive(Event::ProbeSucceeded { epoch }, ctx),
+                Err(failure) => {
+                    let lines: Vec<String> = tail.borrow().lines.iter().cloned().collect();
+                    let after = probed.origin.elapsed().saturating_sub(started).as_secs_f64();
+                    let text = format!("{failure} (after {after:.1} s)");
+                    model.last_error = Some(with_last_lines(text, &lines).into());
+                    model.drive(Event::ProbeRefused { epoch }, ctx);
+                }
+            }
+        });
+        self.probing = Some(ctx.spawn(progress));
+    }
+
+    fn open_door(&mut self, ctx: &mut Context<Self>) {
+        let Some(run) = &self.run else { return };
+        if let Some(current) = &mut self.current {
+            current.ready_at = Some(Timestamp::now());
+        }
+        self.last_error = None;
+        self.waits_for = None;
+        let limit = self.handle.spec.max_concurrency;
+        let door = Arc::new(Door::new(run.address(), self.state.epoch, limit, self.handle.origin));
+        door.gate.open();
+        let watched = Arc::downgrade(&door);
+        let freed = futures_util::stream::unfold(watched, |watched| async move {
+            let door = watched.upgrade()?;
+            door.freed.notified().await;
+            Some((Freed, watched))
+        });
+        self.listening = Some(ctx.add_stream(freed));
+        self.handle.door.store(Some(Arc::clone(&door)));
+        self.door = Some(door);
+    }
+
+    fn close_if_unused(&mut self, cause: StopCause) -> Event {
+        match &self.door {
+            Some(door) if !door.gate.close_if_unused_since(self.seen) => Event::InUse(cause),
+            _ => Event::Closed(cause),
+        }
+    }
+
+    fn terminate(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
+        match &self.run {
+            Some(run) => {
+                run.terminate();
+                None
+            }
+            None => self.give_up_launch(ctx),
+        }
+    }
+
+    fn kill(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
+        match &self.run {
+            Some(run) => {
+                run.kill();
+                None
+            }
+            None => self.give_up_launch(ctx),
+        }
+    }
+
+    /// A launch that has not come to a process yet ends by being dropped.
+    fn give_up_launch(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
+        let launching = self.launching.take()?;
+        ctx.cancel_future(launching);
+        self.remember_run("not started");
+        Some(Event::Gone { epoch: self.state.epoch })
+    }
+}
+
+impl StreamHandler<Freed> for Model {
+    fn handle(&mut self, _: Freed, ctx: &mut Context<Self>) {
+        self.drive(Event::LeaseFreed, ctx);
+    }
+
+    fn finished(&mut self, _: &mut Context<Self>) {
+        // The default would stop the actor.
+    }
+}
+
+/// What a start waits for, told to the actor by its probe.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Progress {
+    epoch: u64,
+    text: Arc<str>,
+}
+
+struct ProgressReport {
+    model: actix::Addr<Model>,
+    epoch: u64,
+}
+
+impl ProgressReport {
+    fn say(&self, text: String) {
+        crate::tell(&self.model, Progress { epoch: self.epoch, text: text.into() });
+    }
+}
+
+impl actix::Handler<Progress> for Model {
+    type Result = ();
+
+    fn handle(&mut self, progress: Progress, _: &mut Context<Self>) {
+        if progress.epoch == self.state.epoch && matches!(self.state.phase, Phase::Starting { .. }) {
+            self.waits_for = Some(progress.text);
+            self.publish();
+        }
+    }
+}
+
+/// An error with what the backend printed last.
+fn with_last_lines(text: String, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return format!("{text}; it printed nothing");
+    }
+    format!("{text}; its last lines:\n{}", lines.join("\n"))
+}

@@ -1,0 +1,190 @@
+//! ModelHandle: how the rest of the program meets a model, without a lock and mostly without a message.
+
+use super::actor::Model;
+use super::lease::{Door, Lease};
+use super::messages::{Acquire, Operate, Refused, RefusedReason, Verb};
+use super::status::Status;
+use crate::live::{Live, tell};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use llm_manager_policy::gate::Asker;
+use llm_manager_policy::spec::ModelSpec;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// One model, as its clients and its operators see it.
+pub struct ModelHandle {
+    /// What the user asked for.
+    pub spec: Arc<ModelSpec>,
+    pub(super) actor: Live<Model>,
+    pub(super) door: ArcSwapOption<Door>,
+    pub(super) origin: Instant,
+    status: ArcSwap<Status>,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+}
+
+impl ModelHandle {
+    /// A handle to a model whose actor is not up yet.
+    pub fn new(spec: Arc<ModelSpec>, max_waiting: usize, origin: Instant) -> Self {
+        Self {
+            spec,
+            actor: Live::new(),
+            door: ArcSwapOption::empty(),
+            origin,
+            status: ArcSwap::from_pointee(Status::stopped()),
+            waiting: AtomicUsize::new(0),
+            max_waiting,
+        }
+    }
+
+    /// Where its actor is found.
+    pub fn actor(&self) -> &Live<Model> {
+        &self.actor
+    }
+
+    /// A lease without waiting, if the backend is ready and nobody is queued for it.
+    pub fn try_lease(&self) -> Option<Lease> {
+        let door = self.door.load();
+        Lease::take(door.as_ref()?, Asker::Newcomer)
+    }
+
+    /// A lease as soon as there is one; starts the backend if need be. Dropping the future gives the
+    /// place in the queue up.
+    pub async fn lease(&self) -> Result<Lease, Refused> {
+        if let Some(lease) = self.try_lease() {
+            return Ok(lease);
+        }
+        let _place = self.queue_up()?;
+        let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
+        let (answer, granted) = oneshot::channel();
+        tell(&addr, Acquire { answer });
+        granted.await.unwrap_or_else(|_| Err(self.actor_down()))
+    }
+
+    /// Carries an operator's order out; returns when it is done.
+    pub async fn operate(&self, verb: Verb) -> Result<(), Refused> {
+        let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
+        let (answer, done) = oneshot::channel();
+        tell(&addr, Operate { verb, answer: Some(answer) });
+        done.await.unwrap_or_else(|_| Err(self.actor_down()))
+    }
+
+    /// Gives an operator's order and does not wait for its end.
+    pub fn order(&self, verb: Verb) -> Result<(), Refused> {
+        let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
+        tell(&addr, Operate { verb, answer: None });
+        Ok(())
+    }
+
+    /// What the actor last said of itself.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.load_full()
+    }
+
+    /// Leases held now.
+    pub fn leases(&self) -> u32 {
+        self.door.load().as_ref().map_or(0, |door| door.gate.look().leases())
+    }
+
+    /// Requests that wait now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Time until it is stopped for being idle; `None` while it is busy, not ready, or never stopped.
+    pub fn idle_left(&self) -> Option<Duration> {
+        let alive_time = self.spec.alive_time?;
+        let door = self.door.load();
+        let door = door.as_ref()?;
+        let word = door.gate.look();
+        let unused = self.origin.elapsed().saturating_sub(door.unused_since());
+        (word.is_open() && word.leases() == 0).then(|| alive_time.saturating_sub(unused))
+    }
+
+    /// Called by the supervisor's child spec when the actor has crashed.
+    pub fn actor_crashed(&self, cause: &str, comes_again: bool) {
+        self.actor.set(None);
+        let what = if comes_again { "is being restarted" } else { "was given up" };
+        self.publish(Status {
+            last_error: Some(format!("the model's actor {cause} and {what}").into()),
+            ..if comes_again { Status::stopped() } else { Status::failed() }
+        });
+    }
+
+    pub(super) fn publish(&self, status: Status) {
+        self.status.store(Arc::new(status));
+    }
+
+    fn queue_up(&self) -> Result<Place<'_>, Refused> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Place { waiting: &self.waiting };
+        if before < self.max_waiting {
+            return Ok(place);
+        }
+        Err(Refused {
+            reason: RefusedReason::Overloaded,
+            message: format!(
+                "{before} requests wait for model `{}` already, and `max_waiting` is {}; try again later",
+                self.spec.name, self.max_waiting
+            )
+            .into(),
+            retry_after: Some(Duration::from_secs(1)),
+        })
+    }
+
+    fn actor_down(&self) -> Refused {
+        Refused {
+            reason: RefusedReason::StartFailed,
+            message: format!(
+                "the actor of model `{}` is down; see `llm-manager tree` and the manager's log",
+                self.spec.name
+            )
+            .into(),
+            retry_after: Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// A place in the queue, counted as long as its request is there.
+struct Place<'a> {
+    waiting: &'a AtomicUsize,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All models, by name and alias; made once from the configuration.
+pub struct Directory {
+    models: Vec<Arc<ModelHandle>>,
+    by_name: HashMap<String, Arc<ModelHandle>>,
+}
+
+impl Directory {
+    /// The table of these models.
+    pub fn new(models: Vec<Arc<ModelHandle>>) -> Self {
+        let by_name = models
+            .iter()
+            .flat_map(|model| {
+                let names = std::iter::once(&model.spec.name).chain(&model.spec.aliases);
+                names.map(|name| (name.clone(), Arc::clone(model)))
+            })
+            .collect();
+        Self { models, by_name }
+    }
+
+    /// The model with this name or alias.
+    pub fn find(&self, name: &str) -> Option<&Arc<ModelHandle>> {
+        self.by_name.get(name)
+    }
+
+    /// All models, in the order of the configuration.
+    pub fn models(&self) -> &[Arc<ModelHandle>] {
+        &self.models
+    }
+}

@@ -1,0 +1,107 @@
+//! Lease: the right to send one request to a ready backend, given back when it is dropped.
+
+use llm_manager_policy::gate::{Asker, Gate};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Why running answers are broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakReason {
+    /// The manager stops the backend.
+    Stopped,
+    /// The backend's process has ended.
+    BackendGone,
+}
+
+/// The gate of one run of a backend, with all that a request must know to go through it.
+pub(super) struct Door {
+    pub(super) gate: Gate,
+    /// Fires when a lease comes back while the gate is watched; several at once count as one.
+    pub(super) freed: Notify,
+    address: SocketAddr,
+    epoch: u64,
+    origin: Instant,
+    unused_since_us: AtomicU64,
+    broken: CancellationToken,
+    break_reason: OnceLock<BreakReason>,
+}
+
+impl Door {
+    pub(super) fn new(address: SocketAddr, epoch: u64, limit: Option<u32>, origin: Instant) -> Self {
+        let door = Self {
+            gate: Gate::new(limit.unwrap_or(u32::MAX)),
+            freed: Notify::new(),
+            address,
+            epoch,
+            origin,
+            unused_since_us: AtomicU64::new(0),
+            broken: CancellationToken::new(),
+            break_reason: OnceLock::new(),
+        };
+        door.touch();
+        door
+    }
+
+    /// When the last lease came back, or the door was made.
+    pub(super) fn unused_since(&self) -> Duration {
+        Duration::from_micros(self.unused_since_us.load(Ordering::Acquire))
+    }
+
+    pub(super) fn break_leases(&self, reason: BreakReason) {
+        // The first reason is the true one.
+        let _ = self.break_reason.set(reason);
+        self.broken.cancel();
+    }
+
+    fn touch(&self) {
+        let now = u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.unused_since_us.store(now, Ordering::Release);
+    }
+}
+
+/// The right to send one request.
+pub struct Lease {
+    door: Arc<Door>,
+}
+
+impl Lease {
+    pub(super) fn take(door: &Arc<Door>, asker: Asker) -> Option<Self> {
+        door.gate.acquire(asker).then(|| Self { door: Arc::clone(door) })
+    }
+
+    /// Where the backend listens.
+    pub fn address(&self) -> SocketAddr {
+        self.door.address
+    }
+
+    /// Tells one run of the backend from the next, so that no connection outlives it.
+    pub fn epoch(&self) -> u64 {
+        self.door.epoch
+    }
+
+    /// Resolves when the answer must be broken off.
+    pub fn broken(&self) -> impl Future<Output = ()> + 'static {
+        self.door.broken.clone().cancelled_owned()
+    }
+
+    /// Why it was broken off, if it was.
+    pub fn break_reason(&self) -> Option<BreakReason> {
+        self.door.break_reason.get().copied()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // The time first: whoever sees no lease left must see the time at which it ended.
+        self.door.touch();
+        if self.door.gate.release() {
+            self.door.freed.notify_one();
+        }
+    }
+}

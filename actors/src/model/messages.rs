@@ -1,0 +1,68 @@
+//! What can be asked of a Model, and how it says no.
+
+use super::lease::Lease;
+use actix::Message;
+use llm_manager_policy::lifecycle::Urgency;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Asks for a lease. Sent by `ModelHandle::lease` when the gate does not let it in; answered when the
+/// backend is ready, or with a refusal.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Acquire {
+    pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
+}
+
+/// An operator's order. Answered when it is done, or with a refusal.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Operate {
+    /// What to do.
+    pub verb: Verb,
+    /// Who wants to hear of the end; `None`: nobody, and the order stands all the same.
+    pub answer: Option<oneshot::Sender<Result<(), Refused>>>,
+}
+
+/// What an operator may order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Make it ready.
+    Start,
+    /// Make it stopped, and refuse those who wait.
+    Stop(Urgency),
+    /// Make it ready with a fresh backend.
+    Restart,
+}
+
+/// Makes the actor panic: for tests of the supervision, sent only with fault injection switched on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Panic;
+
+/// A refusal, with words for the client.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What kind of refusal.
+    pub reason: RefusedReason,
+    /// What to tell the client; shared, for there may be thousands.
+    pub message: Arc<str>,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedReason {
+    /// An operator stopped the model while the request waited.
+    Stopped,
+    /// The backend could not be started, or its actor is down.
+    StartFailed,
+    /// The backend was not ready in time.
+    StartTimeout,
+    /// No memory for it.
+    NoMemory,
+    /// Too many wait already.
+    Overloaded,
+}

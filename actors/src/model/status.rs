@@ -1,0 +1,75 @@
+//! Status: what a Model says of itself whenever its phase changes.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A snapshot; leases, waiting requests and the idle time left are read from the handle, for they change
+/// without the actor.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// `stopped`, `queued`, `starting`, `ready`, `draining`, `stopping` or `failed`.
+    pub state: &'static str,
+    /// Since when.
+    pub since: Timestamp,
+    /// The launch variant of the present run.
+    pub variant: Option<Arc<str>>,
+    /// Of the backend's first process.
+    pub pid: Option<u32>,
+    /// Where the backend listens, or will.
+    pub port: Option<u16>,
+    /// When the present run was launched.
+    pub started_at: Option<Timestamp>,
+    /// When it became ready.
+    pub ready_at: Option<Timestamp>,
+    /// Of a failed model: when the next try is allowed.
+    pub retry_at: Option<Timestamp>,
+    /// Of a starting model: what it waits for.
+    pub waits_for: Option<Arc<str>>,
+    /// What went wrong last.
+    pub last_error: Option<Arc<str>>,
+    /// Failures since the last stable run.
+    pub failures: u32,
+    /// Former runs, newest first.
+    pub runs: Arc<[RunRecord]>,
+}
+
+impl Status {
+    pub(super) fn stopped() -> Self {
+        Self {
+            state: "stopped",
+            since: Timestamp::now(),
+            variant: None,
+            pid: None,
+            port: None,
+            started_at: None,
+            ready_at: None,
+            retry_at: None,
+            waits_for: None,
+            last_error: None,
+            failures: 0,
+            runs: Arc::from([]),
+        }
+    }
+
+    pub(super) fn failed() -> Self {
+        Self { state: "failed", ..Self::stopped() }
+    }
+}
+
+/// One life of a backend that has ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRecord {
+    /// The launch variant.
+    pub variant: Arc<str>,
+    /// Of its first process.
+    pub pid: Option<u32>,
+    /// When it was launched.
+    pub started_at: Timestamp,
+    /// When it became ready, if it did.
+    pub ready_at: Option<Timestamp>,
+    /// When its last process was gone.
+    pub ended_at: Timestamp,
+    /// How it ended, such as `exit code 1`.
+    pub exit: String,
+}

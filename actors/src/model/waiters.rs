@@ -1,0 +1,100 @@
+//! Waiters: those who wait for a model, in the order of their arrival.
+//!
+//! A request that has gone away leaves a dead entry, which is dropped when it comes to the front, or when
+//! the dead might outnumber the living. How many may wait is checked where they come from
+//! (`ModelHandle::lease`).
+
+use super::lease::{Door, Lease};
+use super::messages::Refused;
+use llm_manager_policy::gate::Asker;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// One who waits.
+pub(super) enum Waiter {
+    /// A request, for a lease.
+    Request(oneshot::Sender<Result<Lease, Refused>>),
+    /// An operator, for the model to be ready; without an answer the order stands all the same.
+    Operator(Option<oneshot::Sender<Result<(), Refused>>>),
+}
+
+impl Waiter {
+    fn is_gone(&self) -> bool {
+        match self {
+            Waiter::Request(answer) => answer.is_closed(),
+            Waiter::Operator(answer) => answer.as_ref().is_some_and(oneshot::Sender::is_closed),
+        }
+    }
+
+    fn refuse(self, refused: Refused) {
+        // Whoever left meanwhile needs no refusal.
+        match self {
+            Waiter::Request(answer) => drop(answer.send(Err(refused))),
+            Waiter::Operator(Some(answer)) => drop(answer.send(Err(refused))),
+            Waiter::Operator(None) => (),
+        }
+    }
+}
+
+/// The queue.
+#[derive(Default)]
+pub(super) struct Waiters {
+    queue: VecDeque<Waiter>,
+    sweep_at: usize,
+}
+
+impl Waiters {
+    pub(super) fn push(&mut self, waiter: Waiter) {
+        if self.queue.len() >= self.sweep_at.max(1024) {
+            self.queue.retain(|waiter| !waiter.is_gone());
+            self.sweep_at = self.queue.len() * 2;
+        }
+        self.queue.push_back(waiter);
+    }
+
+    /// True if somebody who waits is still there.
+    pub(super) fn any(&mut self) -> bool {
+        while self.queue.front().is_some_and(Waiter::is_gone) {
+            self.queue.pop_front();
+        }
+        !self.queue.is_empty()
+    }
+
+    /// Answers those in front for as long as the door has leases; the rest is told of by the door.
+    pub(super) fn grant(&mut self, door: &Arc<Door>) {
+        while self.any() {
+            let lease = match self.queue.front() {
+                Some(Waiter::Request(_)) => match take_or_watch(door) {
+                    Some(lease) => Some(lease),
+                    None => return,
+                },
+                _ => None,
+            };
+            match (self.queue.pop_front(), lease) {
+                // A lease that cannot be delivered comes back by being dropped.
+                (Some(Waiter::Request(answer)), Some(lease)) => drop(answer.send(Ok(lease))),
+                (Some(Waiter::Operator(Some(answer))), _) => drop(answer.send(Ok(()))),
+                _ => (),
+            }
+        }
+        door.gate.watch(false);
+    }
+
+    pub(super) fn refuse_all(&mut self, refused: &Refused) {
+        for waiter in self.queue.drain(..) {
+            waiter.refuse(refused.clone());
+        }
+        self.queue.shrink_to(64);
+        self.sweep_at = 0;
+    }
+}
+
+/// A lease, or the promise to hear of the next one that comes back.
+fn take_or_watch(door: &Arc<Door>) -> Option<Lease> {
+    Lease::take(door, Asker::Queue).or_else(|| {
+        door.gate.watch(true);
+        // A lease that came back before the watch was set has told nobody.
+        Lease::take(door, Asker::Queue)
+    })
+}

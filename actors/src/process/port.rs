@@ -1,0 +1,120 @@
+//! Ports: choosing, testing, and naming who has them.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::rc::Rc;
+
+use super::LaunchError;
+
+/// Ports that runs were given. A backend opens its port only after a while, and nobody else should be
+/// given it until then.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ports(Rc<RefCell<BTreeSet<u16>>>);
+
+/// A port that was given to a run; dropped when the run has ended.
+#[derive(Debug)]
+pub(super) struct PortHold {
+    ports: Ports,
+    pub(super) port: u16,
+}
+
+impl Drop for PortHold {
+    fn drop(&mut self) {
+        self.ports.0.borrow_mut().remove(&self.port);
+    }
+}
+
+/// Whoever listens where a run's requests would go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) pid: u32,
+    name: String,
+    address: IpAddr,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "pid {} ({})", self.pid, self.name)
+    }
+}
+
+impl Ports {
+    /// The wanted port if it is free, or any free one.
+    pub(super) async fn hold(&self, wanted: Option<u16>) -> Result<PortHold, LaunchError> {
+        let port = match wanted {
+            Some(port) => {
+                test(port).await?;
+                port
+            }
+            None => self.choose().map_err(|error| LaunchError::NoFreePort { cause: error.to_string() })?,
+        };
+        self.0.borrow_mut().insert(port);
+        Ok(PortHold { ports: self.clone(), port })
+    }
+
+    fn choose(&self) -> io::Result<u16> {
+        // The system hands out a port again soon after it was closed, so some tries may be in vain.
+        for _ in 0..64 {
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            if !self.0.borrow().contains(&port) {
+                return Ok(port);
+            }
+        }
+        Err(io::Error::other("all that the system offered are promised to other models"))
+    }
+}
+
+async fn test(port: u16) -> Result<(), LaunchError> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let by = holders(port).await.first().map(ToString::to_string);
+            Err(LaunchError::PortTaken { port, by })
+        }
+        // Any other trouble, such as a port below 1024, is the backend's to solve or to report.
+        _ => Ok(()),
+    }
+}
+
+/// Who answers on 127.0.0.1:`port`, as far as it can be seen.
+pub(super) async fn holders(port: u16) -> Vec<Holder> {
+    let listed = tokio::task::spawn_blocking(move || list(port)).await;
+    listed.unwrap_or_default()
+}
+
+fn list(port: u16) -> Vec<Holder> {
+    let all = match listeners::get_all() {
+        Ok(all) => all,
+        Err(error) => {
+            log::warn!("who listens on port {port} can't be found out: {error}");
+            return Vec::new();
+        }
+    };
+    let mut found: Vec<Holder> = all
+        .into_iter()
+        .filter(|listener| {
+            listener.protocol == listeners::Protocol::TCP
+                && listener.state == listeners::SocketState::Listen
+                && reaches(listener.socket, port)
+        })
+        .map(|listener| Holder {
+            pid: listener.process.pid,
+            name: listener.process.name,
+            address: listener.socket.ip(),
+        })
+        .collect();
+    // The most exact address gets the connection.
+    if found.iter().any(|holder| holder.address == IpAddr::V4(Ipv4Addr::LOCALHOST)) {
+        found.retain(|holder| holder.address == IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    found
+}
+
+fn reaches(socket: SocketAddr, port: u16) -> bool {
+    let address = match socket.ip() {
+        IpAddr::V6(address) => address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4),
+        address @ IpAddr::V4(_) => address,
+    };
+    socket.port() == port && (address.is_unspecified() || address == IpAddr::V4(Ipv4Addr::LOCALHOST))
+}

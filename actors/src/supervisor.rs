@@ -1,0 +1,298 @@
+//! Supervisor: starts its children, sees them crash, restarts them with fresh state (one_for_one), and gives
+//! a child up that crashes too often.
+//!
+//! actix's own `Supervisor` does not restart an actor that has panicked. Here each child runs as a future of
+//! its own (`Context::into_future`) whose join handle the supervisor awaits: a panic is an exit like any other.
+//! A child that a supervisor drops is aborted, and with it all that it owns.
+
+use crate::feeds::{Feed, Happening};
+use crate::live::{Live, tell};
+use actix::dev::{Envelope, EnvelopeProxy, ToEnvelope};
+use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix_rt::task::JoinHandle;
+use jiff::Timestamp;
+use llm_manager_policy::restart::{History, Intensity, Verdict};
+use serde::Serialize;
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+
+/// Hears what a child died of, and whether it will come again.
+pub type Down = dyn Fn(&str, bool);
+
+/// How to start one child, and what to say about it.
+pub struct ChildSpec {
+    /// Its name; the path is the parent's path and this.
+    pub name: String,
+    /// How many restarts are taken for bad luck.
+    pub intensity: Intensity,
+    /// Starts it with fresh state.
+    pub start: Box<dyn Fn() -> Child>,
+    /// What it is doing, in a few words.
+    pub detail: Box<dyn Fn() -> Option<String>>,
+    /// Called when it has crashed, with what it died of and whether it will come again.
+    pub down: Box<Down>,
+    /// Its own children, if it is a supervisor.
+    pub subtree: Option<Live<Supervisor>>,
+}
+
+impl ChildSpec {
+    /// A child of which there is nothing special to say.
+    pub fn new(name: impl Into<String>, start: impl Fn() -> Child + 'static) -> Self {
+        Self {
+            name: name.into(),
+            intensity: Intensity::default(),
+            start: Box::new(start),
+            detail: Box::new(|| None),
+            down: Box::new(|_, _| ()),
+            subtree: None,
+        }
+    }
+}
+
+/// A running child; dropping it aborts the actor.
+pub struct Child(Option<JoinHandle<()>>);
+
+impl Child {
+    /// Starts an actor on this thread and makes its address known.
+    pub fn start<A>(actor: A, live: &Live<A>) -> Self
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        let context = Context::new();
+        live.set(Some(context.address()));
+        Self(Some(actix_rt::spawn(context.into_future(actor))))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.abort();
+        }
+    }
+}
+
+/// One node of the supervision tree.
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    /// The last part of the path.
+    pub name: String,
+    /// From the root, such as `models/qwen-14b`.
+    pub path: String,
+    /// `running`, `restarting` or `failed`.
+    pub state: &'static str,
+    /// What it is doing, in a few words.
+    pub detail: Option<String>,
+    /// How often it has been restarted.
+    pub restarts: u64,
+    /// When it was last started.
+    pub since: Timestamp,
+    /// What it last died of.
+    pub last_exit: Option<String>,
+    /// Its children, in the order in which they were started.
+    pub children: Vec<Node>,
+}
+
+/// Asks for the tree below a supervisor.
+#[derive(Message)]
+#[rtype(result = "Vec<Node>")]
+pub struct Tree;
+
+/// A child's future has ended; sent by the supervisor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ChildDown {
+    index: usize,
+    generation: u64,
+    cause: String,
+}
+
+/// The pause before a restart is over; sent by the supervisor to itself.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RestartDue {
+    index: usize,
+    generation: u64,
+}
+
+struct Slot {
+    spec: ChildSpec,
+    state: &'static str,
+    generation: u64,
+    abort: Option<AbortHandle>,
+    since: Timestamp,
+    last_exit: Option<String>,
+    history: History,
+}
+
+/// The actor.
+pub struct Supervisor {
+    path: String,
+    slots: Vec<Slot>,
+    feed: Feed,
+    origin: Instant,
+}
+
+impl Supervisor {
+    /// A supervisor at `path` (empty for the root), which starts its children in order when it starts.
+    pub fn new(path: impl Into<String>, children: Vec<ChildSpec>, feed: Feed) -> Self {
+        let slots = children.into_iter().map(|spec| Slot {
+            spec,
+            state: "restarting",
+            generation: 0,
+            abort: None,
+            since: Timestamp::now(),
+            last_exit: None,
+            history: History::default(),
+        });
+        Self { path: path.into(), slots: slots.collect(), feed, origin: Instant::now() }
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) }
+    }
+
+    fn start_child(&mut self, index: usize, ctx: &mut Context<Self>) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let mut child = (slot.spec.start)();
+        let Some(handle) = child.0.take() else { return };
+        slot.generation += 1;
+        slot.state = "running";
+        slot.since = Timestamp::now();
+        slot.abort = Some(handle.abort_handle());
+        let generation = slot.generation;
+        let supervisor = ctx.address();
+        // Not a future of this context: the news must come even while the mailbox is busy.
+        actix_rt::spawn(async move {
+            let cause = match handle.await {
+                Ok(()) => "stopped by itself".to_owned(),
+                Err(error) if error.is_panic() => format!("panicked: {}", words_of(&*error.into_panic())),
+                Err(_) => return,
+            };
+            tell(&supervisor, ChildDown { index, generation, cause });
+        });
+    }
+}
+
+/// What a panic was raised with.
+fn words_of(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        for index in 0..self.slots.len() {
+            self.start_child(index, ctx);
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Nothing may outlive its supervisor: in reverse order of their start.
+        for slot in self.slots.iter().rev() {
+            if let Some(abort) = &slot.abort {
+                abort.abort();
+            }
+        }
+    }
+}
+
+impl Handler<ChildDown> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, down: ChildDown, ctx: &mut Context<Self>) {
+        let now = self.origin.elapsed();
+        let Some(slot) = self.slots.get_mut(down.index) else { return };
+        if slot.generation != down.generation {
+            return;
+        }
+        slot.last_exit = Some(format!("{} at {:.0}", down.cause, Timestamp::now()));
+        let intensity = slot.spec.intensity;
+        let verdict = slot.history.crashed(intensity, now);
+        let (restarts, seconds) = (intensity.restarts, intensity.period.as_secs());
+        let message = match verdict {
+            Verdict::RestartAfter(pause) => {
+                slot.state = "restarting";
+                let due = RestartDue { index: down.index, generation: down.generation };
+                ctx.notify_later(due, pause.max(Duration::from_millis(1)));
+                format!("{}; restarting it with fresh state", down.cause)
+            }
+            Verdict::GiveUp => {
+                slot.state = "failed";
+                format!(
+                    "{}; given up after {restarts} restarts within {seconds} s (restart the manager to try again)",
+                    down.cause
+                )
+            }
+        };
+        (slot.spec.down)(&down.cause, verdict != Verdict::GiveUp);
+        let path = self.path_of(&self.slots.get(down.index).map_or(String::new(), |s| s.spec.name.clone()));
+        log::error!("{path}: {message}");
+        self.feed.publish(Happening::Supervision { path: path.into(), message: message.into() });
+    }
+}
+
+impl Handler<RestartDue> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, due: RestartDue, ctx: &mut Context<Self>) {
+        if self.slots.get(due.index).is_some_and(|slot| slot.generation == due.generation) {
+            self.start_child(due.index, ctx);
+        }
+    }
+}
+
+impl Handler<Tree> for Supervisor {
+    type Result = ResponseFuture<Vec<Node>>;
+
+    fn handle(&mut self, _: Tree, _: &mut Context<Self>) -> Self::Result {
+        let nodes: Vec<(Node, Option<Live<Supervisor>>)> = self
+            .slots
+            .iter()
+            .map(|slot| {
+                let node = Node {
+                    name: slot.spec.name.clone(),
+                    path: self.path_of(&slot.spec.name),
+                    state: slot.state,
+                    detail: (slot.spec.detail)(),
+                    restarts: slot.generation.saturating_sub(1),
+                    since: slot.since,
+                    last_exit: slot.last_exit.clone(),
+                    children: Vec::new(),
+                };
+                (node, slot.spec.subtree.clone())
+            })
+            .collect();
+        Box::pin(async move {
+            let mut tree = Vec::with_capacity(nodes.len());
+            for (mut node, subtree) in nodes {
+                if let Some(addr) = subtree.as_ref().and_then(Live::addr) {
+                    node.children = ask(&addr, Tree).await.unwrap_or_default();
+                }
+                tree.push(node);
+            }
+            tree
+        })
+    }
+}
+
+/// How long an actor may take to answer a question that needs no work.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks an actor and waits a bounded time; `None` when it is down or does not answer.
+pub async fn ask<A, M>(addr: &Arc<actix::Addr<A>>, question: M) -> Option<M::Result>
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+    Envelope<A>: EnvelopeProxy<A>,
+{
+    addr.send(question).timeout(ANSWER_TIMEOUT).await.ok()
+}

@@ -1,0 +1,166 @@
+//! The command line: parses it, runs the command, answers the exit code.
+//!
+//! Exit codes: 0 done; 1 it went wrong while running; 2 the configuration or the command line is wrong.
+
+mod client;
+mod remote;
+
+use crate::{app, config};
+use clap::{Parser, Subcommand};
+use llm_manager_actors::process;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// One OpenAI-compatible address for many local model servers.
+#[derive(Parser)]
+#[command(name = "llm-manager", version)]
+struct Arguments {
+    /// The configuration; relative paths in it start at its folder.
+    #[arg(long, global = true, default_value = "config.yaml", value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the manager in the foreground (what happens without a command, too).
+    Serve,
+    /// Validate the configuration and print every problem; starts nothing.
+    Check,
+    /// Show the models of the running manager.
+    Status,
+    /// Start a model of the running manager.
+    Start {
+        /// Name or alias.
+        model: String,
+    },
+    /// Stop a model of the running manager.
+    Stop {
+        /// Name or alias.
+        model: String,
+        /// Break running answers off.
+        #[arg(long)]
+        now: bool,
+    },
+    /// Stop a model of the running manager and start it again.
+    Restart {
+        /// Name or alias.
+        model: String,
+    },
+    /// Print what a model's backend has printed.
+    Logs {
+        /// Name or alias.
+        model: String,
+        /// Go on with what it prints from now on.
+        #[arg(short, long)]
+        follow: bool,
+        /// How many lines of the past.
+        #[arg(short = 'n', long, default_value_t = 200)]
+        tail: usize,
+    },
+    /// Show the supervision tree of the running manager.
+    Tree,
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Ends the backends of a manager that was killed; started by the manager itself.
+    #[command(hide = true)]
+    Guard {
+        /// Folder of the records of running backends.
+        state_dir: PathBuf,
+        /// The manager's instance.
+        instance: String,
+    },
+}
+
+/// Runs what the command line says.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let path = arguments.config.as_path();
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(path),
+        Command::Check => check(path),
+        Command::Schema => say(&format!("{:#}", config::schema())),
+        Command::Guard { state_dir, instance } => guard(&state_dir, &instance),
+        Command::Status => remote(path, remote::Order::Status),
+        Command::Start { model } => remote(path, remote::Order::Start(model)),
+        Command::Stop { model, now } => remote(path, remote::Order::Stop(model, now)),
+        Command::Restart { model } => remote(path, remote::Order::Restart(model)),
+        Command::Logs { model, follow, tail } => remote(path, remote::Order::Logs { model, follow, tail }),
+        Command::Tree => remote(path, remote::Order::Tree),
+    }
+}
+
+fn serve(path: &Path) -> ExitCode {
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(report) => return complain(&report.to_string(), 2),
+    };
+    match actix_web::rt::System::new().block_on(app::serve(loaded)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+    }
+}
+
+fn check(path: &Path) -> ExitCode {
+    match config::load(path) {
+        Ok(loaded) => {
+            let models = loaded.spec.models.len();
+            let mut warnings = loaded.warnings.to_string();
+            if !warnings.is_empty() {
+                warnings.push('\n');
+            }
+            say(&format!("{warnings}{}: no error; {models} models", path.display()))
+        }
+        Err(report) => complain(&report.to_string(), 2),
+    }
+}
+
+fn guard(state_dir: &Path, instance: &str) -> ExitCode {
+    match process::guard_main(state_dir, instance) {
+        Ok(reaped) => {
+            for run in reaped {
+                complain(&format!("the manager is gone. {run}"), 0);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&format!("guard: {error}"), 1),
+    }
+}
+
+fn remote(path: &Path, order: remote::Order) -> ExitCode {
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(report) => return complain(&report.to_string(), 2),
+    };
+    match actix_web::rt::System::new().block_on(remote::run(&loaded.spec.program, order)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+    }
+}
+
+/// Prints to standard output; a reader that has gone away (`| head`) is no error.
+fn say(text: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    // Where standard error is gone, the exit code must do.
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

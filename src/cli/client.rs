@@ -1,0 +1,89 @@
+//! Talks to the running manager.
+
+use awc::error::SendRequestError;
+use awc::http::{Method, header};
+use awc::{Client, ClientResponse, Connector};
+use llm_manager_policy::spec::ProgramSpec;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// The manager that this configuration would serve.
+pub(super) struct Manager {
+    client: Client,
+    base: String,
+    key: Option<String>,
+}
+
+impl Manager {
+    pub(super) fn of(program: &ProgramSpec) -> Self {
+        let host = match program.host.as_str() {
+            "0.0.0.0" => "127.0.0.1",
+            "::" | "[::]" => "[::1]",
+            host => host,
+        };
+        let connector = Connector::new().timeout(Duration::from_secs(5));
+        // A start may take as long as the model needs.
+        let client = Client::builder().disable_timeout().connector(connector).finish();
+        Self {
+            client,
+            base: format!("http://{host}:{}", program.port),
+            key: program.api_keys.first().cloned(),
+        }
+    }
+
+    /// Sends a request; an error of the manager's is an error here, in its own words.
+    pub(super) async fn ask(&self, method: Method, path: &str) -> Result<ClientResponse, String> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            request = request.insert_header((header::AUTHORIZATION, format!("Bearer {key}")));
+        }
+        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let body = response.body().await.unwrap_or_default();
+        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let words = answer.pointer("/error/message").and_then(|message| message.as_str());
+        Err(words.map_or_else(|| format!("{} answered {}", self.base, response.status()), str::to_owned))
+    }
+
+    /// The same for an answer in JSON.
+    pub(super) async fn ask_json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<T, String> {
+        let mut response = self.ask(method, path).await?;
+        let body =
+            response.body().limit(256 << 20).await.map_err(|error| format!("{}: {error}", self.base))?;
+        serde_json::from_slice(&body)
+            .map_err(|error| format!("{} answered what this version can't read: {error}", self.base))
+    }
+
+    fn unreachable(&self, error: &SendRequestError) -> String {
+        format!(
+            "no manager answers at {}: {error}\nhint: is it running (`llm-manager serve`), with this configuration?",
+            self.base
+        )
+    }
+}
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    name.bytes()
+        .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn a_name_becomes_one_segment() {
+        assert_eq!(segment("qwen-14b"), "qwen-14b");
+        assert_eq!(segment("a/b c"), "a%2Fb%20c");
+        assert_eq!(segment("模"), "%E6%A8%A1");
+    }
+}

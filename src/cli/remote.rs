@@ -1,0 +1,186 @@
+//! The commands that speak to a running manager: status, start, stop, restart, logs, tree.
+
+use super::client::{Manager, segment};
+use awc::http::Method;
+use comfy_table::{Table, presets};
+use futures_util::StreamExt;
+use llm_manager_policy::spec::ProgramSpec;
+use serde::Deserialize;
+use std::io::{self, Write};
+
+/// What to do.
+pub(super) enum Order {
+    Status,
+    Start(String),
+    Stop(String, bool),
+    Restart(String),
+    Logs { model: String, follow: bool, tail: usize },
+    Tree,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    name: String,
+    state: String,
+    variant: Option<String>,
+    pid: Option<u32>,
+    port: Option<u16>,
+    leases: u32,
+    waiting: usize,
+    idle_seconds_left: Option<f64>,
+    last_error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    seq: u64,
+    line: String,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    name: String,
+    state: String,
+    detail: Option<String>,
+    restarts: u64,
+    since: jiff::Timestamp,
+    last_exit: Option<String>,
+    children: Vec<Node>,
+}
+
+/// Carries the order out and prints its result.
+pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), String> {
+    let manager = Manager::of(program);
+    match order {
+        Order::Status => status(&manager).await,
+        Order::Start(model) => say_state(&manager, &model, "start").await,
+        Order::Stop(model, now) => {
+            say_state(&manager, &model, if now { "stop?now=true" } else { "stop" }).await
+        }
+        Order::Restart(model) => say_state(&manager, &model, "restart").await,
+        Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
+        Order::Tree => tree(&manager).await,
+    }
+}
+
+fn print(text: &str) -> Result<(), String> {
+    writeln!(io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))
+}
+
+async fn status(manager: &Manager) -> Result<(), String> {
+    let models: Vec<Model> = manager.ask_json(Method::GET, "/api/models").await?;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "MODEL",
+        "STATE",
+        "VARIANT",
+        "PID",
+        "PORT",
+        "LEASES",
+        "WAITING",
+        "IDLE LEFT",
+        "LAST ERROR",
+    ]);
+    let dash = || "-".to_owned();
+    for model in models {
+        let error =
+            model.last_error.as_deref().and_then(|error| error.lines().next()).unwrap_or("").to_owned();
+        table.add_row([
+            model.name,
+            model.state,
+            model.variant.unwrap_or_else(dash),
+            model.pid.map_or_else(dash, |pid| pid.to_string()),
+            model.port.map_or_else(dash, |port| port.to_string()),
+            model.leases.to_string(),
+            model.waiting.to_string(),
+            model.idle_seconds_left.map_or_else(dash, duration),
+            error,
+        ]);
+    }
+    print(&table.to_string())
+}
+
+async fn say_state(manager: &Manager, model: &str, verb: &str) -> Result<(), String> {
+    let path = format!("/api/models/{}/{verb}", segment(model));
+    let model: Model = manager.ask_json(Method::POST, &path).await?;
+    let pid = model.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    print(&format!("{}: {}{pid}", model.name, model.state))
+}
+
+async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Result<(), String> {
+    let path = format!("/api/models/{}/logs?tail={tail}", segment(model));
+    if !follow {
+        let lines: Vec<Line> = manager.ask_json(Method::GET, &path).await?;
+        return lines.iter().try_for_each(|line| print(&line.line));
+    }
+    let mut response = manager.ask(Method::GET, &format!("{path}&follow=true")).await?;
+    let mut rest = Vec::new();
+    let mut last_seq = 0;
+    while let Some(chunk) = response.next().await {
+        rest.extend_from_slice(&chunk.map_err(|error| format!("the manager is gone: {error}"))?);
+        while let Some(end) = memchr::memmem::find(&rest, b"\n\n") {
+            let event: Vec<u8> = rest.drain(..end + 2).collect();
+            let Some(line) =
+                event.strip_prefix(b"data: ").and_then(|data| serde_json::from_slice::<Line>(data).ok())
+            else {
+                continue;
+            };
+            if last_seq != 0 && line.seq > last_seq + 1 {
+                print(&format!("... {} lines are missing here ...", line.seq - last_seq - 1))?;
+            }
+            last_seq = line.seq;
+            print(&line.line)?;
+        }
+    }
+    Ok(())
+}
+
+async fn tree(manager: &Manager) -> Result<(), String> {
+    let root: Node = manager.ask_json(Method::GET, "/api/supervision").await?;
+    let mut text = String::new();
+    draw(&root, "", "", &mut text);
+    print(text.trim_end())
+}
+
+fn draw(node: &Node, own: &str, below: &str, text: &mut String) {
+    let up = jiff::Timestamp::now().duration_since(node.since).as_secs_f64();
+    let detail = node.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+    text.push_str(&format!("{own}{}  {}{detail}, up {}", node.name, node.state, duration(up)));
+    if node.restarts > 0 {
+        text.push_str(&format!(", {} restarts", node.restarts));
+    }
+    if let Some(exit) = &node.last_exit {
+        text.push_str(&format!(", last exit: {exit}"));
+    }
+    text.push('\n');
+    for (index, child) in node.children.iter().enumerate() {
+        let last = index + 1 == node.children.len();
+        let (branch, trunk) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        draw(child, &format!("{below}{branch}"), &format!("{below}{trunk}"), text);
+    }
+}
+
+/// Seconds as `4.2s`, `3m07s` or `2h05m`.
+fn duration(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.1}s");
+    }
+    let whole = std::time::Duration::from_secs_f64(seconds.min(1e12)).as_secs();
+    if whole < 3600 {
+        return format!("{}m{:02}s", whole / 60, whole % 60);
+    }
+    format!("{}h{:02}m", whole / 3600, whole / 60 % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(duration(4.23), "4.2s");
+        assert_eq!(duration(187.0), "3m07s");
+        assert_eq!(duration(7500.0), "2h05m");
+    }
+}

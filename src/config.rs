@@ -1,0 +1,91 @@
+//! The configuration file: read, checked as a whole, and told apart from its mistakes.
+//!
+//! [`load`] gives either a [`Spec`] or a [`Report`] of every problem with key path, line and fix. What the file may
+//! say is one table (`keys`); [`schema()`] is the same table for editors. `config.example.yaml` is the manual.
+//!
+//! The way of a file: bytes -> `yaml` (a value, and `locate`: the line of each key) -> `validate` (section by
+//! section with `fields`, which knows the table, and `values`, which knows the types) -> [`Spec`].
+
+mod fields;
+mod keys;
+mod locate;
+mod models;
+mod modes;
+mod problem;
+mod schema;
+mod suggest;
+mod validate;
+mod values;
+mod yaml;
+
+#[cfg(test)]
+mod example_tests;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use llm_manager_policy::spec::Spec;
+
+pub use problem::{Problem, Report, Severity};
+pub use schema::schema;
+
+/// A configuration that is free of errors.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the file asks for, with defaults filled in.
+    pub spec: Spec,
+    /// What is allowed but probably not meant; often empty.
+    pub warnings: Report,
+    /// The file as it was read.
+    pub text: String,
+}
+
+/// Reads and checks the file at `path`. Paths in the result are absolute.
+///
+/// # Errors
+/// Everything that is wrong with the file, warnings included.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    match std::fs::read(path) {
+        Ok(bytes) => parse(&bytes, path),
+        Err(error) => Err(Report::new(path, vec![unreadable(path, &error)])),
+    }
+}
+
+/// Checks `bytes` as if they were the content of the file at `path`, which need not exist. Scripts that it names
+/// are looked for from the folder of `path`.
+///
+/// # Errors
+/// Everything that is wrong with the text, warnings included.
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded, Report> {
+    let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
+    let base_dir = base_dir(path);
+    let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
+    let spec = validate::spec(&mut walk, &parsed.value);
+    let report = Report::new(path, walk.problems);
+    if report.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(report);
+    }
+    Ok(Loaded { spec, warnings: report, text: parsed.text })
+}
+
+/// The absolute folder of the file at `path`.
+fn base_dir(path: &Path) -> PathBuf {
+    // This fails only for an empty path, or when the working directory is gone.
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    let way_out =
+        "name another file with `--config FILE`, or copy config.example.yaml to this place and edit it";
+    let (message, hint) = match error.kind() {
+        std::io::ErrorKind::NotFound => ("there is no such file".to_owned(), way_out),
+        _ if path.is_dir() => ("this is a folder, not a file".to_owned(), way_out),
+        _ => (
+            format!("cannot be read: {error}"),
+            "check the permissions of the file and of the folders above it",
+        ),
+    };
+    Problem::of_file(None, message, Some(hint.to_owned()))
+}

@@ -1,0 +1,104 @@
+//! `config.example.yaml` is the manual: it loads, it has every key, and it says of each what the table says.
+
+use std::path::Path;
+
+use serde_yaml::Value;
+
+use super::keys::{Key, Kind, Section, TABLE};
+use super::{Severity, load, parse};
+
+const EXAMPLE: &str = include_str!("../../config.example.yaml");
+
+fn file() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.yaml")
+}
+
+/// The example with every setting that is off (`#key: value`) turned on.
+fn all_on() -> String {
+    let on = |line: &str| match line.split_once('#') {
+        Some((indent, rest)) if indent.trim().is_empty() && rest.starts_with(|c: char| c != ' ') => {
+            format!("{indent}{rest}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    EXAMPLE.lines().map(on).collect()
+}
+
+/// What the comments say, as running text.
+fn comments() -> String {
+    let lines = EXAMPLE.lines().filter_map(|line| line.trim_start().strip_prefix("# "));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+/// The values of `key` in the section, wherever in the file that section is.
+fn values<'v>(root: &'v Value, key: &Key) -> Vec<&'v Value> {
+    fn collect<'v>(value: &'v Value, section: Section, key: &Key, found: &mut Vec<&'v Value>) {
+        for (name, value) in value.as_mapping().into_iter().flatten() {
+            let Some(row) = section.key(name.as_str().unwrap_or_default()) else {
+                if section == Section::Model {
+                    collect(value, Section::Variant, key, found);
+                }
+                continue;
+            };
+            if std::ptr::eq(row, key) {
+                found.push(value);
+            }
+            match row.kind {
+                Kind::One(inner) => collect(value, inner, key, found),
+                Kind::Many(inner) => {
+                    value
+                        .as_sequence()
+                        .into_iter()
+                        .flatten()
+                        .for_each(|item| collect(item, inner, key, found));
+                }
+                Kind::Named(inner) => {
+                    value
+                        .as_mapping()
+                        .into_iter()
+                        .flatten()
+                        .for_each(|(_, item)| collect(item, inner, key, found));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(root, Section::Root, key, &mut found);
+    found
+}
+
+#[test]
+fn it_has_no_error() {
+    let loaded = load(&file()).map_err(|report| report.to_string()).unwrap();
+    assert_eq!(loaded.text, EXAMPLE);
+    // It listens everywhere without a key, as the first example of the contract does.
+    assert!(loaded.warnings.problems.iter().all(|problem| problem.severity == Severity::Warning));
+    assert_eq!(loaded.warnings.problems.len(), 1, "{}", loaded.warnings);
+    assert_eq!(loaded.spec.models[0].variants.len(), 2);
+}
+
+#[test]
+fn it_has_no_error_with_everything_turned_on() {
+    let loaded = parse(all_on().as_bytes(), &file()).map_err(|report| report.to_string()).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    let variants: Vec<_> = loaded.spec.models[0].variants.iter().map(|v| v.name.as_str()).collect();
+    assert_eq!(variants, ["Dual-GPU-Config", "Single-GPU-Config", "CPU-Config", "Old-Config"]);
+}
+
+#[test]
+fn every_key_of_the_table_is_in_it() {
+    let root: Value = serde_yaml::from_str(&all_on()).unwrap();
+    for key in TABLE {
+        assert!(!values(&root, key).is_empty(), "{:?}.{} is missing", key.section, key.name);
+    }
+}
+
+#[test]
+fn its_comments_say_what_the_table_says() {
+    let comments = comments();
+    for key in TABLE {
+        let text = key.describe();
+        assert!(comments.contains(&text), "{:?}.{} wants the comment:\n{text}", key.section, key.name);
+    }
+}

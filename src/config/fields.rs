@@ -1,0 +1,213 @@
+//! Reading one mapping by the table: unknown keys and wrong types become problems, the rest typed values.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_yaml::Value;
+
+use super::keys::{Key, Kind, Preset, Section, TABLE};
+use super::locate::{KeyPath, Lines};
+use super::problem::{Problem, Severity};
+use super::suggest;
+use super::values::{self, Item, Misfit};
+
+/// One walk over a file, and what it found wrong.
+pub(super) struct Walk<'a> {
+    pub(super) lines: &'a Lines,
+    /// Folder that relative paths start from.
+    pub(super) base_dir: &'a Path,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The entries of one mapping, sorted by what the table says of them.
+pub(super) struct Fields<'v> {
+    section: Section,
+    pub(super) path: KeyPath,
+    known: Vec<Field<'v>>,
+    /// Text keys that the section does not know.
+    pub(super) unknown: Vec<(&'v str, &'v Value)>,
+}
+
+struct Field<'v> {
+    key: &'static Key,
+    value: &'v Value,
+    /// Whether the value is of the key's kind.
+    fits: bool,
+}
+
+impl Walk<'_> {
+    pub(super) fn error(&mut self, path: &KeyPath, message: impl Into<String>, hint: Option<String>) {
+        self.push(path, message.into(), hint, Severity::Error);
+    }
+
+    pub(super) fn warn(&mut self, path: &KeyPath, message: impl Into<String>, hint: Option<String>) {
+        self.push(path, message.into(), hint, Severity::Warning);
+    }
+
+    fn push(&mut self, path: &KeyPath, message: String, hint: Option<String>, severity: Severity) {
+        let line = self.lines.line(path);
+        self.problems.push(Problem { path: path.to_string(), line, message, hint, severity });
+    }
+
+    /// Tells what is wrong with the value at `path`.
+    pub(super) fn misfit(&mut self, path: &KeyPath, misfit: Misfit) {
+        let path = match misfit.item {
+            Some(Item::Index(index)) => path.item(index),
+            Some(Item::Key(key)) => path.key(&key),
+            None => path.clone(),
+        };
+        self.error(&path, misfit.message, misfit.hint);
+    }
+
+    /// The entries of a mapping whose keys are names; names that are none become problems.
+    pub(super) fn named<'v>(
+        &mut self,
+        path: &KeyPath,
+        value: Option<&'v Value>,
+    ) -> Vec<(&'v str, &'v Value)> {
+        let mut entries = Vec::new();
+        for (key, value) in value.and_then(Value::as_mapping).into_iter().flatten() {
+            match key {
+                Value::String(name) => {
+                    if let Err(misfit) = values::name(name) {
+                        self.misfit(&path.key(name), misfit);
+                    }
+                    entries.push((name.as_str(), value));
+                }
+                other => self.key_is_no_text(path, other),
+            }
+        }
+        entries
+    }
+
+    fn key_is_no_text(&mut self, path: &KeyPath, key: &Value) {
+        let text = match key {
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            _ => "?".to_owned(),
+        };
+        let message = format!("wants text as a key, got {}", values::got(key));
+        self.error(&path.key(&text), message, Some(values::quote_it(key)));
+    }
+
+    /// Reads `value` as a mapping of `section`; no mapping is an error and reads as an empty one.
+    pub(super) fn fields<'v>(&mut self, section: Section, path: &KeyPath, value: &'v Value) -> Fields<'v> {
+        let mut fields = Fields { section, path: path.clone(), known: Vec::new(), unknown: Vec::new() };
+        let Some(mapping) = value.as_mapping() else {
+            let message = format!("wants a mapping, got {}", values::got(value));
+            let keys: Vec<_> = section.keys().map(|key| key.name).collect();
+            self.error(path, message, Some(format!("{} has the keys {}", section.called(), keys.join(", "))));
+            return fields;
+        };
+        for (name, value) in mapping {
+            let Value::String(name) = name else {
+                self.key_is_no_text(path, name);
+                continue;
+            };
+            let Some(key) = section.key(name) else {
+                fields.unknown.push((name, value));
+                continue;
+            };
+            // An empty value is a key left out. An empty `api_keys` is not: a template without its secret would
+            // open the door.
+            if value.is_null() && key.preset != Preset::Required && key.kind != Kind::ApiKeys {
+                continue;
+            }
+            let misfits = values::misfits(key, value);
+            fields.known.push(Field { key, value, fits: misfits.is_empty() });
+            for misfit in misfits {
+                self.misfit(&path.key(name), misfit);
+            }
+        }
+        for key in section.keys().filter(|key| key.preset == Preset::Required) {
+            if !fields.is_given(key.name) {
+                self.error(path, format!("`{}` is missing", key.name), None);
+            }
+        }
+        fields
+    }
+
+    /// Every unknown key of `fields` is an error.
+    pub(super) fn refuse_unknown(&mut self, fields: &Fields<'_>) {
+        for (name, _) in &fields.unknown {
+            self.unknown_key(&fields.path, fields.section, name);
+        }
+    }
+
+    pub(super) fn unknown_key(&mut self, path: &KeyPath, section: Section, name: &str) {
+        let hint = suggest::hint(name, section.keys().map(|key| key.name), || {
+            match TABLE.iter().find(|key| key.name == name) {
+                Some(elsewhere) => format!("`{name}` is a key of {}", elsewhere.section.called()),
+                None => {
+                    let known: Vec<_> = section.keys().map(|key| key.name).collect();
+                    format!("{} has the keys {}", section.called(), known.join(", "))
+                }
+            }
+        });
+        self.error(&path.key(name), "unknown key", Some(hint));
+    }
+}
+
+impl<'v> Fields<'v> {
+    /// Where the key `name` is.
+    pub(super) fn at(&self, name: &str) -> KeyPath {
+        self.path.key(name)
+    }
+
+    /// Whether the key is there, right or wrong.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.known.iter().any(|field| field.key.name == name)
+    }
+
+    /// The value, if it is there and of the right kind.
+    pub(super) fn value(&self, name: &str) -> Option<&'v Value> {
+        self.known.iter().find(|field| field.key.name == name && field.fits).map(|field| field.value)
+    }
+
+    fn preset(&self, name: &str) -> Preset {
+        self.section.key(name).map_or(Preset::Nothing, |key| key.preset)
+    }
+
+    /// The text, or the default.
+    pub(super) fn text(&self, name: &str) -> Option<&'v str> {
+        match (self.value(name), self.preset(name)) {
+            (Some(value), _) => value.as_str(),
+            (None, Preset::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The truth value, or the default.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        match (self.value(name), self.preset(name)) {
+            (Some(value), _) => value.as_bool() == Some(true),
+            (None, preset) => preset == Preset::Flag(true),
+        }
+    }
+
+    /// The whole number, or the default.
+    pub(super) fn whole(&self, name: &str) -> Option<u64> {
+        match (self.value(name), self.preset(name)) {
+            (Some(value), _) => value.as_u64(),
+            (None, Preset::Whole(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The number in a unit of `unit_seconds`, as a time, or the default.
+    pub(super) fn time(&self, name: &str, unit_seconds: f64) -> Option<Duration> {
+        let number = match (self.value(name), self.preset(name)) {
+            (Some(value), _) => value.as_f64(),
+            // Defaults are small: the conversion is exact.
+            (None, Preset::Whole(number)) => Some(number as f64),
+            _ => None,
+        };
+        number.and_then(|number| Duration::try_from_secs_f64(number * unit_seconds).ok())
+    }
+
+    /// The items of a list of texts.
+    pub(super) fn texts(&self, name: &str) -> Vec<&'v str> {
+        let list = self.value(name).and_then(Value::as_sequence);
+        list.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}

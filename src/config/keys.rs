@@ -1,0 +1,157 @@
+//! What a configuration may say: one row per key. Validation, "did you mean", the JSON Schema and the test of
+//! `config.example.yaml` all read the same table.
+
+mod table;
+
+pub(super) use table::TABLE;
+
+/// A kind of mapping in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Root,
+    Program,
+    Device,
+    Mode,
+    Probe,
+    Model,
+    Variant,
+}
+
+/// One key of one section.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) section: Section,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// What a number counts; empty: nothing.
+    pub(super) unit: &'static str,
+    pub(super) preset: Preset,
+    /// What it means, and what goes wrong with too high or too low a value.
+    pub(super) help: &'static str,
+}
+
+/// What a key's value may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Text,
+    /// One of these words, in any case.
+    Choice(&'static [&'static str]),
+    Flag,
+    Whole {
+        min: u64,
+        max: u64,
+    },
+    /// A number that may have a fraction.
+    Number {
+        min: f64,
+        max: f64,
+    },
+    Texts,
+    /// Secrets: never quoted in a message.
+    ApiKeys,
+    /// Program and arguments.
+    Command,
+    /// Device name to MiB.
+    Memory,
+    /// Variable name to value.
+    Env,
+    /// JSON as text or as a mapping.
+    Body,
+    One(Section),
+    Many(Section),
+    Named(Section),
+}
+
+/// What holds when a key is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preset {
+    /// It may not be left out.
+    Required,
+    /// The help says what then holds.
+    Nothing,
+    Text(&'static str),
+    Whole(u64),
+    Flag(bool),
+    /// The key of the same name under `program`.
+    Program,
+}
+
+impl Section {
+    /// The section's keys in the order of the table.
+    pub(super) fn keys(self) -> impl Iterator<Item = &'static Key> {
+        TABLE.iter().filter(move |key| key.section == self)
+    }
+
+    pub(super) fn key(self, name: &str) -> Option<&'static Key> {
+        self.keys().find(|key| key.name == name)
+    }
+
+    /// How messages call a mapping of this kind.
+    pub(super) fn called(self) -> &'static str {
+        match self {
+            Self::Root => "the file",
+            Self::Program => "`program`",
+            Self::Device => "an entry of `devices`",
+            Self::Mode => "an entry of `modes`",
+            Self::Probe => "a probe",
+            Self::Model => "a model",
+            Self::Variant => "a variant",
+        }
+    }
+}
+
+impl Key {
+    /// Meaning, range and default, as `config.example.yaml` and the schema tell them.
+    pub(super) fn describe(&self) -> String {
+        let mut text = self.help.to_owned();
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
+        match self.kind {
+            Kind::Whole { min, max } => text.push_str(&format!(" Range: {min} to {max}{unit}.")),
+            Kind::Number { min, max } => {
+                text.push_str(&format!(" Range: {min} to {max}{unit}, fractions allowed."));
+            }
+            Kind::Choice(words) => text.push_str(&format!(" One of {}.", words.join(", "))),
+            _ => {}
+        }
+        match self.preset {
+            Preset::Required => text.push_str(" Required."),
+            Preset::Nothing => {}
+            Preset::Text(word) => text.push_str(&format!(" Default: {word}.")),
+            Preset::Whole(number) => text.push_str(&format!(" Default: {number}{unit}.")),
+            Preset::Flag(flag) => text.push_str(&format!(" Default: {flag}.")),
+            Preset::Program => text.push_str(&format!(" Default: program.{}.", self.name)),
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_in_a_section_twice() {
+        for (index, key) in TABLE.iter().enumerate() {
+            let again =
+                TABLE[..index].iter().any(|other| other.section == key.section && other.name == key.name);
+            assert!(!again, "{:?}.{}", key.section, key.name);
+        }
+    }
+
+    #[test]
+    fn defaults_are_of_their_kind_and_in_range() {
+        for key in TABLE {
+            let fits = match (key.preset, key.kind) {
+                (Preset::Required | Preset::Nothing, _) => true,
+                (Preset::Text(_), Kind::Text) | (Preset::Flag(_), Kind::Flag) => true,
+                (Preset::Text(word), Kind::Choice(words)) => words.contains(&word),
+                (Preset::Whole(n), Kind::Whole { min, max }) => (min..=max).contains(&n),
+                (Preset::Whole(n), Kind::Number { min, max }) => (min..=max).contains(&(n as f64)),
+                (Preset::Program, kind) => Section::Program.key(key.name).is_some_and(|own| own.kind == kind),
+                _ => false,
+            };
+            assert!(fits, "{:?}.{}", key.section, key.name);
+            assert!(key.help.ends_with('.'), "{}", key.name);
+        }
+    }
+}

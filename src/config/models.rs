@@ -1,0 +1,179 @@
+//! `Local-Models:` with their variants.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use llm_manager_policy::spec::{Launch, ModeSpec, ModelSpec, VariantSpec};
+use serde_yaml::Value;
+
+use super::fields::{Fields, Walk};
+use super::keys::Section;
+use super::suggest;
+use super::validate::{Defaults, absolute, alive_time, command, missing};
+
+/// The three ways to say how a variant is started.
+const LAUNCHES: [&str; 3] = ["script_path", "bat_path", "command"];
+
+/// The models in file order.
+pub(super) fn read(
+    walk: &mut Walk<'_>,
+    root: &Fields<'_>,
+    modes: &[Arc<ModeSpec>],
+    defaults: &Defaults,
+) -> Vec<ModelSpec> {
+    let path = root.at("Local-Models");
+    let entries = walk.named(&path, root.value("Local-Models"));
+    let empty = Value::Mapping(serde_yaml::Mapping::new());
+    let mut models = Vec::new();
+    for (name, value) in entries {
+        let value = if value.is_null() { &empty } else { value };
+        let fields = walk.fields(Section::Model, &path.key(name), value);
+        if value.is_mapping() {
+            models.extend(model(walk, name, &fields, modes, defaults));
+        }
+    }
+    models
+}
+
+fn model(
+    walk: &mut Walk<'_>,
+    name: &str,
+    fields: &Fields<'_>,
+    modes: &[Arc<ModeSpec>],
+    defaults: &Defaults,
+) -> Option<ModelSpec> {
+    let variants = variants(walk, fields);
+    let mode = mode(walk, fields, modes);
+    let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
+    Some(ModelSpec {
+        name: name.to_owned(),
+        aliases: fields.texts("aliases").into_iter().map(str::to_owned).collect(),
+        mode: mode?,
+        port,
+        auto_start: fields.flag("auto_start"),
+        alive_time: if fields.is_given("alive_time") { alive_time(fields) } else { defaults.alive_time },
+        start_timeout: fields.time("start_timeout", 1.0).unwrap_or(defaults.start_timeout),
+        stop_timeout: fields.time("stop_timeout", 1.0).unwrap_or(defaults.stop_timeout),
+        max_concurrency: fields.whole("max_concurrency").and_then(|leases| u32::try_from(leases).ok()),
+        first_byte_timeout: fields.time("first_byte_timeout", 1.0),
+        idle_timeout: fields.time("idle_timeout", 1.0),
+        foreign_listener: fields.flag("foreign_listener"),
+        variants,
+    })
+}
+
+/// The mode that the model names. After an unknown one some other, so that the rest of the model is still checked.
+fn mode(walk: &mut Walk<'_>, fields: &Fields<'_>, modes: &[Arc<ModeSpec>]) -> Option<Arc<ModeSpec>> {
+    let name = fields.text("mode").unwrap_or_default();
+    let mode = modes.iter().find(|mode| mode.name == name);
+    // A mode that is no text at all has been told already.
+    if mode.is_none() && !name.is_empty() {
+        let known: Vec<_> = modes.iter().map(|mode| mode.name.as_str()).collect();
+        let hint = suggest::hint(name, known.iter().copied(), || {
+            "declare it under `modes`, or choose one of these".to_owned()
+        });
+        let message = format!("unknown mode {name:?}; the modes are {}", known.join(", "));
+        walk.error(&fields.at("mode"), message, Some(hint));
+    }
+    mode.or(modes.first()).cloned()
+}
+
+/// Every mapping under a model whose key the table does not know is a variant; a typo among its keys is then
+/// told as an unknown key of that variant.
+fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<VariantSpec> {
+    let mut variants = Vec::new();
+    let mut is_any_meant = false;
+    for (name, value) in &fields.unknown {
+        // `env` or `memory_mb` right under a model, a level too high, is no variant of that name.
+        if Section::Variant.key(name).is_some() {
+            is_any_meant = true;
+            let hint = format!("put it one level deeper, in a variant such as `Default: {{{name}: ...}}`");
+            walk.error(&fields.at(name), format!("`{name}` belongs in a variant"), Some(hint));
+        } else if value.is_mapping() {
+            is_any_meant = true;
+            if let Err(misfit) = super::values::name(name) {
+                walk.misfit(&fields.at(name), misfit);
+            }
+            variants.extend(variant(walk, fields, name, value));
+        } else {
+            walk.unknown_key(&fields.path, Section::Model, name);
+        }
+    }
+    if !is_any_meant {
+        let hint = "add a mapping such as `Default: {script_path: scripts/start.sh}`".to_owned();
+        walk.error(&fields.path, "has no variant, so nothing says how to start it", Some(hint));
+    }
+    variants
+}
+
+fn variant(walk: &mut Walk<'_>, model: &Fields<'_>, name: &str, value: &Value) -> Option<VariantSpec> {
+    let fields = walk.fields(Section::Variant, &model.at(name), value);
+    walk.refuse_unknown(&fields);
+    let required_devices: Vec<_> = fields.texts("required_devices").into_iter().map(str::to_owned).collect();
+    let memory_mb = memory(walk, &fields, &required_devices);
+    let launch = launch(walk, &fields);
+    Some(VariantSpec {
+        name: name.to_owned(),
+        required_devices,
+        memory_mb,
+        launch: launch?,
+        env: env(&fields),
+    })
+}
+
+fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {
+    let given: Vec<_> = LAUNCHES.into_iter().filter(|name| fields.is_given(name)).collect();
+    match given[..] {
+        [] => {
+            let hint = "add one of the two; `bat_path` is an older spelling of `script_path`".to_owned();
+            walk.error(&fields.path, "has neither `script_path` nor `command`", Some(hint));
+            None
+        }
+        ["command"] => Some(Launch::Command(command(walk, fields))),
+        [script] => {
+            let path = absolute(walk.base_dir, fields.text(script)?);
+            if !path.is_file() {
+                missing(walk, &fields.at(script), &path);
+            }
+            Some(Launch::Script(path))
+        }
+        [first, second, ..] => {
+            let message = format!("has `{first}` and `{second}`, and only one of them can start it");
+            walk.error(&fields.at(second), message, Some("remove one of them".to_owned()));
+            None
+        }
+    }
+}
+
+fn memory(walk: &mut Walk<'_>, fields: &Fields<'_>, devices: &[String]) -> BTreeMap<String, u64> {
+    let mut memory = BTreeMap::new();
+    for (device, mib) in fields.value("memory_mb").and_then(Value::as_mapping).into_iter().flatten() {
+        let (Some(device), Some(mib)) = (device.as_str(), mib.as_u64()) else { continue };
+        // With a wrong list of devices, every key of this mapping would be told too.
+        let is_list_right =
+            fields.value("required_devices").is_some() || !fields.is_given("required_devices");
+        if is_list_right && !devices.iter().any(|known| known == device) {
+            let hint = suggest::hint(device, devices.iter().map(String::as_str), || {
+                format!("add {device:?} to required_devices, or remove it here")
+            });
+            let message = format!("{device:?} is not among this variant's required_devices");
+            walk.error(&fields.at("memory_mb").key(device), message, Some(hint));
+        }
+        memory.insert(device.to_owned(), mib);
+    }
+    memory
+}
+
+fn env(fields: &Fields<'_>) -> BTreeMap<String, String> {
+    let entry = |(name, value): (&Value, &Value)| {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            _ => return None,
+        };
+        Some((name.as_str()?.to_owned(), value))
+    };
+    let env = fields.value("env").and_then(Value::as_mapping);
+    env.into_iter().flatten().filter_map(entry).collect()
+}

@@ -1,0 +1,94 @@
+//! The table as a JSON Schema (draft 2020-12), by which editors complete keys and mark mistakes.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{Key, Kind, Preset, Section};
+
+/// The JSON Schema of the configuration file.
+pub fn schema() -> Value {
+    let mut schema = section(Section::Root);
+    if let Some(fields) = schema.as_object_mut() {
+        fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        fields.insert("title".to_owned(), json!("LLM-Manager configuration"));
+    }
+    schema
+}
+
+fn section(section: Section) -> Value {
+    let properties: Map<_, _> = section.keys().map(|key| (key.name.to_owned(), property(key))).collect();
+    let required: Vec<_> =
+        section.keys().filter(|key| key.preset == Preset::Required).map(|key| key.name).collect();
+    let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    match section {
+        // Any other key is the name of a variant.
+        Section::Model => schema["additionalProperties"] = self::section(Section::Variant),
+        Section::Variant => schema["oneOf"] = one_of(&["script_path", "bat_path", "command"]),
+        Section::Probe => schema["oneOf"] = one_of(&["path", "paths"]),
+        _ => {}
+    }
+    schema
+}
+
+fn one_of(names: &[&str]) -> Value {
+    names.iter().map(|name| json!({"required": [name]})).collect()
+}
+
+fn property(key: &Key) -> Value {
+    let mut schema = match key.kind {
+        Kind::Text => text(),
+        Kind::Choice(words) => {
+            let lower = words.iter().map(|word| word.to_ascii_lowercase());
+            json!({"enum": words.iter().map(|word| (*word).to_owned()).chain(lower).collect::<Vec<_>>()})
+        }
+        Kind::Flag => json!({"type": "boolean"}),
+        Kind::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        Kind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        Kind::Texts => json!({"type": "array", "items": text()}),
+        Kind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),
+        Kind::Command => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+        Kind::Memory => json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}),
+        Kind::Env => json!({
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+            "propertyNames": {"pattern": "^[^=]+$"},
+        }),
+        Kind::Body => json!({"type": ["string", "object"]}),
+        Kind::One(section) => self::section(section),
+        Kind::Many(section) => json!({"type": "array", "items": self::section(section)}),
+        Kind::Named(section) => json!({"type": "object", "additionalProperties": self::section(section)}),
+    };
+    let default = match key.preset {
+        Preset::Text(word) => json!(word),
+        Preset::Whole(number) => json!(number),
+        Preset::Flag(flag) => json!(flag),
+        Preset::Required | Preset::Nothing | Preset::Program => Value::Null,
+    };
+    if !default.is_null() {
+        schema["default"] = default;
+    }
+    schema["description"] = json!(key.describe());
+    let may_be_empty = key.preset != Preset::Required && key.kind != Kind::ApiKeys;
+    if may_be_empty {
+        allow_null(&mut schema);
+    }
+    schema
+}
+
+/// A key without a value counts as left out.
+fn allow_null(schema: &mut Value) {
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
+    }
+    match schema.get_mut("type") {
+        Some(Value::Array(kinds)) => kinds.push(json!("null")),
+        Some(kind) => *kind = json!([kind.clone(), "null"]),
+        None => {}
+    }
+}
+
+fn text() -> Value {
+    json!({"type": "string", "pattern": "\\S"})
+}

@@ -1,0 +1,222 @@
+//! From a YAML value to a [`Spec`]: each section by the table, then what holds between sections.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm_manager_policy::spec::{DevicePluginSpec, ModelSpec, ProgramSpec, Spec};
+use serde_yaml::Value;
+
+use super::fields::{Fields, Walk};
+use super::keys::Section;
+use super::locate::KeyPath;
+use super::{models, modes};
+
+/// What models take from `program` when they don't say it themselves.
+pub(super) struct Defaults {
+    pub(super) alive_time: Option<Duration>,
+    pub(super) start_timeout: Duration,
+    pub(super) stop_timeout: Duration,
+}
+
+/// A spec of everything that is right in `value`; it counts only when `walk` has found no error.
+pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
+    let empty = Value::Mapping(serde_yaml::Mapping::new());
+    let or_empty = |value: Option<&'_ Value>| value.cloned().unwrap_or_else(|| empty.clone());
+
+    let root_value = if value.is_null() { &empty } else { value };
+    let root = walk.fields(Section::Root, &KeyPath::default(), root_value);
+    walk.refuse_unknown(&root);
+
+    let program_value = or_empty(root.value("program"));
+    let program_fields = walk.fields(Section::Program, &root.at("program"), &program_value);
+    walk.refuse_unknown(&program_fields);
+    let program = program(walk, &program_fields);
+    let defaults = Defaults {
+        alive_time: alive_time(&program_fields),
+        start_timeout: program_fields.time("start_timeout", 1.0).unwrap_or_default(),
+        stop_timeout: program_fields.time("stop_timeout", 1.0).unwrap_or_default(),
+    };
+
+    let devices = devices(walk, &root);
+    let modes = modes::read(walk, &root);
+    let models = models::read(walk, &root, &modes, &defaults);
+    names_are_unique(walk, &models);
+    ports_are_unique(walk, &models, program.port);
+
+    let models = models.into_iter().map(Arc::new).collect();
+    Spec { base_dir: walk.base_dir.to_owned(), program, modes, devices, models }
+}
+
+/// `alive_time` in minutes; 0 is never.
+pub(super) fn alive_time(fields: &Fields<'_>) -> Option<Duration> {
+    fields.time("alive_time", 60.0).filter(|time| !time.is_zero())
+}
+
+fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
+    let host = host(walk, fields);
+    let api_keys: Vec<_> = fields.texts("api_keys").into_iter().map(str::to_owned).collect();
+    if !is_loopback(&host)
+        && api_keys.is_empty()
+        && (!fields.is_given("api_keys") || fields.value("api_keys").is_some())
+    {
+        walk.warn(
+            &fields.at("host"),
+            "anyone who reaches this address can use and stop models",
+            Some("set `api_keys`, or listen on 127.0.0.1".to_owned()),
+        );
+    }
+    let level = fields.text("log_level").unwrap_or_default().to_ascii_lowercase();
+    let whole = |name| fields.whole(name).unwrap_or_default();
+    ProgramSpec {
+        host,
+        port: u16::try_from(whole("port")).unwrap_or_default(),
+        log_level: if level == "warning" { "warn".to_owned() } else { level },
+        disable_gpu_monitoring: fields.flag("Disable_GPU_monitoring"),
+        database: database(walk, fields),
+        api_keys,
+        drain_timeout: fields.time("drain_timeout", 1.0).unwrap_or_default(),
+        max_waiting: usize::try_from(whole("max_waiting")).unwrap_or(usize::MAX),
+        max_body_bytes: usize::try_from(whole("max_body_mb") * 1024 * 1024).unwrap_or(usize::MAX),
+        log_retention_days: u32::try_from(whole("log_retention_days")).unwrap_or(u32::MAX),
+    }
+}
+
+fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
+    let text = fields.text("host").unwrap_or_default();
+    // IPv6 addresses are often written with brackets, which only an address with a port needs.
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let is_host_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if bare.parse::<IpAddr>().is_err() && !bare.chars().all(is_host_name) {
+        walk.error(
+            &fields.at("host"),
+            format!("wants an IP address or a host name, got the text {text:?}"),
+            Some("write the address alone: no http://, and the port under `port`".to_owned()),
+        );
+        // Whatever it was meant to be, it is told once.
+        return "127.0.0.1".to_owned();
+    }
+    bare.to_owned()
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn database(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
+    let text = fields.text("database").unwrap_or_default();
+    match text.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => text.to_owned(),
+        // The rest of the address is not repeated: it may hold a password.
+        Some((scheme, _)) => {
+            let hint = "write the path of an SQLite file, or a postgres:// address";
+            let message = format!("no database of the kind {scheme:?} is known");
+            walk.error(&fields.at("database"), message, Some(hint.to_owned()));
+            String::new()
+        }
+        None => {
+            let path = absolute(walk.base_dir, text);
+            if path.is_dir() {
+                let hint = "write the path of a file in it".to_owned();
+                walk.error(&fields.at("database"), format!("{} is a folder", path.display()), Some(hint));
+            }
+            path.to_string_lossy().into_owned()
+        }
+    }
+}
+
+fn devices(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<DevicePluginSpec> {
+    let mut devices: Vec<DevicePluginSpec> = Vec::new();
+    let path = root.at("devices");
+    let entries = root.value("devices").and_then(Value::as_sequence).into_iter().flatten();
+    for (index, entry) in entries.enumerate() {
+        let fields = walk.fields(Section::Device, &path.item(index), entry);
+        walk.refuse_unknown(&fields);
+        let name = fields.text("name").unwrap_or_default();
+        if name.eq_ignore_ascii_case("cpu") {
+            let hint = Some("choose another name".to_owned());
+            walk.error(&fields.at("name"), "`cpu` is the name of a built-in device", hint);
+        } else if devices.iter().any(|device| device.name == name && !name.is_empty()) {
+            walk.error(&fields.at("name"), format!("another device has the name {name:?}"), None);
+        }
+        let command = command(walk, &fields);
+        devices.push(DevicePluginSpec { name: name.to_owned(), command });
+    }
+    devices
+}
+
+/// `command` with its program made absolute if it is a path; a bare name is left to PATH.
+pub(super) fn command(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
+    let mut command: Vec<_> = fields.texts("command").into_iter().map(str::to_owned).collect();
+    if let Some(program) = command.first_mut()
+        && program.contains(['/', std::path::MAIN_SEPARATOR])
+        && !program.contains('{')
+    {
+        let path = absolute(walk.base_dir, program);
+        let is_there = path.is_file() || (cfg!(windows) && path.with_extension("exe").is_file());
+        if !is_there {
+            missing(walk, &fields.at("command").item(0), &path);
+        }
+        *program = path.to_string_lossy().into_owned();
+    }
+    command
+}
+
+/// Says that there is no file at `path`.
+pub(super) fn missing(walk: &mut Walk<'_>, at: &KeyPath, path: &Path) {
+    let base = walk.base_dir.display();
+    let (message, hint) = match path.metadata() {
+        Ok(_) => (format!("{} is not a file", path.display()), "name a file".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
+            format!("there is no file {}", path.display()),
+            format!("relative paths start from the folder of the configuration, {base}"),
+        ),
+        Err(error) => (
+            format!("{} cannot be looked at: {error}", path.display()),
+            "check the permissions of the file and of the folders above it".to_owned(),
+        ),
+    };
+    walk.error(at, message, Some(hint));
+}
+
+/// `path` from `base`, without `.` in it.
+pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
+    base.join(path).components().filter(|part| !matches!(part, Component::CurDir)).collect()
+}
+
+/// Names and aliases share one namespace.
+fn names_are_unique(walk: &mut Walk<'_>, models: &[ModelSpec]) {
+    let path = |model: &ModelSpec| KeyPath::default().key("Local-Models").key(&model.name);
+    let mut owners: HashMap<&str, String> = HashMap::new();
+    for model in models {
+        owners.insert(&model.name, format!("the name of the model `{}`", model.name));
+    }
+    for model in models {
+        for (index, alias) in model.aliases.iter().enumerate() {
+            if let Some(owner) = owners.get(alias.as_str()) {
+                let message = format!("`{alias}` is also {owner}");
+                let hint = "a name or alias may stand for one model only: remove or rename it".to_owned();
+                walk.error(&path(model).key("aliases").item(index), message, Some(hint));
+            } else {
+                owners.insert(alias, format!("an alias of the model `{}`", model.name));
+            }
+        }
+    }
+}
+
+fn ports_are_unique(walk: &mut Walk<'_>, models: &[ModelSpec], program: u16) {
+    let mut owners = HashMap::from([(program, "the manager itself (program.port)".to_owned())]);
+    for model in models {
+        let Some(port) = model.port else { continue };
+        if let Some(owner) = owners.get(&port) {
+            let path = KeyPath::default().key("Local-Models").key(&model.name).key("port");
+            let hint = "give each its own port, or leave the model's out".to_owned();
+            walk.error(&path, format!("port {port} is also that of {owner}"), Some(hint));
+        } else {
+            owners.insert(port, format!("the model `{}`", model.name));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! From the bytes of a file to a YAML value, with every way in which that fails named by its line.
+
+use serde_yaml::{Mapping, Value};
+
+use super::locate::{KeyPath, Lines};
+use super::problem::Problem;
+
+/// A file that is YAML.
+pub(super) struct Parsed {
+    pub(super) text: String,
+    pub(super) value: Value,
+    pub(super) lines: Lines,
+    /// What the walk over the values would not see any more.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads UTF-8 with or without a byte order mark; anchors, aliases and `<<` are resolved.
+pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Problem>> {
+    let text = std::str::from_utf8(bytes).map_err(|error| vec![not_utf8(bytes, error.valid_up_to())])?;
+    let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut value: Value = serde_yaml::from_str(plain).map_err(|error| explain(plain, &error))?;
+    let lines = Lines::of(plain);
+    let mut problems = Vec::new();
+    resolve(&mut value, &KeyPath::default(), &mut |path, message, hint| {
+        let path_text = path.to_string();
+        let problem = Problem::of_file(lines.line(path), message.to_owned(), Some(hint.to_owned()));
+        problems.push(Problem { path: path_text, ..problem });
+    });
+    Ok(Parsed { text: text.to_owned(), value, lines, problems })
+}
+
+fn not_utf8(bytes: &[u8], valid_up_to: usize) -> Problem {
+    let before = bytes.get(..valid_up_to).unwrap_or_default();
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    Problem::of_file(
+        Some(line),
+        "the file is not UTF-8 text".to_owned(),
+        Some("save it with the encoding UTF-8".to_owned()),
+    )
+}
+
+/// Duplicate keys are all named, with both lines; of other mistakes the parser only sees the first.
+fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
+    let message = error.to_string();
+    if message.contains("duplicate entry") {
+        let duplicates = Lines::of(text).duplicates;
+        if !duplicates.is_empty() {
+            return duplicates.into_iter().map(duplicate).collect();
+        }
+    }
+    let hint = if message.contains("cannot start any token") {
+        "YAML is indented with spaces, not tabs; text that starts with one of @ ` % wants quotes"
+    } else if message.contains("invalid type: integer") {
+        "this number is too large for any key; a text of digits wants quotes"
+    } else if message.contains("more than one document") {
+        "the file may hold one document only: remove the line `---`"
+    } else {
+        "look for a missing quote, colon or bracket, or a wrong indentation, on this line or just above"
+    };
+    let line = error.location().map(|location| location.line()).or_else(|| Lines::of(text).second_document);
+    vec![Problem::of_file(line, format!("not valid YAML: {message}"), Some(hint.to_owned()))]
+}
+
+fn duplicate((path, line, first): (KeyPath, usize, usize)) -> Problem {
+    let hint = Some("remove one of the two, or rename it".to_owned());
+    let mut problem =
+        Problem::of_file(Some(line), format!("this key is there twice, first on line {first}"), hint);
+    problem.path = path.to_string();
+    problem
+}
+
+/// Puts in place what `<<` stands for, and takes tags off, which nothing here knows. Not `Value::apply_merge`: that
+/// one changes the order of the keys, and the order of variants is their priority.
+fn resolve(value: &mut Value, path: &KeyPath, tell: &mut impl FnMut(&KeyPath, &str, &str)) {
+    while let Value::Tagged(tagged) = value {
+        tell(
+            path,
+            "has a `!tag`, and none is known",
+            "remove the tag; a text that starts with `!` wants quotes",
+        );
+        *value = std::mem::take(&mut tagged.value);
+    }
+    match value {
+        Value::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                resolve(item, &path.item(index), tell);
+            }
+        }
+        Value::Mapping(entries) => {
+            if let Some(base) = entries.shift_remove("<<")
+                && !add_missing(entries, base)
+            {
+                let hint = "write `<<: *name`, or `<<: [*one, *two]`, with anchors (`&name`) of mappings";
+                tell(&path.key("<<"), "wants an alias of a mapping, or a list of them", hint);
+            }
+            for (key, value) in entries {
+                resolve(value, &path.key(key.as_str().unwrap_or("?")), tell);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Adds what `entries` don't have yet; whether `base` was a mapping or a list of them.
+fn add_missing(entries: &mut Mapping, base: Value) -> bool {
+    match base {
+        Value::Mapping(base) => {
+            for (key, value) in base {
+                entries.entry(key).or_insert(value);
+            }
+            true
+        }
+        Value::Sequence(bases) if bases.iter().all(Value::is_mapping) => {
+            bases.into_iter().all(|base| add_missing(entries, base))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,103 @@
+//! The HTTP side: one table of routes, and what stands behind them.
+//!
+//! `openai` serves the clients of models, `api` and `live` those who operate them. `openai` reads a request
+//! with `scan`, sends it through `upstream`, and hands the answer on as `answer`. `error` is the one place
+//! that knows status codes.
+
+mod answer;
+mod api;
+mod auth;
+mod error;
+pub mod headers;
+mod live;
+mod openai;
+mod request_id;
+pub mod scan;
+mod state;
+pub mod upstream;
+mod views;
+
+pub use auth::Keys;
+pub use error::{ApiError, Kind};
+pub use state::{Shared, Worker};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{App, HttpServer, web};
+use std::time::Duration;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4096;
+/// A client's quiet connection is kept for this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// From the first byte of a request to the end of its head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Opens the port and makes the server; it serves once it is polled. An error is ready to be printed.
+pub fn bind(shared: Shared, host: &str, port: u16, drain: Duration) -> Result<Server, String> {
+    let shared = web::Data::new(shared);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(web::Data::new(Worker::default()))
+            .app_data(web::QueryConfig::default().error_handler(|error, _| {
+                ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
+            }))
+            .configure(routes)
+    });
+    server
+        .backlog(BACKLOG)
+        .tcp_nodelay(true)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        // Otherwise a client that has gone is not noticed before the backend answers.
+        .h1_allow_half_closed(false)
+        .max_connections(100_000)
+        .disable_signals()
+        .shutdown_timeout(drain.as_secs().saturating_add(30))
+        .bind((host.trim_start_matches('[').trim_end_matches(']'), port))
+        .map(HttpServer::run)
+        .map_err(|error| {
+            format!(
+                "can't listen on {host}:{port} (`program.host`, `program.port`): {error}\n\
+                 hint: is another manager running there?"
+            )
+        })
+}
+
+/// Every route there is. The first that fits serves; names of models may contain slashes.
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/health", web::get().to(api::health))
+        .route("/v1/models", web::get().to(openai::list))
+        .route("/v1/models/{id:.+}", web::get().to(openai::one))
+        .service(
+            web::scope("/api")
+                .wrap(actix_web::middleware::from_fn(authenticate))
+                .route("/models", web::get().to(api::models))
+                .route("/models/stop-all", web::post().to(api::stop_all))
+                .route("/models/restart-autostart", web::post().to(api::restart_autostart))
+                .route("/models/{name:.+}/start", web::post().to(api::start))
+                .route("/models/{name:.+}/stop", web::post().to(api::stop))
+                .route("/models/{name:.+}/restart", web::post().to(api::restart))
+                .route("/models/{name:.+}/logs", web::get().to(live::model_logs))
+                .route("/models/{name:.+}", web::get().to(api::model))
+                .route("/logs", web::get().to(live::manager_logs))
+                .route("/events", web::get().to(live::events))
+                .route("/supervision", web::get().to(api::supervision))
+                .route("/debug/panic/{name:.+}", web::post().to(api::panic))
+                .default_service(web::to(api::unknown)),
+        )
+        .default_service(web::to(openai::serve));
+}
+
+async fn authenticate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if let Some(shared) = request.app_data::<web::Data<Shared>>() {
+        shared.keys.check(request.headers())?;
+    }
+    next.call(request).await
+}

@@ -1,0 +1,165 @@
+//! Management: what an operator sees of the models, and what they may order.
+
+use super::error::{ApiError, Kind};
+use super::state::Shared;
+use super::views::{ModelDetails, ModelView};
+use actix_web::{HttpResponse, web};
+use futures_util::future::join_all;
+use llm_manager_actors::model::{ModelHandle, Panic, Verb};
+use llm_manager_actors::supervisor::{Node, Tree, ask};
+use llm_manager_actors::tell;
+use llm_manager_policy::lifecycle::Urgency;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+type Answered = Result<HttpResponse, ApiError>;
+
+/// Query of the orders.
+#[derive(Deserialize)]
+pub(super) struct OrderOptions {
+    /// `false`: answer 202 at once.
+    #[serde(default = "yes")]
+    wait: bool,
+    /// `true`: a stop breaks running answers off.
+    #[serde(default)]
+    now: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `GET /health`
+pub(super) async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "ok"}))
+}
+
+/// `GET /api/models`
+pub(super) async fn models(shared: web::Data<Shared>) -> HttpResponse {
+    HttpResponse::Ok().json(all(&shared))
+}
+
+fn all(shared: &Shared) -> Vec<ModelView> {
+    shared.directory.models().iter().map(|model| ModelView::of(model)).collect()
+}
+
+/// `GET /api/models/{name}`
+pub(super) async fn model(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+    Ok(HttpResponse::Ok().json(ModelDetails::of(find(&shared, &name)?)))
+}
+
+/// `POST /api/models/{name}/start`
+pub(super) async fn start(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    options: web::Query<OrderOptions>,
+) -> Answered {
+    order(&shared, &name, Verb::Start, options.wait).await
+}
+
+/// `POST /api/models/{name}/stop`
+pub(super) async fn stop(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    options: web::Query<OrderOptions>,
+) -> Answered {
+    let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
+    order(&shared, &name, Verb::Stop(urgency), options.wait).await
+}
+
+/// `POST /api/models/{name}/restart`
+pub(super) async fn restart(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    options: web::Query<OrderOptions>,
+) -> Answered {
+    order(&shared, &name, Verb::Restart, options.wait).await
+}
+
+async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool) -> Answered {
+    let model = find(shared, name)?;
+    if shared.stopping.is_cancelled() && !matches!(verb, Verb::Stop(_)) {
+        return Err(ApiError::new(Kind::ShuttingDown, "the manager is shutting down"));
+    }
+    if wait {
+        model.operate(verb).await?;
+        return Ok(HttpResponse::Ok().json(ModelView::of(model)));
+    }
+    model.order(verb)?;
+    Ok(HttpResponse::Accepted().json(ModelView::of(model)))
+}
+
+/// `POST /api/models/stop-all`
+pub(super) async fn stop_all(shared: web::Data<Shared>, options: web::Query<OrderOptions>) -> Answered {
+    let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
+    let models = shared.directory.models().iter();
+    order_many(&shared, models.collect(), Verb::Stop(urgency), options.wait).await
+}
+
+/// `POST /api/models/restart-autostart`
+pub(super) async fn restart_autostart(
+    shared: web::Data<Shared>,
+    options: web::Query<OrderOptions>,
+) -> Answered {
+    let models = shared.directory.models().iter().filter(|model| model.spec.auto_start);
+    order_many(&shared, models.collect(), Verb::Restart, options.wait).await
+}
+
+/// All at once; the first that fails is the answer, after all of them have ended.
+async fn order_many(shared: &Shared, models: Vec<&Arc<ModelHandle>>, verb: Verb, wait: bool) -> Answered {
+    if wait {
+        join_all(models.iter().map(|model| model.operate(verb)))
+            .await
+            .into_iter()
+            .collect::<Result<Vec<()>, _>>()?;
+        return Ok(HttpResponse::Ok().json(all(shared)));
+    }
+    for model in models {
+        model.order(verb)?;
+    }
+    Ok(HttpResponse::Accepted().json(all(shared)))
+}
+
+/// `GET /api/supervision`
+pub(super) async fn supervision(shared: web::Data<Shared>) -> Answered {
+    let down = || ApiError::new(Kind::Internal, "the root supervisor does not answer; see the manager's log");
+    let addr = shared.supervisor.addr().ok_or_else(down)?;
+    let children = ask(&addr, Tree).await.ok_or_else(down)?;
+    Ok(HttpResponse::Ok().json(Node {
+        name: "llm-manager".to_owned(),
+        path: String::new(),
+        state: "running",
+        detail: Some(format!("pid {}", std::process::id())),
+        restarts: 0,
+        since: shared.started_at,
+        last_exit: None,
+        children,
+    }))
+}
+
+/// `POST /api/debug/panic/{name}`, with fault injection switched on.
+pub(super) async fn panic(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+    if !shared.fault_injection {
+        return Err(ApiError::new(Kind::UnknownEndpoint, "fault injection is switched off"));
+    }
+    let model = find(&shared, &name)?;
+    if let Some(addr) = model.actor().addr() {
+        tell(&addr, Panic);
+    }
+    Ok(HttpResponse::Accepted().json(json!({"model": model.spec.name})))
+}
+
+/// Any other path below `/api`.
+pub(super) async fn unknown(request: actix_web::HttpRequest) -> Answered {
+    let message = format!("{} {} is not part of the management API", request.method(), request.path());
+    Err(ApiError::new(Kind::UnknownEndpoint, message))
+}
+
+pub(super) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
+    shared.directory.find(name).ok_or_else(|| {
+        let message =
+            format!("no model has the name or alias `{name}`; `GET /api/models` lists those there are");
+        ApiError::new(Kind::ModelNotFound, message)
+    })
+}

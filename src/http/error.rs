@@ -1,0 +1,141 @@
+//! The errors that the manager itself makes: one table of status, code and type, one form of body.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use llm_manager_actors::model::{Refused, RefusedReason};
+use serde_json::json;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What kind of error; each has one row in `Kind::row`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No or malformed JSON, no `model`.
+    InvalidRequest,
+    /// Wrong or missing key.
+    InvalidApiKey,
+    /// No model has this name or alias.
+    ModelNotFound,
+    /// No endpoint has this path.
+    UnknownEndpoint,
+    /// The path is known, the method is not.
+    MethodNotAllowed,
+    /// The model's mode does not serve this endpoint.
+    ModeMismatch,
+    /// The body is larger than `max_body_mb`.
+    RequestTooLarge,
+    /// An upgrade to WebSocket.
+    WebSocketUnsupported,
+    /// Not enough memory, or no variant's devices are online.
+    InsufficientResources,
+    /// The backend failed to start.
+    ModelStartFailed,
+    /// Too many wait.
+    Overloaded,
+    /// The start took too long.
+    ModelStartTimeout,
+    /// An operator stopped the model.
+    ModelStopped,
+    /// The manager is stopping.
+    ShuttingDown,
+    /// The backend broke the connection.
+    BackendError,
+    /// The backend was silent for longer than the configuration allows.
+    BackendTimeout,
+    /// A part of the manager is down.
+    Internal,
+}
+
+impl Kind {
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        const REQUEST: &str = "invalid_request_error";
+        const SERVER: &str = "server_error";
+        match self {
+            Kind::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", REQUEST),
+            Kind::InvalidApiKey => (StatusCode::UNAUTHORIZED, "invalid_api_key", "authentication_error"),
+            Kind::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", REQUEST),
+            Kind::UnknownEndpoint => (StatusCode::NOT_FOUND, "unknown_endpoint", REQUEST),
+            Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", REQUEST),
+            Kind::ModeMismatch => (StatusCode::BAD_REQUEST, "mode_mismatch", REQUEST),
+            Kind::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", REQUEST),
+            Kind::WebSocketUnsupported => (StatusCode::BAD_REQUEST, "websocket_unsupported", REQUEST),
+            Kind::InsufficientResources => {
+                (StatusCode::SERVICE_UNAVAILABLE, "insufficient_resources", SERVER)
+            }
+            Kind::ModelStartFailed => (StatusCode::SERVICE_UNAVAILABLE, "model_start_failed", SERVER),
+            Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
+            Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),
+            Kind::ModelStopped => (StatusCode::SERVICE_UNAVAILABLE, "model_stopped", SERVER),
+            Kind::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", SERVER),
+            Kind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
+            Kind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
+            Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER),
+        }
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    /// What kind.
+    pub kind: Kind,
+    /// Names the thing, the cause and the way out.
+    pub message: Arc<str>,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// An error without a time to try again.
+    pub fn new(kind: Kind, message: impl Into<Arc<str>>) -> Self {
+        Self { kind, message: message.into(), retry_after: None }
+    }
+
+    /// The body that clients of OpenAI's API know.
+    pub fn body(&self) -> String {
+        let (_, code, kind) = self.kind.row();
+        json!({"error": {"message": &*self.message, "type": kind, "code": code, "param": null}}).to_string()
+    }
+
+    /// Its code, for the log.
+    pub fn code(&self) -> &'static str {
+        self.kind.row().1
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.message)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.kind.row().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((CONTENT_TYPE, "application/json"));
+        if let Some(pause) = self.retry_after {
+            // Whole seconds, never 0: "at once" would be a busy loop.
+            response.insert_header((RETRY_AFTER, pause.as_secs_f64().ceil().max(1.0).to_string()));
+        }
+        response.body(self.body())
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let kind = match refused.reason {
+            RefusedReason::Stopped => Kind::ModelStopped,
+            RefusedReason::StartFailed => Kind::ModelStartFailed,
+            RefusedReason::StartTimeout => Kind::ModelStartTimeout,
+            RefusedReason::NoMemory => Kind::InsufficientResources,
+            RefusedReason::Overloaded => Kind::Overloaded,
+        };
+        Self { kind, message: refused.message, retry_after: refused.retry_after }
+    }
+}

@@ -1,0 +1,287 @@
+//! The OpenAI side: finds the model that a request names, waits for its backend, and hands the answer on.
+//!
+//! In the order of a request's life: key, body, model, mode, lease, backend, answer.
+
+use super::answer::Answer;
+use super::error::{ApiError, Kind};
+use super::request_id::RequestId;
+use super::scan::{self, Scan};
+use super::state::{Shared, Worker};
+use super::upstream::{RequestParts, Response, UpstreamError};
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Endpoints whose streams carry usage only when they are asked to.
+const USAGE_ON_REQUEST: [&str; 2] = ["/v1/chat/completions", "/v1/completions"];
+
+/// How long a broken connection may be the first news of a backend that has died.
+const NEWS_OF_DEATH: Duration = Duration::from_secs(5);
+
+/// `GET /v1/models`: names and aliases of all models.
+pub(super) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    shared.keys.check(request.headers())?;
+    let names = shared.directory.models().iter().flat_map(|model| {
+        std::iter::once(&model.spec.name).chain(&model.spec.aliases).map(|name| card(&shared, name))
+    });
+    Ok(HttpResponse::Ok().json(json!({"object": "list", "data": names.collect::<Vec<_>>()})))
+}
+
+/// `GET /v1/models/{id}`.
+pub(super) async fn one(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    shared.keys.check(request.headers())?;
+    find(&shared, &id)?;
+    Ok(HttpResponse::Ok().json(card(&shared, &id)))
+}
+
+fn card(shared: &Shared, name: &str) -> serde_json::Value {
+    json!({"id": name, "object": "model", "created": shared.started_at.as_second(), "owned_by": "llm-manager"})
+}
+
+/// Every other path: a request for a model, or nothing that we know.
+pub(super) async fn serve(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+) -> HttpResponse {
+    let began = Instant::now();
+    let id = RequestId::of(&request);
+    let result = handle(&request, payload, &shared, &worker, &id, began).await;
+    let mut response = result.unwrap_or_else(|error| {
+        log::warn!(
+            "request {id}: {} {} refused after {:.3} s: {error}",
+            request.method(),
+            request.path(),
+            began.elapsed().as_secs_f64()
+        );
+        actix_web::ResponseError::error_response(&error)
+    });
+    id.write_to(response.headers_mut());
+    response
+}
+
+async fn handle(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+    worker: &Worker,
+    id: &RequestId,
+    began: Instant,
+) -> Result<HttpResponse, ApiError> {
+    shared.keys.check(request.headers())?;
+    check_endpoint(request, shared)?;
+    let body = read_body(request, payload, shared.max_body_bytes).await?;
+    let scan = scan::scan(&body).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
+    let model = find(shared, &scan.model)?;
+    check_mode(model, request.path())?;
+    let asked = ask_for_usage(request.path(), &body, &scan);
+    let hide_usage = asked.is_some();
+    let body = asked.unwrap_or_else(|| body.clone());
+    let (response, lease) = exchange(request, body, shared, worker, model).await?;
+    Ok(Answer::respond(response, lease, hide_usage, id.clone(), Arc::clone(model), began))
+}
+
+fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
+    shared.directory.find(name).ok_or_else(|| {
+        let message =
+            format!("no model has the name or alias `{name}`; `GET /v1/models` lists those there are");
+        ApiError::new(Kind::ModelNotFound, message)
+    })
+}
+
+fn check_endpoint(request: &HttpRequest, shared: &Shared) -> Result<(), ApiError> {
+    let path = request.path();
+    if request.headers().contains_key(header::UPGRADE)
+        && request.headers().get_all(header::UPGRADE).any(|value| names_websocket(value.as_bytes()))
+    {
+        let message = "WebSocket is not supported here: send plain HTTP requests; `\"stream\": true` streams";
+        return Err(ApiError::new(Kind::WebSocketUnsupported, message));
+    }
+    if !shared.endpoints.contains(path) {
+        let message = format!("`{path}` is not an endpoint of any mode; see the README for those there are");
+        return Err(ApiError::new(Kind::UnknownEndpoint, message));
+    }
+    if request.method() != Method::POST {
+        let message = format!("`{path}` takes POST, not {}", request.method());
+        return Err(ApiError::new(Kind::MethodNotAllowed, message));
+    }
+    Ok(())
+}
+
+fn names_websocket(value: &[u8]) -> bool {
+    value.trim_ascii().eq_ignore_ascii_case(b"websocket")
+}
+
+fn check_mode(model: &ModelHandle, path: &str) -> Result<(), ApiError> {
+    let mode = &model.spec.mode;
+    if mode.endpoints.iter().any(|endpoint| endpoint == path) {
+        return Ok(());
+    }
+    let message = format!(
+        "model `{}` has the mode {}, which serves {}, not `{path}`",
+        model.spec.name,
+        mode.name,
+        mode.endpoints.join(", ")
+    );
+    Err(ApiError::new(Kind::ModeMismatch, message))
+}
+
+fn ask_for_usage(path: &str, body: &Bytes, scan: &Scan<'_>) -> Option<Bytes> {
+    USAGE_ON_REQUEST.contains(&path).then(|| scan::ask_for_usage(body, scan)).flatten()
+}
+
+/// Reads the body into memory: only so is a client's leaving noticed while it waits, and only so can the
+/// request be sent again to a fresh backend.
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body is larger than `program.max_body_mb` ({} MiB)", limit >> 20);
+        ApiError::new(Kind::RequestTooLarge, message)
+    };
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            ApiError::new(Kind::InvalidRequest, format!("the body could not be read: {error}"))
+        })?;
+        if first.len() + rest.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        if first.is_empty() {
+            first = chunk;
+        } else {
+            if rest.is_empty() {
+                rest.reserve(length.unwrap_or(0).max(first.len() + chunk.len()));
+                rest.extend_from_slice(&first);
+            }
+            rest.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// Brings the request to the backend and answers with the head of what comes back.
+///
+/// A request that was on a backend when it died, and of whose answer no byte has come, is sent once more to
+/// the next life of the backend.
+async fn exchange(
+    request: &HttpRequest,
+    body: Bytes,
+    shared: &Shared,
+    worker: &Worker,
+    model: &Arc<ModelHandle>,
+) -> Result<(Response, Lease), ApiError> {
+    let mut replayed = false;
+    loop {
+        let lease = take_lease(shared, model).await?;
+        let error = match send(request, body.clone(), shared, worker, model, &lease).await {
+            Ok(response) => return Ok((response, lease)),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::BrokeBeforeAnswer(error)) => error,
+        };
+        let died = tokio::time::timeout(NEWS_OF_DEATH, lease.broken()).await.is_ok();
+        if replayed || !died {
+            let name = &model.spec.name;
+            let message = format!("model `{name}`: {error}");
+            return Err(ApiError::new(Kind::BackendError, message));
+        }
+        if lease.break_reason() == Some(BreakReason::Stopped) {
+            return Err(stopped(model));
+        }
+        replayed = true;
+    }
+}
+
+async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, ApiError> {
+    if let Some(lease) = model.try_lease() {
+        return Ok(lease);
+    }
+    let shutting_down = || {
+        let message = "the manager is shutting down; try again when it is back";
+        let retry_after = Some(Duration::from_secs(5));
+        ApiError { retry_after, ..ApiError::new(Kind::ShuttingDown, message) }
+    };
+    if shared.stopping.is_cancelled() {
+        return Err(shutting_down());
+    }
+    let lease = model.lease().await;
+    lease.map_err(|refused| if shared.stopping.is_cancelled() { shutting_down() } else { refused.into() })
+}
+
+enum Failure {
+    Final(ApiError),
+    BrokeBeforeAnswer(UpstreamError),
+}
+
+async fn send(
+    request: &HttpRequest,
+    body: Bytes,
+    shared: &Shared,
+    worker: &Worker,
+    model: &Arc<ModelHandle>,
+    lease: &Lease,
+) -> Result<Response, Failure> {
+    let pool = worker.pool(model, lease);
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let headers = shared.keys.withhold(request.headers());
+    let parts = RequestParts { method: request.method(), path_and_query: path, headers: &headers };
+    let answered = pool.send(parts, body);
+    let broken = async {
+        lease.broken().await;
+        if lease.break_reason() == Some(BreakReason::BackendGone) {
+            // Its sockets are closed: the exchange ends by itself, perhaps with an answer already sent.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let late = async {
+        match model.spec.first_byte_timeout {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = answered => answer.map_err(|error| failure(error, model)),
+        () = broken => Err(Failure::Final(stopped(model))),
+        () = late => {
+            let seconds = model.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
+            let name = &model.spec.name;
+            let message = format!("model `{name}` gave no answer within its first_byte_timeout ({seconds} s)");
+            Err(Failure::Final(ApiError::new(Kind::BackendTimeout, message)))
+        }
+    }
+}
+
+fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
+    let kind = match error {
+        UpstreamError::Connect(_) | UpstreamError::BeforeAnswer(_) => {
+            return Failure::BrokeBeforeAnswer(error);
+        }
+        UpstreamError::BadAnswer(_) => Kind::BackendError,
+        UpstreamError::BadRequest(_) => Kind::InvalidRequest,
+    };
+    Failure::Final(ApiError::new(kind, format!("model `{}`: {error}", model.spec.name)))
+}
+
+fn stopped(model: &ModelHandle) -> ApiError {
+    let message = format!("model `{}` was stopped before it could answer", model.spec.name);
+    ApiError::new(Kind::ModelStopped, message)
+}

@@ -1,0 +1,38 @@
+//! Request ids: kept when the client sends one, made otherwise; in the log and in the answer.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+
+const NAME: HeaderName = HeaderName::from_static("x-request-id");
+/// A longer one is the client's joke, not an id.
+const LONGEST: usize = 200;
+
+/// The id of one request.
+#[derive(Clone)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The client's own id, or a fresh one of 64 random bits.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let given = request.headers().get(&NAME).filter(|value| !value.is_empty() && value.len() <= LONGEST);
+        if let Some(value) = given {
+            return Self(value.clone());
+        }
+        let fresh = format!("{:016x}", fastrand::u64(..));
+        Self(HeaderValue::from_str(&fresh).unwrap_or_else(|_| HeaderValue::from_static("0")))
+    }
+
+    /// Puts it into an answer that has none.
+    pub(super) fn write_to(&self, headers: &mut HeaderMap) {
+        if !headers.contains_key(&NAME) {
+            headers.insert(NAME, self.0.clone());
+        }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.0.as_bytes()))
+    }
+}

@@ -1,0 +1,59 @@
+//! What the handlers share: `Shared` over all workers, `Worker` within one.
+
+use super::auth::Keys;
+use super::upstream::Pool;
+use jiff::Timestamp;
+use llm_manager_actors::Live;
+use llm_manager_actors::feeds::Feed;
+use llm_manager_actors::logs::LogHub;
+use llm_manager_actors::model::{Directory, Lease, ModelHandle};
+use llm_manager_actors::supervisor::Supervisor;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Addresses and settings; nothing here changes while the program runs.
+pub struct Shared {
+    /// All models.
+    pub directory: Directory,
+    /// Who may come in.
+    pub keys: Keys,
+    /// Every path that some mode serves.
+    pub endpoints: HashSet<String>,
+    /// Largest request body.
+    pub max_body_bytes: usize,
+    /// Cancelled when the program begins to stop.
+    pub stopping: CancellationToken,
+    /// When the program started.
+    pub started_at: Timestamp,
+    /// Keeps the logs.
+    pub logs: Live<LogHub>,
+    /// The root of the supervision tree.
+    pub supervisor: Live<Supervisor>,
+    /// What happens.
+    pub feed: Feed,
+    /// True: `/api/debug` can make actors panic. For tests.
+    pub fault_injection: bool,
+}
+
+/// The connections of one worker: a pool per model, for one run of its backend.
+#[derive(Default)]
+pub struct Worker {
+    /// By the address of the handle, which lives as long as the program.
+    pools: RefCell<HashMap<*const ModelHandle, (u64, Pool)>>,
+}
+
+impl Worker {
+    /// The pool to the backend of this lease. A pool of an earlier run is dropped, and its connections with it.
+    pub(super) fn pool(&self, model: &Arc<ModelHandle>, lease: &Lease) -> Pool {
+        let mut pools = self.pools.borrow_mut();
+        let (epoch, pool) =
+            pools.entry(Arc::as_ptr(model)).or_insert_with(|| (lease.epoch(), Pool::new(lease.address())));
+        if *epoch != lease.epoch() {
+            *epoch = lease.epoch();
+            *pool = Pool::new(lease.address());
+        }
+        pool.clone()
+    }
+}

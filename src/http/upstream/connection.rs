@@ -1,0 +1,219 @@
+//! One connection to the backend: opening it, asking on it, driving it.
+
+use std::cell::Cell;
+use std::error::Error as _;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::coop;
+
+use super::UpstreamError;
+
+/// The backend is on this machine: it takes a connection at once or something is wrong.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The largest head, and the most that is read ahead of the client.
+const BUFFER: usize = 64 * 1024;
+
+/// How an answer failed to come.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The connection ended.
+    Lost(String),
+    /// Bytes came which are no answer.
+    Garbled(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: http1::Connection<TokioIo<Socket>, Full<Bytes>>,
+    /// How the driver has finished; it must not be polled any more then.
+    end: Option<Result<(), hyper::Error>>,
+    seen: Rc<Seen>,
+}
+
+/// What happened on the socket, which the driver does not tell.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Bytes came since the last request was given to the driver.
+    read: Cell<bool>,
+    /// The backend takes no more bytes.
+    write_failed: Cell<bool>,
+}
+
+impl Connection {
+    pub(super) async fn open(backend: SocketAddr) -> Result<Self, UpstreamError> {
+        let stream = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(backend))
+            .await
+            .map_err(|_| UpstreamError::Connect(io::ErrorKind::TimedOut.into()))?
+            .map_err(UpstreamError::Connect)?;
+        stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
+        let seen = Rc::new(Seen::default());
+        let socket = TokioIo::new(Socket { stream, seen: Rc::clone(&seen) });
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .handshake(socket)
+            .await
+            .map_err(|error| UpstreamError::Connect(io::Error::other(error)))?;
+        Ok(Self { sender, driver, end: None, seen })
+    }
+
+    /// Sends a request and drives the connection until the head of the answer is there; a large body may
+    /// still be on its way then.
+    pub(super) async fn ask(
+        &mut self,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, Broken> {
+        self.seen.read.set(false);
+        let mut answer = pin!(self.sender.send_request(request));
+        let answer = poll_fn(|cx| {
+            self.drive(cx);
+            // Only the driver brings the answer, and it was just polled with the real waker; a second
+            // one would wake this task for what it has in hand already.
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => Poll::Ready(answer.map_err(|error| broken(&error))),
+                Poll::Pending if self.has_ended() => Poll::Ready(Err(self
+                    .failure()
+                    .map_or_else(|| Broken::Lost("connection closed".to_owned()), broken))),
+                Poll::Pending => {
+                    // The pause that tokio asked for was told to no one.
+                    if !coop::has_budget_remaining() {
+                        cx.waker().wake_by_ref();
+                    }
+                    Poll::Pending
+                }
+            }
+        });
+        answer.await
+    }
+
+    /// Lets the connection read and write. Afterwards either it has ended or `cx` is woken when there is
+    /// more to do.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        if self.end.is_none()
+            && let Poll::Ready(result) = Pin::new(&mut self.driver).poll(cx)
+        {
+            self.end = Some(result);
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<&hyper::Error> {
+        self.end.as_ref()?.as_ref().err()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Whether any byte came back for the last request.
+    pub(super) fn heard_anything(&self) -> bool {
+        self.seen.read.get()
+    }
+
+    /// Whether another request may be sent: the last one and its answer are complete and neither side
+    /// wants to close.
+    pub(super) fn is_reusable(&mut self) -> bool {
+        if !self.seen.write_failed.get() {
+            self.drive(&mut Context::from_waker(Waker::noop()));
+        }
+        !self.has_ended() && !self.seen.write_failed.get() && self.sender.is_ready()
+    }
+}
+
+fn broken(error: &hyper::Error) -> Broken {
+    let why = describe(error);
+    if error.is_parse() { Broken::Garbled(why) } else { Broken::Lost(why) }
+}
+
+/// hyper's words with the cause, which it leaves out.
+pub(super) fn describe(error: &hyper::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// The socket, with one difference: when the backend takes no more bytes, writing goes on into nothing.
+/// It may have answered (413, 400) before it closed, and hyper would not look for that any more.
+#[derive(Debug)]
+struct Socket {
+    stream: TcpStream,
+    seen: Rc<Seen>,
+}
+
+impl Socket {
+    fn written(&self, wrote: io::Result<usize>, length: usize) -> io::Result<usize> {
+        wrote.or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected => {
+                self.seen.write_failed.set(true);
+                Ok(length)
+            }
+            _ => Err(error),
+        })
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.seen.read.set(true);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.seen.write_failed.get() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        Poll::Ready(self.written(wrote, bytes.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if self.seen.write_failed.get() {
+            return Poll::Ready(Ok(length));
+        }
+        let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        Poll::Ready(self.written(wrote, length))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,135 @@
+//! The JSON of the management API: how a model, a run and a log line look from outside.
+
+use jiff::Timestamp;
+use llm_manager_actors::logs::Entry;
+use llm_manager_actors::model::{ModelHandle, RunRecord};
+use llm_manager_actors::process::LogStream;
+use llm_manager_policy::spec::{Launch, VariantSpec};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One model in `GET /api/models`. Durations are seconds, times are UTC.
+#[derive(Serialize)]
+pub(super) struct ModelView {
+    name: String,
+    aliases: Vec<String>,
+    mode: String,
+    port: Option<u16>,
+    state: &'static str,
+    since: Timestamp,
+    variant: Option<Arc<str>>,
+    pid: Option<u32>,
+    leases: u32,
+    waiting: usize,
+    idle_seconds_left: Option<f64>,
+    started_at: Option<Timestamp>,
+    ready_at: Option<Timestamp>,
+    retry_at: Option<Timestamp>,
+    waits_for: Option<Arc<str>>,
+    last_error: Option<Arc<str>>,
+    failures: u32,
+    auto_start: bool,
+    alive_seconds: Option<f64>,
+    max_concurrency: Option<u32>,
+}
+
+impl ModelView {
+    /// What the handle shows now.
+    pub(super) fn of(model: &ModelHandle) -> Self {
+        let status = model.status();
+        let spec = &model.spec;
+        Self {
+            name: spec.name.clone(),
+            aliases: spec.aliases.clone(),
+            mode: spec.mode.name.clone(),
+            port: status.port.or(spec.port),
+            state: status.state,
+            since: status.since,
+            variant: status.variant.clone(),
+            pid: status.pid,
+            leases: model.leases(),
+            waiting: model.waiting(),
+            idle_seconds_left: model.idle_left().map(|left| rounded(left.as_secs_f64())),
+            started_at: status.started_at,
+            ready_at: status.ready_at,
+            retry_at: status.retry_at,
+            waits_for: status.waits_for.clone(),
+            last_error: status.last_error.clone(),
+            failures: status.failures,
+            auto_start: spec.auto_start,
+            alive_seconds: spec.alive_time.map(|time| time.as_secs_f64()),
+            max_concurrency: spec.max_concurrency,
+        }
+    }
+}
+
+/// Milliseconds are as fine as anybody reads.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// One model in `GET /api/models/{name}`.
+#[derive(Serialize)]
+pub(super) struct ModelDetails {
+    #[serde(flatten)]
+    model: ModelView,
+    variants: Vec<VariantView>,
+    runs: Vec<RunRecord>,
+}
+
+#[derive(Serialize)]
+struct VariantView {
+    name: String,
+    required_devices: Vec<String>,
+    memory_mb: BTreeMap<String, u64>,
+    script_path: Option<String>,
+    command: Option<Vec<String>>,
+}
+
+impl ModelDetails {
+    /// What the handle shows now.
+    pub(super) fn of(model: &ModelHandle) -> Self {
+        Self {
+            model: ModelView::of(model),
+            variants: model.spec.variants.iter().map(VariantView::of).collect(),
+            runs: model.status().runs.to_vec(),
+        }
+    }
+}
+
+impl VariantView {
+    fn of(variant: &VariantSpec) -> Self {
+        let (script_path, command) = match &variant.launch {
+            Launch::Script(path) => (Some(path.display().to_string()), None),
+            Launch::Command(command) => (None, Some(command.clone())),
+        };
+        Self {
+            name: variant.name.clone(),
+            required_devices: variant.required_devices.clone(),
+            memory_mb: variant.memory_mb.clone(),
+            script_path,
+            command,
+        }
+    }
+}
+
+/// One line of a log.
+#[derive(Serialize)]
+pub(super) struct LineView<'a> {
+    seq: u64,
+    time: Timestamp,
+    stream: &'static str,
+    line: &'a str,
+}
+
+impl<'a> LineView<'a> {
+    /// The line as the API shows it.
+    pub(super) fn of(entry: &'a Entry) -> Self {
+        let stream = match entry.line.stream {
+            LogStream::Stdout => "stdout",
+            LogStream::Stderr => "stderr",
+        };
+        Self { seq: entry.seq, time: entry.line.time, stream, line: &entry.line.text }
+    }
+}

@@ -1,0 +1,11 @@
+//! LLM-Manager: one OpenAI-compatible address in front of many local model servers.
+//!
+//! This crate holds the edges: `cli` and `config` translate what people write, `http` what clients send,
+//! `app` puts everything together and takes it down again. What runs is in `llm_manager_actors`, what decides
+//! in `llm_manager_policy`.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod http;
+mod logging;

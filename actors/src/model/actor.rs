@@ -141,7 +141,7 @@ impl Model {
                 log::info!("models/{name}: {from} -> {to}{why}");
             }
         }
-        if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. } | Phase::Queued) {
+        if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. } | Phase::Queued { .. }) {
             for answer in self.stop_waiters.drain(..) {
                 // An operator who hung up does not need the answer.
                 let _ = answer.send(Ok(()));
@@ -192,7 +192,7 @@ impl Model {
             None => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
-            Phase::Queued => format!(" {asked_by}"),
+            Phase::Queued { .. } => format!(" {asked_by}"),
             Phase::Starting { .. } => format!("{run_words} {asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
@@ -277,7 +277,7 @@ impl Model {
 fn name_of(phase: &Phase) -> &'static str {
     match phase {
         Phase::Stopped => "stopped",
-        Phase::Queued => "queued",
+        Phase::Queued { .. } => "queued",
         Phase::Starting { .. } => "starting",
         Phase::Ready { .. } => "ready",
         Phase::Draining { .. } => "draining",

@@ -28,9 +28,8 @@ impl Model {
             Effect::Probe => self.probe(ctx),
             Effect::OpenGate => self.open_door(ctx),
             Effect::CloseGate => {
-                if let Some(door) = &self.door {
-                    door.gate.close();
-                }
+                let inside = self.door.as_ref().map_or(0, |door| door.gate.close());
+                return (inside == 0).then_some(Event::LeaseFreed);
             }
             Effect::CloseIfUnused(cause) => return Some(self.close_if_unused(cause)),
             Effect::BreakLeases => {

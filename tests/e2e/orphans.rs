@@ -119,7 +119,8 @@ fn sigterm_while_starting_ends_everything() {
     let call = manager.chat("chat").spawn();
     wait_until("it has been spawned", PATIENCE, || !manager.starts("chat").is_empty());
     manager.stop();
-    assert!(call.join().is_err() || manager.processes().is_empty());
+    // An error, or a closed connection: no answer is promised here.
+    let _ = call.join();
     manager.wait_no_processes();
 }
 

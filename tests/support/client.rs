@@ -214,6 +214,14 @@ impl Live {
         }
     }
 
+    /// Reads until the body contains `part`, or is at its end.
+    #[track_caller]
+    pub(crate) fn until_or_end(&mut self, part: &str) {
+        while memchr::memmem::find(&self.body, part.as_bytes()).is_none() && !self.complete && !self.closed {
+            self.pump().unwrap();
+        }
+    }
+
     /// Reads to the end.
     pub(crate) fn try_finish(mut self) -> io::Result<Reply> {
         while !self.complete && !self.closed {

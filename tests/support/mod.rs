@@ -298,12 +298,16 @@ impl Manager {
         assert!(status.success(), "the manager ended with {status}");
     }
 
-    /// Processes that this manager or its backends started and that live.
+    /// Processes that this manager or its backends started and that live. While the manager lives, its
+    /// own helpers (which run its own binary) belong to it; afterwards they are left over like any other.
     pub(crate) fn processes(&self) -> Vec<String> {
-        let manager = self.child.as_ref().map(Child::id);
+        let own = |pid: u32| {
+            let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            self.child.is_some() && exe.to_string_lossy().starts_with(env!("CARGO_BIN_EXE_llm-manager"))
+        };
         processes_marked(self.dir.path())
             .into_iter()
-            .filter(|(pid, _)| Some(*pid) != manager)
+            .filter(|(pid, _)| !own(*pid))
             .map(|(pid, command)| format!("{pid}: {command}"))
             .collect()
     }

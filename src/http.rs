@@ -24,7 +24,7 @@ pub use state::{Shared, Worker};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpServer, guard, web};
 use std::time::Duration;
 
 /// Connections that wait to be accepted.
@@ -69,9 +69,9 @@ pub fn bind(shared: Shared, host: &str, port: u16, drain: Duration) -> Result<Se
 /// Every route there is. The first that fits serves; names of models may contain slashes.
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/health", web::get().to(api::health))
-        .route("/v1/models", web::get().to(openai::list))
-        .route("/v1/models/{id:.+}", web::get().to(openai::one))
+        .service(web::resource("/health").route(read().to(api::health)))
+        .service(web::resource("/v1/models").route(read().to(openai::list)))
+        .service(web::resource("/v1/models/{id:.+}").route(read().to(openai::one)))
         .service(
             web::scope("/api")
                 .wrap(actix_web::middleware::from_fn(authenticate))
@@ -90,6 +90,11 @@ fn routes(config: &mut web::ServiceConfig) {
                 .default_service(web::to(api::unknown)),
         )
         .default_service(web::to(openai::serve));
+}
+
+/// GET, and HEAD as whoever monitors a service sends it.
+fn read() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 async fn authenticate(

@@ -87,7 +87,7 @@ async fn handle(
     let asked = ask_for_usage(request.path(), &body, &scan);
     let hide_usage = asked.is_some();
     let body = asked.unwrap_or_else(|| body.clone());
-    let (response, lease) = exchange(request, body, shared, worker, model).await?;
+    let (response, lease) = exchange(request, body, shared, worker, model, id).await?;
     Ok(Answer::respond(response, lease, hide_usage, id.clone(), Arc::clone(model), began))
 }
 
@@ -188,11 +188,12 @@ async fn exchange(
     shared: &Shared,
     worker: &Worker,
     model: &Arc<ModelHandle>,
+    id: &RequestId,
 ) -> Result<(Response, Lease), ApiError> {
     let mut replayed = false;
     loop {
         let lease = take_lease(shared, model).await?;
-        let error = match send(request, body.clone(), shared, worker, model, &lease).await {
+        let error = match send(request, body.clone(), shared, worker, model, &lease, id).await {
             Ok(response) => return Ok((response, lease)),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
@@ -238,11 +239,17 @@ async fn send(
     worker: &Worker,
     model: &Arc<ModelHandle>,
     lease: &Lease,
+    id: &RequestId,
 ) -> Result<Response, Failure> {
     let pool = worker.pool(model, lease);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let headers = shared.keys.withhold(request.headers());
-    let parts = RequestParts { method: request.method(), path_and_query: path, headers: &headers };
+    let parts = RequestParts {
+        method: request.method(),
+        path_and_query: path,
+        headers: &headers,
+        request_id: id.value(),
+    };
     let answered = pool.send(parts, body);
     let broken = async {
         lease.broken().await;

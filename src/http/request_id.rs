@@ -1,4 +1,5 @@
-//! Request ids: kept when the client sends one, made otherwise; in the log and in the answer.
+//! Request ids: kept when the client sends one, made otherwise; in the log, before the backend and in the
+//! answer.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -21,6 +22,11 @@ impl RequestId {
         }
         let fresh = format!("{:016x}", fastrand::u64(..));
         Self(HeaderValue::from_str(&fresh).unwrap_or_else(|_| HeaderValue::from_static("0")))
+    }
+
+    /// As a header's value.
+    pub(super) fn value(&self) -> &HeaderValue {
+        &self.0
     }
 
     /// Puts it into an answer that has none.

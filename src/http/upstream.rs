@@ -26,12 +26,16 @@ mod tests;
 
 pub use body::{Body, BodyError};
 
+const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
+
 /// One request to the backend. The headers are the client's: those which must not pass are left out here.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
     pub method: &'a actix_web::http::Method,
     pub path_and_query: &'a str,
     pub headers: &'a HeaderMap,
+    /// Sent as `x-request-id` if the headers have none.
+    pub request_id: &'a HeaderValue,
 }
 
 /// The answer's head, with the headers that the client may see, and its body still to come.
@@ -119,6 +123,11 @@ impl Pool {
         }
         if body.is_empty() && matches!(method, http::Method::POST | http::Method::PUT | http::Method::PATCH) {
             headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("0"));
+        }
+        if !headers.contains_key(REQUEST_ID)
+            && let Ok(id) = http::HeaderValue::from_bytes(parts.request_id.as_bytes())
+        {
+            headers.insert(REQUEST_ID, id);
         }
         let mut request = http::Request::new(Full::new(body));
         *request.method_mut() = method;

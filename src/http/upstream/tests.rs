@@ -87,7 +87,13 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
 
 async fn send(pool: &Pool, method: Method, body: &'static str) -> Result<Response, UpstreamError> {
     let headers = HeaderMap::new();
-    let parts = RequestParts { method: &method, path_and_query: "/v1/x?y=1", headers: &headers };
+    let request_id = HeaderValue::from_static("made-here");
+    let parts = RequestParts {
+        method: &method,
+        path_and_query: "/v1/x?y=1",
+        headers: &headers,
+        request_id: &request_id,
+    };
     tokio::time::timeout(Duration::from_secs(5), pool.send(parts, Bytes::from_static(body.as_bytes())))
         .await
         .expect("no answer in time")

@@ -83,8 +83,8 @@ impl GuardHandle {
         self.child.wait().await.map_or_else(|error| error.to_string(), platform::exit_text)
     }
 
-    /// Sends it home. Only after every run has ended.
-    pub async fn bye(mut self) {
+    /// Sends it home, and says whether it went. Only after every run has ended.
+    pub async fn bye(mut self) -> bool {
         let gone = async {
             if let Some(pipe) = &mut self.pipe {
                 pipe.write_all(format!("{BYE}\n").as_bytes()).await?;
@@ -93,9 +93,10 @@ impl GuardHandle {
             self.child.wait().await
         };
         match tokio::time::timeout(BYE_LIMIT, gone).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(_)) => return true,
             Ok(Err(error)) => log::warn!("the guard was gone already: {error}"),
             Err(_) => log::warn!("the guard did not leave within {} s", BYE_LIMIT.as_secs()),
         }
+        false
     }
 }

@@ -34,8 +34,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// From the first byte of a request to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the port and makes the server; it serves once it is polled. An error is ready to be printed.
-pub fn bind(shared: Shared, host: &str, port: u16, drain: Duration) -> Result<Server, String> {
+/// Opens the port; the answer makes the server, which serves once it is polled. An error is ready to be
+/// printed.
+pub fn bind(
+    shared: Shared,
+    host: &str,
+    port: u16,
+    drain: Duration,
+) -> Result<impl FnOnce() -> Server, String> {
     let shared = web::Data::new(shared);
     let server = HttpServer::new(move || {
         App::new()
@@ -57,7 +63,7 @@ pub fn bind(shared: Shared, host: &str, port: u16, drain: Duration) -> Result<Se
         .disable_signals()
         .shutdown_timeout(drain.as_secs().saturating_add(30))
         .bind((host.trim_start_matches('[').trim_end_matches(']'), port))
-        .map(HttpServer::run)
+        .map(|server| || server.run())
         .map_err(|error| {
             format!(
                 "can't listen on {host}:{port} (`program.host`, `program.port`): {error}\n\

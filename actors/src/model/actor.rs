@@ -141,13 +141,21 @@ impl Model {
                 log::info!("models/{name}: {from} -> {to}{why}");
             }
         }
+        // Whoever is answered must find the new state.
+        self.publish();
         if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. } | Phase::Queued { .. }) {
             for answer in self.stop_waiters.drain(..) {
                 // An operator who hung up does not need the answer.
                 let _ = answer.send(Ok(()));
             }
         }
-        self.publish();
+    }
+
+    /// Before those who wait are answered: they must find the new state.
+    pub(super) fn publish_change(&self) {
+        if self.handle.status().state != name_of(&self.state.phase) {
+            self.publish();
+        }
     }
 
     pub(super) fn publish(&self) {
@@ -288,6 +296,13 @@ fn name_of(phase: &Phase) -> &'static str {
 
 impl Actor for Model {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if self.handle.spec.auto_start {
+            self.waiters.push(Waiter::Operator(None));
+            self.drive(Event::Start, ctx);
+        }
+    }
 }
 
 impl Drop for Model {

@@ -38,10 +38,13 @@ impl Model {
                     door.break_leases(if gone { BreakReason::BackendGone } else { BreakReason::Stopped });
                 }
             }
-            Effect::GrantWaiters => match &self.door {
-                Some(door) => self.waiters.grant(door),
-                None => log::error!("models/{}: nobody can be let in, for there is no door", self.name()),
-            },
+            Effect::GrantWaiters => {
+                self.publish_change();
+                match &self.door {
+                    Some(door) => self.waiters.grant(door),
+                    None => log::error!("models/{}: nobody can be let in, for there is no door", self.name()),
+                }
+            }
             Effect::RefuseWaiters(refusal) => self.refuse(refusal),
             Effect::Terminate => return self.terminate(ctx),
             Effect::Kill => return self.kill(ctx),
@@ -69,6 +72,7 @@ impl Model {
         if refusal == Refusal::StartTimeout {
             self.note_start_timeout();
         }
+        self.publish_change();
         let refused = self.refused(refusal);
         self.waiters.refuse_all(&refused);
     }

@@ -87,7 +87,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
 
 async fn send(pool: &Pool, method: Method, body: &'static str) -> Result<Response, UpstreamError> {
     let headers = HeaderMap::new();
-    let request_id = HeaderValue::from_static("made-here");
+    let request_id = actix_web::http::header::HeaderValue::from_static("made-here");
     let parts = RequestParts {
         method: &method,
         path_and_query: "/v1/x?y=1",

@@ -1,0 +1,79 @@
+//! The supervision tree: who is started in which order, and below whom.
+
+use llm_manager_actors::Live;
+use llm_manager_actors::feeds::Feed;
+use llm_manager_actors::logs::LogHub;
+use llm_manager_actors::model::{Environment, Model, ModelHandle};
+use llm_manager_actors::process::Launcher;
+use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
+use llm_manager_policy::spec::Spec;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The child specs of the root: the logs first, for everybody writes to them.
+pub(super) fn tree(
+    spec: &Spec,
+    models: &[Arc<ModelHandle>],
+    hub: &Live<LogHub>,
+    feed: &Feed,
+    launcher: &Rc<dyn Launcher>,
+) -> Vec<ChildSpec> {
+    let logs = {
+        let hub = hub.clone();
+        ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
+    };
+    let supervisor: Live<Supervisor> = Live::new();
+    let start = {
+        let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));
+        let (models, base_dir) = (models.to_vec(), spec.base_dir.clone());
+        let drain_timeout = spec.program.drain_timeout;
+        // One slot per model for the whole program: a restarted tree waits for what the old one left.
+        let slots: Vec<Arc<Semaphore>> = models.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
+        move || {
+            let specs = models.iter().zip(&slots).map(|(model, slot)| {
+                let environment = {
+                    let (launcher, feed) = (Rc::clone(&launcher), feed.clone());
+                    let (working_dir, slot) = (base_dir.clone(), Arc::clone(slot));
+                    move || Environment {
+                        launcher: Rc::clone(&launcher),
+                        feed: feed.clone(),
+                        working_dir: working_dir.clone(),
+                        drain_timeout,
+                        slot: Arc::clone(&slot),
+                    }
+                };
+                model_child(Arc::clone(model), environment)
+            });
+            Child::start(Supervisor::new("models", specs.collect(), feed.clone()), &supervisor)
+        }
+    };
+    let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };
+    vec![logs, models]
+}
+
+fn model_child(model: Arc<ModelHandle>, environment: impl Fn() -> Environment + 'static) -> ChildSpec {
+    let started = Arc::clone(&model);
+    let described = Arc::clone(&model);
+    let start = move || Child::start(Model::new(Arc::clone(&started), environment()), started.actor());
+    ChildSpec {
+        detail: Box::new(move || {
+            let status = described.status();
+            let words = [
+                status.variant.as_deref().map(|variant| format!("variant {variant}")),
+                status.pid.map(|pid| format!("pid {pid}")),
+            ];
+            let words: Vec<String> = words.into_iter().flatten().collect();
+            Some(if words.is_empty() {
+                status.state.to_owned()
+            } else {
+                format!("{} ({})", status.state, words.join(", "))
+            })
+        }),
+        down: Box::new({
+            let model = Arc::clone(&model);
+            move |cause, comes_again| model.actor_crashed(cause, comes_again)
+        }),
+        ..ChildSpec::new(model.spec.name.clone(), start)
+    }
+}

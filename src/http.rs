@@ -74,28 +74,34 @@ pub fn bind(
 
 /// Every route there is. The first that fits serves; names of models may contain slashes.
 fn routes(config: &mut web::ServiceConfig) {
+    let post = web::post;
     config
-        .service(web::resource("/health").route(read().to(api::health)))
-        .service(web::resource("/v1/models").route(read().to(openai::list)))
-        .service(web::resource("/v1/models/{id:.+}").route(read().to(openai::one)))
+        .service(at("/health", read().to(api::health)))
+        .service(at("/v1/models", read().to(openai::list)))
+        .service(at("/v1/models/{id:.+}", read().to(openai::one)))
         .service(
             web::scope("/api")
                 .wrap(actix_web::middleware::from_fn(authenticate))
-                .route("/models", web::get().to(api::models))
-                .route("/models/stop-all", web::post().to(api::stop_all))
-                .route("/models/restart-autostart", web::post().to(api::restart_autostart))
-                .route("/models/{name:.+}/start", web::post().to(api::start))
-                .route("/models/{name:.+}/stop", web::post().to(api::stop))
-                .route("/models/{name:.+}/restart", web::post().to(api::restart))
-                .route("/models/{name:.+}/logs", web::get().to(live::model_logs))
-                .route("/models/{name:.+}", web::get().to(api::model))
-                .route("/logs", web::get().to(live::manager_logs))
-                .route("/events", web::get().to(live::events))
-                .route("/supervision", web::get().to(api::supervision))
-                .route("/debug/panic/{name:.+}", web::post().to(api::panic))
+                .service(at("/models", read().to(api::models)))
+                .service(at("/models/stop-all", post().to(api::stop_all)))
+                .service(at("/models/restart-autostart", post().to(api::restart_autostart)))
+                .service(at("/models/{name:.+}/start", post().to(api::start)))
+                .service(at("/models/{name:.+}/stop", post().to(api::stop)))
+                .service(at("/models/{name:.+}/restart", post().to(api::restart)))
+                .service(at("/models/{name:.+}/logs", read().to(live::model_logs)))
+                .service(at("/models/{name:.+}", read().to(api::model)))
+                .service(at("/logs", read().to(live::manager_logs)))
+                .service(at("/events", read().to(live::events)))
+                .service(at("/supervision", read().to(api::supervision)))
+                .service(at("/debug/panic/{name:.+}", post().to(api::panic)))
                 .default_service(web::to(api::unknown)),
         )
         .default_service(web::to(openai::serve));
+}
+
+/// A path with one method; any other is refused in the form of all errors.
+fn at(path: &str, route: actix_web::Route) -> actix_web::Resource {
+    web::resource(path).route(route).default_service(web::to(api::wrong_method))
 }
 
 /// GET, and HEAD as whoever monitors a service sends it.

@@ -2,11 +2,14 @@
 # run.sh [ARGUMENTS]: all tests of the workspace, with nextest if it is there; called by `make test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+status=0
+# The gate of a backend, on loom's atomics: every order in which threads can meet at it.
+[ $# -gt 0 ] || cargo test -p llm-manager-policy --features loom --lib --quiet gate || status=$?
 if cargo nextest --version > /dev/null 2>&1; then
-  status=0
   cargo nextest run --workspace --no-fail-fast "$@" || status=$?
   # nextest leaves examples in documentation to cargo.
   [ $# -gt 0 ] || cargo test --workspace --doc --quiet || status=$?
   exit "$status"
 fi
-exec cargo test --workspace --no-fail-fast "$@"
+cargo test --workspace --no-fail-fast "$@" || status=$?
+exit "$status"

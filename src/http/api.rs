@@ -156,6 +156,12 @@ pub(super) async fn unknown(request: actix_web::HttpRequest) -> Answered {
     Err(ApiError::new(Kind::UnknownEndpoint, message))
 }
 
+/// A known path with a method that it does not take.
+pub(super) async fn wrong_method(request: actix_web::HttpRequest) -> Answered {
+    let message = format!("{} does not take {}", request.path(), request.method());
+    Err(ApiError::new(Kind::MethodNotAllowed, message))
+}
+
 pub(super) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
     shared.directory.find(name).ok_or_else(|| {
         let message =

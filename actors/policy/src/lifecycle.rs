@@ -40,8 +40,10 @@ pub enum Phase {
     },
     /// The gate is closed; running answers end in their own time.
     Draining {
-        /// When they are broken off.
-        deadline: Moment,
+        /// When they are broken off; `None`: they may take as long as they need.
+        deadline: Option<Moment>,
+        /// Why the service ends.
+        cause: StopCause,
     },
     /// The process has been asked to end.
     Stopping {
@@ -82,9 +84,8 @@ impl Phase {
     /// When the phase ends by itself, or may.
     fn due(&self) -> Option<Moment> {
         match self {
-            Phase::Queued { deadline } | Phase::Starting { deadline } | Phase::Draining { deadline } => {
-                Some(*deadline)
-            }
+            Phase::Queued { deadline } | Phase::Starting { deadline } => Some(*deadline),
+            Phase::Draining { deadline, .. } => *deadline,
             Phase::Stopping { kill_at, .. } => *kill_at,
             Phase::Failed { retry_at } => Some(*retry_at),
             Phase::Stopped | Phase::Ready { .. } => None,
@@ -138,8 +139,11 @@ pub enum Event {
     Stop(Urgency),
     /// An operator wants a fresh backend (and waits for it).
     Restart,
-    /// Another model wants its memory.
+    /// Another model wants its memory: go if nobody is there.
     Evict,
+    /// Another model has waited long for its memory: let nobody in any more, and go when the running answers
+    /// have ended.
+    Yield,
     /// The scheduler has reserved its memory.
     Reserved {
         /// The life that asked for it.
@@ -167,6 +171,11 @@ pub enum Event {
     },
     /// No process of that life is left.
     Gone {
+        /// Its life.
+        epoch: u64,
+    },
+    /// The same, and it has failed for lack of memory: worth trying as another variant at once.
+    OutOfMemory {
         /// Its life.
         epoch: u64,
     },
@@ -276,12 +285,21 @@ pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
     {
         return stay(state, [Effect::ArmTimer(due)]);
     }
+    let event = match event {
+        // Once it has served, or is on its way out, the reason makes no difference.
+        Event::OutOfMemory { epoch } if !matches!(state.phase, Phase::Starting { .. }) => {
+            Event::Gone { epoch }
+        }
+        event => event,
+    };
     match &state.phase {
         Phase::Stopped => stopped(state, event, view, limits),
         Phase::Queued { .. } => queued(state, event, view, limits),
         Phase::Starting { .. } => starting(state, event, view, limits),
         Phase::Ready { since } => ready(state, *since, event, view, limits),
-        Phase::Draining { .. } => draining(state, event, view, limits),
+        Phase::Draining { deadline, cause } => {
+            draining(state, deadline.is_none(), *cause, event, view, limits)
+        }
         Phase::Stopping { kill_at, cause } => stopping(state, *kill_at, *cause, event, view, limits),
         Phase::Failed { retry_at } => failed(state, *retry_at, event, view, limits),
     }
@@ -340,12 +358,14 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             let phase = Phase::Failed { retry_at: view.now.saturating_add(retry_after) };
             go(&next, phase, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
         }
+        // The scheduler knows which variant that was, and denies when there is no other.
+        Event::OutOfMemory { .. } => new_life(state, view, limits, vec![Effect::ReturnReservation]),
         Event::Stop(urgency) => {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             stop_process(state, StopCause::Operator, urgency, view, limits, vec![refuse])
         }
         Event::Restart => stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new()),
-        Event::Evict if view.waiting == 0 => {
+        Event::Evict | Event::Yield if view.waiting == 0 => {
             stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
         }
         _ => stay(state, []),
@@ -369,6 +389,10 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         Event::Evict if view.leases == 0 && view.waiting == 0 => {
             stay(state, [Effect::CloseIfUnused(StopCause::Evicted)])
         }
+        Event::Yield => {
+            let phase = Phase::Draining { deadline: None, cause: StopCause::Evicted };
+            go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
+        }
         Event::Closed(cause) => stop_process(state, cause, Urgency::Now, view, limits, Vec::new()),
         Event::InUse(_) => stay(state, [idle_timer(view.now, limits)]),
         Event::Stop(urgency) => {
@@ -384,13 +408,25 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
     }
 }
 
-fn draining(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
+fn draining(
+    state: &State,
+    is_unlimited: bool,
+    cause: StopCause,
+    event: Event,
+    view: &View,
+    limits: &Limits,
+) -> Step {
     match event {
         Event::LeaseFreed if view.leases == 0 => {
-            stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new())
+            stop_process(state, cause, Urgency::Now, view, limits, Vec::new())
         }
-        Event::Deadline => {
-            stop_process(state, StopCause::Operator, Urgency::Now, view, limits, vec![Effect::BreakLeases])
+        Event::Deadline if !is_unlimited => {
+            stop_process(state, cause, Urgency::Now, view, limits, vec![Effect::BreakLeases])
+        }
+        // The scheduler let the answers take their time; the operator's drain has a limit.
+        Event::Stop(Urgency::Drain) if is_unlimited => {
+            let refuse = Effect::RefuseWaiters(Refusal::Stopped);
+            drain(state, view, limits, vec![refuse])
         }
         Event::Stop(urgency) => {
             // Whoever asks a second time does not want to wait for the answers that are still running.
@@ -498,12 +534,16 @@ fn leave_ready(
 ) -> Step {
     if urgency == Urgency::Drain {
         // How many are inside is only known once the gate is closed; `LeaseFreed` tells of the last.
-        let deadline = view.now.saturating_add(limits.drain_timeout);
-        effects.push(Effect::ArmTimer(deadline));
-        return go(state, Phase::Draining { deadline }, effects);
+        return drain(state, view, limits, effects);
     }
     effects.push(Effect::BreakLeases);
     stop_process(state, StopCause::Operator, urgency, view, limits, effects)
+}
+
+fn drain(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+    let deadline = view.now.saturating_add(limits.drain_timeout);
+    effects.push(Effect::ArmTimer(deadline));
+    go(state, Phase::Draining { deadline: Some(deadline), cause: StopCause::Operator }, effects)
 }
 
 /// Asks the process to end, and sees to it that it does.
@@ -539,7 +579,8 @@ fn epoch_of(event: Event) -> Option<u64> {
         | Event::Launched { epoch }
         | Event::ProbeSucceeded { epoch }
         | Event::ProbeRefused { epoch }
-        | Event::Gone { epoch } => Some(epoch),
+        | Event::Gone { epoch }
+        | Event::OutOfMemory { epoch } => Some(epoch),
         _ => None,
     }
 }

@@ -206,6 +206,10 @@ impl Model {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
                 format!(" in {:.1} s{run_words}", took.unwrap_or_default().as_secs_f64())
             }
+            Phase::Draining { deadline: None, .. } => format!(
+                ": another model has waited long for its memory; {} answers may end first",
+                self.seen.leases()
+            ),
             Phase::Draining { .. } => format!(
                 ": {} answers are still running, they may take {} s more",
                 self.seen.leases(),

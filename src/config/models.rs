@@ -58,6 +58,7 @@ fn model(
         first_byte_timeout: fields.time("first_byte_timeout", 1.0),
         idle_timeout: fields.time("idle_timeout", 1.0),
         foreign_listener: fields.flag("foreign_listener"),
+        pinned: fields.flag("pinned"),
         variants,
     })
 }
@@ -116,6 +117,7 @@ fn variant(walk: &mut Walk<'_>, model: &Fields<'_>, name: &str, value: &Value) -
         name: name.to_owned(),
         required_devices,
         memory_mb,
+        memory_auto: fields.value("memory_mb").and_then(Value::as_str) == Some("auto"),
         launch: launch?,
         env: env(&fields),
     })

@@ -116,7 +116,8 @@ impl DeviceSnapshot {
 
     /// The device's number among those of the same name, from 1; `None` when there is no other.
     pub fn number_among_equals(&self, device: &Device) -> Option<usize> {
-        let mut equals: Vec<&Device> = self.devices.iter().filter(|other| other.name == device.name).collect();
+        let mut equals: Vec<&Device> =
+            self.devices.iter().filter(|other| other.name == device.name).collect();
         equals.sort_by_key(|one| bus_order(one));
         let number = equals.iter().position(|other| other.id == device.id)? + 1;
         (equals.len() > 1).then_some(number)
@@ -148,7 +149,9 @@ impl fmt::Display for BadRequirement {
         to.write_str(match self {
             BadRequirement::Empty => "names no device",
             BadRequirement::Zero => "counts and numbers begin at 1",
-            BadRequirement::CountOfNumbered => "a device with a `#` number is one device: leave the count away",
+            BadRequirement::CountOfNumbered => {
+                "a device with a `#` number is one device: leave the count away"
+            }
         })
     }
 }

@@ -139,8 +139,9 @@ pub struct HeldPart {
     pub mib: u64,
     /// MiB that the device says its processes use; `None`: it doesn't say.
     pub actual: Option<u64>,
-    /// MiB in use on the device when this was reserved: what came since may be this start's.
-    pub used_before: Option<u64>,
+    /// What `unexplained` said of the device when this was reserved: what came since is taken for its own,
+    /// until the device says better.
+    pub unexplained_before: Option<i64>,
 }
 
 /// What a model that holds memory does.
@@ -163,7 +164,10 @@ pub enum Standing {
         idle_since: Moment,
     },
     /// It has been told to go.
-    Leaving,
+    Leaving {
+        /// Since when it was ready, if it came so far.
+        ready: Option<Moment>,
+    },
     /// Its process is gone and the device doesn't show it yet.
     Settling,
     /// It doesn't run yet: the memory that somebody who came first waits for.
@@ -338,17 +342,17 @@ pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
     claims
 }
 
+/// MiB used on each device of the snapshot that the models known to use it don't explain. Negative when they
+/// use less than they reserved and the device doesn't say so.
+pub fn unexplained(world: &World<'_>) -> Vec<i64> {
+    room::unexplained(world)
+}
+
 fn only_leaving(blockers: &[Blocker]) -> bool {
     blockers.iter().all(|blocker| matches!(blocker.why, Why::Leaving | Why::Settling))
 }
 
-fn judge(
-    world: &World<'_>,
-    rooms: &Rooms,
-    variant: usize,
-    wanted: &Variant,
-    budget: &mut u32,
-) -> Decision {
+fn judge(world: &World<'_>, rooms: &Rooms, variant: usize, wanted: &Variant, budget: &mut u32) -> Decision {
     let Some(slots) = assignment::slots(world.snapshot, wanted) else {
         return Decision::Never { reason: Never::NoDevice };
     };

@@ -49,7 +49,7 @@ fn standing() -> impl Strategy<Value = Standing> {
         6 => (0..2000_u64).prop_map(move |idle| Standing::Ready { since: ago(5000), busy: false, idle_since: ago(idle) }),
         2 => Just(Standing::Ready { since: ago(5000), busy: true, idle_since: ago(9) }),
         1 => Just(Standing::Ready { since: ago(3), busy: false, idle_since: ago(2) }),
-        1 => Just(Standing::Leaving),
+        1 => Just(Standing::Leaving { ready: Some(ago(5000)) }),
         1 => any::<bool>().prop_map(move |wanted| Standing::Starting { wanted, since: ago(4) }),
     ]
 }
@@ -114,7 +114,7 @@ impl Case {
                     device: device.to_string().into(),
                     mib: *mib,
                     actual: runner.seen.then_some(*used),
-                    used_before: None,
+                    unexplained_before: None,
                 })
                 .collect(),
             standing: runner.standing,
@@ -125,11 +125,10 @@ impl Case {
     }
 
     fn demand(&self) -> Demand {
-        let need = |(text, mib): &(&str, u64)| Need { requirement: Requirement::parse(text).unwrap(), mib: *mib };
-        let variant = |needs: &Vec<(&str, u64)>| Variant {
-            name: "v".into(),
-            needs: needs.iter().map(need).collect(),
-        };
+        let need =
+            |(text, mib): &(&str, u64)| Need { requirement: Requirement::parse(text).unwrap(), mib: *mib };
+        let variant =
+            |needs: &Vec<(&str, u64)>| Variant { name: "v".into(), needs: needs.iter().map(need).collect() };
         let variants = self.variants.iter().map(variant).collect();
         Demand { model: "asker".into(), variants, excluded: Vec::new() }
     }
@@ -141,7 +140,8 @@ impl Case {
             let (count, text) = text.strip_prefix("2x ").map_or((1, *text), |rest| (2, rest));
             let (words, nth) = text.split_once(" #").map_or((text, None), |(words, nth)| (words, Some(nth)));
             let named = |card: &Card| words.split(' ').all(|word| card.name.to_lowercase().contains(word));
-            let mut matching: Vec<usize> = (0..self.cards.len()).filter(|at| named(&self.cards[*at])).collect();
+            let mut matching: Vec<usize> =
+                (0..self.cards.len()).filter(|at| named(&self.cards[*at])).collect();
             if nth.is_some() {
                 matching.truncate(1);
             }
@@ -174,7 +174,7 @@ impl Case {
     }
 
     fn is_going(&self, at: usize) -> bool {
-        self.runners[at].standing == Standing::Leaving
+        matches!(self.runners[at].standing, Standing::Leaving { .. })
     }
 
     fn is_idle(&self, at: usize) -> bool {

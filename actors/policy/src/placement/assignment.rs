@@ -74,12 +74,7 @@ pub(super) fn first(slots: &[Slot], rooms: &[i64]) -> Option<Vec<usize>> {
 
 /// Calls `visit` with the assignments in which all fit into `rooms`, until it answers false; devices with more
 /// `prefer` come first. Assignments that differ only by an exchange of equal slots count once.
-pub(super) fn each(
-    slots: &[Slot],
-    rooms: &[i64],
-    prefer: &[i64],
-    visit: &mut dyn FnMut(&[usize]) -> bool,
-) {
+pub(super) fn each(slots: &[Slot], rooms: &[i64], prefer: &[i64], visit: &mut dyn FnMut(&[usize]) -> bool) {
     let fits = |slot: usize, device| slots.get(slot).is_some_and(|slot| slot.fits(rooms, device));
     if all_placed(slots, &[], fits) {
         let mut chosen = Vec::with_capacity(slots.len());

@@ -76,11 +76,7 @@ pub fn explain(world: &World<'_>, demand: &Demand) -> Explanation {
         };
         explain_variant(world, &rooms, variant, verdict)
     });
-    Explanation {
-        model: demand.model.clone(),
-        decision: decide(world, demand),
-        variants: variants.collect(),
-    }
+    Explanation { model: demand.model.clone(), decision: decide(world, demand), variants: variants.collect() }
 }
 
 fn explain_variant(

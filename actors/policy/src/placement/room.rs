@@ -44,20 +44,7 @@ pub(super) struct Rooms {
 impl Rooms {
     pub(super) fn new(world: &World<'_>, asker: &ModelName) -> Self {
         let devices = &world.snapshot.devices;
-        let mut shares = Vec::with_capacity(world.held.len() * 2);
-        let mut uses: Vec<Use> = devices.iter().map(|_| Use::default()).collect();
-        for (at, held) in world.held.iter().enumerate() {
-            for part in &held.parts {
-                let Some(device) = world.snapshot.position(&part.device) else { continue };
-                let reserved = mib(part.mib);
-                let mib = reserved.max(part.actual.map_or(0, mib));
-                shares.push(Share { held: at, device, mib });
-                if let Some(device_use) = uses.get_mut(device) {
-                    device_use.add(held.standing, reserved, part.actual.map(self::mib), part.used_before);
-                    device_use.held += mib;
-                }
-            }
-        }
+        let (uses, shares) = uses(world);
         let strangers: Vec<i64> =
             devices.iter().zip(&uses).map(|(device, device_use)| device_use.strangers(device)).collect();
         let free = devices.iter().zip(&uses).zip(&strangers);
@@ -125,6 +112,31 @@ impl Rooms {
     }
 }
 
+/// What the models use on each device.
+fn uses(world: &World<'_>) -> (Vec<Use>, Vec<Share>) {
+    let mut shares = Vec::with_capacity(world.held.len() * 2);
+    let mut uses: Vec<Use> = world.snapshot.devices.iter().map(|_| Use::default()).collect();
+    for (at, held) in world.held.iter().enumerate() {
+        for part in &held.parts {
+            let Some(device) = world.snapshot.position(&part.device) else { continue };
+            let reserved = mib(part.mib);
+            let mib = reserved.max(part.actual.map_or(0, mib));
+            shares.push(Share { held: at, device, mib });
+            if let Some(device_use) = uses.get_mut(device) {
+                let shows = shows(held.standing, world.snapshot.taken_at);
+                device_use.add(shows, reserved, part.actual.map(self::mib), part.unexplained_before);
+                device_use.held += mib;
+            }
+        }
+    }
+    (uses, shares)
+}
+
+pub(super) fn unexplained(world: &World<'_>) -> Vec<i64> {
+    let devices = world.snapshot.devices.iter().zip(uses(world).0);
+    devices.map(|(device, device_use)| device_use.unexplained(device)).collect()
+}
+
 /// What is known of the memory in use on one device.
 #[derive(Default)]
 struct Use {
@@ -134,45 +146,62 @@ struct Use {
     ours: i64,
     /// Reserved by starts whose processes can't be seen.
     unseen: i64,
-    /// Used before the first of these starts; `None`: there is none, or it isn't known.
+    /// Unexplained when the last of these starts was reserved; `None`: there is none.
     before: Option<i64>,
-    before_unknown: bool,
 }
 
 impl Use {
-    fn add(&mut self, standing: Standing, reserved: i64, actual: Option<i64>, before: Option<u64>) {
-        match (actual, standing) {
+    fn add(&mut self, shows: Shows, reserved: i64, actual: Option<i64>, before: Option<i64>) {
+        match (actual, shows) {
             (Some(actual), _) => self.ours += actual,
-            (None, Standing::First) => {}
+            (None, Shows::Nothing) => {}
             // How much of it a start has allocated can only be told from what came since.
-            (None, Standing::Starting { .. }) => {
+            (None, Shows::Part) => {
                 self.unseen += reserved;
-                self.before_unknown |= before.is_none();
-                let before = before.map(mib);
-                self.before = match (self.before, before) {
-                    (Some(one), Some(other)) => Some(one.min(other)),
-                    (one, other) => one.or(other),
-                };
+                self.before = self.before.max(Some(before.unwrap_or(PLENTY)));
             }
-            (None, _) => self.ours += reserved,
+            (None, Shows::All) => self.ours += reserved,
         }
     }
 
-    /// What the device reports as used and nobody that we know uses.
+    /// What the device reports as used, without what is known to be ours.
+    fn unexplained(&self, device: &Device) -> i64 {
+        device.used_mib.map_or(0, |used| mib(used) - self.ours)
+    }
+
+    /// ... and without what is likely to be ours.
     fn strangers(&self, device: &Device) -> i64 {
-        let Some(used) = device.used_mib.map(mib) else { return 0 };
-        let grown = match self.before {
-            Some(before) if !self.before_unknown => (used - before).clamp(0, self.unseen),
-            _ => 0,
-        };
-        (used - self.ours - grown).max(0)
+        let unexplained = self.unexplained(device);
+        let grown = self.before.map_or(0, |before| (unexplained - before).clamp(0, self.unseen));
+        (unexplained - grown).max(0)
+    }
+}
+
+/// How much of a reservation the snapshot shows as used, where it doesn't say by whom.
+#[derive(Clone, Copy)]
+enum Shows {
+    Nothing,
+    /// It loads, or did when the snapshot was taken.
+    Part,
+    /// All that it will ever use.
+    All,
+}
+
+fn shows(standing: Standing, taken_at: Moment) -> Shows {
+    match standing {
+        Standing::First => Shows::Nothing,
+        Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) } if since <= taken_at => {
+            Shows::All
+        }
+        Standing::Settling => Shows::All,
+        Standing::Starting { .. } | Standing::Ready { .. } | Standing::Leaving { .. } => Shows::Part,
     }
 }
 
 /// Why a model can't be stopped now; `None`: it can.
 fn why(held: &Held, asker: &ModelName, world: &World<'_>) -> Option<Why> {
     match held.standing {
-        Standing::Leaving => Some(Why::Leaving),
+        Standing::Leaving { .. } => Some(Why::Leaving),
         Standing::Settling => Some(Why::Settling),
         Standing::First => Some(Why::First),
         _ if held.pinned => Some(Why::Pinned),

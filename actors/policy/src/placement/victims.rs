@@ -123,7 +123,8 @@ fn cover(
         let covered: i64 = item.mib.iter().zip(&lack).map(|(mib, lack)| mib * 1024 / lack.max(&1)).sum();
         (u128::from(item.cost) * 1024 / u128::try_from(covered.max(1)).unwrap_or(1), item.held)
     });
-    let mut search = Search { suffix: suffixes(&items, lacks.len()), items: &items, limit, best: None, budget };
+    let mut search =
+        Search { suffix: suffixes(&items, lacks.len()), items: &items, limit, best: None, budget };
     search.descend(0, &lack, 0, &mut Vec::new());
     let (mut chosen, cost) = search.best?;
     let dropped = drop_dispensable(&mut chosen, &items, &lack);
@@ -220,9 +221,8 @@ fn drop_dispensable(chosen: &mut Vec<usize>, items: &[Item], lack: &[i64]) -> u6
     let mut saved = 0;
     for at in by_cost {
         let others = || chosen.iter().filter(|other| **other != at).filter_map(|other| items.get(*other));
-        let enough = |device: usize, lack: i64| {
-            others().filter_map(|item| item.mib.get(device)).sum::<i64>() >= lack
-        };
+        let enough =
+            |device: usize, lack: i64| others().filter_map(|item| item.mib.get(device)).sum::<i64>() >= lack;
         if lack.iter().enumerate().all(|(device, lack)| enough(device, *lack)) {
             saved += cost(&at);
             chosen.retain(|other| *other != at);

@@ -44,10 +44,15 @@ pub async fn serve(loaded: Loaded) -> Result<(), String> {
     raise_open_files();
     let mut signals = Signals::new();
     let running = Running::start(&spec, lines).await?;
-    log::info!("serving {} models at {}", spec.models.len(), running.address);
+    log::info!("serving {} at {}", models(spec.models.len()), running.address);
     running.until_stopped(&mut signals).await;
     log::info!("stopped; no backend is left");
     Ok(())
+}
+
+/// `1 model`, `2 models`, ...
+pub(crate) fn models(count: usize) -> String {
+    format!("{count} model{}", if count == 1 { "" } else { "s" })
 }
 
 /// Ten thousand clients may wait at once, and each is an open file.

@@ -106,12 +106,12 @@ fn serve(path: &Path) -> ExitCode {
 fn check(path: &Path) -> ExitCode {
     match config::load(path) {
         Ok(loaded) => {
-            let models = loaded.spec.models.len();
+            let models = app::models(loaded.spec.models.len());
             let mut warnings = loaded.warnings.to_string();
             if !warnings.is_empty() {
                 warnings.push('\n');
             }
-            say(&format!("{warnings}{}: no error; {models} models", path.display()))
+            say(&format!("{warnings}{}: no error; {models}", path.display()))
         }
         Err(report) => complain(&report.to_string(), 2),
     }

@@ -2,7 +2,7 @@
 //!
 //! Read `supervisor` for who restarts whom, `model` for the actor that owns a backend, and
 //! `process` for how a backend is launched and ended. Decisions stand in `llm_manager_policy`; nothing
-//! here knows HTTP routes, YAML or JSON.
+//! here knows the manager's own routes or its configuration file.
 
 pub mod feeds;
 pub mod live;

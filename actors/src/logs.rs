@@ -9,8 +9,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
-/// The source name of the manager's own log.
-pub const MANAGER: &str = "llm-manager";
+/// The source name of the manager's own log; no model can have it.
+pub const MANAGER: &str = "";
 
 const RING_LINES: usize = 20_000;
 const RING_BYTES: usize = 4 << 20;

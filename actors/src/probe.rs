@@ -17,8 +17,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 1 << 20;
-/// So many answers of the same kind in a row mean that waiting will not help.
-const HOPELESS_AFTER: u32 = 5;
+/// A backend that goes on refusing for so long will not change its mind.
+const HOPELESS_AFTER: Duration = Duration::from_secs(3);
+/// A path that is unknown may still be added: some servers open their port first.
+const UNKNOWN_AFTER: Duration = Duration::from_secs(30);
 /// A start that takes long says in the log what it waits for, at this interval.
 const REMARK_EVERY: Duration = Duration::from_secs(10);
 
@@ -78,7 +80,7 @@ pub async fn until_ready(
     let mut served_name = model.to_owned();
     for probe in &mode.probes {
         let mut pause = FIRST_PAUSE;
-        let mut refusals = 0_u32;
+        let mut refused_since: Option<Instant> = None;
         loop {
             let (question, answer) = ask(&client, address, probe, &served_name).await;
             if !matches!(answer, Answer::NotYet(ref why) if why.starts_with(NO_CONNECTION))
@@ -94,13 +96,14 @@ pub async fn until_ready(
                     break;
                 }
                 Answer::NotYet(why) => {
-                    refusals = 0;
+                    refused_since = None;
                     watch.waits_for(&question, &why);
                 }
-                Answer::No { status, body } | Answer::UnknownPath { status, body } => {
-                    refusals += 1;
-                    let answer = excerpt(&body);
-                    if refusals >= HOPELESS_AFTER {
+                Answer::No { status, ref body } | Answer::UnknownPath { status, ref body } => {
+                    let known = matches!(answer, Answer::No { .. });
+                    let patience = if known { HOPELESS_AFTER } else { UNKNOWN_AFTER };
+                    let answer = excerpt(body);
+                    if refused_since.get_or_insert_with(Instant::now).elapsed() >= patience {
                         return Err(ProbeFailure::Refuses { question, status, answer });
                     }
                     watch.waits_for(&question, &format!("status {status}: {answer}"));

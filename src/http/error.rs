@@ -93,6 +93,12 @@ impl ApiError {
         Self { kind, message: message.into(), retry_after: None }
     }
 
+    /// The manager takes nothing new.
+    pub fn shutting_down() -> Self {
+        let message = "the manager is shutting down; try again when it is back";
+        Self { retry_after: Some(Duration::from_secs(5)), ..Self::new(Kind::ShuttingDown, message) }
+    }
+
     /// The body that clients of OpenAI's API know.
     pub fn body(&self) -> String {
         let (_, code, kind) = self.kind.row();

@@ -58,16 +58,26 @@ pub(super) async fn serve(
     let id = RequestId::of(&request);
     let result = handle(&request, payload, &shared, &worker, &id, began).await;
     let mut response = result.unwrap_or_else(|error| {
-        log::warn!(
-            "request {id}: {} {} refused after {:.3} s: {error}",
-            request.method(),
-            request.path(),
-            began.elapsed().as_secs_f64()
-        );
+        log_refusal(&request, &id, began, &error);
         actix_web::ResponseError::error_response(&error)
     });
     id.write_to(response.headers_mut());
     response
+}
+
+/// One line: what the backend printed is told once, where the start failed. A stray request for a page that
+/// isn't there is nobody's concern.
+fn log_refusal(request: &HttpRequest, id: &RequestId, began: Instant, error: &ApiError) {
+    let level = if error.kind == Kind::UnknownEndpoint { log::Level::Debug } else { log::Level::Warn };
+    let reason = error.message.lines().next().unwrap_or_default();
+    log::log!(
+        level,
+        "request {id}: {} {} refused after {:.3} s: {}: {reason}",
+        request.method(),
+        request.path(),
+        began.elapsed().as_secs_f64(),
+        error.code()
+    );
 }
 
 async fn handle(
@@ -207,6 +217,7 @@ async fn exchange(
         if lease.break_reason() == Some(BreakReason::Stopped) {
             return Err(stopped(model));
         }
+        log::info!("request {id}: the backend of `{}` died before an answer; sent again", model.spec.name);
         replayed = true;
     }
 }
@@ -215,16 +226,14 @@ async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, 
     if let Some(lease) = model.try_lease() {
         return Ok(lease);
     }
-    let shutting_down = || {
-        let message = "the manager is shutting down; try again when it is back";
-        let retry_after = Some(Duration::from_secs(5));
-        ApiError { retry_after, ..ApiError::new(Kind::ShuttingDown, message) }
-    };
     if shared.stopping.is_cancelled() {
-        return Err(shutting_down());
+        return Err(ApiError::shutting_down());
     }
     let lease = model.lease().await;
-    lease.map_err(|refused| if shared.stopping.is_cancelled() { shutting_down() } else { refused.into() })
+    lease.map_err(|refused| match shared.stopping.is_cancelled() {
+        true => ApiError::shutting_down(),
+        false => refused.into(),
+    })
 }
 
 enum Failure {

@@ -105,7 +105,9 @@ impl Model {
     pub(super) fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
         let before = self.state.phase.clone();
         let mut events = VecDeque::from([event]);
+        let mut ended = false;
         while let Some(event) = events.pop_front() {
+            ended |= matches!(event, Event::Gone { epoch } | Event::OutOfMemory { epoch } if epoch == self.state.epoch);
             let view = self.view();
             let step = lifecycle::step(&self.state, event, &view, &self.limits);
             self.state = step.state;
@@ -115,6 +117,13 @@ impl Model {
         }
         if self.state.phase != before {
             self.announce(&before, event);
+        }
+        // Stopped, even if the next life has begun already for those who came meanwhile.
+        if ended || matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {
+            for answer in self.stop_waiters.drain(..) {
+                // An operator who hung up does not need the answer.
+                let _ = answer.send(Ok(()));
+            }
         }
     }
 
@@ -143,12 +152,6 @@ impl Model {
         }
         // Whoever is answered must find the new state.
         self.publish();
-        if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. } | Phase::Queued { .. }) {
-            for answer in self.stop_waiters.drain(..) {
-                // An operator who hung up does not need the answer.
-                let _ = answer.send(Ok(()));
-            }
-        }
     }
 
     /// Before those who wait are answered: they must find the new state.
@@ -219,7 +222,7 @@ impl Model {
             Phase::Failed { retry_at } => {
                 let pause = retry_at.saturating_sub(self.handle.origin.elapsed());
                 let error = self.last_error.as_deref().unwrap_or("");
-                format!(": {error}; the next try is allowed in {:.0} s", pause.as_secs_f64())
+                format!(" (the next try is allowed in {:.0} s): {error}", pause.as_secs_f64())
             }
             Phase::Stopped => {
                 let exit = self.exit.as_ref().map_or("no process", |exit| exit.status.as_str());
@@ -237,8 +240,10 @@ impl Model {
             }
             StopCause::Operator => "asked for by an operator, or the manager is stopping".to_owned(),
             StopCause::Evicted => "another model needs its memory".to_owned(),
+            // The whole of it follows when the process is gone.
             StopCause::StartTimeout | StopCause::ProbeRefused => {
-                self.last_error.as_deref().unwrap_or("it can't become ready").to_owned()
+                let error = self.last_error.as_deref().and_then(|error| error.lines().next());
+                error.unwrap_or("it can't become ready").to_owned()
             }
         }
     }
@@ -344,9 +349,6 @@ impl Handler<Operate> for Model {
             Verb::Stop(urgency) => {
                 self.stop_waiters.extend(operate.answer);
                 self.drive(Event::Stop(urgency), ctx);
-                if matches!(self.state.phase, Phase::Stopped) {
-                    self.stop_waiters.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
-                }
             }
         }
     }

@@ -34,7 +34,7 @@ impl Model {
             Effect::CloseIfUnused(cause) => return Some(self.close_if_unused(cause)),
             Effect::BreakLeases => {
                 if let Some(door) = &self.door {
-                    let gone = matches!(self.state.phase, Phase::Failed { .. });
+                    let gone = self.run.is_none();
                     door.break_leases(if gone { BreakReason::BackendGone } else { BreakReason::Stopped });
                 }
             }
@@ -305,10 +305,11 @@ impl actix::Handler<Progress> for Model {
     }
 }
 
-/// An error with what the backend printed last.
+/// An error with what the backend printed last; its first line says it all.
 fn with_last_lines(text: String, lines: &[String]) -> String {
     if lines.is_empty() {
         return format!("{text}; it printed nothing");
     }
-    format!("{text}; its last lines:\n{}", lines.join("\n"))
+    let lines: Vec<String> = lines.iter().map(|line| format!("  | {line}")).collect();
+    format!("{text}\n{}", lines.join("\n"))
 }

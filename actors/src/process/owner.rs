@@ -19,7 +19,8 @@ use super::records::{self, Record};
 use super::tree::{self, Tree};
 
 /// Between SIGTERM and SIGKILL for what a backend leaves behind when it ends by itself.
-const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// Short: until they are gone, nobody can be told that the backend has died.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
 /// The tree is recorded this long after the start, and then in ever longer intervals.

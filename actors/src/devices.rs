@@ -6,6 +6,8 @@
 
 pub mod cpu;
 pub mod exec;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod nvidia;
 pub mod registry;
 pub(crate) mod sampler;

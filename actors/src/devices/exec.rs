@@ -4,6 +4,8 @@
 //! printed; it is killed with all that it started when it takes too long or prints too much.
 
 #[cfg(test)]
+mod examples_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io;
@@ -23,6 +25,8 @@ use super::{DevicePlugin, Sample};
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What it may print, on either stream.
 const OUTPUT_LIMIT: usize = 64 << 10;
+/// SIGKILL needs no time, unless a driver holds the process in the kernel.
+const REAP_LIMIT: Duration = Duration::from_secs(1);
 /// How much of it an error shows.
 const SHOWN: usize = 200;
 /// A petabyte, in MiB.
@@ -40,9 +44,8 @@ pub struct Exec {
 
 /// What the command prints. Other fields are its own business.
 #[derive(Deserialize)]
-#[serde(default)]
 struct Printed {
-    online: bool,
+    online: Option<bool>,
     memory_total_mb: Option<f64>,
     memory_used_mb: Option<f64>,
     utilization: Option<f64>,
@@ -50,21 +53,6 @@ struct Printed {
     power_w: Option<f64>,
     uuid: Option<String>,
     pci: Option<String>,
-}
-
-impl Default for Printed {
-    fn default() -> Self {
-        Self {
-            online: true,
-            memory_total_mb: None,
-            memory_used_mb: None,
-            utilization: None,
-            temperature_c: None,
-            power_w: None,
-            uuid: None,
-            pci: None,
-        }
-    }
 }
 
 impl Exec {
@@ -108,17 +96,21 @@ impl Exec {
             return Err("its output can't be read".to_owned());
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = async { Ok(child.wait().await) };
+        let exit = async { Ok::<_, Flood>(child.wait().await) };
         // One reader that gives up ends the wait.
         let all = async { tokio::try_join!(read(&mut stdout, &mut out), read(&mut stderr, &mut err), exit) };
         let ended = tokio::time::timeout(self.timeout, all).await;
         drop(group);
+        // What was killed leaves no zombie, unless a driver holds it.
+        let _ = tokio::time::timeout(REAP_LIMIT, child.wait()).await;
         let seconds = self.timeout.as_secs_f32();
         match ended {
             Err(_) => Err(format!("took longer than {seconds} s and was killed{}", shown(&out, &err))),
-            Ok(Err(Flood)) => {
-                Err(format!("printed more than {} KiB and was killed{}", OUTPUT_LIMIT >> 10, shown(&out, &err)))
-            }
+            Ok(Err(Flood)) => Err(format!(
+                "printed more than {} KiB and was killed{}",
+                OUTPUT_LIMIT >> 10,
+                shown(&out, &err)
+            )),
             Ok(Ok((.., Err(error)))) => Err(format!("its exit can't be seen: {error}")),
             Ok(Ok((.., Ok(status)))) if !status.success() => {
                 Err(format!("ended with {}{}", end_of(status), shown(&out, &err)))
@@ -175,7 +167,7 @@ impl DevicePlugin for Exec {
             plugin: "exec",
             uuid: printed.uuid,
             pci: printed.pci,
-            online: printed.online,
+            online: printed.online.unwrap_or(true),
             memory_total_mib: printed.memory_total_mb.map(whole),
             memory_used_mib: printed.memory_used_mb.map(|mib| whole(mib.ceil())),
             utilization: printed.utilization.map(narrow),
@@ -206,10 +198,17 @@ fn parse(out: &[u8]) -> Result<Printed, String> {
     if out.trim_ascii().is_empty() {
         return Err("printed nothing".to_owned());
     }
+    // An array would be taken for the fields in order.
+    if out.trim_ascii_start().first() != Some(&b'{') {
+        return Err("did not print one JSON object".to_owned());
+    }
     let printed: Printed = serde_json::from_slice(out).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => format!("printed a field of a wrong type: {error}"),
         _ => format!("did not print one JSON object: {error}"),
     })?;
+    if printed.online.is_none() && printed.memory_total_mb.is_none() {
+        return Err("printed neither `online` nor `memory_total_mb`".to_owned());
+    }
     let fields = [
         ("memory_total_mb", printed.memory_total_mb, 0.0, MOST_MEMORY),
         ("memory_used_mb", printed.memory_used_mb, 0.0, MOST_MEMORY),

@@ -195,10 +195,7 @@ impl DevicePlugin for Nvidia {
 
 /// Whether this error means that the machine has no card, now.
 const fn absent(error: &NvmlError) -> bool {
-    matches!(
-        error,
-        NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded
-    )
+    matches!(error, NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded)
 }
 
 fn short(error: &NvmlError) -> &'static str {

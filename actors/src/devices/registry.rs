@@ -61,23 +61,18 @@ impl Registry {
     /// NVIDIA's cards, through the library at `path` or the system's.
     #[must_use]
     pub fn nvidia(self, path: Option<PathBuf>) -> Self {
-        self.add(Source::new(nvidia::NAME, "nvidia", move || Box::new(nvidia::Nvidia::new(path.clone()))))
+        self.with(Source::new(nvidia::NAME, "nvidia", move || Box::new(nvidia::Nvidia::new(path.clone()))))
     }
 
     /// The machine's own memory.
     #[must_use]
     pub fn cpu(self) -> Self {
-        self.add(Source::new(cpu::NAME, "cpu", || Box::new(cpu::Cpu::new())))
+        self.with(Source::new(cpu::NAME, "cpu", || Box::new(cpu::Cpu::new())))
     }
 
     /// The user's commands. They run in `base_dir`, with `env` (see `process::helper_env`) in addition.
     #[must_use]
-    pub fn commands(
-        mut self,
-        specs: &[DevicePluginSpec],
-        base_dir: &Path,
-        env: &[(String, String)],
-    ) -> Self {
+    pub fn commands(mut self, specs: &[DevicePluginSpec], base_dir: &Path, env: &[(String, String)]) -> Self {
         for spec in specs {
             self = self.command(spec, base_dir, env, DEFAULT_TIMEOUT);
         }
@@ -99,12 +94,12 @@ impl Registry {
         });
         // It kills its command by itself: only when even that hangs, the plugin does.
         source.patience = timeout + Duration::from_secs(2);
-        self.add(source)
+        self.with(source)
     }
 
     /// Another plugin.
     #[must_use]
-    pub fn add(mut self, source: Source) -> Self {
+    pub fn with(mut self, source: Source) -> Self {
         self.sources.push(source);
         self
     }

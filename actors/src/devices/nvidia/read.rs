@@ -106,7 +106,8 @@ impl Session {
             if let Some(error) = trouble.over {
                 return Err(error);
             }
-            let nothing = identity.uuid.is_none() && identity.pci.is_none() && card.memory_total_mib.is_none();
+            let nothing =
+                identity.uuid.is_none() && identity.pci.is_none() && card.memory_total_mib.is_none();
             let lost = trouble.lost.or(if nothing { trouble.last } else { None });
             if identity.complete()
                 && let Some(kept) = self.identities.get_mut(slot)
@@ -116,9 +117,11 @@ impl Session {
             match lost {
                 Some(error) => readings.push(Reading::Lost { index, why: why(&error) }),
                 None => match slices(&device, &card) {
-                    Some(slices) => readings.extend(
-                        slices.into_iter().map(|sample| Reading::Here { index, sample, slice: true }),
-                    ),
+                    Some(slices) => readings.extend(slices.into_iter().map(|sample| Reading::Here {
+                        index,
+                        sample,
+                        slice: true,
+                    })),
                     None => readings.push(Reading::Here { index, sample: card, slice: false }),
                 },
             }
@@ -170,6 +173,9 @@ fn read_card(device: &Device<'_>, identity: &Identity, trouble: &mut Trouble) ->
 fn read_memory(device: &Device<'_>, trouble: &mut Trouble) -> (Option<u64>, Option<u64>) {
     let answer = match device.memory_info() {
         Ok(info) => Some((info.total, info.free)),
+        Err(error @ (NvmlError::GpuLost | NvmlError::ResetRequired | NvmlError::Uninitialized)) => {
+            trouble.take("memory_info", Err(error))
+        }
         // Drivers before 510 know the older call only.
         Err(error) => match memory_v1(device) {
             Some(found) => Some(found),

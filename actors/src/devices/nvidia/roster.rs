@@ -139,7 +139,9 @@ impl Roster {
                 News::Gone(name, why) => {
                     log::warn!("devices/{NAME}: {name} is gone ({why}); {here} of {} left", cards(all));
                 }
-                News::Back(name) => log::info!("devices/{NAME}: {name} is back; {here} of {} here", cards(all)),
+                News::Back(name) => {
+                    log::info!("devices/{NAME}: {name} is back; {here} of {} here", cards(all))
+                }
                 News::New(name) => log::info!("devices/{NAME}: {name} is new; {here} of {} here", cards(all)),
             }
         }

@@ -9,10 +9,11 @@
 #
 # What Linux tells of these cards depends on driver and kernel, so this asks, in this order:
 #   1. xpu-smi, if it is installed (https://github.com/intel/xpumanager): memory, use, temperature, power;
-#   2. sysfs: memory where the driver has it (xe: tile*/vram*/...; i915 with patches: lmem_total_bytes and
-#      lmem_avail_bytes), temperature and power from hwmon;
+#   2. sysfs: memory where the driver tells it (xe: tile0/physical_vram_size_bytes, the total only; i915 from
+#      Intel's own packages: lmem_total_bytes and lmem_avail_bytes), temperature and power from hwmon;
 #   3. the second argument, for the total that sysfs doesn't know. The memory in use is then unknown, and
 #      LLM-Manager counts only what its own models have reserved.
+# Written from the documentation of xpu-smi and the drivers, and tested on copies of their trees only.
 # DRM_ROOT=FOLDER reads a copy of /sys/class/drm, XPU_SMI=PROGRAM asks another xpu-smi, for tests.
 set -u
 root=${DRM_ROOT:-/sys/class/drm}
@@ -73,7 +74,8 @@ watts=
 # 1. `xpu-smi dump` prints a line of titles and a line of numbers:
 #    Timestamp, DeviceId, GPU Utilization (%), GPU Power (W), GPU Core Temperature (Celsius Degree), GPU Memory Used (MiB)
 if command -v "$smi" > /dev/null 2>&1; then
-    line=$("$smi" dump -d "$slot" -m 0,1,3,18 -n 1 2> /dev/null | tail -n 1)
+    line=$({ "$smi" dump -d "$slot" -m 0,1,3,18 -n 1 ||
+        "$smi" dump -d "$slot" --metrics 0,1,3,18 --number 1; } 2> /dev/null | tail -n 1)
     IFS=', ' read -r _ _ busy watts degrees used _ << END
 $line
 END
@@ -85,17 +87,11 @@ fi
 
 # 2.
 card=${found%/device}
-value "$found"/tile0/vram0/size_bytes "$found"/tile0/physical_vram_size_bytes \
-    "$card"/lmem_total_bytes "$found"/lmem_total_bytes
+value "$found"/tile0/physical_vram_size_bytes "$card"/lmem_total_bytes "$found"/lmem_total_bytes
 [ -n "$value" ] && total=$((value >> 20))
 if [ -z "$used" ] && [ -n "$total" ]; then
-    value "$found"/tile0/vram0/used_bytes
-    if [ -n "$value" ]; then
-        used=$(((value + 1048575) >> 20))
-    else
-        value "$card"/lmem_avail_bytes "$found"/lmem_avail_bytes
-        [ -n "$value" ] && used=$((total - (value >> 20)))
-    fi
+    value "$card"/lmem_avail_bytes "$found"/lmem_avail_bytes
+    [ -n "$value" ] && used=$((total - (value >> 20)))
 fi
 for hwmon in "$found"/hwmon/hwmon*; do
     value "$hwmon/temp1_input" "$hwmon/temp2_input" # thousandths of a degree

@@ -4,9 +4,9 @@
 //! printed; it is killed with all that it started when it takes too long or prints too much.
 
 #[cfg(test)]
-mod examples_tests;
-#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worked_examples;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -147,6 +147,7 @@ fn gone(file: &Path) {
 
 #[test]
 fn programs_are_looked_for_in_the_configurations_folder() {
+    const TEXT: &str = "#!/bin/sh\necho '{\"memory_total_mb\":5}'\n";
     let folder = tempfile::tempdir().unwrap();
     let spec = |command: &str| DevicePluginSpec { name: "npu".to_owned(), command: vec![command.to_owned()] };
     let run = |command: &str| {
@@ -154,14 +155,12 @@ fn programs_are_looked_for_in_the_configurations_folder() {
     };
     std::fs::create_dir(folder.path().join("plugins")).unwrap();
     let script = folder.path().join("plugins/npu.sh");
-    std::fs::write(&script, "#!/bin/sh\npwd >&2; echo '{\"memory_total_mb\":5}'\n").unwrap();
+    std::fs::write(&script, TEXT).unwrap();
     let error = run("./plugins/npu.sh").unwrap_err();
     assert!(error.contains("chmod +x"), "{error}");
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&script, TEXT);
     for command in ["./plugins/npu.sh", "plugins/npu.sh", script.to_str().unwrap()] {
-        // Another test's fork may still hold the new file open for writing.
-        let samples = (0..50).find_map(|_| run(command).ok()).unwrap();
+        let samples = run(command).unwrap();
         assert_eq!(samples[0].memory_total_mib, Some(5), "{command}");
     }
     let error = run("./plugins/none.sh").unwrap_err();
@@ -182,4 +181,12 @@ fn the_environment_is_passed_on() {
     let env = vec![("MARK".to_owned(), "here".to_owned())];
     let mut exec = Exec::new(spec, std::env::temp_dir(), env, Duration::from_secs(20));
     assert_eq!(exec.sample().unwrap()[0].uuid.as_deref(), Some("here"));
+}
+
+/// Makes a program. Another process writes it: a fork of this one in another test's thread could hold the
+/// file open for writing just when it is to be run.
+pub(super) fn write_program(path: &Path, text: &str) {
+    let mut writer = std::process::Command::new("sh");
+    writer.args(["-c", "printf '%s' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).arg(text);
+    assert!(writer.status().unwrap().success());
 }

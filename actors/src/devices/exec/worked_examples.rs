@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::tests::write_program;
 use super::*;
 
 fn plugin(script: &str, tree: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Result<Sample, String> {
@@ -117,10 +118,7 @@ fn intel_cards_are_read_from_xpu_smi() {
     ]);
     let ask = |table: &str| {
         let smi = tree.path().join(format!("smi-{table}"));
-        // `cat TABLE`, whatever the arguments: a shell takes them for itself.
-        fs::write(&smi, format!("#!/bin/sh\ncat {}\n", tree.path().join(table).display())).unwrap();
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&smi, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&smi, &format!("#!/bin/sh\ncat {}\n", tree.path().join(table).display()));
         plugin("intel.sh", tree.path(), &["0000:03:00.0", "16288"], &[("XPU_SMI", smi.to_str().unwrap())])
             .unwrap()
     };

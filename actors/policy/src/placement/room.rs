@@ -133,7 +133,10 @@ fn uses(world: &World<'_>) -> (Vec<Use>, Vec<Share>) {
 }
 
 pub(super) fn unexplained(world: &World<'_>) -> Vec<i64> {
-    let devices = world.snapshot.devices.iter().zip(uses(world).0);
+    // What has just ended may or may not be among what is used: rather too much remains unexplained.
+    let held: Vec<Held> =
+        world.held.iter().filter(|held| held.standing != Standing::Settling).cloned().collect();
+    let devices = world.snapshot.devices.iter().zip(uses(&World { held: &held, ..*world }).0);
     devices.map(|(device, device_use)| device_use.unexplained(device)).collect()
 }
 

@@ -15,13 +15,17 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use guard::Guard;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
+use llm_manager_actors::device_monitor::{self, Devices};
+use llm_manager_actors::devices::Registry;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::{Append, LogHub};
 use llm_manager_actors::model::{Directory, ModelHandle, Verb};
 use llm_manager_actors::process::{self, Launcher, LocalLauncher, LogBatch, LogSink};
+use llm_manager_actors::scheduler::Setup;
 use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
 use llm_manager_policy::lifecycle::Urgency;
-use llm_manager_policy::spec::{ModelSpec, Spec};
+use llm_manager_policy::placement::{Prefer, Settings};
+use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use signals::Signals;
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -31,6 +35,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// How long clients may take to read the end of their answers when the program stops.
+const LAST_BYTES: Duration = Duration::from_secs(2);
 /// Switches fault injection on, for tests.
 const FAULT_INJECTION: &str = "LLM_MANAGER_FAULT_INJECTION";
 
@@ -62,9 +68,11 @@ fn raise_open_files() {
     }
 }
 
-/// Folder of the records of running backends.
-fn state_dir(base_dir: &Path) -> PathBuf {
-    base_dir.join("data")
+/// Folder of the records of running backends: where the ledger is, for it can be written to.
+fn state_dir(spec: &Spec) -> PathBuf {
+    let database = Path::new(&spec.program.database);
+    let folder = database.parent().filter(|_| !spec.program.database.contains("://"));
+    folder.map_or_else(|| spec.base_dir.join("data"), Path::to_owned)
 }
 
 /// Ends what a former manager of this folder has left.
@@ -94,6 +102,24 @@ impl LogSink for HubSink {
     }
 }
 
+fn devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
+    let env = process::helper_env("devices", state_dir, instance);
+    let registry = Registry::built_in().commands(&spec.devices, &spec.base_dir, &env);
+    let enabled = !spec.program.disable_gpu_monitoring;
+    Devices::new(device_monitor::Settings { enabled, ..Default::default() }, registry)
+}
+
+fn placement(program: &ProgramSpec) -> Settings {
+    Settings {
+        prefer: if program.prefer_resident { Prefer::Resident } else { Prefer::Best },
+        min_hold: program.min_hold,
+        max_hold: program.max_hold,
+        queue_timeout: program.queue_timeout,
+        disable_monitoring: program.disable_gpu_monitoring,
+        ..Settings::default()
+    }
+}
+
 /// All that must be taken down again.
 struct Running {
     server: ServerHandle,
@@ -103,6 +129,7 @@ struct Running {
     drain_timeout: Duration,
     address: String,
     guard: Guard,
+    devices: Devices,
     /// Dropping it takes the actors down.
     _root: Child,
 }
@@ -110,7 +137,7 @@ struct Running {
 impl Running {
     async fn start(spec: &Spec, lines: logging::Lines) -> Result<Self, String> {
         let program = &spec.program;
-        let (hub, root, feed) = (Live::new(), Live::new(), Feed::new());
+        let (hub, root, scheduler, feed) = (Live::new(), Live::new(), Live::new(), Feed::new());
         let origin = Instant::now();
         let handle =
             |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
@@ -134,13 +161,23 @@ impl Running {
         };
         // The port first: a second manager must not touch the backends of the one that runs.
         let serve = http::bind(shared, &program.host, program.port, program.drain_timeout)?;
-        let state_dir = state_dir(&spec.base_dir);
+        let state_dir = state_dir(spec);
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         reap(&state_dir, &instance).await?;
         let guard = Guard::start(&state_dir, &instance);
+        let devices = devices(spec, &state_dir, &instance);
+        let setup = Setup {
+            models: models.clone(),
+            devices: devices.clone(),
+            settings: placement(program),
+            origin,
+            measured: state_dir.join("measured.json"),
+        };
         let launcher: Rc<dyn Launcher> =
             Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(HubSink(hub.clone()))));
-        let children = tree::tree(spec, &models, &hub, &feed, &launcher);
+        // Without monitoring there is nothing to decide by: everything is started at once.
+        let looked_after = (!program.disable_gpu_monitoring).then(|| (scheduler.clone(), setup));
+        let children = tree::tree(spec, &models, &hub, &feed, &launcher, looked_after);
         let root_child = Child::start(Supervisor::new("", children, feed), &root);
         actix_web::rt::spawn(logging::feed(lines, hub));
         if let Some(addr) = root.addr() {
@@ -153,6 +190,7 @@ impl Running {
             served: actix_web::rt::spawn(server),
             models,
             stopping,
+            devices,
             drain_timeout: program.drain_timeout,
             address: format!("http://{}:{}", program.host, program.port),
             guard,
@@ -172,17 +210,26 @@ impl Running {
             log::warn!("{name} again: running answers are broken off, and backends are killed");
             self.stop_models(Urgency::Kill).await;
         };
-        let orderly = self.stop_models(Urgency::Drain);
-        // The server's own graceful stop waits for running answers; the models' drain bounds them.
-        let closed = self.server.stop(true);
+        let orderly = async {
+            self.stop_models(Urgency::Drain).await;
+            // The backends are gone, and what they said is with the kernel or with a client that does not
+            // read. Such a client must not hold the program up.
+            tokio::time::sleep(LAST_BYTES).await;
+        };
+        // It resolves when the last connection is closed, and holds nobody's backend.
+        let closed = async {
+            self.server.stop(true).await;
+            self.stop_models(Urgency::Drain).await;
+        };
         tokio::select! {
-            ((), ()) = async { tokio::join!(orderly, closed) } => (),
-            () = hurry => self.server.stop(false).await,
+            () = closed => (),
+            () = orderly => (),
+            () = hurry => (),
         }
+        // A server that is dropped closes what is left; its own forced stop would wait for the orderly one.
+        self.served.abort();
+        self.devices.stop().await;
         self.guard.bye().await;
-        if let Ok(Err(error)) = self.served.await {
-            log::error!("the HTTP server ended badly: {error}");
-        }
     }
 
     async fn stop_models(&self, urgency: Urgency) {

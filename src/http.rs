@@ -50,6 +50,13 @@ pub fn bind(
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
                 ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
             }))
+            // Before `/v1/models/{id}`, whose pattern would be tried on every request for a model.
+            .configure(|config| {
+                // One with braces would be a pattern; the default route serves it all the same.
+                for endpoint in shared.endpoints.iter().filter(|endpoint| !endpoint.contains('{')) {
+                    config.service(web::resource(endpoint.as_str()).default_service(web::to(openai::serve)));
+                }
+            })
             .configure(routes)
     });
     server
@@ -116,5 +123,6 @@ async fn authenticate(
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
         shared.keys.check(request.headers())?;
     }
+    auth::check_origin(request.head())?;
     next.call(request).await
 }

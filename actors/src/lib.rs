@@ -12,6 +12,7 @@ pub mod logs;
 pub mod model;
 pub mod probe;
 pub mod process;
+pub mod scheduler;
 pub mod supervisor;
 
 pub use live::{Live, tell};

@@ -71,7 +71,7 @@ impl Ring {
         self.bytes += line.text.len();
         let entry = Arc::new(Entry { seq: self.last_seq, line });
         self.entries.push_back(Arc::clone(&entry));
-        while self.entries.len() > RING_LINES || self.bytes > RING_BYTES {
+        while self.entries.len() > RING_LINES || (self.bytes > RING_BYTES && self.entries.len() > 1) {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= oldest.line.text.len();
         }

@@ -18,7 +18,7 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 1 << 20;
 /// A backend that goes on refusing for so long will not change its mind.
-const HOPELESS_AFTER: Duration = Duration::from_secs(3);
+const HOPELESS_AFTER: Duration = Duration::from_secs(10);
 /// A path that is unknown may still be added: some servers open their port first.
 const UNKNOWN_AFTER: Duration = Duration::from_secs(30);
 /// A start that takes long says in the log what it waits for, at this interval.
@@ -44,6 +44,11 @@ impl fmt::Display for ProbeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stranger(text) => f.write_str(text),
+            Self::Refuses { question, status: status @ (401 | 403), answer } => write!(
+                f,
+                "the backend answers the probe {question} with status {status}: {answer} (it wants a key of its \
+                 own: start it without one, for only this machine reaches it)"
+            ),
             Self::Refuses { question, status, answer } => write!(
                 f,
                 "the backend answers the probe {question} with status {status}: {answer} \
@@ -178,6 +183,10 @@ async fn ask_path(
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             Answer::UnknownPath { status: response.status().as_u16(), body }
+        }
+        // Not every server says 503 while it loads. 501 is for good: it lacks the function.
+        status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+            Answer::NotYet(format!("status {}: {}", status.as_u16(), excerpt(&body)))
         }
         status => Answer::No { status: status.as_u16(), body },
     }

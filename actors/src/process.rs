@@ -88,6 +88,8 @@ pub trait Run {
     fn terminate(&self);
     /// Ends the whole tree now, again and again until nothing is left.
     fn kill(&self);
+    /// The process ids of its tree as they were last counted, to know its share of a device's memory.
+    fn members(&self) -> watch::Receiver<Vec<u32>>;
     /// The newest lines of output, as they come.
     fn tail(&self) -> watch::Receiver<Tail>;
     /// Whether the one who listens on the port belongs to this run.

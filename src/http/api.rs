@@ -1,6 +1,6 @@
 //! Management: what an operator sees of the models, and what they may order.
 
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, Kind, quoted};
 use super::state::Shared;
 use super::views::{ModelDetails, ModelView};
 use actix_web::{HttpResponse, web};
@@ -170,8 +170,10 @@ pub(super) async fn wrong_method(request: actix_web::HttpRequest) -> Answered {
 
 pub(super) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
     shared.directory.find(name).ok_or_else(|| {
-        let message =
-            format!("no model has the name or alias `{name}`; `GET /api/models` lists those there are");
+        let message = format!(
+            "no model has the name or alias `{}`; `GET /api/models` lists those there are",
+            quoted(name)
+        );
         ApiError::new(Kind::ModelNotFound, message)
     })
 }

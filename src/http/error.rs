@@ -46,6 +46,20 @@ pub enum Kind {
     BackendTimeout,
     /// A part of the manager is down.
     Internal,
+    /// The client was silent in the middle of its body.
+    RequestTimeout,
+    /// A page of another site has sent this request.
+    ForeignOrigin,
+}
+
+/// A client's word as it may stand in a message: short, and without characters that a terminal obeys.
+pub(super) fn quoted(word: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut quoted: String = word.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if word.chars().nth(LONGEST).is_some() {
+        quoted.push_str("...");
+    }
+    quoted
 }
 
 impl Kind {
@@ -71,6 +85,8 @@ impl Kind {
             Kind::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", SERVER),
             Kind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
             Kind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
+            Kind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", REQUEST),
+            Kind::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin", REQUEST),
             Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER),
         }
     }

@@ -11,6 +11,7 @@ pub mod gate;
 mod json_skim;
 pub mod lifecycle;
 pub mod modes;
+pub mod oom;
 pub mod placement;
 pub mod queue;
 pub mod restart;

@@ -4,10 +4,12 @@ use super::effects::Timer;
 use super::handle::ModelHandle;
 use super::lease::Door;
 use super::messages::{Acquire, Operate, Panic, Refused, RefusedReason, Verb};
+use super::scheduled::Grant;
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
 use crate::feeds::{Feed, Happening};
 use crate::process::{ExitReport, Launcher, Run};
+use crate::scheduler::SchedulerLink;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::gate::Word;
@@ -31,6 +33,10 @@ pub struct Environment {
     pub working_dir: PathBuf,
     /// How long running answers may go on when the model is to stop.
     pub drain_timeout: Duration,
+    /// Longest wait for memory.
+    pub queue_timeout: Duration,
+    /// Who looks after memory.
+    pub scheduler: SchedulerLink,
     /// Held by a run until its last process is gone; outlives the actor, so that a restarted actor can't
     /// launch beside what its predecessor left.
     pub slot: Arc<Semaphore>,
@@ -41,6 +47,7 @@ pub(super) struct CurrentRun {
     pub(super) started_at: Timestamp,
     pub(super) launched: Duration,
     pub(super) ready_at: Option<Timestamp>,
+    pub(super) ready_moment: Option<Duration>,
     pub(super) variant: Arc<str>,
     pub(super) pid: Option<u32>,
     pub(super) port: Option<u16>,
@@ -64,6 +71,12 @@ pub struct Model {
     pub(super) run: Option<Box<dyn Run>>,
     pub(super) current: Option<CurrentRun>,
     pub(super) exit: Option<ExitReport>,
+    pub(super) grant: Grant,
+    /// The present life has had a process.
+    pub(super) ran: bool,
+    /// The present life has ended for lack of memory.
+    pub(super) out_of_memory: bool,
+    pub(super) last_out_of_memory: Option<Arc<str>>,
     pub(super) waits_for: Option<Arc<str>>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) runs: VecDeque<RunRecord>,
@@ -77,7 +90,8 @@ impl Model {
             stop_timeout: handle.spec.stop_timeout,
             drain_timeout: env.drain_timeout,
             alive_time: handle.spec.alive_time,
-            queue_timeout: Duration::from_secs(300),
+            // The scheduler answers first; this is for one that doesn't answer at all.
+            queue_timeout: env.queue_timeout + Duration::from_secs(10),
         };
         Self {
             handle,
@@ -95,6 +109,10 @@ impl Model {
             run: None,
             current: None,
             exit: None,
+            grant: Grant::default(),
+            ran: false,
+            out_of_memory: false,
+            last_out_of_memory: None,
             waits_for: None,
             last_error: None,
             runs: VecDeque::new(),
@@ -174,6 +192,9 @@ impl Model {
         self.handle.publish(Status {
             state,
             since: if old.state == state { old.since } else { wall },
+            moment: if old.state == state && old.epoch == self.state.epoch { old.moment } else { now },
+            ready_moment: run.and_then(|run| run.ready_moment),
+            epoch: self.state.epoch,
             variant: run.map(|run| Arc::clone(&run.variant)),
             pid: run.and_then(|run| run.pid),
             port: run.and_then(|run| run.port).or(self.handle.spec.port),
@@ -203,7 +224,7 @@ impl Model {
             None => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
-            Phase::Queued { .. } => format!(" {asked_by}"),
+            Phase::Queued { .. } => format!(" {asked_by}, waits for memory"),
             Phase::Starting { .. } => format!("{run_words} {asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));

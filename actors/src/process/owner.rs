@@ -43,6 +43,7 @@ pub(super) struct Owner {
     pub(super) child: Child,
     pub(super) tree: Rc<Tree>,
     pub(super) tail: Rc<TailWriter>,
+    pub(super) members: watch::Sender<Vec<u32>>,
     pub(super) wish: watch::Receiver<Wish>,
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) tree_gone: watch::Sender<bool>,
@@ -136,6 +137,7 @@ impl Owner {
     async fn take_census(&mut self) {
         let members: Vec<ProcessId> = self.tree.scan().await.into_iter().map(|info| info.id).collect();
         if members != self.record.members {
+            self.members.send_replace(members.iter().map(|id| id.pid).collect());
             self.record.members = members;
             records::write(self.record_file.clone(), self.record.clone()).await;
         }

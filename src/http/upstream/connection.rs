@@ -22,7 +22,9 @@ use tokio::task::coop;
 use super::UpstreamError;
 
 /// The backend is on this machine: it takes a connection at once or something is wrong.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Long: a crowd may have to wait for files that others have open.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(60);
+const FILES_PAUSE: Duration = Duration::from_millis(20);
 /// The largest head, and the most that is read ahead of the client.
 const BUFFER: usize = 64 * 1024;
 
@@ -53,12 +55,25 @@ struct Seen {
     write_failed: Cell<bool>,
 }
 
+/// Connects; while the limit of open files is reached, waits for one to be closed.
+async fn connect(backend: SocketAddr) -> Result<TcpStream, UpstreamError> {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    loop {
+        match TcpStream::connect(backend).await {
+            Err(error) if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) => {
+                tokio::time::sleep(FILES_PAUSE).await;
+            }
+            other => return other.map_err(UpstreamError::Connect),
+        }
+    }
+}
+
 impl Connection {
     pub(super) async fn open(backend: SocketAddr) -> Result<Self, UpstreamError> {
-        let stream = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(backend))
+        let stream = tokio::time::timeout(CONNECT_DEADLINE, connect(backend))
             .await
-            .map_err(|_| UpstreamError::Connect(io::ErrorKind::TimedOut.into()))?
-            .map_err(UpstreamError::Connect)?;
+            .map_err(|_| UpstreamError::Connect(io::ErrorKind::TimedOut.into()))??;
         stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
         let seen = Rc::new(Seen::default());
         let socket = TokioIo::new(Socket { stream, seen: Rc::clone(&seen) });

@@ -94,11 +94,14 @@ impl DeviceMonitor {
     }
 
     fn enabled(&self) -> bool {
-        !self.standings.is_empty()
+        !self.standings.is_empty() && !self.devices.stopped()
     }
 
     /// The timer has fired, or is overtaken by events.
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        if !self.enabled() {
+            return;
+        }
         let now = Instant::now();
         let mut missed = false;
         for (plugin, standing) in self.standings.iter_mut().enumerate() {
@@ -200,9 +203,7 @@ impl Actor for DeviceMonitor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if self.enabled() {
-            self.tick(ctx);
-        }
+        self.tick(ctx);
     }
 }
 
@@ -210,6 +211,9 @@ impl Handler<SampleDone> for DeviceMonitor {
     type Result = ();
 
     fn handle(&mut self, done: SampleDone, ctx: &mut Context<Self>) {
+        if !self.enabled() {
+            return;
+        }
         let Some(standing) = self.standings.get_mut(done.plugin) else { return };
         match done.answer {
             Ok(devices) => standing.good(devices),
@@ -269,8 +273,6 @@ impl Handler<Hurry> for DeviceMonitor {
     type Result = ();
 
     fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
-        if self.enabled() {
-            self.tick(ctx);
-        }
+        self.tick(ctx);
     }
 }

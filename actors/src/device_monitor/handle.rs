@@ -12,6 +12,9 @@ use crate::devices::{Registry, Snapshot};
 use crate::live::{Live, tell};
 use crate::supervisor::{Child, ChildSpec};
 
+/// SIGKILL needs no time, unless a driver holds the process in the kernel.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
 /// How often to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -49,6 +52,7 @@ struct Shared {
     live: Live<DeviceMonitor>,
     fast: AtomicBool,
     attentive: AtomicUsize,
+    stopped: AtomicBool,
 }
 
 /// Someone watches: while this is held, the pace is fast.
@@ -66,6 +70,7 @@ impl Devices {
             live: Live::new(),
             fast: AtomicBool::new(false),
             attentive: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
         }))
     }
 
@@ -135,8 +140,23 @@ impl Devices {
         if fast { Pace::Fast } else { Pace::Slow }
     }
 
+    /// Ends the users' commands that run now, and lets none start any more. In the last phase of a shutdown;
+    /// takes at most a second.
+    pub async fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+        let all = futures_util::future::join_all(self.0.samplers.iter().map(Sampler::stop));
+        if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
+            log::warn!("devices: a plugin's command did not end within {} s", STOP_LIMIT.as_secs());
+        }
+    }
+
     pub(super) fn samplers(&self) -> &[Sampler] {
         &self.0.samplers
+    }
+
+    /// Nothing is looked at any more, and no news are good or bad.
+    pub(super) fn stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
     }
 
     pub(super) fn interval(&self) -> Duration {

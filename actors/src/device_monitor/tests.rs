@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use actix_rt::time::sleep;
+use llm_manager_policy::spec::DevicePluginSpec;
 
 use super::*;
 use crate::devices::{DevicePlugin, Registry, Source};
@@ -314,4 +315,39 @@ async fn a_disabled_monitor_asks_nobody() {
 async fn without_an_actor_the_newest_snapshot_is_stale() {
     let devices = Devices::new(Settings::default(), Registry::new());
     assert!(devices.sample_now(SampleNow::default()).await.stale);
+}
+
+#[actix_rt::test]
+async fn a_users_command_does_not_outlive_the_manager() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pids");
+    let script = format!("sleep 100 & echo $$ $! > {}.new; mv {0}.new {0}; wait", file.display());
+    let spec = DevicePluginSpec { name: "npu".to_owned(), command: vec!["sh".into(), "-c".into(), script] };
+    for dropped in [false, true] {
+        let registry = Registry::new().commands(std::slice::from_ref(&spec), folder.path(), &[]);
+        let devices = Devices::new(Settings::default(), registry);
+        let root = Supervisor::new("", vec![devices.child_spec()], Feed::new());
+        let root = Child::start(root, &Live::new());
+        let begun = Instant::now();
+        while !file.exists() {
+            assert!(begun.elapsed() < Duration::from_secs(10));
+            sleep(5 * MS).await;
+        }
+        if !dropped {
+            devices.stop().await;
+        }
+        drop(root);
+        drop(devices);
+        for pid in std::fs::read_to_string(&file).unwrap().split_whitespace() {
+            let alive = || {
+                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                !stat.is_empty() && !stat.contains(") Z ") && !stat.contains(") X ")
+            };
+            while alive() {
+                assert!(begun.elapsed() < Duration::from_secs(4), "{pid} lives, dropped: {dropped}");
+                sleep(5 * MS).await;
+            }
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
 }

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 
 use super::{DevicePlugin, Sample};
 
@@ -40,6 +41,8 @@ pub struct Exec {
     env: Vec<(String, String)>,
     timeout: Duration,
     runtime: Option<Runtime>,
+    /// Turns true, or closes, when the manager ends.
+    stop: Option<watch::Receiver<bool>>,
 }
 
 /// What the command prints. Other fields are its own business.
@@ -63,7 +66,23 @@ impl Exec {
         env: Vec<(String, String)>,
         timeout: Duration,
     ) -> Self {
-        Self { name: spec.name, command: spec.command, base_dir, env, timeout, runtime: None }
+        Self { name: spec.name, command: spec.command, base_dir, env, timeout, runtime: None, stop: None }
+    }
+
+    /// Kills the command, and runs it no more, when `stop` turns true or closes.
+    #[must_use]
+    pub fn until(mut self, stop: watch::Receiver<bool>) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Resolves when the manager ends.
+    async fn stopped(&self) {
+        match &self.stop {
+            // An error: the sender is gone, and the manager with it.
+            Some(stop) => drop(stop.clone().wait_for(|stop| *stop).await),
+            None => std::future::pending().await,
+        }
     }
 
     fn program(&self) -> Result<(PathBuf, &[String]), String> {
@@ -90,6 +109,10 @@ impl Exec {
     }
 
     async fn run(&self) -> Result<Printed, String> {
+        const STOPPED: &str = "the manager ends";
+        if self.stop.as_ref().is_some_and(|stop| *stop.borrow() || stop.has_changed().is_err()) {
+            return Err(STOPPED.to_owned());
+        }
         let mut child = self.spawn()?;
         let group = Group(child.id());
         let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -99,11 +122,15 @@ impl Exec {
         let exit = async { Ok::<_, Flood>(child.wait().await) };
         // One reader that gives up ends the wait.
         let all = async { tokio::try_join!(read(&mut stdout, &mut out), read(&mut stderr, &mut err), exit) };
-        let ended = tokio::time::timeout(self.timeout, all).await;
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(self.timeout, all) => Some(ended),
+            () = self.stopped() => None,
+        };
         drop(group);
         // What was killed leaves no zombie, unless a driver holds it.
         let _ = tokio::time::timeout(REAP_LIMIT, child.wait()).await;
         let seconds = self.timeout.as_secs_f32();
+        let Some(ended) = ended else { return Err(STOPPED.to_owned()) };
         match ended {
             Err(_) => Err(format!("took longer than {seconds} s and was killed{}", shown(&out, &err))),
             Ok(Err(Flood)) => Err(format!(

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use llm_manager_policy::spec::DevicePluginSpec;
+use tokio::sync::watch;
 
 use super::exec::{DEFAULT_TIMEOUT, Exec};
 use super::{DevicePlugin, Sample, cpu, nvidia};
@@ -20,6 +21,8 @@ pub struct Source {
     /// How long a sample may take until the plugin is said to hang. Too short: a slow one flaps; too long:
     /// the devices of one that hangs are taken for present.
     pub patience: Duration,
+    /// Turned true when the manager ends, for a plugin that has something to end.
+    pub stop: Option<watch::Sender<bool>>,
     /// Makes it; called on the plugin's own thread.
     pub make: Box<dyn Fn() -> Box<dyn DevicePlugin> + Send>,
 }
@@ -31,7 +34,7 @@ impl Source {
         plugin: &'static str,
         make: impl Fn() -> Box<dyn DevicePlugin> + Send + 'static,
     ) -> Self {
-        Self { name: name.into(), plugin, patience: PATIENCE, make: Box::new(make) }
+        Self { name: name.into(), plugin, patience: PATIENCE, stop: None, make: Box::new(make) }
     }
 }
 
@@ -88,10 +91,13 @@ impl Registry {
         env: &[(String, String)],
         timeout: Duration,
     ) -> Self {
+        let (stop, stopped) = watch::channel(false);
         let (spec, base_dir, env) = (spec.clone(), base_dir.to_owned(), env.to_vec());
         let mut source = Source::new(spec.name.clone(), "exec", move || {
-            Box::new(Exec::new(spec.clone(), base_dir.clone(), env.clone(), timeout))
+            let exec = Exec::new(spec.clone(), base_dir.clone(), env.clone(), timeout);
+            Box::new(exec.until(stopped.clone()))
         });
+        source.stop = Some(stop);
         // It kills its command by itself: only when even that hangs, the plugin does.
         source.patience = timeout + Duration::from_secs(2);
         self.with(source)

@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use tokio::sync::{oneshot, watch};
+
 use super::{DevicePlugin, Sample, Source};
 use crate::supervisor::words_of;
 
@@ -16,6 +18,7 @@ pub(crate) struct Sampler {
     pub(crate) name: String,
     pub(crate) plugin: &'static str,
     pub(crate) patience: Duration,
+    stop: Option<watch::Sender<bool>>,
     orders: Result<SyncSender<Reply>, String>,
 }
 
@@ -31,14 +34,30 @@ pub(crate) enum NotTaken {
 impl Sampler {
     /// Starts the thread; the plugin is made there with the first sample.
     pub(crate) fn start(source: Source) -> Self {
-        let Source { name, plugin, patience, make } = source;
+        let Source { name, plugin, patience, stop, make } = source;
         let (sender, receiver) = sync_channel(1);
         let thread = std::thread::Builder::new().name(format!("dev {name}"));
         let orders = match thread.spawn(move || serve(&*make, &receiver)) {
             Ok(_) => Ok(sender),
             Err(error) => Err(format!("its thread can't be started: {error}")),
         };
-        Self { name, plugin, patience, orders }
+        Self { name, plugin, patience, stop, orders }
+    }
+
+    /// Has the plugin end what it started; resolves when it has.
+    pub(crate) async fn stop(&self) {
+        let Some(stop) = &self.stop else { return };
+        stop.send_replace(true);
+        let (reply, answered) = oneshot::channel();
+        // Whatever it was at is over when it answers the next order.
+        let ordered = self.order(Box::new(move |_| {
+            // Whoever stops may have given up.
+            let _ = reply.send(());
+        }));
+        if ordered.is_ok() {
+            // An error: its thread has ended.
+            let _ = answered.await;
+        }
     }
 
     /// Asks for a sample; never blocks.

@@ -8,6 +8,9 @@ use super::room::mib;
 use crate::devices::DeviceSnapshot;
 use std::sync::Arc;
 
+/// What a device costs a slot, and the less room it has the more.
+pub(super) type Rank = (u64, i64);
+
 /// One device that a variant wants.
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
@@ -65,45 +68,50 @@ pub(super) fn first_missing(snapshot: &DeviceSnapshot, variant: &Variant) -> Opt
 /// with the most room, as far as the others still find theirs.
 pub(super) fn first(slots: &[Slot], rooms: &[i64]) -> Option<Vec<usize>> {
     let mut found = None;
-    each(slots, rooms, rooms, &mut |devices| {
+    each(slots, rooms, &|_, device| (0, -rooms.get(device).copied().unwrap_or(0)), &mut |devices| {
         found = Some(devices.to_vec());
         false
     });
     found
 }
 
-/// Calls `visit` with the assignments in which all fit into `rooms`, until it answers false; devices with more
-/// `prefer` come first. Assignments that differ only by an exchange of equal slots count once.
-pub(super) fn each(slots: &[Slot], rooms: &[i64], prefer: &[i64], visit: &mut dyn FnMut(&[usize]) -> bool) {
+/// Calls `visit` with the assignments in which all fit into `rooms`, until it answers false; where a slot has
+/// a choice, the device of the lower `rank` comes first. Assignments that differ only by an exchange of equal slots count once.
+pub(super) fn each(
+    slots: &[Slot],
+    rooms: &[i64],
+    rank: &dyn Fn(usize, usize) -> Rank,
+    visit: &mut dyn FnMut(&[usize]) -> bool,
+) {
     let fits = |slot: usize, device| slots.get(slot).is_some_and(|slot| slot.fits(rooms, device));
     if all_placed(slots, &[], fits) {
         let mut chosen = Vec::with_capacity(slots.len());
-        descend(slots, rooms, prefer, &mut chosen, visit);
+        descend(slots, rooms, rank, &mut chosen, visit);
     }
 }
 
 fn descend(
     slots: &[Slot],
     rooms: &[i64],
-    prefer: &[i64],
+    rank: &dyn Fn(usize, usize) -> Rank,
     chosen: &mut Vec<usize>,
     visit: &mut dyn FnMut(&[usize]) -> bool,
 ) -> bool {
     let at = chosen.len();
     let Some(slot) = slots.get(at) else { return visit(chosen) };
-    let rank = |device: &usize| (std::cmp::Reverse(prefer.get(*device).copied()), *device);
+    let rank_here = |device: &usize| (rank(at, *device), *device);
     let twin = at.checked_sub(1).and_then(|before| Some((slots.get(before)?, *chosen.get(before)?)));
     let twin = twin.filter(|(before, _)| before.mib == slot.mib && before.devices == slot.devices);
     let mut devices = slot.devices.clone();
     devices.retain(|device| {
-        let in_order = twin.is_none_or(|(_, before)| rank(&before) < rank(device));
+        let in_order = twin.is_none_or(|(_, before)| rank_here(&before) < rank_here(device));
         in_order && slot.fits(rooms, *device) && !chosen.contains(device)
     });
-    devices.sort_by_key(rank);
+    devices.sort_by_cached_key(rank_here);
     for device in devices {
         chosen.push(device);
         let fits = |slot: usize, device| slots.get(slot).is_some_and(|slot| slot.fits(rooms, device));
-        let goes_on = !all_placed(slots, chosen, fits) || descend(slots, rooms, prefer, chosen, visit);
+        let goes_on = !all_placed(slots, chosen, fits) || descend(slots, rooms, rank, chosen, visit);
         chosen.pop();
         if !goes_on {
             return false;

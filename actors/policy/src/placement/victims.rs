@@ -6,10 +6,8 @@
 
 use super::assignment::{Slot, each};
 
-/// How many steps one decision may take in search of a cheaper set.
-pub(super) const BUDGET: u32 = 4000;
-/// How many assignments of requirements to devices are compared.
-const ASSIGNMENTS: usize = 128;
+/// How much work one decision may spend on the search for cheaper sets, in steps of about 10 ns.
+pub(super) const BUDGET: u32 = 3000;
 
 /// A model that could go, as one device sees it.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +40,16 @@ impl Candidates {
         }
     }
 
-    fn on(&self, device: usize) -> &[Candidate] {
-        self.on.get(device).map_or(&[], Vec::as_slice)
+    /// Those of one device, the cheapest memory first; the position decides between equals, so that the
+    /// answer is always the same.
+    fn by_price(&self, device: usize) -> Vec<Candidate> {
+        let on = self.on.get(device).into_iter().flatten();
+        let mut sorted: Vec<Candidate> = on.filter(|one| one.mib > 0).copied().collect();
+        sorted.sort_unstable_by(|one, other| {
+            let (left, right) = (product(one.cost, other.mib), product(other.cost, one.mib));
+            left.cmp(&right).then(one.held.cmp(&other.held))
+        });
+        sorted
     }
 }
 
@@ -64,20 +70,45 @@ pub(super) fn cheapest(
     budget: &mut u32,
 ) -> Option<Choice> {
     let most: Vec<i64> = rooms.iter().zip(&candidates.mib).map(|(room, mib)| room + mib).collect();
+    let room = |device: usize| rooms.get(device).copied().unwrap_or(0);
+    let wanted = |device: usize| slots.iter().any(|slot| slot.devices.contains(&device));
+    let sorted = |device| if wanted(device) { candidates.by_price(device) } else { Vec::new() };
+    let sorted: Vec<Vec<Candidate>> = (0..rooms.len()).map(sorted).collect();
+    // What each slot costs on each device at least.
+    let least = |slot: &Slot| -> Vec<u64> {
+        let devices = sorted.iter().enumerate();
+        devices.map(|(device, sorted)| least(sorted, slot.lack(room(device)))).collect()
+    };
+    let leasts: Vec<Vec<u64>> = slots.iter().map(least).collect();
+    let least = |slot: usize, device: usize| leasts.get(slot)?.get(device).copied();
+    let rank = |slot: usize, device: usize| (least(slot, device).unwrap_or(0), -room(device));
     let mut best: Option<Choice> = None;
-    let mut left = ASSIGNMENTS;
-    each(slots, &most, rooms, &mut |devices| {
-        let lacks = slots.iter().zip(devices);
-        let lacks = lacks.map(|(slot, at)| (*at, slot.lack(rooms.get(*at).copied().unwrap_or(0))));
-        let lacks: Vec<(usize, i64)> = lacks.filter(|(_, lack)| *lack > 0).collect();
+    each(slots, &most, &rank, &mut |devices| {
         let limit = best.as_ref().map_or(u64::MAX, |choice| choice.cost);
-        if let Some((victims, cost)) = cover(&lacks, candidates, limit, budget) {
-            best = Some(Choice { devices: devices.to_vec(), victims, cost });
+        *budget = budget.saturating_sub(1);
+        if devices.iter().enumerate().all(|(slot, device)| least(slot, *device).unwrap_or(0) < limit) {
+            let lacks = slots.iter().zip(devices).map(|(slot, at)| (*at, slot.lack(room(*at))));
+            let lacks: Vec<(usize, i64)> = lacks.filter(|(_, lack)| *lack > 0).collect();
+            if let Some((victims, cost)) = cover(&lacks, &sorted, limit, budget) {
+                best = Some(Choice { devices: devices.to_vec(), victims, cost });
+            }
         }
-        left -= 1;
-        left > 0
+        *budget > 0
     });
     best
+}
+
+/// What so much memory of one device costs at least: as if a part of a model could go.
+fn least(sorted: &[Candidate], mut lack: i64) -> u64 {
+    let mut cost = 0_u64;
+    for one in sorted {
+        if lack <= one.mib {
+            return cost.saturating_add(fraction(one.cost, lack, one.mib));
+        }
+        cost = cost.saturating_add(one.cost);
+        lack -= one.mib;
+    }
+    cost
 }
 
 /// A candidate with what it leaves on each device that lacks memory.
@@ -90,45 +121,43 @@ struct Item {
 /// The cheapest set that covers all lacks for less than `limit`.
 fn cover(
     lacks: &[(usize, i64)],
-    candidates: &Candidates,
+    sorted: &[Vec<Candidate>],
     limit: u64,
     budget: &mut u32,
 ) -> Option<(Vec<usize>, u64)> {
-    let lack: Vec<i64> = lacks.iter().map(|(_, lack)| *lack).collect();
-    // What one device alone asks for at least.
-    let least = lacks.iter().map(|(device, lack)| {
-        let on = candidates.on(*device).iter();
-        on.filter(|one| one.mib > 0).map(|one| share(one.cost, *lack, one.mib)).min().unwrap_or(u64::MAX)
-    });
-    if least.max().is_some_and(|least| least >= limit) {
-        return None;
-    }
-    let mut items: Vec<Item> = Vec::new();
-    for (nth, (device, lack)) in lacks.iter().enumerate() {
-        for one in candidates.on(*device).iter().filter(|one| one.mib > 0) {
-            let known = (nth > 0).then(|| items.iter_mut().find(|item| item.held == one.held)).flatten();
-            let mib = one.mib.min(*lack);
-            match known {
-                Some(item) => item.mib.iter_mut().skip(nth).take(1).for_each(|place| *place = mib),
-                None => {
-                    let mut all = vec![0; lacks.len()];
-                    all.iter_mut().skip(nth).take(1).for_each(|place| *place = mib);
-                    items.push(Item { held: one.held, cost: one.cost, mib: all });
-                }
-            }
-        }
-    }
-    // The best for its price first; the position decides between equals, so that the answer is always the same.
-    items.sort_by_cached_key(|item| {
-        let covered: i64 = item.mib.iter().zip(&lack).map(|(mib, lack)| mib * 1024 / lack.max(&1)).sum();
-        (u128::from(item.cost) * 1024 / u128::try_from(covered.max(1)).unwrap_or(1), item.held)
-    });
-    let mut search =
-        Search { suffix: suffixes(&items, lacks.len()), items: &items, limit, best: None, budget };
-    search.descend(0, &lack, 0, &mut Vec::new());
+    let mut lack: Vec<i64> = lacks.iter().map(|(_, lack)| *lack).collect();
+    let items = items(lacks, sorted);
+    *budget = budget.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(10));
+    let suffix = suffixes(&items, lacks.len());
+    let mut search = Search { items: &items, suffix, limit, best: None, budget };
+    search.descend(0, &mut lack, 0, &mut Vec::new());
     let (mut chosen, cost) = search.best?;
     let dropped = drop_dispensable(&mut chosen, &items, &lack);
     Some((chosen.iter().filter_map(|at| items.get(*at)).map(|item| item.held).collect(), cost - dropped))
+}
+
+/// The candidates of all devices that lack memory, those that give the most for their price first.
+fn items(lacks: &[(usize, i64)], sorted: &[Vec<Candidate>]) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for (nth, (device, lack)) in lacks.iter().enumerate() {
+        let earlier = items.len();
+        for one in sorted.get(*device).into_iter().flatten() {
+            let known = items.iter().take(earlier).position(|item| item.held == one.held);
+            let at = known.unwrap_or(items.len());
+            if known.is_none() {
+                items.push(Item { held: one.held, cost: one.cost, mib: vec![0; lacks.len()] });
+            }
+            if let Some(place) = items.get_mut(at).and_then(|item| item.mib.get_mut(nth)) {
+                *place = one.mib.min(*lack);
+            }
+        }
+    }
+    items.sort_by_cached_key(|item| {
+        let parts = item.mib.iter().zip(lacks).map(|(mib, (_, lack))| mib * 1024 / lack.max(&1));
+        let covered = u64::try_from(parts.sum::<i64>()).unwrap_or(0).max(1);
+        (item.cost.saturating_mul(1024) / covered, item.held)
+    });
+    items
 }
 
 /// What the items from some position on can do for one device.
@@ -146,9 +175,7 @@ fn suffixes(items: &[Item], devices: usize) -> Vec<Suffix> {
     for (at, item) in items.iter().enumerate().rev() {
         for (device, mib) in item.mib.iter().enumerate() {
             let after = all.get((at + 1) * devices + device).copied().unwrap_or(nothing);
-            let cheaper = *mib > 0
-                && u128::from(item.cost) * u128::from(after.rate.1.unsigned_abs())
-                    < u128::from(after.rate.0) * u128::from(mib.unsigned_abs());
+            let cheaper = *mib > 0 && product(item.cost, after.rate.1) < product(after.rate.0, *mib);
             let rate = if cheaper { (item.cost, *mib) } else { after.rate };
             if let Some(place) = all.get_mut(at * devices + device) {
                 *place = Suffix { mib: after.mib + mib, rate };
@@ -167,7 +194,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn descend(&mut self, at: usize, lack: &[i64], cost: u64, chosen: &mut Vec<usize>) {
+    fn descend(&mut self, at: usize, lack: &mut [i64], cost: u64, chosen: &mut Vec<usize>) {
         if lack.iter().all(|lack| *lack <= 0) {
             if cost < self.limit {
                 self.limit = cost;
@@ -181,7 +208,7 @@ impl Search<'_> {
         }
         *self.budget = self.budget.saturating_sub(1);
         let Some(item) = self.items.get(at) else { return };
-        let suffixes = self.suffix.iter().skip(at * lack.len());
+        let suffixes = self.suffix.get(at * lack.len()..).unwrap_or_default();
         let mut more = 0;
         for (lack, suffix) in lack.iter().zip(suffixes).filter(|(lack, _)| **lack > 0) {
             if suffix.mib < *lack {
@@ -193,24 +220,27 @@ impl Search<'_> {
             return;
         }
         if lack.iter().zip(&item.mib).any(|(lack, mib)| *lack > 0 && *mib > 0) {
-            let left: Vec<i64> = lack.iter().zip(&item.mib).map(|(lack, mib)| lack - mib).collect();
+            lack.iter_mut().zip(&item.mib).for_each(|(lack, mib)| *lack -= mib);
             chosen.push(at);
-            self.descend(at + 1, &left, cost.saturating_add(item.cost), chosen);
+            self.descend(at + 1, lack, cost.saturating_add(item.cost), chosen);
             chosen.pop();
+            lack.iter_mut().zip(&item.mib).for_each(|(lack, mib)| *lack += mib);
         }
         self.descend(at + 1, lack, cost, chosen);
     }
 }
 
-/// What so much memory costs at least if only this candidate gave it, whole or several times over.
-fn share(cost: u64, lack: i64, mib: i64) -> u64 {
-    if lack >= mib { fraction(cost, lack, mib) } else { cost }
-}
-
 /// What so much memory costs at that rate: a lower bound when the rate is the best.
 fn fraction(cost: u64, lack: i64, mib: i64) -> u64 {
-    let (lack, mib) = (u128::from(lack.unsigned_abs()), u128::from(mib.unsigned_abs().max(1)));
-    u64::try_from(u128::from(cost) * lack / mib).unwrap_or(u64::MAX)
+    let mib = mib.unsigned_abs().max(1);
+    match cost.checked_mul(lack.unsigned_abs()) {
+        Some(product) => product / mib,
+        None => u64::try_from(product(cost, lack) / u128::from(mib)).unwrap_or(u64::MAX),
+    }
+}
+
+fn product(cost: u64, mib: i64) -> u128 {
+    u128::from(cost) * u128::from(mib.unsigned_abs())
 }
 
 /// Takes out whom the others make up for, the most expensive first; answers what that saves.

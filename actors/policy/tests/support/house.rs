@@ -13,48 +13,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Who decides.
-pub trait Policy {
+pub(crate) trait Policy {
     /// As `queue::step`.
     fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect>;
 }
 
 /// A model and how it behaves.
 #[derive(Clone, Debug)]
-pub struct Resident {
-    pub name: ModelName,
-    pub variants: Arc<[Variant]>,
-    pub pinned: bool,
-    pub load: Duration,
+pub(crate) struct Resident {
+    pub(crate) name: ModelName,
+    pub(crate) variants: Arc<[Variant]>,
+    pub(crate) pinned: bool,
+    pub(crate) load: Duration,
     /// From being told to stop to its end.
-    pub stop: Duration,
+    pub(crate) stop: Duration,
     /// Really used, in percent of what it reserved.
-    pub uses: u64,
+    pub(crate) uses: u64,
     /// The devices tell what it uses.
-    pub seen: bool,
+    pub(crate) seen: bool,
 }
 
 /// A request to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Request {
-    pub at: Moment,
-    pub model: usize,
-    pub takes: Duration,
+pub(crate) struct Request {
+    pub(crate) at: Moment,
+    pub(crate) model: usize,
+    pub(crate) takes: Duration,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Report {
-    pub served: usize,
-    pub denied: usize,
-    pub cold_starts: usize,
-    pub evictions: usize,
-    pub yields: usize,
-    pub steps: usize,
+pub(crate) struct Report {
+    pub(crate) served: usize,
+    pub(crate) denied: usize,
+    pub(crate) cold_starts: usize,
+    pub(crate) evictions: usize,
+    pub(crate) yields: usize,
+    pub(crate) steps: usize,
     /// Of each request that was served.
-    pub waits: Vec<Duration>,
+    pub(crate) waits: Vec<Duration>,
     /// Longest time from a demand to its answer.
-    pub longest_demand: Duration,
+    pub(crate) longest_demand: Duration,
     /// Most requests that a decision has stopped while they ran; to stay 0.
-    pub last: Moment,
+    pub(crate) last: Moment,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -92,8 +92,8 @@ enum News {
     Shown(usize, u64),
 }
 
-pub struct House<P> {
-    pub policy: P,
+pub(crate) struct House<P> {
+    pub(crate) policy: P,
     settings: Settings,
     residents: Vec<Resident>,
     lives: Vec<Life>,
@@ -116,7 +116,7 @@ pub struct House<P> {
 }
 
 impl<P: Policy> House<P> {
-    pub fn new(
+    pub(crate) fn new(
         policy: P,
         settings: Settings,
         devices: Vec<Device>,
@@ -153,7 +153,7 @@ impl<P: Policy> House<P> {
     }
 
     /// Lets all requests come, and time pass until nothing is left to happen.
-    pub fn run(mut self, requests: &[Request]) -> Report {
+    pub(crate) fn run(mut self, requests: &[Request]) -> Report {
         requests.iter().for_each(|request| self.write(request.at, News::Arrives(*request)));
         while let Some(Reverse((at, _, news))) = self.agenda.pop() {
             self.now = at;
@@ -334,19 +334,7 @@ impl<P: Policy> House<P> {
         let models: Vec<ModelView> = (0..self.lives.len()).filter_map(|at| self.view_of(at)).collect();
         let view =
             View { now: self.now, snapshot: &self.snapshot, models: &models, settings: &self.settings };
-        let what = format!("{event:?}").chars().take(90).collect::<String>();
-        let effects = self.policy.step(event, &view);
-        if std::env::var("TRACE").is_ok() {
-            println!(
-                "{:?} {what} used {:?}@{:?} models {:?} -> {:?}",
-                self.now,
-                self.snapshot.devices.iter().map(|d| d.used_mib.unwrap()).collect::<Vec<_>>(),
-                self.snapshot.taken_at,
-                models.iter().map(|m| (&m.model, &m.standing, &m.actual)).collect::<Vec<_>>(),
-                effects
-            );
-        }
-        for effect in effects {
+        for effect in self.policy.step(event, &view) {
             self.carry_out(effect);
         }
     }
@@ -411,5 +399,11 @@ impl<P: Policy> House<P> {
             let (total, strangers) = (device.total_mib.unwrap(), device.used_mib.unwrap());
             assert!(ours + strangers <= total, "{} holds {ours} + {strangers} of {total}", device.name);
         }
+    }
+}
+
+impl<P: Policy + ?Sized> Policy for Box<P> {
+    fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
+        (**self).step(event, view)
     }
 }

@@ -12,6 +12,7 @@ import platform
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -197,13 +198,15 @@ def iso_us(text):
 
 
 def waiters(stand, times, report, count):
-    answered, refused = [], []
+    answered, refused, slow = [], [], []
     for number in range(times.waiting_rounds):
         log(f"{count} waiters, round {number + 1} of {times.waiting_rounds}")
-        answered.append(waiting_round(stand, count, number, stop=False))
-    log(f"{count} waiters, refused by a stop")
-    for number in range(max(1, times.waiting_rounds // 2)):
-        refused.append(waiting_round(stand, count, times.waiting_rounds + number, stop=True))
+        answered.append(waiting_round(stand, count))
+    for _ in range(max(1, times.waiting_rounds // 2)):
+        log(f"{count} waiters, refused by a stop")
+        refused.append(waiting_round(stand, count, stop=True))
+        log(f"{count} waiters for a backend that takes a second for each")
+        slow.append(waiting_round(stand, count, words="tokens=8,head_delay_ms=1000"))
     of = lambda results, key: median([result[key] for result in results])
     spread = lambda results, key: f"{min(r[key] for r in results):,.0f}-{max(r[key] for r in results):,.0f}"
     rows = [[text, f"{of(results, key):,.{digits}f}", spread(results, key), target] for text, results, key, digits, target in (
@@ -213,6 +216,8 @@ def waiters(stand, times, report, count):
         ("ready -> half of the answers, ms", answered, "half_ms", 0, ""),
         ("ready -> last answer's first byte, ms", answered, "last_ms", 0, ""),
         ("same without a backend: stop -> last refusal read, ms", refused, "last_ms", 0, ""),
+        ("failures when each answer takes the backend 1 s", slow, "failures", 0, "0"),
+        ("connections to the backend then", slow, "backend_connections", 0, ""),
         ("RSS per waiter, KiB", answered, "kib_each", 1, "< 25"),
         ("RSS idle, MiB", answered, "idle_mib", 0, ""),
         ("RSS while all wait, MiB", answered, "waiting_mib", 0, ""),
@@ -221,14 +226,14 @@ def waiters(stand, times, report, count):
     )]
     report.text(f"### {count:,} requests wait for one start")
     report.table(["", "median", "range", "target"], rows)
-    for failure in sorted({result["failure"] for result in answered if result["failures"]}):
+    for failure in sorted({result["failure"] for result in answered + slow if result["failures"]}):
         report.text(f"A failure: `{failure}`")
 
 
-def waiting_round(stand, count, number, stop):
+def waiting_round(stand, count, stop=False, words="tokens=8"):
     """One start with so many waiters, of a fresh manager. With `stop` they are all refused instead."""
-    release = stand.folder / f"release-{number}"
-    manager = stand.manager(f"manager {number}", release_file=release)
+    release = stand.folder / f"release-{time.monotonic_ns()}"
+    manager = stand.manager(release_file=release)
     measured = {"idle_mib": rss_kib(manager.pids) / 1024}
     status = lambda: manager.get(f"/api/models/{MODEL}")
 
@@ -243,7 +248,7 @@ def waiting_round(stand, count, number, stop):
         else:
             release.touch()
 
-    result = stand.waiters(manager, count, 60_000, QUESTION, all_wait)
+    result = stand.waiters(manager, count, 60_000, QUESTION, words, all_wait)
     measured["failures"], measured["failure"] = result["failures"], result["failure"]
     measured["kib_each"] = (measured["waiting_mib"] - measured["idle_mib"]) * 1024 / count
     measured["after_mib"] = rss_kib(manager.pids) / 1024
@@ -333,6 +338,57 @@ def compare(stand, arguments):
     print("\n".join(report.lines))
 
 
+REQUESTS = 2000
+
+
+def instructions(stand, arguments):
+    """Instructions per request outside the kernel, counted by callgrind: the same on a busy machine."""
+    rows = {}
+    for side, binary in (("A", arguments.a), ("B", arguments.b)):
+        log(f"{side}: {REQUESTS} requests under callgrind")
+        counts = stand.folder / f"callgrind-{side}"
+        wrapper = stand.folder / f"callgrind-{side}.sh"
+        # The manager starts itself again as its guard: that one is not counted.
+        wrapper.write_text(f"""#!/bin/sh
+[ "$1" = --config ] || exec {binary} "$@"
+exec valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file={counts} {binary} "$@"
+""")
+        wrapper.chmod(0o755)
+        manager = stand.manager(side, binary=wrapper)
+        manager.post_many(REQUESTS // 10, QUESTION)
+        control = lambda *words: subprocess.run(["callgrind_control", *words, str(manager.pids[0])], check=True,
+                                                capture_output=True)
+        control("-i", "on")
+        manager.post_many(REQUESTS, QUESTION)
+        control("-i", "off")
+        control("-d")
+        rows[side] = per_function(Path(f"{counts}.1"), arguments.keep)
+        stand.end()
+    total = {side: sum(row.values()) for side, row in rows.items()}
+    log(f"A {total['A']:,.0f}, B {total['B']:,.0f} instructions per request: B/A {total['B'] / total['A']:.3f}")
+    names = sorted(rows["A"] | rows["B"], key=lambda name: -abs(rows["B"].get(name, 0) - rows["A"].get(name, 0)))
+    report = Report()
+    table = [[f"`{name[:90]}`", *(f"{rows[side].get(name, 0):,.0f}" for side in "AB")] for name in names[:25]]
+    report.table(["instructions per request (the largest differences)", "A", "B"],
+                 [["all", f"{total['A']:,.0f}", f"{total['B']:,.0f}"], *table])
+    print("\n".join(report.lines))
+
+
+def per_function(path, keep):
+    if keep:
+        shutil.copy(path, keep)
+    text = subprocess.run(["callgrind_annotate", "--threshold=100", path], check=True, capture_output=True,
+                          text=True).stdout
+    found = {}
+    for line in text.splitlines():
+        count, _, name = line.strip().partition(" ")
+        name = name.partition(") ")[2].partition(" [")[0].partition(":")[2]
+        # Callgrind counts each byte of the `rep stosb` in memset.
+        if count.replace(",", "").isdigit() and name and not name.startswith("__memset"):
+            found[name] = found.get(name, 0) + int(count.replace(",", "")) / REQUESTS
+    return found
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fake", required=True, help="fake-model-server")
@@ -344,6 +400,8 @@ def arguments():
     parser.add_argument("--compare", dest="pair", nargs=2, metavar=("A", "B"))
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--instructions", action="store_true", help="compare instructions, not time (valgrind)")
+    parser.add_argument("--keep", help="file for a copy of callgrind's counts of B")
     parsed = parser.parse_args()
     parsed.a, parsed.b = parsed.pair or (None, None)
     return parsed
@@ -356,7 +414,8 @@ def main():
     stand = Stand(folder, parsed.manager or parsed.a, parsed.fake)
     finished = False
     try:
-        (compare if parsed.pair else run)(stand, parsed)
+        work = run if not parsed.pair else instructions if parsed.instructions else compare
+        work(stand, parsed)
         finished = True
     finally:
         stand.end()

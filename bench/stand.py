@@ -121,6 +121,15 @@ class Target:
         response = connection.getresponse()
         return response.status, response.read()
 
+    def post_many(self, count, body):
+        """One after the other on one connection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
+        text = json.dumps(body)
+        for _ in range(count):
+            connection.request("POST", "/v1/chat/completions", text, headers)
+            connection.getresponse().read()
+
     def get(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path, headers={"Authorization": f"Bearer {KEY}"})
@@ -221,9 +230,9 @@ class Stand:
             cpu, rss = cpu_seconds(target.pids) - before, rss_kib(target.pids)
             return json.loads(load.stdout.readline()) | {"cpu": cpu, "rss_kib": rss}
 
-    def waiters(self, target, connections, deadline_ms, body, while_waiting):
+    def waiters(self, target, connections, deadline_ms, body, words, while_waiting):
         """`while_waiting` is called when all wait, and makes them be answered."""
-        arguments = ["waiters", str(target.port), self._request(body, "tokens=8"), str(connections), str(deadline_ms)]
+        arguments = ["waiters", str(target.port), self._request(body, words), str(connections), str(deadline_ms)]
         with subprocess.Popen([self.loadgen, *arguments], stdout=subprocess.PIPE, text=True) as load:
             load.stdout.readline()
             while_waiting()

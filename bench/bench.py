@@ -135,13 +135,14 @@ def json_answers(stand, times, report):
                 f"{rounds.value(name, lambda result: result['p99']):,.0f}",
                 "-" if is_direct else f"{rounds.value(name, p50) - rounds.value('direct', p50):+,.0f}",
                 "-" if is_direct else f"{rounds.value(name, per_10k('requests')):.3f}",
+                "-" if name in ("direct", "nginx") else rounds.ratio(name, "nginx", per_10k("requests")),
                 f"{rounds.value(name, lambda result: result['rss_kib']) / 1024:.0f}",
                 rounds.failures(name),
             ])
     stand.end()
     report.text("### JSON answers (wrk, keep-alive)")
     report.table(["connections", "through", "requests/s", "of direct", "of nginx", "p50 µs", "p99 µs",
-                  "p50 added µs", "CPU s/10k", "RSS MiB", "failures"], rows)
+                  "p50 added µs", "CPU s/10k", "CPU of nginx's", "RSS MiB", "failures"], rows)
 
 
 # Streams, tokens of each, pause before each token: 100, 10,000 and 20,000 tokens a second in all.
@@ -309,6 +310,11 @@ def run(stand, arguments):
     print(text)
     if arguments.output:
         Path(arguments.output).write_text(text)
+    if arguments.readme:
+        readme = Path(__file__).with_name("README.md")
+        before, mark, rest = readme.read_text().partition("<!-- results -->\n")
+        _, end, after = rest.partition("<!-- end of results -->\n")
+        readme.write_text(f"{before}{mark}{text}{end}{after}")
 
 
 def compare(stand, arguments):
@@ -396,6 +402,7 @@ def arguments():
     parser.add_argument("--only", action="append", choices=["json", "streams", "waiters"])
     parser.add_argument("--waiters", type=int, default=10_000)
     parser.add_argument("--output", help="file for the report")
+    parser.add_argument("--readme", action="store_true", help="put the report into README.md too")
     parser.add_argument("--commit", default="?")
     parser.add_argument("--compare", dest="pair", nargs=2, metavar=("A", "B"))
     parser.add_argument("--connections", type=int, default=64)

@@ -68,11 +68,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(what, condition, seconds=30):
+def wait_for_port(process, port, what, seconds=60):
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"bench: {what} did not happen within {seconds} s")
+    while not listens(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"bench: no answer from {what}")
         time.sleep(0.02)
 
 
@@ -181,7 +181,7 @@ class Stand:
         # JSON is YAML.
         config.write_text(json.dumps({"program": program, "Local-Models": {MODEL: model}}))
         process = self._start([binary or self.manager_binary, "--config", config], "manager.log", cwd=folder)
-        wait_until(f"{name}: {config} being served (see manager.log)", lambda: listens(port) or process.poll())
+        wait_for_port(process, port, f"{name}; see {self.folder}/manager.log")
         target = Target(name, port, [process.pid])
         target.root, target.backend_port, target.log = process.pid, backend, self.folder / "manager.log"
         if not release_file:
@@ -196,7 +196,7 @@ class Stand:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         config.write_text(NGINX.format(dir=self.folder, port=port, backend=backend_port, files=files))
         process = self._start([os.environ["NGINX"], "-c", config, "-p", self.folder], "nginx-start.log")
-        wait_until("nginx listening (see nginx-start.log)", lambda: listens(port) or process.poll())
+        wait_for_port(process, port, f"nginx; see {self.folder}/nginx-start.log")
         target = Target("nginx", port, children(process.pid))
         target.root = process.pid
         return target

@@ -31,9 +31,15 @@ fn main() -> std::io::Result<()> {
     chunks("messages", Dialect::Anthropic, &messages)?;
 
     let floats = vec!["-0.019593782722949982"; 100_000].join(",");
-    document("embeddings", &format!("{{\"data\":[{{\"embedding\":[{floats}]}}],\"usage\":{{\"prompt_tokens\":3}}}}"))?;
+    document(
+        "embeddings",
+        &format!("{{\"data\":[{{\"embedding\":[{floats}]}}],\"usage\":{{\"prompt_tokens\":3}}}}"),
+    )?;
     let base64 = "4GeGPVO2A7uDTEw".repeat(200_000);
-    document("base64", &format!("{{\"data\":[{{\"embedding\":\"{base64}\"}}],\"usage\":{{\"prompt_tokens\":3}}}}"))
+    document(
+        "base64",
+        &format!("{{\"data\":[{{\"embedding\":\"{base64}\"}}],\"usage\":{{\"prompt_tokens\":3}}}}"),
+    )
 }
 
 fn chunks(name: &str, dialect: Dialect, chunks: &[String]) -> std::io::Result<()> {

@@ -104,7 +104,8 @@ impl Stream {
             let Some(end) = self.event(chunk, at, dialect, walker, draft) else { return };
             if walker.ended() {
                 let event = mem::take(draft);
-                if let (true, true, Some((from, to))) = (begins, chunk.get(at) != Some(&0xef), event.only_text())
+                if let (true, true, Some((from, to))) =
+                    (begins, chunk.get(at) != Some(&0xef), event.only_text())
                     && let (Some(before), Some(after)) = (chunk.get(at..from), chunk.get(to..end))
                     && after.ends_with(b"\n")
                 {
@@ -178,10 +179,18 @@ impl Stream {
             Line::Start if first_of_stream && BOM.first() == Some(&byte) => Line::Bom(1),
             Line::Start if DATA.first() == Some(&byte) => Line::Name(1),
             Line::Bom(matched) if BOM.get(matched) == Some(&byte) => {
-                if matched + 1 == BOM.len() { Line::Start } else { Line::Bom(matched + 1) }
+                if matched + 1 == BOM.len() {
+                    Line::Start
+                } else {
+                    Line::Bom(matched + 1)
+                }
             }
             Line::Name(matched) if DATA.get(matched) == Some(&byte) => {
-                if matched + 1 == DATA.len() { Line::Data } else { Line::Name(matched + 1) }
+                if matched + 1 == DATA.len() {
+                    Line::Data
+                } else {
+                    Line::Name(matched + 1)
+                }
             }
             _ => {
                 self.line = Line::Other;

@@ -89,11 +89,17 @@ fn what_carries_text() {
     let yes = [
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"reasoning_content":"x"}}]}"#),
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"content":null,"reasoning":"x"}}]}"#),
-        (Dialect::OpenAi, r#"{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":""}}]}}]}"#),
+        (
+            Dialect::OpenAi,
+            r#"{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":""}}]}}]}"#,
+        ),
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"tool_calls":[{},{"function":{"arguments":"{"}}]}}]}"#),
         (Dialect::OpenAi, r#"{"choices":[{"text":""},{"text":"x"}]}"#),
         (Dialect::Responses, r#"{"type":"response.output_text.delta","delta":"x"}"#),
-        (Dialect::Anthropic, r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{"}}"#),
+        (
+            Dialect::Anthropic,
+            r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{"}}"#,
+        ),
         (Dialect::Anthropic, r#"{"delta":{"type":"thinking_delta","thinking":"x"}}"#),
     ];
     for (dialect, text) in yes {
@@ -166,7 +172,8 @@ fn pointers_of_a_mode() {
     let pointers = Pointers::default().input("/tokens_evaluated").unwrap();
     let pointers = pointers.cached("/timings/cache_n").unwrap().output("/out/1/a~1b~0").unwrap();
     let dialect = Dialect::Pointers(Arc::new(pointers.text("/content").unwrap()));
-    let text = r#"{"tokens_evaluated":8,"content":"x","out":[{"a/b~":1},{"a/b~":3}],"timings":{"cache_n":7}}"#;
+    let text =
+        r#"{"tokens_evaluated":8,"content":"x","out":[{"a/b~":1},{"a/b~":3}],"timings":{"cache_n":7}}"#;
     let got = usage(Shape::Json, &dialect, text, End::Complete);
     assert_eq!((counts(&got), got.source), ((Some(8), Some(7), Some(3), None), Source::Backend));
     let stream = format!("{}{}", event(r#"{"content":"x"}"#), event(text));

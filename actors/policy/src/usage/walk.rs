@@ -344,7 +344,9 @@ fn count(field: Field, text: &[u8]) -> Option<u64> {
     }
     // Cohere writes its counts as floats.
     let whole = match text.split_once('.') {
-        Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0') => whole,
+        Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0') => {
+            whole
+        }
         Some(_) => return None,
         None => text,
     };

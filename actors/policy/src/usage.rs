@@ -35,7 +35,7 @@
 //!
 //! # Cost
 //!
-//! A [`Meter`] is some 300 bytes and the beginning and end of the last event, at most [`MAX_HELD`].
+//! A [`Meter`] is some 700 bytes and the beginning and end of the last event, at most [`MAX_HELD`].
 //! The structure is checked only on the way to the fields; everything else is skipped in blocks. Most
 //! events of a stream equal the last one except in one string, so they are compared instead of parsed.
 

@@ -42,7 +42,8 @@ fn tier() -> impl Strategy<Value = Tier> {
 }
 
 fn currency() -> Currency {
-    Currency::new("EUR").unwrap()
+    let Some(currency) = Currency::new("EUR") else { unreachable!("it has three letters") };
+    currency
 }
 
 proptest! {
@@ -155,7 +156,7 @@ proptest! {
             // |part - cost * weight / total| <= 1 + cost * what is lost to the steps of weights
             let (got, want) = (big(part.units()) * &total, big(cost) * weight);
             let off = if got > want { got - want } else { want - got };
-            let slack = &total + (big(cost) * &total * 20_u32 >> 20_u32) / length as u64 / scale as u64;
+            let slack = &total + ((big(cost) * &total * 20_u32) >> 20_u32) / length as u64 / scale as u64;
             prop_assert!(off <= slack, "{} of {}", off, slack);
         }
     }

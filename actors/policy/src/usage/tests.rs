@@ -135,6 +135,8 @@ fn nothing_but_the_place_makes_a_report() {
         r#"{"usage":{"prompt_tokens":9223372036854775808}}"#,
         r#"{"usage":{"prompt_tokens":99999999999999999999999999999999999999999999999999}}"#,
         r#"{"usage":{"prompt\u005ftokens":1}}"#,
+        r#"{"us\"age":{"prompt_tokens":1}}"#,
+        r#"{"choices":[{}},"usage":{"prompt_tokens":1}}"#,
         r#"[{"usage":{"prompt_tokens":1}}]"#,
         r#"{"usage":{"prompt_tokens":1}"#,
         r#"{"usage":{"prompt_tokens":1}}}"#,
@@ -165,6 +167,31 @@ fn a_broken_document_counts_what_has_ended() {
         assert_eq!(got.source, Source::None);
     }
     assert_eq!(usage(Shape::Json, &Dialect::Embedding, text, End::Complete).source, Source::None);
+    let no_document = r#"{"usage":{"prompt_tokens":5}} x"#;
+    assert_eq!(usage(Shape::Json, &Dialect::Embedding, no_document, End::Broken).source, Source::None);
+}
+
+#[test]
+fn lines_of_an_event() {
+    let joined = "data: {\"usage\":{\"prompt_tokens\":\ndata: 7,\ndata: \"completion_tokens\":1}}\n\n";
+    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, joined, End::Complete).input, Some(7));
+    let split_number = joined.replace("7,", "7\ndata:7,");
+    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &split_number, End::Complete), Usage::default());
+    // A byte order mark is one only at the very beginning.
+    let marked = format!("\u{feff}{}", word("a"));
+    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &marked.repeat(3), End::Complete).deltas, 1);
+    // A line end within a text breaks it off, after a backslash too.
+    let broken = format!("{}{}{}", word("a"), word("b\\\nc"), word("d"));
+    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &broken, End::Complete).deltas, 2);
+    let unended = format!("{}data: {FINAL}", word("a"));
+    assert_eq!(usage(Shape::Sse, &Dialect::OpenAi, &unended, End::Complete).output, Some(4));
+}
+
+#[test]
+fn a_report_without_an_output_says_nothing_about_it() {
+    let stream = format!("{}{}", word("a"), event(r#"{"choices":[],"usage":{"prompt_tokens":9}}"#));
+    let got = usage(Shape::Sse, &Dialect::OpenAi, &stream, End::Complete);
+    assert_eq!((got.input, got.output, got.source), (Some(9), Some(1), Source::Estimated));
 }
 
 #[test]
@@ -228,6 +255,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         Just(word("hi").replace('\n', "\r\n")),
         Just(word("hi").replace('\n', "\r")),
         Just(word("a\nb")),
+        Just(word("a\\\nb")),
+        Just(format!("\u{feff}{}", word("hi"))),
         Just(event(FINAL)),
         Just(event(r#"{"choices":[{"text":"x"}],"timings":{"prompt_n":1,"cache_n":2,"predicted_n":1}}"#)),
         Just("event: x\ndata: {\"choices\":[\ndata: {\"text\":\"x\"}]}\n\n".to_owned()),
@@ -263,7 +292,7 @@ fn dialect() -> impl Strategy<Value = Dialect> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Byte for byte nothing is ever recognised by its form, so this also compares the two ways of reading.
     #[test]

@@ -119,7 +119,7 @@ impl Walker {
                     match bytes.get(at) {
                         None => return,
                         Some(b'"') => {
-                            if self.node == Node::Text && self.skipped == 0 {
+                            if self.node == Node::Text {
                                 draft.text_ends(offset + at);
                             }
                             self.state = if self.skipped > 0 { State::Skip } else { State::AfterValue };

@@ -143,6 +143,10 @@ impl Running {
             |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
         let models: Vec<Arc<ModelHandle>> = spec.models.iter().map(|model| Arc::new(handle(model))).collect();
         let stopping = CancellationToken::new();
+        let state_dir = state_dir(spec);
+        let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
+        let devices = devices(spec, &state_dir, &instance);
+        let looked_after = !program.disable_gpu_monitoring;
         let shared = Shared {
             directory: Directory::new(models.clone()),
             keys: Keys::new(program.api_keys.clone()),
@@ -157,15 +161,14 @@ impl Running {
             logs: hub.clone(),
             supervisor: root.clone(),
             feed: feed.clone(),
+            devices: devices.clone(),
+            scheduler: looked_after.then(|| scheduler.clone()),
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
         };
         // The port first: a second manager must not touch the backends of the one that runs.
         let serve = http::bind(shared, &program.host, program.port, program.drain_timeout)?;
-        let state_dir = state_dir(spec);
-        let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         reap(&state_dir, &instance).await?;
         let guard = Guard::start(&state_dir, &instance);
-        let devices = devices(spec, &state_dir, &instance);
         let setup = Setup {
             models: models.clone(),
             devices: devices.clone(),
@@ -176,7 +179,7 @@ impl Running {
         let launcher: Rc<dyn Launcher> =
             Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(HubSink(hub.clone()))));
         // Without monitoring there is nothing to decide by: everything is started at once.
-        let looked_after = (!program.disable_gpu_monitoring).then(|| (scheduler.clone(), setup));
+        let looked_after = looked_after.then(|| (scheduler.clone(), setup));
         let children = tree::tree(spec, &models, &hub, &feed, &launcher, looked_after);
         let root_child = Child::start(Supervisor::new("", children, feed), &root);
         actix_web::rt::spawn(logging::feed(lines, hub));

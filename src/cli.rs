@@ -60,6 +60,11 @@ enum Command {
         #[arg(short = 'n', long, default_value_t = 200)]
         tail: usize,
     },
+    /// Say what would happen if a model were asked for now: which variant, who makes room, or what is missing.
+    Explain {
+        /// Name or alias.
+        model: String,
+    },
     /// Show the supervision tree of the running manager.
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
@@ -88,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Stop { model, now } => remote(path, remote::Order::Stop(model, now)),
         Command::Restart { model } => remote(path, remote::Order::Restart(model)),
         Command::Logs { model, follow, tail } => remote(path, remote::Order::Logs { model, follow, tail }),
+        Command::Explain { model } => remote(path, remote::Order::Explain(model)),
         Command::Tree => remote(path, remote::Order::Tree),
     }
 }

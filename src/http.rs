@@ -11,6 +11,7 @@ mod error;
 pub mod headers;
 mod live;
 mod openai;
+mod placement;
 mod request_id;
 pub mod scan;
 mod state;
@@ -95,8 +96,10 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}/start", post().to(api::start)))
                 .service(at("/models/{name:.+}/stop", post().to(api::stop)))
                 .service(at("/models/{name:.+}/restart", post().to(api::restart)))
+                .service(at("/models/{name:.+}/placement", read().to(placement::explain)))
                 .service(at("/models/{name:.+}/logs", read().to(live::model_logs)))
                 .service(at("/models/{name:.+}", read().to(api::model)))
+                .service(at("/devices", read().to(placement::devices)))
                 .service(at("/logs", read().to(live::manager_logs)))
                 .service(at("/events", read().to(live::events)))
                 .service(at("/supervision", read().to(api::supervision)))

@@ -79,6 +79,8 @@ fn state_dir(spec: &Spec) -> PathBuf {
 async fn reap(state_dir: &Path, instance: &str) -> Result<(), String> {
     let wrong = |error: &dyn Display| format!("{}: {error}; is the folder writable?", state_dir.display());
     std::fs::create_dir_all(state_dir).map_err(|error| wrong(&error))?;
+    let trial = state_dir.join(".writable");
+    std::fs::write(&trial, b"").and_then(|()| std::fs::remove_file(&trial)).map_err(|error| wrong(&error))?;
     let (dir, own) = (state_dir.to_owned(), instance.to_owned());
     let reaped = actix_web::rt::task::spawn_blocking(move || process::reap_leftovers(&dir, &own));
     for leftover in reaped.await.map_err(|error| wrong(&error))? {

@@ -16,6 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A question that takes longer is worth a remark.
+const SLOW_ANSWER: Duration = Duration::from_secs(1);
 const LARGEST_ANSWER: usize = 1 << 20;
 /// A backend that goes on refusing for so long will not change its mind.
 const HOPELESS_AFTER: Duration = Duration::from_secs(10);
@@ -87,7 +89,7 @@ pub async fn until_ready(
         let mut pause = FIRST_PAUSE;
         let mut refused_since: Option<Instant> = None;
         loop {
-            let (question, answer) = ask(&client, address, probe, &served_name).await;
+            let (question, answer) = ask_patiently(&client, address, probe, &served_name, &mut watch).await;
             if !matches!(answer, Answer::NotYet(ref why) if why.starts_with(NO_CONNECTION))
                 && let Some(check) = check_listener.take()
             {
@@ -128,6 +130,23 @@ fn client() -> Client {
     Client::builder().disable_redirects().no_default_headers().connector(connector).finish()
 }
 
+/// Asks, and remarks on it when the answer takes its time.
+async fn ask_patiently<R: Fn(String)>(
+    client: &Client,
+    address: SocketAddr,
+    probe: &ProbeSpec,
+    model: &str,
+    watch: &mut Watch<'_, R>,
+) -> (String, Answer) {
+    let mut asking = std::pin::pin!(ask(client, address, probe, model));
+    if let Ok(answered) = tokio::time::timeout(SLOW_ANSWER, &mut asking).await {
+        return answered;
+    }
+    let path = probe.paths.first().map_or("", String::as_str);
+    watch.waits_for(&format!("{} {path}", probe.method), &format!("{address} does not answer"));
+    asking.await
+}
+
 /// Asks the probe's paths in turn, until one is known to the backend.
 async fn ask(client: &Client, address: SocketAddr, probe: &ProbeSpec, model: &str) -> (String, Answer) {
     let mut last = (String::new(), Answer::NotYet("no path to ask".to_owned()));
@@ -166,7 +185,7 @@ async fn ask_path(
     let response = match sent {
         Ok(response) => response,
         Err(awc::error::SendRequestError::Connect(error)) => {
-            return Answer::NotYet(format!("{NO_CONNECTION}: {error}"));
+            return Answer::NotYet(format!("{NO_CONNECTION} to {address}: {error}"));
         }
         Err(error) => return Answer::NotYet(format!("no answer: {error}")),
     };

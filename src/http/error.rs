@@ -1,7 +1,7 @@
 //! The errors that the manager itself makes: one table of status, code and type, one form of body.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use llm_manager_actors::model::{Refused, RefusedReason};
 use serde_json::json;
@@ -141,6 +141,9 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, "application/json"));
+        if self.kind == Kind::InvalidApiKey {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
         if let Some(pause) = self.retry_after {
             // Whole seconds, never 0: "at once" would be a busy loop.
             response.insert_header((RETRY_AFTER, pause.as_secs_f64().ceil().max(1.0).to_string()));

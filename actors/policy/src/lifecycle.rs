@@ -66,6 +66,8 @@ pub enum StopCause {
     Idle,
     /// An operator, or the end of the program.
     Operator,
+    /// An operator who wants a fresh one.
+    Restart,
     /// Another model needs its memory.
     Evicted,
     /// It was not ready in time.
@@ -297,9 +299,7 @@ pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
         Phase::Queued { .. } => queued(state, event, view, limits),
         Phase::Starting { .. } => starting(state, event, view, limits),
         Phase::Ready { since } => ready(state, *since, event, view, limits),
-        Phase::Draining { deadline, cause } => {
-            draining(state, deadline.is_none(), *cause, event, view, limits)
-        }
+        Phase::Draining { deadline, cause } => draining(state, *deadline, *cause, event, view, limits),
         Phase::Stopping { kill_at, cause } => stopping(state, *kill_at, *cause, event, view, limits),
         Phase::Failed { retry_at } => failed(state, *retry_at, event, view, limits),
     }
@@ -397,9 +397,13 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         Event::InUse(_) => stay(state, [idle_timer(view.now, limits)]),
         Event::Stop(urgency) => {
             let effects = vec![Effect::CloseGate, Effect::RefuseWaiters(Refusal::Stopped)];
-            leave_ready(state, urgency, view, limits, effects)
+            if urgency == Urgency::Drain {
+                return drain(state, StopCause::Operator, view, limits, effects);
+            }
+            let effects = [effects, vec![Effect::BreakLeases]].concat();
+            stop_process(state, StopCause::Operator, urgency, view, limits, effects)
         }
-        Event::Restart => leave_ready(state, Urgency::Drain, view, limits, vec![Effect::CloseGate]),
+        Event::Restart => drain(state, StopCause::Restart, view, limits, vec![Effect::CloseGate]),
         Event::Gone { .. } => {
             let effects = vec![Effect::CloseGate, Effect::BreakLeases, Effect::ReturnReservation];
             await_retry(&failed_once_more(state), view, effects)
@@ -410,7 +414,7 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
 
 fn draining(
     state: &State,
-    is_unlimited: bool,
+    deadline: Option<Moment>,
     cause: StopCause,
     event: Event,
     view: &View,
@@ -420,13 +424,15 @@ fn draining(
         Event::LeaseFreed if view.leases == 0 => {
             stop_process(state, cause, Urgency::Now, view, limits, Vec::new())
         }
-        Event::Deadline if !is_unlimited => {
+        Event::Deadline if deadline.is_some() => {
             stop_process(state, cause, Urgency::Now, view, limits, vec![Effect::BreakLeases])
         }
-        // The scheduler let the answers take their time; the operator's drain has a limit.
-        Event::Stop(Urgency::Drain) if is_unlimited => {
+        // Only a second stop is in a hurry; a restart or a yield has not been one.
+        Event::Stop(Urgency::Drain) if cause != StopCause::Operator => {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
-            drain(state, view, limits, vec![refuse])
+            let deadline = deadline.unwrap_or(view.now.saturating_add(limits.drain_timeout));
+            let phase = Phase::Draining { deadline: Some(deadline), cause: StopCause::Operator };
+            go(state, phase, [refuse, Effect::ArmTimer(deadline)])
         }
         Event::Stop(urgency) => {
             // Whoever asks a second time does not want to wait for the answers that are still running.
@@ -524,26 +530,12 @@ fn await_retry_at(state: &State, retry_at: Moment, view: &View, mut effects: Vec
     go(state, Phase::Failed { retry_at }, effects)
 }
 
-/// Ends the service; the process may live on until the running answers have ended.
-fn leave_ready(
-    state: &State,
-    urgency: Urgency,
-    view: &View,
-    limits: &Limits,
-    mut effects: Vec<Effect>,
-) -> Step {
-    if urgency == Urgency::Drain {
-        // How many are inside is only known once the gate is closed; `LeaseFreed` tells of the last.
-        return drain(state, view, limits, effects);
-    }
-    effects.push(Effect::BreakLeases);
-    stop_process(state, StopCause::Operator, urgency, view, limits, effects)
-}
-
-fn drain(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+/// Ends the service; the process lives on until the running answers have ended. How many are inside is only
+/// known once the gate is closed; `LeaseFreed` tells of the last.
+fn drain(state: &State, cause: StopCause, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
     let deadline = view.now.saturating_add(limits.drain_timeout);
     effects.push(Effect::ArmTimer(deadline));
-    go(state, Phase::Draining { deadline: Some(deadline), cause: StopCause::Operator }, effects)
+    go(state, Phase::Draining { deadline: Some(deadline), cause }, effects)
 }
 
 /// Asks the process to end, and sees to it that it does.

@@ -53,6 +53,10 @@ const fn after(more: u64) -> Moment {
     NOW.saturating_add(seconds(more))
 }
 
+fn drains_for(cause: StopCause) -> Phase {
+    drains(Some(after(30)), cause)
+}
+
 const fn drains(deadline: Option<Moment>, cause: StopCause) -> Phase {
     Phase::Draining { deadline, cause }
 }
@@ -295,9 +299,10 @@ fn from_ready() -> Vec<Row> {
     }
 
     // Who is inside is only known when the gate is closed: a drain looks no earlier.
-    let drains = &drains(Some(after(30)), StopCause::Operator);
+    let drains = &drains_for(StopCause::Operator);
     rows.push(row(at, STOPS[0], drains, [CloseGate, REFUSE_STOPPED, ArmTimer(after(30))]));
-    rows.push(row(at, Restart, drains, [CloseGate, ArmTimer(after(30))]));
+    let restarts = &drains_for(StopCause::Restart);
+    rows.push(row(at, Restart, restarts, [CloseGate, ArmTimer(after(30))]));
     let now = [CloseGate, REFUSE_STOPPED, BreakLeases, Terminate, ArmTimer(after(10))];
     rows.push(row(at, STOPS[1], &ends(StopCause::Operator), now));
     let kill = [CloseGate, REFUSE_STOPPED, BreakLeases, Kill, DisarmTimer];
@@ -323,7 +328,7 @@ fn from_ready() -> Vec<Row> {
     // A stable run is forgiven however it ends.
     let close = [Terminate, ArmTimer(after(10))];
     rows.push(row(stable, Event::Closed(StopCause::Idle), &ends(StopCause::Idle), close).failures(0));
-    rows.push(row(stable, Restart, drains, [CloseGate, ArmTimer(after(30))]).failures(0));
+    rows.push(row(stable, Restart, restarts, [CloseGate, ArmTimer(after(30))]).failures(0));
     rows
 }
 
@@ -364,6 +369,10 @@ fn from_draining() -> Vec<Row> {
         rows.push(row(at, event, &NEW_LIFE, again).waiting(1));
         rows.push(row(at, event, &Phase::Stopped, [BreakLeases, ReturnReservation, DisarmTimer]).waiting(0));
     }
+    // The first stop after a restart is not a second one: it keeps the time that the answers have.
+    let restarting = &drains(Some(after(5)), StopCause::Restart);
+    rows.push(row(restarting, STOPS[0], at, [REFUSE_STOPPED, ArmTimer(after(5))]));
+    rows.push(row(restarting, LeaseFreed, &ends(StopCause::Restart), end).leases(0));
     // Who yields may take as long as the answers need, until an operator says otherwise.
     rows.push(row(&YIELDING, LeaseFreed, &ends(StopCause::Evicted), end).leases(0));
     rows.push(row(&YIELDING, LeaseFreed, &YIELDING, []).leases(1));
@@ -388,6 +397,7 @@ fn from_stopping() -> Vec<Row> {
     for cause in [
         StopCause::Idle,
         StopCause::Operator,
+        StopCause::Restart,
         StopCause::Evicted,
         StopCause::StartTimeout,
         StopCause::ProbeRefused,

@@ -260,6 +260,7 @@ impl Model {
                 format!("nobody has used it for {minutes:.2} min")
             }
             StopCause::Operator => "asked for by an operator, or the manager is stopping".to_owned(),
+            StopCause::Restart => "an operator wants a fresh one".to_owned(),
             StopCause::Evicted => "another model needs its memory".to_owned(),
             // The whole of it follows when the process is gone.
             StopCause::StartTimeout | StopCause::ProbeRefused => {

@@ -137,7 +137,7 @@ impl Model {
                 self.handle.members.store(Some(Arc::new(run.members())));
                 let exited = run.exited().into_actor(self);
                 ctx.spawn(exited.map(move |report, model, ctx| {
-                    let text = format!("{}{}", report.status, model.when_it_died());
+                    let text = format!("{}{}", report.status, model.when_it_died(report.success));
                     if matches!(model.state.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
                         model.last_error = Some(with_last_lines(text.clone(), &report.last_lines).into());
                     }
@@ -169,14 +169,20 @@ impl Model {
         }
     }
 
-    fn when_it_died(&self) -> String {
+    fn when_it_died(&self, success: bool) -> String {
+        let hint = match (&self.state.phase, success) {
+            (Phase::Starting { .. }, true) => {
+                " (the script must stay: end it with `exec`, start nothing with `&`)"
+            }
+            _ => "",
+        };
         let after =
             self.current.as_ref().map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
         let phase = match self.state.phase {
             Phase::Starting { .. } => "before it was ready",
             _ => "while it was ready",
         };
-        format!(" {phase}, after {:.1} s", after.unwrap_or_default().as_secs_f64())
+        format!(" {phase}, after {:.1} s{hint}", after.unwrap_or_default().as_secs_f64())
     }
 
     /// The last process of the run is gone, or there was none.

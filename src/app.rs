@@ -3,6 +3,7 @@
 //! Up: log, listening socket, leftovers of a former manager, guard, actors, HTTP server. Down: stop accepting,
 //! drain, stop backends side by side, end. A second signal hurries.
 
+pub(crate) mod devices;
 mod guard;
 mod signals;
 mod tree;
@@ -15,7 +16,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use guard::Guard;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
-use llm_manager_actors::device_monitor::{self, Devices};
+use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
 use llm_manager_actors::devices::Registry;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::{Append, LogHub};
@@ -51,9 +52,21 @@ pub async fn serve(loaded: Loaded) -> Result<(), String> {
     let mut signals = Signals::new();
     let running = Running::start(&spec, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
+    actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
     running.until_stopped(&mut signals).await;
     log::info!("stopped; no backend is left");
     Ok(())
+}
+
+/// Once the devices have been looked at.
+async fn warn_of_missing_devices(spec: Spec, devices: Devices) {
+    if spec.program.disable_gpu_monitoring {
+        return;
+    }
+    let snapshot = devices.sample_now(SampleNow::default()).await;
+    for warning in devices::unmatched(&spec, &snapshot) {
+        log::warn!("{warning}");
+    }
 }
 
 /// `1 model`, `2 models`, ...
@@ -104,7 +117,7 @@ impl LogSink for HubSink {
     }
 }
 
-fn devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
+fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
     let env = process::helper_env("devices", state_dir, instance);
     let registry = Registry::built_in().commands(&spec.devices, &spec.base_dir, &env);
     let enabled = !spec.program.disable_gpu_monitoring;
@@ -147,7 +160,7 @@ impl Running {
         let stopping = CancellationToken::new();
         let state_dir = state_dir(spec);
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
-        let devices = devices(spec, &state_dir, &instance);
+        let devices = start_devices(spec, &state_dir, &instance);
         let looked_after = !program.disable_gpu_monitoring;
         let shared = Shared {
             directory: Directory::new(models.clone()),

@@ -117,6 +117,9 @@ fn check(path: &Path) -> ExitCode {
             if !warnings.is_empty() {
                 warnings.push('\n');
             }
+            for warning in app::devices::check(&loaded.spec) {
+                warnings.push_str(&format!("{}: warning: {warning}\n", path.display()));
+            }
             say(&format!("{warnings}{}: no error; {models}", path.display()))
         }
         Err(report) => complain(&report.to_string(), 2),

@@ -14,3 +14,4 @@ pub use measured::{Measured, ModelMeasured};
 pub use messages::{
     Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Reservations, Returned, SchedulerLink,
 };
+pub use view::snapshot;

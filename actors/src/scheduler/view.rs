@@ -13,7 +13,7 @@ use std::time::Duration;
 const OLDEST: Duration = Duration::from_secs(3600);
 
 /// The snapshot in the words of the policy; `now` is the present moment.
-pub(super) fn snapshot(snapshot: &Snapshot, now: Duration) -> DeviceSnapshot {
+pub fn snapshot(snapshot: &Snapshot, now: Duration) -> DeviceSnapshot {
     let age = Timestamp::now().duration_since(snapshot.taken_at);
     let age = Duration::try_from(age).unwrap_or_default().min(OLDEST);
     DeviceSnapshot {

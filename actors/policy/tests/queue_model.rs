@@ -361,7 +361,8 @@ impl Model for Setup {
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         Self::forced(world, actions);
         for (at, one) in world.models.iter().enumerate() {
-            actions.extend((!one.waits && !(one.open && one.leased)).then_some(Comes(at)));
+            let full = one.waits || (one.open && one.leased);
+            actions.extend((!full).then_some(Comes(at)));
             actions.extend(one.waits.then_some(Leaves(at)));
         }
         if world.timer.is_none() && world.models.iter().all(|one| one.quiet() && !one.late) {

@@ -1,5 +1,7 @@
 //! Which devices an entry of `required_devices` means.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use llm_manager_policy::devices::{BadRequirement, Device, DeviceProcess, DeviceSnapshot, Requirement};
 
 fn card(id: &str, name: &str, pci: &str) -> Device {

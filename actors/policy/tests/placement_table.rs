@@ -1,5 +1,7 @@
 //! Placement, case by case, and what is told of it.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::*;

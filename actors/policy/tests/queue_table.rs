@@ -1,5 +1,7 @@
 //! The queue, event by event.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{Need, Never, Settings, Standing, Variant};
@@ -247,4 +249,32 @@ fn a_model_that_begins_anew_has_ended_before() {
     assert_eq!(desk.after(seconds(5)), ["grant a2 6000"]);
     assert_eq!(desk.returned("a", 1, true), [""; 0], "late news of the former life");
     assert_eq!(desk.state.holds.len(), 1);
+    desk.sampled(0);
+    assert_eq!(desk.demand("b", 5, &[9000]), [""; 0]);
+    desk.returned("b", 4, true);
+    assert_eq!(desk.state.waiting.len(), 1, "not the life that waits");
+}
+
+#[test]
+fn memory_that_is_about_to_show_is_worth_waiting_for() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    assert_eq!(desk.returned("a", 1, true), [""; 0]);
+    assert_eq!(desk.demand("b", 1, &[8000, 1000]), ["look"]);
+    assert_eq!(desk.after(seconds(5)), ["grant b1 8000"]);
+}
+
+#[test]
+fn who_waits_may_still_get_the_best_of_its_variants() {
+    let mut desk = Desk::new();
+    let second = Device { id: "1".into(), ..desk.snapshot.devices[0].clone() };
+    desk.snapshot.devices.push(second);
+    desk.demand("a", 1, &[9000]);
+    let need = |mib| vec![Need { requirement: Requirement::parse("2x gpu").unwrap(), mib }];
+    let variant = |mib: u64| Variant { name: mib.to_string().into(), needs: need(mib) };
+    let variants = [variant(8000), variant(3000)].into();
+    assert_eq!(desk.step(Event::Demand { model: "big".into(), epoch: 1, variants }), [""; 0]);
+    assert_eq!(desk.demand("small", 1, &[5000]), [""; 0], "beside 3000 there would be room");
+    assert_eq!(desk.demand("tiny", 1, &[2000]), [""; 0], "small came first");
+    assert_eq!(desk.returned("small", 1, false), ["grant tiny1 2000"]);
 }

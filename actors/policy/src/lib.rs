@@ -9,6 +9,8 @@ pub mod gate;
 mod json_skim;
 pub mod lifecycle;
 pub mod modes;
+pub mod pricing;
 pub mod restart;
 pub mod spec;
 pub mod sse;
+pub mod usage;

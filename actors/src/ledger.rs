@@ -7,6 +7,7 @@
 mod buckets;
 mod db;
 mod error;
+mod latency;
 mod maintain;
 mod migrate;
 mod names;
@@ -27,11 +28,12 @@ mod write;
 pub use buckets::{Bucket, MOST_BUCKETS};
 pub use db::Location;
 pub use error::{OpenError, StoreError};
-pub use maintain::{Deleted, Renamed};
+pub use maintain::{Deleted, Renamed, backup};
 pub use open::{Opened, open};
 pub use plans::{PlanRecord, PlanSource};
 pub use reader::LedgerReader;
-pub use report::{Dimension, Filter, Group, Latency, Series, Summary, Totals};
+pub use latency::{Latency, Quantiles};
+pub use report::{Dimension, Filter, Group, Series, Summary, Totals};
 pub use requests::{Cursor, Page, PageQuery, RequestView};
 pub use row::{
     Energy, Event, KeySource, Labels, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource,
@@ -42,4 +44,5 @@ pub use storage::{ModelStorage, Storage};
 pub use write::Written;
 
 pub(crate) use maintain::Step;
+pub(crate) use plans::load_plans;
 pub(crate) use write::Writer;

@@ -4,7 +4,9 @@
 //! `process` for how a backend is launched and ended. Decisions stand in `llm_manager_policy`; nothing
 //! here knows HTTP routes, YAML or JSON.
 
+pub mod billing;
 pub mod feeds;
+pub mod ledger;
 pub mod live;
 pub mod logs;
 pub mod model;

@@ -1,6 +1,6 @@
 //! Price plans: written once, read as each model's history.
 
-use super::db::Db;
+use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
 use super::names::Names;
 use super::row::Micros;
@@ -159,6 +159,11 @@ fn insert_plan(
         }
     }
     Ok(id)
+}
+
+/// All plans, over a connection of its own. Blocks.
+pub(crate) fn load_plans(location: &Location) -> Result<Vec<PlanRecord>, StoreError> {
+    load(&mut connect(location, Role::Read)?)
 }
 
 /// All plans of all models that have a name, in the order in which they were written.

@@ -148,6 +148,10 @@ impl UsageSource {
             Self::None => "none",
         }
     }
+
+    pub(super) fn of_text(text: &str) -> Self {
+        [Self::Backend, Self::Estimated].into_iter().find(|source| source.text() == text).unwrap_or_default()
+    }
 }
 
 /// Whether a request has a cost of its own.
@@ -180,6 +184,11 @@ impl Pricing {
             Self::TooBig => "too_big",
             Self::Hourly => "hourly",
         }
+    }
+
+    pub(super) fn of_text(text: &str) -> Self {
+        let all = [Self::Priced, Self::NoTier, Self::NoCounts, Self::TooBig, Self::Hourly];
+        all.into_iter().find(|pricing| pricing.text() == text).unwrap_or_default()
     }
 
     /// True where a plan was in force but gave no price.

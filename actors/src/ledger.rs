@@ -22,7 +22,7 @@ mod runs;
 mod schema;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 pub use buckets::{Bucket, MOST_BUCKETS};

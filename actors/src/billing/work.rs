@@ -5,7 +5,7 @@ use super::jobs::Job;
 use super::overflow::with_suffix;
 use super::prices::Prices;
 use super::replay::Replay;
-use crate::ledger::{Event, Location, Step, StoreError, Writer, Written, load_plans, now_us};
+use crate::ledger::{Event, Step, StoreError, Writer, Written, load_plans, now_us};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,13 +34,16 @@ pub(super) struct Done {
     pub(super) again: Option<Work>,
     /// Why the ledger could not be written.
     pub(super) trouble: Option<StoreError>,
+    /// The ledger was written, so it can be.
+    pub(super) proved: bool,
     /// Nothing could be written anywhere: the batch is still in memory.
     pub(super) stuck: bool,
 }
 
 /// Does it. Blocks.
 pub(super) fn perform(core: &Core, writer: Option<Writer>, work: Work) -> Done {
-    let mut done = Done { writer, again: None, trouble: None, stuck: false };
+    let proved = !matches!(work, Work::Spill);
+    let mut done = Done { writer, again: None, trouble: None, proved, stuck: false };
     let result = match work {
         Work::Flush => flush(core, &mut done),
         Work::Spill => {
@@ -56,6 +59,7 @@ pub(super) fn perform(core: &Core, writer: Option<Writer>, work: Work) -> Done {
         if !matches!(error, StoreError::Locked(_) | StoreError::Refused(_)) {
             done.writer = None;
         }
+        done.proved = false;
         done.trouble = Some(error);
     }
     done

@@ -7,6 +7,7 @@
 mod buckets;
 mod db;
 mod error;
+mod generator;
 mod latency;
 mod maintain;
 mod migrate;
@@ -28,21 +29,21 @@ mod write;
 pub use buckets::{Bucket, MOST_BUCKETS};
 pub use db::Location;
 pub use error::{OpenError, StoreError};
+pub use generator::Generator;
+pub use latency::{Latency, Quantiles};
 pub use maintain::{Deleted, Renamed, backup};
 pub use open::{Opened, open};
 pub use plans::{PlanRecord, PlanSource};
 pub use reader::LedgerReader;
-pub use latency::{Latency, Quantiles};
 pub use report::{Dimension, Filter, Group, Series, Summary, Totals};
 pub use requests::{Cursor, Page, PageQuery, RequestView};
 pub use row::{
-    Energy, Event, KeySource, Labels, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource,
-    now_us,
+    Energy, Event, KeySource, Labels, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens,
+    UsageSource, now_us,
 };
 pub use runs::{RunCost, RunView};
 pub use storage::{ModelStorage, Storage};
 pub use write::Written;
 
 pub(crate) use maintain::Step;
-pub(crate) use plans::load_plans;
 pub(crate) use write::Writer;

@@ -106,7 +106,7 @@ impl Billing {
         if resting {
             return None;
         }
-        if due && !(self.job_next && !self.jobs.is_empty()) {
+        if due && (!self.job_next || self.jobs.is_empty()) {
             self.job_next = true;
             return Some(Work::Flush);
         }

@@ -55,7 +55,9 @@ impl Overflow {
 
     /// Hands over one event without waiting.
     pub(super) fn one(&self, event: Event) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.orders.try_send(Order::One(event)) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.orders.try_send(Order::One(event))
+        {
             self.shared.lose(1, "it is too much at once");
         }
     }
@@ -221,7 +223,9 @@ fn segments(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// FNV-1a: it tells a torn line from a whole one, no more.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn write_line(into: &mut Vec<u8>, event: &Event) -> io::Result<()> {

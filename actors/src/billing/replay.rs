@@ -22,11 +22,7 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Writes the next events; answers what was written and whether there may be more.
-    pub(super) fn step(
-        &mut self,
-        core: &Core,
-        writer: &mut Writer,
-    ) -> Result<(Written, Step), StoreError> {
+    pub(super) fn step(&mut self, core: &Core, writer: &mut Writer) -> Result<(Written, Step), StoreError> {
         if self.segments.is_empty() {
             self.segments = core.overflow.segments().map_err(StoreError::Other)?;
             (self.offset, self.damaged) = (0, 0);

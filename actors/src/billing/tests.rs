@@ -32,7 +32,8 @@ impl Running {
         let (ledger, _) = start(settings, "test").unwrap();
         let (billing, root) = (Live::new(), Live::new());
         let (handle, live, settings) = (ledger.clone(), billing.clone(), settings.clone());
-        let spec = ChildSpec::new("billing", move || Child::start(Billing::new(&handle, settings.clone()), &live));
+        let spec =
+            ChildSpec::new("billing", move || Child::start(Billing::new(&handle, settings.clone()), &live));
         let child = Child::start(Supervisor::new("", vec![spec], Feed::new()), &root);
         Self { ledger, billing, _root: child }
     }
@@ -233,12 +234,16 @@ fn a_run_is_opened_kept_alive_and_closed() {
         assert!(first.iter().all(|view| view.run.ended_us.is_none()));
         actix_rt::time::sleep(Duration::from_millis(200)).await;
         let beat = runs().await.unwrap();
-        assert!(beat.iter().zip(&first).all(|(now, then)| now.run.heartbeat_us > then.run.heartbeat_us), "{beat:?}");
+        assert!(
+            beat.iter().zip(&first).all(|(now, then)| now.run.heartbeat_us > then.run.heartbeat_us),
+            "{beat:?}"
+        );
         one.ended("stopped");
         // As in a crash of the model's actor.
         drop(other);
         running.flush().await;
-        let mut reasons: Vec<_> = runs().await.unwrap().into_iter().map(|view| view.run.end_reason.unwrap()).collect();
+        let mut reasons: Vec<_> =
+            runs().await.unwrap().into_iter().map(|view| view.run.end_reason.unwrap()).collect();
         reasons.sort();
         assert_eq!(reasons, ["its owner has crashed", "stopped"]);
     });

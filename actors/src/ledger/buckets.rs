@@ -30,7 +30,12 @@ pub enum Bucket {
 
 /// The borders of the buckets that cover `from..to`: one more than there are buckets. The first and the last
 /// bucket are whole, so they may begin before `from` and end after `to`.
-pub(super) fn borders(bucket: Bucket, zone: &TimeZone, from: Micros, to: Micros) -> Result<Vec<Micros>, StoreError> {
+pub(super) fn borders(
+    bucket: Bucket,
+    zone: &TimeZone,
+    from: Micros,
+    to: Micros,
+) -> Result<Vec<Micros>, StoreError> {
     let wrong = |error: jiff::Error| StoreError::Refused(format!("this time cannot be: {error}"));
     if from >= to {
         return Err(StoreError::Refused("`from` is not before `to`".into()));
@@ -69,7 +74,10 @@ fn first(bucket: Bucket, zone: &TimeZone, from: Micros) -> Result<Timestamp, jif
         let start = floor_local(zone, time, width)?;
         // Not before the clock was last changed.
         let changed = zone.preceding(time.checked_add(SignedDuration::from_nanos(1))?).next();
-        return Ok(changed.map(|change| change.timestamp()).filter(|change| *change > start).unwrap_or(start));
+        return Ok(changed
+            .map(|change| change.timestamp())
+            .filter(|change| *change > start)
+            .unwrap_or(start));
     }
     let date = Zoned::new(time, zone.clone()).date();
     midnight(zone, first_date(bucket, date)?)

@@ -60,7 +60,9 @@ impl fmt::Display for Location {
             Self::File(path) => path.display().fmt(f),
             // Without the password.
             Self::Postgres(address) => match (address.find("://"), address.rfind('@')) {
-                (Some(scheme), Some(at)) => write!(f, "postgres://{}", address.get(at + 1..).unwrap_or(&address[..scheme])),
+                (Some(scheme), Some(at)) => {
+                    write!(f, "postgres://{}", address.get(at + 1..).unwrap_or(&address[..scheme]))
+                }
                 _ => f.write_str(address),
             },
         }
@@ -102,7 +104,8 @@ fn connect_file(path: &Path, role: Role) -> Result<Db, StoreError> {
     if role != Role::Setup && !path.exists() {
         return Err(StoreError::Gone(format!("{} is not there any more", path.display())));
     }
-    let mut conn = SqliteConnection::establish(text).map_err(|error| StoreError::of_text(error.to_string()))?;
+    let mut conn =
+        SqliteConnection::establish(text).map_err(|error| StoreError::of_text(error.to_string()))?;
     let patience = role.patience().as_millis();
     conn.batch_execute(&format!("PRAGMA busy_timeout = {patience}; PRAGMA foreign_keys = ON;"))?;
     match role {
@@ -110,16 +113,17 @@ fn connect_file(path: &Path, role: Role) -> Result<Db, StoreError> {
         Role::Write => conn.batch_execute(
             "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;",
         )?,
-        Role::Read => {
-            conn.batch_execute("PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA mmap_size = 268435456;")?
-        }
+        Role::Read => conn.batch_execute(
+            "PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA mmap_size = 268435456;",
+        )?,
     }
     Ok(Db::Sqlite(conn))
 }
 
 #[cfg(feature = "postgres")]
 fn connect_postgres(address: &str, role: Role) -> Result<Db, StoreError> {
-    let mut conn = diesel::PgConnection::establish(address).map_err(|error| StoreError::Gone(error.to_string()))?;
+    let mut conn =
+        diesel::PgConnection::establish(address).map_err(|error| StoreError::Gone(error.to_string()))?;
     let patience = role.patience().as_millis();
     // The same promise as SQLite's synchronous = NORMAL: a crash of the machine may cost the last moments.
     conn.batch_execute(&format!(

@@ -54,12 +54,22 @@ impl StoreError {
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         if has(&["database is locked", "database table is locked", "locking protocol"]) {
             Self::Locked(text)
-        } else if has(&["is full", "disk I/O error", "No space left", "could not extend file", "readonly database"]) {
+        } else if has(&[
+            "is full",
+            "disk I/O error",
+            "No space left",
+            "could not extend file",
+            "readonly database",
+        ]) {
             Self::Full(text)
         } else if has(&["malformed", "not a database"]) {
             Self::Corrupt(text)
-        } else if has(&["server closed the connection", "connection to server", "terminating connection", "no connection to"])
-        {
+        } else if has(&[
+            "server closed the connection",
+            "connection to server",
+            "terminating connection",
+            "no connection to",
+        ]) {
             Self::Gone(text)
         } else {
             Self::Other(text)

@@ -78,7 +78,12 @@ fn delete_rows(db: &mut Db, condition: &str) -> Result<Step, StoreError> {
 impl Writer {
     /// Takes a model out of all reports. Its rows go with `sweep`. `keep_plans`: it is in the configuration
     /// and goes on being priced as it was.
-    pub(crate) fn delete_model(&mut self, name: &str, keep_plans: bool, now: Micros) -> Result<Deleted, StoreError> {
+    pub(crate) fn delete_model(
+        &mut self,
+        name: &str,
+        keep_plans: bool,
+        now: Micros,
+    ) -> Result<Deleted, StoreError> {
         self.transact(|db, names| {
             names.forget();
             let Some(id) = find_model(db, name)? else {
@@ -188,7 +193,8 @@ impl Writer {
                 return Ok(Step::More);
             }
             // A day at a time.
-            let minutes = "SELECT COALESCE(MIN(start_us), 9223372036854775807) AS number FROM rollups WHERE level = 60";
+            let minutes =
+                "SELECT COALESCE(MIN(start_us), 9223372036854775807) AS number FROM rollups WHERE level = 60";
             let first = db.number(minutes)?;
             if first >= cutoff {
                 return Ok(Step::Done);

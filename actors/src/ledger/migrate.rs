@@ -6,7 +6,7 @@
 use super::db::{APPLICATION_ID, Db, Location, Role, connect, either};
 use super::error::{OpenError, StoreError};
 use diesel::connection::SimpleConnection;
-use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::fs;
 use std::io::Read;
@@ -25,7 +25,8 @@ pub(super) fn prepare(location: &Location) -> Result<Option<PathBuf>, OpenError>
     if let Location::File(path) = location {
         look_at(path)?;
     }
-    let fresh = matches!(location, Location::File(path) if fs::metadata(path).map_or(0, |meta| meta.len()) == 0);
+    let fresh =
+        matches!(location, Location::File(path) if fs::metadata(path).map_or(0, |meta| meta.len()) == 0);
     let mut db = connect(location, Role::Setup).map_err(|error| judge(location, error))?;
     if let Location::File(path) = location {
         if fresh {
@@ -40,7 +41,9 @@ pub(super) fn prepare(location: &Location) -> Result<Option<PathBuf>, OpenError>
 /// A damaged file is told from all other trouble.
 fn judge(location: &Location, error: StoreError) -> OpenError {
     match (location, error) {
-        (Location::File(path), StoreError::Corrupt(detail)) => OpenError::Corrupt { path: path.clone(), detail },
+        (Location::File(path), StoreError::Corrupt(detail)) => {
+            OpenError::Corrupt { path: path.clone(), detail }
+        }
         (_, error) => location.failed(error),
     }
 }
@@ -122,7 +125,7 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
 fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<String> {
     let migrations: Vec<Box<dyn Migration<DB>>> = source.migrations().unwrap_or_default();
     let mut versions: Vec<String> =
-        migrations.iter().map(|migration| MigrationVersion::from(migration.name().version()).to_string()).collect();
+        migrations.iter().map(|migration| migration.name().version().to_string()).collect();
     versions.sort();
     versions
 }
@@ -146,7 +149,8 @@ fn back_up(db: &mut Db, path: &Path, version: &str) -> Result<PathBuf, OpenError
         PathBuf::from(name)
     };
     let free = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1));
-    copy_into(db, &free).map_err(|error| OpenError::Backup { path: free.clone(), detail: error.to_string() })?;
+    copy_into(db, &free)
+        .map_err(|error| OpenError::Backup { path: free.clone(), detail: error.to_string() })?;
     Ok(free)
 }
 

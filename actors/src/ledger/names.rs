@@ -56,7 +56,8 @@ impl Names {
             None => {
                 let new = NewModel { name, first_seen_us: now };
                 diesel::insert_into(models::table).values(&new).execute(db)?;
-                find_model(db, name)?.ok_or_else(|| StoreError::Other("a model that was written is gone".into()))?
+                find_model(db, name)?
+                    .ok_or_else(|| StoreError::Other("a model that was written is gone".into()))?
             }
         };
         self.models.insert(Arc::clone(name), id);

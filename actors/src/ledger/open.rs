@@ -50,5 +50,11 @@ pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, O
         })
     };
     let (program_run, closed_runs) = begin().map_err(|error| location.failed(error))?;
-    Ok(Opened { location: location.clone(), program_run, backup, closed_runs, reader: LedgerReader::new(location) })
+    Ok(Opened {
+        location: location.clone(),
+        program_run,
+        backup,
+        closed_runs,
+        reader: LedgerReader::new(location),
+    })
 }

@@ -1,12 +1,14 @@
 //! Price plans: written once, read as each model's history.
 
-use super::db::{Db, Location, Role, connect};
+use super::db::Db;
 use super::error::StoreError;
 use super::names::Names;
 use super::row::Micros;
 use super::schema::{models, price_plans, tiers};
 use super::write::Writer;
-use diesel::{ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
+use diesel::{
+    ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods, QueryDsl, Queryable, RunQueryDsl,
+};
 use llm_manager_policy::pricing::{Currency, Plan, Price, Tier};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -114,6 +116,11 @@ impl Writer {
         }
         self.transact(|db, names| insert_plan(db, names, model, plan, (valid_from, now), source))
     }
+
+    /// All plans, in the order in which they were set.
+    pub(crate) fn plans(&mut self) -> Result<Vec<PlanRecord>, StoreError> {
+        load(&mut self.db)
+    }
 }
 
 fn insert_plan(
@@ -161,11 +168,6 @@ fn insert_plan(
     Ok(id)
 }
 
-/// All plans, over a connection of its own. Blocks.
-pub(crate) fn load_plans(location: &Location) -> Result<Vec<PlanRecord>, StoreError> {
-    load(&mut connect(location, Role::Read)?)
-}
-
 /// All plans of all models that have a name, in the order in which they were written.
 pub(super) fn load(db: &mut Db) -> Result<Vec<PlanRecord>, StoreError> {
     let rows: Vec<PlanRow> = price_plans::table
@@ -203,7 +205,9 @@ pub(super) fn load(db: &mut Db) -> Result<Vec<PlanRecord>, StoreError> {
                 let tiers = by_plan.remove(&row.id).unwrap_or_default();
                 Some(Plan::Tiered { currency, cache_pricing: row.cache_pricing, tiers })
             }
-            ("hourly", Some(currency)) => Some(Plan::Hourly { currency, per_hour: price(row.per_hour.unwrap_or(0)) }),
+            ("hourly", Some(currency)) => {
+                Some(Plan::Hourly { currency, per_hour: price(row.per_hour.unwrap_or(0)) })
+            }
             _ => None,
         };
         PlanRecord {

@@ -33,9 +33,10 @@ impl FromStr for Cursor {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
-        let parts = text.split_once('.').and_then(|(ended, id)| Some((ended.parse().ok()?, id.parse().ok()?)));
-        let (ended_us, id) =
-            parts.ok_or_else(|| StoreError::Refused("this is not the cursor of a page of requests".into()))?;
+        let parts =
+            text.split_once('.').and_then(|(ended, id)| Some((ended.parse().ok()?, id.parse().ok()?)));
+        let (ended_us, id) = parts
+            .ok_or_else(|| StoreError::Refused("this is not the cursor of a page of requests".into()))?;
         Ok(Self { ended_us, id })
     }
 }
@@ -218,7 +219,8 @@ fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
         let going = db.number(
             "SELECT COUNT(*) AS number FROM facets JOIN models ON models.id = facets.model_id WHERE models.name IS NULL",
         )?;
-        let facet = if going > 0 { format!(" AND facet_id IN ({})", list(fitting.keys())) } else { String::new() };
+        let facet =
+            if going > 0 { format!(" AND facet_id IN ({})", list(fitting.keys())) } else { String::new() };
         rows = query.load(db, &facet)?;
     } else if fitting.len() <= MOST_STREAMS {
         for facet in fitting.keys() {
@@ -231,7 +233,8 @@ fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
     let labels = |facet: &Facet| {
-        let [model, variant, mode, endpoint, api_key] = facet.labels.each_ref().map(|label| label.as_str().into());
+        let [model, variant, mode, endpoint, api_key] =
+            facet.labels.each_ref().map(|label| label.as_str().into());
         Labels { model, variant, mode, endpoint, api_key, currency: facet.currency.as_str().into() }
     };
     let known: HashMap<i64, Labels> = fitting.iter().map(|(id, facet)| (*id, labels(facet))).collect();

@@ -146,9 +146,11 @@ impl Delta {
         let mut rows: Vec<_> = self.latencies.iter().collect();
         rows.sort_unstable();
         for chunk in rows.chunks(CHUNK) {
-            let mut sql = "INSERT INTO latencies (start_us, facet_id, kind, bin, requests) VALUES ".to_owned();
+            let mut sql =
+                "INSERT INTO latencies (start_us, facet_id, kind, bin, requests) VALUES ".to_owned();
             for (nth, ((hour, facet, kind, bin), count)) in chunk.iter().enumerate() {
-                let _ = write!(sql, "{}({hour},{facet},{kind},{bin},{count})", if nth > 0 { "," } else { "" });
+                let _ =
+                    write!(sql, "{}({hour},{facet},{kind},{bin},{count})", if nth > 0 { "," } else { "" });
             }
             sql.push_str(
                 " ON CONFLICT (start_us, facet_id, kind, bin) DO UPDATE SET requests = latencies.requests + excluded.requests",

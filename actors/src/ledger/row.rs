@@ -300,7 +300,8 @@ impl RequestRow {
 /// Cuts a text at a character's border.
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
-        text.truncate(text.floor_char_boundary(longest));
+        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
     }
     // PostgreSQL's text has no room for it.
     if text.contains('\0') {

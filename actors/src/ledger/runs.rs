@@ -70,10 +70,17 @@ impl RunRow {
 }
 
 /// Runs that touch `from..to`, newest first.
-fn load(db: &mut Db, wanted: &[String], from: Micros, to: Micros, limit: i64) -> Result<Vec<RunRow>, StoreError> {
+fn load(
+    db: &mut Db,
+    wanted: &[String],
+    from: Micros,
+    to: Micros,
+    limit: i64,
+) -> Result<Vec<RunRow>, StoreError> {
     let named: Vec<(i64, Option<String>)> =
         models::table.filter(models::name.is_not_null()).select((models::id, models::name)).load(db)?;
-    let fits = |name: &Option<String>| wanted.is_empty() || name.as_ref().is_some_and(|name| wanted.contains(name));
+    let fits =
+        |name: &Option<String>| wanted.is_empty() || name.as_ref().is_some_and(|name| wanted.contains(name));
     let ids: Vec<i64> = named.iter().filter(|(_, name)| fits(name)).map(|(id, _)| *id).collect();
     let rows: Vec<Stored> = runs::table
         .inner_join(models::table.on(models::id.eq(runs::model_id)))
@@ -132,7 +139,8 @@ pub(super) fn add_costs(
     by: &[Dimension],
     stretches: &mut [Summary],
 ) -> Result<(), StoreError> {
-    let (Some(from), Some(to)) = (stretches.first().map(|first| first.from), stretches.last().map(|last| last.to))
+    let (Some(from), Some(to)) =
+        (stretches.first().map(|first| first.from), stretches.last().map(|last| last.to))
     else {
         return Ok(());
     };
@@ -145,10 +153,16 @@ pub(super) fn add_costs(
         if !filter.variants.is_empty() && !filter.variants.iter().any(|variant| **variant == *run.variant) {
             continue;
         }
-        let key: Vec<String> = by
-            .iter()
-            .map(|dimension| if *dimension == Dimension::Model { run.model.to_string() } else { run.variant.to_string() })
-            .collect();
+        let key: Vec<String> =
+            by.iter()
+                .map(|dimension| {
+                    if *dimension == Dimension::Model {
+                        run.model.to_string()
+                    } else {
+                        run.variant.to_string()
+                    }
+                })
+                .collect();
         for stretch in stretches.iter_mut() {
             if run.billed_to() <= stretch.from || run.started_us >= stretch.to {
                 continue;
@@ -198,7 +212,10 @@ impl LedgerReader {
     /// A model's plans, in the order in which they were set.
     pub async fn plans(&self, model: &str) -> Result<Vec<plans::PlanRecord>, StoreError> {
         let model = model.to_owned();
-        self.with(move |db| Ok(plans::load(db)?.into_iter().filter(|record| *record.model == *model).collect())).await
+        self.with(move |db| {
+            Ok(plans::load(db)?.into_iter().filter(|record| *record.model == *model).collect())
+        })
+        .await
     }
 
     /// All plans, in the order in which they were set.

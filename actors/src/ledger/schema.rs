@@ -160,4 +160,16 @@ diesel::joinable!(facets -> models (model_id));
 diesel::joinable!(requests -> facets (facet_id));
 diesel::joinable!(runs -> models (model_id));
 
-diesel::allow_tables_to_appear_in_same_query!(meta, program_runs, models, renames, facets, requests, rollups, latencies, runs, price_plans, tiers);
+diesel::allow_tables_to_appear_in_same_query!(
+    meta,
+    program_runs,
+    models,
+    renames,
+    facets,
+    requests,
+    rollups,
+    latencies,
+    runs,
+    price_plans,
+    tiers
+);

@@ -13,7 +13,9 @@ use super::db::{Db, Role, connect};
 use super::report::{Filter, Summary};
 use super::rollup::{COLUMNS, LEVELS};
 use super::write::Writer;
-use super::{Event, KeySource, Labels, Location, Micros, Opened, Outcome, RequestRow, Tokens, UsageSource, open};
+use super::{
+    Event, KeySource, Labels, Location, Micros, Opened, Outcome, RequestRow, Tokens, UsageSource, open,
+};
 use std::sync::Arc;
 
 /// 2026-03-01 00:00 in UTC.
@@ -84,9 +86,12 @@ pub(crate) fn assert_rollups_are_sums_of_rows(location: &Location) {
         "replayed" => "SUM(CASE WHEN replayed THEN 1 ELSE 0 END)".to_owned(),
         "estimated" => "SUM(CASE WHEN usage_source = 'estimated' THEN 1 ELSE 0 END)".to_owned(),
         "unrecorded" => {
-            "SUM(CASE WHEN usage_source = 'none' AND outcome NOT LIKE 'refused:%' THEN 1 ELSE 0 END)".to_owned()
+            "SUM(CASE WHEN usage_source = 'none' AND outcome NOT LIKE 'refused:%' THEN 1 ELSE 0 END)"
+                .to_owned()
         }
-        "unpriced" => "SUM(CASE WHEN pricing IN ('no_tier', 'no_counts', 'too_big') THEN 1 ELSE 0 END)".to_owned(),
+        "unpriced" => {
+            "SUM(CASE WHEN pricing IN ('no_tier', 'no_counts', 'too_big') THEN 1 ELSE 0 END)".to_owned()
+        }
         "first_bytes" => "SUM(CASE WHEN first_byte_us IS NULL THEN 0 ELSE 1 END)".to_owned(),
         column => format!("SUM(COALESCE({column}, 0))"),
     });
@@ -110,7 +115,8 @@ pub(crate) fn assert_rollups_are_sums_of_rows(location: &Location) {
             .unwrap();
         assert_eq!(stored, expected, "rollups of {level} s");
     }
-    let latencies = db.number("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS number FROM latencies WHERE kind = 0");
+    let latencies = db
+        .number("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS number FROM latencies WHERE kind = 0");
     let rows = db.number("SELECT COUNT(*) AS number FROM requests");
     assert_eq!(latencies, rows);
     let counted = db.number("SELECT CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS number FROM facets");

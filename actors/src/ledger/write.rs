@@ -173,7 +173,10 @@ fn text_bytes(row: &RequestRow) -> i64 {
 /// Rows and bytes of a facet, for the view of storage.
 pub(super) fn add_size(db: &mut Db, facet: i64, rows: i64, bytes: i64) -> Result<(), StoreError> {
     diesel::update(facets::table.filter(facets::id.eq(facet)))
-        .set((facets::row_count.eq(facets::row_count + rows), facets::byte_count.eq(facets::byte_count + bytes)))
+        .set((
+            facets::row_count.eq(facets::row_count + rows),
+            facets::byte_count.eq(facets::byte_count + bytes),
+        ))
         .execute(db)?;
     Ok(())
 }

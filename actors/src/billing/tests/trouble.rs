@@ -45,7 +45,8 @@ fn a_locked_ledger_costs_nothing() {
         .await;
         assert!(matches!(answer.unwrap(), Ok(_) | Err(StoreError::Locked(_))));
         running.counted(3001).await;
-        until(|| running.ledger.status().last_error.is_none() && running.ledger.status().replayed == 3000).await;
+        until(|| running.ledger.status().last_error.is_none() && running.ledger.status().replayed == 3000)
+            .await;
         let status = running.ledger.status();
         assert_eq!((status.lost, status.duplicates), (0, 0), "{status:?}");
         running.close().await;
@@ -83,7 +84,7 @@ impl SmallDisk {
     fn mount(at: &Path) -> Option<Self> {
         fs::create_dir(at).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(at).stderr(Stdio::null());
+        mount.args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(at).stderr(Stdio::null());
         mount.status().is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
     }
 }

@@ -18,7 +18,8 @@ fn a_deleted_model_is_gone_and_may_come_again() {
     everywhere(|place| {
         let (opening, mut writer) = opened(&place.location);
         let keys = KeySource::new();
-        let rows: Vec<_> = (0..5000_i64).map(|n| row(&keys, ["a", "b"][(n % 2) as usize], MARCH + n)).collect();
+        let rows: Vec<_> =
+            (0..5000_i64).map(|n| row(&keys, ["a", "b"][(n % 2) as usize], MARCH + n)).collect();
         for chunk in rows.chunks(1000) {
             writer.write(&events(chunk), false).unwrap();
         }
@@ -29,15 +30,20 @@ fn a_deleted_model_is_gone_and_may_come_again() {
         assert_eq!(deleted.rows, 2500);
         assert!(matches!(writer.delete_model("a", false, MARCH), Err(StoreError::Refused(_))));
         let storage = block_on(opening.reader.storage()).unwrap();
-        assert_eq!(storage.models.iter().map(|model| (&*model.model, model.rows)).collect::<Vec<_>>(), [("b", 2500)]);
+        assert_eq!(
+            storage.models.iter().map(|model| (&*model.model, model.rows)).collect::<Vec<_>>(),
+            [("b", 2500)]
+        );
         assert_eq!(storage.deleting, 1);
-        let page = block_on(opening.reader.requests(PageQuery { limit: 1000, ..PageQuery::default() })).unwrap();
+        let page =
+            block_on(opening.reader.requests(PageQuery { limit: 1000, ..PageQuery::default() })).unwrap();
         assert!(page.rows.iter().all(|view| &*view.row.labels.model == "b"));
         // It is used again before it is swept: that is a model of its own.
         writer.write(&events(&[row(&keys, "a", MARCH)]), false).unwrap();
         sweep(&mut writer);
         let storage = block_on(opening.reader.storage()).unwrap();
-        let rows: Vec<_> = storage.models.iter().map(|model| (&*model.model, model.rows, model.runs)).collect();
+        let rows: Vec<_> =
+            storage.models.iter().map(|model| (&*model.model, model.rows, model.runs)).collect();
         assert_eq!(rows, [("a", 1, 0), ("b", 2500, 0)]);
         assert_eq!(storage.deleting, 0);
         assert_eq!(block_on(opening.reader.plans("a")).unwrap(), []);
@@ -82,8 +88,13 @@ fn a_renamed_model_keeps_its_history() {
         writer.set_plan(&name("old"), Some(&hourly(4)), MARCH + 2 * DAY, MARCH, PlanSource::Api).unwrap();
         assert!(writer.rename_model("old", "new", MARCH).unwrap().merged);
         assert_eq!((count("old"), count("new")), (None, Some(3)));
-        let plans: Vec<_> = block_on(opening.reader.plans("new")).unwrap().into_iter().map(|plan| plan.valid_from).collect();
-        assert_eq!(plans, [MARCH, MARCH + DAY], "those that were to hold after the target's first are dropped");
+        let plans: Vec<_> =
+            block_on(opening.reader.plans("new")).unwrap().into_iter().map(|plan| plan.valid_from).collect();
+        assert_eq!(
+            plans,
+            [MARCH, MARCH + DAY],
+            "those that were to hold after the target's first are dropped"
+        );
         let storage = block_on(opening.reader.storage()).unwrap();
         assert_eq!(storage.models.len(), 1);
         assert_eq!(storage.models[0].former_names, "old,old");
@@ -102,7 +113,15 @@ fn old_rows_go_and_their_sums_stay() {
         let day = |at: i64| {
             let (from, to) = (MARCH + at * DAY, MARCH + (at + 1) * DAY);
             let reader = &opening.reader;
-            block_on(reader.series(Filter::default(), from, to, Bucket::Hour, jiff::tz::TimeZone::UTC, vec![])).unwrap()
+            block_on(reader.series(
+                Filter::default(),
+                from,
+                to,
+                Bucket::Hour,
+                jiff::tz::TimeZone::UTC,
+                vec![],
+            ))
+            .unwrap()
         };
         let before = (day(1), day(8));
         let mut steps = 0;
@@ -120,7 +139,14 @@ fn old_rows_go_and_their_sums_stay() {
         let minutes = |at: i64| {
             let (from, to) = (MARCH + at * DAY, MARCH + at * DAY + HOUR);
             let reader = &opening.reader;
-            block_on(reader.series(Filter::default(), from, to, Bucket::Minute, jiff::tz::TimeZone::UTC, vec![]))
+            block_on(reader.series(
+                Filter::default(),
+                from,
+                to,
+                Bucket::Minute,
+                jiff::tz::TimeZone::UTC,
+                vec![],
+            ))
         };
         assert!(matches!(minutes(4), Err(StoreError::Refused(_))));
         assert_eq!(minutes(5).unwrap().points.iter().map(|point| point.total.requests).sum::<i64>(), 1);

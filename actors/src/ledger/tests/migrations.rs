@@ -53,7 +53,9 @@ fn the_schema_is_that_of_the_migrations() {
     for line in include_str!("../schema.rs").lines() {
         if let Some((name, _)) = line.strip_suffix(") {").and_then(|line| line.trim().split_once(" (")) {
             table = name;
-        } else if line.starts_with("    ") && let Some((column, kind)) = line.trim().trim_end_matches(',').split_once(" -> ") {
+        } else if line.starts_with("    ")
+            && let Some((column, kind)) = line.trim().trim_end_matches(',').split_once(" -> ")
+        {
             told.insert(format!("{table}.{column}"), kind.to_owned());
         }
     }
@@ -62,7 +64,9 @@ fn the_schema_is_that_of_the_migrations() {
         let mut db = raw(&place.location);
         let sqlite = db.is_sqlite();
         let mut made = BTreeMap::new();
-        for line in layout(&mut db).iter().filter(|line| !line.starts_with("index") && !line.starts_with("__diesel")) {
+        for line in
+            layout(&mut db).iter().filter(|line| !line.starts_with("index") && !line.starts_with("__diesel"))
+        {
             let (column, kind) = line.split_once(' ').unwrap();
             let (kind, optional) = if sqlite {
                 let mut parts = kind.split(' ');
@@ -95,7 +99,10 @@ fn a_newer_ledger_is_refused_and_left_alone() {
             .unwrap();
         let before = layout(&mut raw(&place.location));
         let error = open(&place.location, "test", MARCH).unwrap_err();
-        assert!(matches!(&error, OpenError::Newer { version, .. } if version == "20991231000000"), "{error:?}");
+        assert!(
+            matches!(&error, OpenError::Newer { version, .. } if version == "20991231000000"),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("newer version"), "{error}");
         assert_eq!(layout(&mut raw(&place.location)), before);
         let runs = raw(&place.location).number("SELECT COUNT(*) AS number FROM program_runs").unwrap();
@@ -161,7 +168,11 @@ fn a_damaged_file_is_refused_and_not_touched() {
         ("the table of tables", damage(100, 3000)),
         ("pages in the middle", damage(whole.len() / 2, 40_000)),
         ("cut off", whole[..whole.len() / 3].to_vec()),
-        ("text", b"this is not a database at all, but somebody's letter to somebody else; a long one, too long\n".repeat(3)),
+        (
+            "text",
+            b"this is not a database at all, but somebody's letter to somebody else; a long one, too long\n"
+                .repeat(3),
+        ),
         ("short", b"SQLite".to_vec()),
     ];
     for (case, bytes) in cases {

@@ -26,7 +26,8 @@ fn pages_are_complete_and_stable_while_rows_come() {
         let (opening, mut writer) = opened(&place.location);
         let keys = KeySource::new();
         // Many end at the same time, and they are not written in order.
-        let old: Vec<_> = (0..200_i64).map(|n| row(&keys, ["a", "b", "c"][(n % 3) as usize], MARCH + n * 7 % 20)).collect();
+        let old: Vec<_> =
+            (0..200_i64).map(|n| row(&keys, ["a", "b", "c"][(n % 3) as usize], MARCH + n * 7 % 20)).collect();
         writer.write(&events(&old), false).unwrap();
         let mut added = 0;
         let rows = all_pages(&opening, &PageQuery { limit: 7, ..PageQuery::default() }, |_| {
@@ -79,7 +80,10 @@ fn filters_find_exactly_what_fits() {
             (PageQuery { filter: models("a"), ..base() }, |row| &*row.labels.model == "a"),
             (PageQuery { filter: models("nobody"), ..base() }, |_| false),
             (
-                PageQuery { filter: Filter { models: vec!["a".into(), "b".into()], ..Filter::default() }, ..base() },
+                PageQuery {
+                    filter: Filter { models: vec!["a".into(), "b".into()], ..Filter::default() },
+                    ..base()
+                },
                 |_| true,
             ),
             (
@@ -88,7 +92,9 @@ fn filters_find_exactly_what_fits() {
             ),
             (PageQuery { outcome: Some("ok".into()), ..base() }, |row| row.outcome == Outcome::Ok),
             (PageQuery { outcome: Some("failed".into()), ..base() }, |row| row.outcome != Outcome::Ok),
-            (PageQuery { outcome: Some("refused".into()), ..base() }, |row| matches!(row.outcome, Outcome::Refused(_))),
+            (PageQuery { outcome: Some("refused".into()), ..base() }, |row| {
+                matches!(row.outcome, Outcome::Refused(_))
+            }),
             (PageQuery { outcome: Some("refused:queue_full".into()), ..base() }, |row| {
                 matches!(row.outcome, Outcome::Refused(_))
             }),

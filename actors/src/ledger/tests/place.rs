@@ -45,15 +45,20 @@ pub(crate) fn everywhere(test: impl Fn(&Place)) {
     }
     match Place::postgres() {
         Some(place) => test(&place),
-        None if std::env::var_os(REQUIRED).is_some() => panic!("PostgreSQL is not installed, and {REQUIRED} is set"),
+        None if std::env::var_os(REQUIRED).is_some() => {
+            panic!("PostgreSQL is not installed, and {REQUIRED} is set")
+        }
         None => eprintln!("skipped on PostgreSQL: it is not installed (Debian's package postgresql)"),
     }
 }
 
 fn newest_postgres() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut found: Vec<PathBuf> =
-        versions.flatten().map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).collect();
+    let mut found: Vec<PathBuf> = versions
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists())
+        .collect();
     found.sort();
     found.pop()
 }
@@ -66,7 +71,8 @@ struct Server {
 impl Server {
     fn start(bin: &Path, dir: &Path) -> Self {
         // PostgreSQL refuses to run as root.
-        let is_root = std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
+        let is_root =
+            std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0);
         let data = dir.join("data");
         std::fs::create_dir(&data).unwrap();
         if is_root {
@@ -86,13 +92,18 @@ impl Server {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             command
         };
-        let status = command("initdb").args(["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8"]).status().unwrap();
+        let status =
+            command("initdb").args(["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8"]).status().unwrap();
         assert!(status.success(), "initdb failed");
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = command("postgres");
-        for setting in
-            [&*format!("port={port}"), "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "shared_buffers=32MB"]
-        {
+        for setting in [
+            &*format!("port={port}"),
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "shared_buffers=32MB",
+        ] {
             server.args(["-c", setting]);
         }
         let started = Self { child: server.spawn().unwrap(), port };

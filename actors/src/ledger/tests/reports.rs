@@ -53,11 +53,19 @@ fn hours_are_cut_where_the_clock_is_changed() {
         ["29 01:00+01:00", "29 03:00+02:00", "29 04:00+02:00"]
     );
     assert_eq!(
-        hours("Australia/Lord_Howe", "2026-04-05T01:00[Australia/Lord_Howe]", "2026-04-05T03:00[Australia/Lord_Howe]"),
+        hours(
+            "Australia/Lord_Howe",
+            "2026-04-05T01:00[Australia/Lord_Howe]",
+            "2026-04-05T03:00[Australia/Lord_Howe]"
+        ),
         ["05 01:00+11:00", "05 01:30+10:30", "05 02:00+10:30", "05 03:00+10:30"]
     );
     assert_eq!(
-        hours("Australia/Lord_Howe", "2026-10-04T01:00[Australia/Lord_Howe]", "2026-10-04T04:00[Australia/Lord_Howe]"),
+        hours(
+            "Australia/Lord_Howe",
+            "2026-10-04T01:00[Australia/Lord_Howe]",
+            "2026-10-04T04:00[Australia/Lord_Howe]"
+        ),
         ["04 01:00+10:30", "04 02:30+11:00", "04 03:00+11:00", "04 04:00+11:00"]
     );
     assert_eq!(
@@ -72,7 +80,9 @@ fn weeks_begin_on_monday_and_months_on_the_first() {
     let of = |bucket, from: &str, to: &str| -> Vec<String> {
         let borders = borders(bucket, &zone, micros(from), micros(to)).unwrap();
         let date = |time: &Micros| {
-            Zoned::new(Timestamp::from_microsecond(*time).unwrap(), zone.clone()).strftime("%a %F %R").to_string()
+            Zoned::new(Timestamp::from_microsecond(*time).unwrap(), zone.clone())
+                .strftime("%a %F %R")
+                .to_string()
         };
         borders.iter().map(date).collect()
     };
@@ -126,7 +136,11 @@ fn a_series_has_what_fell_into_each_local_bucket() {
         let keys = KeySource::new();
         // Around both changes of the clock, every 7 minutes and a bit, at borders too.
         let mut rows = Vec::new();
-        for middle in ["2026-03-29T03:00[Europe/Berlin]", "2026-10-25T02:00[Europe/Berlin]", "2026-04-05T02:00[Australia/Lord_Howe]"] {
+        for middle in [
+            "2026-03-29T03:00[Europe/Berlin]",
+            "2026-10-25T02:00[Europe/Berlin]",
+            "2026-04-05T02:00[Australia/Lord_Howe]",
+        ] {
             let middle = micros(middle);
             for n in -400..400 {
                 rows.push(row(&keys, "m", middle + n * 433 * SECOND));
@@ -143,13 +157,22 @@ fn a_series_has_what_fell_into_each_local_bucket() {
             let zone = TimeZone::get(zone).unwrap();
             for bucket in [Bucket::Hour, Bucket::Day, Bucket::Week, Bucket::Month] {
                 let from = micros("2026-03-28T12:34:56[UTC]");
-                let to = micros(if bucket == Bucket::Hour { "2026-04-08T00:00[UTC]" } else { "2026-10-28T00:00[UTC]" });
+                let to = micros(if bucket == Bucket::Hour {
+                    "2026-04-08T00:00[UTC]"
+                } else {
+                    "2026-10-28T00:00[UTC]"
+                });
                 let series =
-                    block_on(reader.series(Filter::default(), from, to, bucket, zone.clone(), vec![])).unwrap();
+                    block_on(reader.series(Filter::default(), from, to, bucket, zone.clone(), vec![]))
+                        .unwrap();
                 for point in &series.points {
                     let there = |row: &&RequestRow| (point.from..point.to).contains(&row.ended_us());
                     let wanted = rows.iter().filter(there).count() as i64;
-                    assert_eq!((point.total.requests, point.total.input), (wanted, wanted * 100), "{zone:?} {bucket:?}");
+                    assert_eq!(
+                        (point.total.requests, point.total.input),
+                        (wanted, wanted * 100),
+                        "{zone:?} {bucket:?}"
+                    );
                 }
             }
         }
@@ -171,15 +194,19 @@ fn reports_are_split_and_filtered() {
             rows.push(row);
         }
         writer.write(&events(&rows), false).unwrap();
-        let ask = |filter: Filter, by: Vec<Dimension>| block_on(opening.reader.summary(filter, MARCH, MARCH + HOUR, by)).unwrap();
+        let ask = |filter: Filter, by: Vec<Dimension>| {
+            block_on(opening.reader.summary(filter, MARCH, MARCH + HOUR, by)).unwrap()
+        };
         let all = ask(Filter::default(), vec![Dimension::Model, Dimension::ApiKey]);
         assert_eq!(all.total.requests, 60);
         assert_eq!((all.total.failed, all.total.client_left, all.total.refused), (12, 12, 12));
         assert_eq!(all.groups.len(), 6);
         assert!(all.groups.iter().all(|group| group.totals.requests == 10));
-        let euros: i64 = rows.iter().filter(|row| &*row.labels.currency == "EUR").filter_map(|row| row.cost).sum();
+        let euros: i64 =
+            rows.iter().filter(|row| &*row.labels.currency == "EUR").filter_map(|row| row.cost).sum();
         assert_eq!(all.total.cost["EUR"].units(), u128::from(euros.cast_unsigned()));
-        let one = ask(Filter { models: vec!["a".into()], api_keys: vec!["x".into()], ..Filter::default() }, vec![]);
+        let one =
+            ask(Filter { models: vec!["a".into()], api_keys: vec!["x".into()], ..Filter::default() }, vec![]);
         assert_eq!(one.total.requests, 10);
         assert!(one.groups.is_empty());
         let none = ask(Filter { models: vec!["nobody".into()], ..Filter::default() }, vec![Dimension::Model]);
@@ -205,7 +232,10 @@ fn quantiles_are_exact_for_few_and_near_for_many() {
     let ask = || block_on(opening.reader.latency(Filter::default(), MARCH, MARCH + DAY)).unwrap();
     let few = ask();
     assert!(few.exact);
-    assert_eq!((few.requests, few.duration.p50, few.duration.p95, few.duration.p99), (1000, 500_000, 950_000, 990_000));
+    assert_eq!(
+        (few.requests, few.duration.p50, few.duration.p95, few.duration.p99),
+        (1000, 500_000, 950_000, 990_000)
+    );
     assert_eq!(few.first_byte.p50, 250_000);
     for _ in 0..21 {
         for row in &mut rows {
@@ -229,10 +259,15 @@ fn quantiles_are_exact_for_few_and_near_for_many() {
 fn hours_of_runs_are_paid_and_add_up() {
     everywhere(|place| {
         let (opening, mut writer) = opened(&place.location);
-        let hourly = |price| Plan::Hourly { currency: Currency::new("CNY").unwrap(), per_hour: Price::from_units(price) };
+        let hourly = |price| Plan::Hourly {
+            currency: Currency::new("CNY").unwrap(),
+            per_hour: Price::from_units(price),
+        };
         writer.set_plan(&name("m"), Some(&hourly(1_500_000)), MARCH, MARCH, PlanSource::Config).unwrap();
         // Twice as much from the second hour on.
-        writer.set_plan(&name("m"), Some(&hourly(3_000_000)), MARCH + 2 * HOUR, MARCH, PlanSource::Api).unwrap();
+        writer
+            .set_plan(&name("m"), Some(&hourly(3_000_000)), MARCH + 2 * HOUR, MARCH, PlanSource::Api)
+            .unwrap();
         let run = |id, started, ready: Option<i64>, ended: Option<i64>, bill_loading| {
             let last = ended.or(ready).unwrap_or(started);
             Event::Run(Box::new(RunRow {
@@ -269,11 +304,18 @@ fn hours_of_runs_are_paid_and_add_up() {
         // A third of the day at a time, cut within seconds: the points add up to the whole.
         let zone = TimeZone::get("Asia/Kathmandu").unwrap();
         let series =
-            block_on(reader.series(Filter::default(), MARCH, MARCH + DAY, Bucket::Quarter, zone, by)).unwrap();
-        let sum: u128 = series.points.iter().filter_map(|point| point.total.run_cost.get("CNY")).map(|money| money.units()).sum();
+            block_on(reader.series(Filter::default(), MARCH, MARCH + DAY, Bucket::Quarter, zone, by))
+                .unwrap();
+        let sum: u128 = series
+            .points
+            .iter()
+            .filter_map(|point| point.total.run_cost.get("CNY"))
+            .map(|money| money.units())
+            .sum();
         assert_eq!(sum, summary.total.run_cost["CNY"].units());
         // By API key nobody can say who has paid for the hour.
-        let by_key = block_on(reader.summary(Filter::default(), MARCH, MARCH + DAY, vec![Dimension::ApiKey])).unwrap();
+        let by_key =
+            block_on(reader.summary(Filter::default(), MARCH, MARCH + DAY, vec![Dimension::ApiKey])).unwrap();
         assert!(by_key.total.run_cost.is_empty());
     });
 }

@@ -38,7 +38,9 @@ fn what_is_written_is_read() {
             ..row(&keys, "b", MARCH)
         };
         writer.write(&events(&[full.clone(), empty.clone()]), false).unwrap();
-        let page = block_on(opening.reader.requests(super::super::PageQuery { limit: 10, ..Default::default() })).unwrap();
+        let page =
+            block_on(opening.reader.requests(super::super::PageQuery { limit: 10, ..Default::default() }))
+                .unwrap();
         let rows: Vec<RequestRow> = page.rows.into_iter().map(|view| view.row).collect();
         assert_eq!(rows, [full, empty]);
     });
@@ -146,7 +148,8 @@ fn sums_of_money_are_exact_beyond_53_bits() {
 
 #[test]
 fn news_of_a_run_add_up_in_any_order() {
-    let started = RunRow { id: 7, model: name("m"), started_us: MARCH, heartbeat_us: MARCH, ..RunRow::default() };
+    let started =
+        RunRow { id: 7, model: name("m"), started_us: MARCH, heartbeat_us: MARCH, ..RunRow::default() };
     let ready = RunRow { ready_us: Some(MARCH + 5), heartbeat_us: MARCH + 5, ..started.clone() };
     let ended = RunRow {
         ended_us: Some(MARCH + 9),
@@ -193,7 +196,10 @@ fn runs_that_a_lost_manager_left_end_with_its_last_heartbeat() {
         let ends: Vec<_> = runs.iter().map(|view| (view.run.id, view.run.ended_us)).collect();
         assert_eq!(ends, [(2, Some(MARCH + 3)), (1, Some(MARCH + 50))]);
         let ended = raw(&place.location)
-            .number(&format!("SELECT ended_us AS number FROM program_runs WHERE id = {}", opening.program_run))
+            .number(&format!(
+                "SELECT ended_us AS number FROM program_runs WHERE id = {}",
+                opening.program_run
+            ))
             .unwrap();
         assert_eq!(ended, MARCH + 50);
     });
@@ -233,7 +239,8 @@ fn any_row() -> impl Strategy<Value = RequestRow> {
             first_byte_us: times.2.then_some(times.1 / 2),
             outcome: outcome(ended),
             tokens: Tokens { input, cached, cache_write, output, reasoning },
-            usage_source: [UsageSource::Backend, UsageSource::Estimated, UsageSource::None][usize::from(source % 3)],
+            usage_source: [UsageSource::Backend, UsageSource::Estimated, UsageSource::None]
+                [usize::from(source % 3)],
             cost,
             pricing: if cost.is_some() { Pricing::Priced } else { Pricing::NoCounts },
             replayed: source > 200,

@@ -7,6 +7,7 @@
 mod buckets;
 mod db;
 mod error;
+mod generator;
 mod latency;
 mod maintain;
 mod migrate;
@@ -22,12 +23,13 @@ mod runs;
 mod schema;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 pub use buckets::{Bucket, MOST_BUCKETS};
 pub use db::Location;
 pub use error::{OpenError, StoreError};
+pub use generator::Generator;
 pub use latency::{Latency, Quantiles};
 pub use maintain::{Deleted, Renamed, backup};
 pub use open::{Opened, open};
@@ -44,5 +46,4 @@ pub use storage::{ModelStorage, Storage};
 pub use write::Written;
 
 pub(crate) use maintain::Step;
-pub(crate) use plans::load_plans;
 pub(crate) use write::Writer;

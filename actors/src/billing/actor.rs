@@ -24,7 +24,7 @@ const RETENTION_PERIOD: Duration = Duration::from_secs(6 * 3600);
 const DAY_US: i64 = 86_400_000_000;
 
 /// Writes all that was recorded before; answers when it is safe: in the ledger, or, while that cannot be
-/// written, in the overflow file (the error says why).
+/// written, in the overflow file.
 #[derive(Message)]
 #[rtype(result = "Result<(), StoreError>")]
 pub struct Flush;
@@ -106,7 +106,7 @@ impl Billing {
         if resting {
             return None;
         }
-        if due && !(self.job_next && !self.jobs.is_empty()) {
+        if due && (!self.job_next || self.jobs.is_empty()) {
             self.job_next = true;
             return Some(Work::Flush);
         }
@@ -140,6 +140,7 @@ impl Billing {
             let done = done.unwrap_or_else(|error| Done {
                 writer: None,
                 again: None,
+                proved: false,
                 trouble: Some(StoreError::Other(format!("the writing has crashed: {error}"))),
                 stuck: false,
             });
@@ -162,18 +163,16 @@ impl Billing {
         match &done.trouble {
             Some(error) => self.back_off(error, ctx),
             // Only what has reached the ledger proves that it can be written.
-            None if self.retry_at.is_some_and(|at| Instant::now() >= at) => self.recovered(),
+            None if done.proved && self.retry_at.is_some() => self.recovered(),
             None => (),
         }
         if done.stuck {
             // Not in circles: with the next pause, or when more has come.
-            self.answer_flushes(Some(StoreError::Full(
-                "neither the ledger nor the overflow file can be written".into(),
-            )));
+            self.answer_flushes(Some("neither the ledger nor the overflow file can be written"));
             self.rest(ctx);
             return;
         }
-        self.answer_flushes(done.trouble);
+        self.answer_flushes(None);
         if self.core.take.len() < BATCH && !self.core.take.is_empty() && self.flushes.is_empty() {
             self.start_lingering(ctx);
         }
@@ -213,13 +212,15 @@ impl Billing {
         }
     }
 
-    fn answer_flushes(&mut self, trouble: Option<StoreError>) {
+    /// Answers those whose rows are safe, or all when nothing can be written.
+    fn answer_flushes(&mut self, trouble: Option<&str>) {
         let done = self.core.counters.done.load(Ordering::Acquire);
-        let failed = trouble.is_some();
         for (target, reply) in std::mem::take(&mut self.flushes) {
-            if target <= done || failed {
-                // Nobody waits for it any more: that changes nothing.
-                let _ = reply.send(trouble.clone().map_or(Ok(()), Err));
+            // Nobody waits for it any more: that changes nothing.
+            if target <= done {
+                let _ = reply.send(Ok(()));
+            } else if let Some(trouble) = trouble {
+                let _ = reply.send(Err(StoreError::Full(trouble.to_owned())));
             } else {
                 self.flushes.push((target, reply));
             }
@@ -261,7 +262,7 @@ impl Actor for Billing {
         });
         self.pump = Some(pump.abort_handle());
         ctx.run_interval(self.settings.heartbeat, |this, ctx| {
-            if !this.closed && this.retry_at.is_none() {
+            if !this.closed && this.retry_at.is_none_or(|at| at <= Instant::now()) {
                 this.queue_job(Job::Heartbeat, ctx);
             }
         });

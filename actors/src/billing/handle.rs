@@ -3,7 +3,9 @@
 use super::overflow::Overflow;
 use super::prices::Prices;
 use super::run::Run;
-use crate::ledger::{Event, KeySource, LedgerReader, Location, Micros, RequestRow, RunRow, now_us};
+use crate::ledger::{
+    Event, KeySource, LedgerReader, Location, Micros, RequestRow, RunRow, StoreError, Writer, now_us,
+};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use std::path::PathBuf;
@@ -238,6 +240,12 @@ impl Core {
     pub(super) fn batch_done(&self, batch: &Batch) {
         self.in_flight.store(None);
         self.counters.done.fetch_add(batch.events.len() as u64, Ordering::AcqRel);
+    }
+
+    /// Makes the plans in the ledger those by which requests are priced. Blocks.
+    pub(super) fn load_prices(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        self.prices.store(Arc::new(Prices::new(writer.plans()?)));
+        Ok(())
     }
 
     pub(super) fn set_state(&self, state: State) {

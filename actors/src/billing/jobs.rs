@@ -2,6 +2,7 @@
 //! Long ones go in steps, between batches.
 
 use super::actor::Billing;
+use super::handle::Core;
 use crate::ledger::{Deleted, Micros, PlanSource, Renamed, Step, StoreError, Writer, now_us};
 use actix::{Context, Handler, Message, ResponseFuture};
 use llm_manager_policy::pricing::Plan;
@@ -77,33 +78,33 @@ fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) -> Result<(), Store
 }
 
 impl Job {
-    pub(super) fn changes_plans(&self) -> bool {
-        matches!(self, Self::SetPlan(..) | Self::Delete(..) | Self::Rename(..))
-    }
-
     /// Does a step of it. Who waits for an answer gets it now; the rest is tried again.
-    pub(super) fn step(self, writer: &mut Writer, program_run: i64) -> Stepped {
+    pub(super) fn step(self, writer: &mut Writer, core: &Core) -> Stepped {
         let now = now_us();
         let none = |error| (error, None);
         match self {
             Self::SetPlan(set, reply) => {
                 let from = set.valid_from.unwrap_or(now);
                 let done = writer.set_plan(&set.model, set.plan.as_ref(), from, now, set.source);
+                let done = in_force(core, writer, done);
                 answer(reply, done).map(|()| None).map_err(none)
             }
             Self::Delete(delete, reply) => {
                 let done = writer.delete_model(&delete.model, delete.configured, now);
+                let done = in_force(core, writer, done);
                 let next = done.is_ok().then_some(Self::Sweep);
                 answer(reply, done).map(|()| next).map_err(none)
             }
             Self::Rename(rename, reply) => {
-                answer(reply, writer.rename_model(&rename.old, &rename.new, now)).map(|()| None).map_err(none)
+                let done = writer.rename_model(&rename.old, &rename.new, now);
+                let done = in_force(core, writer, done);
+                answer(reply, done).map(|()| None).map_err(none)
             }
             Self::Sweep => repeat(writer.sweep(), Self::Sweep, Some(Self::Vacuum)),
             Self::Retain(cutoff) => repeat(writer.retain(cutoff), Self::Retain(cutoff), Some(Self::Vacuum)),
             Self::Vacuum => repeat(writer.vacuum(), Self::Vacuum, None),
             // The next one is not far.
-            Self::Heartbeat => writer.heartbeat(program_run, now).map(|()| None).map_err(none),
+            Self::Heartbeat => writer.heartbeat(core.program_run, now).map(|()| None).map_err(none),
         }
     }
 
@@ -119,6 +120,11 @@ impl Job {
             other => Err((error, Some(other))),
         }
     }
+}
+
+/// Before anybody hears that plans have changed, requests are priced by them.
+fn in_force<T>(core: &Core, writer: &mut Writer, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    done.and_then(|value| core.load_prices(writer).map(|()| value))
 }
 
 fn repeat(step: Result<Step, StoreError>, again: Job, then: Option<Job>) -> Stepped {

@@ -3,8 +3,7 @@
 use super::handle::{Core, Counters, Ledger, State};
 use super::overflow::{Overflow, with_suffix};
 use super::prices::Prices;
-use super::work::load_prices;
-use crate::ledger::{KeySource, Location, OpenError, Opened, now_us, open};
+use crate::ledger::{KeySource, Location, OpenError, Opened, Writer, now_us, open};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,7 +68,8 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
         last_error: ArcSwapOption::empty(),
         state: AtomicU8::new(State::Idle as u8),
     };
-    load_prices(&core)
+    Writer::open(location)
+        .and_then(|mut writer| core.load_prices(&mut writer))
         .map_err(|error| OpenError::Failed { place: location.to_string(), detail: error.to_string() })?;
     Ok((Ledger(Arc::new(core)), opened))
 }

@@ -3,9 +3,8 @@
 use super::handle::Core;
 use super::jobs::Job;
 use super::overflow::with_suffix;
-use super::prices::Prices;
 use super::replay::Replay;
-use crate::ledger::{Event, Location, Step, StoreError, Writer, Written, load_plans, now_us};
+use crate::ledger::{Event, Step, StoreError, Writer, Written, now_us};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,13 +33,16 @@ pub(super) struct Done {
     pub(super) again: Option<Work>,
     /// Why the ledger could not be written.
     pub(super) trouble: Option<StoreError>,
+    /// The ledger was written, so it can be.
+    pub(super) proved: bool,
     /// Nothing could be written anywhere: the batch is still in memory.
     pub(super) stuck: bool,
 }
 
 /// Does it. Blocks.
 pub(super) fn perform(core: &Core, writer: Option<Writer>, work: Work) -> Done {
-    let mut done = Done { writer, again: None, trouble: None, stuck: false };
+    let proved = !matches!(work, Work::Spill);
+    let mut done = Done { writer, again: None, trouble: None, proved, stuck: false };
     let result = match work {
         Work::Flush => flush(core, &mut done),
         Work::Spill => {
@@ -56,6 +58,8 @@ pub(super) fn perform(core: &Core, writer: Option<Writer>, work: Work) -> Done {
         if !matches!(error, StoreError::Locked(_) | StoreError::Refused(_)) {
             done.writer = None;
         }
+        core.counters.failures.fetch_add(1, Ordering::Relaxed);
+        done.proved = false;
         done.trouble = Some(error);
     }
     done
@@ -86,7 +90,6 @@ fn flush(core: &Core, done: &mut Done) -> Result<(), StoreError> {
             Ok(())
         }
         Err(error) => {
-            core.counters.failures.fetch_add(1, Ordering::Relaxed);
             spill(core, done);
             Err(error)
         }
@@ -123,16 +126,12 @@ fn step_replay(core: &Core, done: &mut Done, mut replay: Replay) -> Result<(), S
 }
 
 fn step_job(core: &Core, done: &mut Done, job: Job) -> Result<(), StoreError> {
-    let changes_plans = job.changes_plans();
     let stepped = match writer(core, done) {
-        Ok(writer) => job.step(writer, core.program_run),
+        Ok(writer) => job.step(writer, core),
         Err(error) => job.failed(error),
     };
     match stepped {
         Ok(next) => {
-            if changes_plans {
-                load_prices(core)?;
-            }
             done.again = next.map(Work::Job);
             Ok(())
         }
@@ -143,20 +142,14 @@ fn step_job(core: &Core, done: &mut Done, job: Job) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the prices in the ledger those by which requests are priced. Blocks.
-pub(super) fn load_prices(core: &Core) -> Result<(), StoreError> {
-    let prices = Prices::new(load_plans(&core.location)?);
-    core.prices.store(Arc::new(prices));
-    Ok(())
-}
-
 /// Everything that is still there goes somewhere safe.
 fn close(core: &Core, done: &mut Done) -> Result<(), StoreError> {
     let mut trouble = None;
     while core.in_flight.load().is_some() || !core.take.is_empty() {
-        let flushed = if trouble.is_none() { flush(core, done) } else { Ok(spill(core, done)) };
-        if let Err(error) = flushed {
-            trouble = Some(error);
+        if trouble.is_some() {
+            spill(core, done);
+        } else {
+            trouble = flush(core, done).err();
         }
         if done.stuck {
             break;

@@ -154,17 +154,17 @@ struct Word {
 
 impl Db {
     /// The one number of a query that calls it `number`.
-    pub(super) fn number(&mut self, query: &str) -> Result<i64, StoreError> {
+    pub(crate) fn number(&mut self, query: &str) -> Result<i64, StoreError> {
         Ok(sql_query(query).get_result::<Number>(self)?.number)
     }
 
     /// The texts of a query that calls them `word`.
-    pub(super) fn words(&mut self, query: &str) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn words(&mut self, query: &str) -> Result<Vec<String>, StoreError> {
         Ok(sql_query(query).load::<Word>(self)?.into_iter().map(|row| row.word).collect())
     }
 
     /// Statements without an answer.
-    pub(super) fn run(&mut self, statements: &str) -> Result<(), StoreError> {
+    pub(crate) fn run(&mut self, statements: &str) -> Result<(), StoreError> {
         Ok(self.batch_execute(statements)?)
     }
 

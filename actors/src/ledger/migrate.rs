@@ -6,7 +6,7 @@
 use super::db::{APPLICATION_ID, Db, Location, Role, connect, either};
 use super::error::{OpenError, StoreError};
 use diesel::connection::SimpleConnection;
-use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::fs;
 use std::io::Read;
@@ -93,7 +93,7 @@ fn check(db: &mut Db, path: &Path) -> Result<(), OpenError> {
         return set_up(db).map_err(failed);
     }
     if fs::metadata(path).map_or(0, |meta| meta.len()) <= CHECKED_SIZE {
-        let found = db.words("SELECT quick_check AS word FROM pragma_quick_check(3)").map_err(failed)?;
+        let found = db.words("SELECT quick_check AS word FROM pragma_quick_check LIMIT 3").map_err(failed)?;
         if found.iter().any(|word| word != "ok") {
             return Err(corrupt(found.join("; ")));
         }
@@ -124,10 +124,8 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
 
 fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<String> {
     let migrations: Vec<Box<dyn Migration<DB>>> = source.migrations().unwrap_or_default();
-    let mut versions: Vec<String> = migrations
-        .iter()
-        .map(|migration| MigrationVersion::from(migration.name().version()).to_string())
-        .collect();
+    let mut versions: Vec<String> =
+        migrations.iter().map(|migration| migration.name().version().to_string()).collect();
     versions.sort();
     versions
 }

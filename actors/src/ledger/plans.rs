@@ -1,6 +1,6 @@
 //! Price plans: written once, read as each model's history.
 
-use super::db::{Db, Location, Role, connect};
+use super::db::Db;
 use super::error::StoreError;
 use super::names::Names;
 use super::row::Micros;
@@ -116,6 +116,11 @@ impl Writer {
         }
         self.transact(|db, names| insert_plan(db, names, model, plan, (valid_from, now), source))
     }
+
+    /// All plans, in the order in which they were set.
+    pub(crate) fn plans(&mut self) -> Result<Vec<PlanRecord>, StoreError> {
+        load(&mut self.db)
+    }
 }
 
 fn insert_plan(
@@ -161,11 +166,6 @@ fn insert_plan(
         }
     }
     Ok(id)
-}
-
-/// All plans, over a connection of its own. Blocks.
-pub(crate) fn load_plans(location: &Location) -> Result<Vec<PlanRecord>, StoreError> {
-    load(&mut connect(location, Role::Read)?)
 }
 
 /// All plans of all models that have a name, in the order in which they were written.

@@ -12,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// More rows than this do not go on a page.
-pub const LONGEST_PAGE: usize = 1000;
+pub(super) const LONGEST_PAGE: usize = 1000;
 /// Up to so many facets are read one by one, each along its index.
 const MOST_STREAMS: usize = 64;
 

@@ -10,8 +10,6 @@ use std::ops::AddAssign;
 
 /// Widths of the buckets in seconds, finest first; each divides the next.
 pub(super) const LEVELS: [i64; 4] = [60, 900, 3600, 86_400];
-/// The width of the buckets of `latencies`.
-pub(super) const HOUR_US: i64 = 3_600_000_000;
 /// Rows of one statement.
 const CHUNK: usize = 100;
 

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub type Micros = i64;
 
 /// Longest error text that is kept, in bytes.
-pub const LONGEST_ERROR: usize = 512;
+pub(super) const LONGEST_ERROR: usize = 512;
 /// Longest request id or label that is kept, in bytes.
-pub const LONGEST_LABEL: usize = 200;
+pub(super) const LONGEST_LABEL: usize = 200;
 /// More tokens than this in one request are a backend's mistake: the count is taken as unknown.
 /// It also keeps every sum of 8 million such requests within 63 bits.
-pub const MOST_TOKENS: i64 = 1 << 40;
+pub(super) const MOST_TOKENS: i64 = 1 << 40;
 /// Longest time of one request, ten years: sums stay within 63 bits.
 const LONGEST_TIME: i64 = 315_360_000_000_000;
 
@@ -300,7 +300,8 @@ impl RequestRow {
 /// Cuts a text at a character's border.
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest {
-        text.truncate(text.floor_char_boundary(longest));
+        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
     }
     // PostgreSQL's text has no room for it.
     if text.contains('\0') {

@@ -1,7 +1,6 @@
 DROP TABLE tiers;
 DROP TABLE price_plans;
 DROP TABLE runs;
-DROP TABLE latencies;
 DROP TABLE rollups;
 DROP TABLE requests;
 DROP TABLE facets;

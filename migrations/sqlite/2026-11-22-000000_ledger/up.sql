@@ -100,16 +100,6 @@ CREATE TABLE rollups (
   PRIMARY KEY (level, start_us, facet_id)
 ) STRICT, WITHOUT ROWID;
 
--- How many requests of an hour took how long: kind 0 is the whole request, 1 the first byte.
-CREATE TABLE latencies (
-  start_us INTEGER NOT NULL,
-  facet_id INTEGER NOT NULL REFERENCES facets (id),
-  kind INTEGER NOT NULL,
-  bin INTEGER NOT NULL,
-  requests INTEGER NOT NULL,
-  PRIMARY KEY (start_us, facet_id, kind, bin)
-) STRICT, WITHOUT ROWID;
-
 -- One row per life of a backend.
 CREATE TABLE runs (
   id INTEGER NOT NULL PRIMARY KEY,

@@ -120,7 +120,7 @@ impl Round<'_> {
     fn end(&mut self, model: &ModelName, epoch: u64, ran: bool) {
         let (now, view) = (self.view.now, self.view);
         if !ran {
-            self.state.holds.retain(|hold| hold.model != *model || hold.epoch != epoch);
+            self.give_back(|hold| hold.model == *model && hold.epoch == epoch);
             return;
         }
         let Some(hold) = self.hold(model, epoch) else { return };
@@ -135,21 +135,28 @@ impl Round<'_> {
         hold.stage = Stage::Gone { since: now, used };
     }
 
+    /// Lets go of these reservations, and of failures on the same devices: something has changed.
+    fn give_back(&mut self, is_back: impl Fn(&Hold) -> bool) {
+        let (back, left): (Vec<Hold>, Vec<Hold>) = self.state.holds.drain(..).partition(is_back);
+        self.state.holds = left;
+        self.state.failed.retain(|failed| {
+            let on = |hold: &Hold| {
+                hold.parts.iter().any(|part| failed.devices.iter().any(|(device, _)| *device == part.device))
+            };
+            !back.iter().any(|hold| hold.model != failed.model && on(hold))
+        });
+    }
+
     /// Lets go of the memory that has come back, and of failures that something has changed about.
     fn settle(&mut self) {
         let view = self.view;
-        let (back, left): (Vec<Hold>, Vec<Hold>) =
-            self.state.holds.drain(..).partition(|hold| is_back(hold, view));
-        self.state.holds = left;
+        self.give_back(|hold| is_back(hold, view));
         self.state.failed.retain(|failed| {
-            let freed = back.iter().filter(|hold| hold.model != failed.model).any(|hold| {
-                hold.parts.iter().any(|part| failed.devices.iter().any(|(device, _)| *device == part.device))
-            });
             let fell = failed.devices.iter().any(|(device, before)| {
                 let used = view.snapshot.get(device).and_then(|device| device.used_mib);
                 used.zip(*before).is_some_and(|(used, before)| used.saturating_add(CHANGE_MIB) <= before)
             });
-            !freed && !fell && view.now < failed.at.saturating_add(RETRY_VARIANT)
+            !fell && view.now < failed.at.saturating_add(RETRY_VARIANT)
         });
     }
 

@@ -4,6 +4,7 @@
 //! with `scan`, sends it through `upstream`, and hands the answer on as `answer`. `error` is the one place
 //! that knows status codes.
 
+mod account;
 mod answer;
 mod api;
 mod auth;

@@ -1,6 +1,7 @@
 //! The supervision tree: who is started in which order, and below whom.
 
 use llm_manager_actors::Live;
+use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Environment, Model, ModelHandle};
@@ -21,6 +22,8 @@ pub(super) fn tree(
     feed: &Feed,
     launcher: &Rc<dyn Launcher>,
     scheduler: Option<(Live<Scheduler>, Setup)>,
+    ledger: &Ledger,
+    billing: ChildSpec,
 ) -> Vec<ChildSpec> {
     let logs = {
         let hub = hub.clone();
@@ -31,6 +34,7 @@ pub(super) fn tree(
         let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));
         let (models, base_dir) = (models.to_vec(), spec.base_dir.clone());
         let (drain_timeout, queue_timeout) = (spec.program.drain_timeout, spec.program.queue_timeout);
+        let ledger = ledger.clone();
         let link = SchedulerLink(scheduler.as_ref().map(|(live, _)| live.clone()));
         // One slot per model for the whole program: a restarted tree waits for what the old one left.
         let slots: Vec<Arc<Semaphore>> = models.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
@@ -38,6 +42,7 @@ pub(super) fn tree(
             let specs = models.iter().zip(&slots).map(|(model, slot)| {
                 let environment = {
                     let (launcher, feed) = (Rc::clone(&launcher), feed.clone());
+                    let ledger = ledger.clone();
                     let (working_dir, slot, link) = (base_dir.clone(), Arc::clone(slot), link.clone());
                     move || Environment {
                         launcher: Rc::clone(&launcher),
@@ -46,6 +51,7 @@ pub(super) fn tree(
                         drain_timeout,
                         queue_timeout,
                         scheduler: link.clone(),
+                        ledger: ledger.clone(),
                         slot: Arc::clone(&slot),
                     }
                 };
@@ -55,7 +61,7 @@ pub(super) fn tree(
         }
     };
     let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };
-    let mut children = vec![logs];
+    let mut children = vec![logs, billing];
     if let Some((live, setup)) = scheduler {
         children.push(setup.devices.child_spec());
         children.push(scheduler_child(live, setup));

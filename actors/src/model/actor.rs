@@ -7,8 +7,9 @@ use super::messages::{Acquire, Operate, Panic, Refused, RefusedReason, Verb};
 use super::scheduled::Grant;
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
+use crate::billing::{Ledger, Run};
 use crate::feeds::{Feed, Happening};
-use crate::process::{ExitReport, Launcher, Run};
+use crate::process::{self, ExitReport, Launcher};
 use crate::scheduler::SchedulerLink;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
@@ -37,6 +38,8 @@ pub struct Environment {
     pub queue_timeout: Duration,
     /// Who looks after memory.
     pub scheduler: SchedulerLink,
+    /// Where runs are recorded.
+    pub ledger: Ledger,
     /// Held by a run until its last process is gone; outlives the actor, so that a restarted actor can't
     /// launch beside what its predecessor left.
     pub slot: Arc<Semaphore>,
@@ -68,9 +71,10 @@ pub struct Model {
     pub(super) launching: Option<SpawnHandle>,
     pub(super) probing: Option<SpawnHandle>,
     pub(super) listening: Option<SpawnHandle>,
-    pub(super) run: Option<Box<dyn Run>>,
+    pub(super) run: Option<Box<dyn process::Run>>,
     pub(super) current: Option<CurrentRun>,
     pub(super) exit: Option<ExitReport>,
+    pub(super) ledger_run: Option<Run>,
     pub(super) grant: Grant,
     /// The present life has had a process.
     pub(super) ran: bool,
@@ -109,6 +113,7 @@ impl Model {
             run: None,
             current: None,
             exit: None,
+            ledger_run: None,
             grant: Grant::default(),
             ran: false,
             out_of_memory: false,

@@ -337,6 +337,14 @@ pub(in super::super) static TABLE: &[Key] = &[
         Preset::Flag(false),
         "true: it is never stopped to make room for another model. Too many pinned models leave no room for the others.",
     ),
+    row(
+        Section::Model,
+        "bill_loading",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: the time from launch to ready is paid, too, where the model is paid by the hour.",
+    ),
     // Local-Models.<name>.<variant>
     row(
         Section::Variant,

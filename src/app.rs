@@ -37,6 +37,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tree::Parts;
 
 /// How long clients may take to read the end of their answers when the program stops.
 const LAST_BYTES: Duration = Duration::from_secs(2);
@@ -205,16 +206,15 @@ impl Running {
             Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(HubSink(hub.clone()))));
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
-        let children = tree::tree(
-            spec,
-            &models,
-            &hub,
-            &feed,
-            &launcher,
-            looked_after,
-            &books.ledger,
-            books.child_spec(),
-        );
+        let parts = Parts {
+            hub: &hub,
+            feed: &feed,
+            launcher: &launcher,
+            scheduler: looked_after,
+            ledger: &books.ledger,
+            billing: books.child_spec(),
+        };
+        let children = tree::tree(spec, &models, parts);
         let root_child = Child::start(Supervisor::new("", children, feed), &root);
         actix_web::rt::spawn(logging::feed(lines, hub));
         if let Some(addr) = root.addr() {

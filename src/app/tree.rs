@@ -14,17 +14,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+/// What the actors are given.
+pub(super) struct Parts<'a> {
+    pub(super) hub: &'a Live<LogHub>,
+    pub(super) feed: &'a Feed,
+    pub(super) launcher: &'a Rc<dyn Launcher>,
+    /// `None`: memory is not looked after.
+    pub(super) scheduler: Option<(Live<Scheduler>, Setup)>,
+    pub(super) ledger: &'a Ledger,
+    pub(super) billing: ChildSpec,
+}
+
 /// The child specs of the root: the logs first, for everybody writes to them.
-pub(super) fn tree(
-    spec: &Spec,
-    models: &[Arc<ModelHandle>],
-    hub: &Live<LogHub>,
-    feed: &Feed,
-    launcher: &Rc<dyn Launcher>,
-    scheduler: Option<(Live<Scheduler>, Setup)>,
-    ledger: &Ledger,
-    billing: ChildSpec,
-) -> Vec<ChildSpec> {
+pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -> Vec<ChildSpec> {
+    let Parts { hub, feed, launcher, scheduler, ledger, billing } = parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))

@@ -74,8 +74,8 @@ impl Keys {
     }
 }
 
-/// Refuses what a page of another site makes a browser send: it could stop models, or be led here by a name
-/// that it controls (DNS rebinding). Programs send no `Origin`.
+/// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
+/// A page whose own name leads here (DNS rebinding) is not noticed; keys keep it out.
 pub(super) fn check_origin(request: &RequestHead) -> Result<(), ApiError> {
     let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

@@ -179,7 +179,7 @@ impl One {
             }
             ToModel::Yield { .. } => {
                 if matches!(self.life.phase, Phase::Ready { .. }) {
-                    self.handle(lifecycle::Event::Restart);
+                    self.handle(lifecycle::Event::Yield);
                 }
             }
         }
@@ -300,9 +300,10 @@ impl Setup {
         for (one, shift) in world.models.iter_mut().zip(shifts) {
             one.life.epoch -= shift;
             match &mut one.life.phase {
-                Phase::Queued { deadline } | Phase::Starting { deadline } | Phase::Draining { deadline } => {
+                Phase::Queued { deadline } | Phase::Starting { deadline } => {
                     *deadline = NOW + Duration::from_secs(1000);
                 }
+                Phase::Draining { deadline, cause } => (*deadline, *cause) = (None, StopCause::Evicted),
                 Phase::Stopping { kill_at, cause } => (*kill_at, *cause) = (Some(NOW), StopCause::Evicted),
                 Phase::Ready { since } => past(since, 10),
                 Phase::Stopped | Phase::Failed { .. } => {}

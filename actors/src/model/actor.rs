@@ -229,7 +229,7 @@ impl Model {
             None => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
-            Phase::Queued { .. } => format!(" {asked_by}, waits for memory"),
+            Phase::Queued { .. } => format!(": waits for memory {asked_by}"),
             Phase::Starting { .. } => format!("{run_words} {asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
@@ -295,7 +295,7 @@ impl Model {
             }
             Refusal::NoMemory => (
                 RefusedReason::NoMemory,
-                format!("there is no memory for model `{name}`: {error}"),
+                format!("no room for model `{name}`: {error}"),
                 Some(Duration::from_secs(5)),
             ),
         };

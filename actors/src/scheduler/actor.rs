@@ -15,7 +15,7 @@ use actix::{
 };
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
 use llm_manager_policy::placement::{Part, Settings, Variant};
-use llm_manager_policy::queue::{self, Effect, Event, ModelView, State, View};
+use llm_manager_policy::queue::{self, Denial, Effect, Event, ModelView, State, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -95,9 +95,16 @@ impl Scheduler {
             Effect::Grant { model, epoch, variant, assignment } => {
                 self.grant(&model, epoch, variant, assignment)
             }
-            Effect::Deny { model, epoch, denial: _, explanation } => {
-                log::warn!("scheduler: {explanation}");
-                self.tell(&model, Denied { epoch, why: explanation.to_string().into() });
+            Effect::Deny { model, epoch, denial, explanation } => {
+                let why = match denial {
+                    Denial::Timeout => format!(
+                        "queue_timeout ({} s) is over; {explanation}",
+                        self.setup.settings.queue_timeout.as_secs_f64()
+                    ),
+                    Denial::Never(_) => explanation.to_string(),
+                };
+                log::warn!("scheduler: no memory: {why}");
+                self.tell(&model, Denied { epoch, why: why.into() });
             }
             Effect::AskEvict { model, epoch, in_favour_of } => {
                 log::info!("scheduler: {model} is idle and makes room for {in_favour_of}");

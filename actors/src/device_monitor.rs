@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use crate::devices::sampler::NotTaken;
 use crate::devices::{Sample, Snapshot};
 use crate::live::tell;
+use crate::model::Panic;
 pub use handle::{Attention, Devices, Pace, Settings};
 use standing::Standing;
 
@@ -274,5 +275,14 @@ impl Handler<Hurry> for DeviceMonitor {
 
     fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
         self.tick(ctx);
+    }
+}
+
+impl Handler<Panic> for DeviceMonitor {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "that is what the message asks for")]
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("fault injection");
     }
 }

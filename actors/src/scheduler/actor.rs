@@ -8,7 +8,7 @@ use super::view;
 use crate::device_monitor::{Devices, Pace, SampleNow};
 use crate::devices::Snapshot;
 use crate::live::tell;
-use crate::model::{Announce, Denied, Evict, Granted, ModelHandle, Yield};
+use crate::model::{Announce, Denied, Evict, Granted, ModelHandle, Panic, Yield};
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, StreamHandler,
     WrapFuture,
@@ -350,5 +350,14 @@ impl Handler<Reservations> for Scheduler {
             }
         }
         MessageResult(held)
+    }
+}
+
+impl Handler<Panic> for Scheduler {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "that is what the message asks for")]
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("fault injection");
     }
 }

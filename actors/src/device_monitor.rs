@@ -180,6 +180,7 @@ impl DeviceMonitor {
         let snapshot = Arc::new(Snapshot {
             devices: self.standings.iter().flat_map(Standing::devices).collect(),
             taken_at: Timestamp::now(),
+            asked_at: self.asked_at(),
             sequence: self.devices.latest().sequence + 1,
             stale,
             problems: self.standings.iter().filter_map(Standing::problem).collect(),
@@ -189,6 +190,12 @@ impl DeviceMonitor {
             // Whoever does not wait any more has taken the last one.
             let _ = asker.reply.send(Arc::clone(&snapshot));
         }
+    }
+
+    /// When the oldest of what is known was asked for. A plugin that is given up for now has nothing to say.
+    fn asked_at(&self) -> Option<Instant> {
+        let alive = self.standings.iter().filter(|standing| !standing.offline());
+        alive.map(Standing::asked_at).min().unwrap_or_else(|| Some(Instant::now()))
     }
 
     /// The newest snapshot, if it is young enough.

@@ -26,8 +26,10 @@ impl Config {
         self
     }
 
-    /// A line of `program:`, such as `max_waiting: 2`.
+    /// A line of `program:`, such as `max_waiting: 2`; instead of an earlier one of the same key.
     pub(crate) fn program(mut self, line: &str) -> Self {
+        let key = line.split(':').next();
+        self.program.retain(|other| other.split(':').next() != key);
         self.program.push(line.to_owned());
         self
     }

@@ -129,6 +129,16 @@ impl Standing {
         (!self.heard || late || self.misses > 0) && self.misses < MISSES
     }
 
+    /// Too many misses in a row.
+    pub(super) const fn offline(&self) -> bool {
+        self.misses >= MISSES
+    }
+
+    /// When its last good sample was ordered.
+    pub(super) const fn asked_at(&self) -> Option<Instant> {
+        self.sampled_at
+    }
+
     /// Its last good sample is no older than that, or there is none to be had.
     pub(super) fn younger_than(&self, age: Duration, now: Instant) -> bool {
         self.misses >= MISSES || self.sampled_at.is_some_and(|at| now.duration_since(at) <= age)

@@ -2,7 +2,7 @@
 
 use super::measured::Measured;
 use super::messages::{
-    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Reservations, Returned,
+    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Lost, Reservations, Returned,
 };
 use super::view;
 use crate::device_monitor::{Devices, Pace, SampleNow};
@@ -10,8 +10,8 @@ use crate::devices::Snapshot;
 use crate::live::tell;
 use crate::model::{Announce, Denied, Evict, Granted, ModelHandle, Panic, Yield};
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, StreamHandler,
-    WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
+    StreamHandler, WrapFuture,
 };
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
 use llm_manager_policy::placement::{Part, Settings, Variant};
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const ANNOUNCE_TIME: Duration = Duration::from_secs(2);
 /// How long a snapshot that was asked for may take.
 const SNAPSHOT_TIME: Duration = Duration::from_secs(1);
+/// How old a snapshot may be that is shown to somebody.
+const SHOWN_AGE: Duration = Duration::from_secs(1);
 
 /// What a Scheduler is made of.
 #[derive(Clone)]
@@ -61,7 +63,7 @@ impl Scheduler {
         let now = setup.origin.elapsed();
         let silent = restarted.then(|| setup.models.iter().map(name).collect());
         let state = if restarted { State::restarted(now + ANNOUNCE_TIME) } else { State::default() };
-        let snapshot = view::snapshot(&setup.devices.latest(), now);
+        let snapshot = view::snapshot(&setup.devices.latest(), setup.origin);
         let measured = Measured::load(&setup.measured);
         Self { setup, state, snapshot, measured, granted: HashMap::new(), silent, timer: None, asking: false }
     }
@@ -178,7 +180,7 @@ impl Scheduler {
     }
 
     fn see(&mut self, snapshot: &Snapshot, ctx: &mut Context<Self>) {
-        self.snapshot = view::snapshot(snapshot, self.setup.origin.elapsed());
+        self.snapshot = view::snapshot(snapshot, self.setup.origin);
         self.measure();
         self.drive(Event::SnapshotTaken, ctx);
     }
@@ -320,10 +322,38 @@ impl Handler<Changed> for Scheduler {
     }
 }
 
+impl Handler<Lost> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, lost: Lost, ctx: &mut Context<Self>) {
+        let model: Arc<str> = lost.model;
+        let waits = self.state.waiting.iter().map(|one| (&one.model, one.epoch));
+        let holds = self.state.holds.iter().map(|one| (&one.model, one.epoch));
+        let lives = waits.chain(holds).filter(|(name, _)| **name == model).map(|(_, epoch)| epoch);
+        for epoch in lives.collect::<Vec<_>>() {
+            self.granted.remove(&(Arc::clone(&model), epoch));
+            // Its process is being killed; the device shows when that is over.
+            self.drive(Event::Returned { model: Arc::clone(&model), epoch, ran: true }, ctx);
+        }
+    }
+}
+
 impl Handler<Explain> for Scheduler {
-    type Result = Result<Explained, String>;
+    type Result = ResponseActFuture<Self, Result<Explained, String>>;
 
     fn handle(&mut self, explain: Explain, _: &mut Context<Self>) -> Self::Result {
+        let devices = self.setup.devices.clone();
+        let ask = SampleNow { within: SNAPSHOT_TIME, max_age: SHOWN_AGE };
+        let sampled = async move { devices.sample_now(ask).await }.into_actor(self);
+        Box::pin(sampled.map(move |snapshot, scheduler, ctx| {
+            scheduler.see(&snapshot, ctx);
+            scheduler.explain(&explain)
+        }))
+    }
+}
+
+impl Scheduler {
+    fn explain(&self, explain: &Explain) -> Result<Explained, String> {
         let variants = self.variants(&explain.model).map_err(|error| error.to_string())?;
         let models = self.models();
         let view = View {

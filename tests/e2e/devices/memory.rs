@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Manager, PATIENCE, wait_until};
 
-use super::world::{Gpus, assert_says, model, no_memory, wait_text};
+use super::world::{Gpus, assert_says, model, no_memory, wait_text, wait_used};
 
 /// `a` runs, and the device shows its 15000 MiB until the test says otherwise.
 fn late(gpus: &mut Gpus) -> Manager {
     let manager = Manager::start(&gpus.config().model(model("a", 15000)).model(model("b", 15000)));
     manager.chat("a").send().ok();
     gpus.used("gpu a", 15000);
+    wait_used(&manager, 15000);
     manager
 }
 
@@ -62,6 +63,7 @@ fn an_overdraft_of_a_running_model_is_seen() {
     let manager = Manager::start(&gpus.config().model(model("a", 5000)).model(model("b", 15000)));
     manager.chat("a").send().ok();
     gpus.used("gpu a", 12000);
+    wait_used(&manager, 12000);
     let stream = super::world::busy(&manager, "a");
     let said = manager.chat("b").spawn();
     manager.wait_state("b", "queued");

@@ -4,20 +4,18 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Manager, PATIENCE, wait_until};
 
-use super::world::{Gpus, device, model, no_memory};
+use super::world::{Gpus, device, model, no_memory, wait_online};
 
 #[track_caller]
 fn others_go_on(raw: &str) {
-    let mut gpus = Gpus::one(24000).gpu("bad", 1000);
+    let gpus = Gpus::one(24000).gpu("bad", 1000).shows("gpu a", "a", 15000).shows("gpu a", "b", 15000);
     gpus.raw("bad", raw);
     let bad =
         crate::support::Model::chat("on-bad").variant(crate::support::Variant::new("only").on("bad", 10));
     let manager = Manager::start(&gpus.config().model(model("a", 15000)).model(model("b", 15000)).model(bad));
     for name in ["a", "b", "a"] {
         let begin = Instant::now();
-        gpus.used("gpu a", 0);
         manager.chat(name).send().ok();
-        // The device shows no memory of the backends, so an eviction takes `settle`.
         assert!(begin.elapsed() < Duration::from_secs(9), "it took {:?}", begin.elapsed());
     }
     let said = no_memory(manager.chat("on-bad").send());
@@ -57,5 +55,6 @@ fn one_that_breaks_later_is_offline_after_three_misses() {
     let said = no_memory(manager.chat("a").send());
     assert!(said.contains("offline: gpu a"), "{said}");
     gpus.not_raw("gpu a");
+    wait_online(&manager, "gpu a", true);
     manager.chat("a").send().ok();
 }

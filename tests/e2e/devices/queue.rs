@@ -11,19 +11,20 @@ use crate::support::{Manager, PATIENCE, wait_until};
 use super::world::{Gpus, assert_says, busy, holders, loading, model, no_memory, placement, wait_text};
 
 /// Room for one of `a`, `b` and `c`.
-fn manager(lines: &[&str]) -> Manager {
+fn manager(lines: &[&str]) -> (Manager, Gpus) {
     let mut gpus = Gpus::one(24000);
     for name in ["a", "b", "c"] {
         gpus = gpus.shows("gpu a", name, 15000);
     }
     let config = lines.iter().fold(gpus.config(), |config, line| config.program(line));
     let models = ["a", "b", "c"].map(|name| model(name, 15000));
-    Manager::start(&models.into_iter().fold(config, |config, model| config.model(model)))
+    let config = models.into_iter().fold(config, |config, model| config.model(model));
+    (Manager::start(&config), gpus)
 }
 
 #[test]
 fn a_busy_model_is_waited_for() {
-    let manager = manager(&[]);
+    let (manager, _gpus) = manager(&[]);
     let stream = busy(&manager, "a");
     let call = manager.chat("b").spawn();
     manager.wait_state("b", "queued");
@@ -50,7 +51,7 @@ fn a_busy_model_is_waited_for() {
 
 #[test]
 fn they_are_served_in_the_order_in_which_they_came() {
-    let manager = manager(&[]);
+    let (manager, _gpus) = manager(&[]);
     let stream = busy(&manager, "a");
     let second = manager.chat("b").spawn();
     manager.wait_state("b", "queued");
@@ -71,7 +72,8 @@ fn they_are_served_in_the_order_in_which_they_came() {
 
 #[test]
 fn steady_traffic_does_not_starve_anybody() {
-    let manager = Arc::new(manager(&["max_hold: 1"]));
+    let (manager, _gpus) = manager(&["max_hold: 1"]);
+    let manager = Arc::new(manager);
     manager.chat("a").send().ok();
     let over = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicUsize::new(0));
@@ -109,7 +111,8 @@ fn steady_traffic_does_not_starve_anybody() {
 
 #[test]
 fn two_models_in_steady_use_take_turns() {
-    let manager = Arc::new(manager(&["max_hold: 1"]));
+    let (manager, _gpus) = manager(&["max_hold: 1"]);
+    let manager = Arc::new(manager);
     let clients: Vec<_> = ["a", "b"]
         .into_iter()
         .flat_map(|name| [name, name])
@@ -131,7 +134,7 @@ fn two_models_in_steady_use_take_turns() {
 
 #[test]
 fn whoever_waits_for_too_long_is_told_why() {
-    let manager = manager(&["queue_timeout: 1"]);
+    let (manager, _gpus) = manager(&["queue_timeout: 1"]);
     let stream = busy(&manager, "a");
     let begin = Instant::now();
     let said = no_memory(manager.chat("b").send());
@@ -147,7 +150,7 @@ fn whoever_waits_for_too_long_is_told_why() {
 
 #[test]
 fn a_stop_while_queued_is_at_once() {
-    let manager = manager(&[]);
+    let (manager, _gpus) = manager(&[]);
     let stream = busy(&manager, "a");
     let calls: Vec<_> = (0..3).map(|_| manager.chat("b").spawn()).collect();
     manager.wait_state("b", "queued");
@@ -169,7 +172,7 @@ fn a_stop_while_queued_is_at_once() {
 
 #[test]
 fn nobody_is_stopped_for_a_client_that_has_gone() {
-    let manager = manager(&["max_hold: 1"]);
+    let (manager, _gpus) = manager(&["max_hold: 1"]);
     let stream = busy(&manager, "a");
     let client = manager.chat("b").open();
     manager.wait_state("b", "queued");
@@ -205,14 +208,14 @@ fn a_small_one_does_not_wait_behind_a_large_one_that_it_does_not_disturb() {
 
 #[test]
 fn the_manager_stops_in_order_while_somebody_waits() {
-    let mut manager = manager(&["drain_timeout: 1"]);
+    let (mut manager, _gpus) = manager(&["drain_timeout: 1"]);
     let stream = busy(&manager, "a");
     let call = manager.chat("b").spawn();
     manager.wait_state("b", "queued");
     let begin = Instant::now();
     manager.stop();
     assert!(begin.elapsed() < Duration::from_secs(10), "it took {:?}", begin.elapsed());
-    call.join().unwrap().error(503, "model_stopped");
+    call.join().unwrap().error(503, "shutting_down");
     drop(stream);
     manager.wait_no_processes();
 }

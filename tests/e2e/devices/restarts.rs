@@ -70,11 +70,12 @@ fn a_model_that_is_asked_for_while_the_scheduler_is_down_is_served() {
     let gpus = gpus();
     let config = gpus.config().model(model("a", 15000)).model(model("b", 15000));
     let manager = Manager::start_with(&config, FAULTS);
-    for name in ["a", "b", "a", "b"] {
+    // The supervisor gives an actor up that crashes more often.
+    for name in ["a", "b", "a"] {
         manager.act("/api/debug/panic/scheduler");
         manager.chat(name).send().ok();
     }
-    assert_eq!(holders(&manager, "gpu a"), [("b".to_owned(), 15000)]);
+    assert_eq!(holders(&manager, "gpu a"), [("a".to_owned(), 15000)]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Manager, Model, PATIENCE, Variant, wait_until};
 
 use super::world::{
-    Gpus, assert_says, busy, holders, loading, model, no_memory, placement, variant, wait_text,
+    Gpus, assert_says, busy, holders, loading, model, no_memory, placement, variant, wait_text, wait_used,
 };
 
 fn names(manager: &Manager) -> Vec<String> {
@@ -37,6 +37,7 @@ fn strangers_are_counted() {
     let said = no_memory(manager.chat("a").send());
     assert_says(&said, &["gpu a: needs 8000 MiB, 4000 free", "20000 used by other programs"]);
     gpus.used("gpu a", 16000);
+    wait_used(&manager, 16000);
     manager.chat("a").send().ok();
 }
 
@@ -152,7 +153,7 @@ fn the_pinned_stay() {
 }
 
 /// `better` lives on `gpu a`, which `idle` occupies, `worse` on `gpu b`.
-fn preferring(prefer: &str) -> Manager {
+fn preferring(prefer: &str) -> (Manager, Gpus) {
     let gpus = Gpus::one(24000).gpu("gpu b", 24000).shows("gpu a", "idle", 15000);
     let gpus = gpus.shows("gpu a", "chat", 15000);
     let chat = Model::chat("chat")
@@ -162,12 +163,12 @@ fn preferring(prefer: &str) -> Manager {
     let manager = Manager::start(&config.model(model("idle", 15000)).model(chat));
     manager.chat("idle").send().ok();
     manager.chat("chat").send().ok();
-    manager
+    (manager, gpus)
 }
 
 #[test]
 fn a_better_variant_is_worth_an_eviction() {
-    let manager = preferring("best");
+    let (manager, _gpus) = preferring("best");
     assert_eq!(
         (variant(&manager, "chat"), manager.state("idle")),
         ("Better".to_owned(), "stopped".to_owned())
@@ -176,7 +177,7 @@ fn a_better_variant_is_worth_an_eviction() {
 
 #[test]
 fn unless_the_user_prefers_residents() {
-    let manager = preferring("resident");
+    let (manager, _gpus) = preferring("resident");
     assert_eq!((variant(&manager, "chat"), manager.state("idle")), ("Worse".to_owned(), "ready".to_owned()));
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Config, Manager, Model, PATIENCE, Variant, wait_until};
 
-use super::world::{Gpus, assert_says, device, holders, model, no_memory, placement, variant};
+use super::world::{Gpus, assert_says, device, holders, model, no_memory, placement, variant, wait_online};
 
 fn two() -> Gpus {
     Gpus::new().gpu("npu v100", 16000).gpu("npu a10", 24000)
@@ -26,6 +26,7 @@ fn the_first_that_fits_is_taken() {
     assert_eq!(holders(&manager, "npu a10"), []);
     manager.act("/api/models/chat/stop");
     gpus.used("npu v100", 9000);
+    wait_until("it is seen", PATIENCE, || device(&manager, "npu v100")["memory_used_mb"] == 9000);
     manager.chat("chat").send().ok();
     assert_eq!(variant(&manager, "chat"), "Second", "9000 of 16000 are taken");
     assert_eq!(holders(&manager, "npu a10"), [("chat".to_owned(), 6000)]);
@@ -39,11 +40,14 @@ fn a_device_that_goes_offline_is_done_without_until_it_is_back() {
     manager.chat("chat").send().ok();
     assert_eq!(variant(&manager, "chat"), "Second");
     gpus.online("npu v100", true);
+    wait_online(&manager, "npu v100", true);
     manager.act("/api/models/chat/restart");
     assert_eq!(variant(&manager, "chat"), "First");
     gpus.online("npu v100", false);
     gpus.online("npu a10", false);
     manager.act("/api/models/chat/stop");
+    wait_online(&manager, "npu v100", false);
+    wait_online(&manager, "npu a10", false);
     let begin = Instant::now();
     let said = no_memory(manager.chat("chat").send());
     assert!(begin.elapsed() < Duration::from_secs(5), "it took {:?}", begin.elapsed());
@@ -53,6 +57,7 @@ fn a_device_that_goes_offline_is_done_without_until_it_is_back() {
     );
     assert_eq!(manager.state("chat"), "stopped");
     gpus.online("npu a10", true);
+    wait_online(&manager, "npu a10", true);
     manager.chat("chat").send().ok();
     assert_eq!(variant(&manager, "chat"), "Second");
 }
@@ -68,9 +73,10 @@ fn a_variant_takes_all_of_its_devices_or_none() {
     assert_eq!(holders(&manager, "npu a10"), [("chat".to_owned(), 16000)]);
     manager.act("/api/models/chat/stop");
     gpus.used("npu v100", 10000);
+    wait_until("it is seen", PATIENCE, || device(&manager, "npu v100")["memory_used_mb"] == 10000);
     manager.chat("chat").send().ok();
     assert_eq!(variant(&manager, "chat"), "Single");
-    assert_eq!(holders(&manager, "npu v100"), []);
+    wait_until("the other is free", PATIENCE, || holders(&manager, "npu v100").is_empty());
 }
 
 #[test]
@@ -115,15 +121,15 @@ fn a_start_that_runs_out_of_memory_falls_to_the_next_variant() {
     let manager = Manager::start(&gpus.config().model(model));
     manager.chat("chat").send().ok();
     assert_eq!((variant(&manager, "chat"), tries(&manager)), ("Second".to_owned(), 1));
-    assert_eq!(holders(&manager, "npu v100"), []);
+    wait_until("its memory is back", PATIENCE, || holders(&manager, "npu v100").is_empty());
     assert!(manager.log().contains("out of memory"), "the log tells of it");
     manager.act("/api/models/chat/restart");
     assert_eq!((variant(&manager, "chat"), tries(&manager)), ("Second".to_owned(), 1), "not tried again");
     let explained = placement(&manager, "chat");
     assert_says(&explained["text"].to_string(), &["First: ran out of memory at its last start"]);
-    // Something has changed: it is worth a try again.
     manager.act("/api/models/chat/stop");
     gpus.used("npu a10", 24000);
+    wait_until("it is seen", PATIENCE, || device(&manager, "npu a10")["memory_used_mb"] == 24000);
     let said = no_memory(manager.chat("chat").send());
     assert_says(&said, &["ran out of memory", "a10: needs 6000 MiB, 0 free"]);
 }
@@ -137,7 +143,7 @@ fn a_model_that_ran_out_of_memory_in_every_variant_says_so() {
     assert_says(&said, &["ran out of memory", "CUDA out of memory"]);
     assert_eq!(tries(&manager), 2);
     manager.wait_no_processes();
-    assert_eq!(holders(&manager, "npu v100"), []);
+    wait_until("its memory is back", PATIENCE, || holders(&manager, "npu v100").is_empty());
 }
 
 #[test]
@@ -147,7 +153,7 @@ fn a_start_that_fails_otherwise_does_not() {
     let model = Model::chat("chat").variant(first).variant(Variant::new("Second").on("a10", 1));
     let manager = Manager::start(&gpus.config().model(model));
     manager.chat("chat").send().error(503, "model_start_failed");
-    assert_eq!(holders(&manager, "npu v100"), [], "it gave its memory back");
+    wait_until("its memory is back", PATIENCE, || holders(&manager, "npu v100").is_empty());
 }
 
 #[test]
@@ -171,4 +177,19 @@ fn a_word_may_be_the_cpu() {
         manager.api("/api/devices").as_array().unwrap().iter().any(|one| one["plugin"] == "cpu")
     });
     assert!(device(&manager, "no such").is_null());
+}
+
+#[test]
+fn a_model_of_the_first_moment_waits_until_the_devices_are_known() {
+    let gpus = two();
+    // It takes its time: nothing is known of this device when the model is asked for.
+    gpus.raw(
+        "npu v100",
+        "sleep 0.3; echo '{\"online\":true,\"memory_total_mb\":16000,\"memory_used_mb\":0}'",
+    );
+    let first = Variant::new("First").on("v100", 8000);
+    let model = Model::chat("chat").line("auto_start: true").variant(first);
+    let manager = Manager::start(&gpus.config().model(model));
+    manager.wait_state("chat", "ready");
+    assert_eq!(manager.model("chat")["last_error"], serde_json::Value::Null);
 }

@@ -160,6 +160,22 @@ pub(super) fn device(manager: &Manager, name: &str) -> Value {
     found.cloned().unwrap_or(Value::Null)
 }
 
+/// Waits until `gpu a` is seen to use that much: a look at it a moment ago would do for the next decision.
+#[track_caller]
+pub(super) fn wait_used(manager: &Manager, mib: u64) {
+    wait_until(&format!("{mib} MiB are used"), PATIENCE, || {
+        device(manager, "gpu a")["memory_used_mb"] == mib
+    });
+}
+
+/// Waits until the device is seen on or off.
+#[track_caller]
+pub(super) fn wait_online(manager: &Manager, name: &str, online: bool) {
+    wait_until(&format!("{name} is online: {online}"), PATIENCE, || {
+        device(manager, name)["online"] == online
+    });
+}
+
 /// (model, MiB) of those that hold memory of a device.
 #[track_caller]
 pub(super) fn holders(manager: &Manager, name: &str) -> Vec<(String, u64)> {

@@ -263,7 +263,7 @@ impl Round<'_> {
 
     fn is_stale(&self, waiting: &Waiting) -> bool {
         !self.view.settings.disable_monitoring
-            && self.view.snapshot.taken_at.saturating_add(FRESH) < waiting.since
+            && self.view.snapshot.taken_at.is_none_or(|at| at.saturating_add(FRESH) < waiting.since)
             && self.view.now < waiting.since.saturating_add(SNAPSHOT_PATIENCE)
     }
 
@@ -367,6 +367,6 @@ fn is_back(hold: &Hold, view: &View<'_>) -> bool {
         let freed = part.actual.unwrap_or(part.mib) / 4 * 3;
         freed == 0 || now.zip(*before).is_some_and(|(now, before)| now.saturating_add(freed) <= before)
     };
-    view.snapshot.taken_at > *since && hold.parts.iter().zip(used).all(|(part, used)| shows(part, used))
+    view.snapshot.taken_at > Some(*since) && hold.parts.iter().zip(used).all(|(part, used)| shows(part, used))
         || hold.parts.iter().all(|part| part.mib == 0 && part.actual.unwrap_or(0) == 0)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Manager, PATIENCE, wait_until};
 
-use super::world::{Gpus, device, model, no_memory, wait_online};
+use super::world::{Gpus, device, model, no_memory, wait_online, wait_used};
 
 #[track_caller]
 fn others_go_on(raw: &str) {
@@ -57,4 +57,24 @@ fn one_that_breaks_later_is_offline_after_three_misses() {
     gpus.not_raw("gpu a");
     wait_online(&manager, "gpu a", true);
     manager.chat("a").send().ok();
+}
+
+#[test]
+fn a_slow_one_is_waited_for() {
+    let gpus = Gpus::one(24000);
+    let slow = |used: u64| {
+        let says = format!("{{\"online\":true,\"memory_total_mb\":24000,\"memory_used_mb\":{used}}}");
+        gpus.raw("gpu a", &format!("sleep 0.4; echo '{says}'"));
+    };
+    slow(0);
+    let manager = Manager::start(&gpus.config().model(model("a", 8000)));
+    wait_used(&manager, 0);
+    slow(20000);
+    let changed = Instant::now();
+    wait_until("the news are older than what a decision may overlook", PATIENCE, || {
+        changed.elapsed() > Duration::from_millis(150)
+    });
+    // What the others have said since must not pass for news of this one.
+    let said = no_memory(manager.chat("a").send());
+    assert!(said.contains("20000 used by other programs"), "{said}");
 }

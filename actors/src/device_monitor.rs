@@ -192,9 +192,9 @@ impl DeviceMonitor {
         }
     }
 
-    /// When the oldest of what is known was asked for. A plugin that is given up for now has nothing to say.
+    /// When the oldest of what is known was asked for. One that has missed its turn is not waited for.
     fn asked_at(&self) -> Option<Instant> {
-        let alive = self.standings.iter().filter(|standing| !standing.offline());
+        let alive = self.standings.iter().filter(|standing| !standing.has_missed());
         alive.map(Standing::asked_at).min().unwrap_or_else(|| Some(Instant::now()))
     }
 

@@ -86,7 +86,7 @@ pub struct Snapshot {
     pub devices: Vec<Sample>,
     /// When it was put together.
     pub taken_at: Timestamp,
-    /// All of it was asked for after this moment; `None`: a plugin that should has never answered.
+    /// All of it was asked for after this moment, but for plugins in trouble; `None`: one has not answered yet.
     pub asked_at: Option<Instant>,
     /// Counts the snapshots from 1; 0 is the empty one from before the first.
     pub sequence: u64,

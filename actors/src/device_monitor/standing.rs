@@ -129,9 +129,9 @@ impl Standing {
         (!self.heard || late || self.misses > 0) && self.misses < MISSES
     }
 
-    /// Too many misses in a row.
-    pub(super) const fn offline(&self) -> bool {
-        self.misses >= MISSES
+    /// Its last sample was not a good one.
+    pub(super) const fn has_missed(&self) -> bool {
+        self.misses > 0
     }
 
     /// When its last good sample was ordered.

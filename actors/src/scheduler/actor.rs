@@ -129,7 +129,12 @@ impl Scheduler {
         if !words.is_empty() {
             log::info!("scheduler: {model} gets {} (variant {variant_name})", words.join(", "));
         }
-        let cuda = assignment.iter().filter_map(|part| self.snapshot.get(&part.device));
+        // `2x rtx 3090` is two cards in the order of the bus, however they were chosen.
+        let mut ordered: Vec<&Part> = assignment.iter().collect();
+        for alike in ordered.chunk_by_mut(|one, next| one.requirement == next.requirement) {
+            alike.sort_by_key(|part| self.snapshot.position(&part.device));
+        }
+        let cuda = ordered.into_iter().filter_map(|part| self.snapshot.get(&part.device));
         let cuda = cuda.filter(|device| device.plugin == "nvidia").filter_map(|device| device.uuid.clone());
         let cuda: Vec<String> = cuda.collect();
         let holding = Holding { epoch, variant: variant_name.into(), assignment };

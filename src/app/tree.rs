@@ -6,7 +6,7 @@ use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Environment, Model, ModelHandle};
 use llm_manager_actors::process::Launcher;
-use llm_manager_actors::scheduler::{Scheduler, SchedulerLink, Setup};
+use llm_manager_actors::scheduler::{Lost, Scheduler, SchedulerLink, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
 use llm_manager_policy::spec::Spec;
 use std::cell::Cell;
@@ -58,7 +58,7 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
                         slot: Arc::clone(&slot),
                     }
                 };
-                model_child(Arc::clone(model), environment)
+                model_child(Arc::clone(model), link.clone(), environment)
             });
             Child::start(Supervisor::new("models", specs.collect(), feed.clone()), &supervisor)
         }
@@ -81,7 +81,11 @@ fn scheduler_child(live: Live<Scheduler>, setup: Setup) -> ChildSpec {
     })
 }
 
-fn model_child(model: Arc<ModelHandle>, environment: impl Fn() -> Environment + 'static) -> ChildSpec {
+fn model_child(
+    model: Arc<ModelHandle>,
+    scheduler: SchedulerLink,
+    environment: impl Fn() -> Environment + 'static,
+) -> ChildSpec {
     let started = Arc::clone(&model);
     let described = Arc::clone(&model);
     let start = move || Child::start(Model::new(Arc::clone(&started), environment()), started.actor());
@@ -101,7 +105,10 @@ fn model_child(model: Arc<ModelHandle>, environment: impl Fn() -> Environment + 
         }),
         down: Box::new({
             let model = Arc::clone(&model);
-            move |cause, comes_again| model.actor_crashed(cause, comes_again)
+            move |cause, comes_again| {
+                model.actor_crashed(cause, comes_again);
+                scheduler.tell(Lost { model: model.spec.name.as_str().into() });
+            }
         }),
         ..ChildSpec::new(model.spec.name.clone(), start)
     }

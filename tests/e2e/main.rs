@@ -14,6 +14,7 @@
 mod support;
 
 mod client_gone;
+mod devices;
 mod fake;
 mod lifecycle;
 mod management;

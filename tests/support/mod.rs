@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 pub(crate) use client::{Call, End, Live, Reply};
-pub(crate) use config::{Config, Model};
+pub(crate) use config::{Config, Model, Variant};
 
 /// Longer than anything takes on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

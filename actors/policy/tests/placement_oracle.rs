@@ -103,7 +103,7 @@ impl Case {
                 ..Device::new(&at.to_string(), card.name, "fake")
             }
         };
-        DeviceSnapshot { devices: self.cards.iter().enumerate().map(device).collect(), taken_at: NOW }
+        DeviceSnapshot { devices: self.cards.iter().enumerate().map(device).collect(), taken_at: Some(NOW) }
     }
 
     fn held(&self) -> Vec<Held> {

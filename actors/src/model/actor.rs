@@ -3,7 +3,7 @@
 use super::effects::Timer;
 use super::handle::ModelHandle;
 use super::lease::Door;
-use super::messages::{Acquire, Operate, Panic, Refused, RefusedReason, Verb};
+use super::messages::{Abandoned, Acquire, Operate, Panic, Refused, RefusedReason, Verb};
 use super::scheduled::Grant;
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
@@ -14,7 +14,7 @@ use crate::scheduler::SchedulerLink;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::gate::Word;
-use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, View};
+use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -97,11 +97,13 @@ impl Model {
             // The scheduler answers first; this is for one that doesn't answer at all.
             queue_timeout: env.queue_timeout + Duration::from_secs(10),
         };
+        let state = State { epoch: handle.status().epoch, ..State::new() };
         Self {
             handle,
             env,
             limits,
-            state: State::new(),
+            // After a crash, the lives of the former actor go on being counted.
+            state,
             waiters: Waiters::default(),
             stop_waiters: Vec::new(),
             door: None,
@@ -377,6 +379,18 @@ impl Handler<Operate> for Model {
                 self.stop_waiters.extend(operate.answer);
                 self.drive(Event::Stop(urgency), ctx);
             }
+        }
+    }
+}
+
+impl Handler<Abandoned> for Model {
+    type Result = ();
+
+    fn handle(&mut self, _: Abandoned, ctx: &mut Context<Self>) {
+        // A demand for nobody must not make others go.
+        if matches!(self.state.phase, Phase::Queued { .. }) && !self.waiters.any() {
+            log::info!("models/{}: nobody waits for it any more", self.handle.spec.name);
+            self.drive(Event::Stop(Urgency::Drain), ctx);
         }
     }
 }

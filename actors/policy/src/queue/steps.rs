@@ -270,7 +270,7 @@ impl Round<'_> {
 
     fn is_stale(&self, waiting: &Waiting) -> bool {
         !self.view.settings.disable_monitoring
-            && self.view.snapshot.taken_at.saturating_add(FRESH) < waiting.since
+            && self.view.snapshot.taken_at.is_none_or(|at| at.saturating_add(FRESH) < waiting.since)
             && self.view.now < waiting.since.saturating_add(SNAPSHOT_PATIENCE)
     }
 
@@ -368,12 +368,19 @@ fn is_back(hold: &Hold, view: &View<'_>) -> bool {
         return true;
     }
     // As Ollama has it, three quarters are enough: nobody knows the rest to the MiB.
-    let shows = |part: &HeldPart, before: &Option<u64>| {
+    let shows = |part: &HeldPart, before_end: Option<u64>, before_start: Option<u64>| {
         let device = view.snapshot.get(&part.device);
         let now = device.filter(|device| device.online).and_then(|device| device.used_mib);
-        let freed = part.actual.unwrap_or(part.mib) / 4 * 3;
-        freed == 0 || now.zip(*before).is_some_and(|(now, before)| now.saturating_add(freed) <= before)
+        let most = part.actual.unwrap_or(part.mib);
+        let freed = most / 4 * 3;
+        let fell =
+            before_end.is_some_and(|before| now.is_some_and(|now| now.saturating_add(freed) <= before));
+        // It used less than it might have, or ended before a device could show it.
+        let is_low = before_start.is_some_and(|before| now.is_some_and(|now| now <= before + (most - freed)));
+        freed == 0 || fell || is_low
     };
-    view.snapshot.taken_at > *since && hold.parts.iter().zip(used).all(|(part, used)| shows(part, used))
+    let parts = hold.parts.iter().zip(used).zip(&hold.used_before);
+    view.snapshot.taken_at > Some(*since)
+        && parts.into_iter().all(|((part, end), start)| shows(part, *end, *start))
         || hold.parts.iter().all(|part| part.mib == 0 && part.actual.unwrap_or(0) == 0)
 }

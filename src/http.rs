@@ -16,6 +16,7 @@ pub mod scan;
 mod state;
 pub mod upstream;
 mod views;
+mod webui;
 
 pub use auth::Keys;
 pub use error::{ApiError, Kind};
@@ -96,6 +97,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/debug/panic/{name:.+}", post().to(api::panic)))
                 .default_service(web::to(api::unknown)),
         )
+        .service(webui::pages())
         .default_service(web::to(openai::serve));
 }
 

@@ -146,7 +146,7 @@ function Rows({ label, lines, version, search, following, onFollowing, empty }: 
       aria-live="off"
       tabIndex={0}
       onScroll={(event) => scrolled(event.currentTarget)}
-      className="relative min-h-48 flex-1 overflow-auto bg-surface font-mono text-[0.9rem] contain-strict"
+      className="relative min-h-48 flex-1 overflow-auto bg-surface font-mono text-[0.9rem] contain-strict [overflow-anchor:none]"
     >
       {lines.length === 0 && <p className="p-4 font-sans text-muted">{empty}</p>}
       <div style={{ height: total }} className="relative">

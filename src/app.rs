@@ -3,6 +3,7 @@
 //! Up: log, listening socket, leftovers of a former manager, guard, actors, HTTP server. Down: stop accepting,
 //! drain, stop backends side by side, end. A second signal hurries.
 
+pub(crate) mod devices;
 mod guard;
 mod signals;
 mod tree;
@@ -15,13 +16,17 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use guard::Guard;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
+use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
+use llm_manager_actors::devices::Registry;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::{Append, LogHub};
 use llm_manager_actors::model::{Directory, ModelHandle, Verb};
 use llm_manager_actors::process::{self, Launcher, LocalLauncher, LogBatch, LogSink};
+use llm_manager_actors::scheduler::Setup;
 use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
 use llm_manager_policy::lifecycle::Urgency;
-use llm_manager_policy::spec::{ModelSpec, Spec};
+use llm_manager_policy::placement::{Prefer, Settings};
+use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use signals::Signals;
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -31,6 +36,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// How long clients may take to read the end of their answers when the program stops.
+const LAST_BYTES: Duration = Duration::from_secs(2);
 /// Switches fault injection on, for tests.
 const FAULT_INJECTION: &str = "LLM_MANAGER_FAULT_INJECTION";
 
@@ -44,10 +51,27 @@ pub async fn serve(loaded: Loaded) -> Result<(), String> {
     raise_open_files();
     let mut signals = Signals::new();
     let running = Running::start(&spec, lines).await?;
-    log::info!("serving {} models at {}", spec.models.len(), running.address);
+    log::info!("serving {} at {}", models(spec.models.len()), running.address);
+    actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
     running.until_stopped(&mut signals).await;
     log::info!("stopped; no backend is left");
     Ok(())
+}
+
+/// Once the devices have been looked at.
+async fn warn_of_missing_devices(spec: Spec, devices: Devices) {
+    if spec.program.disable_gpu_monitoring {
+        return;
+    }
+    let snapshot = devices.sample_now(SampleNow::default()).await;
+    for warning in devices::unmatched(&spec, &snapshot) {
+        log::warn!("{warning}");
+    }
+}
+
+/// `1 model`, `2 models`, ...
+pub(crate) fn models(count: usize) -> String {
+    format!("{count} model{}", if count == 1 { "" } else { "s" })
 }
 
 /// Ten thousand clients may wait at once, and each is an open file.
@@ -57,15 +81,19 @@ fn raise_open_files() {
     }
 }
 
-/// Folder of the records of running backends.
-fn state_dir(base_dir: &Path) -> PathBuf {
-    base_dir.join("data")
+/// Folder of the records of running backends: where the ledger is, for it can be written to.
+fn state_dir(spec: &Spec) -> PathBuf {
+    let database = Path::new(&spec.program.database);
+    let folder = database.parent().filter(|_| !spec.program.database.contains("://"));
+    folder.map_or_else(|| spec.base_dir.join("data"), Path::to_owned)
 }
 
 /// Ends what a former manager of this folder has left.
 async fn reap(state_dir: &Path, instance: &str) -> Result<(), String> {
     let wrong = |error: &dyn Display| format!("{}: {error}; is the folder writable?", state_dir.display());
     std::fs::create_dir_all(state_dir).map_err(|error| wrong(&error))?;
+    let trial = state_dir.join(".writable");
+    std::fs::write(&trial, b"").and_then(|()| std::fs::remove_file(&trial)).map_err(|error| wrong(&error))?;
     let (dir, own) = (state_dir.to_owned(), instance.to_owned());
     let reaped = actix_web::rt::task::spawn_blocking(move || process::reap_leftovers(&dir, &own));
     for leftover in reaped.await.map_err(|error| wrong(&error))? {
@@ -89,6 +117,24 @@ impl LogSink for HubSink {
     }
 }
 
+fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
+    let env = process::helper_env("devices", state_dir, instance);
+    let registry = Registry::built_in().commands(&spec.devices, &spec.base_dir, &env);
+    let enabled = !spec.program.disable_gpu_monitoring;
+    Devices::new(device_monitor::Settings { enabled, ..Default::default() }, registry)
+}
+
+fn placement(program: &ProgramSpec) -> Settings {
+    Settings {
+        prefer: if program.prefer_resident { Prefer::Resident } else { Prefer::Best },
+        min_hold: program.min_hold,
+        max_hold: program.max_hold,
+        queue_timeout: program.queue_timeout,
+        disable_monitoring: program.disable_gpu_monitoring,
+        ..Settings::default()
+    }
+}
+
 /// All that must be taken down again.
 struct Running {
     server: ServerHandle,
@@ -98,6 +144,7 @@ struct Running {
     drain_timeout: Duration,
     address: String,
     guard: Guard,
+    devices: Devices,
     /// Dropping it takes the actors down.
     _root: Child,
 }
@@ -105,12 +152,16 @@ struct Running {
 impl Running {
     async fn start(spec: &Spec, lines: logging::Lines) -> Result<Self, String> {
         let program = &spec.program;
-        let (hub, root, feed) = (Live::new(), Live::new(), Feed::new());
+        let (hub, root, scheduler, feed) = (Live::new(), Live::new(), Live::new(), Feed::new());
         let origin = Instant::now();
         let handle =
             |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
         let models: Vec<Arc<ModelHandle>> = spec.models.iter().map(|model| Arc::new(handle(model))).collect();
         let stopping = CancellationToken::new();
+        let state_dir = state_dir(spec);
+        let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
+        let devices = start_devices(spec, &state_dir, &instance);
+        let looked_after = !program.disable_gpu_monitoring;
         let shared = Shared {
             directory: Directory::new(models.clone()),
             keys: Keys::new(program.api_keys.clone()),
@@ -125,17 +176,26 @@ impl Running {
             logs: hub.clone(),
             supervisor: root.clone(),
             feed: feed.clone(),
+            devices: devices.clone(),
+            scheduler: looked_after.then(|| scheduler.clone()),
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
         };
         // The port first: a second manager must not touch the backends of the one that runs.
         let serve = http::bind(shared, &program.host, program.port, program.drain_timeout)?;
-        let state_dir = state_dir(&spec.base_dir);
-        let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         reap(&state_dir, &instance).await?;
         let guard = Guard::start(&state_dir, &instance);
+        let setup = Setup {
+            models: models.clone(),
+            devices: devices.clone(),
+            settings: placement(program),
+            origin,
+            measured: state_dir.join("measured.json"),
+        };
         let launcher: Rc<dyn Launcher> =
             Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(HubSink(hub.clone()))));
-        let children = tree::tree(spec, &models, &hub, &feed, &launcher);
+        // Without monitoring there is nothing to decide by: everything is started at once.
+        let looked_after = looked_after.then(|| (scheduler.clone(), setup));
+        let children = tree::tree(spec, &models, &hub, &feed, &launcher, looked_after);
         let root_child = Child::start(Supervisor::new("", children, feed), &root);
         actix_web::rt::spawn(logging::feed(lines, hub));
         if let Some(addr) = root.addr() {
@@ -148,6 +208,7 @@ impl Running {
             served: actix_web::rt::spawn(server),
             models,
             stopping,
+            devices,
             drain_timeout: program.drain_timeout,
             address: format!("http://{}:{}", program.host, program.port),
             guard,
@@ -167,17 +228,26 @@ impl Running {
             log::warn!("{name} again: running answers are broken off, and backends are killed");
             self.stop_models(Urgency::Kill).await;
         };
-        let orderly = self.stop_models(Urgency::Drain);
-        // The server's own graceful stop waits for running answers; the models' drain bounds them.
-        let closed = self.server.stop(true);
+        let orderly = async {
+            self.stop_models(Urgency::Drain).await;
+            // The backends are gone, and what they said is with the kernel or with a client that does not
+            // read. Such a client must not hold the program up.
+            tokio::time::sleep(LAST_BYTES).await;
+        };
+        // It resolves when the last connection is closed, and holds nobody's backend.
+        let closed = async {
+            self.server.stop(true).await;
+            self.stop_models(Urgency::Drain).await;
+        };
         tokio::select! {
-            ((), ()) = async { tokio::join!(orderly, closed) } => (),
-            () = hurry => self.server.stop(false).await,
+            () = closed => (),
+            () = orderly => (),
+            () = hurry => (),
         }
+        // A server that is dropped closes what is left; its own forced stop would wait for the orderly one.
+        self.served.abort();
+        self.devices.stop().await;
         self.guard.bye().await;
-        if let Ok(Err(error)) = self.served.await {
-            log::error!("the HTTP server ended badly: {error}");
-        }
     }
 
     async fn stop_models(&self, urgency: Urgency) {

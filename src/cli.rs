@@ -60,6 +60,11 @@ enum Command {
         #[arg(short = 'n', long, default_value_t = 200)]
         tail: usize,
     },
+    /// Say what would happen if a model were asked for now: which variant, who makes room, or what is missing.
+    Explain {
+        /// Name or alias.
+        model: String,
+    },
     /// Show the supervision tree of the running manager.
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
@@ -88,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Stop { model, now } => remote(path, remote::Order::Stop(model, now)),
         Command::Restart { model } => remote(path, remote::Order::Restart(model)),
         Command::Logs { model, follow, tail } => remote(path, remote::Order::Logs { model, follow, tail }),
+        Command::Explain { model } => remote(path, remote::Order::Explain(model)),
         Command::Tree => remote(path, remote::Order::Tree),
     }
 }
@@ -106,12 +112,15 @@ fn serve(path: &Path) -> ExitCode {
 fn check(path: &Path) -> ExitCode {
     match config::load(path) {
         Ok(loaded) => {
-            let models = loaded.spec.models.len();
+            let models = app::models(loaded.spec.models.len());
             let mut warnings = loaded.warnings.to_string();
             if !warnings.is_empty() {
                 warnings.push('\n');
             }
-            say(&format!("{warnings}{}: no error; {models} models", path.display()))
+            for warning in app::devices::check(&loaded.spec) {
+                warnings.push_str(&format!("{}: warning: {warning}\n", path.display()));
+            }
+            say(&format!("{warnings}{}: no error; {models}", path.display()))
         }
         Err(report) => complain(&report.to_string(), 2),
     }

@@ -11,6 +11,7 @@ mod error;
 pub mod headers;
 mod live;
 mod openai;
+mod placement;
 mod request_id;
 pub mod scan;
 mod state;
@@ -51,6 +52,13 @@ pub fn bind(
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
                 ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
             }))
+            // Before `/v1/models/{id}`, whose pattern would be tried on every request for a model.
+            .configure(|config| {
+                // One with braces would be a pattern; the default route serves it all the same.
+                for endpoint in shared.endpoints.iter().filter(|endpoint| !endpoint.contains('{')) {
+                    config.service(web::resource(endpoint.as_str()).default_service(web::to(openai::serve)));
+                }
+            })
             .configure(routes)
     });
     server
@@ -89,8 +97,10 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}/start", post().to(api::start)))
                 .service(at("/models/{name:.+}/stop", post().to(api::stop)))
                 .service(at("/models/{name:.+}/restart", post().to(api::restart)))
+                .service(at("/models/{name:.+}/placement", read().to(placement::explain)))
                 .service(at("/models/{name:.+}/logs", read().to(live::model_logs)))
                 .service(at("/models/{name:.+}", read().to(api::model)))
+                .service(at("/devices", read().to(placement::devices)))
                 .service(at("/logs", read().to(live::manager_logs)))
                 .service(at("/events", read().to(live::events)))
                 .service(at("/supervision", read().to(api::supervision)))
@@ -118,5 +128,6 @@ async fn authenticate(
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
         shared.keys.check(request.headers())?;
     }
+    auth::check_origin(request.head())?;
     next.call(request).await
 }

@@ -29,14 +29,23 @@ impl Log for Tee {
         if !self.stderr.matches(record) {
             return;
         }
-        self.stderr.log(record);
+        // Backends and clients put words into our lines; a terminal must not obey them.
+        let text = record.args().to_string();
+        if text.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\t') {
+            let (level, target) = (record.level(), record.target());
+            let words = printable(&text);
+            let mut safe = Record::builder();
+            self.stderr.log(&safe.level(level).target(target).args(format_args!("{words}")).build());
+        } else {
+            self.stderr.log(record);
+        }
         let missed = self.missed.swap(0, Ordering::Relaxed);
         let note = if missed > 0 {
             format!(" ({missed} lines before this one are missing here)")
         } else {
             String::new()
         };
-        let line = manager_line(format!("{:<5} {}{note}", record.level(), record.args()));
+        let line = manager_line(printable(&format!("{:<5} {text}{note}", record.level())));
         if self.queue.try_send(line).is_err() {
             self.missed.fetch_add(missed + 1, Ordering::Relaxed);
         }
@@ -45,6 +54,26 @@ impl Log for Tee {
     fn flush(&self) {
         self.stderr.flush();
     }
+}
+
+/// Longest line that goes to the hub, in bytes; standard error has it whole.
+const LONGEST: usize = 8 << 10;
+
+/// Without characters that a terminal would obey; line ends stay, for an error shows a backend's last lines.
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(LONGEST));
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\t' => line.push(letter),
+            _ if letter.is_control() => line.extend(letter.escape_debug()),
+            _ => line.push(letter),
+        }
+        if line.len() > LONGEST {
+            line.push_str(" ... (cut)");
+            break;
+        }
+    }
+    line
 }
 
 /// The lines that wait for the hub.

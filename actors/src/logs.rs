@@ -9,8 +9,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
-/// The source name of the manager's own log.
-pub const MANAGER: &str = "llm-manager";
+/// The source name of the manager's own log; no model can have it.
+pub const MANAGER: &str = "";
 
 const RING_LINES: usize = 20_000;
 const RING_BYTES: usize = 4 << 20;
@@ -71,7 +71,7 @@ impl Ring {
         self.bytes += line.text.len();
         let entry = Arc::new(Entry { seq: self.last_seq, line });
         self.entries.push_back(Arc::clone(&entry));
-        while self.entries.len() > RING_LINES || self.bytes > RING_BYTES {
+        while self.entries.len() > RING_LINES || (self.bytes > RING_BYTES && self.entries.len() > 1) {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= oldest.line.text.len();
         }

@@ -8,11 +8,13 @@ mod effects;
 mod handle;
 mod lease;
 mod messages;
+mod scheduled;
 mod status;
 mod waiters;
 
 pub use actor::{Environment, Model};
 pub use handle::{Directory, ModelHandle};
 pub use lease::{BreakReason, Lease};
+pub(crate) use messages::{Announce, Denied, Evict, Granted, Yield};
 pub use messages::{Operate, Panic, Refused, RefusedReason, Verb};
 pub use status::{RunRecord, Status};

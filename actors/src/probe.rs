@@ -16,9 +16,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A question that takes longer is worth a remark.
+const SLOW_ANSWER: Duration = Duration::from_secs(1);
 const LARGEST_ANSWER: usize = 1 << 20;
-/// So many answers of the same kind in a row mean that waiting will not help.
-const HOPELESS_AFTER: u32 = 5;
+/// A backend that goes on refusing for so long will not change its mind.
+const HOPELESS_AFTER: Duration = Duration::from_secs(10);
+/// A path that is unknown may still be added: some servers open their port first.
+const UNKNOWN_AFTER: Duration = Duration::from_secs(30);
 /// A start that takes long says in the log what it waits for, at this interval.
 const REMARK_EVERY: Duration = Duration::from_secs(10);
 
@@ -42,6 +46,11 @@ impl fmt::Display for ProbeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stranger(text) => f.write_str(text),
+            Self::Refuses { question, status: status @ (401 | 403), answer } => write!(
+                f,
+                "the backend answers the probe {question} with status {status}: {answer} (it wants a key of its \
+                 own: start it without one, for only this machine reaches it)"
+            ),
             Self::Refuses { question, status, answer } => write!(
                 f,
                 "the backend answers the probe {question} with status {status}: {answer} \
@@ -78,9 +87,9 @@ pub async fn until_ready(
     let mut served_name = model.to_owned();
     for probe in &mode.probes {
         let mut pause = FIRST_PAUSE;
-        let mut refusals = 0_u32;
+        let mut refused_since: Option<Instant> = None;
         loop {
-            let (question, answer) = ask(&client, address, probe, &served_name).await;
+            let (question, answer) = ask_patiently(&client, address, probe, &served_name, &mut watch).await;
             if !matches!(answer, Answer::NotYet(ref why) if why.starts_with(NO_CONNECTION))
                 && let Some(check) = check_listener.take()
             {
@@ -94,13 +103,14 @@ pub async fn until_ready(
                     break;
                 }
                 Answer::NotYet(why) => {
-                    refusals = 0;
+                    refused_since = None;
                     watch.waits_for(&question, &why);
                 }
-                Answer::No { status, body } | Answer::UnknownPath { status, body } => {
-                    refusals += 1;
-                    let answer = excerpt(&body);
-                    if refusals >= HOPELESS_AFTER {
+                Answer::No { status, ref body } | Answer::UnknownPath { status, ref body } => {
+                    let known = matches!(answer, Answer::No { .. });
+                    let patience = if known { HOPELESS_AFTER } else { UNKNOWN_AFTER };
+                    let answer = excerpt(body);
+                    if refused_since.get_or_insert_with(Instant::now).elapsed() >= patience {
                         return Err(ProbeFailure::Refuses { question, status, answer });
                     }
                     watch.waits_for(&question, &format!("status {status}: {answer}"));
@@ -118,6 +128,23 @@ const NO_CONNECTION: &str = "no connection";
 fn client() -> Client {
     let connector = Connector::new().timeout(CONNECT_TIMEOUT);
     Client::builder().disable_redirects().no_default_headers().connector(connector).finish()
+}
+
+/// Asks, and remarks on it when the answer takes its time.
+async fn ask_patiently<R: Fn(String)>(
+    client: &Client,
+    address: SocketAddr,
+    probe: &ProbeSpec,
+    model: &str,
+    watch: &mut Watch<'_, R>,
+) -> (String, Answer) {
+    let mut asking = std::pin::pin!(ask(client, address, probe, model));
+    if let Ok(answered) = tokio::time::timeout(SLOW_ANSWER, &mut asking).await {
+        return answered;
+    }
+    let path = probe.paths.first().map_or("", String::as_str);
+    watch.waits_for(&format!("{} {path}", probe.method), &format!("{address} does not answer"));
+    asking.await
 }
 
 /// Asks the probe's paths in turn, until one is known to the backend.
@@ -158,7 +185,7 @@ async fn ask_path(
     let response = match sent {
         Ok(response) => response,
         Err(awc::error::SendRequestError::Connect(error)) => {
-            return Answer::NotYet(format!("{NO_CONNECTION}: {error}"));
+            return Answer::NotYet(format!("{NO_CONNECTION} to {address}: {error}"));
         }
         Err(error) => return Answer::NotYet(format!("no answer: {error}")),
     };
@@ -175,6 +202,10 @@ async fn ask_path(
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             Answer::UnknownPath { status: response.status().as_u16(), body }
+        }
+        // Not every server says 503 while it loads. 501 is for good: it lacks the function.
+        status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+            Answer::NotYet(format!("status {}: {}", status.as_u16(), excerpt(&body)))
         }
         status => Answer::No { status: status.as_u16(), body },
     }

@@ -33,6 +33,21 @@ pub use error::{LaunchError, Stranger};
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;
+pub(crate) use platform::die_with_this_thread;
+
+/// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
+pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {
+    let Some(manager) = platform::this_process() else { return Vec::new() };
+    let state = records::canonical(state_dir).to_string_lossy().into_owned();
+    let owner = format!("{}:{}", manager.pid, manager.start_time);
+    let marks = [
+        (tree::marker::RUN, format!("{helper}#0")),
+        (tree::marker::INSTANCE, instance.to_owned()),
+        (tree::marker::STATE, state),
+        (tree::marker::OWNER, owner),
+    ];
+    marks.map(|(name, value)| (name.to_owned(), value)).into()
+}
 
 /// Starts backends.
 pub trait Launcher {
@@ -73,6 +88,8 @@ pub trait Run {
     fn terminate(&self);
     /// Ends the whole tree now, again and again until nothing is left.
     fn kill(&self);
+    /// The process ids of its tree as they were last counted, to know its share of a device's memory.
+    fn members(&self) -> watch::Receiver<Vec<u32>>;
     /// The newest lines of output, as they come.
     fn tail(&self) -> watch::Receiver<Tail>;
     /// Whether the one who listens on the port belongs to this run.

@@ -177,7 +177,7 @@ impl Supervisor {
 }
 
 /// What a panic was raised with.
-fn words_of(payload: &(dyn Any + Send)) -> &str {
+pub(crate) fn words_of(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }

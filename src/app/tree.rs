@@ -5,8 +5,10 @@ use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Environment, Model, ModelHandle};
 use llm_manager_actors::process::Launcher;
+use llm_manager_actors::scheduler::{Scheduler, SchedulerLink, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
 use llm_manager_policy::spec::Spec;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -18,6 +20,7 @@ pub(super) fn tree(
     hub: &Live<LogHub>,
     feed: &Feed,
     launcher: &Rc<dyn Launcher>,
+    scheduler: Option<(Live<Scheduler>, Setup)>,
 ) -> Vec<ChildSpec> {
     let logs = {
         let hub = hub.clone();
@@ -27,19 +30,22 @@ pub(super) fn tree(
     let start = {
         let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));
         let (models, base_dir) = (models.to_vec(), spec.base_dir.clone());
-        let drain_timeout = spec.program.drain_timeout;
+        let (drain_timeout, queue_timeout) = (spec.program.drain_timeout, spec.program.queue_timeout);
+        let link = SchedulerLink(scheduler.as_ref().map(|(live, _)| live.clone()));
         // One slot per model for the whole program: a restarted tree waits for what the old one left.
         let slots: Vec<Arc<Semaphore>> = models.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
         move || {
             let specs = models.iter().zip(&slots).map(|(model, slot)| {
                 let environment = {
                     let (launcher, feed) = (Rc::clone(&launcher), feed.clone());
-                    let (working_dir, slot) = (base_dir.clone(), Arc::clone(slot));
+                    let (working_dir, slot, link) = (base_dir.clone(), Arc::clone(slot), link.clone());
                     move || Environment {
                         launcher: Rc::clone(&launcher),
                         feed: feed.clone(),
                         working_dir: working_dir.clone(),
                         drain_timeout,
+                        queue_timeout,
+                        scheduler: link.clone(),
                         slot: Arc::clone(&slot),
                     }
                 };
@@ -49,7 +55,21 @@ pub(super) fn tree(
         }
     };
     let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };
-    vec![logs, models]
+    let mut children = vec![logs];
+    if let Some((live, setup)) = scheduler {
+        children.push(setup.devices.child_spec());
+        children.push(scheduler_child(live, setup));
+    }
+    children.push(models);
+    children
+}
+
+fn scheduler_child(live: Live<Scheduler>, setup: Setup) -> ChildSpec {
+    // A successor asks the models what they hold.
+    let was_there = Cell::new(false);
+    ChildSpec::new("scheduler", move || {
+        Child::start(Scheduler::new(setup.clone(), was_there.replace(true)), &live)
+    })
 }
 
 fn model_child(model: Arc<ModelHandle>, environment: impl Fn() -> Environment + 'static) -> ChildSpec {

@@ -21,6 +21,11 @@ impl Manager {
             "::" | "[::]" => "[::1]",
             host => host,
         };
+        // An IPv6 address stands in brackets in a URL.
+        let host = match host.contains(':') && !host.starts_with('[') {
+            true => format!("[{host}]"),
+            false => host.to_owned(),
+        };
         let connector = Connector::new().timeout(Duration::from_secs(5));
         // A start may take as long as the model needs.
         let client = Client::builder().disable_timeout().connector(connector).finish();

@@ -15,6 +15,7 @@ pub(super) enum Order {
     Stop(String, bool),
     Restart(String),
     Logs { model: String, follow: bool, tail: usize },
+    Explain(String),
     Tree,
 }
 
@@ -59,6 +60,7 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         }
         Order::Restart(model) => say_state(&manager, &model, "restart").await,
         Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
+        Order::Explain(model) => explain(&manager, &model).await,
         Order::Tree => tree(&manager).await,
     }
 }
@@ -132,6 +134,33 @@ async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Resu
             last_seq = line.seq;
             print(&line.line)?;
         }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Placement {
+    text: String,
+    #[serde(default)]
+    variants: Vec<VariantPlacement>,
+}
+
+#[derive(Deserialize)]
+struct VariantPlacement {
+    variant: String,
+    verdict: String,
+    missing: Vec<String>,
+    lacks: Vec<String>,
+}
+
+async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
+    let path = format!("/api/models/{}/placement", segment(model));
+    let placement: Placement = manager.ask_json(Method::GET, &path).await?;
+    print(&placement.text)?;
+    for one in placement.variants {
+        let reasons = [one.missing, one.lacks].concat().join("; ");
+        let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };
+        print(&format!("  {}: {}{reasons}", one.variant, one.verdict))?;
     }
     Ok(())
 }

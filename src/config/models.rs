@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::spec::{Launch, ModeSpec, ModelSpec, VariantSpec};
 use serde_yaml::Value;
 
@@ -58,6 +59,7 @@ fn model(
         first_byte_timeout: fields.time("first_byte_timeout", 1.0),
         idle_timeout: fields.time("idle_timeout", 1.0),
         foreign_listener: fields.flag("foreign_listener"),
+        pinned: fields.flag("pinned"),
         variants,
     })
 }
@@ -110,12 +112,18 @@ fn variant(walk: &mut Walk<'_>, model: &Fields<'_>, name: &str, value: &Value) -
     let fields = walk.fields(Section::Variant, &model.at(name), value);
     walk.refuse_unknown(&fields);
     let required_devices: Vec<_> = fields.texts("required_devices").into_iter().map(str::to_owned).collect();
+    for (index, device) in required_devices.iter().enumerate() {
+        if let Err(error) = Requirement::parse(device) {
+            walk.error(&fields.at("required_devices").item(index), format!("{device:?} {error}"), None);
+        }
+    }
     let memory_mb = memory(walk, &fields, &required_devices);
     let launch = launch(walk, &fields);
     Some(VariantSpec {
         name: name.to_owned(),
         required_devices,
         memory_mb,
+        memory_auto: fields.value("memory_mb").and_then(Value::as_str) == Some("auto"),
         launch: launch?,
         env: env(&fields),
     })

@@ -49,7 +49,10 @@ fn property(key: &Key) -> Value {
         Kind::Texts => json!({"type": "array", "items": text()}),
         Kind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),
         Kind::Command => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
-        Kind::Memory => json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}),
+        Kind::Memory => json!({"anyOf": [
+            {"const": "auto"},
+            {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        ]}),
         Kind::Env => json!({
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "boolean"]},

@@ -43,10 +43,13 @@ pub(super) fn misfits(key: &Key, value: &Value) -> Vec<Misfit> {
         Kind::Texts => items(value, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item)),
         Kind::ApiKeys => items(value, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
         Kind::Command => command(value),
-        Kind::Memory => entries(value, "a mapping from device names to MiB", |device, mib| {
-            name(device)?;
-            whole(0, 1_000_000_000, mib)
-        }),
+        Kind::Memory if value.as_str() == Some("auto") => Vec::new(),
+        Kind::Memory => {
+            entries(value, "a mapping from device names to MiB, or the word auto", |device, mib| {
+                name(device)?;
+                whole(0, 1_000_000_000, mib)
+            })
+        }
         Kind::Env => entries(value, "a mapping from variable names to values", variable),
         Kind::Body => body(value).err().into_iter().collect(),
         Kind::One(section) if !value.is_mapping() => vec![Misfit::new("a mapping", value, keys_of(section))],

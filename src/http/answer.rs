@@ -5,9 +5,10 @@ use super::error::{ApiError, Kind};
 use super::headers;
 use super::request_id::RequestId;
 use super::upstream::{Body, Response};
+use actix_http::ConnectionType;
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::http::{StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
 use llm_manager_policy::sse::{Output, UsageHider};
@@ -53,6 +54,7 @@ pub(super) struct Answer {
 impl Answer {
     /// The answer to a request: the backend's status, headers and body.
     pub(super) fn respond(
+        request: &HttpRequest,
         response: Response,
         lease: Lease,
         hide_usage: bool,
@@ -69,7 +71,8 @@ impl Answer {
         let usage = (hide_usage && is_sse).then(Box::default);
         let size = match response.body.size() {
             _ if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED => BodySize::None,
-            BodySize::Sized(_) if usage.is_some() => BodySize::Stream,
+            // An event may be taken out, or one that tells of a failure put in.
+            BodySize::Sized(_) if is_sse => BodySize::Stream,
             size => size,
         };
         let silence = model.spec.idle_timeout.map(|limit| (limit, Box::pin(tokio::time::sleep(limit))));
@@ -95,12 +98,19 @@ impl Answer {
             answer.model.spec.name,
             began.elapsed().as_secs_f64()
         );
-        builder.message_body(answer).map_or_else(
+        let is_old = request.version() < Version::HTTP_11 && matches!(size, BodySize::Stream);
+        let mut response = builder.message_body(answer).map_or_else(
             |error| {
                 actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
             },
             HttpResponse::map_into_boxed_body,
-        )
+        );
+        if is_old {
+            // HTTP/1.0 knows no chunks: the end of the connection is the end of the body (RFC 9112, 6.1).
+            response.head_mut().no_chunking(true);
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        response
     }
 
     fn pass(&mut self, chunk: Bytes) -> Option<Bytes> {

@@ -1,6 +1,6 @@
 //! Management: what an operator sees of the models, and what they may order.
 
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, Kind, quoted};
 use super::state::Shared;
 use super::views::{ModelDetails, ModelView};
 use actix_web::{HttpResponse, web};
@@ -79,9 +79,7 @@ pub(super) async fn restart(
 
 async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool) -> Answered {
     let model = find(shared, name)?;
-    if shared.stopping.is_cancelled() && !matches!(verb, Verb::Stop(_)) {
-        return Err(ApiError::new(Kind::ShuttingDown, "the manager is shutting down"));
-    }
+    refuse_while_stopping(shared, verb)?;
     if wait {
         model.operate(verb).await?;
         return Ok(HttpResponse::Ok().json(ModelView::of(model)));
@@ -106,8 +104,16 @@ pub(super) async fn restart_autostart(
     order_many(&shared, models.collect(), Verb::Restart, options.wait).await
 }
 
+fn refuse_while_stopping(shared: &Shared, verb: Verb) -> Result<(), ApiError> {
+    match verb {
+        Verb::Start | Verb::Restart if shared.stopping.is_cancelled() => Err(ApiError::shutting_down()),
+        _ => Ok(()),
+    }
+}
+
 /// All at once; the first that fails is the answer, after all of them have ended.
 async fn order_many(shared: &Shared, models: Vec<&Arc<ModelHandle>>, verb: Verb, wait: bool) -> Answered {
+    refuse_while_stopping(shared, verb)?;
     if wait {
         join_all(models.iter().map(|model| model.operate(verb)))
             .await
@@ -164,8 +170,10 @@ pub(super) async fn wrong_method(request: actix_web::HttpRequest) -> Answered {
 
 pub(super) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
     shared.directory.find(name).ok_or_else(|| {
-        let message =
-            format!("no model has the name or alias `{name}`; `GET /api/models` lists those there are");
+        let message = format!(
+            "no model has the name or alias `{}`; `GET /api/models` lists those there are",
+            quoted(name)
+        );
         ApiError::new(Kind::ModelNotFound, message)
     })
 }

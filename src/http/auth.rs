@@ -1,7 +1,8 @@
 //! API keys: who may come in, and which header may not go on to a backend.
 
-use super::error::{ApiError, Kind};
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use super::error::{ApiError, Kind, quoted};
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use std::borrow::Cow;
 use subtle::ConstantTimeEq;
 
@@ -55,6 +56,20 @@ impl Keys {
         // All keys are compared, and each in constant time: the answer's delay tells nothing.
         self.0.iter().fold(false, |found, ours| found | bool::from(ours.as_bytes().ct_eq(key)))
     }
+}
+
+/// Refuses what a page of another site makes a browser send: it could stop models, or be led here by a name
+/// that it controls (DNS rebinding). Programs send no `Origin`.
+pub(super) fn check_origin(request: &RequestHead) -> Result<(), ApiError> {
+    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let origin = origin.to_str().unwrap_or_default();
+    let site = origin.split_once("://").map_or("", |(_, site)| site);
+    if !host.is_empty() && site.eq_ignore_ascii_case(host) {
+        return Ok(());
+    }
+    let message = format!("a page of {} may not use the management of {}", quoted(origin), quoted(host));
+    Err(ApiError::new(Kind::ForeignOrigin, message))
 }
 
 /// The token of a `Bearer` header; the scheme's name is case-insensitive (RFC 9110, 11.1).

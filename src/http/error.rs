@@ -1,7 +1,7 @@
 //! The errors that the manager itself makes: one table of status, code and type, one form of body.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use llm_manager_actors::model::{Refused, RefusedReason};
 use serde_json::json;
@@ -46,6 +46,20 @@ pub enum Kind {
     BackendTimeout,
     /// A part of the manager is down.
     Internal,
+    /// The client was silent in the middle of its body.
+    RequestTimeout,
+    /// A page of another site has sent this request.
+    ForeignOrigin,
+}
+
+/// A client's word as it may stand in a message: short, and without characters that a terminal obeys.
+pub(super) fn quoted(word: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut quoted: String = word.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if word.chars().nth(LONGEST).is_some() {
+        quoted.push_str("...");
+    }
+    quoted
 }
 
 impl Kind {
@@ -71,6 +85,8 @@ impl Kind {
             Kind::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", SERVER),
             Kind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
             Kind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
+            Kind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", REQUEST),
+            Kind::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin", REQUEST),
             Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER),
         }
     }
@@ -91,6 +107,12 @@ impl ApiError {
     /// An error without a time to try again.
     pub fn new(kind: Kind, message: impl Into<Arc<str>>) -> Self {
         Self { kind, message: message.into(), retry_after: None }
+    }
+
+    /// The manager takes nothing new.
+    pub fn shutting_down() -> Self {
+        let message = "the manager is shutting down; try again when it is back";
+        Self { retry_after: Some(Duration::from_secs(5)), ..Self::new(Kind::ShuttingDown, message) }
     }
 
     /// The body that clients of OpenAI's API know.
@@ -119,6 +141,9 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, "application/json"));
+        if self.kind == Kind::InvalidApiKey {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
         if let Some(pause) = self.retry_after {
             // Whole seconds, never 0: "at once" would be a busy loop.
             response.insert_header((RETRY_AFTER, pause.as_secs_f64().ceil().max(1.0).to_string()));

@@ -49,8 +49,13 @@ pub fn to_client(backend: &http::HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     headers
 }
 
-/// Whether these are the headers of a stream of server-sent events.
+/// Whether these are the headers of a stream of server-sent events that can be read, and added to: one that
+/// is compressed can't.
 pub fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
+    let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);
+    if encoding.is_some_and(|(_, value)| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return false;
+    }
     let content_type = headers.iter().find(|(name, _)| *name == outer::CONTENT_TYPE);
     content_type.is_some_and(|(_, value)| {
         let start = value.as_bytes().get(.."text/event-stream".len());

@@ -5,12 +5,13 @@
 
 use super::api::find;
 use super::error::{ApiError, Kind};
+use super::placement;
 use super::state::Shared;
 use super::views::{LineView, ModelView};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt};
 use llm_manager_actors::feeds::Happening;
 use llm_manager_actors::logs::{Entry, Follow, Followed, MANAGER};
 use llm_manager_actors::supervisor::ask;
@@ -86,6 +87,7 @@ pub(super) async fn events(shared: web::Data<Shared>) -> HttpResponse {
     let watcher = shared.feed.watch();
     let first = snapshot(&shared);
     let stopping = shared.stopping.clone();
+    let sampled = device_events(shared.clone());
     let next = stream::unfold((watcher, shared), |(mut watcher, shared)| async move {
         let bytes = match watcher.recv().await {
             Ok(Happening::Model(model)) => {
@@ -99,7 +101,21 @@ pub(super) async fn events(shared: web::Data<Shared>) -> HttpResponse {
         };
         Some((bytes, (watcher, shared)))
     });
-    event_stream(stream::once(async { first }).chain(next), stopping)
+    event_stream(stream::once(async { first }).chain(stream::select(next.boxed_local(), sampled)), stopping)
+}
+
+/// Every snapshot of the devices; while somebody watches, they are looked at once a second.
+fn device_events(shared: web::Data<Shared>) -> LocalBoxStream<'static, Bytes> {
+    let snapshots = shared.devices.subscribe();
+    let attention = shared.devices.attend();
+    let events =
+        stream::unfold((snapshots, shared, attention), |(mut newest, shared, attention)| async move {
+            newest.changed().await.ok()?;
+            newest.borrow_and_update();
+            let devices = placement::device_views(&shared).await;
+            Some((event(None, &json!({"type": "devices", "data": devices})), (newest, shared, attention)))
+        });
+    events.boxed_local()
 }
 
 fn snapshot(shared: &Shared) -> Bytes {

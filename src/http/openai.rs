@@ -3,7 +3,7 @@
 //! In the order of a request's life: key, body, model, mode, lease, backend, answer.
 
 use super::answer::Answer;
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, Kind, quoted};
 use super::request_id::RequestId;
 use super::scan::{self, Scan};
 use super::state::{Shared, Worker};
@@ -16,12 +16,15 @@ use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Endpoints whose streams carry usage only when they are asked to.
 const USAGE_ON_REQUEST: [&str; 2] = ["/v1/chat/completions", "/v1/completions"];
 
 /// How long a broken connection may be the first news of a backend that has died.
-const NEWS_OF_DEATH: Duration = Duration::from_secs(5);
+const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
+/// Longest pause within a request's body; the server has a limit for the head.
+const BODY_SILENCE: Duration = Duration::from_secs(60);
 
 /// `GET /v1/models`: names and aliases of all models.
 pub(super) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -58,16 +61,26 @@ pub(super) async fn serve(
     let id = RequestId::of(&request);
     let result = handle(&request, payload, &shared, &worker, &id, began).await;
     let mut response = result.unwrap_or_else(|error| {
-        log::warn!(
-            "request {id}: {} {} refused after {:.3} s: {error}",
-            request.method(),
-            request.path(),
-            began.elapsed().as_secs_f64()
-        );
+        log_refusal(&request, &id, began, &error);
         actix_web::ResponseError::error_response(&error)
     });
     id.write_to(response.headers_mut());
     response
+}
+
+/// One line: what the backend printed is told once, where the start failed. A stray request for a page that
+/// isn't there is nobody's concern.
+fn log_refusal(request: &HttpRequest, id: &RequestId, began: Instant, error: &ApiError) {
+    let level = if error.kind == Kind::UnknownEndpoint { log::Level::Debug } else { log::Level::Warn };
+    let reason = error.message.lines().next().unwrap_or_default();
+    log::log!(
+        level,
+        "request {id}: {} {} refused after {:.3} s: {}: {reason}",
+        request.method(),
+        request.path(),
+        began.elapsed().as_secs_f64(),
+        error.code()
+    );
 }
 
 async fn handle(
@@ -80,7 +93,7 @@ async fn handle(
 ) -> Result<HttpResponse, ApiError> {
     shared.keys.check(request.headers())?;
     check_endpoint(request, shared)?;
-    let body = read_body(request, payload, shared.max_body_bytes).await?;
+    let body = read_body(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let scan = scan::scan(&body).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
     let model = find(shared, &scan.model)?;
     check_mode(model, request.path())?;
@@ -88,13 +101,15 @@ async fn handle(
     let hide_usage = asked.is_some();
     let body = asked.unwrap_or_else(|| body.clone());
     let (response, lease) = exchange(request, body, shared, worker, model, id).await?;
-    Ok(Answer::respond(response, lease, hide_usage, id.clone(), Arc::clone(model), began))
+    Ok(Answer::respond(request, response, lease, hide_usage, id.clone(), Arc::clone(model), began))
 }
 
 fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
     shared.directory.find(name).ok_or_else(|| {
-        let message =
-            format!("no model has the name or alias `{name}`; `GET /v1/models` lists those there are");
+        let message = format!(
+            "no model has the name or alias `{}`; `GET /v1/models` lists those there are",
+            quoted(name)
+        );
         ApiError::new(Kind::ModelNotFound, message)
     })
 }
@@ -146,6 +161,7 @@ async fn read_body(
     request: &HttpRequest,
     mut payload: web::Payload,
     limit: usize,
+    stopping: &CancellationToken,
 ) -> Result<Bytes, ApiError> {
     let too_large = || {
         let message = format!("the body is larger than `program.max_body_mb` ({} MiB)", limit >> 20);
@@ -158,7 +174,16 @@ async fn read_body(
     }
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    loop {
+        let next = tokio::select! {
+            next = tokio::time::timeout(BODY_SILENCE, payload.next()) => next,
+            () = stopping.cancelled() => return Err(ApiError::shutting_down()),
+        };
+        let silent = |_| {
+            let message = format!("no byte of the body came for {} s", BODY_SILENCE.as_secs());
+            ApiError::new(Kind::RequestTimeout, message)
+        };
+        let Some(chunk) = next.map_err(silent)? else { break };
         let chunk = chunk.map_err(|error| {
             ApiError::new(Kind::InvalidRequest, format!("the body could not be read: {error}"))
         })?;
@@ -199,14 +224,17 @@ async fn exchange(
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };
         let died = tokio::time::timeout(NEWS_OF_DEATH, lease.broken()).await.is_ok();
+        let reason = lease.break_reason();
+        drop(lease);
         if replayed || !died {
             let name = &model.spec.name;
             let message = format!("model `{name}`: {error}");
             return Err(ApiError::new(Kind::BackendError, message));
         }
-        if lease.break_reason() == Some(BreakReason::Stopped) {
+        if reason == Some(BreakReason::Stopped) {
             return Err(stopped(model));
         }
+        log::info!("request {id}: the backend of `{}` died before an answer; sent again", model.spec.name);
         replayed = true;
     }
 }
@@ -215,16 +243,14 @@ async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, 
     if let Some(lease) = model.try_lease() {
         return Ok(lease);
     }
-    let shutting_down = || {
-        let message = "the manager is shutting down; try again when it is back";
-        let retry_after = Some(Duration::from_secs(5));
-        ApiError { retry_after, ..ApiError::new(Kind::ShuttingDown, message) }
-    };
     if shared.stopping.is_cancelled() {
-        return Err(shutting_down());
+        return Err(ApiError::shutting_down());
     }
     let lease = model.lease().await;
-    lease.map_err(|refused| if shared.stopping.is_cancelled() { shutting_down() } else { refused.into() })
+    lease.map_err(|refused| match shared.stopping.is_cancelled() {
+        true => ApiError::shutting_down(),
+        false => refused.into(),
+    })
 }
 
 enum Failure {

@@ -6,6 +6,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
+const HEX: &[u8; 16] = b"0123456789abcdef";
 /// A longer one is the client's joke, not an id.
 const LONGEST: usize = 200;
 
@@ -20,8 +21,10 @@ impl RequestId {
         if let Some(value) = given {
             return Self(value.clone());
         }
-        let fresh = format!("{:016x}", fastrand::u64(..));
-        Self(HeaderValue::from_str(&fresh).unwrap_or_else(|_| HeaderValue::from_static("0")))
+        let number = fastrand::u64(..);
+        let fresh: [u8; 16] = std::array::from_fn(|place| HEX[(number >> (60 - 4 * place) & 15) as usize]);
+        let fresh = bytes::Bytes::copy_from_slice(&fresh);
+        Self(HeaderValue::from_maybe_shared(fresh).unwrap_or_else(|_| HeaderValue::from_static("0")))
     }
 
     /// As a header's value.
@@ -29,11 +32,9 @@ impl RequestId {
         &self.0
     }
 
-    /// Puts it into an answer that has none.
+    /// Puts it into an answer, instead of the backend's own if need be: it is the one in our log.
     pub(super) fn write_to(&self, headers: &mut HeaderMap) {
-        if !headers.contains_key(&NAME) {
-            headers.insert(NAME, self.0.clone());
-        }
+        headers.insert(NAME, self.0.clone());
     }
 }
 

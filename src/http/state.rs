@@ -4,9 +4,11 @@ use super::auth::Keys;
 use super::upstream::Pool;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
+use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Directory, Lease, ModelHandle};
+use llm_manager_actors::scheduler::Scheduler;
 use llm_manager_actors::supervisor::Supervisor;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -33,6 +35,10 @@ pub struct Shared {
     pub supervisor: Live<Supervisor>,
     /// What happens.
     pub feed: Feed,
+    /// The devices.
+    pub devices: Devices,
+    /// Who looks after their memory, if anybody does.
+    pub scheduler: Option<Live<Scheduler>>,
     /// True: `/api/debug` can make actors panic. For tests.
     pub fault_injection: bool,
 }

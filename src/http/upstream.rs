@@ -34,7 +34,7 @@ pub struct RequestParts<'a> {
     pub method: &'a actix_web::http::Method,
     pub path_and_query: &'a str,
     pub headers: &'a HeaderMap,
-    /// Sent as `x-request-id` if the headers have none.
+    /// Sent as `x-request-id`.
     pub request_id: &'a HeaderValue,
 }
 
@@ -104,7 +104,7 @@ impl Pool {
             }
         }
         let request = self.head(request, body)?;
-        let mut fresh = Connection::open(self.0.backend).await?;
+        let mut fresh = Box::new(Connection::open(self.0.backend).await?);
         let answer = fresh.ask(request).await?;
         Ok(self.response(answer, fresh, is_head))
     }
@@ -124,9 +124,7 @@ impl Pool {
         if body.is_empty() && matches!(method, http::Method::POST | http::Method::PUT | http::Method::PATCH) {
             headers.insert(http::header::CONTENT_LENGTH, http::HeaderValue::from_static("0"));
         }
-        if !headers.contains_key(REQUEST_ID)
-            && let Ok(id) = http::HeaderValue::from_bytes(parts.request_id.as_bytes())
-        {
+        if let Ok(id) = http::HeaderValue::from_bytes(parts.request_id.as_bytes()) {
             headers.insert(REQUEST_ID, id);
         }
         let mut request = http::Request::new(Full::new(body));
@@ -139,7 +137,7 @@ impl Pool {
     fn response(
         &self,
         answer: http::Response<hyper::body::Incoming>,
-        connection: Connection,
+        connection: Box<Connection>,
         is_head: bool,
     ) -> Response {
         let (head, incoming) = answer.into_parts();

@@ -3,12 +3,19 @@
 //! This crate depends on `std` alone: no clock, no process, no socket, no randomness. Whoever calls a
 //! function passes in the time; whoever reads its answer carries it out.
 //!
-//! Read `spec` for the words, `lifecycle` for the life of a model, then the rest.
+//! Read `spec` for the words, `lifecycle` for the life of a model, `placement` for what fits where, `queue` for
+//! who gets it and when, then the rest.
 
+pub mod devices;
 pub mod gate;
 mod json_skim;
 pub mod lifecycle;
 pub mod modes;
+pub mod oom;
+pub mod placement;
+pub mod pricing;
+pub mod queue;
 pub mod restart;
 pub mod spec;
 pub mod sse;
+pub mod usage;

@@ -40,8 +40,10 @@ pub enum Phase {
     },
     /// The gate is closed; running answers end in their own time.
     Draining {
-        /// When they are broken off.
-        deadline: Moment,
+        /// When they are broken off; `None`: they may take as long as they need.
+        deadline: Option<Moment>,
+        /// Why the service ends.
+        cause: StopCause,
     },
     /// The process has been asked to end.
     Stopping {
@@ -64,6 +66,8 @@ pub enum StopCause {
     Idle,
     /// An operator, or the end of the program.
     Operator,
+    /// An operator who wants a fresh one.
+    Restart,
     /// Another model needs its memory.
     Evicted,
     /// It was not ready in time.
@@ -82,9 +86,8 @@ impl Phase {
     /// When the phase ends by itself, or may.
     fn due(&self) -> Option<Moment> {
         match self {
-            Phase::Queued { deadline } | Phase::Starting { deadline } | Phase::Draining { deadline } => {
-                Some(*deadline)
-            }
+            Phase::Queued { deadline } | Phase::Starting { deadline } => Some(*deadline),
+            Phase::Draining { deadline, .. } => *deadline,
             Phase::Stopping { kill_at, .. } => *kill_at,
             Phase::Failed { retry_at } => Some(*retry_at),
             Phase::Stopped | Phase::Ready { .. } => None,
@@ -138,8 +141,11 @@ pub enum Event {
     Stop(Urgency),
     /// An operator wants a fresh backend (and waits for it).
     Restart,
-    /// Another model wants its memory.
+    /// Another model wants its memory: go if nobody is there.
     Evict,
+    /// Another model has waited long for its memory: let nobody in any more, and go when the running answers
+    /// have ended.
+    Yield,
     /// The scheduler has reserved its memory.
     Reserved {
         /// The life that asked for it.
@@ -167,6 +173,11 @@ pub enum Event {
     },
     /// No process of that life is left.
     Gone {
+        /// Its life.
+        epoch: u64,
+    },
+    /// The same, and it has failed for lack of memory: worth trying as another variant at once.
+    OutOfMemory {
         /// Its life.
         epoch: u64,
     },
@@ -276,12 +287,19 @@ pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
     {
         return stay(state, [Effect::ArmTimer(due)]);
     }
+    let event = match event {
+        // Once it has served, or is on its way out, the reason makes no difference.
+        Event::OutOfMemory { epoch } if !matches!(state.phase, Phase::Starting { .. }) => {
+            Event::Gone { epoch }
+        }
+        event => event,
+    };
     match &state.phase {
         Phase::Stopped => stopped(state, event, view, limits),
         Phase::Queued { .. } => queued(state, event, view, limits),
         Phase::Starting { .. } => starting(state, event, view, limits),
         Phase::Ready { since } => ready(state, *since, event, view, limits),
-        Phase::Draining { .. } => draining(state, event, view, limits),
+        Phase::Draining { deadline, cause } => draining(state, *deadline, *cause, event, view, limits),
         Phase::Stopping { kill_at, cause } => stopping(state, *kill_at, *cause, event, view, limits),
         Phase::Failed { retry_at } => failed(state, *retry_at, event, view, limits),
     }
@@ -340,12 +358,14 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             let phase = Phase::Failed { retry_at: view.now.saturating_add(retry_after) };
             go(&next, phase, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
         }
+        // The scheduler knows which variant that was, and denies when there is no other.
+        Event::OutOfMemory { .. } => new_life(state, view, limits, vec![Effect::ReturnReservation]),
         Event::Stop(urgency) => {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             stop_process(state, StopCause::Operator, urgency, view, limits, vec![refuse])
         }
         Event::Restart => stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new()),
-        Event::Evict if view.waiting == 0 => {
+        Event::Evict | Event::Yield if view.waiting == 0 => {
             stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
         }
         _ => stay(state, []),
@@ -369,13 +389,21 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         Event::Evict if view.leases == 0 && view.waiting == 0 => {
             stay(state, [Effect::CloseIfUnused(StopCause::Evicted)])
         }
+        Event::Yield => {
+            let phase = Phase::Draining { deadline: None, cause: StopCause::Evicted };
+            go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
+        }
         Event::Closed(cause) => stop_process(state, cause, Urgency::Now, view, limits, Vec::new()),
         Event::InUse(_) => stay(state, [idle_timer(view.now, limits)]),
         Event::Stop(urgency) => {
             let effects = vec![Effect::CloseGate, Effect::RefuseWaiters(Refusal::Stopped)];
-            leave_ready(state, urgency, view, limits, effects)
+            if urgency == Urgency::Drain {
+                return drain(state, StopCause::Operator, view, limits, effects);
+            }
+            let effects = [effects, vec![Effect::BreakLeases]].concat();
+            stop_process(state, StopCause::Operator, urgency, view, limits, effects)
         }
-        Event::Restart => leave_ready(state, Urgency::Drain, view, limits, vec![Effect::CloseGate]),
+        Event::Restart => drain(state, StopCause::Restart, view, limits, vec![Effect::CloseGate]),
         Event::Gone { .. } => {
             let effects = vec![Effect::CloseGate, Effect::BreakLeases, Effect::ReturnReservation];
             await_retry(&failed_once_more(state), view, effects)
@@ -384,13 +412,27 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
     }
 }
 
-fn draining(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
+fn draining(
+    state: &State,
+    deadline: Option<Moment>,
+    cause: StopCause,
+    event: Event,
+    view: &View,
+    limits: &Limits,
+) -> Step {
     match event {
         Event::LeaseFreed if view.leases == 0 => {
-            stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new())
+            stop_process(state, cause, Urgency::Now, view, limits, Vec::new())
         }
-        Event::Deadline => {
-            stop_process(state, StopCause::Operator, Urgency::Now, view, limits, vec![Effect::BreakLeases])
+        Event::Deadline if deadline.is_some() => {
+            stop_process(state, cause, Urgency::Now, view, limits, vec![Effect::BreakLeases])
+        }
+        // Only a second stop is in a hurry; a restart or a yield has not been one.
+        Event::Stop(Urgency::Drain) if cause != StopCause::Operator => {
+            let refuse = Effect::RefuseWaiters(Refusal::Stopped);
+            let deadline = deadline.unwrap_or(view.now.saturating_add(limits.drain_timeout));
+            let phase = Phase::Draining { deadline: Some(deadline), cause: StopCause::Operator };
+            go(state, phase, [refuse, Effect::ArmTimer(deadline)])
         }
         Event::Stop(urgency) => {
             // Whoever asks a second time does not want to wait for the answers that are still running.
@@ -488,22 +530,12 @@ fn await_retry_at(state: &State, retry_at: Moment, view: &View, mut effects: Vec
     go(state, Phase::Failed { retry_at }, effects)
 }
 
-/// Ends the service; the process may live on until the running answers have ended.
-fn leave_ready(
-    state: &State,
-    urgency: Urgency,
-    view: &View,
-    limits: &Limits,
-    mut effects: Vec<Effect>,
-) -> Step {
-    if urgency == Urgency::Drain {
-        // How many are inside is only known once the gate is closed; `LeaseFreed` tells of the last.
-        let deadline = view.now.saturating_add(limits.drain_timeout);
-        effects.push(Effect::ArmTimer(deadline));
-        return go(state, Phase::Draining { deadline }, effects);
-    }
-    effects.push(Effect::BreakLeases);
-    stop_process(state, StopCause::Operator, urgency, view, limits, effects)
+/// Ends the service; the process lives on until the running answers have ended. How many are inside is only
+/// known once the gate is closed; `LeaseFreed` tells of the last.
+fn drain(state: &State, cause: StopCause, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+    let deadline = view.now.saturating_add(limits.drain_timeout);
+    effects.push(Effect::ArmTimer(deadline));
+    go(state, Phase::Draining { deadline: Some(deadline), cause }, effects)
 }
 
 /// Asks the process to end, and sees to it that it does.
@@ -539,7 +571,8 @@ fn epoch_of(event: Event) -> Option<u64> {
         | Event::Launched { epoch }
         | Event::ProbeSucceeded { epoch }
         | Event::ProbeRefused { epoch }
-        | Event::Gone { epoch } => Some(epoch),
+        | Event::Gone { epoch }
+        | Event::OutOfMemory { epoch } => Some(epoch),
         _ => None,
     }
 }

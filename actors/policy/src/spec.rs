@@ -39,6 +39,14 @@ pub struct ProgramSpec {
     pub api_keys: Vec<String>,
     /// How long a shutdown or an operator's stop waits for running answers.
     pub drain_timeout: Duration,
+    /// How long a start may wait for memory.
+    pub queue_timeout: Duration,
+    /// A model that has become ready keeps its memory for at least this long.
+    pub min_hold: Duration,
+    /// When a start has waited for this long, busy models in its way are told to finish.
+    pub max_hold: Duration,
+    /// True: a variant that fits without stopping anybody goes before a better one that doesn't.
+    pub prefer_resident: bool,
     /// How many requests may wait for one model.
     pub max_waiting: usize,
     /// Largest request body, in bytes.
@@ -105,6 +113,8 @@ pub struct ModelSpec {
     pub idle_timeout: Option<Duration>,
     /// True: whoever listens on the port is taken for the backend (a container's port proxy, for example).
     pub foreign_listener: bool,
+    /// True: it is never stopped to make room for another model.
+    pub pinned: bool,
     /// Launch configurations in order of priority; never empty.
     pub variants: Vec<VariantSpec>,
 }
@@ -118,6 +128,8 @@ pub struct VariantSpec {
     pub required_devices: Vec<String>,
     /// MiB wanted on each device.
     pub memory_mb: BTreeMap<String, u64>,
+    /// `memory_mb: auto`: what was measured at earlier runs.
+    pub memory_auto: bool,
     /// How it is started.
     pub launch: Launch,
     /// Added to the backend's environment.

@@ -311,7 +311,9 @@ impl World {
         self.life.phase = match self.life.phase {
             Phase::Queued { deadline } => Phase::Queued { deadline: past(deadline, NOW) },
             Phase::Starting { deadline } => Phase::Starting { deadline: past(deadline, NOW) },
-            Phase::Draining { deadline } => Phase::Draining { deadline: past(deadline, NOW) },
+            Phase::Draining { deadline, cause } => {
+                Phase::Draining { deadline: deadline.map(|at| past(at, NOW)), cause }
+            }
             Phase::Stopping { kill_at, cause } => {
                 Phase::Stopping { kill_at: kill_at.map(|at| past(at, NOW)), cause }
             }
@@ -380,11 +382,11 @@ impl World {
                     "ready: a process, memory, nobody forgotten, a timer",
                 )
             }
-            Phase::Draining { deadline } => {
+            Phase::Draining { deadline, .. } => {
                 let told = self.gate.leases() > 0 && self.gate.is_watched();
                 let told = told || self.news.lease_freed;
                 (
-                    has_life(Memory::Held) && told && armed_for(*deadline),
+                    has_life(Memory::Held) && told && deadline.is_none_or(armed_for),
                     "draining: someone inside, a deadline",
                 )
             }
@@ -421,7 +423,7 @@ impl World {
             Event::Launched { epoch: THIS } => self.news.launched = false,
             Event::ProbeSucceeded { epoch: THIS } => self.news.probe_succeeded = false,
             Event::ProbeRefused { epoch: THIS } => self.news.probe_refused = false,
-            Event::Gone { epoch: THIS } => self.news.gone = false,
+            Event::Gone { epoch: THIS } | Event::OutOfMemory { epoch: THIS } => self.news.gone = false,
             Event::LeaseFreed => self.news.lease_freed = false,
             _ => {}
         }
@@ -434,6 +436,8 @@ impl World {
             && match self.life.phase {
                 Phase::Stopped | Phase::Failed { .. } => self.waiters() == 0,
                 Phase::Ready { .. } => !self.operator_waits && (self.waiting == 0 || self.gate.leases() > 0),
+                // Who yields waits for answers that others are still reading.
+                Phase::Draining { deadline: None, .. } => self.gate.leases() > 0,
                 _ => false,
             }
     }
@@ -453,6 +457,7 @@ fn forced(world: &World, actions: &mut Vec<Action>) {
             (news.probe_succeeded, Event::ProbeSucceeded { epoch: THIS }),
             (news.probe_refused, Event::ProbeRefused { epoch: THIS }),
             (news.gone, Event::Gone { epoch: THIS }),
+            (news.gone, Event::OutOfMemory { epoch: THIS }),
             (news.lease_freed, Event::LeaseFreed),
         ];
         actions.extend(heard.into_iter().filter(|(sent, _)| *sent).map(|(_, event)| Hear(event)));
@@ -504,6 +509,7 @@ impl Model for Setup {
         may(room, Ask);
         may(true, AskAndLeave);
         may(true, Evict);
+        may(true, Hear(Event::Yield));
         for urgency in [Urgency::Drain, Urgency::Now, Urgency::Kill] {
             may(true, Operate(Event::Stop(urgency), false));
         }
@@ -520,6 +526,7 @@ impl Model for Setup {
         may(true, Hear(Event::ProbeSucceeded { epoch }));
         may(true, Hear(Event::ProbeRefused { epoch }));
         may(true, Hear(Event::Gone { epoch }));
+        may(true, Hear(Event::OutOfMemory { epoch }));
         let timer_alone = world.timer.is_some_and(|at| at > NOW) && world.news == News::default();
         may(!timer_alone, TimePasses);
         may(matches!(world.life.phase, Phase::Ready { .. }), StableTimePasses);

@@ -41,7 +41,8 @@ fn phase() -> impl Strategy<Value = Phase> {
         moment().prop_map(|deadline| Phase::Queued { deadline }),
         moment().prop_map(|deadline| Phase::Starting { deadline }),
         moment().prop_map(|since| Phase::Ready { since }),
-        moment().prop_map(|deadline| Phase::Draining { deadline }),
+        (prop::option::of(moment()), cause())
+            .prop_map(|(deadline, cause)| Phase::Draining { deadline, cause }),
         (prop::option::of(moment()), cause()).prop_map(|(kill_at, cause)| Phase::Stopping { kill_at, cause }),
         moment().prop_map(|retry_at| Phase::Failed { retry_at }),
     ]
@@ -66,12 +67,14 @@ fn event() -> impl Strategy<Value = Event> {
         urgency().prop_map(Event::Stop),
         Just(Event::Restart),
         Just(Event::Evict),
+        Just(Event::Yield),
         epoch().prop_map(|epoch| Event::Reserved { epoch }),
         epoch().prop_map(|epoch| Event::Denied { epoch }),
         epoch().prop_map(|epoch| Event::Launched { epoch }),
         epoch().prop_map(|epoch| Event::ProbeSucceeded { epoch }),
         epoch().prop_map(|epoch| Event::ProbeRefused { epoch }),
         epoch().prop_map(|epoch| Event::Gone { epoch }),
+        epoch().prop_map(|epoch| Event::OutOfMemory { epoch }),
         cause().prop_map(Event::Closed),
         cause().prop_map(Event::InUse),
         Just(Event::LeaseFreed),
@@ -102,9 +105,8 @@ fn limits() -> impl Strategy<Value = Limits> {
 
 fn due(phase: &Phase) -> Option<Moment> {
     match phase {
-        Phase::Queued { deadline } | Phase::Starting { deadline } | Phase::Draining { deadline } => {
-            Some(*deadline)
-        }
+        Phase::Queued { deadline } | Phase::Starting { deadline } => Some(*deadline),
+        Phase::Draining { deadline, .. } => *deadline,
         Phase::Stopping { kill_at, .. } => *kill_at,
         Phase::Stopped | Phase::Ready { .. } | Phase::Failed { .. } => None,
     }
@@ -127,11 +129,12 @@ proptest! {
         prop_assert_eq!(has(Effect::Reserve), step.state.epoch != state.epoch);
         prop_assert_eq!(has(Effect::Reserve), moved && matches!(after, Phase::Queued { .. }));
         if has(Effect::ReturnReservation) {
-            let no_process = matches!(before, Phase::Queued { .. }) || matches!(event, Event::Gone { .. });
+            let no_process = matches!(before, Phase::Queued { .. })
+                || matches!(event, Event::Gone { .. } | Event::OutOfMemory { .. });
             prop_assert!(no_process, "memory given back before the process is gone");
         }
         if moved && matches!(before, Phase::Ready { .. }) && !matches!(event, Event::Closed(_)) {
-            prop_assert_eq!(step.effects.first(), Some(&Effect::CloseGate));
+            prop_assert!(step.effects.iter().take(2).any(|effect| *effect == Effect::CloseGate));
         }
         if moved && let Some(due) = due(after) {
             prop_assert!(has(Effect::ArmTimer(due)), "a phase that ends by itself has a timer");

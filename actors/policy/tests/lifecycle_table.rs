@@ -25,6 +25,7 @@ const LIMITS: Limits = Limits {
 
 const DENIED: Event = Event::Denied { epoch: EPOCH };
 const GONE: Event = Event::Gone { epoch: EPOCH };
+const OUT_OF_MEMORY: Event = Event::OutOfMemory { epoch: EPOCH };
 const LAUNCHED: Event = Event::Launched { epoch: EPOCH };
 const PROBE_REFUSED: Event = Event::ProbeRefused { epoch: EPOCH };
 const PROBE_SUCCEEDED: Event = Event::ProbeSucceeded { epoch: EPOCH };
@@ -35,7 +36,8 @@ const STOPS: [Event; 3] =
 const QUEUED: Phase = Phase::Queued { deadline: after(5) };
 const STARTING: Phase = Phase::Starting { deadline: after(5) };
 const READY: Phase = Phase::Ready { since: NOW.saturating_sub(seconds(20)) };
-const DRAINING: Phase = Phase::Draining { deadline: after(5) };
+const DRAINING: Phase = drains(Some(after(5)), StopCause::Operator);
+const YIELDING: Phase = drains(None, StopCause::Evicted);
 const FAILED: Phase = Phase::Failed { retry_at: after(1) };
 const FAILED_LONG: Phase = Phase::Failed { retry_at: after(3) };
 /// The first phase of a new life.
@@ -49,6 +51,14 @@ const fn seconds(seconds: u64) -> Duration {
 
 const fn after(more: u64) -> Moment {
     NOW.saturating_add(seconds(more))
+}
+
+fn drains_for(cause: StopCause) -> Phase {
+    drains(Some(after(30)), cause)
+}
+
+const fn drains(deadline: Option<Moment>, cause: StopCause) -> Phase {
+    Phase::Draining { deadline, cause }
 }
 
 fn stopping(cause: StopCause) -> Phase {
@@ -163,12 +173,14 @@ fn from_stopped() -> Vec<Row> {
         at,
         &[
             Evict,
+            Event::Yield,
             RESERVED,
             DENIED,
             LAUNCHED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
             GONE,
+            OUT_OF_MEMORY,
             Event::Closed(StopCause::Idle),
             Event::InUse(StopCause::Idle),
             LeaseFreed,
@@ -197,10 +209,12 @@ fn from_queued() -> Vec<Row> {
             Start,
             Restart,
             Evict,
+            Event::Yield,
             LAUNCHED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
             GONE,
+            OUT_OF_MEMORY,
             Event::Closed(StopCause::Idle),
             Event::InUse(StopCause::Idle),
             LeaseFreed,
@@ -249,8 +263,12 @@ fn from_starting() -> Vec<Row> {
     }
     rows.push(row(at, STOPS[2], &killed(StopCause::Operator), [REFUSE_STOPPED, Kill, DisarmTimer]));
     rows.push(row(at, Restart, &ends(StopCause::Operator), end));
-    rows.push(row(at, Evict, &ends(StopCause::Evicted), end).waiting(0));
-    rows.push(row(at, Evict, at, []).waiting(1));
+    for event in [Evict, Event::Yield] {
+        rows.push(row(at, event, &ends(StopCause::Evicted), end).waiting(0));
+        rows.push(row(at, event, at, []).waiting(1));
+    }
+    // The next variant is tried at once, and that is no failure yet.
+    rows.push(row(at, OUT_OF_MEMORY, &NEW_LIFE, [ReturnReservation, ArmTimer(after(120)), Reserve]));
     rows
 }
 
@@ -273,6 +291,7 @@ fn from_ready() -> Vec<Row> {
     rows.push(row(at, Evict, at, [CloseIfUnused(StopCause::Evicted)]).leases(0).waiting(0));
     rows.push(row(at, Evict, at, []).leases(1));
     rows.push(row(at, Evict, at, []).waiting(1));
+    rows.push(row(at, Event::Yield, &YIELDING, [DisarmTimer, CloseGate]));
     for cause in [StopCause::Idle, StopCause::Evicted] {
         rows.push(row(at, Event::Closed(cause), &ends(cause), [Terminate, ArmTimer(after(10))]));
         rows.push(row(at, Event::InUse(cause), at, [ArmTimer(NOW + ALIVE)]));
@@ -280,9 +299,10 @@ fn from_ready() -> Vec<Row> {
     }
 
     // Who is inside is only known when the gate is closed: a drain looks no earlier.
-    let drains = &Phase::Draining { deadline: after(30) };
+    let drains = &drains_for(StopCause::Operator);
     rows.push(row(at, STOPS[0], drains, [CloseGate, REFUSE_STOPPED, ArmTimer(after(30))]));
-    rows.push(row(at, Restart, drains, [CloseGate, ArmTimer(after(30))]));
+    let restarts = &drains_for(StopCause::Restart);
+    rows.push(row(at, Restart, restarts, [CloseGate, ArmTimer(after(30))]));
     let now = [CloseGate, REFUSE_STOPPED, BreakLeases, Terminate, ArmTimer(after(10))];
     rows.push(row(at, STOPS[1], &ends(StopCause::Operator), now));
     let kill = [CloseGate, REFUSE_STOPPED, BreakLeases, Kill, DisarmTimer];
@@ -290,8 +310,11 @@ fn from_ready() -> Vec<Row> {
 
     let crash = [CloseGate, BreakLeases, ReturnReservation];
     let refused = [&crash[..], &[refuse_failed(2), DisarmTimer]].concat();
-    rows.push(row(at, GONE, &RETRY, [&crash[..], &[ArmTimer(after(2))]].concat()).waiting(1).failures(2));
-    rows.push(row(at, GONE, &RETRY, refused).waiting(0).failures(2));
+    for event in [GONE, OUT_OF_MEMORY] {
+        let again = [&crash[..], &[ArmTimer(after(2))]].concat();
+        rows.push(row(at, event, &RETRY, again).waiting(1).failures(2));
+        rows.push(row(at, event, &RETRY, refused.clone()).waiting(0).failures(2));
+    }
     // After a stable run it counts as the first failure.
     let first = &Phase::Failed { retry_at: after(1) };
     rows.push(row(stable, GONE, first, [&crash[..], &[ArmTimer(after(1))]].concat()).waiting(1));
@@ -305,13 +328,13 @@ fn from_ready() -> Vec<Row> {
     // A stable run is forgiven however it ends.
     let close = [Terminate, ArmTimer(after(10))];
     rows.push(row(stable, Event::Closed(StopCause::Idle), &ends(StopCause::Idle), close).failures(0));
-    rows.push(row(stable, Restart, drains, [CloseGate, ArmTimer(after(30))]).failures(0));
+    rows.push(row(stable, Restart, restarts, [CloseGate, ArmTimer(after(30))]).failures(0));
     rows
 }
 
 fn from_draining() -> Vec<Row> {
     let at = &DRAINING;
-    let due = &Phase::Draining { deadline: NOW };
+    let due = &drains(Some(NOW), StopCause::Operator);
     let end = [Terminate, ArmTimer(after(10))];
     let broken = [BreakLeases, Terminate, ArmTimer(after(10))];
     let mut rows = ignored(
@@ -321,6 +344,7 @@ fn from_draining() -> Vec<Row> {
             Start,
             Restart,
             Evict,
+            Event::Yield,
             RESERVED,
             DENIED,
             LAUNCHED,
@@ -341,8 +365,30 @@ fn from_draining() -> Vec<Row> {
     let kill = [REFUSE_STOPPED, BreakLeases, Kill, DisarmTimer];
     rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
     let again = [BreakLeases, ReturnReservation, ArmTimer(after(120)), Reserve];
-    rows.push(row(at, GONE, &NEW_LIFE, again).waiting(1));
-    rows.push(row(at, GONE, &Phase::Stopped, [BreakLeases, ReturnReservation, DisarmTimer]).waiting(0));
+    for event in [GONE, OUT_OF_MEMORY] {
+        rows.push(row(at, event, &NEW_LIFE, again).waiting(1));
+        rows.push(row(at, event, &Phase::Stopped, [BreakLeases, ReturnReservation, DisarmTimer]).waiting(0));
+    }
+    // The first stop after a restart is not a second one: it keeps the time that the answers have.
+    let restarting = &drains(Some(after(5)), StopCause::Restart);
+    rows.push(row(restarting, STOPS[0], at, [REFUSE_STOPPED, ArmTimer(after(5))]));
+    rows.push(row(restarting, LeaseFreed, &ends(StopCause::Restart), end).leases(0));
+    // Who yields may take as long as the answers need, until an operator says otherwise.
+    rows.push(row(&YIELDING, LeaseFreed, &ends(StopCause::Evicted), end).leases(0));
+    rows.push(row(&YIELDING, LeaseFreed, &YIELDING, []).leases(1));
+    rows.push(row(&YIELDING, Event::Deadline, &YIELDING, []));
+    rows.push(row(
+        &YIELDING,
+        STOPS[0],
+        &drains(Some(after(30)), StopCause::Operator),
+        [REFUSE_STOPPED, ArmTimer(after(30))],
+    ));
+    rows.push(row(
+        &YIELDING,
+        STOPS[1],
+        &ends(StopCause::Operator),
+        [&[REFUSE_STOPPED][..], &broken].concat(),
+    ));
     rows
 }
 
@@ -351,6 +397,7 @@ fn from_stopping() -> Vec<Row> {
     for cause in [
         StopCause::Idle,
         StopCause::Operator,
+        StopCause::Restart,
         StopCause::Evicted,
         StopCause::StartTimeout,
         StopCause::ProbeRefused,
@@ -360,6 +407,7 @@ fn from_stopping() -> Vec<Row> {
             let events = [
                 Event::Acquire,
                 Evict,
+                Event::Yield,
                 RESERVED,
                 DENIED,
                 LAUNCHED,
@@ -384,16 +432,20 @@ fn from_stopping() -> Vec<Row> {
             }
             if failure {
                 let retry = &Phase::Failed { retry_at: after(1) };
-                rows.push(row(at, GONE, retry, [ReturnReservation, ArmTimer(after(1))]).waiting(1));
-                let refused = [ReturnReservation, refuse_failed(1), DisarmTimer];
-                rows.push(row(at, GONE, retry, refused).waiting(0));
+                for event in [GONE, OUT_OF_MEMORY] {
+                    rows.push(row(at, event, retry, [ReturnReservation, ArmTimer(after(1))]).waiting(1));
+                    let refused = [ReturnReservation, refuse_failed(1), DisarmTimer];
+                    rows.push(row(at, event, retry, refused).waiting(0));
+                }
                 let long = Phase::Failed { retry_at: after(4) };
                 let long = row(at, GONE, &long, [ReturnReservation, refuse_failed(4), DisarmTimer]);
                 rows.push(Row { failures: 3, ..long.failures(3) });
             } else {
                 let again = [ReturnReservation, ArmTimer(after(120)), Reserve];
-                rows.push(row(at, GONE, &NEW_LIFE, again).waiting(1));
-                rows.push(row(at, GONE, &Phase::Stopped, [ReturnReservation, DisarmTimer]).waiting(0));
+                for event in [GONE, OUT_OF_MEMORY] {
+                    rows.push(row(at, event, &NEW_LIFE, again).waiting(1));
+                    rows.push(row(at, event, &Phase::Stopped, [ReturnReservation, DisarmTimer]).waiting(0));
+                }
             }
         }
         let due = &Phase::Stopping { kill_at: Some(NOW), cause };
@@ -411,12 +463,14 @@ fn from_failed() -> Vec<Row> {
         at,
         &[
             Evict,
+            Event::Yield,
             RESERVED,
             DENIED,
             LAUNCHED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
             GONE,
+            OUT_OF_MEMORY,
             Event::Closed(StopCause::Idle),
             Event::InUse(StopCause::Idle),
             LeaseFreed,
@@ -475,12 +529,14 @@ fn kind_of_event(event: Event) -> &'static str {
         Event::Stop(Urgency::Kill) => "Stop(Kill)",
         Event::Restart => "Restart",
         Event::Evict => "Evict",
+        Event::Yield => "Yield",
         Event::Reserved { .. } => "Reserved",
         Event::Denied { .. } => "Denied",
         Event::Launched { .. } => "Launched",
         Event::ProbeSucceeded { .. } => "ProbeSucceeded",
         Event::ProbeRefused { .. } => "ProbeRefused",
         Event::Gone { .. } => "Gone",
+        Event::OutOfMemory { .. } => "OutOfMemory",
         Event::Closed(_) => "Closed",
         Event::InUse(_) => "InUse",
         Event::LeaseFreed => "LeaseFreed",
@@ -489,7 +545,7 @@ fn kind_of_event(event: Event) -> &'static str {
 }
 
 const ALL_PHASES: [&str; 7] = ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
-const ALL_EVENTS: [&str; 17] = [
+const ALL_EVENTS: [&str; 19] = [
     "Acquire",
     "Start",
     "Stop(Drain)",
@@ -497,12 +553,14 @@ const ALL_EVENTS: [&str; 17] = [
     "Stop(Kill)",
     "Restart",
     "Evict",
+    "Yield",
     "Reserved",
     "Denied",
     "Launched",
     "ProbeSucceeded",
     "ProbeRefused",
     "Gone",
+    "OutOfMemory",
     "Closed",
     "InUse",
     "LeaseFreed",
@@ -543,6 +601,7 @@ fn news_of_a_former_life_changes_nothing() {
             Event::ProbeSucceeded { epoch: old },
             Event::ProbeRefused { epoch: old },
             Event::Gone { epoch: old },
+            Event::OutOfMemory { epoch: old },
         ];
         for phase in table().iter().map(|row| &row.phase) {
             ignored(phase, &late).iter().for_each(Row::check);

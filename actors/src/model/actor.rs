@@ -4,10 +4,12 @@ use super::effects::Timer;
 use super::handle::ModelHandle;
 use super::lease::Door;
 use super::messages::{Acquire, Operate, Panic, Refused, RefusedReason, Verb};
+use super::scheduled::Grant;
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
 use crate::feeds::{Feed, Happening};
 use crate::process::{ExitReport, Launcher, Run};
+use crate::scheduler::SchedulerLink;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::gate::Word;
@@ -31,6 +33,10 @@ pub struct Environment {
     pub working_dir: PathBuf,
     /// How long running answers may go on when the model is to stop.
     pub drain_timeout: Duration,
+    /// Longest wait for memory.
+    pub queue_timeout: Duration,
+    /// Who looks after memory.
+    pub scheduler: SchedulerLink,
     /// Held by a run until its last process is gone; outlives the actor, so that a restarted actor can't
     /// launch beside what its predecessor left.
     pub slot: Arc<Semaphore>,
@@ -41,6 +47,7 @@ pub(super) struct CurrentRun {
     pub(super) started_at: Timestamp,
     pub(super) launched: Duration,
     pub(super) ready_at: Option<Timestamp>,
+    pub(super) ready_moment: Option<Duration>,
     pub(super) variant: Arc<str>,
     pub(super) pid: Option<u32>,
     pub(super) port: Option<u16>,
@@ -64,6 +71,12 @@ pub struct Model {
     pub(super) run: Option<Box<dyn Run>>,
     pub(super) current: Option<CurrentRun>,
     pub(super) exit: Option<ExitReport>,
+    pub(super) grant: Grant,
+    /// The present life has had a process.
+    pub(super) ran: bool,
+    /// The present life has ended for lack of memory.
+    pub(super) out_of_memory: bool,
+    pub(super) last_out_of_memory: Option<Arc<str>>,
     pub(super) waits_for: Option<Arc<str>>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) runs: VecDeque<RunRecord>,
@@ -77,7 +90,8 @@ impl Model {
             stop_timeout: handle.spec.stop_timeout,
             drain_timeout: env.drain_timeout,
             alive_time: handle.spec.alive_time,
-            queue_timeout: Duration::from_secs(300),
+            // The scheduler answers first; this is for one that doesn't answer at all.
+            queue_timeout: env.queue_timeout + Duration::from_secs(10),
         };
         Self {
             handle,
@@ -95,6 +109,10 @@ impl Model {
             run: None,
             current: None,
             exit: None,
+            grant: Grant::default(),
+            ran: false,
+            out_of_memory: false,
+            last_out_of_memory: None,
             waits_for: None,
             last_error: None,
             runs: VecDeque::new(),
@@ -105,7 +123,9 @@ impl Model {
     pub(super) fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
         let before = self.state.phase.clone();
         let mut events = VecDeque::from([event]);
+        let mut ended = false;
         while let Some(event) = events.pop_front() {
+            ended |= matches!(event, Event::Gone { epoch } | Event::OutOfMemory { epoch } if epoch == self.state.epoch);
             let view = self.view();
             let step = lifecycle::step(&self.state, event, &view, &self.limits);
             self.state = step.state;
@@ -115,6 +135,13 @@ impl Model {
         }
         if self.state.phase != before {
             self.announce(&before, event);
+        }
+        // Stopped, even if the next life has begun already for those who came meanwhile.
+        if ended || matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {
+            for answer in self.stop_waiters.drain(..) {
+                // An operator who hung up does not need the answer.
+                let _ = answer.send(Ok(()));
+            }
         }
     }
 
@@ -143,12 +170,6 @@ impl Model {
         }
         // Whoever is answered must find the new state.
         self.publish();
-        if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. } | Phase::Queued { .. }) {
-            for answer in self.stop_waiters.drain(..) {
-                // An operator who hung up does not need the answer.
-                let _ = answer.send(Ok(()));
-            }
-        }
     }
 
     /// Before those who wait are answered: they must find the new state.
@@ -171,6 +192,9 @@ impl Model {
         self.handle.publish(Status {
             state,
             since: if old.state == state { old.since } else { wall },
+            moment: if old.state == state && old.epoch == self.state.epoch { old.moment } else { now },
+            ready_moment: run.and_then(|run| run.ready_moment),
+            epoch: self.state.epoch,
             variant: run.map(|run| Arc::clone(&run.variant)),
             pid: run.and_then(|run| run.pid),
             port: run.and_then(|run| run.port).or(self.handle.spec.port),
@@ -200,12 +224,16 @@ impl Model {
             None => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
-            Phase::Queued { .. } => format!(" {asked_by}"),
+            Phase::Queued { .. } => format!(" {asked_by}, waits for memory"),
             Phase::Starting { .. } => format!("{run_words} {asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
                 format!(" in {:.1} s{run_words}", took.unwrap_or_default().as_secs_f64())
             }
+            Phase::Draining { deadline: None, .. } => format!(
+                ": another model has waited long for its memory; {} answers may end first",
+                self.seen.leases()
+            ),
             Phase::Draining { .. } => format!(
                 ": {} answers are still running, they may take {} s more",
                 self.seen.leases(),
@@ -215,7 +243,7 @@ impl Model {
             Phase::Failed { retry_at } => {
                 let pause = retry_at.saturating_sub(self.handle.origin.elapsed());
                 let error = self.last_error.as_deref().unwrap_or("");
-                format!(": {error}; the next try is allowed in {:.0} s", pause.as_secs_f64())
+                format!(" (the next try is allowed in {:.0} s): {error}", pause.as_secs_f64())
             }
             Phase::Stopped => {
                 let exit = self.exit.as_ref().map_or("no process", |exit| exit.status.as_str());
@@ -232,9 +260,12 @@ impl Model {
                 format!("nobody has used it for {minutes:.2} min")
             }
             StopCause::Operator => "asked for by an operator, or the manager is stopping".to_owned(),
+            StopCause::Restart => "an operator wants a fresh one".to_owned(),
             StopCause::Evicted => "another model needs its memory".to_owned(),
+            // The whole of it follows when the process is gone.
             StopCause::StartTimeout | StopCause::ProbeRefused => {
-                self.last_error.as_deref().unwrap_or("it can't become ready").to_owned()
+                let error = self.last_error.as_deref().and_then(|error| error.lines().next());
+                error.unwrap_or("it can't become ready").to_owned()
             }
         }
     }
@@ -340,9 +371,6 @@ impl Handler<Operate> for Model {
             Verb::Stop(urgency) => {
                 self.stop_waiters.extend(operate.answer);
                 self.drive(Event::Stop(urgency), ctx);
-                if matches!(self.state.phase, Phase::Stopped) {
-                    self.stop_waiters.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
-                }
             }
         }
     }

@@ -3,10 +3,12 @@
 use super::actor::{CurrentRun, Model};
 use super::lease::{BreakReason, Door};
 use crate::probe::{self, ProbeFailure};
-use crate::process::{LaunchError, LaunchOrder, Run};
+use crate::process::{ExitReport, LaunchError, LaunchOrder, Run};
 use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, StreamHandler, WrapFuture};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Effect, Event, Phase, Refusal, StopCause};
+use llm_manager_policy::oom::says_out_of_memory;
+use llm_manager_policy::spec::VariantSpec;
 use std::sync::Arc;
 
 /// The one timer of a model.
@@ -21,9 +23,8 @@ impl Model {
     pub(super) fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) -> Option<Event> {
         let epoch = self.state.epoch;
         match effect {
-            // Until there is a scheduler, there is memory for everything.
-            Effect::Reserve => return Some(Event::Reserved { epoch }),
-            Effect::ReturnReservation => (),
+            Effect::Reserve => return self.reserve(),
+            Effect::ReturnReservation => self.give_back(epoch),
             Effect::Launch => self.launch(ctx),
             Effect::Probe => self.probe(ctx),
             Effect::OpenGate => self.open_door(ctx),
@@ -34,7 +35,7 @@ impl Model {
             Effect::CloseIfUnused(cause) => return Some(self.close_if_unused(cause)),
             Effect::BreakLeases => {
                 if let Some(door) = &self.door {
-                    let gone = matches!(self.state.phase, Phase::Failed { .. });
+                    let gone = self.run.is_none();
                     door.break_leases(if gone { BreakReason::BackendGone } else { BreakReason::Stopped });
                 }
             }
@@ -90,13 +91,14 @@ impl Model {
 
     fn launch(&mut self, ctx: &mut Context<Self>) {
         let spec = Arc::clone(&self.handle.spec);
-        let Some(variant) = spec.variants.first() else { return };
+        let Some(variant) = spec.variants.get(self.grant.variant) else { return };
         self.exit = None;
         self.waits_for = Some("the process to start".into());
         self.current = Some(CurrentRun {
             started_at: Timestamp::now(),
             launched: self.handle.origin.elapsed(),
             ready_at: None,
+            ready_moment: None,
             variant: variant.name.as_str().into(),
             pid: None,
             port: spec.port,
@@ -107,12 +109,19 @@ impl Model {
             epoch: self.state.epoch,
             launch: variant.launch.clone(),
             working_dir: self.env.working_dir.clone(),
-            env: variant.env.clone().into_iter().collect(),
+            env: self.environment(variant),
             port: spec.port,
             slot: Arc::clone(&self.env.slot),
         };
         let launched = self.env.launcher.launch(order).into_actor(self);
         self.launching = Some(ctx.spawn(launched.map(|result, model, ctx| model.launched(result, ctx))));
+    }
+
+    /// The variant's own variables go before the scheduler's.
+    fn environment(&self, variant: &VariantSpec) -> Vec<(String, String)> {
+        let cards = (!self.grant.cuda.is_empty())
+            .then(|| ("CUDA_VISIBLE_DEVICES".to_owned(), self.grant.cuda.join(",")));
+        cards.into_iter().chain(variant.env.clone()).collect()
     }
 
     fn launched(&mut self, result: Result<Box<dyn Run>, LaunchError>, ctx: &mut Context<Self>) {
@@ -124,12 +133,15 @@ impl Model {
                     current.pid = run.pid();
                     current.port = Some(run.address().port());
                 }
+                self.ran = true;
+                self.handle.members.store(Some(Arc::new(run.members())));
                 let exited = run.exited().into_actor(self);
                 ctx.spawn(exited.map(move |report, model, ctx| {
-                    let text = format!("{}{}", report.status, model.when_it_died());
+                    let text = format!("{}{}", report.status, model.when_it_died(report.success));
                     if matches!(model.state.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
-                        model.last_error = Some(with_last_lines(text, &report.last_lines).into());
+                        model.last_error = Some(with_last_lines(text.clone(), &report.last_lines).into());
                     }
+                    model.notice_missing_memory(&text, &report);
                     model.exit = Some(report);
                     model.gone(epoch, ctx);
                 }));
@@ -144,14 +156,33 @@ impl Model {
         }
     }
 
-    fn when_it_died(&self) -> String {
+    fn notice_missing_memory(&mut self, text: &str, report: &ExitReport) {
+        let starting = matches!(self.state.phase, Phase::Starting { .. });
+        let lines = report.last_lines.iter().map(String::as_str);
+        if starting && self.env.scheduler.is_there() && says_out_of_memory(lines) {
+            self.out_of_memory = true;
+            let variant = self.current.as_ref().map_or("", |run| &run.variant);
+            let text = format!("variant {variant}: {text}");
+            let text = with_last_lines(text, &report.last_lines);
+            log::warn!("models/{}: out of memory: {text}", self.name());
+            self.last_out_of_memory = Some(text.into());
+        }
+    }
+
+    fn when_it_died(&self, success: bool) -> String {
+        let hint = match (&self.state.phase, success) {
+            (Phase::Starting { .. }, true) => {
+                " (the script must stay: end it with `exec`, start nothing with `&`)"
+            }
+            _ => "",
+        };
         let after =
             self.current.as_ref().map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
         let phase = match self.state.phase {
             Phase::Starting { .. } => "before it was ready",
             _ => "while it was ready",
         };
-        format!(" {phase}, after {:.1} s", after.unwrap_or_default().as_secs_f64())
+        format!(" {phase}, after {:.1} s{hint}", after.unwrap_or_default().as_secs_f64())
     }
 
     /// The last process of the run is gone, or there was none.
@@ -162,7 +193,10 @@ impl Model {
         self.run = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
         self.remember_run(&exit);
-        self.drive(Event::Gone { epoch }, ctx);
+        self.handle.members.store(None);
+        let event = if self.out_of_memory { Event::OutOfMemory { epoch } } else { Event::Gone { epoch } };
+        self.drive(event, ctx);
+        self.tell_of_change();
         if !matches!(self.state.phase, Phase::Ready { .. }) {
             self.shut_door();
         }
@@ -212,9 +246,16 @@ impl Model {
         let Some(run) = &self.run else { return };
         if let Some(current) = &mut self.current {
             current.ready_at = Some(Timestamp::now());
+            current.ready_moment = Some(self.handle.origin.elapsed());
+        }
+        if let Some(run) = &self.current {
+            let took = self.handle.origin.elapsed().saturating_sub(run.launched);
+            self.handle.last_start.store(Some(Arc::new((self.state.epoch, took))));
         }
         self.last_error = None;
+        self.last_out_of_memory = None;
         self.waits_for = None;
+        self.tell_of_change();
         let limit = self.handle.spec.max_concurrency;
         let door = Arc::new(Door::new(run.address(), self.state.epoch, limit, self.handle.origin));
         door.gate.open();
@@ -305,10 +346,20 @@ impl actix::Handler<Progress> for Model {
     }
 }
 
-/// An error with what the backend printed last.
+/// A line that may stand in an error, which goes to every client that waits.
+fn shortened(line: &str) -> String {
+    const LONGEST: usize = 300;
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+/// An error with what the backend printed last; its first line says it all.
 fn with_last_lines(text: String, lines: &[String]) -> String {
     if lines.is_empty() {
         return format!("{text}; it printed nothing");
     }
-    format!("{text}; its last lines:\n{}", lines.join("\n"))
+    let lines: Vec<String> = lines.iter().map(|line| format!("  | {}", shortened(line))).collect();
+    format!("{text}\n{}", lines.join("\n"))
 }

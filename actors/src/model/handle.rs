@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// One model, as its clients and its operators see it.
 pub struct ModelHandle {
@@ -22,6 +22,11 @@ pub struct ModelHandle {
     pub(super) door: ArcSwapOption<Door>,
     pub(super) origin: Instant,
     status: ArcSwap<Status>,
+    /// Processes of the present run, as they were last counted.
+    pub(super) members: ArcSwapOption<watch::Receiver<Vec<u32>>>,
+    /// The life that was last ready, and how long it took to be.
+    pub(super) last_start: ArcSwapOption<(u64, Duration)>,
+    ordered: AtomicUsize,
     waiting: AtomicUsize,
     max_waiting: usize,
 }
@@ -35,6 +40,9 @@ impl ModelHandle {
             door: ArcSwapOption::empty(),
             origin,
             status: ArcSwap::from_pointee(Status::stopped()),
+            members: ArcSwapOption::empty(),
+            last_start: ArcSwapOption::empty(),
+            ordered: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             max_waiting,
         }
@@ -67,6 +75,7 @@ impl ModelHandle {
     /// Carries an operator's order out; returns when it is done.
     pub async fn operate(&self, verb: Verb) -> Result<(), Refused> {
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
+        let _order = matches!(verb, Verb::Start | Verb::Restart).then(|| Place::take(&self.ordered));
         let (answer, done) = oneshot::channel();
         tell(&addr, Operate { verb, answer: Some(answer) });
         done.await.unwrap_or_else(|_| Err(self.actor_down()))
@@ -94,6 +103,26 @@ impl ModelHandle {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// True while an operator waits for it to be ready.
+    pub fn is_ordered(&self) -> bool {
+        self.ordered.load(Ordering::Relaxed) > 0
+    }
+
+    /// When the last lease came back, on the clock that never jumps.
+    pub fn unused_since(&self) -> Option<Duration> {
+        self.door.load().as_ref().map(|door| door.unused_since())
+    }
+
+    /// Process ids of the present run.
+    pub fn members(&self) -> Vec<u32> {
+        self.members.load().as_ref().map_or_else(Vec::new, |members| members.borrow().clone())
+    }
+
+    /// How long that life took from launch to ready, if it was the last to be ready.
+    pub fn took_off(&self, epoch: u64) -> Option<Duration> {
+        self.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.1)
+    }
+
     /// Time until it is stopped for being idle; `None` while it is busy, not ready, or never stopped.
     pub fn idle_left(&self) -> Option<Duration> {
         let alive_time = self.spec.alive_time?;
@@ -119,8 +148,8 @@ impl ModelHandle {
     }
 
     fn queue_up(&self) -> Result<Place<'_>, Refused> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place { waiting: &self.waiting };
+        let place = Place::take(&self.waiting);
+        let before = place.before;
         if before < self.max_waiting {
             return Ok(place);
         }
@@ -150,12 +179,19 @@ impl ModelHandle {
 
 /// A place in the queue, counted as long as its request is there.
 struct Place<'a> {
-    waiting: &'a AtomicUsize,
+    counter: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Place<'a> {
+    fn take(counter: &'a AtomicUsize) -> Self {
+        Self { counter, before: counter.fetch_add(1, Ordering::Relaxed) }
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.counter.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be asked of a Model, and how it says no.
 
 use super::lease::Lease;
+use crate::scheduler::Holding;
 use actix::Message;
 use llm_manager_policy::lifecycle::Urgency;
 use std::sync::Arc;
@@ -35,6 +36,51 @@ pub enum Verb {
     /// Make it ready with a fresh backend.
     Restart,
 }
+
+/// The memory is reserved: start. Told by the Scheduler.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Granted {
+    /// The life that asked for it.
+    pub(crate) epoch: u64,
+    /// Position among the model's variants.
+    pub(crate) variant: usize,
+    /// What was reserved.
+    pub(crate) holding: Holding,
+    /// UUIDs of the NVIDIA cards in it.
+    pub(crate) cuda: Vec<String>,
+}
+
+/// There will be no memory. Told by the Scheduler.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Denied {
+    /// The life that asked for it.
+    pub(crate) epoch: u64,
+    /// In a sentence.
+    pub(crate) why: Arc<str>,
+}
+
+/// Go if nobody is there; `EvictRefused` is told back otherwise. Told by the Scheduler.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Evict {
+    /// The life that is meant.
+    pub(crate) epoch: u64,
+}
+
+/// Let nobody in any more, and go when the running answers have ended. Told by the Scheduler.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Yield {
+    /// The life that is meant.
+    pub(crate) epoch: u64,
+}
+
+/// Say what you hold and what you want. Told by a Scheduler that has been restarted.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Announce;
 
 /// Makes the actor panic: for tests of the supervision, sent only with fault injection switched on.
 #[derive(Message)]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A snapshot; leases, waiting requests and the idle time left are read from the handle, for they change
 /// without the actor.
@@ -12,6 +13,12 @@ pub struct Status {
     pub state: &'static str,
     /// Since when.
     pub since: Timestamp,
+    /// The same on the clock that never jumps, from the origin of all moments.
+    pub moment: Duration,
+    /// When the present run became ready, on that clock.
+    pub ready_moment: Option<Duration>,
+    /// Counts the model's lives.
+    pub epoch: u64,
     /// The launch variant of the present run.
     pub variant: Option<Arc<str>>,
     /// Of the backend's first process.
@@ -39,6 +46,9 @@ impl Status {
         Self {
             state: "stopped",
             since: Timestamp::now(),
+            moment: Duration::ZERO,
+            ready_moment: None,
+            epoch: 0,
             variant: None,
             pid: None,
             port: None,

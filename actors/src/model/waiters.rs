@@ -46,6 +46,10 @@ pub(super) struct Waiters {
 
 impl Waiters {
     pub(super) fn push(&mut self, waiter: Waiter) {
+        // One standing order says as much as a thousand.
+        if matches!(waiter, Waiter::Operator(None)) {
+            self.queue.retain(|other| !matches!(other, Waiter::Operator(None)));
+        }
         if self.queue.len() >= self.sweep_at.max(1024) {
             self.queue.retain(|waiter| !waiter.is_gone());
             self.sweep_at = self.queue.len() * 2;

@@ -101,6 +101,7 @@ impl LocalLauncher {
         let stderr = child.stderr.take().map(|pipe| outlet.drain(LogStream::Stderr, pipe));
         let readers = [stdout.map(actix_rt::spawn), stderr.map(actix_rt::spawn)];
         let wish = watch::channel(Wish::Run);
+        let members = watch::channel(vec![leader.pid]);
         let report = watch::Sender::new(None);
         let run = LocalRun {
             leader,
@@ -108,6 +109,7 @@ impl LocalLauncher {
             tree: Rc::clone(&tree),
             tail: Rc::clone(&tail),
             report: report.subscribe(),
+            members: members.1,
             wish: wish.0,
         };
         let record = Record {
@@ -125,6 +127,7 @@ impl LocalLauncher {
             child,
             tree,
             tail,
+            members: members.0,
             wish: wish.1,
             readers: readers.into_iter().flatten().collect(),
             tree_gone,
@@ -167,6 +170,7 @@ struct LocalRun {
     tree: Rc<Tree>,
     tail: Rc<TailWriter>,
     report: watch::Receiver<Option<ExitReport>>,
+    members: watch::Receiver<Vec<u32>>,
     wish: watch::Sender<Wish>,
 }
 
@@ -199,6 +203,10 @@ impl Run for LocalRun {
 
     fn kill(&self) {
         self.wish(Wish::Kill);
+    }
+
+    fn members(&self) -> watch::Receiver<Vec<u32>> {
+        self.members.clone()
     }
 
     fn tail(&self) -> watch::Receiver<Tail> {

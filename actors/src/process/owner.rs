@@ -19,7 +19,8 @@ use super::records::{self, Record};
 use super::tree::{self, Tree};
 
 /// Between SIGTERM and SIGKILL for what a backend leaves behind when it ends by itself.
-const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// Short: until they are gone, nobody can be told that the backend has died.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
 /// The tree is recorded this long after the start, and then in ever longer intervals.
@@ -42,6 +43,7 @@ pub(super) struct Owner {
     pub(super) child: Child,
     pub(super) tree: Rc<Tree>,
     pub(super) tail: Rc<TailWriter>,
+    pub(super) members: watch::Sender<Vec<u32>>,
     pub(super) wish: watch::Receiver<Wish>,
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) tree_gone: watch::Sender<bool>,
@@ -135,6 +137,7 @@ impl Owner {
     async fn take_census(&mut self) {
         let members: Vec<ProcessId> = self.tree.scan().await.into_iter().map(|info| info.id).collect();
         if members != self.record.members {
+            self.members.send_replace(members.iter().map(|id| id.pid).collect());
             self.record.members = members;
             records::write(self.record_file.clone(), self.record.clone()).await;
         }

@@ -11,14 +11,18 @@ mod other;
 use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
+pub(crate) use linux::die_with_this_thread;
+#[cfg(target_os = "linux")]
 pub(super) use linux::{
-    block_end_signals, boot_id, die_with_this_thread, environment, exit_text, is_executable, own_session,
-    process, processes, send, supported,
+    block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
+    supported,
 };
 #[cfg(not(target_os = "linux"))]
+pub(crate) use other::die_with_this_thread;
+#[cfg(not(target_os = "linux"))]
 pub(super) use other::{
-    block_end_signals, boot_id, die_with_this_thread, environment, exit_text, is_executable, own_session,
-    process, processes, send, supported,
+    block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
+    supported,
 };
 
 /// A process beyond doubt: a pid comes back after a while, a pid with its start time doesn't.

@@ -127,6 +127,38 @@ pub(in super::super) static TABLE: &[Key] = &[
     ),
     row(
         Section::Program,
+        "queue_timeout",
+        Kind::Number { min: SHORTEST, max: WEEK },
+        "seconds",
+        Preset::Whole(300),
+        "How long a start may wait for memory that busy models hold. Too high: clients wait for long before they hear of it. Too low: they are refused although a model would soon have been idle.",
+    ),
+    row(
+        Section::Program,
+        "min_hold",
+        Kind::Number { min: 0.0, max: WEEK },
+        "seconds",
+        Preset::Whole(10),
+        "A model that has become ready keeps its memory for at least this long. Too high: others wait. Too low: models that take turns are loaded again and again.",
+    ),
+    row(
+        Section::Program,
+        "max_hold",
+        Kind::Number { min: 0.0, max: WEEK },
+        "seconds",
+        Preset::Whole(60),
+        "When a start has waited for this long, busy models in its way take no new requests and are stopped once their answers have ended. Too high: steady traffic on one model keeps another waiting. Too low: two busy models take turns, and load all the time.",
+    ),
+    row(
+        Section::Program,
+        "prefer",
+        Kind::Choice(&["best", "resident"]),
+        "",
+        Preset::Text("best"),
+        "best: idle models are stopped for the first variant that then fits. resident: a later variant that fits without stopping anybody is taken instead.",
+    ),
+    row(
+        Section::Program,
         "max_waiting",
         Kind::Whole { min: 1, max: 10_000_000 },
         "requests",
@@ -297,6 +329,14 @@ pub(in super::super) static TABLE: &[Key] = &[
         Preset::Flag(false),
         "true: whoever listens on the port is taken for the backend, such as a container's port proxy. With false, a stranger on the port makes the start fail.",
     ),
+    row(
+        Section::Model,
+        "pinned",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: it is never stopped to make room for another model. Too many pinned models leave no room for the others.",
+    ),
     // Local-Models.<name>.<variant>
     row(
         Section::Variant,
@@ -312,7 +352,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Memory,
         "MiB",
         Preset::Nothing,
-        "Memory wanted on each of required_devices, in MiB. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
+        "Memory wanted on each of required_devices, in MiB; or the word auto: the peak that was measured at earlier runs. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
     ),
     row(
         Section::Variant,

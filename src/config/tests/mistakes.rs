@@ -226,7 +226,10 @@ fn memory_and_environment() {
         ("required_devices: [v100], memory_mb: {v100: \"5\"}", "memory_mb.v100: wants a whole | quotes"),
         ("required_devices: [v100], memory_mb: {100: 5}", "memory_mb: wants text as a key"),
         ("required_devices: v100, memory_mb: {v100: 5}", "required_devices: wants a list of texts"),
-        ("memory_mb: 5", "memory_mb: wants a mapping from device names to MiB, got a number"),
+        (
+            "memory_mb: 5",
+            "memory_mb: wants a mapping from device names to MiB, or the word auto, got a number",
+        ),
         ("env: [a]", "env: wants a mapping from variable names to values, got a list"),
         ("env: {A: [secret]}", "env.A: wants text, a number, true or false, got a list"),
         ("env: {A=B: x}", "env.A=B: is not a variable name"),

@@ -21,7 +21,7 @@ pub struct Body {
     /// What a declared length still lacks.
     missing: Option<u64>,
     /// Until the end, or an error.
-    open: Option<(Connection, Rc<Shared>)>,
+    open: Option<(Box<Connection>, Rc<Shared>)>,
 }
 
 /// The backend broke the answer off.
@@ -41,7 +41,7 @@ impl Body {
         incoming: Incoming,
         bodiless: bool,
         announced: Option<u64>,
-        connection: Connection,
+        connection: Box<Connection>,
         pool: Rc<Shared>,
     ) -> Self {
         let length = incoming.size_hint().exact();

@@ -23,6 +23,10 @@ use super::UpstreamError;
 
 /// The backend is on this machine: it takes a connection at once or something is wrong.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// While the limit of open files is reached, a request looks this often, and for so long, for one that was
+/// closed.
+const FILES_PAUSE: Duration = Duration::from_millis(20);
+const FILES_TRIES: u32 = 3000;
 /// The largest head, and the most that is read ahead of the client.
 const BUFFER: usize = 64 * 1024;
 
@@ -53,12 +57,28 @@ struct Seen {
     write_failed: Cell<bool>,
 }
 
+/// Connects; while the limit of open files is reached, waits for one to be closed.
+async fn connect(backend: SocketAddr) -> io::Result<TcpStream> {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    let mut tries = 0;
+    loop {
+        let connected = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(backend)).await;
+        let error = match connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut)).flatten() {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        if tries == FILES_TRIES || !matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) {
+            return Err(error);
+        }
+        tries += 1;
+        tokio::time::sleep(FILES_PAUSE).await;
+    }
+}
+
 impl Connection {
     pub(super) async fn open(backend: SocketAddr) -> Result<Self, UpstreamError> {
-        let stream = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(backend))
-            .await
-            .map_err(|_| UpstreamError::Connect(io::ErrorKind::TimedOut.into()))?
-            .map_err(UpstreamError::Connect)?;
+        let stream = connect(backend).await.map_err(UpstreamError::Connect)?;
         stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
         let seen = Rc::new(Seen::default());
         let socket = TokioIo::new(Socket { stream, seen: Rc::clone(&seen) });

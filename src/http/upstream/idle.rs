@@ -16,12 +16,12 @@ const SWEEP: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Idle {
     /// In the order in which they came, so the oldest is first.
-    connections: RefCell<Vec<(Instant, Connection)>>,
+    connections: RefCell<Vec<(Instant, Box<Connection>)>>,
     sweeping: Cell<bool>,
 }
 
 impl Idle {
-    pub(super) fn take(&self) -> Option<Connection> {
+    pub(super) fn take(&self) -> Option<Box<Connection>> {
         let mut connections = self.connections.borrow_mut();
         while let Some((since, mut connection)) = connections.pop() {
             if since.elapsed() >= MAX_AGE {
@@ -34,7 +34,7 @@ impl Idle {
         None
     }
 
-    pub(super) fn put(pool: &Rc<Shared>, mut connection: Connection) {
+    pub(super) fn put(pool: &Rc<Shared>, mut connection: Box<Connection>) {
         let idle = &pool.idle;
         let mut connections = idle.connections.borrow_mut();
         if connections.len() < MAX_IDLE && connection.is_reusable() {

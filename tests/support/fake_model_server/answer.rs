@@ -13,7 +13,7 @@ use tokio::net::tcp::WriteHalf;
 
 use crate::connection::{After, Request, Server};
 use crate::script::{Place, Script};
-use crate::stats::STATS;
+use crate::stats::{STATS, now_us};
 
 /// What matters of a request's body.
 #[derive(Debug, Default, Deserialize)]
@@ -396,7 +396,7 @@ async fn stream(
         if script.ping {
             writer.raw(":\n\n").await?;
         }
-        writer.event(&token_event(kind, model, token, script.size)).await?;
+        writer.event(&token_event(kind, model, word(token, script))).await?;
         STATS.count(&STATS.completion_tokens, 1);
     }
     for event in closing(kind, model, usage, usage_wanted) {
@@ -458,8 +458,15 @@ fn opening(kind: Kind, model: &str) -> Vec<Value> {
     }
 }
 
-fn token_event(kind: Kind, model: &str, token: u64, size: Option<usize>) -> Value {
-    let word = size.map_or_else(|| format!("word{token} "), |size| "x".repeat(size));
+fn word(token: u64, script: &Script) -> String {
+    match script.size {
+        _ if script.stamp => format!("t={} ", now_us()),
+        Some(size) => "x".repeat(size),
+        None => format!("word{token} "),
+    }
+}
+
+fn token_event(kind: Kind, model: &str, word: String) -> Value {
     match kind {
         Kind::Chat => {
             let delta = json!({"content": word});

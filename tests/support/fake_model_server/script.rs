@@ -20,6 +20,7 @@ words of a request: header `x-fake: key=value,...`, query `?key=value&...`, or b
   prompt=N cached=N token counts to report
   ping=1            a comment line between events
   size=N            the answer's text has N bytes
+  stamp=1           each token of a stream is `t=MICROSECONDS`: the Unix time at which it is written
   close=1           the connection is closed after the answer
   log=TEXT          prints TEXT to stderr
   echo=1            answers what came in: {method, path, query, headers, body}";
@@ -45,6 +46,7 @@ pub(crate) struct Script {
     pub(crate) cached: Option<u64>,
     pub(crate) ping: bool,
     pub(crate) size: Option<usize>,
+    pub(crate) stamp: bool,
     pub(crate) close: bool,
     pub(crate) echo: bool,
 }
@@ -80,6 +82,7 @@ impl Script {
                 "cached" => self.cached = Some(number()),
                 "ping" => self.ping = value == "1",
                 "size" => self.size = value.parse().ok(),
+                "stamp" => self.stamp = value == "1",
                 "close" => self.close = value == "1",
                 "echo" => self.echo = value == "1",
                 "log" => eprintln!("{value}"),

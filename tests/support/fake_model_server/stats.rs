@@ -53,8 +53,7 @@ impl Stats {
     }
 
     pub(crate) fn client_left(&self, path: &str) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-        self.disconnects.lock().unwrap().push((u64::try_from(now).unwrap(), path.to_owned()));
+        self.disconnects.lock().unwrap().push((now_us(), path.to_owned()));
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -75,6 +74,12 @@ impl Stats {
                 left.iter().map(|(at, path)| json!({"at_us": at, "path": path})).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Unix time in microseconds.
+pub(crate) fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_micros()).unwrap()
 }
 
 /// One request in work.

@@ -3,7 +3,8 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::super::{guard_main, reap_leftovers, spawn_guard};
+use super::super::leftovers::{Whose, reap};
+use super::super::{guard_main, helper_env, reap_leftovers, records, spawn_guard};
 use super::*;
 
 /// One that has lost its environment, one that has left the group, one that did both, one that did neither.
@@ -165,4 +166,19 @@ async fn a_record_whose_pid_is_another_process_by_now_kills_nobody() {
     let reaped = reap_leftovers(&house.dir.path().join("state"), "next");
     assert_eq!((reaped.len(), reaped[0].processes.len()), (1, 0));
     assert!(alive(pids[0]));
+}
+
+#[test]
+fn a_helper_is_ended_with_its_manager_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let env = helper_env("devices", folder.path(), "helper-test");
+    let mut helper = std::process::Command::new("sleep").arg("100").envs(env).spawn().unwrap();
+    let whose = Whose::Instance { state_dir: &records::canonical(folder.path()), instance: "helper-test" };
+    // Until it has called exec, it has no environment of its own.
+    let mut reaped = reap(&whose);
+    while reaped.is_empty() {
+        reaped = reap(&whose);
+    }
+    assert_eq!(reaped[0].run, "devices#0");
+    assert!(!helper.wait().unwrap().success());
 }

@@ -1,0 +1,393 @@
+//! Placement: which variant of a model goes on which devices, and who has to go for it.
+//!
+//! `decide` is the whole of it: variants in order of priority, each judged against what the devices have
+//! free now (`room`), what they would have without idle models (`victims`) and without busy ones. `explain`
+//! says the same in sentences. Nothing here asks twice or remembers: that is `queue`.
+//!
+//! - *Fits*: what is free suffices.
+//! - *Evict*: it suffices once these idle models are gone: enough, none of them dispensable, at least cost.
+//! - *Wait*: it suffices once somebody who may not be stopped now is gone.
+//! - *Never*: not even then.
+//!
+//! A variant that can be had by evicting goes before a lower one that fits, unless `Prefer::Resident`; one
+//! that has to wait goes behind any that needn't.
+
+mod assignment;
+mod cost;
+mod explain;
+mod room;
+mod victims;
+
+pub use cost::eviction_cost;
+pub use explain::{Explanation, Holder, Lack, VariantExplanation, explain};
+
+use crate::devices::{BadRequirement, DeviceId, DeviceSnapshot, Requirement};
+use crate::lifecycle::Moment;
+use crate::spec::VariantSpec;
+use assignment::Slot;
+use room::Rooms;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A model's name.
+pub type ModelName = Arc<str>;
+
+/// What the user wants of placement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Whether a better variant is worth an eviction.
+    pub prefer: Prefer,
+    /// A model that has become ready keeps its room for at least this long.
+    pub min_hold: Duration,
+    /// When somebody has waited for this long, busy models in the way are told to finish.
+    pub max_hold: Duration,
+    /// Longest wait for memory.
+    pub queue_timeout: Duration,
+    /// How long after a process's end its memory is waited for to show as free.
+    pub settle: Duration,
+    /// `Disable_GPU_monitoring`: always start the first variant.
+    pub disable_monitoring: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            prefer: Prefer::Best,
+            min_hold: Duration::from_secs(10),
+            max_hold: Duration::from_secs(60),
+            queue_timeout: Duration::from_secs(300),
+            settle: Duration::from_secs(5),
+            disable_monitoring: false,
+        }
+    }
+}
+
+/// Which of two variants is taken when the better one needs an eviction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Prefer {
+    /// The better one.
+    #[default]
+    Best,
+    /// The one that leaves everybody where they are.
+    Resident,
+}
+
+/// Memory wanted on what one entry of `required_devices` means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Need {
+    /// Which devices.
+    pub requirement: Requirement,
+    /// MiB on each of them; 0: it only has to be online.
+    pub mib: u64,
+}
+
+/// One launch configuration, as far as placement is concerned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// Its key in the configuration.
+    pub name: Arc<str>,
+    /// All of them at once, each on a device of its own.
+    pub needs: Vec<Need>,
+}
+
+impl Variant {
+    /// The needs of a variant of the configuration. `measured` answers for an entry whose amount is not
+    /// declared; `memory_mb: auto` is that, and a plain omission is `|_| None`.
+    pub fn of(spec: &VariantSpec, measured: impl Fn(&str) -> Option<u64>) -> Result<Self, BadRequirement> {
+        let need = |text: &String| {
+            let declared = spec.memory_mb.get(text).copied();
+            let mib = declared.or_else(|| measured(text)).unwrap_or(0);
+            Ok(Need { requirement: Requirement::parse(text)?, mib })
+        };
+        let needs = spec.required_devices.iter().map(need).collect::<Result<_, _>>()?;
+        Ok(Self { name: spec.name.as_str().into(), needs })
+    }
+}
+
+/// A model that wants to run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Demand {
+    /// Who.
+    pub model: ModelName,
+    /// How, in order of priority.
+    pub variants: Arc<[Variant]>,
+    /// Positions of variants that ran out of memory when they were last tried.
+    pub excluded: Vec<usize>,
+}
+
+/// A model that occupies memory, or is about to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// Who.
+    pub model: ModelName,
+    /// Where and how much.
+    pub parts: Vec<HeldPart>,
+    /// Whether it could be stopped.
+    pub standing: Standing,
+    /// `pinned: true`: it is never stopped for another.
+    pub pinned: bool,
+    /// From launch to ready, as measured; `None`: guessed from its size.
+    pub reload: Option<Duration>,
+}
+
+/// A model's memory on one device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeldPart {
+    /// Which.
+    pub device: DeviceId,
+    /// MiB reserved.
+    pub mib: u64,
+    /// MiB that the device says its processes use; `None`: it doesn't say.
+    pub actual: Option<u64>,
+    /// What `unexplained` said of the device when this was reserved: what came since is taken for its own,
+    /// until the device says better.
+    pub unexplained_before: Option<i64>,
+}
+
+/// What a model that holds memory does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It loads; stopped for another only if nobody waits for it.
+    Starting {
+        /// Somebody waits for it.
+        wanted: bool,
+        /// Since when.
+        since: Moment,
+    },
+    /// It serves.
+    Ready {
+        /// Since when.
+        since: Moment,
+        /// It has leases, or requests wait for one.
+        busy: bool,
+        /// When the last lease came back.
+        idle_since: Moment,
+    },
+    /// It has been told to go.
+    Leaving {
+        /// Since when it was ready, if it came so far.
+        ready: Option<Moment>,
+    },
+    /// Its process is gone and the device doesn't show it yet.
+    Settling,
+    /// It doesn't run yet: the memory that somebody who came first waits for.
+    First,
+}
+
+/// Everything that a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// The time.
+    pub now: Moment,
+    /// The devices.
+    pub snapshot: &'a DeviceSnapshot,
+    /// Who holds what.
+    pub held: &'a [Held],
+    /// What the user wants.
+    pub settings: &'a Settings,
+}
+
+/// One device of an assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The entry of `required_devices` that it meets.
+    pub requirement: Arc<str>,
+    /// The device.
+    pub device: DeviceId,
+    /// MiB to reserve on it.
+    pub mib: u64,
+}
+
+/// Why somebody who is in the way can't be stopped now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Leases, or requests that wait for one.
+    Busy,
+    /// It is being started for somebody.
+    Starting,
+    /// It became ready less than `min_hold` ago.
+    Young {
+        /// When that has passed.
+        until: Moment,
+    },
+    /// It is on its way out.
+    Leaving,
+    /// Its process is gone, its memory not yet.
+    Settling,
+    /// It waits too, and came first.
+    First,
+    /// The user said so.
+    Pinned,
+}
+
+/// Somebody who is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Blocker {
+    /// Who.
+    pub model: ModelName,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a model can't be had however long one waits; what says most about a remedy comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Never {
+    /// No variant's devices are all online.
+    NoDevice,
+    /// They are, but none has the memory, even without all models that may be stopped.
+    NoMemory,
+    /// Every variant that would fit ran out of memory when it was last tried.
+    OutOfMemory,
+}
+
+/// What to do about a demand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Start it there.
+    Fits {
+        /// Position among the demand's variants.
+        variant: usize,
+        /// Where.
+        assignment: Vec<Part>,
+    },
+    /// Stop the victims, then start it there.
+    Evict {
+        /// Position among the demand's variants.
+        variant: usize,
+        /// Where.
+        assignment: Vec<Part>,
+        /// Idle, sufficient, none of them dispensable.
+        victims: Vec<ModelName>,
+        /// See `eviction_cost`.
+        cost: u64,
+    },
+    /// Wait for the blockers.
+    Wait {
+        /// Position among the demand's variants of the one to wait for.
+        variant: usize,
+        /// Where it would go.
+        assignment: Vec<Part>,
+        /// For whom.
+        blockers: Vec<Blocker>,
+    },
+    /// Refuse it.
+    Never {
+        /// Why.
+        reason: Never,
+    },
+}
+
+/// Decides about a demand.
+pub fn decide(world: &World<'_>, demand: &Demand) -> Decision {
+    let rooms = Rooms::new(world, &demand.model);
+    if world.settings.disable_monitoring {
+        let assignment = demand.variants.first().map(|variant| unchecked(world, &rooms, variant));
+        return Decision::Fits { variant: 0, assignment: assignment.unwrap_or_default() };
+    }
+    let mut budget = victims::BUDGET;
+    let mut found: Option<(u8, Decision)> = None;
+    let mut reason = None;
+    for (variant, needs) in demand.variants.iter().enumerate() {
+        if demand.excluded.contains(&variant) {
+            reason = reason.max(Some(Never::OutOfMemory));
+            continue;
+        }
+        let decision = judge(world, &rooms, variant, needs, &mut budget);
+        let rank = match (&decision, world.settings.prefer) {
+            (Decision::Never { reason: why }, _) => {
+                reason = reason.max(Some(*why));
+                continue;
+            }
+            (Decision::Fits { .. }, _) => 0,
+            // Room that is being made was made for a reason.
+            (Decision::Evict { .. }, Prefer::Best) => 0,
+            (Decision::Wait { blockers, .. }, Prefer::Best) if only_leaving(blockers) => 0,
+            (Decision::Wait { blockers, .. }, Prefer::Resident) if only_leaving(blockers) => 1,
+            (Decision::Evict { .. }, Prefer::Resident) => 1,
+            (Decision::Wait { .. }, _) => 2,
+        };
+        if rank == 0 {
+            return decision;
+        }
+        if found.as_ref().is_none_or(|(best, _)| rank < *best) {
+            found = Some((rank, decision));
+        }
+    }
+    let never = Decision::Never { reason: reason.unwrap_or(Never::NoDevice) };
+    found.map_or(never, |(_, decision)| decision)
+}
+
+/// The memory that a demand may come to need on each device, whichever variant it will get: what those who
+/// come later must leave alone.
+pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
+    let mut claims: Vec<Part> = Vec::new();
+    let variants = demand.variants.iter().enumerate();
+    for (_, variant) in variants.filter(|(at, _)| !demand.excluded.contains(at)) {
+        for need in variant.needs.iter().filter(|need| need.mib > 0) {
+            let devices = need.requirement.matches(snapshot).into_iter();
+            let devices = devices.filter_map(|at| snapshot.devices.get(at));
+            let large = |total: Option<u64>| total.is_none_or(|total| total >= need.mib);
+            for device in devices.filter(|device| device.online && large(device.total_mib)) {
+                match claims.iter_mut().find(|claim| claim.device == device.id) {
+                    Some(claim) => claim.mib = claim.mib.max(need.mib),
+                    None => claims.push(Part {
+                        requirement: Arc::clone(need.requirement.text()),
+                        device: Arc::clone(&device.id),
+                        mib: need.mib,
+                    }),
+                }
+            }
+        }
+    }
+    claims
+}
+
+/// MiB used on each device of the snapshot that the models known to use it don't explain. Negative when they
+/// use less than they reserved and the device doesn't say so.
+pub fn unexplained(world: &World<'_>) -> Vec<i64> {
+    room::unexplained(world)
+}
+
+fn only_leaving(blockers: &[Blocker]) -> bool {
+    blockers.iter().all(|blocker| matches!(blocker.why, Why::Leaving | Why::Settling))
+}
+
+fn judge(world: &World<'_>, rooms: &Rooms, variant: usize, wanted: &Variant, budget: &mut u32) -> Decision {
+    let Some(slots) = assignment::slots(world.snapshot, wanted) else {
+        return Decision::Never { reason: Never::NoDevice };
+    };
+    let parts = |devices: &[usize]| parts(world.snapshot, &slots, devices);
+    if let Some(devices) = assignment::first(&slots, &rooms.free) {
+        return Decision::Fits { variant, assignment: parts(&devices) };
+    }
+    if let Some(devices) = assignment::first(&slots, &rooms.with_going) {
+        let blockers = rooms.going_on(world, &slots, &devices);
+        return Decision::Wait { variant, assignment: parts(&devices), blockers };
+    }
+    if let Some(choice) = victims::cheapest(&slots, &rooms.with_going, &rooms.idle, budget) {
+        let victims = choice.victims.iter().filter_map(|at| rooms.name(world, *at)).collect();
+        let assignment = parts(&choice.devices);
+        return Decision::Evict { variant, assignment, victims, cost: choice.cost };
+    }
+    if let Some(choice) = victims::cheapest(&slots, &rooms.with_idle, &rooms.blocked, budget) {
+        let blockers = choice.victims.iter().filter_map(|at| rooms.blocker(world, *at)).collect();
+        return Decision::Wait { variant, assignment: parts(&choice.devices), blockers };
+    }
+    Decision::Never { reason: Never::NoMemory }
+}
+
+/// Where a variant goes when nothing is checked: on what matches, as far as something does.
+fn unchecked(world: &World<'_>, rooms: &Rooms, variant: &Variant) -> Vec<Part> {
+    let Some(mut slots) = assignment::slots(world.snapshot, variant) else { return Vec::new() };
+    slots.iter_mut().for_each(|slot| slot.mib = 0);
+    let devices = assignment::first(&slots, &rooms.free).unwrap_or_default();
+    parts(world.snapshot, &slots, &devices)
+}
+
+fn parts(snapshot: &DeviceSnapshot, slots: &[Slot], devices: &[usize]) -> Vec<Part> {
+    let part = |(slot, at): (&Slot, &usize)| {
+        let device = Arc::clone(&snapshot.devices.get(*at)?.id);
+        Some(Part { requirement: Arc::clone(&slot.requirement), device, mib: slot.mib })
+    };
+    slots.iter().zip(devices).filter_map(part).collect()
+}

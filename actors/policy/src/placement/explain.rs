@@ -1,0 +1,207 @@
+//! A decision in sentences: for each variant what it wants, what is there and who is in the way.
+
+use super::assignment::{self, Slot};
+use super::room::Rooms;
+use super::victims::BUDGET;
+use super::{Decision, Demand, ModelName, Never, Part, Variant, Why, World, decide, judge};
+use crate::devices::{DeviceId, Missing};
+use std::fmt;
+use std::sync::Arc;
+
+/// What would happen now, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Explanation {
+    /// Who wants to run.
+    pub model: ModelName,
+    /// The decision.
+    pub decision: Decision,
+    /// Each variant on its own, in order of priority.
+    pub variants: Vec<VariantExplanation>,
+}
+
+/// One variant, judged as if there were no other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VariantExplanation {
+    /// Its name.
+    pub variant: Arc<str>,
+    /// What would be done about it.
+    pub verdict: Decision,
+    /// Where it goes or would go.
+    pub assignment: Vec<Part>,
+    /// Requirements that no device online meets.
+    pub missing: Vec<Missing>,
+    /// Devices that have not enough free now.
+    pub lacks: Vec<Lack>,
+}
+
+/// A device with less free than wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lack {
+    /// The entry of `required_devices`.
+    pub requirement: Arc<str>,
+    /// The device that comes nearest to it.
+    pub device: DeviceId,
+    /// MiB wanted.
+    pub wanted: u64,
+    /// MiB free.
+    pub free: u64,
+    /// MiB that the device has at all.
+    pub total: Option<u64>,
+    /// Models that hold the rest, the largest first.
+    pub holders: Vec<Holder>,
+    /// MiB used by other programs.
+    pub strangers: u64,
+}
+
+/// A model that holds memory of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// Who.
+    pub model: ModelName,
+    /// MiB.
+    pub mib: u64,
+    /// Why it can't be stopped; `None`: it can.
+    pub why: Option<Why>,
+}
+
+/// Says what would happen with a demand, and why.
+pub fn explain(world: &World<'_>, demand: &Demand) -> Explanation {
+    let rooms = Rooms::new(world, &demand.model);
+    let variants = demand.variants.iter().enumerate();
+    let variants = variants.map(|(at, variant)| {
+        let verdict = if demand.excluded.contains(&at) {
+            Decision::Never { reason: Never::OutOfMemory }
+        } else {
+            judge(world, &rooms, at, variant, &mut BUDGET.clone())
+        };
+        explain_variant(world, &rooms, variant, verdict)
+    });
+    Explanation { model: demand.model.clone(), decision: decide(world, demand), variants: variants.collect() }
+}
+
+fn explain_variant(
+    world: &World<'_>,
+    rooms: &Rooms,
+    variant: &Variant,
+    verdict: Decision,
+) -> VariantExplanation {
+    let snapshot = world.snapshot;
+    let mut missing = Vec::new();
+    let mut assignment = match &verdict {
+        Decision::Fits { assignment, .. }
+        | Decision::Evict { assignment, .. }
+        | Decision::Wait { assignment, .. } => assignment.clone(),
+        Decision::Never { .. } => Vec::new(),
+    };
+    if matches!(verdict, Decision::Never { .. }) {
+        if let Some(slots) = assignment::slots(snapshot, variant) {
+            let anywhere: Vec<Slot> = slots.iter().map(|slot| Slot { mib: 0, ..slot.clone() }).collect();
+            let devices = assignment::first(&anywhere, &rooms.with_idle).unwrap_or_default();
+            assignment = super::parts(snapshot, &slots, &devices);
+        } else {
+            let need = assignment::first_missing(snapshot, variant).and_then(|at| variant.needs.get(at));
+            missing.extend(need.map(|need| need.requirement.missing(snapshot)));
+        }
+    }
+    let lacks = assignment.iter().filter_map(|part| lack(world, rooms, part)).collect();
+    VariantExplanation { variant: Arc::clone(&variant.name), verdict, assignment, missing, lacks }
+}
+
+fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
+    let at = world.snapshot.position(&part.device)?;
+    let amount = |rooms: &[i64]| u64::try_from(rooms.get(at).copied().unwrap_or(0)).unwrap_or(0);
+    let free = amount(&rooms.free);
+    if part.mib <= free {
+        return None;
+    }
+    let shares = rooms.shares.iter().filter(|share| share.device == at && share.mib > 0);
+    let holder = |share: &super::room::Share| {
+        let mib = u64::try_from(share.mib).unwrap_or(0);
+        Some(Holder { model: rooms.name(world, share.held)?, mib, why: rooms.why(share.held) })
+    };
+    let mut holders: Vec<Holder> = shares.filter_map(holder).collect();
+    holders.sort_by(|one, other| other.mib.cmp(&one.mib).then_with(|| one.model.cmp(&other.model)));
+    Some(Lack {
+        requirement: Arc::clone(&part.requirement),
+        device: Arc::clone(&part.device),
+        wanted: part.mib,
+        free,
+        total: world.snapshot.devices.get(at)?.total_mib,
+        holders,
+        strangers: amount(&rooms.strangers),
+    })
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variant = |at: &usize| self.variants.get(*at).map_or("it", |variant| &*variant.variant);
+        match &self.decision {
+            Decision::Fits { variant: at, .. } => write!(to, "{}: {} fits", self.model, variant(at))?,
+            Decision::Evict { variant: at, victims, .. } => {
+                write!(to, "{}: {} fits without {}", self.model, variant(at), victims.join(", "))?;
+            }
+            Decision::Wait { variant: at, blockers, .. } => {
+                let whom: Vec<_> = blockers.iter().map(|one| format!("{} {}", one.model, one.why)).collect();
+                write!(to, "{}: {} waits for {}", self.model, variant(at), whom.join(", "))?;
+            }
+            Decision::Never { reason } => write!(to, "{}: {reason}", self.model)?,
+        }
+        for variant in &self.variants {
+            let not_tried = matches!(variant.verdict, Decision::Never { reason: Never::OutOfMemory });
+            if not_tried {
+                write!(to, "; {}: {}", variant.variant, Never::OutOfMemory)?;
+            } else if !variant.missing.is_empty() || !variant.lacks.is_empty() {
+                write!(to, "; {}: ", variant.variant)?;
+                let missing = variant.missing.iter().map(ToString::to_string);
+                let all: Vec<_> = missing.chain(variant.lacks.iter().map(ToString::to_string)).collect();
+                to.write_str(&all.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// "v100: needs 24000 MiB, 18200 free, 5000 held by bge-m3 which is busy".
+impl fmt::Display for Lack {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}: needs {} MiB, {} free", self.requirement, self.wanted, self.free)?;
+        if let Some(total) = self.total.filter(|total| *total < self.wanted) {
+            write!(to, ", {total} in all")?;
+        }
+        for holder in &self.holders {
+            write!(to, ", {} held by {} ", holder.mib, holder.model)?;
+            match holder.why {
+                Some(why) => write!(to, "{why}")?,
+                None => to.write_str("which is idle")?,
+            }
+        }
+        if self.strangers > 0 {
+            write!(to, ", {} used by other programs", self.strangers)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Why::Busy => "which is busy",
+            Why::Starting => "which is being started",
+            Why::Young { .. } => "which has just become ready",
+            Why::Leaving => "which is stopping",
+            Why::Settling => "which has just ended",
+            Why::First => "which came first",
+            Why::Pinned => "which is pinned",
+        })
+    }
+}
+
+impl fmt::Display for Never {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Never::NoDevice => "no variant's devices are all online",
+            Never::NoMemory => "no variant fits, even without the models that may be stopped",
+            Never::OutOfMemory => "ran out of memory at its last start",
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! How much memory each device has, and for whom: free, going to be free, held by the idle, held by the rest.
+
+use super::assignment::Slot;
+use super::cost::{eviction_cost, guessed_reload};
+use super::victims::{Candidate, Candidates};
+use super::{Blocker, Held, ModelName, Standing, Why, World};
+use crate::devices::Device;
+use crate::lifecycle::Moment;
+
+/// More memory than any device has; still far from an overflow.
+pub(super) const PLENTY: i64 = i64::MAX / 1_000_000;
+
+/// What one model's part is worth on a device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// Position in `World::held`.
+    pub(super) held: usize,
+    /// Position of the device in the snapshot.
+    pub(super) device: usize,
+    /// MiB that are free when it is gone: what it reserved, or what it uses if that is more.
+    pub(super) mib: i64,
+}
+
+/// Memory of all devices, each list in the order of the snapshot's devices; may be negative.
+pub(super) struct Rooms {
+    /// Free now.
+    pub(super) free: Vec<i64>,
+    /// ... and once those that are on their way out are gone.
+    pub(super) with_going: Vec<i64>,
+    /// ... and once all idle models are.
+    pub(super) with_idle: Vec<i64>,
+    /// Used by nobody that the manager knows.
+    pub(super) strangers: Vec<i64>,
+    /// Models that may be stopped.
+    pub(super) idle: Candidates,
+    /// Models that may be waited for.
+    pub(super) blocked: Candidates,
+    /// Everybody's.
+    pub(super) shares: Vec<Share>,
+    /// In the order of `World::held`; `None`: idle.
+    whys: Vec<Option<Why>>,
+}
+
+impl Rooms {
+    pub(super) fn new(world: &World<'_>, asker: &ModelName) -> Self {
+        let devices = &world.snapshot.devices;
+        let (uses, shares) = uses(world);
+        let strangers: Vec<i64> =
+            devices.iter().zip(&uses).map(|(device, device_use)| device_use.strangers(device)).collect();
+        let free = devices.iter().zip(&uses).zip(&strangers);
+        let free: Vec<i64> = free
+            .map(|((device, device_use), strangers)| {
+                device.total_mib.map_or(PLENTY, |total| mib(total) - strangers - device_use.held)
+            })
+            .collect();
+        let whys: Vec<_> = world.held.iter().map(|held| why(held, asker, world)).collect();
+        let (mut with_going, mut with_idle) = (free.clone(), free.clone());
+        let mut idle = Candidates::new(devices.len());
+        let mut blocked = Candidates::new(devices.len());
+        for share in &shares {
+            let (Some(going), Some(idling)) =
+                (with_going.get_mut(share.device), with_idle.get_mut(share.device))
+            else {
+                continue;
+            };
+            let candidate = |cost| Candidate { held: share.held, mib: share.mib, cost };
+            let held = world.held.get(share.held);
+            match whys.get(share.held).copied().flatten() {
+                Some(Why::Pinned) => {}
+                Some(Why::Leaving | Why::Settling) => {
+                    *going += share.mib;
+                    *idling += share.mib;
+                }
+                None => {
+                    *idling += share.mib;
+                    idle.add(share.device, candidate(held.map_or(1, |held| cost_of(held, world.now))));
+                }
+                // They are needed now: what it costs is the whole reload.
+                Some(_) => blocked.add(share.device, candidate(held.map_or(1, full_cost_of))),
+            }
+        }
+        Self { free, with_going, with_idle, strangers, idle, blocked, shares, whys }
+    }
+
+    pub(super) fn name(&self, world: &World<'_>, held: usize) -> Option<ModelName> {
+        world.held.get(held).map(|held| held.model.clone())
+    }
+
+    /// Why it can't be stopped now; `None`: it can.
+    pub(super) fn why(&self, held: usize) -> Option<Why> {
+        self.whys.get(held).copied().flatten()
+    }
+
+    pub(super) fn blocker(&self, world: &World<'_>, held: usize) -> Option<Blocker> {
+        Some(Blocker { model: self.name(world, held)?, why: self.why(held)? })
+    }
+
+    /// Those on their way out of devices that have not enough free yet.
+    pub(super) fn going_on(&self, world: &World<'_>, slots: &[Slot], devices: &[usize]) -> Vec<Blocker> {
+        let short: Vec<usize> = slots
+            .iter()
+            .zip(devices)
+            .filter(|(slot, at)| self.free.get(**at).is_some_and(|free| *free < slot.mib_signed()))
+            .map(|(_, at)| *at)
+            .collect();
+        let going = self.shares.iter().filter(|share| short.contains(&share.device));
+        let mut held: Vec<usize> = going.map(|share| share.held).collect();
+        held.dedup();
+        let going = |why| matches!(why, Why::Leaving | Why::Settling);
+        held.retain(|at| self.why(*at).is_some_and(going));
+        held.into_iter().filter_map(|at| self.blocker(world, at)).collect()
+    }
+}
+
+/// What the models use on each device.
+fn uses(world: &World<'_>) -> (Vec<Use>, Vec<Share>) {
+    let mut shares = Vec::with_capacity(world.held.len() * 2);
+    let mut uses: Vec<Use> = world.snapshot.devices.iter().map(|_| Use::default()).collect();
+    for (at, held) in world.held.iter().enumerate() {
+        for part in &held.parts {
+            let Some(device) = world.snapshot.position(&part.device) else { continue };
+            let reserved = mib(part.mib);
+            let mib = reserved.max(part.actual.map_or(0, mib));
+            shares.push(Share { held: at, device, mib });
+            if let Some(device_use) = uses.get_mut(device) {
+                let shows = shows(held.standing, world.snapshot.taken_at);
+                device_use.add(shows, reserved, part.actual.map(self::mib), part.unexplained_before);
+                device_use.held += mib;
+            }
+        }
+    }
+    (uses, shares)
+}
+
+pub(super) fn unexplained(world: &World<'_>) -> Vec<i64> {
+    // What has just ended may or may not be among what is used: rather too much remains unexplained.
+    let held: Vec<Held> =
+        world.held.iter().filter(|held| held.standing != Standing::Settling).cloned().collect();
+    let devices = world.snapshot.devices.iter().zip(uses(&World { held: &held, ..*world }).0);
+    devices.map(|(device, device_use)| device_use.unexplained(device)).collect()
+}
+
+/// What is known of the memory in use on one device.
+#[derive(Default)]
+struct Use {
+    /// By all that the manager knows, or reserved by them.
+    held: i64,
+    /// Ours, of what the device reports as used.
+    ours: i64,
+    /// Reserved by starts whose processes can't be seen.
+    unseen: i64,
+    /// Unexplained when the last of these starts was reserved; `None`: there is none.
+    before: Option<i64>,
+}
+
+impl Use {
+    fn add(&mut self, shows: Shows, reserved: i64, actual: Option<i64>, before: Option<i64>) {
+        match (actual, shows) {
+            (Some(actual), _) => self.ours += actual,
+            (None, Shows::Nothing) => {}
+            // How much of it a start has allocated can only be told from what came since.
+            (None, Shows::Part) => {
+                self.unseen += reserved;
+                self.before = self.before.max(Some(before.unwrap_or(PLENTY)));
+            }
+            (None, Shows::All) => self.ours += reserved,
+        }
+    }
+
+    /// What the device reports as used, without what is known to be ours.
+    fn unexplained(&self, device: &Device) -> i64 {
+        device.used_mib.map_or(0, |used| mib(used) - self.ours)
+    }
+
+    /// ... and without what is likely to be ours.
+    fn strangers(&self, device: &Device) -> i64 {
+        let unexplained = self.unexplained(device);
+        let grown = self.before.map_or(0, |before| (unexplained - before).clamp(0, self.unseen));
+        (unexplained - grown).max(0)
+    }
+}
+
+/// How much of a reservation the snapshot shows as used, where it doesn't say by whom.
+#[derive(Clone, Copy)]
+enum Shows {
+    Nothing,
+    /// It loads, or did when the snapshot was taken.
+    Part,
+    /// All that it will ever use.
+    All,
+}
+
+fn shows(standing: Standing, taken_at: Moment) -> Shows {
+    match standing {
+        Standing::First => Shows::Nothing,
+        Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) } if since <= taken_at => {
+            Shows::All
+        }
+        Standing::Settling => Shows::All,
+        Standing::Starting { .. } | Standing::Ready { .. } | Standing::Leaving { .. } => Shows::Part,
+    }
+}
+
+/// Why a model can't be stopped now; `None`: it can.
+fn why(held: &Held, asker: &ModelName, world: &World<'_>) -> Option<Why> {
+    match held.standing {
+        Standing::Leaving { .. } => Some(Why::Leaving),
+        Standing::Settling => Some(Why::Settling),
+        Standing::First => Some(Why::First),
+        _ if held.pinned => Some(Why::Pinned),
+        // It will have ended its former life before it begins the next.
+        _ if held.model == *asker => Some(Why::Leaving),
+        Standing::Starting { wanted: true, .. } => Some(Why::Starting),
+        Standing::Starting { wanted: false, .. } => None,
+        Standing::Ready { busy: true, .. } => Some(Why::Busy),
+        Standing::Ready { since, .. } => {
+            let until = since.saturating_add(world.settings.min_hold);
+            (world.now < until).then_some(Why::Young { until })
+        }
+    }
+}
+
+fn cost_of(held: &Held, now: Moment) -> u64 {
+    let idle_since = match held.standing {
+        Standing::Ready { idle_since, .. } => idle_since,
+        Standing::Starting { since, .. } => since,
+        _ => now,
+    };
+    eviction_cost(reload_of(held), now.saturating_sub(idle_since))
+}
+
+fn full_cost_of(held: &Held) -> u64 {
+    eviction_cost(reload_of(held), Moment::ZERO)
+}
+
+fn reload_of(held: &Held) -> Moment {
+    held.reload.unwrap_or_else(|| guessed_reload(held.parts.iter().map(|part| part.mib).sum()))
+}
+
+pub(super) fn mib(mib: u64) -> i64 {
+    i64::try_from(mib).unwrap_or(PLENTY).min(PLENTY)
+}

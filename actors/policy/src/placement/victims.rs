@@ -1,0 +1,262 @@
+//! The cheapest set of models whose going makes room: a small covering problem, solved by branch and bound.
+//!
+//! The set is the cheapest of all for as many as the budget allows to look at, which is everything in worlds
+//! of the size that people have; beyond that it is the best one seen. Sufficient and without a dispensable
+//! member it is always.
+
+use super::assignment::{Slot, each};
+
+/// How much work one decision may spend on the search for cheaper sets, in steps of about 10 ns.
+pub(super) const BUDGET: u32 = 3000;
+
+/// A model that could go, as one device sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    /// Position in `World::held`.
+    pub(super) held: usize,
+    /// MiB that its going leaves on this device.
+    pub(super) mib: i64,
+    /// What its going costs.
+    pub(super) cost: u64,
+}
+
+/// Who could go, per device.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    on: Vec<Vec<Candidate>>,
+    /// Sum of their memory.
+    mib: Vec<i64>,
+}
+
+impl Candidates {
+    pub(super) fn new(devices: usize) -> Self {
+        Self { on: vec![Vec::new(); devices], mib: vec![0; devices] }
+    }
+
+    pub(super) fn add(&mut self, device: usize, candidate: Candidate) {
+        if let (Some(on), Some(mib)) = (self.on.get_mut(device), self.mib.get_mut(device)) {
+            on.push(candidate);
+            *mib += candidate.mib;
+        }
+    }
+
+    /// Those of one device, the cheapest memory first; the position decides between equals, so that the
+    /// answer is always the same.
+    fn by_price(&self, device: usize) -> Vec<Candidate> {
+        let on = self.on.get(device).into_iter().flatten();
+        let mut sorted: Vec<Candidate> = on.filter(|one| one.mib > 0).copied().collect();
+        sorted.sort_unstable_by(|one, other| {
+            let (left, right) = (product(one.cost, other.mib), product(other.cost, one.mib));
+            left.cmp(&right).then(one.held.cmp(&other.held))
+        });
+        sorted
+    }
+}
+
+/// An assignment and those who have to go for it.
+#[derive(Clone, Debug)]
+pub(super) struct Choice {
+    pub(super) devices: Vec<usize>,
+    /// Positions in `World::held`.
+    pub(super) victims: Vec<usize>,
+    pub(super) cost: u64,
+}
+
+/// The cheapest choice; `None`: not even the going of all candidates makes enough room.
+pub(super) fn cheapest(
+    slots: &[Slot],
+    rooms: &[i64],
+    candidates: &Candidates,
+    budget: &mut u32,
+) -> Option<Choice> {
+    let most: Vec<i64> = rooms.iter().zip(&candidates.mib).map(|(room, mib)| room + mib).collect();
+    let room = |device: usize| rooms.get(device).copied().unwrap_or(0);
+    let wanted = |device: usize| slots.iter().any(|slot| slot.devices.contains(&device));
+    let sorted = |device| if wanted(device) { candidates.by_price(device) } else { Vec::new() };
+    let sorted: Vec<Vec<Candidate>> = (0..rooms.len()).map(sorted).collect();
+    // What each slot costs on each device at least.
+    let least = |slot: &Slot| -> Vec<u64> {
+        let devices = sorted.iter().enumerate();
+        devices.map(|(device, sorted)| least(sorted, slot.lack(room(device)))).collect()
+    };
+    let leasts: Vec<Vec<u64>> = slots.iter().map(least).collect();
+    let least = |slot: usize, device: usize| leasts.get(slot)?.get(device).copied();
+    let rank = |slot: usize, device: usize| (least(slot, device).unwrap_or(0), -room(device));
+    let mut best: Option<Choice> = None;
+    each(slots, &most, &rank, &mut |devices| {
+        let limit = best.as_ref().map_or(u64::MAX, |choice| choice.cost);
+        *budget = budget.saturating_sub(1);
+        if devices.iter().enumerate().all(|(slot, device)| least(slot, *device).unwrap_or(0) < limit) {
+            let lacks = slots.iter().zip(devices).map(|(slot, at)| (*at, slot.lack(room(*at))));
+            let lacks: Vec<(usize, i64)> = lacks.filter(|(_, lack)| *lack > 0).collect();
+            if let Some((victims, cost)) = cover(&lacks, &sorted, limit, budget) {
+                best = Some(Choice { devices: devices.to_vec(), victims, cost });
+            }
+        }
+        *budget > 0
+    });
+    best
+}
+
+/// What so much memory of one device costs at least: as if a part of a model could go.
+fn least(sorted: &[Candidate], mut lack: i64) -> u64 {
+    let mut cost = 0_u64;
+    for one in sorted {
+        if lack <= one.mib {
+            return cost.saturating_add(fraction(one.cost, lack, one.mib));
+        }
+        cost = cost.saturating_add(one.cost);
+        lack -= one.mib;
+    }
+    cost
+}
+
+/// A candidate with what it leaves on each device that lacks memory.
+struct Item {
+    held: usize,
+    cost: u64,
+    mib: Vec<i64>,
+}
+
+/// The cheapest set that covers all lacks for less than `limit`.
+fn cover(
+    lacks: &[(usize, i64)],
+    sorted: &[Vec<Candidate>],
+    limit: u64,
+    budget: &mut u32,
+) -> Option<(Vec<usize>, u64)> {
+    let mut lack: Vec<i64> = lacks.iter().map(|(_, lack)| *lack).collect();
+    let items = items(lacks, sorted);
+    *budget = budget.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX).saturating_mul(10));
+    let suffix = suffixes(&items, lacks.len());
+    let mut search = Search { items: &items, suffix, limit, best: None, budget };
+    search.descend(0, &mut lack, 0, &mut Vec::new());
+    let (mut chosen, cost) = search.best?;
+    let dropped = drop_dispensable(&mut chosen, &items, &lack);
+    Some((chosen.iter().filter_map(|at| items.get(*at)).map(|item| item.held).collect(), cost - dropped))
+}
+
+/// The candidates of all devices that lack memory, those that give the most for their price first.
+fn items(lacks: &[(usize, i64)], sorted: &[Vec<Candidate>]) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for (nth, (device, lack)) in lacks.iter().enumerate() {
+        let earlier = items.len();
+        for one in sorted.get(*device).into_iter().flatten() {
+            let known = items.iter().take(earlier).position(|item| item.held == one.held);
+            let at = known.unwrap_or(items.len());
+            if known.is_none() {
+                items.push(Item { held: one.held, cost: one.cost, mib: vec![0; lacks.len()] });
+            }
+            if let Some(place) = items.get_mut(at).and_then(|item| item.mib.get_mut(nth)) {
+                *place = one.mib.min(*lack);
+            }
+        }
+    }
+    items.sort_by_cached_key(|item| {
+        let parts = item.mib.iter().zip(lacks).map(|(mib, (_, lack))| mib * 1024 / lack.max(&1));
+        let covered = u64::try_from(parts.sum::<i64>()).unwrap_or(0).max(1);
+        (item.cost.saturating_mul(1024) / covered, item.held)
+    });
+    items
+}
+
+/// What the items from some position on can do for one device.
+#[derive(Clone, Copy)]
+struct Suffix {
+    /// All of them leave this much.
+    mib: i64,
+    /// The cheapest memory among them: cost and MiB.
+    rate: (u64, i64),
+}
+
+fn suffixes(items: &[Item], devices: usize) -> Vec<Suffix> {
+    let nothing = Suffix { mib: 0, rate: (u64::MAX, 1) };
+    let mut all = vec![nothing; (items.len() + 1) * devices];
+    for (at, item) in items.iter().enumerate().rev() {
+        for (device, mib) in item.mib.iter().enumerate() {
+            let after = all.get((at + 1) * devices + device).copied().unwrap_or(nothing);
+            let cheaper = *mib > 0 && product(item.cost, after.rate.1) < product(after.rate.0, *mib);
+            let rate = if cheaper { (item.cost, *mib) } else { after.rate };
+            if let Some(place) = all.get_mut(at * devices + device) {
+                *place = Suffix { mib: after.mib + mib, rate };
+            }
+        }
+    }
+    all
+}
+
+struct Search<'a> {
+    items: &'a [Item],
+    suffix: Vec<Suffix>,
+    limit: u64,
+    best: Option<(Vec<usize>, u64)>,
+    budget: &'a mut u32,
+}
+
+impl Search<'_> {
+    fn descend(&mut self, at: usize, lack: &mut [i64], cost: u64, chosen: &mut Vec<usize>) {
+        if lack.iter().all(|lack| *lack <= 0) {
+            if cost < self.limit {
+                self.limit = cost;
+                self.best = Some((chosen.clone(), cost));
+            }
+            return;
+        }
+        // The first set is found without detours; only better ones are a matter of budget.
+        if *self.budget == 0 && self.best.is_some() {
+            return;
+        }
+        *self.budget = self.budget.saturating_sub(1);
+        let Some(item) = self.items.get(at) else { return };
+        let suffixes = self.suffix.get(at * lack.len()..).unwrap_or_default();
+        let mut more = 0;
+        for (lack, suffix) in lack.iter().zip(suffixes).filter(|(lack, _)| **lack > 0) {
+            if suffix.mib < *lack {
+                return;
+            }
+            more = more.max(fraction(suffix.rate.0, *lack, suffix.rate.1));
+        }
+        if cost.saturating_add(more) >= self.limit {
+            return;
+        }
+        if lack.iter().zip(&item.mib).any(|(lack, mib)| *lack > 0 && *mib > 0) {
+            lack.iter_mut().zip(&item.mib).for_each(|(lack, mib)| *lack -= mib);
+            chosen.push(at);
+            self.descend(at + 1, lack, cost.saturating_add(item.cost), chosen);
+            chosen.pop();
+            lack.iter_mut().zip(&item.mib).for_each(|(lack, mib)| *lack += mib);
+        }
+        self.descend(at + 1, lack, cost, chosen);
+    }
+}
+
+/// What so much memory costs at that rate: a lower bound when the rate is the best.
+fn fraction(cost: u64, lack: i64, mib: i64) -> u64 {
+    let mib = mib.unsigned_abs().max(1);
+    match cost.checked_mul(lack.unsigned_abs()) {
+        Some(product) => product / mib,
+        None => u64::try_from(product(cost, lack) / u128::from(mib)).unwrap_or(u64::MAX),
+    }
+}
+
+fn product(cost: u64, mib: i64) -> u128 {
+    u128::from(cost) * u128::from(mib.unsigned_abs())
+}
+
+/// Takes out whom the others make up for, the most expensive first; answers what that saves.
+fn drop_dispensable(chosen: &mut Vec<usize>, items: &[Item], lack: &[i64]) -> u64 {
+    let cost = |at: &usize| items.get(*at).map_or(0, |item| item.cost);
+    let mut by_cost = chosen.clone();
+    by_cost.sort_by_key(|at| std::cmp::Reverse((cost(at), *at)));
+    let mut saved = 0;
+    for at in by_cost {
+        let others = || chosen.iter().filter(|other| **other != at).filter_map(|other| items.get(*other));
+        let enough =
+            |device: usize, lack: i64| others().filter_map(|item| item.mib.get(device)).sum::<i64>() >= lack;
+        if lack.iter().enumerate().all(|(device, lack)| enough(device, *lack)) {
+            saved += cost(&at);
+            chosen.retain(|other| *other != at);
+        }
+    }
+    saved
+}

@@ -1,0 +1,165 @@
+//! A price plan as a person wrote it: all that is wrong with it at once, or a valid plan.
+
+use std::fmt;
+
+use super::{BadDecimal, Currency, Plan, Price, Tier};
+
+/// More tiers than this are a mistake.
+pub const MAX_TIERS: usize = 64;
+
+/// The fields of contract section 6, of both methods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanDraft {
+    pub method: String,
+    pub currency: String,
+    pub cache_pricing: bool,
+    pub tiers: Vec<TierDraft>,
+    pub per_hour: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TierDraft {
+    pub max_input: Option<u64>,
+    pub max_output: Option<u64>,
+    pub input: Option<String>,
+    pub output: Option<String>,
+    /// Wanted with `cache_pricing`; otherwise 0.
+    pub cache_read: Option<String>,
+    /// 0 where it is missing.
+    pub cache_write: Option<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The path of the key, such as `tiers[2].input`.
+    pub at: String,
+    pub wrong: Wrong,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Neither `tiered` nor `hourly`.
+    Method,
+    Currency,
+    Missing,
+    /// It belongs to the other method.
+    Unexpected,
+    NoTiers,
+    TooManyTiers,
+    Decimal(BadDecimal),
+    /// Every request that fits in this tier fits in that earlier one.
+    Unreachable {
+        covered_by: usize,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.at)?;
+        match self.wrong {
+            Wrong::Method => f.write_str("is neither \"tiered\" nor \"hourly\""),
+            Wrong::Currency => f.write_str("is not a currency code of three capital letters, like \"CNY\""),
+            Wrong::Missing => f.write_str("is missing"),
+            Wrong::Unexpected => f.write_str("does not belong to this method"),
+            Wrong::NoTiers => f.write_str("has no tier, so nothing would have a price"),
+            Wrong::TooManyTiers => write!(f, "has more than {MAX_TIERS} tiers"),
+            Wrong::Decimal(why) => write!(f, "{why}"),
+            Wrong::Unreachable { covered_by } => write!(
+                f,
+                "is never used: whatever fits in it fits in tiers[{covered_by}] before it; put the smaller tier first"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The problems found so far.
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, at: impl Into<String>, wrong: Wrong) {
+        self.0.push(Problem { at: at.into(), wrong });
+    }
+
+    fn price(&mut self, at: String, text: Option<&str>, wanted: bool) -> Price {
+        let wrong = match text.map(str::parse) {
+            Some(Ok(price)) => return price,
+            Some(Err(why)) => Wrong::Decimal(why),
+            None if wanted => Wrong::Missing,
+            None => return Price::default(),
+        };
+        self.add(at, wrong);
+        Price::default()
+    }
+}
+
+impl PlanDraft {
+    pub fn build(&self) -> Result<Plan, Vec<Problem>> {
+        let mut problems = Problems(Vec::new());
+        let currency = Currency::new(&self.currency);
+        if currency.is_none() {
+            let wrong = if self.currency.is_empty() { Wrong::Missing } else { Wrong::Currency };
+            problems.add("currency", wrong);
+        }
+        let (tiers, per_hour) = match self.method.as_str() {
+            "tiered" => {
+                if self.per_hour.is_some() {
+                    problems.add("per_hour", Wrong::Unexpected);
+                }
+                (Some(self.tiers(&mut problems)), Price::default())
+            }
+            "hourly" => {
+                if !self.tiers.is_empty() {
+                    problems.add("tiers", Wrong::Unexpected);
+                }
+                if self.cache_pricing {
+                    problems.add("cache_pricing", Wrong::Unexpected);
+                }
+                (None, problems.price("per_hour".to_owned(), self.per_hour.as_deref(), true))
+            }
+            method => {
+                problems.add("method", if method.is_empty() { Wrong::Missing } else { Wrong::Method });
+                (None, Price::default())
+            }
+        };
+        match (currency, tiers) {
+            (Some(currency), Some(tiers)) if problems.0.is_empty() => {
+                Ok(Plan::Tiered { currency, cache_pricing: self.cache_pricing, tiers })
+            }
+            (Some(currency), None) if problems.0.is_empty() => Ok(Plan::Hourly { currency, per_hour }),
+            _ => Err(problems.0),
+        }
+    }
+
+    fn tiers(&self, problems: &mut Problems) -> Vec<Tier> {
+        if self.tiers.is_empty() {
+            problems.add("tiers", Wrong::NoTiers);
+        }
+        if self.tiers.len() > MAX_TIERS {
+            problems.add("tiers", Wrong::TooManyTiers);
+            return Vec::new();
+        }
+        let mut tiers: Vec<Tier> = Vec::with_capacity(self.tiers.len());
+        for (nth, draft) in self.tiers.iter().enumerate() {
+            let mut price = |key: &str, text: &Option<String>, wanted| {
+                problems.price(format!("tiers[{nth}].{key}"), text.as_deref(), wanted)
+            };
+            let tier = Tier {
+                max_input: draft.max_input,
+                max_output: draft.max_output,
+                input: price("input", &draft.input, true),
+                output: price("output", &draft.output, true),
+                cache_read: price("cache_read", &draft.cache_read, self.cache_pricing),
+                cache_write: price("cache_write", &draft.cache_write, false),
+            };
+            // A tier is a rectangle with one corner at 0: several cover it only if one of them does.
+            if let Some(covered_by) = tiers.iter().position(|earlier| earlier.covers(&tier)) {
+                problems.add(format!("tiers[{nth}]"), Wrong::Unreachable { covered_by });
+            }
+            tiers.push(tier);
+        }
+        tiers
+    }
+}

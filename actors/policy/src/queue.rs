@@ -1,0 +1,291 @@
+//! Who gets memory, and when: the Scheduler's state machine.
+//!
+//! `step(state, event, view)` answers the next state and the effects to carry out, as `lifecycle` does for one
+//! model; `placement` decides about each demand. The Scheduler actor looks at the models (the view) before
+//! every step and carries the effects out.
+//!
+//! - Demands are looked at in the order of their arrival. One that has to wait *claims* the memory that any of
+//!   its variants could use: those behind it see that as taken, so a small one overtakes only where the claim
+//!   leaves room, and delays nobody.
+//! - Victims are asked, not ordered: a model that has become busy meanwhile refuses, and is left alone.
+//! - Steady traffic doesn't hold a room for ever: a busy model in the way of somebody who has waited for
+//!   `max_hold` while it was ready is asked to yield, which closes it to newcomers until its running answers
+//!   have ended. Those newcomers wait, and come after the one that it yields to.
+//! - Memory of a process that has ended counts as taken until a device shows it free, or `settle` has passed.
+//! - Every demand ends in one `Grant` or one `Deny`, at the latest after `queue_timeout`.
+//!
+//! Promises that the callers keep: every `AskEvict` is followed by the model's leaving (to be seen in the view,
+//! then `Returned`) or by `EvictRefused`; every `Grant` by exactly one `Returned` of the same epoch, sent when
+//! no process of that life is left; the Scheduler's mailbox keeps the order of each model's messages.
+
+mod steps;
+
+pub use steps::{explain, step};
+
+use crate::devices::{DeviceId, DeviceSnapshot};
+use crate::lifecycle::Moment;
+use crate::placement::{Explanation, HeldPart, ModelName, Never, Part, Settings, Standing, Variant};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// While somebody waits, the models and the devices are looked at this often.
+pub const POLL: Duration = Duration::from_millis(250);
+/// A snapshot this much older than a demand will do for it.
+pub const FRESH: Duration = Duration::from_millis(100);
+/// How long a demand waits for a newer snapshot before the old one has to do.
+pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a model that was asked to go is taken for one that goes, though it doesn't show yet.
+pub const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// After this time a variant that ran out of memory is tried again even if nothing has changed.
+pub const RETRY_VARIANT: Duration = Duration::from_secs(300);
+/// So much more free memory counts as a change, in MiB.
+pub const CHANGE_MIB: u64 = 256;
+
+/// All that the Scheduler remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Demands, in the order of their arrival.
+    pub waiting: Vec<Waiting>,
+    /// Reservations, in the order in which they were made.
+    pub holds: Vec<Hold>,
+    /// Starts that ran out of memory.
+    pub failed: Vec<FailedStart>,
+    /// After a restart of the Scheduler: no decision before that moment, or before all models have said what
+    /// they hold.
+    pub quiet_until: Option<Moment>,
+}
+
+impl State {
+    /// A Scheduler that has been restarted while models run.
+    pub fn restarted(quiet_until: Moment) -> Self {
+        Self { quiet_until: Some(quiet_until), ..Self::default() }
+    }
+}
+
+/// A demand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Waiting {
+    /// Who.
+    pub model: ModelName,
+    /// Its life.
+    pub epoch: u64,
+    /// How, in order of priority.
+    pub variants: Arc<[Variant]>,
+    /// Since when.
+    pub since: Moment,
+    /// Since when somebody who may not be stopped has been in the way.
+    pub blocked_since: Option<Moment>,
+}
+
+/// A reservation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Hold {
+    /// Whose.
+    pub model: ModelName,
+    /// Of which life.
+    pub epoch: u64,
+    /// As which variant.
+    pub variant: Arc<str>,
+    /// Where and how much; `actual` as the devices last said.
+    pub parts: Vec<HeldPart>,
+    /// Memory in use on each of its devices when it was reserved.
+    pub used_before: Vec<Option<u64>>,
+    /// What has been asked of it.
+    pub stage: Stage,
+}
+
+/// What the Scheduler knows of a reservation besides what the view shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Nothing.
+    Kept,
+    /// It has been asked to go.
+    Asked {
+        /// When.
+        at: Moment,
+        /// Memory in use on each of its devices then.
+        used: Vec<Option<u64>>,
+    },
+    /// It has refused to.
+    Refused {
+        /// It is not asked again before.
+        until: Moment,
+    },
+    /// Its process is gone.
+    Gone {
+        /// Since when.
+        since: Moment,
+        /// Memory in use on each of its devices before.
+        used: Vec<Option<u64>>,
+    },
+}
+
+/// A start that ran out of memory: the variant is not tried again until something changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FailedStart {
+    /// Whose.
+    pub model: ModelName,
+    /// As which variant.
+    pub variant: Arc<str>,
+    /// When.
+    pub at: Moment,
+    /// Its devices, and the memory in use on each before the start.
+    pub devices: Vec<(DeviceId, Option<u64>)>,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A model wants to run.
+    Demand {
+        /// Who.
+        model: ModelName,
+        /// The life that it wants to begin.
+        epoch: u64,
+        /// How, in order of priority.
+        variants: Arc<[Variant]>,
+    },
+    /// It does not want to any more, or it has ended: the demand or the reservation is taken back.
+    Returned {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// There was a process, so the device may show its memory for a while.
+        ran: bool,
+    },
+    /// A start failed for lack of memory; `Returned` follows.
+    StartFailed {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// Its output or its end said so.
+        out_of_memory: bool,
+    },
+    /// A model says what it holds, after a restart of the Scheduler.
+    Holds {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// As which variant.
+        variant: Arc<str>,
+        /// Where and how much.
+        assignment: Vec<Part>,
+    },
+    /// All models have said what they hold.
+    AllAnnounced,
+    /// A model could not go: it has become busy.
+    EvictRefused {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+    },
+    /// A model has become ready, idle or busy: look again.
+    Changed,
+    /// The view has a new snapshot.
+    SnapshotTaken,
+    /// The timer fired.
+    Timer,
+}
+
+/// What to do, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// The memory is reserved: start.
+    Grant {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// Position among the demand's variants.
+        variant: usize,
+        /// Where.
+        assignment: Vec<Part>,
+    },
+    /// There will be no memory.
+    Deny {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// Why.
+        denial: Denial,
+        /// In numbers.
+        explanation: Box<Explanation>,
+    },
+    /// Ask a model to go if it is idle.
+    AskEvict {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// For whom.
+        in_favour_of: ModelName,
+    },
+    /// Ask a busy model to let nobody in any more, to end what runs, and to go.
+    AskYield {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// For whom.
+        in_favour_of: ModelName,
+    },
+    /// Ask the DeviceMonitor for a new snapshot.
+    AskSnapshot,
+    /// Send `Timer` at that moment, instead of any earlier order.
+    ArmTimer(Moment),
+    /// Send no `Timer`.
+    DisarmTimer,
+}
+
+/// Why a demand is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Denial {
+    /// It has waited for `queue_timeout`.
+    Timeout,
+    /// Waiting would not help.
+    Never(Never),
+}
+
+/// A model as the Scheduler sees it before a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelView {
+    /// Who.
+    pub model: ModelName,
+    /// Its present life.
+    pub epoch: u64,
+    /// What it does; not `Settling` and not `First`, which the Scheduler knows itself.
+    pub standing: Standing,
+    /// `pinned: true`.
+    pub pinned: bool,
+    /// From launch to ready, as measured.
+    pub reload: Option<Duration>,
+    /// What the devices say that its processes use, in MiB; a device that doesn't say is not here.
+    pub actual: Vec<(DeviceId, u64)>,
+}
+
+/// What the Scheduler sees at the moment of the event.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The time.
+    pub now: Moment,
+    /// The newest snapshot.
+    pub snapshot: &'a DeviceSnapshot,
+    /// The models that have a life.
+    pub models: &'a [ModelView],
+    /// What the user wants.
+    pub settings: &'a Settings,
+}
+
+/// What follows from an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is to be remembered.
+    pub state: State,
+    /// What is to be done, in order.
+    pub effects: Vec<Effect>,
+}

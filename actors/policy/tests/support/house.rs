@@ -1,0 +1,409 @@
+//! A house full of simulated models and devices, in virtual time: what the queue is tried in.
+//!
+//! Models load, answer, drain and stop; devices show memory late; messages to models take a while. After every
+//! event the house checks what the manager promises: no device holds more than it has, nobody busy is stopped.
+
+use llm_manager_policy::devices::{Device, DeviceSnapshot};
+use llm_manager_policy::lifecycle::Moment;
+use llm_manager_policy::placement::{ModelName, Settings, Standing, Variant};
+use llm_manager_policy::queue::{Effect, Event, ModelView, View};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who decides.
+pub(crate) trait Policy {
+    /// As `queue::step`.
+    fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect>;
+}
+
+/// A model and how it behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Resident {
+    pub(crate) name: ModelName,
+    pub(crate) variants: Arc<[Variant]>,
+    pub(crate) pinned: bool,
+    pub(crate) load: Duration,
+    /// From being told to stop to its end.
+    pub(crate) stop: Duration,
+    /// Really used, in percent of what it reserved.
+    pub(crate) uses: u64,
+    /// The devices tell what it uses.
+    pub(crate) seen: bool,
+}
+
+/// A request to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Request {
+    pub(crate) at: Moment,
+    pub(crate) model: usize,
+    pub(crate) takes: Duration,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) served: usize,
+    pub(crate) denied: usize,
+    pub(crate) cold_starts: usize,
+    pub(crate) evictions: usize,
+    pub(crate) yields: usize,
+    pub(crate) steps: usize,
+    /// Of each request that was served.
+    pub(crate) waits: Vec<Duration>,
+    /// Longest time from a demand to its answer.
+    pub(crate) longest_demand: Duration,
+    /// Most requests that a decision has stopped while they ran; to stay 0.
+    pub(crate) last: Moment,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Off,
+    Queued { since: Moment },
+    Starting { since: Moment },
+    Ready { since: Moment },
+    Draining { ready: Moment },
+    Stopping { ready: Option<Moment> },
+}
+
+struct Life {
+    phase: Phase,
+    epoch: u64,
+    leases: usize,
+    idle_since: Moment,
+    waiting: VecDeque<(Moment, Duration)>,
+    /// Device, reserved.
+    parts: Vec<(usize, u64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    Arrives(Request),
+    Loaded(usize, u64),
+    Answered(usize, u64),
+    Ended(usize, u64),
+    Granted(usize, u64, Vec<(usize, u64)>),
+    Evict(usize, u64),
+    Yield(usize, u64),
+    Sample,
+    Timer(u64),
+    /// A device shows that memory is free: device, MiB.
+    Shown(usize, u64),
+}
+
+pub(crate) struct House<P> {
+    pub(crate) policy: P,
+    settings: Settings,
+    residents: Vec<Resident>,
+    lives: Vec<Life>,
+    devices: Vec<Device>,
+    /// Memory of ended processes that a device still shows.
+    ghosts: Vec<u64>,
+    snapshot: DeviceSnapshot,
+    /// Model, life, device and memory, as the snapshot's processes show.
+    sampled: Vec<(usize, u64, usize, u64)>,
+    agenda: BinaryHeap<Reverse<(Moment, u64, News)>>,
+    written: u64,
+    timer: u64,
+    now: Moment,
+    /// From an effect to its arrival.
+    delay: Duration,
+    /// From a process's end to the device's showing it.
+    lag: Duration,
+    report: Report,
+    numbers: BTreeMap<ModelName, usize>,
+}
+
+impl<P: Policy> House<P> {
+    pub(crate) fn new(
+        policy: P,
+        settings: Settings,
+        devices: Vec<Device>,
+        residents: Vec<Resident>,
+        delay: Duration,
+        lag: Duration,
+    ) -> Self {
+        let lives = residents.iter().map(|_| Life {
+            phase: Phase::Off,
+            epoch: 0,
+            leases: 0,
+            idle_since: Duration::ZERO,
+            waiting: VecDeque::new(),
+            parts: Vec::new(),
+        });
+        Self {
+            policy,
+            settings,
+            lives: lives.collect(),
+            numbers: residents.iter().enumerate().map(|(at, one)| (one.name.clone(), at)).collect(),
+            residents,
+            ghosts: vec![0; devices.len()],
+            snapshot: DeviceSnapshot { devices: devices.clone(), taken_at: Duration::ZERO },
+            devices,
+            sampled: Vec::new(),
+            agenda: BinaryHeap::new(),
+            written: 0,
+            timer: 0,
+            now: Duration::ZERO,
+            delay,
+            lag,
+            report: Report::default(),
+        }
+    }
+
+    /// Lets all requests come, and time pass until nothing is left to happen.
+    pub(crate) fn run(mut self, requests: &[Request]) -> Report {
+        requests.iter().for_each(|request| self.write(request.at, News::Arrives(*request)));
+        while let Some(Reverse((at, _, news))) = self.agenda.pop() {
+            self.now = at;
+            self.happen(news);
+            self.check();
+        }
+        for (resident, life) in self.residents.iter().zip(&self.lives) {
+            assert!(life.waiting.is_empty(), "{} is waited for and nothing happens any more", resident.name);
+            assert_eq!(life.leases, 0);
+        }
+        self.report.last = self.now;
+        self.report
+    }
+
+    fn write(&mut self, at: Moment, news: News) {
+        self.written += 1;
+        self.agenda.push(Reverse((at, self.written, news)));
+    }
+
+    fn later(&mut self, after: Duration, news: News) {
+        self.write(self.now + after, news);
+    }
+
+    fn happen(&mut self, news: News) {
+        match news {
+            News::Arrives(request) => {
+                let life = &mut self.lives[request.model];
+                life.waiting.push_back((self.now, request.takes));
+                match life.phase {
+                    Phase::Off => self.ask_for_memory(request.model),
+                    Phase::Ready { .. } => self.serve(request.model),
+                    _ => {}
+                }
+            }
+            News::Granted(at, epoch, parts) if self.lives[at].epoch == epoch => {
+                let life = &mut self.lives[at];
+                assert!(matches!(life.phase, Phase::Queued { .. }), "a grant without a demand");
+                life.phase = Phase::Starting { since: self.now };
+                life.parts = parts;
+                self.report.cold_starts += 1;
+                self.later(self.residents[at].load, News::Loaded(at, epoch));
+            }
+            News::Loaded(at, epoch) if self.lives[at].epoch == epoch => {
+                if matches!(self.lives[at].phase, Phase::Starting { .. }) {
+                    self.lives[at].phase = Phase::Ready { since: self.now };
+                    self.lives[at].idle_since = self.now;
+                    self.serve(at);
+                    self.tell(Event::Changed);
+                }
+            }
+            News::Answered(at, _) => {
+                let life = &mut self.lives[at];
+                life.leases -= 1;
+                life.idle_since = self.now;
+                if life.leases == 0 && matches!(life.phase, Phase::Draining { .. }) {
+                    self.stop(at);
+                }
+            }
+            News::Evict(at, epoch) if self.lives[at].epoch == epoch => {
+                let life = &self.lives[at];
+                let unused = life.leases == 0 && life.waiting.is_empty();
+                if unused && matches!(life.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
+                    self.report.evictions += 1;
+                    self.stop(at);
+                } else if matches!(life.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
+                    self.tell(Event::EvictRefused { model: self.residents[at].name.clone(), epoch });
+                }
+            }
+            News::Yield(at, epoch) if self.lives[at].epoch == epoch => {
+                if let Phase::Ready { since } = self.lives[at].phase {
+                    self.report.yields += 1;
+                    self.lives[at].phase = Phase::Draining { ready: since };
+                    if self.lives[at].leases == 0 {
+                        self.stop(at);
+                    }
+                }
+            }
+            News::Ended(at, epoch) => {
+                assert_eq!(self.lives[at].epoch, epoch);
+                for (device, mib) in std::mem::take(&mut self.lives[at].parts) {
+                    let real = mib * self.residents[at].uses / 100;
+                    self.ghosts[device] += real;
+                    self.later(self.lag, News::Shown(device, real));
+                }
+                self.lives[at].phase = Phase::Off;
+                self.tell(Event::Returned { model: self.residents[at].name.clone(), epoch, ran: true });
+                if !self.lives[at].waiting.is_empty() {
+                    self.ask_for_memory(at);
+                }
+            }
+            News::Shown(device, mib) => self.ghosts[device] -= mib,
+            News::Sample => {
+                self.snapshot = self.sample();
+                self.sampled = self.sample_processes();
+                self.tell(Event::SnapshotTaken);
+            }
+            News::Timer(number) if number == self.timer => self.tell(Event::Timer),
+            News::Granted(..) | News::Loaded(..) | News::Evict(..) | News::Yield(..) | News::Timer(_) => {}
+        }
+    }
+
+    fn serve(&mut self, at: usize) {
+        while let Some((came, takes)) = self.lives[at].waiting.pop_front() {
+            self.report.served += 1;
+            self.report.waits.push(self.now - came);
+            self.lives[at].leases += 1;
+            let epoch = self.lives[at].epoch;
+            self.later(takes, News::Answered(at, epoch));
+        }
+    }
+
+    fn stop(&mut self, at: usize) {
+        assert_eq!(self.lives[at].leases, 0, "stopped while it answers");
+        let ready = match self.lives[at].phase {
+            Phase::Ready { since } | Phase::Draining { ready: since } => Some(since),
+            _ => None,
+        };
+        self.lives[at].phase = Phase::Stopping { ready };
+        let epoch = self.lives[at].epoch;
+        self.later(self.residents[at].stop, News::Ended(at, epoch));
+    }
+
+    fn ask_for_memory(&mut self, at: usize) {
+        self.lives[at].epoch += 1;
+        self.lives[at].phase = Phase::Queued { since: self.now };
+        let (model, variants) = (self.residents[at].name.clone(), Arc::clone(&self.residents[at].variants));
+        self.tell(Event::Demand { model, epoch: self.lives[at].epoch, variants });
+    }
+
+    fn real(&self, at: usize, device: usize) -> u64 {
+        let parts = self.lives[at].parts.iter().filter(|(on, _)| *on == device);
+        let share = match self.lives[at].phase {
+            Phase::Off | Phase::Queued { .. } => 0,
+            // Half of it comes with the process, the rest when it is loaded.
+            Phase::Starting { since } if self.now - since < self.residents[at].load / 2 => 0,
+            Phase::Starting { .. } => self.residents[at].uses / 2,
+            _ => self.residents[at].uses,
+        };
+        parts.map(|(_, mib)| mib * share / 100).sum()
+    }
+
+    fn sample(&self) -> DeviceSnapshot {
+        let mut devices = self.devices.clone();
+        for (number, device) in devices.iter_mut().enumerate() {
+            let ours: u64 = (0..self.lives.len()).map(|at| self.real(at, number)).sum();
+            device.used_mib = device.used_mib.map(|strangers| strangers + ours + self.ghosts[number]);
+        }
+        DeviceSnapshot { devices, taken_at: self.now }
+    }
+
+    fn sample_processes(&self) -> Vec<(usize, u64, usize, u64)> {
+        let seen = (0..self.lives.len()).filter(|at| self.residents[*at].seen);
+        let on = |at: usize| {
+            let epoch = self.lives[at].epoch;
+            self.lives[at].parts.iter().map(move |(device, _)| (at, epoch, *device, self.real(at, *device)))
+        };
+        seen.flat_map(on).collect()
+    }
+
+    fn view_of(&self, at: usize) -> Option<ModelView> {
+        let (life, resident) = (&self.lives[at], &self.residents[at]);
+        let busy = life.leases > 0 || !life.waiting.is_empty();
+        let standing = match life.phase {
+            Phase::Off | Phase::Queued { .. } => return None,
+            Phase::Starting { since } => Standing::Starting { wanted: !life.waiting.is_empty(), since },
+            Phase::Ready { since } => Standing::Ready { since, busy, idle_since: life.idle_since },
+            Phase::Draining { ready } => Standing::Leaving { ready: Some(ready) },
+            Phase::Stopping { ready } => Standing::Leaving { ready },
+        };
+        let on = self.sampled.iter().filter(|(model, epoch, ..)| *model == at && *epoch == life.epoch);
+        let on = on.map(|(_, _, device, mib)| (self.devices[*device].id.clone(), *mib)).collect();
+        let (model, reload) = (resident.name.clone(), Some(resident.load));
+        Some(ModelView { model, epoch: life.epoch, standing, pinned: resident.pinned, reload, actual: on })
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.report.steps += 1;
+        let models: Vec<ModelView> = (0..self.lives.len()).filter_map(|at| self.view_of(at)).collect();
+        let view =
+            View { now: self.now, snapshot: &self.snapshot, models: &models, settings: &self.settings };
+        for effect in self.policy.step(event, &view) {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Grant { model, epoch, assignment, .. } => {
+                let at = self.numbers[&model];
+                self.answered(at, epoch);
+                let number = |id| self.devices.iter().position(|device| device.id == id);
+                let parts = assignment.into_iter();
+                let parts = parts.map(|part| (number(part.device).unwrap(), part.mib)).collect();
+                self.later(self.delay, News::Granted(at, epoch, parts));
+            }
+            Effect::Deny { model, epoch, explanation, .. } => {
+                let at = self.numbers[&model];
+                self.answered(at, epoch);
+                assert!(!explanation.to_string().is_empty());
+                self.report.denied += self.lives[at].waiting.len();
+                self.lives[at].waiting.clear();
+                self.lives[at].phase = Phase::Off;
+            }
+            Effect::AskEvict { model, epoch, .. } => {
+                let at = self.numbers[&model];
+                let life = &self.lives[at];
+                assert!(!self.residents[at].pinned, "{model} is pinned");
+                assert!(life.leases == 0 && life.waiting.is_empty(), "{model} is busy");
+                if let Phase::Ready { since } = life.phase {
+                    assert!(self.now >= since + self.settings.min_hold, "{model} has just become ready");
+                }
+                self.later(self.delay, News::Evict(at, epoch));
+            }
+            Effect::AskYield { model, epoch, .. } => {
+                let at = self.numbers[&model];
+                assert!(!self.residents[at].pinned, "{model} is pinned");
+                let Phase::Ready { since } = self.lives[at].phase else { unreachable!("it isn't ready") };
+                assert!(self.now >= since + self.settings.max_hold, "{model} has not had its time");
+                self.later(self.delay, News::Yield(at, epoch));
+            }
+            Effect::AskSnapshot => self.later(self.delay, News::Sample),
+            Effect::ArmTimer(at) => {
+                self.timer += 1;
+                self.write(at.max(self.now), News::Timer(self.timer));
+            }
+            Effect::DisarmTimer => self.timer += 1,
+        }
+    }
+
+    fn answered(&mut self, at: usize, epoch: u64) {
+        assert_eq!(self.lives[at].epoch, epoch, "an answer to a former life");
+        let Phase::Queued { since } = self.lives[at].phase else { unreachable!("nobody asked") };
+        self.report.longest_demand = self.report.longest_demand.max(self.now - since);
+    }
+
+    fn check(&self) {
+        for (number, device) in self.devices.iter().enumerate() {
+            let full = |at: usize| {
+                let parts = self.lives[at].parts.iter().filter(|(on, _)| *on == number);
+                parts.map(|(_, mib)| mib * self.residents[at].uses.max(100) / 100).sum::<u64>()
+            };
+            let ours: u64 = (0..self.lives.len()).map(full).sum();
+            let (total, strangers) = (device.total_mib.unwrap(), device.used_mib.unwrap());
+            assert!(ours + strangers <= total, "{} holds {ours} + {strangers} of {total}", device.name);
+        }
+    }
+}
+
+impl<P: Policy + ?Sized> Policy for Box<P> {
+    fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
+        (**self).step(event, view)
+    }
+}

@@ -1,0 +1,278 @@
+//! DeviceMonitor: asks the device plugins, and broadcasts what they say as immutable snapshots.
+//!
+//! Each plugin has a thread of its own that takes one sample at a time. The actor orders samples when its
+//! timer fires or somebody asks, collects the answers, and publishes when all are in, or a moment after the
+//! first: nobody waits for a plugin that hangs. Three misses in a row, and its devices are offline until its
+//! next good sample. Threads and the newest snapshot belong to [`Devices`], which outlives the actor.
+
+mod handle;
+mod standing;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use crate::devices::sampler::NotTaken;
+use crate::devices::{Sample, Snapshot};
+use crate::live::tell;
+pub use handle::{Attention, Devices, Pace, Settings};
+use standing::Standing;
+
+/// After the first answer, the others have this long to be in the same snapshot.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// What is wrong with a plugin that hangs.
+const SILENT: &str = "it does not answer";
+
+/// Orders a sample of every device, and answers with the snapshot that has it.
+///
+/// Those who ask meanwhile share the sample that is under way. Asked by the scheduler before a placement. If
+/// a plugin takes longer than `within`, the answer is the newest snapshot, marked stale.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Arc<Snapshot>")]
+pub struct SampleNow {
+    /// How long to wait.
+    pub within: Duration,
+    /// A snapshot no older than this will do; zero: always take a new one.
+    pub max_age: Duration,
+}
+
+impl Default for SampleNow {
+    fn default() -> Self {
+        Self { within: Duration::from_secs(2), max_age: Duration::ZERO }
+    }
+}
+
+/// How often to look from now on, if nobody pays [`Attention`].
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SetPace(pub Pace);
+
+/// A plugin has answered; sent by its thread.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct SampleDone {
+    plugin: usize,
+    answer: Result<Vec<Sample>, String>,
+}
+
+/// Somebody began to pay attention; sent by `Devices`.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Hurry;
+
+/// Someone who has asked for a new sample.
+struct Asker {
+    /// Plugins whose answer is not in yet.
+    awaited: BTreeSet<usize>,
+    reply: oneshot::Sender<Arc<Snapshot>>,
+}
+
+/// The actor.
+pub struct DeviceMonitor {
+    devices: Devices,
+    standings: Vec<Standing>,
+    askers: Vec<Asker>,
+    timer: Option<SpawnHandle>,
+    gather: Option<SpawnHandle>,
+}
+
+impl DeviceMonitor {
+    /// Begins with what its predecessor last saw.
+    pub fn new(devices: Devices) -> Self {
+        let last = devices.latest();
+        let samplers = devices.samplers().iter();
+        let standings = samplers.map(|sampler| Standing::new(&sampler.name, sampler.plugin, &last)).collect();
+        Self { devices, standings, askers: Vec::new(), timer: None, gather: None }
+    }
+
+    fn enabled(&self) -> bool {
+        !self.standings.is_empty() && !self.devices.stopped()
+    }
+
+    /// The timer has fired, or is overtaken by events.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        if !self.enabled() {
+            return;
+        }
+        let now = Instant::now();
+        let mut missed = false;
+        for (plugin, standing) in self.standings.iter_mut().enumerate() {
+            let patience = self.devices.samplers().get(plugin).map_or(Duration::MAX, |one| one.patience);
+            if standing.hangs(now, patience) {
+                standing.miss(SILENT.to_owned(), now);
+                missed = true;
+                for asker in &mut self.askers {
+                    asker.awaited.remove(&plugin);
+                }
+            }
+        }
+        missed |= self.order(ctx, true);
+        if missed {
+            self.answered(ctx);
+        }
+        self.rearm(ctx);
+    }
+
+    fn rearm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.timer = Some(ctx.run_later(self.devices.interval(), Self::tick));
+    }
+
+    /// Orders a sample from every plugin that isn't taking one. With `count`, one that can't take the order
+    /// has missed; returns whether there is such a one.
+    fn order(&mut self, ctx: &mut Context<Self>, count: bool) -> bool {
+        let now = Instant::now();
+        let mut missed = false;
+        for (plugin, standing) in self.standings.iter_mut().enumerate() {
+            let Some(sampler) = self.devices.samplers().get(plugin).filter(|_| !standing.busy()) else {
+                continue;
+            };
+            let monitor = ctx.address();
+            let reply = move |answer| tell(&monitor, SampleDone { plugin, answer });
+            let why = match sampler.order(Box::new(reply)) {
+                Ok(()) => {
+                    standing.ordered(now);
+                    continue;
+                }
+                // It still hangs on the orders of a former monitor.
+                Err(NotTaken::Busy) => SILENT.to_owned(),
+                Err(NotTaken::Dead(why)) => why,
+            };
+            if count {
+                standing.miss(why, now);
+                missed = true;
+            }
+        }
+        missed
+    }
+
+    /// News are in: publish now if nothing else is about to come, or a moment later.
+    fn answered(&mut self, ctx: &mut Context<Self>) {
+        let all_in = self.standings.iter().all(|standing| !standing.awaited());
+        let asked = self.askers.iter().any(|asker| asker.awaited.is_empty());
+        if all_in || asked {
+            self.publish(ctx);
+        } else if self.gather.is_none() {
+            self.gather = Some(ctx.run_later(GATHER, |monitor, ctx| {
+                monitor.gather = None;
+                monitor.publish(ctx);
+            }));
+        }
+    }
+
+    fn publish(&mut self, ctx: &mut Context<Self>) {
+        if let Some(gather) = self.gather.take() {
+            ctx.cancel_future(gather);
+        }
+        let now = Instant::now();
+        let stale = self.standings.iter().any(|standing| standing.stale(now));
+        let snapshot = Arc::new(Snapshot {
+            devices: self.standings.iter().flat_map(Standing::devices).collect(),
+            taken_at: Timestamp::now(),
+            sequence: self.devices.latest().sequence + 1,
+            stale,
+            problems: self.standings.iter().filter_map(Standing::problem).collect(),
+        });
+        self.devices.publish(Arc::clone(&snapshot));
+        for asker in self.askers.extract_if(.., |asker| asker.awaited.is_empty()) {
+            // Whoever does not wait any more has taken the last one.
+            let _ = asker.reply.send(Arc::clone(&snapshot));
+        }
+    }
+
+    /// The newest snapshot, if it is young enough.
+    fn young(&self, max_age: Duration) -> Option<Arc<Snapshot>> {
+        let now = Instant::now();
+        let fresh = self.standings.iter().all(|standing| standing.younger_than(max_age, now));
+        let latest = self.devices.latest();
+        (fresh && !max_age.is_zero() && !latest.stale).then_some(latest)
+    }
+}
+
+impl Actor for DeviceMonitor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.tick(ctx);
+    }
+}
+
+impl Handler<SampleDone> for DeviceMonitor {
+    type Result = ();
+
+    fn handle(&mut self, done: SampleDone, ctx: &mut Context<Self>) {
+        if !self.enabled() {
+            return;
+        }
+        let Some(standing) = self.standings.get_mut(done.plugin) else { return };
+        match done.answer {
+            Ok(devices) => standing.good(devices),
+            Err(why) => standing.failed(why, Instant::now()),
+        }
+        for asker in &mut self.askers {
+            asker.awaited.remove(&done.plugin);
+        }
+        self.answered(ctx);
+    }
+}
+
+impl Handler<SampleNow> for DeviceMonitor {
+    type Result = ResponseFuture<Arc<Snapshot>>;
+
+    fn handle(&mut self, ask: SampleNow, ctx: &mut Context<Self>) -> Self::Result {
+        let young = self.young(ask.max_age).or_else(|| (!self.enabled()).then(|| self.devices.latest()));
+        if let Some(young) = young {
+            return Box::pin(async move { young });
+        }
+        self.order(ctx, false);
+        let standings = self.standings.iter().enumerate();
+        // One that hangs already is not waited for.
+        let awaited = standings.filter(|(_, one)| one.awaited()).map(|(plugin, _)| plugin).collect();
+        let (reply, answer) = oneshot::channel();
+        self.askers.retain(|asker| !asker.reply.is_closed());
+        self.askers.push(Asker { awaited, reply });
+        if self.askers.last().is_some_and(|asker| asker.awaited.is_empty()) {
+            self.publish(ctx);
+        }
+        let devices = self.devices.clone();
+        Box::pin(async move {
+            match tokio::time::timeout(ask.within, answer).await {
+                Ok(Ok(snapshot)) => snapshot,
+                _ => {
+                    let latest = devices.latest();
+                    if latest.stale {
+                        latest
+                    } else {
+                        Arc::new(Snapshot { stale: true, ..(*latest).clone() })
+                    }
+                }
+            }
+        })
+    }
+}
+
+impl Handler<SetPace> for DeviceMonitor {
+    type Result = ();
+
+    fn handle(&mut self, set: SetPace, _: &mut Context<Self>) {
+        self.devices.set_pace(set.0);
+    }
+}
+
+impl Handler<Hurry> for DeviceMonitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
+        self.tick(ctx);
+    }
+}

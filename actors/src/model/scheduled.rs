@@ -1,0 +1,118 @@
+//! What a Model and the Scheduler say to each other.
+
+use super::actor::Model;
+use super::messages::{Announce, Denied, Evict, Granted, Yield};
+use crate::scheduler::{Changed, Demand, EvictRefused, Holding, Holds, Returned};
+use actix::{Context, Handler};
+use llm_manager_policy::lifecycle::{Event, Phase};
+use std::sync::Arc;
+
+/// The Scheduler's answer to the demand of the present life.
+#[derive(Default)]
+pub(super) struct Grant {
+    /// Position among the variants.
+    pub(super) variant: usize,
+    /// What is reserved; `None` without a Scheduler.
+    pub(super) holding: Option<Holding>,
+    /// UUIDs of NVIDIA cards.
+    pub(super) cuda: Vec<String>,
+}
+
+impl Model {
+    /// Asks for memory; without a Scheduler there is memory for everything.
+    pub(super) fn reserve(&mut self) -> Option<Event> {
+        let epoch = self.state.epoch;
+        self.grant = Grant::default();
+        self.ran = false;
+        if !self.env.scheduler.is_there() {
+            return Some(Event::Reserved { epoch });
+        }
+        self.env.scheduler.tell(Demand { model: Arc::clone(&self.handle), epoch });
+        None
+    }
+
+    /// Gives memory back, or takes the demand back. The epoch has moved on already when a new life begins in
+    /// the same step, so the one that is meant comes with the grant.
+    pub(super) fn give_back(&mut self, epoch: u64) {
+        let grant = std::mem::take(&mut self.grant);
+        let epoch = grant.holding.map_or(epoch, |holding| holding.epoch);
+        self.env.scheduler.tell(Returned {
+            model: self.handle.spec.name.as_str().into(),
+            epoch,
+            ran: std::mem::take(&mut self.ran),
+            out_of_memory: std::mem::take(&mut self.out_of_memory),
+        });
+    }
+
+    pub(super) fn tell_of_change(&self) {
+        self.env.scheduler.tell(Changed);
+    }
+
+    fn refuse_eviction(&self, epoch: u64) {
+        if matches!(self.state.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
+            self.env.scheduler.tell(EvictRefused { model: self.handle.spec.name.as_str().into(), epoch });
+        }
+    }
+}
+
+impl Handler<Granted> for Model {
+    type Result = ();
+
+    fn handle(&mut self, granted: Granted, ctx: &mut Context<Self>) {
+        let epoch = granted.epoch;
+        if epoch != self.state.epoch || !matches!(self.state.phase, Phase::Queued { .. }) {
+            // Its demand has been taken back meanwhile; the Scheduler will read that next.
+            return;
+        }
+        self.grant = Grant { variant: granted.variant, holding: Some(granted.holding), cuda: granted.cuda };
+        self.drive(Event::Reserved { epoch }, ctx);
+    }
+}
+
+impl Handler<Denied> for Model {
+    type Result = ();
+
+    fn handle(&mut self, denied: Denied, ctx: &mut Context<Self>) {
+        if denied.epoch == self.state.epoch && matches!(self.state.phase, Phase::Queued { .. }) {
+            self.last_error = Some(match &self.last_out_of_memory {
+                Some(output) => format!("{}; the last start: {output}", denied.why).into(),
+                None => denied.why,
+            });
+        }
+        self.drive(Event::Denied { epoch: denied.epoch }, ctx);
+    }
+}
+
+impl Handler<Evict> for Model {
+    type Result = ();
+
+    fn handle(&mut self, evict: Evict, ctx: &mut Context<Self>) {
+        if evict.epoch == self.state.epoch {
+            self.drive(Event::Evict, ctx);
+            self.refuse_eviction(evict.epoch);
+        }
+    }
+}
+
+impl Handler<Yield> for Model {
+    type Result = ();
+
+    fn handle(&mut self, yielding: Yield, ctx: &mut Context<Self>) {
+        if yielding.epoch == self.state.epoch {
+            self.drive(Event::Yield, ctx);
+            self.refuse_eviction(yielding.epoch);
+        }
+    }
+}
+
+impl Handler<Announce> for Model {
+    type Result = ();
+
+    fn handle(&mut self, _: Announce, _: &mut Context<Self>) {
+        if matches!(self.state.phase, Phase::Queued { .. }) {
+            self.env.scheduler.tell(Demand { model: Arc::clone(&self.handle), epoch: self.state.epoch });
+        }
+        let holding = self.grant.holding.clone();
+        self.env.scheduler.tell(Holds { model: self.handle.spec.name.as_str().into(), holding });
+    }
+}

@@ -1,0 +1,17 @@
+//! Scheduler: the only writer of memory reservations.
+//!
+//! `llm_manager_policy::queue` decides; this actor shows it the models and the devices before each step, and
+//! carries the effects out: it tells Models that they may start, that they can't, or that they should go.
+//! Models never wait for it, and it never waits for a Model: all of this is told, nothing is asked.
+
+mod actor;
+mod measured;
+mod messages;
+mod view;
+
+pub use actor::{Scheduler, Setup};
+pub use measured::{Measured, ModelMeasured};
+pub use messages::{
+    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Reservations, Returned, SchedulerLink,
+};
+pub use view::snapshot;

@@ -1,0 +1,354 @@
+//! The Scheduler actor: takes events through the policy's table and carries out what follows.
+
+use super::measured::Measured;
+use super::messages::{
+    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Reservations, Returned,
+};
+use super::view;
+use crate::device_monitor::{Devices, Pace, SampleNow};
+use crate::devices::Snapshot;
+use crate::live::tell;
+use crate::model::{Announce, Denied, Evict, Granted, ModelHandle, Yield};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, StreamHandler,
+    WrapFuture,
+};
+use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
+use llm_manager_policy::placement::{Part, Settings, Variant};
+use llm_manager_policy::queue::{self, Effect, Event, ModelView, State, View};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// After a restart, models have this long to say what they hold.
+const ANNOUNCE_TIME: Duration = Duration::from_secs(2);
+/// How long a snapshot that was asked for may take.
+const SNAPSHOT_TIME: Duration = Duration::from_secs(1);
+
+/// What a Scheduler is made of.
+#[derive(Clone)]
+pub struct Setup {
+    /// All models.
+    pub models: Vec<Arc<ModelHandle>>,
+    /// The devices.
+    pub devices: Devices,
+    /// What the user wants.
+    pub settings: Settings,
+    /// The beginning of all moments.
+    pub origin: Instant,
+    /// File of what was measured.
+    pub measured: PathBuf,
+}
+
+/// The actor.
+pub struct Scheduler {
+    setup: Setup,
+    state: State,
+    snapshot: DeviceSnapshot,
+    measured: Measured,
+    /// What was granted, for the entries of `required_devices` behind each device.
+    granted: HashMap<(Arc<str>, u64), Holding>,
+    /// Models that have not said yet what they hold, after a restart.
+    silent: Option<BTreeSet<Arc<str>>>,
+    timer: Option<SpawnHandle>,
+    asking: bool,
+}
+
+impl Scheduler {
+    /// A Scheduler; `restarted`: there was one before, and models may hold memory.
+    pub fn new(setup: Setup, restarted: bool) -> Self {
+        let now = setup.origin.elapsed();
+        let silent = restarted.then(|| setup.models.iter().map(name).collect());
+        let state = if restarted { State::restarted(now + ANNOUNCE_TIME) } else { State::default() };
+        let snapshot = view::snapshot(&setup.devices.latest(), now);
+        let measured = Measured::load(&setup.measured);
+        Self { setup, state, snapshot, measured, granted: HashMap::new(), silent, timer: None, asking: false }
+    }
+
+    fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let models = self.models();
+        let view = View {
+            now: self.setup.origin.elapsed(),
+            snapshot: &self.snapshot,
+            models: &models,
+            settings: &self.setup.settings,
+        };
+        let step = queue::step(&self.state, event, &view);
+        self.state = step.state;
+        for effect in step.effects {
+            self.carry_out(effect, ctx);
+        }
+        let busy = !self.state.waiting.is_empty() || !self.state.holds.is_empty();
+        self.setup.devices.set_pace(if busy { Pace::Fast } else { Pace::Slow });
+    }
+
+    fn models(&self) -> Vec<ModelView> {
+        let seen = |model: &Arc<ModelHandle>| {
+            view::model(model, &self.snapshot, self.measured.reload(&model.spec.name))
+        };
+        self.setup.models.iter().filter_map(seen).collect()
+    }
+
+    fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Grant { model, epoch, variant, assignment } => {
+                self.grant(&model, epoch, variant, assignment)
+            }
+            Effect::Deny { model, epoch, denial: _, explanation } => {
+                log::warn!("scheduler: {explanation}");
+                self.tell(&model, Denied { epoch, why: explanation.to_string().into() });
+            }
+            Effect::AskEvict { model, epoch, in_favour_of } => {
+                log::info!("scheduler: {model} is idle and makes room for {in_favour_of}");
+                self.tell(&model, Evict { epoch });
+            }
+            Effect::AskYield { model, epoch, in_favour_of } => {
+                log::info!(
+                    "scheduler: {in_favour_of} has waited for max_hold ({} s); {model} ends its answers and makes room",
+                    self.setup.settings.max_hold.as_secs_f64()
+                );
+                self.tell(&model, Yield { epoch });
+            }
+            Effect::AskSnapshot => self.ask_snapshot(ctx),
+            Effect::ArmTimer(at) => {
+                self.disarm(ctx);
+                let pause = at.saturating_sub(self.setup.origin.elapsed());
+                self.timer = Some(ctx.run_later(pause, |scheduler, ctx| scheduler.drive(Event::Timer, ctx)));
+            }
+            Effect::DisarmTimer => self.disarm(ctx),
+        }
+    }
+
+    fn grant(&mut self, model: &Arc<str>, epoch: u64, variant: usize, assignment: Vec<Part>) {
+        let Some(handle) = self.find(model) else { return };
+        let variant_name = handle.spec.variants.get(variant).map_or("", |variant| &variant.name);
+        let words: Vec<String> = assignment.iter().map(|part| self.words(part)).collect();
+        if !words.is_empty() {
+            log::info!("scheduler: {model} gets {} (variant {variant_name})", words.join(", "));
+        }
+        let cuda = assignment.iter().filter_map(|part| self.snapshot.get(&part.device));
+        let cuda = cuda.filter(|device| device.plugin == "nvidia").filter_map(|device| device.uuid.clone());
+        let cuda: Vec<String> = cuda.collect();
+        let holding = Holding { epoch, variant: variant_name.into(), assignment };
+        self.granted.insert((Arc::clone(model), epoch), holding.clone());
+        self.tell(model, Granted { epoch, variant, holding, cuda });
+    }
+
+    fn words(&self, part: &Part) -> String {
+        let device = self.snapshot.get(&part.device);
+        let name = device.map_or(&*part.device, |device| &device.name);
+        let free = device.and_then(|device| device.total_mib?.checked_sub(device.used_mib?));
+        let free = free.map_or_else(String::new, |free| format!(", {free} free before"));
+        format!("{} MiB on {name}{free}", part.mib)
+    }
+
+    fn tell<M>(&self, model: &str, message: M)
+    where
+        crate::model::Model: Handler<M>,
+        M: actix::Message + Send + 'static,
+        M::Result: Send,
+    {
+        if let Some(addr) = self.find(model).and_then(|handle| handle.actor().addr()) {
+            tell(&addr, message);
+        }
+    }
+
+    fn find(&self, model: &str) -> Option<&Arc<ModelHandle>> {
+        self.setup.models.iter().find(|handle| handle.spec.name == model)
+    }
+
+    fn disarm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+    }
+
+    fn ask_snapshot(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.asking, true) {
+            return;
+        }
+        let devices = self.setup.devices.clone();
+        let ask = SampleNow { within: SNAPSHOT_TIME, max_age: Duration::ZERO };
+        let sampled = async move { devices.sample_now(ask).await }.into_actor(self);
+        ctx.spawn(sampled.map(|snapshot, scheduler, ctx| {
+            scheduler.asking = false;
+            scheduler.see(&snapshot, ctx);
+        }));
+    }
+
+    fn see(&mut self, snapshot: &Snapshot, ctx: &mut Context<Self>) {
+        self.snapshot = view::snapshot(snapshot, self.setup.origin.elapsed());
+        self.measure();
+        self.drive(Event::SnapshotTaken, ctx);
+    }
+
+    /// Notes the largest use of each model that the devices tell of.
+    fn measure(&mut self) {
+        let mut news = false;
+        for seen in self.models() {
+            let Some(holding) = self.granted.get(&(Arc::clone(&seen.model), seen.epoch)) else { continue };
+            for part in &holding.assignment {
+                let used = seen.actual.iter().find(|(device, _)| *device == part.device);
+                if let Some((_, mib)) = used {
+                    news |= self.measured.note_use(&seen.model, &holding.variant, &part.requirement, *mib);
+                }
+            }
+        }
+        if news {
+            self.measured.save(self.setup.measured.clone());
+        }
+    }
+
+    fn variants(&self, model: &ModelHandle) -> Result<Arc<[Variant]>, BadRequirement> {
+        let spec = &model.spec;
+        let variant = |variant: &llm_manager_policy::spec::VariantSpec| {
+            let measured = |requirement: &str| self.measured.peak(&spec.name, &variant.name, requirement);
+            Variant::of(variant, |requirement| variant.memory_auto.then(|| measured(requirement)).flatten())
+        };
+        spec.variants.iter().map(variant).collect()
+    }
+}
+
+fn name(model: &Arc<ModelHandle>) -> Arc<str> {
+    model.spec.name.as_str().into()
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let snapshots =
+            futures_util::stream::unfold(self.setup.devices.subscribe(), |mut newest| async move {
+                newest.changed().await.ok()?;
+                let snapshot = Arc::clone(&newest.borrow_and_update());
+                Some((Seen(snapshot), newest))
+            });
+        ctx.add_stream(snapshots);
+        if self.silent.is_some() {
+            log::warn!("scheduler: restarted; asking all models what they hold");
+            for model in &self.setup.models {
+                if let Some(addr) = model.actor().addr() {
+                    tell(&addr, Announce);
+                }
+            }
+            self.drive(Event::Changed, ctx);
+        }
+    }
+}
+
+struct Seen(Arc<Snapshot>);
+
+impl StreamHandler<Seen> for Scheduler {
+    fn handle(&mut self, seen: Seen, ctx: &mut Context<Self>) {
+        self.see(&seen.0, ctx);
+    }
+
+    fn finished(&mut self, _: &mut Context<Self>) {
+        // The default would stop the actor.
+    }
+}
+
+impl Handler<Demand> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, demand: Demand, ctx: &mut Context<Self>) {
+        let model = name(&demand.model);
+        match self.variants(&demand.model) {
+            Ok(variants) => self.drive(Event::Demand { model, epoch: demand.epoch, variants }, ctx),
+            Err(error) => {
+                let why = format!("a `required_devices` entry of {model} {error}");
+                self.tell(&model, Denied { epoch: demand.epoch, why: why.into() });
+            }
+        }
+    }
+}
+
+impl Handler<Returned> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, returned: Returned, ctx: &mut Context<Self>) {
+        let Returned { model, epoch, ran, out_of_memory } = returned;
+        if let Some(took) = self.find(&model).and_then(|handle| handle.took_off(epoch))
+            && self.measured.note_reload(&model, took)
+        {
+            self.measured.save(self.setup.measured.clone());
+        }
+        if out_of_memory {
+            self.drive(Event::StartFailed { model: Arc::clone(&model), epoch, out_of_memory }, ctx);
+        }
+        self.granted.remove(&(Arc::clone(&model), epoch));
+        self.drive(Event::Returned { model, epoch, ran }, ctx);
+    }
+}
+
+impl Handler<Holds> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, holds: Holds, ctx: &mut Context<Self>) {
+        if let Some(holding) = holds.holding {
+            let model = Arc::clone(&holds.model);
+            let Holding { epoch, variant, assignment } = holding.clone();
+            self.granted.insert((Arc::clone(&model), epoch), holding);
+            self.drive(Event::Holds { model, epoch, variant, assignment }, ctx);
+        }
+        let Some(silent) = &mut self.silent else { return };
+        silent.remove(&holds.model);
+        if silent.is_empty() {
+            self.silent = None;
+            self.drive(Event::AllAnnounced, ctx);
+        }
+    }
+}
+
+impl Handler<EvictRefused> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, refused: EvictRefused, ctx: &mut Context<Self>) {
+        self.drive(Event::EvictRefused { model: refused.model, epoch: refused.epoch }, ctx);
+    }
+}
+
+impl Handler<Changed> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: Changed, ctx: &mut Context<Self>) {
+        // Without anybody who waits, nothing depends on it.
+        if !self.state.waiting.is_empty() {
+            self.drive(Event::Changed, ctx);
+        }
+    }
+}
+
+impl Handler<Explain> for Scheduler {
+    type Result = Result<Explained, String>;
+
+    fn handle(&mut self, explain: Explain, _: &mut Context<Self>) -> Self::Result {
+        let variants = self.variants(&explain.model).map_err(|error| error.to_string())?;
+        let models = self.models();
+        let view = View {
+            now: self.setup.origin.elapsed(),
+            snapshot: &self.snapshot,
+            models: &models,
+            settings: &self.setup.settings,
+        };
+        let explanation = queue::explain(&self.state, &view, &name(&explain.model), &variants);
+        let measured = self.measured.of(&explain.model.spec.name).cloned().unwrap_or_default().peak_mib;
+        Ok(Explained { explanation, measured })
+    }
+}
+
+impl Handler<Reservations> for Scheduler {
+    type Result = MessageResult<Reservations>;
+
+    fn handle(&mut self, _: Reservations, _: &mut Context<Self>) -> Self::Result {
+        let mut held: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
+        for hold in &self.state.holds {
+            for part in &hold.parts {
+                let device = held.entry(part.device.to_string()).or_default();
+                device.push((hold.model.to_string(), part.mib));
+            }
+        }
+        MessageResult(held)
+    }
+}

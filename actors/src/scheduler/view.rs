@@ -1,0 +1,70 @@
+//! How the Scheduler sees the world: devices and models, in the words of the policy.
+
+use crate::devices::{Sample, Snapshot};
+use crate::model::ModelHandle;
+use jiff::Timestamp;
+use llm_manager_policy::devices::{Device, DeviceProcess, DeviceSnapshot};
+use llm_manager_policy::placement::Standing;
+use llm_manager_policy::queue::ModelView;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An old clock reading can't make a snapshot older than this.
+const OLDEST: Duration = Duration::from_secs(3600);
+
+/// The snapshot in the words of the policy; `now` is the present moment.
+pub fn snapshot(snapshot: &Snapshot, now: Duration) -> DeviceSnapshot {
+    let age = Timestamp::now().duration_since(snapshot.taken_at);
+    let age = Duration::try_from(age).unwrap_or_default().min(OLDEST);
+    DeviceSnapshot {
+        devices: snapshot.devices.iter().map(device).collect(),
+        taken_at: now.saturating_sub(age),
+    }
+}
+
+fn device(sample: &Sample) -> Device {
+    let id = sample.uuid.as_deref().unwrap_or(&sample.name);
+    let processes = sample.processes.iter().map(|one| DeviceProcess { pid: one.pid, mib: one.mib });
+    Device {
+        uuid: sample.uuid.clone(),
+        pci: sample.pci.clone(),
+        online: sample.online,
+        total_mib: sample.memory_total_mib,
+        used_mib: sample.memory_used_mib,
+        utilization: sample.utilization,
+        temperature_c: sample.temperature_c,
+        power_w: sample.power_w,
+        processes: (!sample.processes.is_empty()).then(|| processes.collect()),
+        ..Device::new(id, &sample.name, sample.plugin)
+    }
+}
+
+/// The model, if it has a life.
+pub(super) fn model(
+    handle: &ModelHandle,
+    snapshot: &DeviceSnapshot,
+    reload: Option<Duration>,
+) -> Option<ModelView> {
+    let status = handle.status();
+    let waiting = handle.waiting() > 0;
+    let standing = match status.state {
+        "starting" => Standing::Starting { wanted: waiting || handle.is_ordered(), since: status.moment },
+        "ready" => Standing::Ready {
+            since: status.moment,
+            busy: waiting || handle.leases() > 0,
+            idle_since: handle.unused_since().unwrap_or(status.moment),
+        },
+        "draining" | "stopping" => Standing::Leaving { ready: status.ready_moment },
+        _ => return None,
+    };
+    let pids = handle.members();
+    let used = |device: &Device| Some((Arc::clone(&device.id), device.used_by(|pid| pids.contains(&pid))?));
+    Some(ModelView {
+        model: handle.spec.name.as_str().into(),
+        epoch: status.epoch,
+        standing,
+        pinned: handle.spec.pinned,
+        reload,
+        actual: snapshot.devices.iter().filter_map(used).collect(),
+    })
+}

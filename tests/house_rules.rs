@@ -1,0 +1,290 @@
+//! The rules of ARCHITECTURE.md that the compiler can't keep: read from the sources as text.
+//!
+//! Each failure says which line breaks which rule, and what to do instead.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest hand-written file, in lines.
+const LONGEST_FILE: usize = 600;
+
+/// Files that were longer when the rule came, and how long they may be. Only ever take from this list.
+const LONGER: &[(&str, usize)] = &[("actors/policy/tests/lifecycle_model.rs", 720)];
+
+/// A source file: its path from the root of the repository, and its lines.
+struct Source {
+    path: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Every file below these folders whose name ends in one of `endings`. A folder that isn't there is empty.
+fn sources(folders: &[&str], endings: &[&str]) -> Vec<Source> {
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !matches!(name.as_str(), "target" | "node_modules" | "dist") {
+                    open.push(path);
+                }
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+                let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+                found.push(Source { path, text });
+            }
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+/// The line without its comment. A `//` in a text ends it too: no rule needs what follows.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or("")
+}
+
+/// Lines of code that contain one of `words`, as `path:line: text`.
+fn mentions(source: &Source, words: &[&str]) -> Vec<String> {
+    let lines = source.text.lines().enumerate();
+    lines
+        .filter(|(_, line)| words.iter().any(|word| code(line).contains(word)))
+        .map(|(index, line)| format!("{}:{}: {}", source.path, index + 1, line.trim()))
+        .collect()
+}
+
+#[track_caller]
+fn assert_none(found: &[String], advice: &str) {
+    assert!(found.is_empty(), "{advice}\n{}", found.join("\n"));
+}
+
+/// Lines of code in `folders` that contain one of `words`, but for those below the folders of `except`.
+fn found_outside(folders: &[&str], except: &[&str], words: &[&str]) -> Vec<String> {
+    let all = sources(folders, &[".rs"]);
+    let checked = all.iter().filter(|source| !except.iter().any(|folder| source.path.starts_with(folder)));
+    checked.flat_map(|source| mentions(source, words)).collect()
+}
+
+#[test]
+fn only_the_ledger_knows_the_database() {
+    let found =
+        found_outside(&["src", "actors"], &["actors/src/ledger/", "actors/src/ledger.rs"], &["diesel"]);
+    assert_none(&found, "SQL and diesel stay in actors/src/ledger: add a function there and call it");
+}
+
+#[test]
+fn only_two_folders_start_processes() {
+    let except = [
+        "actors/src/process/",
+        "actors/src/process.rs",
+        "actors/src/devices/",
+        "actors/src/devices.rs",
+        "actors/examples/",
+    ];
+    let found = found_outside(&["src", "actors"], &except, &["Command::new", "tokio::process"]);
+    let advice = "Processes are started in actors/src/process (backends, the guard) and actors/src/devices \
+                  (plugins) only, where they are also ended: use `Launcher`, or add a function there";
+    assert_none(&found, advice);
+}
+
+/// The lines of a file but for its unit tests, numbered from 1.
+fn lines_without_tests(text: &str) -> Vec<(usize, &str)> {
+    let mut kept = Vec::new();
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line)).peekable();
+    while let Some((number, line)) = lines.next() {
+        let of_tests = line.starts_with("#[cfg(") && line.contains("test");
+        if !of_tests {
+            kept.push((number, line));
+            continue;
+        }
+        while lines.peek().is_some_and(|(_, line)| line.starts_with("#[")) {
+            lines.next();
+        }
+        // Either `mod tests;`, or a block that ends with a brace at the start of a line.
+        if lines.next().is_some_and(|(_, line)| line.ends_with('{')) {
+            for (_, line) in lines.by_ref() {
+                if line == "}" {
+                    break;
+                }
+            }
+        }
+    }
+    kept
+}
+
+/// The sources of the decisions, without their tests.
+fn decisions() -> Vec<Source> {
+    let mut all = sources(&["actors/policy/src"], &[".rs"]);
+    all.retain(|source| !source.path.ends_with("/tests.rs") && !source.path.contains("/tests/"));
+    assert!(all.len() > 4, "only {} sources of decisions were found: is the walk broken?", all.len());
+    all
+}
+
+#[test]
+fn decisions_read_no_clock() {
+    let mut found = Vec::new();
+    for source in decisions() {
+        for (number, line) in lines_without_tests(&source.text) {
+            let words = ["Instant::now", "SystemTime", "Timestamp::now"];
+            if words.iter().any(|word| code(line).contains(word)) {
+                found.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert_none(&found, "actors/policy decides for a time that it is given: take `now` as a parameter");
+}
+
+#[test]
+fn decisions_use_nothing_but_std() {
+    let mut found = Vec::new();
+    for source in decisions() {
+        let mut before = "";
+        for (number, line) in lines_without_tests(&source.text) {
+            let words = code(line).trim_start();
+            let words = words.strip_prefix("pub ").unwrap_or(words);
+            if let Some(path) = words.strip_prefix("use ") {
+                let first = path.split([':', ';', ' ', '{']).next().unwrap_or("");
+                let ours = matches!(first, "std" | "core" | "crate" | "self" | "super")
+                    || source.text.contains(&format!("mod {first};"));
+                // The gate is built on loom's atomics for its exhaustive test.
+                let loom = first == "loom" && before.trim() == "#[cfg(feature = \"loom\")]";
+                if !ours && !loom {
+                    found.push(format!("{}:{number}: {}", source.path, line.trim()));
+                }
+            }
+            before = line;
+        }
+    }
+    let advice = "actors/policy uses std alone (its tests may use more): move what needs another crate up into \
+                  actors/src or src, and hand the decision plain values";
+    assert_none(&found, advice);
+}
+
+#[test]
+fn no_state_is_locked() {
+    let found = found_outside(&["src", "actors"], &[], &["Mutex", "RwLock"]);
+    let advice = "State has one owner, an actor: send it a message. For values that many read, publish a snapshot \
+                  (`ArcSwap`, `tokio::sync::watch`) or use an atomic";
+    assert_none(&found, advice);
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    let all = sources(&["src", "actors", "tests", "benches", "webui/src"], &[".rs", ".ts", ".tsx"]);
+    assert!(all.len() > 50, "only {} sources were found: is the walk broken?", all.len());
+    let mut found = Vec::new();
+    for source in &all {
+        let head = source.text.lines().take(5).collect::<String>();
+        if head.contains("@generated") {
+            continue;
+        }
+        let known = LONGER.iter().find(|(path, _)| *path == source.path);
+        let limit = known.map_or(LONGEST_FILE, |(_, limit)| *limit);
+        let lines = source.text.lines().count();
+        if lines > limit {
+            found.push(format!("{}: {lines} lines, the limit is {limit}", source.path));
+        }
+        if known.is_some() && lines <= LONGEST_FILE {
+            found.push(format!("{}: short by now, take it off the list LONGER in this test", source.path));
+        }
+    }
+    let advice = "Split the file by what would make it change, or mark it `@generated` in its first lines if no hand \
+                  wrote it";
+    assert_none(&found, advice);
+}
+
+/// Every path in the table of routes, as the texts write it: `{name:.+}` is `{name}` there.
+fn routes() -> Vec<String> {
+    let text = read("src/http.rs");
+    let table = text.split("fn routes(").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap_or("");
+    let mut found = Vec::new();
+    let mut scope = "";
+    for line in table.lines().map(code) {
+        // What stands between the first and the second quote, the third and the fourth, ...
+        for path in line.split('"').skip(1).step_by(2).filter(|path| path.starts_with('/')) {
+            if line.contains("scope(") {
+                scope = path;
+            } else {
+                found.push(format!("{scope}{}", path.replace(":.+}", "}")));
+            }
+        }
+    }
+    found
+}
+
+/// Every subcommand that `--help` shows.
+fn subcommands() -> Vec<String> {
+    let text = read("src/cli.rs");
+    let list = text.split("enum Command {").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap_or("");
+    let mut found = Vec::new();
+    let mut hidden = false;
+    for line in list.lines().map(code) {
+        let Some(item) = line.strip_prefix("    ").filter(|item| !item.starts_with(' ')) else { continue };
+        if item.starts_with("#[") {
+            hidden |= item.contains("hide = true");
+        } else if item.starts_with(|first: char| first.is_ascii_uppercase()) {
+            let name: String = item.chars().take_while(char::is_ascii_alphanumeric).collect();
+            if !hidden {
+                found.push(kebab(&name));
+            }
+            hidden = false;
+        }
+    }
+    found
+}
+
+/// `StopAll` as clap calls it: `stop-all`.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
+#[test]
+fn the_readmes_name_every_route() {
+    let routes = routes();
+    assert!(
+        routes.len() >= 10,
+        "only {routes:?} were read from src/http.rs: has `fn routes` changed its form?"
+    );
+    for readme in ["README.md", "README.zh-CN.md"] {
+        let text = read(readme);
+        let missing: Vec<String> = routes.iter().filter(|route| !text.contains(*route)).cloned().collect();
+        assert_none(&missing, &format!("Describe these routes of src/http.rs in {readme}"));
+    }
+}
+
+#[test]
+fn the_readmes_name_every_subcommand() {
+    let commands = subcommands();
+    assert!(
+        commands.len() >= 5,
+        "only {commands:?} were read from src/cli.rs: has `enum Command` changed its form?"
+    );
+    for readme in ["README.md", "README.zh-CN.md"] {
+        let text = read(readme);
+        let is_missing = |command: &&String| !text.contains(&format!("llm-manager {command}"));
+        let missing: Vec<String> = commands.iter().filter(is_missing).cloned().collect();
+        assert_none(
+            &missing,
+            &format!("Describe these commands of src/cli.rs in {readme}, as `llm-manager NAME`"),
+        );
+    }
+}

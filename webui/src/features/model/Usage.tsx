@@ -36,7 +36,7 @@ function Totals({ totals }: { totals: UsageTotals }) {
     <Facts
       rows={[
         [t.requests, figure(totals.requests)],
-        [t.errors, figure(totals.errors)],
+        [t.errors, figure(totals.failed + totals.refused)],
         [t.input, figure(totals.input_tokens)],
         [t.cached, figure(totals.cached_tokens)],
         [t.output, figure(totals.output_tokens)],

@@ -28,7 +28,7 @@ export function DevicesGlance() {
       ) : (
         <ul className="grid gap-3">
           {devices.map((device) => (
-            <li key={device.id ?? device.name} className="grid gap-1">
+            <li key={device.id} className="grid gap-1">
               <p className="flex flex-wrap items-baseline justify-between gap-x-3">
                 <span className="min-w-0 truncate font-medium">{device.name}</span>
                 {device.online ? (
@@ -41,7 +41,9 @@ export function DevicesGlance() {
                   <Tag kind="bad">{t.offline}</Tag>
                 )}
               </p>
-              {device.online && <Meter share={device.memory_used_mb / Math.max(1, device.memory_total_mb)} label={device.name} />}
+              {device.online && device.memory_total_mb !== null && device.memory_used_mb !== null && (
+                <Meter share={device.memory_used_mb / Math.max(1, device.memory_total_mb)} label={device.name} />
+              )}
             </li>
           ))}
         </ul>

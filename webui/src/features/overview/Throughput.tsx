@@ -31,8 +31,7 @@ export function Throughput() {
   const live = span === 'now' && points.length > 0
   const rates = useMemo(() => {
     if (live) return liveRates(points, by, direction, t.rest)
-    const now = Date.now() / 1000
-    return past.data ? pastRates(past.data, direction, now - 3600, now, t.rest) : null
+    return past.data ? pastRates(past.data, direction, t.rest) : null
   }, [live, points, by, direction, past.data, t.rest])
 
   return (

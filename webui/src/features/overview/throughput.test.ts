@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Throughput, UsagePoint } from '@/shared/api/types'
+import type { Throughput, UsageSummary } from '@/shared/api/types'
 import { liveRates, pastRates } from './throughput'
 
 const row = (model: string, mode: string, output: number) => ({
@@ -23,11 +23,11 @@ it('gathers the small ones when there are many', () => {
   expect(rates.lines.at(-1)).toEqual({ label: 'rest', values: [91] })
 })
 
-it('fills minutes without requests with zeros', () => {
-  const point = (time: string, output_tokens: number) => ({ time, key: 'a', output_tokens }) as unknown as UsagePoint
+it('makes rates of the ledger’s buckets', () => {
+  const point = (from: string, to: string, output_tokens: number) => ({ from, to, groups: [{ key: 'a', output_tokens }] }) as unknown as UsageSummary
   const start = Date.parse('2026-01-01T00:00:00Z') / 1000
-  const series = { bucket: 'minute' as const, points: [point('2026-01-01T00:01:00Z', 120), point('2027-01-01T00:00:00Z', 1)] }
-  expect(pastRates(series, 'output', start, start + 120, 'rest')).toEqual({
-    times: [start, start + 60, start + 120], lines: [{ label: 'a', values: [0, 2, 0] }],
+  const points = [point('2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z', 120), point('2026-01-01T00:01:00Z', '2026-01-01T00:01:30Z', 60)]
+  expect(pastRates({ bucket: 'minute', points }, 'output', 'rest')).toEqual({
+    times: [start, start + 60], lines: [{ label: 'a', values: [2, 2] }],
   })
 })

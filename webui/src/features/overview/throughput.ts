@@ -19,17 +19,13 @@ export function liveRates(points: readonly Throughput[], by: By, direction: Dire
   return ranked(points.map((point) => Date.parse(point.time) / 1000), rows, rest)
 }
 
-/** The ledger's buckets of one minute; `from` and `to` in seconds: minutes without requests are zero. */
-export function pastRates(series: UsageSeries, direction: Direction, from: number, to: number, rest: string): Rates {
-  const times: number[] = []
-  for (let time = Math.floor(from / 60) * 60; time <= to; time += 60) times.push(time)
-  const at = new Map(times.map((time, index) => [time, index]))
-  const rows: (readonly [string, number])[][] = times.map(() => [])
-  for (const point of series.points) {
-    const index = at.get(Math.floor(Date.parse(point.time) / 60_000) * 60)
-    if (index === undefined) continue
-    rows[index]?.push([point.key ?? '', (direction === 'output' ? point.output_tokens : point.input_tokens) / 60])
-  }
+/** The ledger's buckets, each with its own length. */
+export function pastRates(series: UsageSeries, direction: Direction, rest: string): Rates {
+  const times = series.points.map((point) => Date.parse(point.from) / 1000)
+  const rows = series.points.map((point) => {
+    const seconds = Math.max(1, (Date.parse(point.to) - Date.parse(point.from)) / 1000)
+    return point.groups.map((group) => [group.key, (direction === 'output' ? group.output_tokens : group.input_tokens) / seconds] as const)
+  })
   return ranked(times, rows, rest)
 }
 

@@ -38,8 +38,6 @@ export interface VariantView {
   memory_mb: Record<string, number>
   script_path: string | null
   command: string[] | null
-  /** Assumed: the measured peak by device, MiB. */
-  measured_peak_mb?: Record<string, number> | null
 }
 
 /** actors/src/model/status.rs, RunRecord. */
@@ -78,32 +76,29 @@ export interface SupervisionNode {
   children: SupervisionNode[]
 }
 
-/** Who holds memory on a device. */
+/** A model that holds memory of a device: src/http/placement.rs, HolderView. */
 export interface DeviceHolder {
   model: string
-  variant: string | null
-  pid: number | null
-  /** Measured now. */
+  reserved_mb: number
+  /** What its processes use, where the device tells. */
   used_mb: number | null
-  /** Put aside for it. */
-  reserved_mb: number | null
 }
 
-/** `GET /api/devices`. */
+/** `GET /api/devices`, and the `devices` event: src/http/placement.rs, DeviceView. */
 export interface DeviceView {
+  id: string
   name: string
   plugin: string
+  uuid: string | null
+  pci: string | null
   online: boolean
-  memory_total_mb: number
-  memory_used_mb: number
+  memory_total_mb: number | null
+  memory_used_mb: number | null
   memory_reserved_mb: number
   utilization: number | null
   temperature_c: number | null
   power_w: number | null
-  id?: string | null
-  /** Why it is offline, or what the plugin complains of. */
-  problem?: string | null
-  holders?: DeviceHolder[]
+  holders: DeviceHolder[]
 }
 
 /** One model's share of `throughput`. */
@@ -132,23 +127,31 @@ export type ServerEvent =
 /** Money by currency. */
 export type Costs = Record<string, Money>
 
+/** Sums of requests; the names are those of the ledger's `Totals`. */
 export interface UsageTotals {
   requests: number
-  errors: number
+  /** The backend broke off or never answered. */
+  failed: number
+  client_left: number
+  /** The manager answered instead. */
+  refused: number
+  estimated: number
+  unrecorded: number
+  unpriced: number
   input_tokens: number
   cached_tokens: number
   output_tokens: number
   cost: Costs
-  unpriced_requests?: number
-  estimated_requests?: number
+  /** Ready time by the hour; only by model or variant. */
+  run_cost?: Costs
 }
 
 export interface UsageGroup extends UsageTotals {
   key: string
 }
 
-export type UsageBy = 'model' | 'mode' | 'key' | 'variant'
-export type Bucket = 'minute' | 'hour' | 'day' | 'week' | 'month'
+export type UsageBy = 'model' | 'mode' | 'api_key' | 'variant' | 'endpoint'
+export type Bucket = 'minute' | 'quarter' | 'hour' | 'day' | 'week' | 'month'
 
 /** `GET /api/usage/summary?from&to&model&by`. */
 export interface UsageSummary {
@@ -158,45 +161,46 @@ export interface UsageSummary {
   groups: UsageGroup[]
 }
 
-export interface UsagePoint extends UsageTotals {
-  /** The bucket's start. */
-  time: Time
-  key: string | null
-}
-
-/** `GET /api/usage/series?from&to&model&by&bucket&tz`. */
+/** `GET /api/usage/series?from&to&model&by&bucket&tz`: a summary per bucket, also where nothing was. */
 export interface UsageSeries {
   bucket: Bucket
-  points: UsagePoint[]
+  points: UsageSummary[]
 }
 
 /** One row of `GET /api/requests`. */
 export interface RequestRow {
   id: string
+  request_id: string
   started_at: Time
   ended_at: Time
   model: string
   variant: string | null
   mode: string
   endpoint: string
-  key: string | null
-  streamed: boolean
+  api_key: string | null
   status: number
+  /** `ok`, `client_left`, `backend_error` or `refused:CODE`. */
+  outcome: string
   error: string | null
+  duration_seconds: number
+  queue_seconds: number
+  first_byte_seconds: number | null
   input_tokens: number | null
   cached_tokens: number | null
   output_tokens: number | null
-  estimated: boolean
-  wait_ms: number | null
-  first_token_ms: number | null
-  total_ms: number
+  reasoning_tokens: number | null
+  usage_source: 'backend' | 'estimated' | 'none'
   cost: Money | null
   currency: string | null
-  unpriced: boolean
+  pricing: 'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly'
+  run_id: number | null
+  replayed: boolean
 }
 
 export interface RequestPage {
+  /** Newest first. */
   rows: RequestRow[]
+  /** Of the next page: `?after=`. */
   next: string | null
 }
 
@@ -225,12 +229,13 @@ export interface HourlyPlan {
 export type PricePlan = TieredPlan | HourlyPlan
 
 export interface PlanVersion {
+  /** Null: from then on there is no price. */
   plan: PricePlan | null
   valid_from: Time
   source: 'config' | 'api'
 }
 
-/** `GET /api/billing/{model}`. */
+/** `GET /api/billing/{model}`: what is in force, and the history, newest first. */
 export interface Billing {
   model: string
   plan: PricePlan | null
@@ -240,46 +245,46 @@ export interface Billing {
 
 export interface StorageModel {
   model: string
+  /** The configuration does not have it any more. */
   orphan: boolean
-  requests: number
+  rows: number
   runs: number
   bytes: number
-  oldest: Time | null
-  newest: Time | null
+  first_seen: Time | null
 }
 
 /** `GET /api/storage`. */
 export interface Storage {
-  database: string
-  database_bytes: number
-  log_bytes: number | null
+  total_bytes: number
+  free_bytes: number
+  /** Models whose data are being deleted. */
+  deleting: number
   retention_days: number | null
+  rows_since: Time | null
   models: StorageModel[]
 }
 
-export interface PlacementDevice {
-  device: string
-  needed_mb: number
-  free_mb: number | null
-  online: boolean
-  held_by: { model: string; memory_mb: number; busy: boolean }[]
-}
+export type Verdict = 'fits' | 'evict' | 'wait' | 'never'
 
+/** src/http/placement.rs, variant_view. */
 export interface PlacementVariant {
   variant: string
-  verdict: 'fits' | 'evict' | 'wait' | 'never'
-  reason: string
-  devices: PlacementDevice[]
+  verdict: Verdict
+  devices: { requirement: string; device: string; memory_mb: number }[]
+  missing: string[]
+  lacks: string[]
+  /** The measured peak by device, MiB. */
+  measured_mb: Record<string, number> | null
 }
 
-/** `GET /api/models/{name}/placement`: what would happen now. */
+/** `GET /api/models/{name}/placement`: src/http/placement.rs, explanation. */
 export interface Placement {
   model: string
-  verdict: 'fits' | 'evict' | 'wait' | 'never'
-  variant: string | null
-  reason: string
-  victims: { model: string; idle_seconds: number | null; frees_mb: number | null }[]
-  variants: PlacementVariant[]
+  decision: Verdict
+  text: string
+  variant?: string | null
+  detail?: { victims?: string[]; blockers?: string[]; reason?: string }
+  variants?: PlacementVariant[]
 }
 
 export interface ConfigProblem {

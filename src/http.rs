@@ -23,6 +23,7 @@ mod storage;
 pub mod upstream;
 mod usage;
 mod views;
+mod webui;
 
 pub use auth::Keys;
 pub use error::{ApiError, Kind};
@@ -123,6 +124,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/debug/panic/{name:.+}", post().to(api::panic)))
                 .default_service(web::to(api::unknown)),
         )
+        .service(webui::pages())
         .default_service(web::to(openai::serve));
 }
 

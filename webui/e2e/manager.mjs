@@ -1,0 +1,78 @@
+/** A real manager with fake model servers, on a free port, in a folder of its own. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const BINARY = process.env.LLM_MANAGER_BIN ?? '/work/target-webui/debug/llm-manager'
+const FAKE = process.env.FAKE_MODEL_SERVER ?? join(dirname(BINARY), 'fake-model-server')
+
+export async function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** One entry of `Local-Models:`; `flags` go to the fake server. */
+export function model(name, { mode = 'Chat', flags = [], lines = [], variants = ['Dual-GPU-Config'] } = {}) {
+  const command = JSON.stringify([FAKE, '--port', '{port}', '--name', name, ...flags])
+  const launches = variants.map((variant) => `    ${variant}:\n      required_devices: []\n      command: ${command}\n`).join('')
+  return `  "${name}":\n    mode: ${mode}\n${lines.map((line) => `    ${line}\n`).join('')}${launches}`
+}
+
+export async function startManager({ models = [], program = [], port } = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'webui-e2e-'))
+  const manager = { port: port ?? (await freePort()), dir, process: null }
+  manager.url = `http://127.0.0.1:${manager.port}`
+  const write = () => {
+    const head = ['host: 127.0.0.1', `port: ${manager.port}`, 'log_level: INFO', 'Disable_GPU_monitoring: true', 'stop_timeout: 2', 'drain_timeout: 2', ...program]
+    const text = `program:\n${head.map((line) => `  ${line}\n`).join('')}Local-Models:${models.length ? '\n' + models.join('') : ' {}\n'}`
+    writeFileSync(join(dir, 'config.yaml'), text)
+  }
+  manager.start = async () => {
+    manager.process = spawn(BINARY, ['--config', join(dir, 'config.yaml')], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [manager.process.stdout, manager.process.stderr]) stream.on('data', (data) => (said += data))
+    const deadline = Date.now() + 15_000
+    for (;;) {
+      if (manager.process.exitCode !== null || Date.now() > deadline) throw new Error(`the manager did not start: ${said}`)
+      try {
+        if ((await fetch(`${manager.url}/health`)).ok) return
+      } catch {
+        // Not yet.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+  manager.halt = async () => {
+    const { process } = manager
+    if (!process || process.exitCode !== null) return
+    const gone = new Promise((resolve) => process.once('exit', resolve))
+    process.kill('SIGTERM')
+    await gone
+  }
+  manager.stop = async () => {
+    await manager.halt()
+    rmSync(dir, { recursive: true, force: true })
+  }
+  manager.api = async (path, method = 'GET') => (await fetch(manager.url + path, { method })).json()
+  write()
+  await manager.start()
+  return manager
+}
+
+/** Waits until `check` answers something true. */
+export async function until(check, what, ms = 10_000) {
+  const deadline = Date.now() + ms
+  for (;;) {
+    const found = await check()
+    if (found) return found
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}

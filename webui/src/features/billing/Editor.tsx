@@ -1,0 +1,110 @@
+import { useState } from 'react'
+import type { HourlyPlan, PricePlan, Tier, TieredPlan } from '@/shared/api/types'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { Button } from '@/shared/ui/Button'
+import { Field, Segments } from '@/shared/ui/Field'
+import { Panel } from '@/shared/ui/Panel'
+import { Example } from './Example'
+import { type Problem, problems } from './price'
+import { problemTexts } from './problemTexts'
+import { TierTable } from './TierTable'
+
+const all = texts(
+  {
+    plan: 'Price plan', method: 'Method', tiered: 'By tokens', hourly: 'By the hour', currency: 'Currency', perHour: 'Price per ready hour',
+    cache: 'Cached tokens have their own price', save: 'Save', undo: 'Undo', config: 'The plan in force comes from config.yaml; one that is saved here takes its place.',
+    none: 'No plan is in force: requests cost nothing.', unsaved: 'not saved yet', local: 'This version cannot keep plans; here you can try out how one would bill.',
+  },
+  {
+    plan: '价格方案', method: '计费方式', tiered: '按令牌', hourly: '按小时', currency: '货币', perHour: '每就绪小时价格',
+    cache: '缓存令牌单独计价', save: '保存', undo: '撤销', config: '当前方案来自 config.yaml；在此保存的方案会取代它。',
+    none: '当前没有价格方案：请求不计费。', unsaved: '尚未保存', local: '当前版本不能保存方案，可以在这里试算。',
+  },
+)
+
+const TIER: Tier = { max_input: null, max_output: null, input: '0.8', output: '2', cache_read: '0.2', cache_write: '0' }
+
+interface Props {
+  plan: PricePlan | null
+  fromConfig: boolean
+  /** Null: plans cannot be kept. */
+  onSave: ((plan: PricePlan) => void) | null
+  saving: boolean
+}
+
+/** Both methods are kept while one of them is edited, so that a look at the other loses nothing. */
+export function Editor({ plan, fromConfig, onSave, saving }: Props) {
+  const t = useTexts(all)
+  const words = useTexts(problemTexts)
+  const start = {
+    method: plan?.method ?? 'tiered',
+    currency: plan?.currency ?? 'CNY',
+    cache_pricing: plan?.method === 'tiered' ? plan.cache_pricing : true,
+    tiers: plan?.method === 'tiered' ? plan.tiers : [{ ...TIER, max_input: 32_768 }, { ...TIER, input: '2.4', output: '6', cache_read: '0.6' }],
+    per_hour: plan?.method === 'hourly' ? plan.per_hour : '1.50',
+  }
+  const [draft, setDraft] = useState(start)
+  const set = (change: Partial<typeof start>) => setDraft({ ...draft, ...change })
+  const tiered: TieredPlan = { method: 'tiered', currency: draft.currency, cache_pricing: draft.cache_pricing, tiers: draft.tiers }
+  const hourly: HourlyPlan = { method: 'hourly', currency: draft.currency, per_hour: draft.per_hour }
+  const edited: PricePlan = draft.method === 'tiered' ? tiered : hourly
+  const wrong = problems(edited)
+  const changed = JSON.stringify(edited) !== JSON.stringify(plan)
+  const problem = (at: string) => tell(wrong.find((one) => one.at === at), words)
+
+  return (
+    <div className="grid gap-3">
+      <Panel
+        title={t.plan}
+        note={onSave === null ? t.local : plan === null ? t.none : changed ? t.unsaved : fromConfig ? t.config : undefined}
+        actions={
+          onSave && (
+            <>
+              <Button small disabled={!changed} onClick={() => setDraft(start)}>
+                {t.undo}
+              </Button>
+              <Button small kind="primary" disabled={!changed || wrong.length > 0 || saving} onClick={() => onSave(edited)}>
+                {t.save}
+              </Button>
+            </>
+          )
+        }
+      >
+        <div className="grid gap-4">
+          <div className="flex flex-wrap items-end gap-x-5 gap-y-3">
+            <Segments label={t.method} value={draft.method} onChange={(method) => set({ method })} options={[['tiered', t.tiered], ['hourly', t.hourly]]} />
+            <Field label={t.currency} error={problem('currency')} className="w-24">
+              {(props) => <input {...props} className="field" value={draft.currency} maxLength={3} onChange={(event) => set({ currency: event.target.value.toUpperCase() })} />}
+            </Field>
+            {draft.method === 'hourly' && (
+              <Field label={t.perHour} error={problem('per_hour')} className="w-40">
+                {(props) => <input {...props} className="field" inputMode="decimal" value={draft.per_hour} onChange={(event) => set({ per_hour: event.target.value.trim() })} />}
+              </Field>
+            )}
+            {draft.method === 'tiered' && (
+              <label className="flex h-8 items-center gap-2">
+                <input type="checkbox" className="size-4 accent-(--accent)" checked={draft.cache_pricing} onChange={(event) => set({ cache_pricing: event.target.checked })} />
+                {t.cache}
+              </label>
+            )}
+          </div>
+          {draft.method === 'tiered' && (
+            <TierTable
+              tiers={draft.tiers}
+              cache={draft.cache_pricing}
+              onChange={(tiers) => set({ tiers })}
+              problem={problem}
+              fresh={draft.tiers.at(-1) ?? TIER}
+            />
+          )}
+        </div>
+      </Panel>
+      <Example plan={edited} valid={wrong.length === 0} />
+    </div>
+  )
+}
+
+function tell(problem: Problem | undefined, words: (typeof problemTexts)['en']): string | null {
+  if (!problem) return null
+  return problem.wrong === 'unreachable' ? words.unreachable((problem.by ?? 0) + 1) : words[problem.wrong]
+}

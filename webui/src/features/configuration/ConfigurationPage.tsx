@@ -1,0 +1,53 @@
+import { useQuery } from '@tanstack/react-query'
+import { apiJson } from '@/shared/api/client'
+import { keys } from '@/shared/api/keys'
+import type { ConfigFile } from '@/shared/api/types'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { useLive } from '@/shared/live/store'
+import { FirstModel } from '@/shared/model/FirstModel'
+import { pageTexts } from '@/shared/pages'
+import { Snippet } from '@/shared/ui/Copy'
+import { QueryFace } from '@/shared/ui/Face'
+import { PageHead, Panel } from '@/shared/ui/Panel'
+import { Editor } from './Editor'
+
+const all = texts(
+  {
+    terminal: 'From a terminal',
+    text: 'The file can be checked and described by the program itself. A change takes effect after a restart of the manager.',
+    commands: 'Commands',
+  },
+  {
+    terminal: '在终端里',
+    text: '程序自己可以检查并说明配置文件。修改后需要重启管理器才会生效。',
+    commands: '命令',
+  },
+)
+
+export default function ConfigurationPage() {
+  const t = useTexts(all)
+  const names = useTexts(pageTexts)
+  const empty = useLive((live) => live.loaded && live.order.length === 0)
+  const config = useQuery({
+    queryKey: keys.config,
+    queryFn: ({ signal }) => apiJson<ConfigFile>('/api/config', { signal }),
+    // What is being edited must not be exchanged under the hands.
+    staleTime: Infinity,
+    refetchOnWindowFocus: false,
+  })
+  return (
+    <>
+      <PageHead title={names.configuration} note={config.data?.path} />
+      <div className="grid gap-3">
+        {empty && <FirstModel />}
+        <QueryFace query={config} rows={10} compact>
+          {(file) => <Editor key={file.version} file={file} />}
+        </QueryFace>
+        <Panel title={t.terminal}>
+          <p className="mb-3">{t.text}</p>
+          <Snippet label={t.commands} text={'llm-manager check\nllm-manager schema > config.schema.json\n'} />
+        </Panel>
+      </div>
+    </>
+  )
+}

@@ -1,0 +1,102 @@
+import { lazy, Suspense, useMemo } from 'react'
+import { useDevices } from '@/shared/api/devices'
+import type { DeviceView } from '@/shared/api/types'
+import { percent } from '@/shared/format/number'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import type { DevicePoint } from '@/shared/live/reducer'
+import { useLive } from '@/shared/live/store'
+import { pageTexts } from '@/shared/pages'
+import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
+import { PageHead, Panel } from '@/shared/ui/Panel'
+import { Tag } from '@/shared/ui/Status'
+import { MemoryMap } from './MemoryMap'
+
+const LineChart = lazy(() => import('@/shared/chart/LineChart'))
+
+const all = texts(
+  {
+    online: 'Online', offline: 'Offline', plugin: 'Plugin', load: 'Load', temperature: 'Temperature', power: 'Power', none: 'No device is known',
+    noneHint: 'With Disable_GPU_monitoring devices are not looked at, and models start always.', noMemory: 'This device does not tell its memory.',
+    gone: 'It will be used again as soon as it answers.', overTime: 'The last ten minutes', loadPercent: 'Load, %', watts: 'Power, W', degrees: 'Temperature, °C',
+    history: (device: string) => `Load, temperature and power of ${device} over the last ten minutes`,
+  },
+  {
+    online: '在线', offline: '离线', plugin: '插件', load: '负载', temperature: '温度', power: '功率', none: '没有已知设备',
+    noneHint: '设置 Disable_GPU_monitoring 后不再查看设备，模型总是直接启动。', noMemory: '此设备不提供内存信息。',
+    gone: '恢复应答后会自动重新使用。', overTime: '最近十分钟', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C',
+    history: (device: string) => `${device} 最近十分钟的负载、温度与功率`,
+  },
+)
+
+export default function DevicesPage() {
+  const t = useTexts(all)
+  const names = useTexts(pageTexts)
+  const { devices, error, retry } = useDevices()
+  const history = useLive((live) => live.deviceHistory)
+  return (
+    <>
+      <PageHead title={names.devices} />
+      {!devices && (error ? <FailureFace error={error} retry={retry} /> : <Loading />)}
+      {devices?.length === 0 && <Empty title={t.none}>{t.noneHint}</Empty>}
+      <div className="grid gap-3 2xl:grid-cols-2">{devices?.map((device) => <DevicePanel key={device.id} device={device} history={history} />)}</div>
+    </>
+  )
+}
+
+function DevicePanel({ device, history }: { device: DeviceView; history: readonly DevicePoint[] }) {
+  const t = useTexts(all)
+  const figures: [string, string][] = [
+    [t.load, percent(device.utilization === null ? null : device.utilization / 100)],
+    [t.temperature, device.temperature_c === null ? '–' : `${Math.round(device.temperature_c)} °C`],
+    [t.power, device.power_w === null ? '–' : `${Math.round(device.power_w)} W`],
+    [t.plugin, device.plugin],
+  ]
+  return (
+    <Panel
+      title={device.name}
+      note={device.pci ?? undefined}
+      actions={<Tag kind={device.online ? 'ok' : 'bad'}>{device.online ? t.online : t.offline}</Tag>}
+    >
+      {device.online ? (
+        <div className="grid gap-4">
+          <dl className="grid grid-cols-4 gap-3">
+            {figures.map(([name, value]) => (
+              <div key={name}>
+                <dt className="text-[0.86rem] text-muted">{name}</dt>
+                <dd className="font-medium">{value}</dd>
+              </div>
+            ))}
+          </dl>
+          {device.memory_total_mb ? <MemoryMap device={device} /> : <p className="text-muted">{t.noMemory}</p>}
+          <History device={device} history={history} />
+        </div>
+      ) : (
+        <p className="text-muted">{t.gone}</p>
+      )}
+    </Panel>
+  )
+}
+
+const whole = (value: number) => String(Math.round(value))
+
+function History({ device, history }: { device: DeviceView; history: readonly DevicePoint[] }) {
+  const t = useTexts(all)
+  const { times, lines } = useMemo(() => {
+    const found = history.map((point) => point.devices.find((one) => one.id === device.id))
+    const wanted = [
+      { label: t.loadPercent, values: found.map((one) => one?.utilization ?? null) },
+      { label: t.degrees, values: found.map((one) => one?.temperature_c ?? null) },
+      { label: t.watts, values: found.map((one) => one?.power_w ?? null) },
+    ]
+    return { times: history.map((point) => point.at / 1000), lines: wanted.filter((line) => line.values.some((value) => value !== null)) }
+  }, [history, device.id, t])
+  if (times.length < 3 || lines.length === 0) return null
+  return (
+    <div className="grid gap-1">
+      <h3 className="text-[0.93rem] text-muted">{t.overTime}</h3>
+      <Suspense fallback={<Loading rows={2} />}>
+        <LineChart label={t.history(device.name)} times={times} lines={lines} format={whole} height={140} />
+      </Suspense>
+    </div>
+  )
+}

@@ -1,0 +1,75 @@
+import { useQuery } from '@tanstack/react-query'
+import { Tabs } from 'radix-ui'
+import { useEffect } from 'react'
+import { useParams, useSearchParams } from 'react-router'
+import { apiJson, Failure, modelPath } from '@/shared/api/client'
+import { keys } from '@/shared/api/keys'
+import type { ModelDetails } from '@/shared/api/types'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { useLiveModel } from '@/shared/live/store'
+import { LogView } from '@/shared/log/LogView'
+import { Orders } from '@/shared/model/Orders'
+import { Empty, QueryFace } from '@/shared/ui/Face'
+import { PageHead } from '@/shared/ui/Panel'
+import { StateTag } from '@/shared/ui/Status'
+import { Now } from './Now'
+import { Runs } from './Runs'
+import { Usage } from './Usage'
+import { Variants } from './Variants'
+
+const all = texts(
+  { log: 'Log', variants: 'Variants', runs: 'Runs', usage: 'Usage', gone: 'There is no model of this name', parts: 'Parts of this page' },
+  { log: '日志', variants: '启动方案', runs: '运行记录', usage: '用量', gone: '没有这个名称的模型', parts: '页面内容' },
+)
+
+const TABS = ['log', 'variants', 'runs', 'usage'] as const
+
+export default function ModelPage() {
+  const t = useTexts(all)
+  const { '*': name = '' } = useParams()
+  const live = useLiveModel(name)
+  const [parameters, setParameters] = useSearchParams()
+  const tab = TABS.find((known) => known === parameters.get('tab')) ?? 'log'
+  const details = useQuery({
+    queryKey: keys.model(name),
+    queryFn: ({ signal }) => apiJson<ModelDetails>(modelPath(name), { signal }),
+  })
+  // Runs are added when a state ends: ask again.
+  const { refetch } = details
+  useEffect(() => void refetch(), [live?.state, refetch])
+
+  if (details.error instanceof Failure && details.error.code === 'model_not_found') return <Empty title={t.gone} />
+  return (
+    <>
+      <PageHead title={<span className="wrap-anywhere">{name}</span>} note={live && <StateTag state={live.state} />}>
+        {live && <Orders model={live} />}
+      </PageHead>
+      {live && <Now model={live} />}
+      <Tabs.Root value={tab} onValueChange={(next) => setParameters(next === 'log' ? {} : { tab: next }, { replace: true })} className="mt-4">
+        <Tabs.List aria-label={t.parts} className="mb-3 flex gap-1 overflow-x-auto border-b border-line">
+          {TABS.map((known) => (
+            <Tabs.Trigger
+              key={known}
+              value={known}
+              className="-mb-px border-b-2 border-transparent px-3 py-2 text-muted hover:text-text data-[state=active]:border-accent data-[state=active]:font-medium data-[state=active]:text-text"
+            >
+              {t[known]}
+            </Tabs.Trigger>
+          ))}
+        </Tabs.List>
+        <Tabs.Content value="log">
+          <LogView path={modelPath(name, 'logs')} className="h-[max(26rem,calc(100dvh-24rem))]" />
+        </Tabs.Content>
+        <Tabs.Content value="variants">
+          <QueryFace query={details}>{(model) => <Variants model={model} />}</QueryFace>
+        </Tabs.Content>
+        <Tabs.Content value="runs">
+          <QueryFace query={details}>{(model) => <Runs runs={model.runs} current={live} />}</QueryFace>
+        </Tabs.Content>
+        <Tabs.Content value="usage">
+          <Usage model={name} />
+        </Tabs.Content>
+      </Tabs.Root>
+    </>
+  )
+}

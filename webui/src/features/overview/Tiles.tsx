@@ -1,0 +1,71 @@
+import { Link } from 'react-router'
+import type { ModelState } from '@/shared/api/types'
+import { startOfMonth, startOfToday, useUsageSummary } from '@/shared/api/usage'
+import { short } from '@/shared/format/number'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { useLive } from '@/shared/live/store'
+import { costs } from '@/shared/money/money'
+import { type StatusKind, StatusMark } from '@/shared/ui/Status'
+
+const all = texts(
+  {
+    ready: 'Ready', changing: 'Starting or stopping', waiting: 'Requests waiting', running: 'Requests running', failed: 'Failed',
+    requests: 'Requests today', costToday: 'Cost today', costMonth: 'Cost this month', of: (n: number) => `of ${n}`,
+  },
+  {
+    ready: '就绪', changing: '启动或停止中', waiting: '等待中的请求', running: '运行中的请求', failed: '失败',
+    requests: '今日请求', costToday: '今日费用', costMonth: '本月费用', of: (n: number) => `/ ${n}`,
+  },
+)
+
+export function Tiles() {
+  const t = useTexts(all)
+  const models = useLive((live) => live.models)
+  const list = Object.values(models)
+  const inState = (...states: ModelState[]) => list.filter((model) => states.includes(model.state)).length
+  const failed = inState('failed')
+  const changing = inState('starting', 'draining', 'stopping', 'queued')
+  const ready = inState('ready')
+  const waiting = list.reduce((sum, model) => sum + model.waiting, 0)
+  const leases = list.reduce((sum, model) => sum + model.leases, 0)
+  const today = useUsageSummary('today', () => ({ from: startOfToday(), to: null }), 15_000)
+  const month = useUsageSummary('month', () => ({ from: startOfMonth(), to: null }), 60_000)
+
+  return (
+    <ul className="grid grid-cols-2 gap-3 sm:[grid-template-columns:repeat(auto-fit,minmax(8.75rem,1fr))]">
+      <Tile to="/models" mark={ready > 0 ? 'ok' : 'off'} name={t.ready} value={String(ready)} note={t.of(list.length)} />
+      <Tile to="/models" mark={changing > 0 ? 'busy' : 'off'} name={t.changing} value={String(changing)} />
+      <Tile to="/models" mark={failed > 0 ? 'bad' : 'off'} name={t.failed} value={String(failed)} />
+      <Tile to="/models" name={t.running} value={short(leases)} />
+      <Tile to="/models" mark={waiting > 0 ? 'warn' : undefined} name={t.waiting} value={short(waiting)} />
+      {today.data && <Tile to="/usage" name={t.requests} value={short(today.data.total.requests)} />}
+      {today.data && <Tile to="/usage" name={t.costToday} value={costs(today.data.total.cost)} />}
+      {month.data && <Tile to="/usage" name={t.costMonth} value={costs(month.data.total.cost)} />}
+    </ul>
+  )
+}
+
+interface TileProps {
+  to: string
+  name: string
+  value: string
+  note?: string
+  mark?: StatusKind
+}
+
+function Tile({ to, name, value, note, mark }: TileProps) {
+  return (
+    <li className="panel min-w-0">
+      <Link to={to} className="block rounded-lg px-4 py-3 hover:bg-sunken">
+        <span className="flex items-center gap-1.5 text-[0.93rem] text-muted">
+          {mark && <StatusMark kind={mark} size={9} />}
+          {name}
+        </span>
+        <span className="mt-0.5 flex items-baseline gap-1.5">
+          <span className="truncate text-[1.6rem] leading-8 font-semibold">{value}</span>
+          {note && <span className="text-muted">{note}</span>}
+        </span>
+      </Link>
+    </li>
+  )
+}

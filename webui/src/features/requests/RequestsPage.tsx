@@ -1,0 +1,113 @@
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { Download, Pause, Play } from 'lucide-react'
+import { useDeferredValue, useState } from 'react'
+import { useSearchParams } from 'react-router'
+import { apiJson, call } from '@/shared/api/client'
+import { keys } from '@/shared/api/keys'
+import type { RequestPage, RequestRow } from '@/shared/api/types'
+import { download } from '@/shared/download'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { useLive } from '@/shared/live/store'
+import { pageTexts } from '@/shared/pages'
+import { Button } from '@/shared/ui/Button'
+import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
+import { Select } from '@/shared/ui/Field'
+import { PageHead } from '@/shared/ui/Panel'
+import { toast } from '@/shared/ui/Toasts'
+import { Details } from './Details'
+import { NO_REQUEST_FILTER, type RequestFilter, requestsPath } from './query'
+import { Rows } from './Rows'
+
+const all = texts(
+  {
+    model: 'Model', anyModel: 'All models', outcome: 'How it ended', any: 'Any outcome', ok: 'Answered', failed: 'Not answered', client_left: 'Client left',
+    backend_error: 'Backend error', refused: 'Refused', id: 'Request id', live: 'Live', paused: 'Paused', more: 'Older', csv: 'CSV', none: 'No request matches', loading: 'Loading',
+  },
+  {
+    model: '模型', anyModel: '全部模型', outcome: '结果', any: '全部结果', ok: '已回答', failed: '未回答', client_left: '客户端离开',
+    backend_error: '后端错误', refused: '被拒绝', id: '请求编号', live: '实时', paused: '已暂停', more: '更早', csv: 'CSV', none: '没有匹配的请求', loading: '加载中',
+  },
+)
+
+const OUTCOMES = ['ok', 'failed', 'client_left', 'backend_error', 'refused'] as const
+
+export default function RequestsPage() {
+  const t = useTexts(all)
+  const names = useTexts(pageTexts)
+  const models = useLive((live) => live.order)
+  const [parameters, setParameters] = useSearchParams()
+  const filter: RequestFilter = {
+    model: parameters.get('model') ?? '',
+    outcome: OUTCOMES.find((known) => known === parameters.get('outcome')) ?? '',
+    id: parameters.get('id') ?? '',
+  }
+  const asked = useDeferredValue(JSON.stringify(filter))
+  const [live, setLive] = useState(true)
+  const [opened, setOpened] = useState<RequestRow | null>(null)
+  const query = useInfiniteQuery({
+    queryKey: keys.requests(asked),
+    queryFn: ({ pageParam, signal }) => apiJson<RequestPage>(requestsPath(filter, pageParam), { signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    // Further pages stay as they are: a refresh would ask for all of them.
+    refetchInterval: (now) => (live && !now.state.error && now.state.data?.pages.length === 1 ? 2000 : false),
+  })
+  const rows = query.data?.pages.flatMap((page) => page.rows) ?? []
+  const set = (change: Partial<RequestFilter>) => {
+    const next = Object.entries({ ...NO_REQUEST_FILTER, ...filter, ...change }).filter(([, value]) => value)
+    setParameters(Object.fromEntries(next), { replace: true })
+  }
+
+  async function file() {
+    try {
+      const answer = await call(requestsPath(filter, null, 100_000), { headers: { Accept: 'text/csv' } })
+      download('requests.csv', await answer.text())
+    } catch (error) {
+      toast('bad', error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  return (
+    <>
+      <PageHead title={names.requests}>
+        <Button aria-pressed={live} onClick={() => setLive(!live)} disabled={!query.data}>
+          {live ? <Pause size={14} /> : <Play size={14} />}
+          {live ? t.live : t.paused}
+        </Button>
+        <Button onClick={() => void file()} disabled={rows.length === 0}>
+          <Download size={14} />
+          {t.csv}
+        </Button>
+      </PageHead>
+      <div className="mb-4 flex flex-wrap items-center gap-2">
+        <Select label={t.model} value={filter.model} onChange={(model) => set({ model })} options={[['', t.anyModel], ...models.map((name) => [name, name] as const)]} className="max-w-64" />
+        <Select
+          label={t.outcome}
+          value={filter.outcome}
+          onChange={(outcome) => set({ outcome })}
+          options={[['', t.any], ...OUTCOMES.map((one) => [one, t[one]] as const)]}
+        />
+        <input type="search" className="field max-w-72 min-w-40 flex-1" aria-label={t.id} placeholder={t.id} value={filter.id} onChange={(event) => set({ id: event.target.value })} />
+      </div>
+      {!query.data ? (
+        query.error ? <FailureFace error={query.error} retry={() => void query.refetch()} /> : <Loading rows={8} />
+      ) : rows.length === 0 ? (
+        <Empty title={t.none} />
+      ) : (
+        <>
+          <section className="panel overflow-x-auto">
+            <Rows rows={rows} onOpen={setOpened} />
+          </section>
+          {query.hasNextPage && (
+            <div className="mt-3 flex justify-center">
+              <Button onClick={() => void query.fetchNextPage()} disabled={query.isFetchingNextPage}>
+                {query.isFetchingNextPage ? t.loading : t.more}
+              </Button>
+            </div>
+          )}
+        </>
+      )}
+      <Details row={opened} onClose={() => setOpened(null)} />
+    </>
+  )
+}

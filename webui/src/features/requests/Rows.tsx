@@ -1,0 +1,70 @@
+import type { RequestRow } from '@/shared/api/types'
+import { count, rate } from '@/shared/format/number'
+import { duration, moment } from '@/shared/format/time'
+import { useLanguage } from '@/shared/i18n/language'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { money } from '@/shared/money/money'
+import { StatusMark } from '@/shared/ui/Status'
+import { kindOfOutcome } from './outcome'
+import { speed } from './query'
+
+const all = texts(
+  {
+    ended: 'Ended', model: 'Model', endpoint: 'Endpoint', status: 'Status', input: 'Input', cached: 'Cached', output: 'Output', first: 'First byte', total: 'Total',
+    speed: 'Tokens/s', cost: 'Cost', about: 'estimated', open: (id: string) => `Details of request ${id}`,
+  },
+  {
+    ended: '结束', model: '模型', endpoint: '接口', status: '状态', input: '输入', cached: '缓存', output: '输出', first: '首字节', total: '总用时',
+    speed: '令牌/秒', cost: '费用', about: '估算', open: (id: string) => `请求 ${id} 的详情`,
+  },
+)
+
+export function Rows({ rows, onOpen }: { rows: RequestRow[]; onOpen: (row: RequestRow) => void }) {
+  const t = useTexts(all)
+  const language = useLanguage()
+  const now = new Date()
+  return (
+    <table className="w-full">
+      <thead>
+        <tr>
+          <th scope="col" className="th">{t.ended}</th>
+          <th scope="col" className="th">{t.status}</th>
+          <th scope="col" className="th">{t.model}</th>
+          <th scope="col" className="th">{t.endpoint}</th>
+          {[t.input, t.cached, t.output, t.speed, t.first, t.total, t.cost].map((name) => (
+            <th key={name} scope="col" className="th num">{name}</th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr key={row.id} className="hover:bg-sunken">
+            <td className="td whitespace-nowrap">
+              <button type="button" className="underline decoration-line-strong decoration-dotted underline-offset-3 hover:decoration-solid" aria-label={`${moment(new Date(row.ended_at), now)}: ${t.open(row.request_id)}`} onClick={() => onOpen(row)}>
+                {moment(new Date(row.ended_at), now)}
+              </button>
+            </td>
+            <td className="td">
+              <span className="flex items-center gap-1.5 whitespace-nowrap" title={row.error ?? row.outcome}>
+                <StatusMark kind={kindOfOutcome(row)} size={9} />
+                {row.status || '–'}
+              </span>
+            </td>
+            <td className="td max-w-64 truncate">{row.model}</td>
+            <td className="td text-muted">{row.endpoint.replace(/^\/v1\//, '')}</td>
+            <td className="td num">{count(row.input_tokens, language)}</td>
+            <td className="td num text-muted">{count(row.cached_tokens, language)}</td>
+            <td className="td num" title={row.usage_source === 'estimated' ? t.about : undefined}>
+              {row.usage_source === 'estimated' && '≈ '}
+              {count(row.output_tokens, language)}
+            </td>
+            <td className="td num text-muted">{rate(speed(row.output_tokens, row.duration_seconds, row.first_byte_seconds))}</td>
+            <td className="td num">{duration(row.first_byte_seconds)}</td>
+            <td className="td num">{duration(row.duration_seconds)}</td>
+            <td className="td num">{money(row.cost, row.currency, 6)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}

@@ -1,0 +1,76 @@
+/** Runs as bars on a line of time. */
+import type { RunRecord } from '@/shared/api/types'
+import type { LiveModel, Notice } from '@/shared/live/reducer'
+
+export type Phase = 'queued' | 'loading' | 'ready' | 'ending'
+
+export interface Span {
+  phase: Phase
+  /** Milliseconds since the epoch. */
+  from: number
+  to: number
+}
+
+export interface Bar {
+  model: string
+  variant: string
+  spans: Span[]
+  from: number
+  to: number
+  running: boolean
+  /** Never got ready. */
+  failed: boolean
+  /** Why it ended; null while it runs. */
+  reason: string | null
+}
+
+export function pastBar(model: string, run: RunRecord): Bar {
+  const from = Date.parse(run.started_at)
+  const to = Date.parse(run.ended_at)
+  const ready = run.ready_at ? Date.parse(run.ready_at) : null
+  const spans: Span[] = ready === null ? [{ phase: 'loading', from, to }] : [{ phase: 'loading', from, to: ready }, { phase: 'ready', from: ready, to }]
+  return { model, variant: run.variant, spans, from, to, running: false, failed: ready === null, reason: run.exit }
+}
+
+/** The run that goes on now, or the wait for one. */
+export function presentBar(model: LiveModel, now: number): Bar | null {
+  const since = Date.parse(model.since)
+  const bar = (from: number, spans: Span[]): Bar => ({
+    model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, reason: null, spans,
+  })
+  if (model.state === 'queued') return bar(since, [{ phase: 'queued', from: since, to: now }])
+  if (!model.started_at || model.state === 'stopped' || model.state === 'failed') return null
+  const from = Date.parse(model.started_at)
+  const ready = model.ready_at ? Date.parse(model.ready_at) : null
+  const ending = model.state === 'draining' || model.state === 'stopping' ? since : null
+  const spans: Span[] = [{ phase: 'loading', from, to: ready ?? ending ?? now }]
+  if (ready !== null) spans.push({ phase: 'ready', from: ready, to: ending ?? now })
+  if (ending !== null) spans.push({ phase: 'ending', from: ending, to: now })
+  return bar(from, spans)
+}
+
+/** Waits for memory that this page has seen begin and end. */
+export function waits(notices: readonly Notice[]): Bar[] {
+  const bars: Bar[] = []
+  const since = new Map<string, number>()
+  for (const notice of notices.toReversed()) {
+    if (notice.kind !== 'state') continue
+    if (notice.to === 'queued') since.set(notice.model, notice.at)
+    const from = notice.from === 'queued' ? since.get(notice.model) : undefined
+    if (from === undefined) continue
+    since.delete(notice.model)
+    bars.push({
+      model: notice.model, variant: '', from, to: notice.at, running: false, failed: false, reason: null,
+      spans: [{ phase: 'queued', from, to: notice.at }],
+    })
+  }
+  return bars
+}
+
+/** The part of a span that can be seen, as shares of the window. */
+export function placed(span: { from: number; to: number }, from: number, to: number): { x: number; width: number } | null {
+  const start = Math.max(span.from, from)
+  const end = Math.min(span.to, to)
+  if (end < start || to <= from) return null
+  return { x: (start - from) / (to - from), width: (end - start) / (to - from) }
+}

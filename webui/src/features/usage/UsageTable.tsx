@@ -1,0 +1,101 @@
+import { Download } from 'lucide-react'
+import type { UsageSummary, UsageTotals } from '@/shared/api/types'
+import { download } from '@/shared/download'
+import { count, percent } from '@/shared/format/number'
+import { day } from '@/shared/format/time'
+import { useLanguage } from '@/shared/i18n/language'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { costs } from '@/shared/money/money'
+import { Button } from '@/shared/ui/Button'
+import { Panel } from '@/shared/ui/Panel'
+import { costOf, csv, drawnValue, type Measure, ranked } from './table'
+
+const all = texts(
+  {
+    table: 'Figures', csv: 'CSV', requests: 'Requests', failed: 'Failed', refused: 'Refused', left: 'Client left', input: 'Input', cached: 'Cached', output: 'Output', cost: 'Cost',
+    share: 'Share', total: 'Total', none: 'without', unrecorded: (n: string) => `${n} requests without token counts`, estimated: (n: string) => `${n} with estimated counts`,
+    unpriced: (n: string) => `${n} that no tier prices`,
+  },
+  {
+    table: '数据', csv: 'CSV', requests: '请求', failed: '失败', refused: '拒绝', left: '客户端离开', input: '输入', cached: '缓存', output: '输出', cost: '费用',
+    share: '占比', total: '合计', none: '（无）', unrecorded: (n: string) => `${n} 个请求没有令牌数`, estimated: (n: string) => `${n} 个为估算`,
+    unpriced: (n: string) => `${n} 个没有匹配的价格档`,
+  },
+)
+
+interface Props {
+  by: string
+  name: string
+  summary: UsageSummary
+  money: string[]
+  measure: Measure
+  currency: string
+}
+
+export function UsageTable({ by, name, summary, money, measure, currency }: Props) {
+  const t = useTexts(all)
+  const language = useLanguage()
+  const rows = ranked(summary.groups, measure, currency)
+  const whole = drawnValue(summary.total, measure, currency)
+  const { unrecorded, estimated, unpriced } = summary.total
+  const notes = [
+    unrecorded > 0 && t.unrecorded(count(unrecorded, language)),
+    estimated > 0 && t.estimated(count(estimated, language)),
+    unpriced > 0 && t.unpriced(count(unpriced, language)),
+  ].filter(Boolean)
+  const file = () => download(`usage-by-${by}-${day(new Date(summary.from))}-${day(new Date(summary.to))}.csv`, csv(by, summary, money))
+
+  return (
+    <Panel
+      title={t.table}
+      note={notes.join(' · ')}
+      flush
+      actions={
+        <Button small onClick={file}>
+          <Download size={14} />
+          {t.csv}
+        </Button>
+      }
+    >
+      <table className="w-full">
+        <thead>
+          <tr>
+            <th scope="col" className="th">{name}</th>
+            {[t.requests, t.failed, t.refused, t.left, t.input, t.cached, t.output, t.cost, t.share].map((column) => (
+              <th key={column} scope="col" className="th num">{column}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((group) => (
+            <tr key={group.key}>
+              <th scope="row" className="td text-left font-normal">{group.key || t.none}</th>
+              <Cells totals={group} share={whole > 0 ? drawnValue(group, measure, currency) / whole : null} />
+            </tr>
+          ))}
+        </tbody>
+        <tfoot>
+          <tr className="font-semibold">
+            <th scope="row" className="td border-t-line-strong! text-left">{t.total}</th>
+            <Cells totals={summary.total} share={whole > 0 ? 1 : null} foot />
+          </tr>
+        </tfoot>
+      </table>
+    </Panel>
+  )
+}
+
+function Cells({ totals, share, foot }: { totals: UsageTotals; share: number | null; foot?: boolean }) {
+  const language = useLanguage()
+  const { requests, failed, refused, client_left, input_tokens, cached_tokens, output_tokens } = totals
+  const className = `td num ${foot ? 'border-t-line-strong!' : ''}`
+  return (
+    <>
+      {[requests, failed, refused, client_left, input_tokens, cached_tokens, output_tokens].map((value, index) => (
+        <td key={index} className={className}>{count(value, language)}</td>
+      ))}
+      <td className={className}>{costs(costOf(totals), 4)}</td>
+      <td className={`${className} text-muted`}>{percent(share, 1)}</td>
+    </>
+  )
+}

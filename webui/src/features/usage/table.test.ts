@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest'
+import type { UsageGroup, UsageSummary } from '@/shared/api/types'
+import { costOf, csv, currencies, ranked } from './table'
+
+const group = (key: string, output_tokens: number, cost: Record<string, string>, run_cost?: Record<string, string>): UsageGroup => ({
+  key, requests: 2, failed: 0, client_left: 0, refused: 1, estimated: 0, unrecorded: 0, unpriced: 0, input_tokens: 10, cached_tokens: 4,
+  output_tokens, cost, run_cost,
+})
+const summary: UsageSummary = {
+  from: '', to: '', total: group('', 30, { CNY: '0.3' }, { USD: '1.5' }), groups: [group('a,"b"', 10, { CNY: '0.1' }), group('=c', 20, { CNY: '0.2' }, { USD: '1.5' })],
+}
+
+it('adds hours to requests, exactly, by currency', () => {
+  expect(costOf(group('x', 1, { CNY: '0.1' }, { CNY: '0.2', USD: '1' }))).toEqual({ CNY: '0.3', USD: '1' })
+  expect(currencies([summary])).toEqual(['CNY', 'USD'])
+})
+
+it('puts the largest first', () => {
+  expect(ranked(summary.groups, 'output_tokens', '').map((one) => one.key)).toEqual(['=c', 'a,"b"'])
+  expect(ranked(summary.groups, 'cost', 'CNY').map((one) => one.key)).toEqual(['=c', 'a,"b"'])
+})
+
+it('writes files that spreadsheets read and do not run', () => {
+  const lines = csv('model', summary, ['CNY', 'USD']).split('\r\n')
+  expect(lines[0]).toBe('model,requests,failed,refused,client_left,input_tokens,cached_tokens,output_tokens,unrecorded,estimated,unpriced,cost_CNY,cost_USD')
+  expect(lines[1]).toBe('"a,""b""",2,0,1,0,10,4,10,0,0,0,0.1,0')
+  expect(lines[2]?.startsWith("'=c,")).toBe(true)
+  expect(lines[3]).toBe('total,2,0,1,0,10,4,30,0,0,0,0.3,1.5')
+})

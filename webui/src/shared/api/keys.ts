@@ -1,0 +1,15 @@
+/** Keys of the query cache, all in one place. */
+export const keys = {
+  model: (name: string) => ['model', name] as const,
+  placement: (name: string) => ['placement', name] as const,
+  runs: (names: readonly string[]) => ['runs', names] as const,
+  supervision: ['supervision'] as const,
+  devices: ['devices'] as const,
+  usage: (...parameters: unknown[]) => ['usage', ...parameters] as const,
+  requests: (...parameters: unknown[]) => ['requests', ...parameters] as const,
+  billing: (model: string) => ['billing', model] as const,
+  storage: ['storage'] as const,
+  config: ['config'] as const,
+  configSchema: ['config', 'schema'] as const,
+  session: ['session'] as const,
+}

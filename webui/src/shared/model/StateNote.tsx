@@ -1,0 +1,61 @@
+/** The one line that says what a model is doing or waiting for. */
+import { duration, whole } from '@/shared/format/time'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { useNow } from '@/shared/live/clock'
+import { idleLeft, type LiveModel } from '@/shared/live/reducer'
+
+const all = texts(
+  {
+    starting: (time: string, what: string) => `${time} so far, waits for ${what}`,
+    startingPlain: (time: string) => `${time} so far`,
+    queued: (time: string) => `waits for memory since ${time}`,
+    leases: (n: number) => `${n} request${n === 1 ? '' : 's'} running`,
+    idle: (time: string) => `idle, stops in ${time}`,
+    kept: 'idle, kept running',
+    draining: (n: number) => `${n} request${n === 1 ? '' : 's'} still running, then stops`,
+    stopping: (time: string) => `ending its processes, ${time} so far`,
+    retry: (time: string) => `next try in ${time}`,
+    retryNow: 'tries again with the next request',
+    stopped: 'starts with the next request',
+  },
+  {
+    starting: (time: string, what: string) => `已用 ${time}，正在等待：${what}`,
+    startingPlain: (time: string) => `已用 ${time}`,
+    queued: (time: string) => `等待显存 ${time}`,
+    leases: (n: number) => `${n} 个请求运行中`,
+    idle: (time: string) => `空闲，${time} 后停止`,
+    kept: '空闲，保持运行',
+    draining: (n: number) => `还有 ${n} 个请求，完成后停止`,
+    stopping: (time: string) => `正在结束进程，已用 ${time}`,
+    retry: (time: string) => `${time} 后可重试`,
+    retryNow: '下一个请求会再次尝试',
+    stopped: '下一个请求会启动它',
+  },
+)
+
+export function StateNote({ model }: { model: LiveModel }) {
+  const t = useTexts(all)
+  const now = useNow()
+  const since = (now - Date.parse(model.since)) / 1000
+  switch (model.state) {
+    case 'starting':
+      return model.waits_for ? t.starting(whole(since), model.waits_for) : t.startingPlain(whole(since))
+    case 'queued':
+      return model.waits_for ?? t.queued(whole(since))
+    case 'draining':
+      return t.draining(model.leases)
+    case 'stopping':
+      return t.stopping(duration(since))
+    case 'failed': {
+      const left = model.retry_at ? (Date.parse(model.retry_at) - now) / 1000 : 0
+      return left > 0 ? t.retry(whole(left)) : t.retryNow
+    }
+    case 'ready': {
+      if (model.leases > 0) return t.leases(model.leases)
+      const left = idleLeft(model, now)
+      return left === null ? t.kept : t.idle(whole(left))
+    }
+    default:
+      return t.stopped
+  }
+}

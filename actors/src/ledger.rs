@@ -8,6 +8,7 @@ mod buckets;
 mod db;
 mod error;
 mod generator;
+mod histogram;
 mod latency;
 mod maintain;
 mod migrate;

@@ -236,10 +236,13 @@ impl Core {
         Some(batch)
     }
 
-    /// The batch is safe.
-    pub(super) fn batch_done(&self, batch: &Batch) {
-        self.in_flight.store(None);
-        self.counters.done.fetch_add(batch.events.len() as u64, Ordering::AcqRel);
+    /// The batch is safe. Counted once, even if a crashed actor's last work and its successor both bring it
+    /// home.
+    pub(super) fn batch_done(&self, batch: &Arc<Batch>) {
+        let before = self.in_flight.compare_and_swap(batch, None);
+        if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, batch)) {
+            self.counters.done.fetch_add(batch.events.len() as u64, Ordering::AcqRel);
+        }
     }
 
     /// Makes the plans in the ledger those by which requests are priced. Blocks.

@@ -1,6 +1,6 @@
 //! What the actor has done off the async threads: one piece of work at a time, with the writer in its hands.
 
-use super::handle::Core;
+use super::handle::{Batch, Core};
 use super::jobs::Job;
 use super::overflow::with_suffix;
 use super::replay::Replay;
@@ -46,7 +46,9 @@ pub(super) fn perform(core: &Core, writer: Option<Writer>, work: Work) -> Done {
     let result = match work {
         Work::Flush => flush(core, &mut done),
         Work::Spill => {
-            spill(core, &mut done);
+            if let Some(batch) = core.next_batch() {
+                spill(core, &mut done, &batch);
+            }
             Ok(())
         }
         Work::Replay(replay) => step_replay(core, &mut done, replay),
@@ -90,17 +92,16 @@ fn flush(core: &Core, done: &mut Done) -> Result<(), StoreError> {
             Ok(())
         }
         Err(error) => {
-            spill(core, done);
+            spill(core, done, &batch);
             Err(error)
         }
     }
 }
 
 /// Writes the batch to the overflow file.
-fn spill(core: &Core, done: &mut Done) {
-    let Some(batch) = core.next_batch() else { return };
+fn spill(core: &Core, done: &mut Done, batch: &Arc<Batch>) {
     match core.overflow.many(&batch.events) {
-        Ok(()) => core.batch_done(&batch),
+        Ok(()) => core.batch_done(batch),
         Err(error) => {
             done.stuck = true;
             core.last_error.store(Some(Arc::new(format!("the overflow file: {error}"))));
@@ -146,10 +147,9 @@ fn step_job(core: &Core, done: &mut Done, job: Job) -> Result<(), StoreError> {
 fn close(core: &Core, done: &mut Done) -> Result<(), StoreError> {
     let mut trouble = None;
     while core.in_flight.load().is_some() || !core.take.is_empty() {
-        if trouble.is_some() {
-            spill(core, done);
-        } else {
-            trouble = flush(core, done).err();
+        match (&trouble, core.next_batch()) {
+            (Some(_), Some(batch)) => spill(core, done, &batch),
+            _ => trouble = flush(core, done).err(),
         }
         if done.stuck {
             break;

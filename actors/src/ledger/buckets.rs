@@ -125,8 +125,13 @@ pub(super) struct Tile {
 
 /// The fewest and widest rollups that cover `from..to`, both of which are multiples of a minute.
 pub(super) fn tiles(from: Micros, to: Micros) -> Vec<Tile> {
+    tiles_of(from, to, &LEVELS)
+}
+
+/// The same for other levels; both times are multiples of the first.
+pub(super) fn tiles_of(from: Micros, to: Micros, levels: &[i64]) -> Vec<Tile> {
     let mut tiles = Vec::new();
-    cover(from, to, &LEVELS, &mut tiles);
+    cover(from, to, levels, &mut tiles);
     tiles
 }
 

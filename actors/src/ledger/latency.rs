@@ -1,13 +1,16 @@
 //! How long requests took: exact for few, from bins of an hour for many.
 
-use super::buckets::ceil_to;
+use super::buckets::{ceil_to, tiles_of};
 use super::db::Db;
 use super::error::StoreError;
+use super::histogram::Histogram;
 use super::reader::LedgerReader;
 use super::report::{Filter, facets, list, rows_since};
-use super::rollup::{floor_to, middle_of};
+use super::rollup::{LATENCY_LEVELS, floor_to};
 use super::row::Micros;
-use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
+use super::schema::latencies;
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, sql_query, sql_types};
+use std::collections::HashSet;
 
 /// Up to so many rows are looked at one by one.
 const MOST_ROWS: usize = 20_000;
@@ -44,16 +47,6 @@ struct TimesRow {
     first_byte_us: Option<i64>,
 }
 
-#[derive(QueryableByName)]
-struct BinRow {
-    #[diesel(sql_type = sql_types::BigInt)]
-    kind: i64,
-    #[diesel(sql_type = sql_types::BigInt)]
-    bin: i64,
-    #[diesel(sql_type = sql_types::BigInt)]
-    total: i64,
-}
-
 /// From times in order and how often each came.
 fn quantiles(times: &[(i64, i64)]) -> Quantiles {
     let all: i64 = times.iter().map(|(_, count)| count).sum();
@@ -74,19 +67,21 @@ impl LedgerReader {
     /// Quantiles of what ended from `from` (included) to `to`.
     pub async fn latency(&self, filter: Filter, from: Micros, to: Micros) -> Result<Latency, StoreError> {
         self.with(move |db| {
-            let condition = if filter.is_open() {
-                String::new()
+            let wanted: Option<HashSet<i64>> = if filter.is_open() {
+                None
             } else {
                 let all = facets(db)?;
-                let ids = all.iter().filter(|facet| filter.fits(facet)).map(|facet| &facet.id);
-                format!(" AND facet_id IN ({})", list(ids))
+                Some(all.iter().filter(|facet| filter.fits(facet)).map(|facet| facet.id).collect())
             };
+            let condition = wanted
+                .as_ref()
+                .map_or(String::new(), |ids| format!(" AND facet_id IN ({})", list(ids.iter())));
             if rows_since(db)? <= from
                 && let Some(exact) = from_rows(db, &condition, from, to)?
             {
                 return Ok(exact);
             }
-            from_bins(db, &condition, floor_to(from, 3600), ceil_to(to, 3600))
+            from_bins(db, wanted.as_ref(), floor_to(from, 3600), ceil_to(to, 3600))
         })
         .await
     }
@@ -117,20 +112,30 @@ fn from_rows(db: &mut Db, condition: &str, from: Micros, to: Micros) -> Result<O
     }))
 }
 
-fn from_bins(db: &mut Db, condition: &str, from: Micros, to: Micros) -> Result<Latency, StoreError> {
-    let rows: Vec<BinRow> = sql_query(format!(
-        "SELECT kind, bin, CAST(SUM(requests) AS BIGINT) AS total FROM latencies \
-         WHERE start_us >= {from} AND start_us < {to}{condition} GROUP BY kind, bin ORDER BY kind, bin"
-    ))
-    .load(db)?;
-    let of_kind = |kind: i64| -> Vec<(i64, i64)> {
-        rows.iter().filter(|row| row.kind == kind).map(|row| (middle_of(row.bin), row.total)).collect()
-    };
-    let durations = of_kind(0);
+fn from_bins(
+    db: &mut Db,
+    wanted: Option<&HashSet<i64>>,
+    from: Micros,
+    to: Micros,
+) -> Result<Latency, StoreError> {
+    let mut sum = Histogram::default();
+    for tile in tiles_of(from, to, &LATENCY_LEVELS) {
+        let query = latencies::table
+            .filter(latencies::level.eq(tile.level))
+            .filter(latencies::start_us.ge(tile.from))
+            .filter(latencies::start_us.lt(tile.to))
+            .select((latencies::facet_id, latencies::histogram));
+        for (facet, text) in query.load::<(i64, String)>(db)? {
+            if wanted.is_none_or(|wanted| wanted.contains(&facet)) {
+                sum.merge(&Histogram::parse(&text));
+            }
+        }
+    }
+    let durations = sum.durations();
     Ok(Latency {
         requests: durations.iter().map(|(_, count)| count).sum(),
         duration: quantiles(&durations),
-        first_byte: quantiles(&of_kind(1)),
+        first_byte: quantiles(&sum.first_bytes()),
         exact: false,
     })
 }

@@ -180,7 +180,8 @@ impl PageQuery {
             sql.push_str(&format!(" AND ended_us <= {ended_us} AND (ended_us < {ended_us} OR id < {id})"));
         }
         if let Some(status) = self.status {
-            sql.push_str(&format!(" AND status = {status}"));
+            let wrong = if status >= 400 { " AND status >= 400" } else { "" };
+            sql.push_str(&format!(" AND status = {status}{wrong}"));
         }
         if let Some(run) = self.run_id {
             sql.push_str(&format!(" AND run_id = {run}"));
@@ -189,10 +190,17 @@ impl PageQuery {
             None => " AND $1 = ''",
             Some("failed") => " AND outcome <> 'ok' AND $1 = $1",
             Some("refused") => " AND outcome LIKE 'refused:%' AND $1 = $1",
-            Some(_) => " AND outcome = $1",
+            Some("ok") => " AND outcome = $1",
+            Some(_) => " AND outcome = $1 AND outcome <> 'ok'",
         });
         sql.push_str(if self.request_id.is_some() { " AND request_id = $2" } else { " AND $2 = ''" });
         sql
+    }
+
+    /// True where the index of what went wrong leads to it.
+    fn is_rare(&self) -> bool {
+        self.status.is_some_and(|status| status >= 400)
+            || self.outcome.as_deref().is_some_and(|outcome| outcome != "ok")
     }
 
     fn load(&self, db: &mut Db, facet: &str) -> Result<Vec<StoredRow>, StoreError> {
@@ -222,6 +230,9 @@ fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
         let facet =
             if going > 0 { format!(" AND facet_id IN ({})", list(fitting.keys())) } else { String::new() };
         rows = query.load(db, &facet)?;
+    } else if query.is_rare() {
+        // The plus keeps the index of facets out of it.
+        rows = query.load(db, &format!(" AND +facet_id IN ({})", list(fitting.keys())))?;
     } else if fitting.len() <= MOST_STREAMS {
         for facet in fitting.keys() {
             rows.append(&mut query.load(db, &format!(" AND facet_id = {facet}"))?);

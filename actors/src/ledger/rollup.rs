@@ -3,13 +3,19 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::histogram::Histogram;
 use super::row::{Micros, Outcome, RequestRow, UsageSource};
-use std::collections::HashMap;
+use super::schema::latencies;
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::ops::AddAssign;
 
 /// Widths of the buckets in seconds, finest first; each divides the next.
-pub(super) const LEVELS: [i64; 4] = [60, 900, 3600, 86_400];
+/// A quarter of a day helps where local days are not UTC days.
+pub(super) const LEVELS: [i64; 5] = [60, 900, 3600, 21_600, 86_400];
+/// Those of `latencies`.
+pub(super) const LATENCY_LEVELS: [i64; 2] = [3600, 86_400];
 /// Rows of one statement.
 const CHUNK: usize = 100;
 
@@ -80,38 +86,18 @@ impl AddAssign for Sums {
     }
 }
 
-/// Bins of time: four to each doubling, so a quantile is within a tenth of the truth.
-pub(super) fn bin_of(micros: i64) -> i64 {
-    let value = micros.max(1).cast_unsigned();
-    let power = value.ilog2();
-    // The two bits after the highest one.
-    let part = if power >= 2 { (value >> (power - 2)) & 3 } else { (value << (2 - power)) & 3 };
-    i64::from(power) * 4 + part.cast_signed()
-}
-
-/// The middle of a bin.
-pub(super) fn middle_of(bin: i64) -> i64 {
-    let (power, part) = (bin.div_euclid(4).clamp(0, 60), bin.rem_euclid(4));
-    let width = (1_i64 << power) as f64 / 4.0;
-    (width * (4.0 + part as f64 + 0.5)) as i64
-}
-
 /// What a batch adds.
 #[derive(Debug, Default)]
 pub(super) struct Delta {
     minutes: HashMap<(Micros, i64), Sums>,
-    latencies: HashMap<(Micros, i64, i64, i64), i64>,
+    hours: HashMap<(Micros, i64), Histogram>,
 }
 
 impl Delta {
     pub(super) fn add(&mut self, row: &RequestRow, facet: i64) {
         let ended = row.ended_us();
         *self.minutes.entry((floor_to(ended, 60), facet)).or_default() += Sums::of(row);
-        let hour = floor_to(ended, 3600);
-        *self.latencies.entry((hour, facet, 0, bin_of(row.duration_us))).or_default() += 1;
-        if let Some(first_byte) = row.first_byte_us {
-            *self.latencies.entry((hour, facet, 1, bin_of(first_byte))).or_default() += 1;
-        }
+        self.hours.entry((floor_to(ended, 3600), facet)).or_default().add(row.duration_us, row.first_byte_us);
     }
 
     /// Adds it to what is there.
@@ -143,17 +129,35 @@ impl Delta {
             sql.push_str(&merge_clause());
             db.run(&sql)?;
         }
-        let mut rows: Vec<_> = self.latencies.iter().collect();
-        rows.sort_unstable();
+        LATENCY_LEVELS.iter().try_for_each(|level| self.write_latencies(db, *level))
+    }
+
+    /// Reads what is there and writes the sums: there is no other writer.
+    fn write_latencies(&self, db: &mut Db, level: i64) -> Result<(), StoreError> {
+        let mut all: BTreeMap<(Micros, i64), Histogram> = BTreeMap::new();
+        for (&(hour, facet), histogram) in &self.hours {
+            all.entry((floor_to(hour, level), facet)).or_default().merge(histogram);
+        }
+        let mut starts: Vec<Micros> = all.keys().map(|(start, _)| *start).collect();
+        starts.dedup();
+        let query = latencies::table
+            .filter(latencies::level.eq(level))
+            .filter(latencies::start_us.eq_any(starts))
+            .select((latencies::start_us, latencies::facet_id, latencies::histogram));
+        for (start, facet, text) in query.load::<(i64, i64, String)>(db)? {
+            if let Some(histogram) = all.get_mut(&(start, facet)) {
+                histogram.merge(&Histogram::parse(&text));
+            }
+        }
+        let rows: Vec<_> = all.iter().collect();
         for chunk in rows.chunks(CHUNK) {
-            let mut sql =
-                "INSERT INTO latencies (start_us, facet_id, kind, bin, requests) VALUES ".to_owned();
-            for (nth, ((hour, facet, kind, bin), count)) in chunk.iter().enumerate() {
+            let mut sql = "INSERT INTO latencies (level, start_us, facet_id, histogram) VALUES ".to_owned();
+            for (nth, ((start, facet), histogram)) in chunk.iter().enumerate() {
                 let _ =
-                    write!(sql, "{}({hour},{facet},{kind},{bin},{count})", if nth > 0 { "," } else { "" });
+                    write!(sql, "{}({level},{start},{facet},'{histogram}')", if nth > 0 { "," } else { "" });
             }
             sql.push_str(
-                " ON CONFLICT (start_us, facet_id, kind, bin) DO UPDATE SET requests = latencies.requests + excluded.requests",
+                " ON CONFLICT (level, start_us, facet_id) DO UPDATE SET histogram = excluded.histogram",
             );
             db.run(&sql)?;
         }

@@ -103,12 +103,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    latencies (start_us, facet_id, kind, bin) {
+    latencies (level, start_us, facet_id) {
+        level -> BigInt,
         start_us -> BigInt,
         facet_id -> BigInt,
-        kind -> BigInt,
-        bin -> BigInt,
-        requests -> BigInt,
+        histogram -> Text,
     }
 }
 

@@ -10,8 +10,9 @@ mod writing;
 pub(crate) use place::{Place, everywhere};
 
 use super::db::{Db, Role, connect};
+use super::histogram::Histogram;
 use super::report::{Filter, Summary};
-use super::rollup::{COLUMNS, LEVELS};
+use super::rollup::{COLUMNS, LATENCY_LEVELS, LEVELS};
 use super::write::Writer;
 use super::{
     Event, KeySource, Labels, Location, Micros, Opened, Outcome, RequestRow, Tokens, UsageSource, open,
@@ -115,10 +116,14 @@ pub(crate) fn assert_rollups_are_sums_of_rows(location: &Location) {
             .unwrap();
         assert_eq!(stored, expected, "rollups of {level} s");
     }
-    let latencies = db
-        .number("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS number FROM latencies WHERE kind = 0");
     let rows = db.number("SELECT COUNT(*) AS number FROM requests");
-    assert_eq!(latencies, rows);
+    for level in LATENCY_LEVELS {
+        let texts =
+            db.words(&format!("SELECT histogram AS word FROM latencies WHERE level = {level}")).unwrap();
+        let counted =
+            texts.iter().flat_map(|text| Histogram::parse(text).durations()).map(|(_, count)| count).sum();
+        assert_eq!(rows, Ok(counted), "latencies of {level} s");
+    }
     let counted = db.number("SELECT CAST(COALESCE(SUM(row_count), 0) AS BIGINT) AS number FROM facets");
     assert_eq!(counted, rows);
     let bytes = db.number(

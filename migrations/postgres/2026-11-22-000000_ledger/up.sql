@@ -72,9 +72,11 @@ CREATE TABLE requests (
 CREATE UNIQUE INDEX requests_key ON requests (key);
 CREATE INDEX requests_ended ON requests (ended_us);
 CREATE INDEX requests_facet ON requests (facet_id, ended_us);
+-- What went wrong is rare: a page of it must not look through all the rest.
+CREATE INDEX requests_wrong ON requests (ended_us) WHERE outcome <> 'ok' OR status >= 400;
 
 -- Sums of requests by the time of their end: level is the bucket's width in seconds
--- (60, 900, 3600 or 86400), start_us a multiple of it.
+-- (60, 900, 3600, 21600 or 86400), start_us a multiple of it.
 CREATE TABLE rollups (
   level BIGINT NOT NULL,
   start_us BIGINT NOT NULL,

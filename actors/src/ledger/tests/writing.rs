@@ -81,8 +81,8 @@ fn a_batch_that_fails_leaves_nothing() {
         // The names of the failed batch are forgotten, too.
         raw(&place.location)
             .run(
-                "CREATE TABLE latencies (start_us BIGINT, facet_id BIGINT, kind BIGINT, bin BIGINT, requests BIGINT, \
-                 PRIMARY KEY (start_us, facet_id, kind, bin)); INSERT INTO latencies SELECT * FROM aside",
+                "CREATE TABLE latencies (level BIGINT, start_us BIGINT, facet_id BIGINT, histogram TEXT, \
+                 PRIMARY KEY (level, start_us, facet_id)); INSERT INTO latencies SELECT * FROM aside",
             )
             .unwrap();
         writer.write(&batch, true).unwrap();

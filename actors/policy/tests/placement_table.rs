@@ -55,7 +55,7 @@ impl House {
     }
 
     fn with<T>(&self, ask: impl Fn(&World<'_>) -> T) -> T {
-        let snapshot = DeviceSnapshot { devices: self.devices.clone(), taken_at: NOW };
+        let snapshot = DeviceSnapshot { devices: self.devices.clone(), taken_at: Some(NOW) };
         ask(&World { now: NOW, snapshot: &snapshot, held: &self.held, settings: &self.settings })
     }
 

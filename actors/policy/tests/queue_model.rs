@@ -219,7 +219,7 @@ impl Setup {
             used_mib: Some(world.models.iter().map(loaded).sum()),
             ..Device::new("0", "gpu", "fake")
         };
-        let snapshot = DeviceSnapshot { devices: vec![device], taken_at: NOW };
+        let snapshot = DeviceSnapshot { devices: vec![device], taken_at: Some(NOW) };
         let view = |(at, one): (usize, &One)| {
             let standing = match one.life.phase {
                 Phase::Starting { .. } => Standing::Starting { wanted: one.waits, since: NOW },

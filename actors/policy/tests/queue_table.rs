@@ -34,7 +34,7 @@ impl Desk {
         Self {
             state: State::default(),
             now,
-            snapshot: DeviceSnapshot { devices: vec![device], taken_at: now },
+            snapshot: DeviceSnapshot { devices: vec![device], taken_at: Some(now) },
             models: Vec::new(),
             settings: Settings::default(),
         }
@@ -68,7 +68,7 @@ impl Desk {
     }
 
     fn sampled(&mut self, used: u64) -> Vec<String> {
-        self.snapshot.taken_at = self.now;
+        self.snapshot.taken_at = Some(self.now);
         self.snapshot.devices[0].used_mib = Some(used);
         self.step(Event::SnapshotTaken)
     }

@@ -15,6 +15,7 @@ mod support;
 
 mod client_gone;
 mod fake;
+mod ledger;
 mod lifecycle;
 mod management;
 mod openai;

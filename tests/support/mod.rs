@@ -181,6 +181,14 @@ impl Manager {
         self.call("POST", path)
     }
 
+    pub(crate) fn put(&self, path: &str) -> Call {
+        self.call("PUT", path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call {
+        self.call("DELETE", path)
+    }
+
     /// A request without the manager's key, whatever the method.
     pub(crate) fn bare(&self, method: &str, path: &str) -> Call {
         Call::new(self.port, method, path)

@@ -2,9 +2,10 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::filter::{Dimension, Filter};
 use super::plans;
 use super::reader::LedgerReader;
-use super::report::{Dimension, Filter, Group, Summary, add_money};
+use super::report::{Group, Summary, add_money};
 use super::row::{Energy, Micros, RunRow};
 use super::schema::{models, runs};
 use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl};

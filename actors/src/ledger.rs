@@ -23,6 +23,7 @@ mod rollup;
 mod row;
 mod runs;
 mod schema;
+mod shares;
 mod storage;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -45,6 +46,7 @@ pub use row::{
     UsageSource, now_us,
 };
 pub use runs::{RunCost, RunView};
+pub use shares::{RequestShare, RunShares};
 pub use storage::{ModelStorage, Storage};
 pub use write::Written;
 

@@ -193,6 +193,17 @@ fn group<'a>(summary: &'a mut Summary, key: &[String]) -> &'a mut Group {
     &mut summary.groups[at]
 }
 
+/// One run and what it has cost so far.
+pub(super) fn run_view(db: &mut Db, id: i64) -> Result<Option<RunView>, StoreError> {
+    let all = load(db, &[], Micros::MIN, Micros::MAX, i64::MAX)?;
+    let Some(run) = all.into_iter().find(|run| run.id == id) else { return Ok(None) };
+    let cost = match histories(db)?.get(&*run.model) {
+        Some(history) => cost_by(&run, history, Micros::MAX)?,
+        None => RunCost::new(),
+    };
+    Ok(Some(RunView { run, cost }))
+}
+
 impl LedgerReader {
     /// The newest runs of a model.
     pub async fn runs(&self, model: &str, limit: u32) -> Result<Vec<RunView>, StoreError> {

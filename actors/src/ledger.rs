@@ -7,6 +7,7 @@
 mod buckets;
 mod db;
 mod error;
+mod filter;
 mod generator;
 mod histogram;
 mod latency;
@@ -22,6 +23,7 @@ mod rollup;
 mod row;
 mod runs;
 mod schema;
+mod shares;
 mod storage;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,19 +32,21 @@ mod write;
 pub use buckets::{Bucket, MOST_BUCKETS};
 pub use db::Location;
 pub use error::{OpenError, StoreError};
+pub use filter::{Dimension, Filter};
 pub use generator::Generator;
 pub use latency::{Latency, Quantiles};
 pub use maintain::{Deleted, Renamed, backup};
 pub use open::{Opened, open};
 pub use plans::{PlanRecord, PlanSource};
 pub use reader::LedgerReader;
-pub use report::{Dimension, Filter, Group, Series, Summary, Totals};
+pub use report::{Group, Series, Summary, Totals};
 pub use requests::{Cursor, Page, PageQuery, RequestView};
 pub use row::{
     Energy, Event, KeySource, Labels, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens,
     UsageSource, now_us,
 };
 pub use runs::{RunCost, RunView};
+pub use shares::{RequestShare, RunShares};
 pub use storage::{ModelStorage, Storage};
 pub use write::Written;
 

@@ -94,6 +94,10 @@ impl Billing {
 
     /// What is to be done now, if anything is.
     fn choose(&mut self) -> Option<Work> {
+        if self.linger.is_none() {
+            // Before the queue is looked at: whatever comes after this look wakes the actor again.
+            self.core.woken.store(false, Ordering::Release);
+        }
         let resting = self.retry_at.is_some_and(|at| Instant::now() < at);
         let urgent = !self.flushes.is_empty() || self.core.take.len() >= BATCH;
         let due = self.waiting() > 0 && (urgent || self.linger.is_none());
@@ -277,8 +281,6 @@ impl Drop for Billing {
         if let Some(pump) = &self.pump {
             pump.abort();
         }
-        // Whatever comes now wakes the next one.
-        self.core.woken.store(false, Ordering::Release);
     }
 }
 

@@ -152,6 +152,24 @@ fn rows_get_there_within_a_tenth_of_a_second_by_themselves() {
     });
 }
 
+/// The actor takes a row before its recorder has rung: the bell then rings for nothing, and must ring again
+/// for the next row.
+#[test]
+fn a_bell_that_rings_for_nothing_does_not_stay_silent_afterwards() {
+    run(async {
+        let place = Place::sqlite();
+        let running = Running::start(&place);
+        running.flush().await;
+        running.ledger.0.woken.store(true, std::sync::atomic::Ordering::SeqCst);
+        running.ledger.0.wake.notify_one();
+        actix_rt::time::sleep(Duration::from_millis(150)).await;
+        running.ledger.record(request("m", 1));
+        let recorded = Instant::now();
+        until(|| running.ledger.status().written == 1).await;
+        assert!(recorded.elapsed() < Duration::from_secs(1), "{:?}", recorded.elapsed());
+    });
+}
+
 #[test]
 fn a_crash_of_the_actor_loses_nothing() {
     run(async {

@@ -3,9 +3,10 @@
 use super::buckets::{ceil_to, tiles_of};
 use super::db::Db;
 use super::error::StoreError;
+use super::filter::{Filter, facets, list};
 use super::histogram::Histogram;
 use super::reader::LedgerReader;
-use super::report::{Filter, facets, list, rows_since};
+use super::report::rows_since;
 use super::rollup::{LATENCY_LEVELS, floor_to};
 use super::row::Micros;
 use super::schema::latencies;

@@ -61,7 +61,7 @@ fn delete_rows(db: &mut Db, condition: &str) -> Result<Step, StoreError> {
     if rows.is_empty() {
         return Ok(Step::Done);
     }
-    let ids = super::report::list(rows.iter().map(|row| &row.id));
+    let ids = super::filter::list(rows.iter().map(|row| &row.id));
     db.run(&format!("DELETE FROM requests WHERE id IN ({ids})"))?;
     let mut sizes = std::collections::BTreeMap::<i64, (i64, i64)>::new();
     for row in &rows {

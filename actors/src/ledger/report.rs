@@ -3,46 +3,16 @@
 use super::buckets::{Bucket, Tile, borders, ceil_to, tiles};
 use super::db::Db;
 use super::error::StoreError;
+use super::filter::{Dimension, Facet, Filter, facets};
 use super::reader::LedgerReader;
 use super::rollup::floor_to;
 use super::row::Micros;
 use super::runs;
-use super::schema::{facets, models, rollups};
-use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl};
+use super::schema::rollups;
+use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
 use jiff::tz::TimeZone;
 use llm_manager_policy::pricing::Money;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
-
-/// What a report can be split by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dimension {
-    /// The model's name.
-    Model,
-    /// Its launch configuration.
-    Variant,
-    /// Its mode.
-    Mode,
-    /// The path.
-    Endpoint,
-    /// The key's label.
-    ApiKey,
-}
-
-/// Which requests a report is about; an empty list leaves that open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Names of models.
-    pub models: Vec<String>,
-    /// Launch configurations.
-    pub variants: Vec<String>,
-    /// Modes.
-    pub modes: Vec<String>,
-    /// Paths.
-    pub endpoints: Vec<String>,
-    /// Labels of keys.
-    pub api_keys: Vec<String>,
-}
 
 /// Sums of requests, and the pay of runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,71 +86,6 @@ pub struct Series {
     pub points: Vec<Summary>,
 }
 
-/// A row of `facets` with its model's name.
-#[derive(Clone, Debug)]
-pub(super) struct Facet {
-    pub(super) id: i64,
-    pub(super) labels: [String; 5],
-    pub(super) currency: String,
-}
-
-/// All facets of models that have a name.
-pub(super) fn facets(db: &mut Db) -> Result<Vec<Facet>, StoreError> {
-    type Row = (i64, Option<String>, String, String, String, String, String);
-    let rows: Vec<Row> = facets::table
-        .inner_join(models::table.on(models::id.eq(facets::model_id)))
-        .filter(models::name.is_not_null())
-        .select((
-            facets::id,
-            models::name,
-            facets::variant,
-            facets::mode,
-            facets::endpoint,
-            facets::api_key,
-            facets::currency,
-        ))
-        .load(db)?;
-    let facet = |(id, model, variant, mode, endpoint, api_key, currency): Row| Facet {
-        id,
-        labels: [model.unwrap_or_default(), variant, mode, endpoint, api_key],
-        currency,
-    };
-    Ok(rows.into_iter().map(facet).collect())
-}
-
-impl Dimension {
-    fn of(self, facet: &Facet) -> &str {
-        let [model, variant, mode, endpoint, api_key] = &facet.labels;
-        match self {
-            Self::Model => model,
-            Self::Variant => variant,
-            Self::Mode => mode,
-            Self::Endpoint => endpoint,
-            Self::ApiKey => api_key,
-        }
-    }
-}
-
-impl Filter {
-    /// True where every facet fits.
-    pub(super) fn is_open(&self) -> bool {
-        *self == Self::default()
-    }
-
-    pub(super) fn fits(&self, facet: &Facet) -> bool {
-        let wanted = [&self.models, &self.variants, &self.modes, &self.endpoints, &self.api_keys];
-        wanted.iter().zip(&facet.labels).all(|(list, label)| list.is_empty() || list.contains(label))
-    }
-
-    /// True where runs can be told by it, too.
-    fn speaks_of_runs(&self, by: &[Dimension]) -> bool {
-        self.modes.is_empty()
-            && self.endpoints.is_empty()
-            && self.api_keys.is_empty()
-            && by.iter().all(|dimension| matches!(dimension, Dimension::Model | Dimension::Variant))
-    }
-}
-
 /// A row of `rollups`: bucket, facet, and the sums in the order of the columns.
 #[derive(Queryable)]
 struct RollupRow {
@@ -207,30 +112,62 @@ struct RollupRow {
 }
 
 impl Totals {
+    fn fields(&mut self) -> [&mut i64; 17] {
+        [
+            &mut self.requests,
+            &mut self.failed,
+            &mut self.client_left,
+            &mut self.refused,
+            &mut self.replayed,
+            &mut self.estimated,
+            &mut self.unrecorded,
+            &mut self.unpriced,
+            &mut self.input,
+            &mut self.cached,
+            &mut self.cache_write,
+            &mut self.output,
+            &mut self.reasoning,
+            &mut self.duration_us,
+            &mut self.queue_us,
+            &mut self.first_byte_us,
+            &mut self.first_bytes,
+        ]
+    }
+
     fn add(&mut self, row: &RollupRow, currency: &str) {
-        for (field, value) in [
-            (&mut self.requests, row.requests),
-            (&mut self.failed, row.failed),
-            (&mut self.client_left, row.client_left),
-            (&mut self.refused, row.refused),
-            (&mut self.replayed, row.replayed),
-            (&mut self.estimated, row.estimated),
-            (&mut self.unrecorded, row.unrecorded),
-            (&mut self.unpriced, row.unpriced),
-            (&mut self.input, row.input),
-            (&mut self.cached, row.cached),
-            (&mut self.cache_write, row.cache_write),
-            (&mut self.output, row.output),
-            (&mut self.reasoning, row.reasoning),
-            (&mut self.duration_us, row.duration_us),
-            (&mut self.queue_us, row.queue_us),
-            (&mut self.first_byte_us, row.first_byte_us),
-            (&mut self.first_bytes, row.first_bytes),
-        ] {
+        let values = [
+            row.requests,
+            row.failed,
+            row.client_left,
+            row.refused,
+            row.replayed,
+            row.estimated,
+            row.unrecorded,
+            row.unpriced,
+            row.input,
+            row.cached,
+            row.cache_write,
+            row.output,
+            row.reasoning,
+            row.duration_us,
+            row.queue_us,
+            row.first_byte_us,
+            row.first_bytes,
+        ];
+        for (field, value) in self.fields().into_iter().zip(values) {
             *field = field.saturating_add(value);
         }
         if !currency.is_empty() {
             add_money(&mut self.cost, currency, Money::from_units(row.cost.max(0).cast_unsigned().into()));
+        }
+    }
+
+    fn merge(&mut self, mut other: Self) {
+        for (field, value) in self.fields().into_iter().zip(other.fields()) {
+            *field = field.saturating_add(*value);
+        }
+        for (currency, money) in &other.cost {
+            add_money(&mut self.cost, currency, *money);
         }
     }
 }
@@ -287,11 +224,8 @@ impl<'a> Reading<'a> {
                 while points.get(nth).is_some_and(|point| point.to <= row.start_us) {
                     nth += 1;
                 }
-                let (Some(point), Some(groups)) = (points.get_mut(nth), groups.get_mut(nth)) else { break };
-                point.total.add(&row, currency);
-                if !self.by.is_empty() {
-                    groups.entry(*group).or_default().add(&row, currency);
-                }
+                let Some(groups) = groups.get_mut(nth) else { break };
+                groups.entry(*group).or_default().add(&row, currency);
             }
         }
         for (point, groups) in points.iter_mut().zip(groups) {
@@ -299,7 +233,12 @@ impl<'a> Reading<'a> {
                 let key = self.keys.get(nth).map(Vec::as_slice).unwrap_or_default();
                 Group { key: key.iter().map(|text| (*text).to_owned()).collect(), totals }
             };
-            point.groups = groups.into_iter().map(named).collect();
+            for totals in groups.values() {
+                point.total.merge(totals.clone());
+            }
+            if !self.by.is_empty() {
+                point.groups = groups.into_iter().map(named).collect();
+            }
         }
         Ok(points)
     }
@@ -350,15 +289,6 @@ fn spans(tiles: impl Iterator<Item = Tile>) -> Vec<Tile> {
         }
     }
     spans
-}
-
-pub(super) fn list<'a>(ids: impl Iterator<Item = &'a i64>) -> String {
-    let mut text = String::new();
-    for id in ids {
-        let _ = write!(text, "{}{id}", if text.is_empty() { "" } else { "," });
-    }
-    // No facet fits: none has this number.
-    if text.is_empty() { "-1".to_owned() } else { text }
 }
 
 /// Rows that ended before this may be gone, and with them the rollups by the minute.

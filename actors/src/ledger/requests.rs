@@ -3,8 +3,8 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::filter::{Facet, Filter, facets, list};
 use super::reader::LedgerReader;
-use super::report::{Facet, Filter, facets, list};
 use super::row::{Labels, Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
 use std::collections::HashMap;

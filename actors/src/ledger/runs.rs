@@ -2,9 +2,10 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::filter::{Dimension, Filter};
 use super::plans;
 use super::reader::LedgerReader;
-use super::report::{Dimension, Filter, Group, Summary, add_money};
+use super::report::{Group, Summary, add_money};
 use super::row::{Energy, Micros, RunRow};
 use super::schema::{models, runs};
 use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl};
@@ -190,6 +191,17 @@ fn group<'a>(summary: &'a mut Summary, key: &[String]) -> &'a mut Group {
         }
     };
     &mut summary.groups[at]
+}
+
+/// One run and what it has cost so far.
+pub(super) fn run_view(db: &mut Db, id: i64) -> Result<Option<RunView>, StoreError> {
+    let all = load(db, &[], Micros::MIN, Micros::MAX, i64::MAX)?;
+    let Some(run) = all.into_iter().find(|run| run.id == id) else { return Ok(None) };
+    let cost = match histories(db)?.get(&*run.model) {
+        Some(history) => cost_by(&run, history, Micros::MAX)?,
+        None => RunCost::new(),
+    };
+    Ok(Some(RunView { run, cost }))
 }
 
 impl LedgerReader {

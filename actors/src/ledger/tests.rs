@@ -10,8 +10,9 @@ mod writing;
 pub(crate) use place::{Place, everywhere};
 
 use super::db::{Db, Role, connect};
+use super::filter::Filter;
 use super::histogram::Histogram;
-use super::report::{Filter, Summary};
+use super::report::Summary;
 use super::rollup::{COLUMNS, LATENCY_LEVELS, LEVELS};
 use super::write::Writer;
 use super::{

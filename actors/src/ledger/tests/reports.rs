@@ -74,6 +74,24 @@ fn hours_are_cut_where_the_clock_is_changed() {
     );
 }
 
+/// There the clock was changed at one minute past midnight.
+#[test]
+fn an_hour_is_cut_even_in_its_first_minute() {
+    let zone = TimeZone::get("America/St_Johns").unwrap();
+    let (from, to) = (
+        micros("2010-11-06T23:00-02:30[America/St_Johns]"),
+        micros("2010-11-07T00:30-03:30[America/St_Johns]"),
+    );
+    let borders = borders(Bucket::Hour, &zone, from, to).unwrap();
+    let texts: Vec<String> = borders.iter().map(|border| local(&zone, *border)).collect();
+    assert_eq!(
+        texts,
+        ["06 23:00-02:30", "07 00:00-02:30", "06 23:01-03:30", "07 00:00-03:30", "07 01:00-03:30"]
+    );
+    let late = super::super::buckets::borders(Bucket::Hour, &zone, borders[2] + SECOND, to).unwrap();
+    assert_eq!(late[0], borders[2], "it begins where the clock was changed");
+}
+
 #[test]
 fn weeks_begin_on_monday_and_months_on_the_first() {
     let zone = TimeZone::get("Europe/Berlin").unwrap();
@@ -313,6 +331,23 @@ fn hours_of_runs_are_paid_and_add_up() {
             .map(|money| money.units())
             .sum();
         assert_eq!(sum, summary.total.run_cost["CNY"].units());
+        // The first run's two hours, 4.5 in all: for its requests, and for the time without one.
+        let keys = KeySource::new();
+        let of_run = |ended: i64, duration: i64, run| RequestRow {
+            started_us: MARCH + ended - duration,
+            duration_us: duration,
+            run_id: Some(run),
+            ..row(&keys, "m", MARCH)
+        };
+        let rows = [of_run(2 * HOUR, HOUR, 1), of_run(2 * HOUR, HOUR, 1), of_run(2 * HOUR, HOUR, 2)];
+        writer.write(&events(&rows), false).unwrap();
+        let shares = block_on(reader.run_shares(1)).unwrap();
+        let parts: Vec<_> = shares.requests.iter().map(|share| share.cost["CNY"].to_string()).collect();
+        assert_eq!(
+            (parts, shares.idle["CNY"].to_string()),
+            (vec!["1.125".into(), "1.125".into()], "2.25".into())
+        );
+        assert!(block_on(reader.run_shares(99)).is_err());
         // By API key nobody can say who has paid for the hour.
         let by_key =
             block_on(reader.summary(Filter::default(), MARCH, MARCH + DAY, vec![Dimension::ApiKey])).unwrap();

@@ -38,7 +38,7 @@ export default function ConfigurationPage() {
   return (
     <>
       <PageHead title={names.configuration} note={config.data?.path} />
-      <div className="grid gap-3">
+      <div className="grid grid-cols-1 gap-3">
         {empty && <FirstModel />}
         <QueryFace query={config} rows={10} compact>
           {(file) => <Editor key={file.version} file={file} />}

@@ -59,7 +59,7 @@ export default function DataPage() {
       <PageHead title={names.data} />
       <QueryFace query={storage}>
         {(data) => (
-          <div className="grid gap-3">
+          <div className="grid grid-cols-1 gap-3">
             <Panel title={t.ledger}>
               <dl className="grid gap-3 [grid-template-columns:repeat(auto-fill,minmax(9rem,1fr))]">
                 {(
@@ -140,7 +140,7 @@ function DeleteDialog({ model, onClose, onDelete }: { model: StorageModel | null
   if (!model) return null
   return (
     <Confirm open onOpenChange={(open) => !open && onClose()} title={t.title(model.model)} action={t.remove} danger disabled={typed !== model.model} onConfirm={() => onDelete(model.model)}>
-      <div className="grid gap-3">
+      <div className="grid grid-cols-1 gap-3">
         <p>{t.text(count(model.rows, language), count(model.runs, language))}</p>
         <Field label={`${t.type}: ${model.model}`}>
           {(props) => <input {...props} className="field" autoComplete="off" value={typed} onChange={(event) => setTyped(event.target.value)} />}

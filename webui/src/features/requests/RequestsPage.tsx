@@ -13,6 +13,7 @@ import { Button } from '@/shared/ui/Button'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { Select } from '@/shared/ui/Field'
 import { PageHead } from '@/shared/ui/Panel'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { toast } from '@/shared/ui/Toasts'
 import { Details } from './Details'
 import { NO_REQUEST_FILTER, type RequestFilter, requestsPath } from './query'
@@ -95,9 +96,9 @@ export default function RequestsPage() {
         <Empty title={t.none} />
       ) : (
         <>
-          <section className="panel overflow-x-auto">
+          <ScrollBox label={names.requests} className="panel">
             <Rows rows={rows} onOpen={setOpened} />
-          </section>
+          </ScrollBox>
           {query.hasNextPage && (
             <div className="mt-3 flex justify-center">
               <Button onClick={() => void query.fetchNextPage()} disabled={query.isFetchingNextPage}>

@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint deny engine bench clean
+.PHONY: help run build test check-fmt fmt lint deny webui engine bench clean
 
 # ENGINE=0: `make test` without the real model server (nothing is fetched).
 ENGINE ?= 1
@@ -15,7 +15,7 @@ run: ## Builds and serves ./config.yaml; without one, the demo with small real m
 build: ## Builds the program (release).
 	cargo build --release --bin llm-manager
 
-test: check-fmt lint deny engine ## Everything that has to be true: fmt, clippy, deny, all tests.
+test: check-fmt lint deny webui engine ## Everything that has to be true: fmt, clippy, deny, all tests.
 	CI_REQUIRE_ENGINE=$(ENGINE) tests/run.sh
 
 check-fmt:
@@ -32,6 +32,13 @@ deny: ## Checks the licences and origins of everything that is linked in.
 	  cargo deny check licenses bans sources; \
 	else \
 	  echo "cargo-deny isn't installed (cargo install --locked cargo-deny): licences are not checked"; \
+	fi
+
+webui: ## Checks the dashboard's types and runs its tests, if Node is there.
+	@if command -v npm > /dev/null 2>&1; then \
+	  cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent types && npm run --silent test; \
+	else \
+	  echo "npm isn't installed: the dashboard is not checked"; \
 	fi
 
 engine: ## Installs the real llama.cpp server, tiny models and OpenAI's clients into .engine.

@@ -3,6 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The dashboard is a part of the program; without Node the program is built without it, and says so at /.
+if command -v npm > /dev/null; then
+  (cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent build > /dev/null)
+else
+  echo "npm isn't installed: the dashboard is left out"
+fi
 cargo build --release --bin llm-manager
 if [ -e config.yaml ]; then
   exec cargo run --quiet --release --bin llm-manager -- --config config.yaml

@@ -5,6 +5,7 @@
 
 pub(crate) mod devices;
 mod guard;
+mod ledger;
 mod signals;
 mod tree;
 
@@ -15,6 +16,7 @@ use actix_web::dev::ServerHandle;
 use futures_util::future::{LocalBoxFuture, join_all};
 use guard::Guard;
 use jiff::Timestamp;
+use ledger::Books;
 use llm_manager_actors::Live;
 use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
 use llm_manager_actors::devices::Registry;
@@ -35,6 +37,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tree::Parts;
 
 /// How long clients may take to read the end of their answers when the program stops.
 const LAST_BYTES: Duration = Duration::from_secs(2);
@@ -145,6 +148,7 @@ struct Running {
     address: String,
     guard: Guard,
     devices: Devices,
+    books: Books,
     /// Dropping it takes the actors down.
     _root: Child,
 }
@@ -162,6 +166,11 @@ impl Running {
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let devices = start_devices(spec, &state_dir, &instance);
         let looked_after = !program.disable_gpu_monitoring;
+        let books = {
+            let (program, state_dir) = (program.clone(), state_dir.clone());
+            let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
+            opening.await.map_err(|error| format!("the ledger: {error}"))??
+        };
         let shared = Shared {
             directory: Directory::new(models.clone()),
             keys: Keys::new(program.api_keys.clone()),
@@ -176,6 +185,8 @@ impl Running {
             logs: hub.clone(),
             supervisor: root.clone(),
             feed: feed.clone(),
+            ledger: books.ledger.clone(),
+            billing: books.billing.clone(),
             devices: devices.clone(),
             scheduler: looked_after.then(|| scheduler.clone()),
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
@@ -195,7 +206,15 @@ impl Running {
             Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(HubSink(hub.clone()))));
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
-        let children = tree::tree(spec, &models, &hub, &feed, &launcher, looked_after);
+        let parts = Parts {
+            hub: &hub,
+            feed: &feed,
+            launcher: &launcher,
+            scheduler: looked_after,
+            ledger: &books.ledger,
+            billing: books.child_spec(),
+        };
+        let children = tree::tree(spec, &models, parts);
         let root_child = Child::start(Supervisor::new("", children, feed), &root);
         actix_web::rt::spawn(logging::feed(lines, hub));
         if let Some(addr) = root.addr() {
@@ -209,6 +228,7 @@ impl Running {
             models,
             stopping,
             devices,
+            books,
             drain_timeout: program.drain_timeout,
             address: format!("http://{}:{}", program.host, program.port),
             guard,
@@ -247,6 +267,7 @@ impl Running {
         // A server that is dropped closes what is left; its own forced stop would wait for the orderly one.
         self.served.abort();
         self.devices.stop().await;
+        self.books.close().await;
         self.guard.bye().await;
     }
 

@@ -4,9 +4,11 @@
 
 mod client;
 mod remote;
+mod usage;
 
 use crate::{app, config};
 use clap::{Parser, Subcommand};
+use llm_manager_actors::ledger::{self, Location};
 use llm_manager_actors::process;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -65,6 +67,13 @@ enum Command {
         /// Name or alias.
         model: String,
     },
+    /// Show requests, tokens and cost, from the ledger of the running manager.
+    Usage(usage::UsageOrder),
+    /// Copy the ledger into a file, also while the manager runs.
+    Backup {
+        /// Must not be there yet.
+        file: PathBuf,
+    },
     /// Show the supervision tree of the running manager.
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
@@ -94,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Restart { model } => remote(path, remote::Order::Restart(model)),
         Command::Logs { model, follow, tail } => remote(path, remote::Order::Logs { model, follow, tail }),
         Command::Explain { model } => remote(path, remote::Order::Explain(model)),
+        Command::Usage(order) => remote(path, remote::Order::Usage(order)),
+        Command::Backup { file } => backup(path, &file),
         Command::Tree => remote(path, remote::Order::Tree),
     }
 }
@@ -123,6 +134,24 @@ fn check(path: &Path) -> ExitCode {
             say(&format!("{warnings}{}: no error; {models}", path.display()))
         }
         Err(report) => complain(&report.to_string(), 2),
+    }
+}
+
+fn backup(path: &Path, target: &Path) -> ExitCode {
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(report) => return complain(&report.to_string(), 2),
+    };
+    let location = Location::parse(&loaded.spec.program.database);
+    if let Location::File(file) = &location
+        && !file.exists()
+    {
+        let database = file.display();
+        return complain(&format!("llm-manager: there is no ledger at {database} (`program.database`)"), 1);
+    }
+    match ledger::backup(&location, target) {
+        Ok(()) => say(&format!("{}: a copy of {location}", target.display())),
+        Err(error) => complain(&format!("llm-manager: {}: {error}", target.display()), 1),
     }
 }
 

@@ -1,21 +1,27 @@
 //! The HTTP side: one table of routes, and what stands behind them.
 //!
-//! `openai` serves the clients of models, `api` and `live` those who operate them. `openai` reads a request
+//! `openai` serves the clients of models, `api`, `live`, `usage`, `requests`, `billing` and `storage` those who
+//! operate them. `openai` reads a request
 //! with `scan`, sends it through `upstream`, and hands the answer on as `answer`. `error` is the one place
 //! that knows status codes.
 
+mod account;
 mod answer;
 mod api;
 mod auth;
+mod billing;
 mod error;
 pub mod headers;
 mod live;
 mod openai;
 mod placement;
 mod request_id;
+mod requests;
 pub mod scan;
 mod state;
+mod storage;
 pub mod upstream;
+mod usage;
 mod views;
 mod webui;
 
@@ -104,6 +110,17 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/logs", read().to(live::manager_logs)))
                 .service(at("/events", read().to(live::events)))
                 .service(at("/supervision", read().to(api::supervision)))
+                .service(at("/usage/summary", read().to(usage::summarize)))
+                .service(at("/usage/series", read().to(usage::series)))
+                .service(at("/usage/session", read().to(usage::session)))
+                .service(at("/requests", read().to(requests::requests)))
+                .service(
+                    at("/billing/{model:.+}", read().to(billing::show))
+                        .app_data(web::PayloadConfig::new(billing::LARGEST_PLAN))
+                        .route(web::put().to(billing::set)),
+                )
+                .service(at("/storage", read().to(storage::storage)))
+                .service(at("/storage/{model:.+}", web::delete().to(storage::delete)))
                 .service(at("/debug/panic/{name:.+}", post().to(api::panic)))
                 .default_service(web::to(api::unknown)),
         )

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use crate::devices::sampler::NotTaken;
 use crate::devices::{Sample, Snapshot};
 use crate::live::tell;
+use crate::model::Panic;
 pub use handle::{Attention, Devices, Pace, Settings};
 use standing::Standing;
 
@@ -179,6 +180,7 @@ impl DeviceMonitor {
         let snapshot = Arc::new(Snapshot {
             devices: self.standings.iter().flat_map(Standing::devices).collect(),
             taken_at: Timestamp::now(),
+            asked_at: self.asked_at(),
             sequence: self.devices.latest().sequence + 1,
             stale,
             problems: self.standings.iter().filter_map(Standing::problem).collect(),
@@ -188,6 +190,12 @@ impl DeviceMonitor {
             // Whoever does not wait any more has taken the last one.
             let _ = asker.reply.send(Arc::clone(&snapshot));
         }
+    }
+
+    /// When the oldest of what is known was asked for. One that has missed its turn is not waited for.
+    fn asked_at(&self) -> Option<Instant> {
+        let alive = self.standings.iter().filter(|standing| !standing.has_missed());
+        alive.map(Standing::asked_at).min().unwrap_or_else(|| Some(Instant::now()))
     }
 
     /// The newest snapshot, if it is young enough.
@@ -274,5 +282,14 @@ impl Handler<Hurry> for DeviceMonitor {
 
     fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
         self.tick(ctx);
+    }
+}
+
+impl Handler<Panic> for DeviceMonitor {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "that is what the message asks for")]
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("fault injection");
     }
 }

@@ -13,6 +13,7 @@ pub mod registry;
 pub(crate) mod sampler;
 
 use jiff::Timestamp;
+use std::time::Instant;
 
 pub use registry::{Registry, Source};
 
@@ -85,6 +86,8 @@ pub struct Snapshot {
     pub devices: Vec<Sample>,
     /// When it was put together.
     pub taken_at: Timestamp,
+    /// All of it was asked for after this moment, but for plugins in trouble; `None`: one has not answered yet.
+    pub asked_at: Option<Instant>,
     /// Counts the snapshots from 1; 0 is the empty one from before the first.
     pub sequence: u64,
     /// Some of it is older than it should be: a plugin has not answered (yet), or the monitor is down.
@@ -99,6 +102,7 @@ impl Snapshot {
         Self {
             devices: Vec::new(),
             taken_at: Timestamp::now(),
+            asked_at: None,
             sequence: 0,
             stale: true,
             problems: Vec::new(),

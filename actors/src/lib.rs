@@ -4,9 +4,11 @@
 //! `process` for how a backend is launched and ended. Decisions stand in `llm_manager_policy`; nothing
 //! here knows the manager's own routes or its configuration file.
 
+pub mod billing;
 pub mod device_monitor;
 pub mod devices;
 pub mod feeds;
+pub mod ledger;
 pub mod live;
 pub mod logs;
 pub mod model;

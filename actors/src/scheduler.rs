@@ -12,6 +12,7 @@ mod view;
 pub use actor::{Scheduler, Setup};
 pub use measured::{Measured, ModelMeasured};
 pub use messages::{
-    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Reservations, Returned, SchedulerLink,
+    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Lost, Reservations, Returned,
+    SchedulerLink,
 };
 pub use view::snapshot;

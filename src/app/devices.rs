@@ -6,7 +6,7 @@ use llm_manager_actors::devices::{DevicePlugin, Sample, Snapshot};
 use llm_manager_actors::scheduler;
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::spec::Spec;
-use std::time::Duration;
+use std::time::Instant;
 
 /// Warnings for `llm-manager check`: looks at the built-in devices once. The user's own commands are not run;
 /// their devices are taken for present.
@@ -27,7 +27,7 @@ pub(crate) fn check(spec: &Spec) -> Vec<String> {
 
 /// One sentence for each entry of `required_devices` that no device online meets.
 pub(crate) fn unmatched(spec: &Spec, snapshot: &Snapshot) -> Vec<String> {
-    let devices = scheduler::snapshot(snapshot, Duration::ZERO);
+    let devices = scheduler::snapshot(snapshot, Instant::now());
     let online: Vec<&str> = devices.devices.iter().filter(|one| one.online).map(|one| &*one.name).collect();
     let mut warnings = Vec::new();
     for model in &spec.models {

@@ -1,11 +1,12 @@
 //! The supervision tree: who is started in which order, and below whom.
 
 use llm_manager_actors::Live;
+use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Environment, Model, ModelHandle};
 use llm_manager_actors::process::Launcher;
-use llm_manager_actors::scheduler::{Scheduler, SchedulerLink, Setup};
+use llm_manager_actors::scheduler::{Lost, Scheduler, SchedulerLink, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
 use llm_manager_policy::spec::Spec;
 use std::cell::Cell;
@@ -13,15 +14,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+/// What the actors are given.
+pub(super) struct Parts<'a> {
+    pub(super) hub: &'a Live<LogHub>,
+    pub(super) feed: &'a Feed,
+    pub(super) launcher: &'a Rc<dyn Launcher>,
+    /// `None`: memory is not looked after.
+    pub(super) scheduler: Option<(Live<Scheduler>, Setup)>,
+    pub(super) ledger: &'a Ledger,
+    pub(super) billing: ChildSpec,
+}
+
 /// The child specs of the root: the logs first, for everybody writes to them.
-pub(super) fn tree(
-    spec: &Spec,
-    models: &[Arc<ModelHandle>],
-    hub: &Live<LogHub>,
-    feed: &Feed,
-    launcher: &Rc<dyn Launcher>,
-    scheduler: Option<(Live<Scheduler>, Setup)>,
-) -> Vec<ChildSpec> {
+pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -> Vec<ChildSpec> {
+    let Parts { hub, feed, launcher, scheduler, ledger, billing } = parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
@@ -31,6 +37,7 @@ pub(super) fn tree(
         let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));
         let (models, base_dir) = (models.to_vec(), spec.base_dir.clone());
         let (drain_timeout, queue_timeout) = (spec.program.drain_timeout, spec.program.queue_timeout);
+        let ledger = ledger.clone();
         let link = SchedulerLink(scheduler.as_ref().map(|(live, _)| live.clone()));
         // One slot per model for the whole program: a restarted tree waits for what the old one left.
         let slots: Vec<Arc<Semaphore>> = models.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
@@ -38,6 +45,7 @@ pub(super) fn tree(
             let specs = models.iter().zip(&slots).map(|(model, slot)| {
                 let environment = {
                     let (launcher, feed) = (Rc::clone(&launcher), feed.clone());
+                    let ledger = ledger.clone();
                     let (working_dir, slot, link) = (base_dir.clone(), Arc::clone(slot), link.clone());
                     move || Environment {
                         launcher: Rc::clone(&launcher),
@@ -46,16 +54,17 @@ pub(super) fn tree(
                         drain_timeout,
                         queue_timeout,
                         scheduler: link.clone(),
+                        ledger: ledger.clone(),
                         slot: Arc::clone(&slot),
                     }
                 };
-                model_child(Arc::clone(model), environment)
+                model_child(Arc::clone(model), link.clone(), environment)
             });
             Child::start(Supervisor::new("models", specs.collect(), feed.clone()), &supervisor)
         }
     };
     let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };
-    let mut children = vec![logs];
+    let mut children = vec![logs, billing];
     if let Some((live, setup)) = scheduler {
         children.push(setup.devices.child_spec());
         children.push(scheduler_child(live, setup));
@@ -72,7 +81,11 @@ fn scheduler_child(live: Live<Scheduler>, setup: Setup) -> ChildSpec {
     })
 }
 
-fn model_child(model: Arc<ModelHandle>, environment: impl Fn() -> Environment + 'static) -> ChildSpec {
+fn model_child(
+    model: Arc<ModelHandle>,
+    scheduler: SchedulerLink,
+    environment: impl Fn() -> Environment + 'static,
+) -> ChildSpec {
     let started = Arc::clone(&model);
     let described = Arc::clone(&model);
     let start = move || Child::start(Model::new(Arc::clone(&started), environment()), started.actor());
@@ -92,7 +105,10 @@ fn model_child(model: Arc<ModelHandle>, environment: impl Fn() -> Environment + 
         }),
         down: Box::new({
             let model = Arc::clone(&model);
-            move |cause, comes_again| model.actor_crashed(cause, comes_again)
+            move |cause, comes_again| {
+                model.actor_crashed(cause, comes_again);
+                scheduler.tell(Lost { model: model.spec.name.as_str().into() });
+            }
         }),
         ..ChildSpec::new(model.spec.name.clone(), start)
     }

@@ -1,6 +1,7 @@
-//! The commands that speak to a running manager: status, start, stop, restart, logs, tree.
+//! The commands that speak to a running manager: status, start, stop, restart, logs, usage, tree.
 
 use super::client::{Manager, segment};
+use super::usage::UsageOrder;
 use awc::http::Method;
 use comfy_table::{Table, presets};
 use futures_util::StreamExt;
@@ -16,6 +17,7 @@ pub(super) enum Order {
     Restart(String),
     Logs { model: String, follow: bool, tail: usize },
     Explain(String),
+    Usage(UsageOrder),
     Tree,
 }
 
@@ -61,6 +63,7 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Restart(model) => say_state(&manager, &model, "restart").await,
         Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
         Order::Explain(model) => explain(&manager, &model).await,
+        Order::Usage(order) => print(&order.run(&manager).await?),
         Order::Tree => tree(&manager).await,
     }
 }

@@ -59,6 +59,7 @@ fn model(
         first_byte_timeout: fields.time("first_byte_timeout", 1.0),
         idle_timeout: fields.time("idle_timeout", 1.0),
         foreign_listener: fields.flag("foreign_listener"),
+        bill_loading: fields.flag("bill_loading"),
         pinned: fields.flag("pinned"),
         variants,
     })

@@ -1,6 +1,7 @@
 //! Answer: the body that goes to the client while the backend sends it. It holds the lease, so that the end,
 //! an error and a client who leaves all give it back, and close the backend's connection.
 
+use super::account::Account;
 use super::error::{ApiError, Kind};
 use super::headers;
 use super::request_id::RequestId;
@@ -18,7 +19,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 type Waiting = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -48,7 +49,7 @@ pub(super) struct Answer {
     bytes: u64,
     id: RequestId,
     model: Arc<ModelHandle>,
-    began: Instant,
+    account: Account,
 }
 
 impl Answer {
@@ -60,11 +61,12 @@ impl Answer {
         hide_usage: bool,
         id: RequestId,
         model: Arc<ModelHandle>,
-        began: Instant,
+        mut account: Account,
     ) -> HttpResponse {
         let status = response.status;
         let mut builder = HttpResponseBuilder::new(status);
         let is_sse = headers::is_event_stream(&response.headers);
+        account.answered(status.as_u16(), headers::content_type(&response.headers));
         for (name, value) in response.headers {
             builder.append_header((name, value));
         }
@@ -90,13 +92,13 @@ impl Answer {
             bytes: 0,
             id,
             model,
-            began,
+            account,
         };
         log::debug!(
             "request {}: {} answers {status} after {:.3} s",
             answer.id,
             answer.model.spec.name,
-            began.elapsed().as_secs_f64()
+            answer.account.elapsed().as_secs_f64()
         );
         let is_old = request.version() < Version::HTTP_11 && matches!(size, BodySize::Stream);
         let mut response = builder.message_body(answer).map_or_else(
@@ -135,6 +137,7 @@ impl Answer {
     }
 
     fn end_well(&mut self) -> Option<Bytes> {
+        self.account.completed();
         let held = self.usage.as_mut().map(|hider| hider.finish()).filter(|held| !held.is_empty());
         self.end();
         held.map(Bytes::from)
@@ -144,6 +147,7 @@ impl Answer {
     /// the part for the whole.
     fn end_badly(&mut self, error: &ApiError) -> Option<Bytes> {
         log::warn!("request {}: {error}; {} bytes had been sent", self.id, self.bytes);
+        self.account.failed(error);
         self.end();
         self.ready.clear();
         if self.is_sse {
@@ -196,6 +200,7 @@ impl Answer {
             match body.poll_next(context) {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.heard();
+                    self.account.read(&chunk);
                     if let Some(chunk) = self.pass(chunk) {
                         return Poll::Ready(Some(chunk));
                     }
@@ -266,7 +271,7 @@ impl MessageBody for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let (name, seconds) = (&self.model.spec.name, self.began.elapsed().as_secs_f64());
+        let (name, seconds) = (&self.model.spec.name, self.account.elapsed().as_secs_f64());
         let how = if matches!(self.progress, Progress::Ended) { "ended" } else { "left by its client" };
         log::debug!("request {}: {name} {how} after {} bytes and {seconds:.3} s", self.id, self.bytes);
     }

@@ -5,6 +5,7 @@ use super::state::Shared;
 use super::views::{ModelDetails, ModelView};
 use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
+use llm_manager_actors::Live;
 use llm_manager_actors::model::{ModelHandle, Panic, Verb};
 use llm_manager_actors::supervisor::{Node, Tree, ask};
 use llm_manager_actors::tell;
@@ -144,16 +145,29 @@ pub(super) async fn supervision(shared: web::Data<Shared>) -> Answered {
     }))
 }
 
-/// `POST /api/debug/panic/{name}`, with fault injection switched on.
+/// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler` or `devices`.
 pub(super) async fn panic(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
     if !shared.fault_injection {
         return Err(ApiError::new(Kind::UnknownEndpoint, "fault injection is switched off"));
     }
-    let model = find(&shared, &name)?;
-    if let Some(addr) = model.actor().addr() {
-        tell(&addr, Panic);
+    match (name.as_str(), shared.directory.find(&name)) {
+        ("scheduler", None) => {
+            if let Some(addr) = shared.scheduler.as_ref().and_then(Live::addr) {
+                tell(&addr, Panic);
+            }
+        }
+        ("devices", None) => {
+            if let Some(addr) = shared.devices.live().addr() {
+                tell(&addr, Panic);
+            }
+        }
+        _ => {
+            if let Some(addr) = find(&shared, &name)?.actor().addr() {
+                tell(&addr, Panic);
+            }
+        }
     }
-    Ok(HttpResponse::Accepted().json(json!({"model": model.spec.name})))
+    Ok(HttpResponse::Accepted().json(json!({"actor": *name})))
 }
 
 /// Any other path below `/api`.

@@ -4,6 +4,7 @@ use super::error::{ApiError, Kind, quoted};
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use std::borrow::Cow;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// The keys of the configuration; none: everybody may come in.
@@ -38,6 +39,21 @@ impl Keys {
         Cow::Owned(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
+    /// What a report calls the key that opened the door: its place in the configuration and its last letters.
+    pub fn label(&self, headers: &HeaderMap) -> Arc<str> {
+        let place = |(at, ours): (usize, &String)| {
+            let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+            let given = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
+            let is_this = given.into_iter().flatten().any(|key| ours.as_bytes().ct_eq(key).into());
+            // Of a short key, the last letters would be much of the secret.
+            let tail = ours.get(ours.len().saturating_sub(4)..).filter(|_| ours.len() >= 16);
+            is_this.then(|| {
+                format!("#{}{}", at + 1, tail.map_or_else(String::new, |tail| format!(" ...{tail}")))
+            })
+        };
+        self.0.iter().enumerate().find_map(place).unwrap_or_default().into()
+    }
+
     fn is_ours(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         if self.0.is_empty() {
             return false;
@@ -58,8 +74,8 @@ impl Keys {
     }
 }
 
-/// Refuses what a page of another site makes a browser send: it could stop models, or be led here by a name
-/// that it controls (DNS rebinding). Programs send no `Origin`.
+/// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
+/// A page whose own name leads here (DNS rebinding) is not noticed; keys keep it out.
 pub(super) fn check_origin(request: &RequestHead) -> Result<(), ApiError> {
     let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();

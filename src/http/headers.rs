@@ -63,6 +63,12 @@ pub fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
     })
 }
 
+/// The content type; empty when there is none, or it is no text.
+pub fn content_type(headers: &[(HeaderName, HeaderValue)]) -> &str {
+    let found = headers.iter().find(|(name, _)| *name == outer::CONTENT_TYPE);
+    found.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default()
+}
+
 /// Whether a header of this name, in lower case, speaks of one connection only.
 fn is_of_connection(name: &str) -> bool {
     match name.as_bytes().first() {

@@ -2,6 +2,7 @@
 //!
 //! In the order of a request's life: key, body, model, mode, lease, backend, answer.
 
+use super::account::Account;
 use super::answer::Answer;
 use super::error::{ApiError, Kind, quoted};
 use super::request_id::RequestId;
@@ -96,12 +97,36 @@ async fn handle(
     let body = read_body(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let scan = scan::scan(&body).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
     let model = find(shared, &scan.model)?;
+    let mut account = Account::open(shared, request, model, id, began, body.len());
+    let answered = answer(request, &body, &scan, shared, worker, model, id, &mut account).await;
+    match answered {
+        Ok((response, lease, hide_usage)) => {
+            Ok(Answer::respond(request, response, lease, hide_usage, id.clone(), Arc::clone(model), account))
+        }
+        Err(error) => {
+            account.failed(&error);
+            Err(error)
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that a request is made of")]
+async fn answer(
+    request: &HttpRequest,
+    body: &Bytes,
+    scan: &Scan<'_>,
+    shared: &Shared,
+    worker: &Worker,
+    model: &Arc<ModelHandle>,
+    id: &RequestId,
+    account: &mut Account,
+) -> Result<(Response, Lease, bool), ApiError> {
     check_mode(model, request.path())?;
-    let asked = ask_for_usage(request.path(), &body, &scan);
+    let asked = ask_for_usage(request.path(), body, scan);
     let hide_usage = asked.is_some();
     let body = asked.unwrap_or_else(|| body.clone());
-    let (response, lease) = exchange(request, body, shared, worker, model, id).await?;
-    Ok(Answer::respond(request, response, lease, hide_usage, id.clone(), Arc::clone(model), began))
+    let (response, lease) = exchange(request, body, shared, worker, model, id, account).await?;
+    Ok((response, lease, hide_usage))
 }
 
 fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
@@ -214,10 +239,12 @@ async fn exchange(
     worker: &Worker,
     model: &Arc<ModelHandle>,
     id: &RequestId,
+    account: &mut Account,
 ) -> Result<(Response, Lease), ApiError> {
     let mut replayed = false;
     loop {
         let lease = take_lease(shared, model).await?;
+        account.leased(&lease);
         let error = match send(request, body.clone(), shared, worker, model, &lease, id).await {
             Ok(response) => return Ok((response, lease)),
             Err(Failure::Final(error)) => return Err(error),
@@ -235,6 +262,7 @@ async fn exchange(
             return Err(stopped(model));
         }
         log::info!("request {id}: the backend of `{}` died before an answer; sent again", model.spec.name);
+        account.replayed();
         replayed = true;
     }
 }

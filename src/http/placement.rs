@@ -5,6 +5,7 @@ use super::error::{ApiError, Kind};
 use super::state::Shared;
 use actix_web::{HttpResponse, web};
 use llm_manager_actors::Live;
+use llm_manager_actors::device_monitor::SampleNow;
 use llm_manager_actors::devices::Sample;
 use llm_manager_actors::scheduler::{Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
@@ -13,6 +14,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A plugin that hangs does not hold an answer up for long.
+const LOOK: SampleNow = SampleNow { within: Duration::from_secs(1), max_age: Duration::from_secs(1) };
 
 /// One device in `GET /api/devices`. Memory is MiB.
 #[derive(Serialize)]
@@ -43,6 +48,8 @@ struct HolderView {
 
 /// `GET /api/devices`
 pub(super) async fn devices(shared: web::Data<Shared>) -> HttpResponse {
+    // At a slow pace the newest snapshot may be old.
+    shared.devices.sample_now(LOOK).await;
     HttpResponse::Ok().json(device_views(&shared).await)
 }
 

@@ -4,6 +4,7 @@ use super::auth::Keys;
 use super::upstream::Pool;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
+use llm_manager_actors::billing::{Billing, Ledger};
 use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
@@ -35,6 +36,10 @@ pub struct Shared {
     pub supervisor: Live<Supervisor>,
     /// What happens.
     pub feed: Feed,
+    /// Where requests are recorded, and reports come from.
+    pub ledger: Ledger,
+    /// Who writes it.
+    pub billing: Live<Billing>,
     /// The devices.
     pub devices: Devices,
     /// Who looks after their memory, if anybody does.

@@ -14,7 +14,9 @@
 mod support;
 
 mod client_gone;
+mod devices;
 mod fake;
+mod ledger;
 mod lifecycle;
 mod management;
 mod openai;

@@ -26,8 +26,10 @@ impl Config {
         self
     }
 
-    /// A line of `program:`, such as `max_waiting: 2`.
+    /// A line of `program:`, such as `max_waiting: 2`; instead of an earlier one of the same key.
     pub(crate) fn program(mut self, line: &str) -> Self {
+        let key = line.split(':').next();
+        self.program.retain(|other| other.split(':').next() != key);
         self.program.push(line.to_owned());
         self
     }
@@ -51,8 +53,11 @@ impl Config {
     pub(crate) fn text(&self, port: u16, dir: &Path) -> String {
         let mut text = format!(
             "program:\n  host: 127.0.0.1\n  port: {port}\n  log_level: DEBUG\n  \
-             alive_time: 0\n  Disable_GPU_monitoring: true\n"
+             alive_time: 0\n"
         );
+        if !self.program.iter().any(|line| line.starts_with("Disable_GPU_monitoring")) {
+            text.push_str("  Disable_GPU_monitoring: true\n");
+        }
         if !self.keys.is_empty() {
             text.push_str(&format!("  api_keys: {:?}\n", self.keys));
         }
@@ -79,7 +84,84 @@ pub(crate) struct Model {
     lines: Vec<String>,
     flags: Vec<String>,
     command: Option<Vec<String>>,
+    variants: Vec<Variant>,
     start_timeout: u32,
+}
+
+/// One way to launch a model.
+#[derive(Clone, Debug)]
+pub(crate) struct Variant {
+    name: String,
+    devices: Vec<(String, Option<u64>)>,
+    lines: Vec<String>,
+    flags: Vec<String>,
+    command: Option<Vec<String>>,
+}
+
+impl Variant {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), devices: vec![], lines: vec![], flags: vec![], command: None }
+    }
+
+    /// An entry of `required_devices`, and its memory in MiB.
+    pub(crate) fn on(mut self, device: &str, mib: u64) -> Self {
+        self.devices.push((device.to_owned(), Some(mib)));
+        self
+    }
+
+    /// An entry of `required_devices` without an amount.
+    pub(crate) fn on_any(mut self, device: &str) -> Self {
+        self.devices.push((device.to_owned(), None));
+        self
+    }
+
+    /// A line of the variant, such as `memory_mb: auto`.
+    pub(crate) fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    /// Flags of the fake server in this variant.
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self
+    }
+
+    /// Something other than the fake server.
+    pub(crate) fn command(mut self, command: &[&str]) -> Self {
+        self.command = Some(command.iter().map(|word| (*word).to_owned()).collect());
+        self
+    }
+
+    fn text(&self, model: &Model) -> String {
+        let command = self.command.clone().or_else(|| model.command.clone()).unwrap_or_else(|| {
+            let fixed = [
+                env!("CARGO_BIN_EXE_fake-model-server"),
+                "--port",
+                "{port}",
+                "--name",
+                &model.name,
+                "--marker",
+                "{dir}",
+                "--start-file",
+                &format!("{{dir}}/starts-{}", model.name),
+            ];
+            let flags = model.flags.iter().chain(&self.flags).cloned();
+            fixed.into_iter().map(str::to_owned).chain(flags).collect()
+        });
+        let devices: Vec<&str> = self.devices.iter().map(|(device, _)| &**device).collect();
+        let amounts = self.devices.iter().filter_map(|(device, mib)| Some((device, (*mib)?)));
+        let amounts: Vec<String> = amounts.map(|(device, mib)| format!("{device:?}: {mib}")).collect();
+        let mut text = format!("    {}:\n      required_devices: {devices:?}\n", self.name);
+        if !amounts.is_empty() {
+            text.push_str(&format!("      memory_mb: {{{}}}\n", amounts.join(", ")));
+        }
+        for line in &self.lines {
+            text.push_str(&format!("      {line}\n"));
+        }
+        text.push_str(&format!("      command: {command:?}\n"));
+        text
+    }
 }
 
 impl Model {
@@ -90,6 +172,7 @@ impl Model {
             lines: vec![],
             flags: vec![],
             command: None,
+            variants: vec![],
             start_timeout: 30,
         }
     }
@@ -121,27 +204,24 @@ impl Model {
         self
     }
 
+    /// A way to launch it; without any there is one that needs no device.
+    pub(crate) fn variant(mut self, variant: Variant) -> Self {
+        self.variants.push(variant);
+        self
+    }
+
     fn text(&self) -> String {
-        let command = self.command.clone().unwrap_or_else(|| {
-            let fixed = [
-                env!("CARGO_BIN_EXE_fake-model-server"),
-                "--port",
-                "{port}",
-                "--name",
-                &self.name,
-                "--marker",
-                "{dir}",
-                "--start-file",
-                &format!("{{dir}}/starts-{}", self.name),
-            ];
-            fixed.into_iter().map(str::to_owned).chain(self.flags.iter().cloned()).collect()
-        });
         let mut text = format!("  {}:\n    mode: {}\n", self.name, self.mode);
         text.push_str(&format!("    start_timeout: {}\n", self.start_timeout));
         for line in &self.lines {
             text.push_str(&format!("    {line}\n"));
         }
-        text.push_str(&format!("    only:\n      required_devices: []\n      command: {command:?}\n"));
+        if self.variants.is_empty() {
+            text.push_str(&Variant::new("only").text(self));
+        }
+        for variant in &self.variants {
+            text.push_str(&variant.text(self));
+        }
         text
     }
 }

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 pub(crate) use client::{Call, End, Live, Reply};
-pub(crate) use config::{Config, Model};
+pub(crate) use config::{Config, Model, Variant};
 
 /// Longer than anything takes on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -179,6 +179,14 @@ impl Manager {
 
     pub(crate) fn post(&self, path: &str) -> Call {
         self.call("POST", path)
+    }
+
+    pub(crate) fn put(&self, path: &str) -> Call {
+        self.call("PUT", path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call {
+        self.call("DELETE", path)
     }
 
     /// A request without the manager's key, whatever the method.

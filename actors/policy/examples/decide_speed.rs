@@ -53,7 +53,7 @@ fn variant(name: &str, needs: &[(&str, u64)]) -> Result<Variant, BadRequirement>
 fn main() -> Result<(), BadRequirement> {
     let devices: Vec<Device> = (0..DEVICES).map(device).collect();
     let held: Vec<Held> = (0..MODELS).map(|at| held(&devices, at)).collect();
-    let snapshot = DeviceSnapshot { devices, taken_at: NOW };
+    let snapshot = DeviceSnapshot { devices, taken_at: Some(NOW) };
     let settings = Settings::default();
     let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings };
     let cases = [

@@ -10,7 +10,6 @@
 #![expect(clippy::unwrap_used, reason = "the simulated house is a test's")]
 
 #[path = "../tests/support/house.rs"]
-#[expect(clippy::indexing_slicing, clippy::allow_attributes, reason = "the simulated house is a test's")]
 mod house;
 
 use house::{House, Policy, Report, Request, Resident};

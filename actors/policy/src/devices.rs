@@ -22,8 +22,8 @@ pub type DeviceId = Arc<str>;
 pub struct DeviceSnapshot {
     /// Each device that has been seen since the program began, offline ones included.
     pub devices: Vec<Device>,
-    /// When the last of them was asked.
-    pub taken_at: Moment,
+    /// When the first of them was asked; `None`: not all have been seen yet.
+    pub taken_at: Option<Moment>,
 }
 
 /// A thing with memory that models occupy, at one moment. `None`: the plugin can't tell.

@@ -378,9 +378,9 @@ fn judge(world: &World<'_>, rooms: &Rooms, variant: usize, wanted: &Variant, bud
 
 /// Where a variant goes when nothing is checked: on what matches, as far as something does.
 fn unchecked(world: &World<'_>, rooms: &Rooms, variant: &Variant) -> Vec<Part> {
-    let Some(mut slots) = assignment::slots(world.snapshot, variant) else { return Vec::new() };
-    slots.iter_mut().for_each(|slot| slot.mib = 0);
-    let devices = assignment::first(&slots, &rooms.free).unwrap_or_default();
+    let Some(slots) = assignment::slots(world.snapshot, variant) else { return Vec::new() };
+    let unchecked: Vec<Slot> = slots.iter().map(|slot| Slot { mib: 0, ..slot.clone() }).collect();
+    let devices = assignment::first(&unchecked, &rooms.free).unwrap_or_default();
     parts(world.snapshot, &slots, &devices)
 }
 

@@ -11,7 +11,8 @@
 //! - Steady traffic doesn't hold a room for ever: a busy model in the way of somebody who has waited for
 //!   `max_hold` while it was ready is asked to yield, which closes it to newcomers until its running answers
 //!   have ended. Those newcomers wait, and come after the one that it yields to.
-//! - Memory of a process that has ended counts as taken until a device shows it free, or `settle` has passed.
+//! - Memory of a process that has ended counts as taken until a device shows it free (three quarters of it, or no
+//!   more in use than before the start and a quarter of it), or `settle` has passed.
 //! - Every demand ends in one `Grant` or one `Deny`, at the latest after `queue_timeout`.
 //!
 //! Promises that the callers keep: every `AskEvict` is followed by the model's leaving (to be seen in the view,

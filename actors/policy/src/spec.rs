@@ -113,6 +113,8 @@ pub struct ModelSpec {
     pub idle_timeout: Option<Duration>,
     /// True: whoever listens on the port is taken for the backend (a container's port proxy, for example).
     pub foreign_listener: bool,
+    /// True: the time from launch to ready is paid, too, where the model is paid by the hour.
+    pub bill_loading: bool,
     /// True: it is never stopped to make room for another model.
     pub pinned: bool,
     /// Launch configurations in order of priority; never empty.

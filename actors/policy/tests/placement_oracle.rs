@@ -3,6 +3,8 @@
 //! The oracle knows the truth from which the world was made (who really uses what), tries everything, and
 //! shares no code with what it checks but the cost of one eviction.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::*;
@@ -101,7 +103,7 @@ impl Case {
                 ..Device::new(&at.to_string(), card.name, "fake")
             }
         };
-        DeviceSnapshot { devices: self.cards.iter().enumerate().map(device).collect(), taken_at: NOW }
+        DeviceSnapshot { devices: self.cards.iter().enumerate().map(device).collect(), taken_at: Some(NOW) }
     }
 
     fn held(&self) -> Vec<Held> {

@@ -1,5 +1,7 @@
 //! The queue under random traffic, models and devices: `support/house` checks every promise at every moment.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 #[path = "support/house.rs"]
 mod house;
 

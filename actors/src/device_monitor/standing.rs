@@ -129,6 +129,16 @@ impl Standing {
         (!self.heard || late || self.misses > 0) && self.misses < MISSES
     }
 
+    /// Its last sample was not a good one.
+    pub(super) const fn has_missed(&self) -> bool {
+        self.misses > 0
+    }
+
+    /// When its last good sample was ordered.
+    pub(super) const fn asked_at(&self) -> Option<Instant> {
+        self.sampled_at
+    }
+
     /// Its last good sample is no older than that, or there is none to be had.
     pub(super) fn younger_than(&self, age: Duration, now: Instant) -> bool {
         self.misses >= MISSES || self.sampled_at.is_some_and(|at| now.duration_since(at) <= age)

@@ -3,17 +3,18 @@
 use super::effects::Timer;
 use super::handle::ModelHandle;
 use super::lease::Door;
-use super::messages::{Acquire, Operate, Panic, Refused, RefusedReason, Verb};
+use super::messages::{Abandoned, Acquire, Operate, Panic, Refused, RefusedReason, Verb};
 use super::scheduled::Grant;
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
+use crate::billing::{Ledger, Run};
 use crate::feeds::{Feed, Happening};
-use crate::process::{ExitReport, Launcher, Run};
+use crate::process::{self, ExitReport, Launcher};
 use crate::scheduler::SchedulerLink;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::gate::Word;
-use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, View};
+use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -37,6 +38,8 @@ pub struct Environment {
     pub queue_timeout: Duration,
     /// Who looks after memory.
     pub scheduler: SchedulerLink,
+    /// Where runs are recorded.
+    pub ledger: Ledger,
     /// Held by a run until its last process is gone; outlives the actor, so that a restarted actor can't
     /// launch beside what its predecessor left.
     pub slot: Arc<Semaphore>,
@@ -68,9 +71,10 @@ pub struct Model {
     pub(super) launching: Option<SpawnHandle>,
     pub(super) probing: Option<SpawnHandle>,
     pub(super) listening: Option<SpawnHandle>,
-    pub(super) run: Option<Box<dyn Run>>,
+    pub(super) run: Option<Box<dyn process::Run>>,
     pub(super) current: Option<CurrentRun>,
     pub(super) exit: Option<ExitReport>,
+    pub(super) ledger_run: Option<Run>,
     pub(super) grant: Grant,
     /// The present life has had a process.
     pub(super) ran: bool,
@@ -93,11 +97,13 @@ impl Model {
             // The scheduler answers first; this is for one that doesn't answer at all.
             queue_timeout: env.queue_timeout + Duration::from_secs(10),
         };
+        let state = State { epoch: handle.status().epoch, ..State::new() };
         Self {
             handle,
             env,
             limits,
-            state: State::new(),
+            // After a crash, the lives of the former actor go on being counted.
+            state,
             waiters: Waiters::default(),
             stop_waiters: Vec::new(),
             door: None,
@@ -109,6 +115,7 @@ impl Model {
             run: None,
             current: None,
             exit: None,
+            ledger_run: None,
             grant: Grant::default(),
             ran: false,
             out_of_memory: false,
@@ -224,7 +231,7 @@ impl Model {
             None => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
-            Phase::Queued { .. } => format!(" {asked_by}, waits for memory"),
+            Phase::Queued { .. } => format!(": waits for memory {asked_by}"),
             Phase::Starting { .. } => format!("{run_words} {asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
@@ -290,7 +297,7 @@ impl Model {
             }
             Refusal::NoMemory => (
                 RefusedReason::NoMemory,
-                format!("there is no memory for model `{name}`: {error}"),
+                format!("no room for model `{name}`: {error}"),
                 Some(Duration::from_secs(5)),
             ),
         };
@@ -372,6 +379,18 @@ impl Handler<Operate> for Model {
                 self.stop_waiters.extend(operate.answer);
                 self.drive(Event::Stop(urgency), ctx);
             }
+        }
+    }
+}
+
+impl Handler<Abandoned> for Model {
+    type Result = ();
+
+    fn handle(&mut self, _: Abandoned, ctx: &mut Context<Self>) {
+        // A demand for nobody must not make others go.
+        if matches!(self.state.phase, Phase::Queued { .. }) && !self.waiters.any() {
+            log::info!("models/{}: nobody waits for it any more", self.handle.spec.name);
+            self.drive(Event::Stop(Urgency::Drain), ctx);
         }
     }
 }

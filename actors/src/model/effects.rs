@@ -133,6 +133,7 @@ impl Model {
                     current.pid = run.pid();
                     current.port = Some(run.address().port());
                 }
+                self.open_ledger_run();
                 self.ran = true;
                 self.handle.members.store(Some(Arc::new(run.members())));
                 let exited = run.exited().into_actor(self);
@@ -169,6 +170,13 @@ impl Model {
         }
     }
 
+    fn open_ledger_run(&mut self) {
+        let Some(current) = &self.current else { return };
+        let model: Arc<str> = self.handle.spec.name.as_str().into();
+        let bill_loading = self.handle.spec.bill_loading;
+        self.ledger_run = Some(self.env.ledger.run_started(&model, &current.variant, bill_loading));
+    }
+
     fn when_it_died(&self, success: bool) -> String {
         let hint = match (&self.state.phase, success) {
             (Phase::Starting { .. }, true) => {
@@ -192,6 +200,9 @@ impl Model {
         }
         self.run = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
+        if let Some(run) = self.ledger_run.take() {
+            run.ended(exit.clone());
+        }
         self.remember_run(&exit);
         self.handle.members.store(None);
         let event = if self.out_of_memory { Event::OutOfMemory { epoch } } else { Event::Gone { epoch } };
@@ -257,7 +268,13 @@ impl Model {
         self.waits_for = None;
         self.tell_of_change();
         let limit = self.handle.spec.max_concurrency;
-        let door = Arc::new(Door::new(run.address(), self.state.epoch, limit, self.handle.origin));
+        if let Some(run) = &mut self.ledger_run {
+            run.ready();
+        }
+        let run_id = self.ledger_run.as_ref().map(|run| run.id());
+        let variant = self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant));
+        let (epoch, origin) = (self.state.epoch, self.handle.origin);
+        let door = Arc::new(Door::new(run.address(), epoch, limit, origin, variant, run_id));
         door.gate.open();
         let watched = Arc::downgrade(&door);
         let freed = futures_util::stream::unfold(watched, |watched| async move {

@@ -2,7 +2,7 @@
 
 use super::actor::Model;
 use super::lease::{Door, Lease};
-use super::messages::{Acquire, Operate, Refused, RefusedReason, Verb};
+use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
 use super::status::Status;
 use crate::live::{Live, tell};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -65,11 +65,15 @@ impl ModelHandle {
         if let Some(lease) = self.try_lease() {
             return Ok(lease);
         }
+        let departure = Departure(self);
         let _place = self.queue_up()?;
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
         let (answer, granted) = oneshot::channel();
         tell(&addr, Acquire { answer });
-        granted.await.unwrap_or_else(|_| Err(self.actor_down()))
+        let granted = granted.await;
+        // Whoever has been answered need not tell that it goes.
+        std::mem::forget(departure);
+        granted.unwrap_or_else(|_| Err(self.actor_down()))
     }
 
     /// Carries an operator's order out; returns when it is done.
@@ -138,6 +142,8 @@ impl ModelHandle {
         self.actor.set(None);
         let what = if comes_again { "is being restarted" } else { "was given up" };
         self.publish(Status {
+            // The next actor goes on counting, so that no life is taken for one of this actor's.
+            epoch: self.status().epoch,
             last_error: Some(format!("the model's actor {cause} and {what}").into()),
             ..if comes_again { Status::stopped() } else { Status::failed() }
         });
@@ -173,6 +179,19 @@ impl ModelHandle {
             )
             .into(),
             retry_after: Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+/// A request that waits. One that leaves before it is answered may have been the last that wanted the model.
+struct Departure<'a>(&'a ModelHandle);
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        if self.0.waiting() == 0
+            && let Some(addr) = self.0.actor.addr()
+        {
+            tell(&addr, Abandoned);
         }
     }
 }

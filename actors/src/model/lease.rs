@@ -26,6 +26,8 @@ pub(super) struct Door {
     pub(super) freed: Notify,
     address: SocketAddr,
     epoch: u64,
+    variant: Arc<str>,
+    run_id: Option<i64>,
     origin: Instant,
     unused_since_us: AtomicU64,
     broken: CancellationToken,
@@ -33,12 +35,21 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(address: SocketAddr, epoch: u64, limit: Option<u32>, origin: Instant) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        epoch: u64,
+        limit: Option<u32>,
+        origin: Instant,
+        variant: Arc<str>,
+        run_id: Option<i64>,
+    ) -> Self {
         let door = Self {
             gate: Gate::new(limit.unwrap_or(u32::MAX)),
             freed: Notify::new(),
             address,
             epoch,
+            variant,
+            run_id,
             origin,
             unused_since_us: AtomicU64::new(0),
             broken: CancellationToken::new(),
@@ -83,6 +94,16 @@ impl Lease {
     /// Tells one run of the backend from the next, so that no connection outlives it.
     pub fn epoch(&self) -> u64 {
         self.door.epoch
+    }
+
+    /// The launch variant of the backend.
+    pub fn variant(&self) -> &Arc<str> {
+        &self.door.variant
+    }
+
+    /// The number of this run in the ledger.
+    pub fn run_id(&self) -> Option<i64> {
+        self.door.run_id
     }
 
     /// Resolves when the answer must be broken off.

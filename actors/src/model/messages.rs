@@ -82,6 +82,11 @@ pub(crate) struct Yield {
 #[rtype(result = "()")]
 pub(crate) struct Announce;
 
+/// The last request that waited has gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Abandoned;
+
 /// Makes the actor panic: for tests of the supervision, sent only with fault injection switched on.
 #[derive(Message)]
 #[rtype(result = "()")]

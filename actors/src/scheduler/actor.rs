@@ -2,20 +2,20 @@
 
 use super::measured::Measured;
 use super::messages::{
-    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Reservations, Returned,
+    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Lost, Reservations, Returned,
 };
 use super::view;
 use crate::device_monitor::{Devices, Pace, SampleNow};
 use crate::devices::Snapshot;
 use crate::live::tell;
-use crate::model::{Announce, Denied, Evict, Granted, ModelHandle, Yield};
+use crate::model::{Announce, Denied, Evict, Granted, ModelHandle, Panic, Yield};
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, SpawnHandle, StreamHandler,
-    WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
+    StreamHandler, WrapFuture,
 };
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
 use llm_manager_policy::placement::{Part, Settings, Variant};
-use llm_manager_policy::queue::{self, Effect, Event, ModelView, State, View};
+use llm_manager_policy::queue::{self, Denial, Effect, Event, ModelView, State, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const ANNOUNCE_TIME: Duration = Duration::from_secs(2);
 /// How long a snapshot that was asked for may take.
 const SNAPSHOT_TIME: Duration = Duration::from_secs(1);
+/// How old a snapshot may be that is shown to somebody.
+const SHOWN_AGE: Duration = Duration::from_secs(1);
 
 /// What a Scheduler is made of.
 #[derive(Clone)]
@@ -61,7 +63,7 @@ impl Scheduler {
         let now = setup.origin.elapsed();
         let silent = restarted.then(|| setup.models.iter().map(name).collect());
         let state = if restarted { State::restarted(now + ANNOUNCE_TIME) } else { State::default() };
-        let snapshot = view::snapshot(&setup.devices.latest(), now);
+        let snapshot = view::snapshot(&setup.devices.latest(), setup.origin);
         let measured = Measured::load(&setup.measured);
         Self { setup, state, snapshot, measured, granted: HashMap::new(), silent, timer: None, asking: false }
     }
@@ -95,9 +97,16 @@ impl Scheduler {
             Effect::Grant { model, epoch, variant, assignment } => {
                 self.grant(&model, epoch, variant, assignment)
             }
-            Effect::Deny { model, epoch, denial: _, explanation } => {
-                log::warn!("scheduler: {explanation}");
-                self.tell(&model, Denied { epoch, why: explanation.to_string().into() });
+            Effect::Deny { model, epoch, denial, explanation } => {
+                let why = match denial {
+                    Denial::Timeout => format!(
+                        "queue_timeout ({} s) is over; {explanation}",
+                        self.setup.settings.queue_timeout.as_secs_f64()
+                    ),
+                    Denial::Never(_) => explanation.to_string(),
+                };
+                log::warn!("scheduler: no memory: {why}");
+                self.tell(&model, Denied { epoch, why: why.into() });
             }
             Effect::AskEvict { model, epoch, in_favour_of } => {
                 log::info!("scheduler: {model} is idle and makes room for {in_favour_of}");
@@ -127,7 +136,12 @@ impl Scheduler {
         if !words.is_empty() {
             log::info!("scheduler: {model} gets {} (variant {variant_name})", words.join(", "));
         }
-        let cuda = assignment.iter().filter_map(|part| self.snapshot.get(&part.device));
+        // `2x rtx 3090` is two cards in the order of the bus, however they were chosen.
+        let mut ordered: Vec<&Part> = assignment.iter().collect();
+        for alike in ordered.chunk_by_mut(|one, next| one.requirement == next.requirement) {
+            alike.sort_by_key(|part| self.snapshot.position(&part.device));
+        }
+        let cuda = ordered.into_iter().filter_map(|part| self.snapshot.get(&part.device));
         let cuda = cuda.filter(|device| device.plugin == "nvidia").filter_map(|device| device.uuid.clone());
         let cuda: Vec<String> = cuda.collect();
         let holding = Holding { epoch, variant: variant_name.into(), assignment };
@@ -178,7 +192,7 @@ impl Scheduler {
     }
 
     fn see(&mut self, snapshot: &Snapshot, ctx: &mut Context<Self>) {
-        self.snapshot = view::snapshot(snapshot, self.setup.origin.elapsed());
+        self.snapshot = view::snapshot(snapshot, self.setup.origin);
         self.measure();
         self.drive(Event::SnapshotTaken, ctx);
     }
@@ -320,10 +334,38 @@ impl Handler<Changed> for Scheduler {
     }
 }
 
+impl Handler<Lost> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, lost: Lost, ctx: &mut Context<Self>) {
+        let model: Arc<str> = lost.model;
+        let waits = self.state.waiting.iter().map(|one| (&one.model, one.epoch));
+        let holds = self.state.holds.iter().map(|one| (&one.model, one.epoch));
+        let lives = waits.chain(holds).filter(|(name, _)| **name == model).map(|(_, epoch)| epoch);
+        for epoch in lives.collect::<Vec<_>>() {
+            self.granted.remove(&(Arc::clone(&model), epoch));
+            // Its process is being killed; the device shows when that is over.
+            self.drive(Event::Returned { model: Arc::clone(&model), epoch, ran: true }, ctx);
+        }
+    }
+}
+
 impl Handler<Explain> for Scheduler {
-    type Result = Result<Explained, String>;
+    type Result = ResponseActFuture<Self, Result<Explained, String>>;
 
     fn handle(&mut self, explain: Explain, _: &mut Context<Self>) -> Self::Result {
+        let devices = self.setup.devices.clone();
+        let ask = SampleNow { within: SNAPSHOT_TIME, max_age: SHOWN_AGE };
+        let sampled = async move { devices.sample_now(ask).await }.into_actor(self);
+        Box::pin(sampled.map(move |snapshot, scheduler, ctx| {
+            scheduler.see(&snapshot, ctx);
+            scheduler.explain(&explain)
+        }))
+    }
+}
+
+impl Scheduler {
+    fn explain(&self, explain: &Explain) -> Result<Explained, String> {
         let variants = self.variants(&explain.model).map_err(|error| error.to_string())?;
         let models = self.models();
         let view = View {
@@ -350,5 +392,14 @@ impl Handler<Reservations> for Scheduler {
             }
         }
         MessageResult(held)
+    }
+}
+
+impl Handler<Panic> for Scheduler {
+    type Result = ();
+
+    #[expect(clippy::panic, reason = "that is what the message asks for")]
+    fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("fault injection");
     }
 }

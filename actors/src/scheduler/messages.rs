@@ -76,6 +76,14 @@ pub struct Holding {
     pub assignment: Vec<Part>,
 }
 
+/// A model's actor has crashed: what it waited for or held is nobody's any more, once its process is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Lost {
+    /// Who.
+    pub model: Arc<str>,
+}
+
 /// A model that was asked to go is busy.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -2,24 +2,16 @@
 
 use crate::devices::{Sample, Snapshot};
 use crate::model::ModelHandle;
-use jiff::Timestamp;
 use llm_manager_policy::devices::{Device, DeviceProcess, DeviceSnapshot};
 use llm_manager_policy::placement::Standing;
 use llm_manager_policy::queue::ModelView;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// An old clock reading can't make a snapshot older than this.
-const OLDEST: Duration = Duration::from_secs(3600);
-
-/// The snapshot in the words of the policy; `now` is the present moment.
-pub fn snapshot(snapshot: &Snapshot, now: Duration) -> DeviceSnapshot {
-    let age = Timestamp::now().duration_since(snapshot.taken_at);
-    let age = Duration::try_from(age).unwrap_or_default().min(OLDEST);
-    DeviceSnapshot {
-        devices: snapshot.devices.iter().map(device).collect(),
-        taken_at: now.saturating_sub(age),
-    }
+/// The snapshot in the words of the policy, as old as its oldest part; `origin` is the beginning of all moments.
+pub fn snapshot(snapshot: &Snapshot, origin: Instant) -> DeviceSnapshot {
+    let asked_at = snapshot.asked_at.map(|at| at.saturating_duration_since(origin));
+    DeviceSnapshot { devices: snapshot.devices.iter().map(device).collect(), taken_at: asked_at }
 }
 
 fn device(sample: &Sample) -> Device {

@@ -83,7 +83,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Flag,
         "",
         Preset::Flag(false),
-        "true: devices are not polled and memory is not checked, so models start always, and may run out of memory.",
+        "true: devices are not polled and memory is not checked, so the first variant of a model is always started, and may run out of memory.",
     ),
     row(
         Section::Program,
@@ -91,7 +91,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Text("data/llm-manager.db"),
-        "The ledger: an SQLite file, made on first start, or a postgres:// address.",
+        "The ledger, which is not written yet: an SQLite file, made on first start, or a postgres:// address. Its folder (data, with postgres://) also keeps the records of running backends and what was measured of models.",
     ),
     row(
         Section::Program,
@@ -196,7 +196,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Command,
         "",
         Preset::Required,
-        "Program and arguments. It is run for each poll and prints one JSON object: {\"online\":true,\"memory_total_mb\":N,\"memory_used_mb\":N,\"utilization\":0-100,\"temperature_c\":N}.",
+        "Program and arguments. It is run for each poll, for at most 5 seconds, and prints one JSON object: {\"online\":true,\"memory_total_mb\":N,\"memory_used_mb\":N,\"utilization\":0-100,\"temperature_c\":N}.",
     ),
     // modes.<name>
     row(
@@ -337,6 +337,14 @@ pub(in super::super) static TABLE: &[Key] = &[
         Preset::Flag(false),
         "true: it is never stopped to make room for another model. Too many pinned models leave no room for the others.",
     ),
+    row(
+        Section::Model,
+        "bill_loading",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: the time from launch to ready is paid, too, where the model is paid by the hour.",
+    ),
     // Local-Models.<name>.<variant>
     row(
         Section::Variant,
@@ -344,7 +352,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Texts,
         "",
         Preset::Nothing,
-        "Devices that must be online; a name matches a device that has all of its words. Default: none.",
+        "Devices that must be online, each entry on its own; a name matches a device that has all of its words, `#2` behind it means the second of those, `2x` before it wants two. A UUID or PCI address is one device. Default: none.",
     ),
     row(
         Section::Variant,
@@ -352,7 +360,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Memory,
         "MiB",
         Preset::Nothing,
-        "Memory wanted on each of required_devices, in MiB; or the word auto: the peak that was measured at earlier runs. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
+        "Memory wanted on each of required_devices, in MiB; or the word auto: the peak that was measured at earlier runs, on NVIDIA cards only; until there is one, nothing is checked. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
     ),
     row(
         Section::Variant,
@@ -360,7 +368,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Nothing,
-        "Script that starts the backend and stays with it; end it with `exec`. Exactly one of script_path, bat_path and command is wanted.",
+        "Script that starts the backend and stays with it; end it with `exec`. It runs through its shebang or `sh`; Windows is not supported yet. Exactly one of script_path, bat_path and command is wanted.",
     ),
     row(Section::Variant, "bat_path", Kind::Text, "", Preset::Nothing, "Older spelling of script_path."),
     row(

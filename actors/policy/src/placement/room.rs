@@ -190,10 +190,12 @@ enum Shows {
     All,
 }
 
-fn shows(standing: Standing, taken_at: Moment) -> Shows {
+fn shows(standing: Standing, taken_at: Option<Moment>) -> Shows {
     match standing {
         Standing::First => Shows::Nothing,
-        Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) } if since <= taken_at => {
+        Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) }
+            if Some(since) <= taken_at =>
+        {
             Shows::All
         }
         Standing::Settling => Shows::All,

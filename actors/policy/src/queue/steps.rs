@@ -120,7 +120,7 @@ impl Round<'_> {
     fn end(&mut self, model: &ModelName, epoch: u64, ran: bool) {
         let (now, view) = (self.view.now, self.view);
         if !ran {
-            self.state.holds.retain(|hold| hold.model != *model || hold.epoch != epoch);
+            self.give_back(|hold| hold.model == *model && hold.epoch == epoch);
             return;
         }
         let Some(hold) = self.hold(model, epoch) else { return };
@@ -135,21 +135,28 @@ impl Round<'_> {
         hold.stage = Stage::Gone { since: now, used };
     }
 
+    /// Lets go of these reservations, and of failures on the same devices: something has changed.
+    fn give_back(&mut self, is_back: impl Fn(&Hold) -> bool) {
+        let (back, left): (Vec<Hold>, Vec<Hold>) = self.state.holds.drain(..).partition(is_back);
+        self.state.holds = left;
+        self.state.failed.retain(|failed| {
+            let on = |hold: &Hold| {
+                hold.parts.iter().any(|part| failed.devices.iter().any(|(device, _)| *device == part.device))
+            };
+            !back.iter().any(|hold| hold.model != failed.model && on(hold))
+        });
+    }
+
     /// Lets go of the memory that has come back, and of failures that something has changed about.
     fn settle(&mut self) {
         let view = self.view;
-        let (back, left): (Vec<Hold>, Vec<Hold>) =
-            self.state.holds.drain(..).partition(|hold| is_back(hold, view));
-        self.state.holds = left;
+        self.give_back(|hold| is_back(hold, view));
         self.state.failed.retain(|failed| {
-            let freed = back.iter().filter(|hold| hold.model != failed.model).any(|hold| {
-                hold.parts.iter().any(|part| failed.devices.iter().any(|(device, _)| *device == part.device))
-            });
             let fell = failed.devices.iter().any(|(device, before)| {
                 let used = view.snapshot.get(device).and_then(|device| device.used_mib);
                 used.zip(*before).is_some_and(|(used, before)| used.saturating_add(CHANGE_MIB) <= before)
             });
-            !freed && !fell && view.now < failed.at.saturating_add(RETRY_VARIANT)
+            !fell && view.now < failed.at.saturating_add(RETRY_VARIANT)
         });
     }
 
@@ -263,7 +270,7 @@ impl Round<'_> {
 
     fn is_stale(&self, waiting: &Waiting) -> bool {
         !self.view.settings.disable_monitoring
-            && self.view.snapshot.taken_at.saturating_add(FRESH) < waiting.since
+            && self.view.snapshot.taken_at.is_none_or(|at| at.saturating_add(FRESH) < waiting.since)
             && self.view.now < waiting.since.saturating_add(SNAPSHOT_PATIENCE)
     }
 
@@ -361,12 +368,19 @@ fn is_back(hold: &Hold, view: &View<'_>) -> bool {
         return true;
     }
     // As Ollama has it, three quarters are enough: nobody knows the rest to the MiB.
-    let shows = |part: &HeldPart, before: &Option<u64>| {
+    let shows = |part: &HeldPart, before_end: Option<u64>, before_start: Option<u64>| {
         let device = view.snapshot.get(&part.device);
         let now = device.filter(|device| device.online).and_then(|device| device.used_mib);
-        let freed = part.actual.unwrap_or(part.mib) / 4 * 3;
-        freed == 0 || now.zip(*before).is_some_and(|(now, before)| now.saturating_add(freed) <= before)
+        let most = part.actual.unwrap_or(part.mib);
+        let freed = most / 4 * 3;
+        let fell =
+            before_end.is_some_and(|before| now.is_some_and(|now| now.saturating_add(freed) <= before));
+        // It used less than it might have, or ended before a device could show it.
+        let is_low = before_start.is_some_and(|before| now.is_some_and(|now| now <= before + (most - freed)));
+        freed == 0 || fell || is_low
     };
-    view.snapshot.taken_at > *since && hold.parts.iter().zip(used).all(|(part, used)| shows(part, used))
+    let parts = hold.parts.iter().zip(used).zip(&hold.used_before);
+    view.snapshot.taken_at > Some(*since)
+        && parts.into_iter().all(|((part, end), start)| shows(part, *end, *start))
         || hold.parts.iter().all(|part| part.mib == 0 && part.actual.unwrap_or(0) == 0)
 }

@@ -139,7 +139,7 @@ impl<P: Policy> House<P> {
             numbers: residents.iter().enumerate().map(|(at, one)| (one.name.clone(), at)).collect(),
             residents,
             ghosts: vec![0; devices.len()],
-            snapshot: DeviceSnapshot { devices: devices.clone(), taken_at: Duration::ZERO },
+            snapshot: DeviceSnapshot { devices: devices.clone(), taken_at: Some(Duration::ZERO) },
             devices,
             sampled: Vec::new(),
             agenda: BinaryHeap::new(),
@@ -301,7 +301,7 @@ impl<P: Policy> House<P> {
             let ours: u64 = (0..self.lives.len()).map(|at| self.real(at, number)).sum();
             device.used_mib = device.used_mib.map(|strangers| strangers + ours + self.ghosts[number]);
         }
-        DeviceSnapshot { devices, taken_at: self.now }
+        DeviceSnapshot { devices, taken_at: Some(self.now) }
     }
 
     fn sample_processes(&self) -> Vec<(usize, u64, usize, u64)> {

@@ -1,0 +1,266 @@
+//! Placement, case by case, and what is told of it.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
+use llm_manager_policy::lifecycle::Moment;
+use llm_manager_policy::placement::*;
+use std::time::Duration;
+
+const NOW: Moment = Duration::from_secs(10_000);
+
+fn ago(seconds: u64) -> Moment {
+    NOW - Duration::from_secs(seconds)
+}
+
+fn device(id: &str, name: &str, total: u64, used: u64) -> Device {
+    Device { total_mib: Some(total), used_mib: Some(used), ..Device::new(id, name, "fake") }
+}
+
+fn held(model: &str, parts: &[(&str, u64)], standing: Standing) -> Held {
+    let part = |(device, mib): &(&str, u64)| HeldPart {
+        device: (*device).into(),
+        mib: *mib,
+        actual: Some(*mib),
+        unexplained_before: None,
+    };
+    let parts = parts.iter().map(part).collect();
+    Held { model: model.into(), parts, standing, pinned: false, reload: Some(Duration::from_secs(30)) }
+}
+
+fn idle(seconds: u64) -> Standing {
+    Standing::Ready { since: ago(5000), busy: false, idle_since: ago(seconds) }
+}
+
+const BUSY: Standing = Standing::Ready { since: Duration::ZERO, busy: true, idle_since: Duration::ZERO };
+
+fn variant(name: &str, needs: &[(&str, u64)]) -> Variant {
+    let need = |(text, mib): &(&str, u64)| Need { requirement: Requirement::parse(text).unwrap(), mib: *mib };
+    Variant { name: name.into(), needs: needs.iter().map(need).collect() }
+}
+
+fn demand(variants: Vec<Variant>) -> Demand {
+    Demand { model: "qwen".into(), variants: variants.into(), excluded: Vec::new() }
+}
+
+struct House {
+    devices: Vec<Device>,
+    held: Vec<Held>,
+    settings: Settings,
+}
+
+impl House {
+    fn new(devices: Vec<Device>, held: Vec<Held>) -> Self {
+        Self { devices, held, settings: Settings::default() }
+    }
+
+    fn with<T>(&self, ask: impl Fn(&World<'_>) -> T) -> T {
+        let snapshot = DeviceSnapshot { devices: self.devices.clone(), taken_at: Some(NOW) };
+        ask(&World { now: NOW, snapshot: &snapshot, held: &self.held, settings: &self.settings })
+    }
+
+    /// The decision in short: `fits 0 on v,r`, `evict a,b for 0 on v`, `wait for a for 0 on v`, `never`.
+    fn decides(&self, demand: &Demand) -> String {
+        let on =
+            |assignment: &[Part]| assignment.iter().map(|part| &*part.device).collect::<Vec<_>>().join(",");
+        match self.with(|world| decide(world, demand)) {
+            Decision::Fits { variant, assignment } => format!("fits {variant} on {}", on(&assignment)),
+            Decision::Evict { variant, assignment, victims, .. } => {
+                format!("evict {} for {variant} on {}", victims.join(","), on(&assignment))
+            }
+            Decision::Wait { variant, assignment, blockers } => {
+                let whom: Vec<_> = blockers.iter().map(|one| &*one.model).collect();
+                format!("wait for {} for {variant} on {}", whom.join(","), on(&assignment))
+            }
+            Decision::Never { reason } => format!("never: {reason:?}"),
+        }
+    }
+
+    fn explains(&self, demand: &Demand) -> String {
+        self.with(|world| explain(world, demand)).to_string()
+    }
+}
+
+fn two_cards() -> Vec<Device> {
+    vec![device("r", "GeForce RTX 4060", 8000, 0), device("v", "Tesla V100", 32_000, 0)]
+}
+
+/// The example of the contract.
+fn qwen() -> Demand {
+    demand(vec![
+        variant("Dual-GPU-Config", &[("rtx 4060", 8000), ("v100", 16_000)]),
+        variant("Single-GPU-Config", &[("v100", 24_000)]),
+    ])
+}
+
+#[test]
+fn the_first_variant_that_fits_is_taken() {
+    let mut house = House::new(two_cards(), vec![]);
+    assert_eq!(house.decides(&qwen()), "fits 0 on r,v");
+    house.devices[0].used_mib = Some(1);
+    assert_eq!(house.decides(&qwen()), "fits 1 on v", "strangers are nobody's to stop");
+    house.devices[0].online = false;
+    assert_eq!(house.decides(&qwen()), "fits 1 on v");
+    house.devices[1].used_mib = Some(8001);
+    assert_eq!(house.decides(&qwen()), "never: NoMemory");
+    house.devices[1].online = false;
+    assert_eq!(house.decides(&qwen()), "never: NoDevice");
+    assert_eq!(house.decides(&demand(vec![variant("anywhere", &[])])), "fits 0 on ");
+    house.settings.disable_monitoring = true;
+    assert_eq!(house.decides(&qwen()), "fits 0 on ");
+}
+
+#[test]
+fn an_idle_model_goes_for_the_better_variant_unless_residents_come_first() {
+    let mut house = House::new(two_cards(), vec![held("bge", &[("r", 3000)], idle(60))]);
+    house.devices[0].used_mib = Some(3000);
+    assert_eq!(house.decides(&qwen()), "evict bge for 0 on r,v");
+    house.settings.prefer = Prefer::Resident;
+    assert_eq!(house.decides(&qwen()), "fits 1 on v");
+    house.settings.prefer = Prefer::Best;
+    for standing in [BUSY, Standing::Ready { since: ago(3), busy: false, idle_since: ago(3) }] {
+        house.held[0].standing = standing;
+        assert_eq!(house.decides(&qwen()), "fits 1 on v");
+        let only_dual = demand(qwen().variants[..1].to_vec());
+        assert_eq!(house.decides(&only_dual), "wait for bge for 0 on r,v");
+    }
+    house.held[0] = Held { pinned: true, ..held("bge", &[("r", 3000)], idle(60)) };
+    assert_eq!(house.decides(&demand(qwen().variants[..1].to_vec())), "never: NoMemory");
+    house.held[0] = held("bge", &[("r", 3000)], Standing::Leaving { ready: None });
+    assert_eq!(house.decides(&qwen()), "wait for bge for 0 on r,v", "the room is on its way");
+}
+
+#[test]
+fn the_explanation_tells_the_numbers() {
+    let mut house =
+        House::new(vec![device("v", "Tesla V100", 24_200, 6000)], vec![held("bge-m3", &[("v", 5000)], BUSY)]);
+    let demand = demand(vec![variant("Single", &[("v100", 24_000)])]);
+    assert_eq!(
+        house.explains(&demand),
+        "qwen: no variant fits, even without the models that may be stopped; Single: v100: needs 24000 MiB, \
+         18200 free, 5000 held by bge-m3 which is busy, 1000 used by other programs"
+    );
+    house.devices[0].used_mib = Some(5000);
+    assert_eq!(
+        house.explains(&demand),
+        "qwen: Single waits for bge-m3 which is busy; Single: v100: needs 24000 MiB, 19200 free, 5000 held by \
+         bge-m3 which is busy"
+    );
+    house.held[0].standing = idle(60);
+    assert!(house.explains(&demand).starts_with("qwen: Single fits without bge-m3; Single: v100: needs"));
+    house.devices[0].online = false;
+    assert_eq!(
+        house.explains(&demand),
+        "qwen: no variant's devices are all online; Single: v100: no device online matches; offline: Tesla V100"
+    );
+}
+
+#[test]
+fn requirements_find_an_assignment_where_there_is_one() {
+    let cards = vec![
+        device("a", "RTX 4060", 8000, 0),
+        device("b", "RTX 3090", 24_000, 2000),
+        device("c", "RTX 3090", 24_000, 1000),
+    ];
+    let mut house = House::new(cards, vec![]);
+    let one = |needs: &[(&str, u64)]| demand(vec![variant("v", needs)]);
+    assert_eq!(house.decides(&one(&[("rtx", 100)])), "fits 0 on c", "where most is free");
+    assert_eq!(house.decides(&one(&[("rtx", 100), ("rtx", 100), ("rtx", 100)])), "fits 0 on c,b,a");
+    assert_eq!(house.decides(&one(&[("rtx", 100), ("rtx 4060", 100)])), "fits 0 on c,a");
+    assert_eq!(house.decides(&one(&[("rtx", 5), ("3090", 5), ("3090", 5)])), "fits 0 on a,c,b");
+    assert_eq!(house.decides(&one(&[("rtx", 22_500), ("rtx", 22_000)])), "fits 0 on c,b");
+    assert_eq!(house.decides(&one(&[("rtx", 22_000), ("rtx", 22_500)])), "fits 0 on b,c");
+    assert_eq!(house.decides(&one(&[("2x rtx 3090", 22_000)])), "fits 0 on c,b");
+    assert_eq!(house.decides(&one(&[("2x rtx 3090", 22_500)])), "never: NoMemory");
+    assert_eq!(house.decides(&one(&[("3x rtx 3090", 1)])), "never: NoDevice");
+    assert_eq!(house.decides(&one(&[("2x rtx 3090", 1), ("rtx", 1), ("rtx", 1)])), "never: NoDevice");
+    assert_eq!(house.decides(&one(&[("rtx 3090 #1", 22_000)])), "fits 0 on b");
+    house.devices[2].total_mib = None;
+    assert_eq!(house.decides(&one(&[("rtx", 99_000)])), "fits 0 on c", "what can't tell isn't asked");
+}
+
+#[test]
+fn memory_is_counted_once() {
+    let demand = demand(vec![variant("v", &[("v100", 10_000)])]);
+    let house = |used, standing, actual, before| {
+        let mut house =
+            House::new(vec![device("v", "v100", 24_000, used)], vec![held("x", &[("v", 8000)], standing)]);
+        house.held[0].parts[0].actual = actual;
+        house.held[0].parts[0].unexplained_before = before;
+        house
+    };
+    let starting = Standing::Starting { wanted: true, since: ago(5) };
+    // Free: 24000 - 8000 - strangers.
+    for (used, standing, actual, before, free) in [
+        (8000, BUSY, Some(8000), None, 16_000),
+        (8000, BUSY, None, None, 16_000),
+        (14_000, BUSY, None, None, 10_000),
+        (14_001, BUSY, None, None, 9999),
+        (6000, starting, Some(0), None, 10_000),
+        (10_000, starting, Some(4000), None, 10_000),
+        (10_000, starting, None, Some(6000), 10_000),
+        (6001, starting, None, Some(6001), 9999),
+        // Not known: the safe side.
+        (6000, starting, None, None, 10_000),
+        (7000, starting, None, None, 9000),
+        // It uses more than it reserved.
+        (9000, BUSY, Some(9000), None, 15_000),
+        (0, BUSY, Some(0), None, 16_000),
+    ] {
+        let house = house(used, standing, actual, before);
+        let expected = if free >= 10_000 { "fits" } else { "wait" };
+        assert!(house.decides(&demand).starts_with(expected), "{used} {standing:?} {actual:?} {before:?}");
+    }
+}
+
+#[test]
+fn victims_are_as_cheap_as_can_be() {
+    let named = |name: &str, mib, seconds, reload| Held {
+        reload: Some(Duration::from_secs(reload)),
+        ..held(name, &[("v", mib)], idle(seconds))
+    };
+    let house = |held: Vec<Held>| {
+        let used = held.iter().flat_map(|held| &held.parts).map(|part| part.mib).sum();
+        House::new(vec![device("v", "v100", 24_000, used)], held)
+    };
+    let demand = demand(vec![variant("v", &[("v100", 10_000)])]);
+    // Longest idle first, as LRU has it.
+    let same = house(vec![named("new", 12_000, 20, 30), named("old", 12_000, 900, 30)]);
+    assert_eq!(same.decides(&demand), "evict old for 0 on v");
+    // Two that nobody has asked for in hours rather than one that was just used.
+    let hot =
+        house(vec![named("hot", 12_000, 11, 60), named("a", 6000, 7200, 20), named("b", 6000, 7200, 20)]);
+    assert_eq!(hot.decides(&demand), "evict a,b for 0 on v");
+    // What loads quickly rather than what loads slowly.
+    let slow = house(vec![named("slow", 12_000, 60, 300), named("fast", 12_000, 50, 10)]);
+    assert_eq!(slow.decides(&demand), "evict fast for 0 on v");
+    // Nobody in vain: when one suffices, the cheap small one stays.
+    let one = house(vec![named("large", 20_000, 60, 30), named("small", 100, 6000, 1)]);
+    assert_eq!(one.decides(&demand), "evict large for 0 on v");
+    // Nobody at all when it wouldn't do.
+    let mut hopeless = house(vec![named("idle", 4000, 60, 30), held("busy", &[("v", 20_000)], BUSY)]);
+    assert_eq!(hopeless.decides(&demand), "wait for busy for 0 on v");
+    hopeless.held[1].pinned = true;
+    assert_eq!(hopeless.decides(&demand), "never: NoMemory");
+}
+
+#[test]
+fn the_ram_is_a_device_like_any_other() {
+    let cpu = Device { plugin: "cpu".to_owned(), ..device("cpu", "AMD Ryzen 9", 64_000, 30_000) };
+    let house = House::new(vec![cpu], vec![held("x", &[("cpu", 20_000)], idle(60))]);
+    let wants = |mib| demand(vec![variant("v", &[("cpu", mib)])]);
+    assert_eq!(house.decides(&wants(34_000)), "fits 0 on cpu");
+    assert_eq!(house.decides(&wants(34_001)), "evict x for 0 on cpu");
+    assert_eq!(house.decides(&wants(54_001)), "never: NoMemory");
+}
+
+#[test]
+fn a_variant_that_ran_out_of_memory_is_passed_over() {
+    let house = House::new(two_cards(), vec![]);
+    let mut demand = qwen();
+    demand.excluded = vec![0];
+    assert_eq!(house.decides(&demand), "fits 1 on v");
+    demand.excluded = vec![0, 1];
+    assert_eq!(house.decides(&demand), "never: OutOfMemory");
+    assert!(house.explains(&demand).contains("Dual-GPU-Config: ran out of memory at its last start"));
+}

@@ -1,0 +1,25 @@
+//! Billing: serialises all writing to the ledger, so that no request ever waits for it.
+//!
+//! `Ledger` is the handle of those who have something to record: it prices a request from a snapshot of the
+//! plans and puts it into a bounded queue that outlives the actor. The actor takes batches from the queue and
+//! writes one at a time, off the async threads. When the database is locked or the disk is full, batches go
+//! to the overflow file instead, which is played back later; every row has a key, so nothing counts twice.
+
+mod actor;
+mod handle;
+mod jobs;
+mod overflow;
+mod prices;
+mod replay;
+mod run;
+mod start;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use actor::{Billing, Close, Flush};
+pub use handle::{Ledger, Status};
+pub use jobs::{DeleteModel, RenameModel, Retain, SetPlan};
+pub use prices::Prices;
+pub use run::Run;
+pub use start::{Settings, start};

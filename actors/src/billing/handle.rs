@@ -1,0 +1,257 @@
+//! `Ledger`: the handle through which everything is recorded, and what must outlive the actor.
+
+use super::overflow::Overflow;
+use super::prices::Prices;
+use super::run::Run;
+use crate::ledger::{
+    Event, KeySource, LedgerReader, Location, Micros, RequestRow, RunRow, StoreError, Writer, now_us,
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use tokio::sync::Notify;
+
+/// Rows of one transaction.
+pub(super) const BATCH: usize = 1000;
+
+/// Records requests and runs without ever waiting. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger(pub(super) Arc<Core>);
+
+/// Events that are being written: they stay here until they are safe somewhere.
+pub(super) struct Batch {
+    pub(super) events: Arc<Vec<Event>>,
+    /// A try has failed, so some of it may be in the ledger already.
+    pub(super) tried: AtomicBool,
+}
+
+/// What outlives the actor.
+pub(super) struct Core {
+    pub(super) location: Location,
+    pub(super) program_run: i64,
+    pub(super) started_us: Micros,
+    pub(super) reader: LedgerReader,
+    pub(super) put: Sender<Event>,
+    pub(super) take: Receiver<Event>,
+    pub(super) wake: Notify,
+    /// The actor has been woken and has not looked since.
+    pub(super) woken: AtomicBool,
+    pub(super) in_flight: ArcSwapOption<Batch>,
+    pub(super) overflow: Overflow,
+    pub(super) overflow_path: PathBuf,
+    pub(super) prices: ArcSwap<Prices>,
+    pub(super) keys: KeySource,
+    pub(super) last_run: AtomicI64,
+    pub(super) closed: AtomicBool,
+    pub(super) alarm: AtomicBool,
+    pub(super) counters: Counters,
+    pub(super) last_error: ArcSwapOption<String>,
+    pub(super) state: AtomicU8,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    /// Events that were handed over.
+    pub(super) pushed: AtomicU64,
+    /// Events that are safe in the ledger or in the overflow file, or lost for good.
+    pub(super) done: AtomicU64,
+    pub(super) written: AtomicU64,
+    pub(super) duplicates: AtomicU64,
+    pub(super) replayed: AtomicU64,
+    pub(super) rejected: AtomicU64,
+    pub(super) failures: AtomicU64,
+    pub(super) unrecorded: AtomicU64,
+}
+
+/// What the actor is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    Idle,
+    Flushing,
+    Backoff,
+    Closed,
+}
+
+impl State {
+    fn text(number: u8) -> &'static str {
+        match number {
+            0 => "idle",
+            1 => "flushing",
+            2 => "backoff",
+            _ => "closed",
+        }
+    }
+}
+
+/// How the recording is going; for metrics and the tree of supervision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// `idle`, `flushing`, `backoff` or `closed`.
+    pub state: &'static str,
+    /// Events that wait in the queue.
+    pub queued: usize,
+    /// Events that the queue holds.
+    pub capacity: usize,
+    /// True from half full on, until it is nearly empty again.
+    pub alarm: bool,
+    /// Requests that were written by this process.
+    pub written: u64,
+    /// Requests that were in the ledger already when they were to be written again.
+    pub duplicates: u64,
+    /// Events that went into the overflow file.
+    pub spilled: u64,
+    /// Requests that were played back from it.
+    pub replayed: u64,
+    /// Events that could be kept nowhere.
+    pub lost: u64,
+    /// Events that the database did not take; they are in the file of the rejected.
+    pub rejected: u64,
+    /// Batches that could not be written at once.
+    pub failures: u64,
+    /// Requests that reached a backend and whose tokens nobody knows.
+    pub usage_unrecorded: u64,
+    /// The last trouble, while it lasts.
+    pub last_error: Option<String>,
+}
+
+impl Ledger {
+    /// Records a request that has ended: prices it, and hands it over. Never waits.
+    pub fn record(&self, mut row: RequestRow) {
+        let core = &self.0;
+        row.bound();
+        row.key = core.keys.next(row.ended_us());
+        core.prices.load().price(&mut row);
+        if row.unrecorded() {
+            core.counters.unrecorded.fetch_add(1, Ordering::Relaxed);
+        }
+        self.push(Event::Request(Box::new(row)));
+    }
+
+    /// Opens a run: a backend was started. `bill_loading`: it is paid from now on, not from ready on.
+    pub fn run_started(&self, model: &Arc<str>, variant: &Arc<str>, bill_loading: bool) -> Run {
+        let now = now_us();
+        // Microseconds, but no two the same.
+        let next = |last: i64| Some(now.max(last + 1));
+        let last = self.0.last_run.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        let row = RunRow {
+            id: now.max(last + 1),
+            model: Arc::clone(model),
+            variant: Arc::clone(variant),
+            started_us: now,
+            heartbeat_us: now,
+            bill_loading,
+            ..RunRow::default()
+        };
+        Run::open(self.clone(), row)
+    }
+
+    /// The prices in force, as they are now.
+    pub fn prices(&self) -> Arc<Prices> {
+        self.0.prices.load_full()
+    }
+
+    /// For reports.
+    pub fn reader(&self) -> &LedgerReader {
+        &self.0.reader
+    }
+
+    /// When this run of the manager began; for the totals of the session.
+    pub fn session_start(&self) -> Micros {
+        self.0.started_us
+    }
+
+    /// How it is going.
+    pub fn status(&self) -> Status {
+        let core = &self.0;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Status {
+            state: State::text(core.state.load(Ordering::Relaxed)),
+            queued: core.take.len(),
+            capacity: core.take.capacity().unwrap_or(0),
+            alarm: core.alarm.load(Ordering::Relaxed),
+            written: get(&core.counters.written),
+            duplicates: get(&core.counters.duplicates),
+            spilled: core.overflow.spilled(),
+            replayed: get(&core.counters.replayed),
+            lost: core.overflow.lost(),
+            rejected: get(&core.counters.rejected),
+            failures: get(&core.counters.failures),
+            usage_unrecorded: get(&core.counters.unrecorded),
+            last_error: core.last_error.load().as_deref().cloned(),
+        }
+    }
+
+    pub(super) fn push(&self, event: Event) {
+        let core = &self.0;
+        core.counters.pushed.fetch_add(1, Ordering::AcqRel);
+        match core.put.try_send(event) {
+            Ok(()) => core.after_push(),
+            Err(TrySendError::Full(event) | TrySendError::Disconnected(event)) => core.spill_one(event),
+        }
+    }
+}
+
+impl Core {
+    fn after_push(&self) {
+        let queued = self.take.len();
+        let capacity = self.take.capacity().unwrap_or(usize::MAX);
+        if queued > capacity / 2 && !self.alarm.swap(true, Ordering::Relaxed) {
+            log::error!("billing: the ledger does not keep up: {queued} of {capacity} rows wait for it");
+        }
+        if self.closed.load(Ordering::Acquire) {
+            // Nobody will take them from the queue any more.
+            while let Ok(event) = self.take.try_recv() {
+                self.spill_one(event);
+            }
+        } else if !self.woken.swap(true, Ordering::AcqRel) || queued == BATCH {
+            self.wake.notify_one();
+        }
+    }
+
+    fn spill_one(&self, event: Event) {
+        self.overflow.one(event);
+        self.counters.done.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Takes the next batch from the queue, unless one is still being written.
+    pub(super) fn next_batch(&self) -> Option<Arc<Batch>> {
+        if let Some(batch) = self.in_flight.load_full() {
+            return Some(batch);
+        }
+        self.woken.store(false, Ordering::Release);
+        let events: Vec<Event> = self.take.try_iter().take(BATCH).collect();
+        if self.take.len() < self.take.capacity().unwrap_or(0) / 4
+            && self.alarm.swap(false, Ordering::Relaxed)
+        {
+            log::warn!("billing: the ledger keeps up again");
+        }
+        if events.is_empty() {
+            return None;
+        }
+        let batch = Arc::new(Batch { events: Arc::new(events), tried: AtomicBool::new(false) });
+        self.in_flight.store(Some(Arc::clone(&batch)));
+        Some(batch)
+    }
+
+    /// The batch is safe. Counted once, even if a crashed actor's last work and its successor both bring it
+    /// home.
+    pub(super) fn batch_done(&self, batch: &Arc<Batch>) {
+        let before = self.in_flight.compare_and_swap(batch, None);
+        if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, batch)) {
+            self.counters.done.fetch_add(batch.events.len() as u64, Ordering::AcqRel);
+        }
+    }
+
+    /// Makes the plans in the ledger those by which requests are priced. Blocks.
+    pub(super) fn load_prices(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        self.prices.store(Arc::new(Prices::new(writer.plans()?)));
+        Ok(())
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+}

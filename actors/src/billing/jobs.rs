@@ -1,0 +1,181 @@
+//! What is done to the ledger besides adding rows: price plans, deletion, renaming, retention, heartbeats.
+//! Long ones go in steps, between batches.
+
+use super::actor::Billing;
+use super::handle::Core;
+use crate::ledger::{Deleted, Micros, PlanSource, Renamed, Step, StoreError, Writer, now_us};
+use actix::{Context, Handler, Message, ResponseFuture};
+use llm_manager_policy::pricing::Plan;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Sets a model's plan; answers its number when it is in force (or will be, from `valid_from` on).
+#[derive(Message)]
+#[rtype(result = "Result<i64, StoreError>")]
+pub struct SetPlan {
+    /// The model's name.
+    pub model: Arc<str>,
+    /// `None`: from then on there is no price.
+    pub plan: Option<Plan>,
+    /// `None`: from now on.
+    pub valid_from: Option<Micros>,
+    /// Who sets it.
+    pub source: PlanSource,
+}
+
+/// Deletes a model's requests, runs and rollups; answers when they are out of all reports.
+#[derive(Message)]
+#[rtype(result = "Result<Deleted, StoreError>")]
+pub struct DeleteModel {
+    /// The model's name.
+    pub model: String,
+    /// It is in the configuration: its plans and its open run stay.
+    pub configured: bool,
+}
+
+/// Gives a model another name in all of its history.
+#[derive(Message)]
+#[rtype(result = "Result<Renamed, StoreError>")]
+pub struct RenameModel {
+    /// The name in the ledger.
+    pub old: String,
+    /// The name from now on.
+    pub new: String,
+}
+
+/// Deletes rows of requests that ended before the day of `cutoff`, in the background.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Retain {
+    /// Microseconds since 1970.
+    pub cutoff: Micros,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A job in the actor's queue.
+pub(super) enum Job {
+    SetPlan(SetPlan, Reply<i64>),
+    Delete(DeleteModel, Reply<Deleted>),
+    Rename(RenameModel, Reply<Renamed>),
+    Sweep,
+    Retain(Micros),
+    Vacuum,
+    Heartbeat,
+}
+
+/// The job to go on with, if there is one; after a failure, to be tried again later.
+pub(super) type Stepped = Result<Option<Job>, (StoreError, Option<Job>)>;
+
+/// Nobody waits for the answer any more: that changes nothing.
+fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) -> Result<(), StoreError> {
+    let trouble = match &result {
+        Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+        Err(error) => Err(error.clone()),
+    };
+    let _ = reply.send(result);
+    trouble
+}
+
+impl Job {
+    /// Does a step of it. Who waits for an answer gets it now; the rest is tried again.
+    pub(super) fn step(self, writer: &mut Writer, core: &Core) -> Stepped {
+        let now = now_us();
+        let none = |error| (error, None);
+        match self {
+            Self::SetPlan(set, reply) => {
+                let from = set.valid_from.unwrap_or(now);
+                let done = writer.set_plan(&set.model, set.plan.as_ref(), from, now, set.source);
+                let done = in_force(core, writer, done);
+                answer(reply, done).map(|()| None).map_err(none)
+            }
+            Self::Delete(delete, reply) => {
+                let done = writer.delete_model(&delete.model, delete.configured, now);
+                let done = in_force(core, writer, done);
+                let next = done.is_ok().then_some(Self::Sweep);
+                answer(reply, done).map(|()| next).map_err(none)
+            }
+            Self::Rename(rename, reply) => {
+                let done = writer.rename_model(&rename.old, &rename.new, now);
+                let done = in_force(core, writer, done);
+                answer(reply, done).map(|()| None).map_err(none)
+            }
+            Self::Sweep => repeat(writer.sweep(), Self::Sweep, Some(Self::Vacuum)),
+            Self::Retain(cutoff) => repeat(writer.retain(cutoff), Self::Retain(cutoff), Some(Self::Vacuum)),
+            Self::Vacuum => repeat(writer.vacuum(), Self::Vacuum, None),
+            // The next one is not far.
+            Self::Heartbeat => writer.heartbeat(core.program_run, now).map(|()| None).map_err(none),
+        }
+    }
+
+    /// The ledger could not even be opened.
+    pub(super) fn failed(self, error: StoreError) -> Stepped {
+        match self {
+            Self::SetPlan(_, reply) => {
+                answer(reply, Err(error)).map(|()| None).map_err(|error| (error, None))
+            }
+            Self::Delete(_, reply) => answer(reply, Err(error)).map(|()| None).map_err(|error| (error, None)),
+            Self::Rename(_, reply) => answer(reply, Err(error)).map(|()| None).map_err(|error| (error, None)),
+            Self::Heartbeat => Err((error, None)),
+            other => Err((error, Some(other))),
+        }
+    }
+}
+
+/// Before anybody hears that plans have changed, requests are priced by them.
+fn in_force<T>(core: &Core, writer: &mut Writer, done: Result<T, StoreError>) -> Result<T, StoreError> {
+    done.and_then(|value| core.load_prices(writer).map(|()| value))
+}
+
+fn repeat(step: Result<Step, StoreError>, again: Job, then: Option<Job>) -> Stepped {
+    match step {
+        Ok(Step::More) => Ok(Some(again)),
+        Ok(Step::Done) => Ok(then),
+        Err(error) => Err((error, Some(again))),
+    }
+}
+
+/// Queues a job and waits for its answer.
+fn ask<T: 'static>(
+    billing: &mut Billing,
+    ctx: &mut Context<Billing>,
+    job: impl FnOnce(Reply<T>) -> Job,
+) -> ResponseFuture<Result<T, StoreError>> {
+    let (reply, answer) = oneshot::channel();
+    billing.queue_job(job(reply), ctx);
+    Box::pin(async move {
+        answer.await.unwrap_or_else(|_| Err(StoreError::Other("billing was restarted; try again".into())))
+    })
+}
+
+impl Handler<SetPlan> for Billing {
+    type Result = ResponseFuture<Result<i64, StoreError>>;
+
+    fn handle(&mut self, set: SetPlan, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::SetPlan(set, reply))
+    }
+}
+
+impl Handler<DeleteModel> for Billing {
+    type Result = ResponseFuture<Result<Deleted, StoreError>>;
+
+    fn handle(&mut self, delete: DeleteModel, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::Delete(delete, reply))
+    }
+}
+
+impl Handler<RenameModel> for Billing {
+    type Result = ResponseFuture<Result<Renamed, StoreError>>;
+
+    fn handle(&mut self, rename: RenameModel, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::Rename(rename, reply))
+    }
+}
+
+impl Handler<Retain> for Billing {
+    type Result = ();
+
+    fn handle(&mut self, retain: Retain, ctx: &mut Context<Self>) {
+        self.queue_job(Job::Retain(retain.cutoff), ctx);
+    }
+}

@@ -1,0 +1,248 @@
+//! The overflow file: where rows go that the database cannot take now. One thread owns it.
+//!
+//! Each line is a checksum and an event as JSON, with a line break before it, so that a line that was torn
+//! (a full disk, a crash) spoils no other. To be played back, the file is renamed to a segment; nobody
+//! appends to segments.
+
+use crate::ledger::Event;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Orders that may wait for the thread.
+const ORDERS: usize = 16_384;
+/// Events that are held while even the file cannot be written.
+const HELD: usize = 65_536;
+/// Events of one write.
+const BATCH: usize = 1000;
+
+enum Order {
+    One(Event),
+    Many(Arc<Vec<Event>>, Sender<Result<(), String>>),
+    Segments(Sender<Result<Vec<PathBuf>, String>>),
+}
+
+/// The way to the thread. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Overflow {
+    orders: Sender<Order>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// There may be something to play back.
+    dirty: AtomicBool,
+    lost: AtomicU64,
+    spilled: AtomicU64,
+}
+
+impl Overflow {
+    /// Starts the thread; it ends with the last handle.
+    pub(super) fn start(path: PathBuf) -> io::Result<Self> {
+        let (orders, inbox) = bounded(ORDERS);
+        let shared = Arc::new(Shared::default());
+        let left_over = path.exists() || !segments(&path)?.is_empty();
+        shared.dirty.store(left_over, Ordering::Relaxed);
+        let owner = Owner { path, file: None, held: VecDeque::new(), shared: Arc::clone(&shared) };
+        std::thread::Builder::new().name("ledger-overflow".into()).spawn(move || owner.run(&inbox))?;
+        Ok(Self { orders, shared })
+    }
+
+    /// Hands over one event without waiting.
+    pub(super) fn one(&self, event: Event) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.orders.try_send(Order::One(event))
+        {
+            self.shared.lose(1, "it is too much at once");
+        }
+    }
+
+    /// Writes events and waits until they are on the disk. Blocks.
+    pub(super) fn many(&self, events: &Arc<Vec<Event>>) -> Result<(), String> {
+        let (reply, answer) = bounded(1);
+        let gone = |_| "the thread of the overflow file has ended".to_owned();
+        self.orders.send(Order::Many(Arc::clone(events), reply)).map_err(|_| gone(()))?;
+        answer.recv().map_err(|_| gone(()))?
+    }
+
+    /// Files to be played back, oldest first; from now on nothing is added to them. Blocks.
+    pub(super) fn segments(&self) -> Result<Vec<PathBuf>, String> {
+        let (reply, answer) = bounded(1);
+        let gone = |_| "the thread of the overflow file has ended".to_owned();
+        self.orders.send(Order::Segments(reply)).map_err(|_| gone(()))?;
+        answer.recv().map_err(|_| gone(()))?
+    }
+
+    /// True when there may be something to play back.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.shared.dirty.load(Ordering::Relaxed)
+    }
+
+    /// Events that could be written nowhere.
+    pub(super) fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    /// Events that went through the file.
+    pub(super) fn spilled(&self) -> u64 {
+        self.shared.spilled.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn lose(&self, count: usize, why: &str) {
+        let before = self.lost.fetch_add(count as u64, Ordering::Relaxed);
+        // One line for the first, then one for each doubling.
+        if before == 0 || (before + count as u64).ilog2() > before.ilog2() {
+            log::error!("billing: {} rows of the ledger are lost so far: {why}", before + count as u64);
+        }
+    }
+}
+
+struct Owner {
+    path: PathBuf,
+    file: Option<File>,
+    held: VecDeque<Event>,
+    shared: Arc<Shared>,
+}
+
+impl Owner {
+    fn run(mut self, inbox: &Receiver<Order>) {
+        let mut next = inbox.recv().ok();
+        while let Some(order) = next.take() {
+            match order {
+                Order::One(event) => {
+                    self.held.push_back(event);
+                    // Those behind it go along.
+                    while self.held.len() < BATCH {
+                        match inbox.try_recv() {
+                            Ok(Order::One(event)) => self.held.push_back(event),
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.write_held();
+                }
+                Order::Many(events, reply) => {
+                    let done = self.append(events.iter()).map_err(|error| error.to_string());
+                    let _ = reply.send(done);
+                }
+                Order::Segments(reply) => {
+                    let _ = reply.send(self.cut().map_err(|error| error.to_string()));
+                }
+            }
+            if next.is_none() {
+                next = inbox.recv().ok();
+            }
+        }
+        self.write_held();
+    }
+
+    fn write_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        if let Err(error) = self.append(held.iter()) {
+            self.held = held;
+            let excess = self.held.len().saturating_sub(HELD);
+            if excess > 0 {
+                self.held.drain(..excess);
+                self.shared.lose(excess, &format!("{}: {error}", self.path.display()));
+            }
+        }
+    }
+
+    fn append<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> io::Result<()> {
+        let mut text = Vec::new();
+        let mut count = 0;
+        for event in events {
+            write_line(&mut text, event)?;
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        self.shared.dirty.store(true, Ordering::Relaxed);
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => OpenOptions::new().append(true).create(true).open(&self.path)?,
+        };
+        file.write_all(&text)?;
+        file.sync_data()?;
+        self.file = Some(file);
+        self.shared.spilled.fetch_add(count, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes a segment of the file.
+    fn cut(&mut self) -> io::Result<Vec<PathBuf>> {
+        self.write_held();
+        self.file = None;
+        let mut all = segments(&self.path)?;
+        if self.path.exists() {
+            let number = all.last().and_then(|last| number_of(&self.path, last)).unwrap_or(0) + 1;
+            let segment = with_suffix(&self.path, &format!(".{number:08}"));
+            fs::rename(&self.path, &segment)?;
+            all.push(segment);
+        }
+        self.shared.dirty.store(!self.held.is_empty(), Ordering::Relaxed);
+        Ok(all)
+    }
+}
+
+/// The path with something after it.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn number_of(path: &Path, segment: &Path) -> Option<u64> {
+    let name = segment.file_name()?.to_str()?;
+    name.strip_prefix(path.file_name()?.to_str()?)?.strip_prefix('.')?.parse().ok()
+}
+
+fn segments(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let segment = folder.join(entry?.file_name());
+        if number_of(path, &segment).is_some() {
+            found.push(segment);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// FNV-1a: it tells a torn line from a whole one, no more.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn write_line(into: &mut Vec<u8>, event: &Event) -> io::Result<()> {
+    let json = serde_json::to_vec(event)?;
+    write!(into, "\n{:016x} ", checksum(&json))?;
+    into.extend_from_slice(&json);
+    into.push(b'\n');
+    Ok(())
+}
+
+/// `None`: the line is damaged.
+pub(super) fn read_line(line: &[u8]) -> Option<Event> {
+    let (sum, json) = line.split_at_checked(16)?;
+    let json = json.strip_prefix(b" ")?;
+    let sum = u64::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    if sum != checksum(json) {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}

@@ -1,0 +1,75 @@
+//! Makes the handle: opens the ledger, and everything that outlives the actor.
+
+use super::handle::{Core, Counters, Ledger, State};
+use super::overflow::{Overflow, with_suffix};
+use super::prices::Prices;
+use crate::ledger::{KeySource, Location, OpenError, Opened, Writer, now_us, open};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `program.database`.
+    pub location: Location,
+    /// Where the overflow file goes when the ledger is not a file itself.
+    pub state_dir: PathBuf,
+    /// Days that rows of requests are kept; `None`: for ever.
+    pub retention_days: Option<u32>,
+    /// Pause between two signs of life in the ledger.
+    pub heartbeat: Duration,
+    /// Events that the queue holds.
+    pub queue: usize,
+}
+
+impl Settings {
+    /// The usual ones.
+    pub fn new(location: Location, state_dir: PathBuf) -> Self {
+        Self { location, state_dir, retention_days: None, heartbeat: Duration::from_secs(5), queue: 65_536 }
+    }
+}
+
+/// Opens the ledger and makes the handle to it. Blocks: before anything is served. The actor is started
+/// with `Billing::new`, as often as it crashes.
+pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), OpenError> {
+    let location = &settings.location;
+    let opened = open(location, version, now_us())?;
+    let overflow_path = match location {
+        Location::File(path) => with_suffix(path, ".overflow"),
+        Location::Postgres(_) => settings.state_dir.join("ledger.overflow"),
+    };
+    let overflow = Overflow::start(overflow_path.clone()).map_err(|error| OpenError::Failed {
+        place: overflow_path.display().to_string(),
+        detail: error.to_string(),
+    })?;
+    let (put, take) = crossbeam_channel::bounded(settings.queue);
+    let core = Core {
+        location: location.clone(),
+        program_run: opened.program_run,
+        started_us: now_us(),
+        reader: opened.reader.clone(),
+        put,
+        take,
+        wake: Notify::new(),
+        woken: AtomicBool::new(false),
+        in_flight: ArcSwapOption::empty(),
+        overflow,
+        overflow_path,
+        prices: ArcSwap::from_pointee(Prices::default()),
+        keys: KeySource::new(),
+        last_run: AtomicI64::new(0),
+        closed: AtomicBool::new(false),
+        alarm: AtomicBool::new(false),
+        counters: Counters::default(),
+        last_error: ArcSwapOption::empty(),
+        state: AtomicU8::new(State::Idle as u8),
+    };
+    Writer::open(location)
+        .and_then(|mut writer| core.load_prices(&mut writer))
+        .map_err(|error| OpenError::Failed { place: location.to_string(), detail: error.to_string() })?;
+    Ok((Ledger(Arc::new(core)), opened))
+}

@@ -1,0 +1,113 @@
+//! Models and facets by their names: looked up once, then remembered by the writer.
+
+use super::db::Db;
+use super::error::StoreError;
+use super::row::{Labels, Micros};
+use super::schema::{facets, models};
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// More facets than this are forgotten and looked up again: labels that come from outside must not fill
+/// the memory.
+const MOST_REMEMBERED: usize = 10_000;
+
+/// What the writer remembers.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    models: HashMap<Arc<str>, i64>,
+    facets: HashMap<Labels, i64>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = models)]
+struct NewModel<'a> {
+    name: &'a str,
+    first_seen_us: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = facets)]
+struct NewFacet<'a> {
+    model_id: i64,
+    variant: &'a str,
+    mode: &'a str,
+    endpoint: &'a str,
+    api_key: &'a str,
+    currency: &'a str,
+    row_count: i64,
+    byte_count: i64,
+}
+
+impl Names {
+    /// Forgets all: names have changed, or a transaction that made some was rolled back.
+    pub(super) fn forget(&mut self) {
+        self.models.clear();
+        self.facets.clear();
+    }
+
+    /// The model's id; it is made when the name is new.
+    pub(super) fn model(&mut self, db: &mut Db, name: &Arc<str>, now: Micros) -> Result<i64, StoreError> {
+        if let Some(id) = self.models.get(name) {
+            return Ok(*id);
+        }
+        let id = match find_model(db, name)? {
+            Some(id) => id,
+            None => {
+                let new = NewModel { name, first_seen_us: now };
+                diesel::insert_into(models::table).values(&new).execute(db)?;
+                find_model(db, name)?
+                    .ok_or_else(|| StoreError::Other("a model that was written is gone".into()))?
+            }
+        };
+        self.models.insert(Arc::clone(name), id);
+        Ok(id)
+    }
+
+    /// The facet's id; it is made when the labels are new.
+    pub(super) fn facet(&mut self, db: &mut Db, labels: &Labels, now: Micros) -> Result<i64, StoreError> {
+        if let Some(id) = self.facets.get(labels) {
+            return Ok(*id);
+        }
+        let model = self.model(db, &labels.model, now)?;
+        let id = match find_facet(db, model, labels)? {
+            Some(id) => id,
+            None => {
+                let new = NewFacet {
+                    model_id: model,
+                    variant: &labels.variant,
+                    mode: &labels.mode,
+                    endpoint: &labels.endpoint,
+                    api_key: &labels.api_key,
+                    currency: &labels.currency,
+                    row_count: 0,
+                    byte_count: 0,
+                };
+                diesel::insert_into(facets::table).values(&new).execute(db)?;
+                find_facet(db, model, labels)?
+                    .ok_or_else(|| StoreError::Other("a facet that was written is gone".into()))?
+            }
+        };
+        if self.facets.len() >= MOST_REMEMBERED {
+            self.facets.clear();
+        }
+        self.facets.insert(labels.clone(), id);
+        Ok(id)
+    }
+}
+
+/// The id of a model that has this name now.
+pub(super) fn find_model(db: &mut Db, name: &str) -> Result<Option<i64>, StoreError> {
+    Ok(models::table.filter(models::name.eq(name)).select(models::id).first(db).optional()?)
+}
+
+fn find_facet(db: &mut Db, model: i64, labels: &Labels) -> Result<Option<i64>, StoreError> {
+    let query = facets::table
+        .filter(facets::model_id.eq(model))
+        .filter(facets::variant.eq(&*labels.variant))
+        .filter(facets::mode.eq(&*labels.mode))
+        .filter(facets::endpoint.eq(&*labels.endpoint))
+        .filter(facets::api_key.eq(&*labels.api_key))
+        .filter(facets::currency.eq(&*labels.currency));
+    Ok(query.order(facets::id.asc()).select(facets::id).first(db).optional()?)
+}

@@ -1,0 +1,60 @@
+//! Opening a ledger: brought up to date, and what a former manager has left open is closed.
+
+use super::db::{Location, Role, connect};
+use super::error::{OpenError, StoreError};
+use super::migrate;
+use super::reader::LedgerReader;
+use super::row::Micros;
+use super::schema::program_runs;
+use diesel::{ExpressionMethods, Insertable, QueryDsl, RunQueryDsl};
+use std::path::PathBuf;
+
+/// A ledger that is ready for use.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Where it is.
+    pub location: Location,
+    /// This run of the manager.
+    pub program_run: i64,
+    /// The copy of the older ledger, if it was migrated.
+    pub backup: Option<PathBuf>,
+    /// Runs that a former manager had left open; closed with its last heartbeat.
+    pub closed_runs: usize,
+    /// For reports.
+    pub reader: LedgerReader,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = program_runs)]
+struct NewProgramRun<'a> {
+    started_us: i64,
+    heartbeat_us: i64,
+    version: &'a str,
+}
+
+/// Opens a ledger, or makes one. Blocks: for `spawn_blocking`, or before anything is served.
+pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, OpenError> {
+    let backup = migrate::prepare(location)?;
+    let begin = || -> Result<(i64, usize), StoreError> {
+        let mut db = connect(location, Role::Setup)?;
+        db.transact(|db| {
+            let open = db.number("SELECT COUNT(*) AS number FROM runs WHERE ended_us IS NULL")?;
+            db.run(
+                "UPDATE runs SET ended_us = heartbeat_us, end_reason = 'the manager was lost' WHERE ended_us IS NULL; \
+                 UPDATE program_runs SET ended_us = heartbeat_us WHERE ended_us IS NULL;",
+            )?;
+            let new = NewProgramRun { started_us: now, heartbeat_us: now, version };
+            diesel::insert_into(program_runs::table).values(&new).execute(db)?;
+            let id = program_runs::table.select(program_runs::id).order(program_runs::id.desc()).first(db)?;
+            Ok((id, usize::try_from(open).unwrap_or(0)))
+        })
+    };
+    let (program_run, closed_runs) = begin().map_err(|error| location.failed(error))?;
+    Ok(Opened {
+        location: location.clone(),
+        program_run,
+        backup,
+        closed_runs,
+        reader: LedgerReader::new(location),
+    })
+}

@@ -1,0 +1,425 @@
+//! Summaries and series, from rollups: how often, how many tokens, how much, by whom.
+
+use super::buckets::{Bucket, Tile, borders, ceil_to, tiles};
+use super::db::Db;
+use super::error::StoreError;
+use super::reader::LedgerReader;
+use super::rollup::floor_to;
+use super::row::Micros;
+use super::runs;
+use super::schema::{facets, models, rollups};
+use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl};
+use jiff::tz::TimeZone;
+use llm_manager_policy::pricing::Money;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+/// What a report can be split by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// The model's name.
+    Model,
+    /// Its launch configuration.
+    Variant,
+    /// Its mode.
+    Mode,
+    /// The path.
+    Endpoint,
+    /// The key's label.
+    ApiKey,
+}
+
+/// Which requests a report is about; an empty list leaves that open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Names of models.
+    pub models: Vec<String>,
+    /// Launch configurations.
+    pub variants: Vec<String>,
+    /// Modes.
+    pub modes: Vec<String>,
+    /// Paths.
+    pub endpoints: Vec<String>,
+    /// Labels of keys.
+    pub api_keys: Vec<String>,
+}
+
+/// Sums of requests, and the pay of runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All of them, however they ended.
+    pub requests: i64,
+    /// The backend broke off or never answered.
+    pub failed: i64,
+    /// The client went away.
+    pub client_left: i64,
+    /// The manager answered instead.
+    pub refused: i64,
+    /// Sent to the backend twice.
+    pub replayed: i64,
+    /// Some count was estimated.
+    pub estimated: i64,
+    /// No count is known.
+    pub unrecorded: i64,
+    /// A plan was in force but gave no price.
+    pub unpriced: i64,
+    /// Tokens of prompts, cached ones included.
+    pub input: i64,
+    /// The part of the input that was read from a cache.
+    pub cached: i64,
+    /// The part of the input that was written to a cache.
+    pub cache_write: i64,
+    /// Generated tokens, reasoning included.
+    pub output: i64,
+    /// The part of the output that was reasoning.
+    pub reasoning: i64,
+    /// Sum of the requests' durations.
+    pub duration_us: i64,
+    /// Sum of their waiting for models.
+    pub queue_us: i64,
+    /// Sum of their times to the first byte.
+    pub first_byte_us: i64,
+    /// How many had a first byte.
+    pub first_bytes: i64,
+    /// Price of the requests, by currency.
+    pub cost: BTreeMap<String, Money>,
+    /// Price of ready time by the hour, by currency; only where a report is by model or variant.
+    pub run_cost: BTreeMap<String, Money>,
+}
+
+/// Sums of those that have this in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// One value for each dimension that was asked for.
+    pub key: Vec<String>,
+    /// Their sums.
+    pub totals: Totals,
+}
+
+/// A report over one stretch of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// What it really covers: the borders of rollups.
+    pub from: Micros,
+    /// The same.
+    pub to: Micros,
+    /// All together.
+    pub total: Totals,
+    /// By the dimensions asked for; empty when none was.
+    pub groups: Vec<Group>,
+}
+
+/// A report over one stretch of time, point by point.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Series {
+    /// One for each bucket, in order of time, also where nothing was.
+    pub points: Vec<Summary>,
+}
+
+/// A row of `facets` with its model's name.
+#[derive(Clone, Debug)]
+pub(super) struct Facet {
+    pub(super) id: i64,
+    pub(super) labels: [String; 5],
+    pub(super) currency: String,
+}
+
+/// All facets of models that have a name.
+pub(super) fn facets(db: &mut Db) -> Result<Vec<Facet>, StoreError> {
+    type Row = (i64, Option<String>, String, String, String, String, String);
+    let rows: Vec<Row> = facets::table
+        .inner_join(models::table.on(models::id.eq(facets::model_id)))
+        .filter(models::name.is_not_null())
+        .select((
+            facets::id,
+            models::name,
+            facets::variant,
+            facets::mode,
+            facets::endpoint,
+            facets::api_key,
+            facets::currency,
+        ))
+        .load(db)?;
+    let facet = |(id, model, variant, mode, endpoint, api_key, currency): Row| Facet {
+        id,
+        labels: [model.unwrap_or_default(), variant, mode, endpoint, api_key],
+        currency,
+    };
+    Ok(rows.into_iter().map(facet).collect())
+}
+
+impl Dimension {
+    fn of(self, facet: &Facet) -> &str {
+        let [model, variant, mode, endpoint, api_key] = &facet.labels;
+        match self {
+            Self::Model => model,
+            Self::Variant => variant,
+            Self::Mode => mode,
+            Self::Endpoint => endpoint,
+            Self::ApiKey => api_key,
+        }
+    }
+}
+
+impl Filter {
+    /// True where every facet fits.
+    pub(super) fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn fits(&self, facet: &Facet) -> bool {
+        let wanted = [&self.models, &self.variants, &self.modes, &self.endpoints, &self.api_keys];
+        wanted.iter().zip(&facet.labels).all(|(list, label)| list.is_empty() || list.contains(label))
+    }
+
+    /// True where runs can be told by it, too.
+    fn speaks_of_runs(&self, by: &[Dimension]) -> bool {
+        self.modes.is_empty()
+            && self.endpoints.is_empty()
+            && self.api_keys.is_empty()
+            && by.iter().all(|dimension| matches!(dimension, Dimension::Model | Dimension::Variant))
+    }
+}
+
+/// A row of `rollups`: bucket, facet, and the sums in the order of the columns.
+#[derive(Queryable)]
+struct RollupRow {
+    start_us: i64,
+    facet_id: i64,
+    requests: i64,
+    failed: i64,
+    client_left: i64,
+    refused: i64,
+    replayed: i64,
+    estimated: i64,
+    unrecorded: i64,
+    unpriced: i64,
+    input: i64,
+    cached: i64,
+    cache_write: i64,
+    output: i64,
+    reasoning: i64,
+    cost: i64,
+    duration_us: i64,
+    queue_us: i64,
+    first_byte_us: i64,
+    first_bytes: i64,
+}
+
+impl Totals {
+    fn add(&mut self, row: &RollupRow, currency: &str) {
+        for (field, value) in [
+            (&mut self.requests, row.requests),
+            (&mut self.failed, row.failed),
+            (&mut self.client_left, row.client_left),
+            (&mut self.refused, row.refused),
+            (&mut self.replayed, row.replayed),
+            (&mut self.estimated, row.estimated),
+            (&mut self.unrecorded, row.unrecorded),
+            (&mut self.unpriced, row.unpriced),
+            (&mut self.input, row.input),
+            (&mut self.cached, row.cached),
+            (&mut self.cache_write, row.cache_write),
+            (&mut self.output, row.output),
+            (&mut self.reasoning, row.reasoning),
+            (&mut self.duration_us, row.duration_us),
+            (&mut self.queue_us, row.queue_us),
+            (&mut self.first_byte_us, row.first_byte_us),
+            (&mut self.first_bytes, row.first_bytes),
+        ] {
+            *field = field.saturating_add(value);
+        }
+        if !currency.is_empty() {
+            add_money(&mut self.cost, currency, Money::from_units(row.cost.max(0).cast_unsigned().into()));
+        }
+    }
+}
+
+pub(super) fn add_money(sums: &mut BTreeMap<String, Money>, currency: &str, money: Money) {
+    let add = |sum: Money| sum.plus(money).unwrap_or(Money::from_units(u128::MAX));
+    // Most often it is there already.
+    if let Some(sum) = sums.get_mut(currency) {
+        *sum = add(*sum);
+    } else {
+        sums.insert(currency.to_owned(), add(Money::ZERO));
+    }
+}
+
+/// Reads rollups and adds them up.
+struct Reading<'a> {
+    filter: &'a Filter,
+    by: &'a [Dimension],
+    /// Each facet that fits, and the number of its group.
+    facets: HashMap<i64, (usize, &'a str)>,
+    keys: Vec<Vec<&'a str>>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(facets: &'a [Facet], filter: &'a Filter, by: &'a [Dimension]) -> Self {
+        let key_of = |facet: &'a Facet| by.iter().map(|dimension| dimension.of(facet)).collect::<Vec<&str>>();
+        let fitting = || facets.iter().filter(|facet| filter.fits(facet));
+        let mut keys: Vec<Vec<&str>> = fitting().map(key_of).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let group = |facet: &'a Facet| {
+            let nth = keys.binary_search(&key_of(facet)).unwrap_or(0);
+            (facet.id, (nth, &*facet.currency))
+        };
+        let facets = fitting().map(group).collect();
+        Self { filter, by, facets, keys }
+    }
+
+    /// One summary for each pair of neighbouring borders.
+    fn read(&self, db: &mut Db, borders: &[Micros]) -> Result<Vec<Summary>, StoreError> {
+        let pairs = || borders.iter().zip(borders.iter().skip(1));
+        let mut points: Vec<Summary> =
+            pairs().map(|(from, to)| Summary { from: *from, to: *to, ..Summary::default() }).collect();
+        if self.facets.is_empty() {
+            return Ok(points);
+        }
+        let mut groups: Vec<BTreeMap<usize, Totals>> = vec![BTreeMap::new(); points.len()];
+        for span in spans(pairs().flat_map(|(from, to)| tiles(*from, *to))) {
+            let mut nth = 0;
+            for row in self.load(db, span)? {
+                // A facet that is not here does not fit, or belongs to a model that is being deleted.
+                let Some((group, currency)) = self.facets.get(&row.facet_id) else { continue };
+                // They come in the order of time.
+                while points.get(nth).is_some_and(|point| point.to <= row.start_us) {
+                    nth += 1;
+                }
+                let (Some(point), Some(groups)) = (points.get_mut(nth), groups.get_mut(nth)) else { break };
+                point.total.add(&row, currency);
+                if !self.by.is_empty() {
+                    groups.entry(*group).or_default().add(&row, currency);
+                }
+            }
+        }
+        for (point, groups) in points.iter_mut().zip(groups) {
+            let named = |(nth, totals): (usize, Totals)| {
+                let key = self.keys.get(nth).map(Vec::as_slice).unwrap_or_default();
+                Group { key: key.iter().map(|text| (*text).to_owned()).collect(), totals }
+            };
+            point.groups = groups.into_iter().map(named).collect();
+        }
+        Ok(points)
+    }
+
+    fn load(&self, db: &mut Db, span: Tile) -> Result<Vec<RollupRow>, StoreError> {
+        let query = rollups::table
+            .filter(rollups::level.eq(span.level))
+            .filter(rollups::start_us.ge(span.from))
+            .filter(rollups::start_us.lt(span.to))
+            .order((rollups::start_us.asc(), rollups::facet_id.asc()));
+        let query = query.select((
+            rollups::start_us,
+            rollups::facet_id,
+            rollups::requests,
+            rollups::failed,
+            rollups::client_left,
+            rollups::refused,
+            rollups::replayed,
+            rollups::estimated,
+            rollups::unrecorded,
+            rollups::unpriced,
+            rollups::input,
+            rollups::cached,
+            rollups::cache_write,
+            rollups::output,
+            rollups::reasoning,
+            rollups::cost,
+            rollups::duration_us,
+            rollups::queue_us,
+            rollups::first_byte_us,
+            rollups::first_bytes,
+        ));
+        if self.filter.is_open() {
+            return Ok(query.load(db)?);
+        }
+        let ids: Vec<i64> = self.facets.keys().copied().collect();
+        Ok(query.filter(rollups::facet_id.eq_any(ids)).load(db)?)
+    }
+}
+
+/// Neighbouring tiles of one level in one.
+fn spans(tiles: impl Iterator<Item = Tile>) -> Vec<Tile> {
+    let mut spans: Vec<Tile> = Vec::new();
+    for tile in tiles {
+        match spans.last_mut() {
+            Some(last) if last.level == tile.level && last.to == tile.from => last.to = tile.to,
+            _ => spans.push(tile),
+        }
+    }
+    spans
+}
+
+pub(super) fn list<'a>(ids: impl Iterator<Item = &'a i64>) -> String {
+    let mut text = String::new();
+    for id in ids {
+        let _ = write!(text, "{}{id}", if text.is_empty() { "" } else { "," });
+    }
+    // No facet fits: none has this number.
+    if text.is_empty() { "-1".to_owned() } else { text }
+}
+
+/// Rows that ended before this may be gone, and with them the rollups by the minute.
+pub(super) fn rows_since(db: &mut Db) -> Result<Micros, StoreError> {
+    let words = db.words("SELECT value AS word FROM meta WHERE name = 'rows_since_us'")?;
+    Ok(words.first().and_then(|word| word.parse().ok()).unwrap_or(Micros::MIN))
+}
+
+/// The narrowest rollups that are there at this time.
+fn finest(time: Micros, since: Micros) -> i64 {
+    if time < since { 900 } else { 60 }
+}
+
+impl LedgerReader {
+    /// Sums of what ended from `from` (included) to `to`; both are moved outwards to the next minute, or
+    /// quarter of an hour where the rows are gone already.
+    pub async fn summary(
+        &self,
+        filter: Filter,
+        from: Micros,
+        to: Micros,
+        by: Vec<Dimension>,
+    ) -> Result<Summary, StoreError> {
+        self.with(move |db| {
+            let since = rows_since(db)?;
+            let (from, to) = (floor_to(from, finest(from, since)), ceil_to(to, finest(to, since)));
+            let all = facets(db)?;
+            let mut points = Reading::new(&all, &filter, &by).read(db, &[from, to])?;
+            if filter.speaks_of_runs(&by) {
+                runs::add_costs(db, &filter, &by, &mut points)?;
+            }
+            Ok(points.pop().unwrap_or_default())
+        })
+        .await
+    }
+
+    /// The same, point by point, as the clock and the calendar of `zone` have it.
+    pub async fn series(
+        &self,
+        filter: Filter,
+        from: Micros,
+        to: Micros,
+        bucket: Bucket,
+        zone: TimeZone,
+        by: Vec<Dimension>,
+    ) -> Result<Series, StoreError> {
+        self.with(move |db| {
+            let borders = borders(bucket, &zone, from, to)?;
+            let since = rows_since(db)?;
+            if bucket == Bucket::Minute && borders.first().is_some_and(|first| *first < since) {
+                return Err(StoreError::Refused(
+                    "minutes are kept only as long as the rows of requests: choose wider points".into(),
+                ));
+            }
+            let all = facets(db)?;
+            let mut points = Reading::new(&all, &filter, &by).read(db, &borders)?;
+            if filter.speaks_of_runs(&by) {
+                runs::add_costs(db, &filter, &by, &mut points)?;
+            }
+            Ok(Series { points })
+        })
+        .await
+    }
+}

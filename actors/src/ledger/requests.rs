@@ -1,0 +1,267 @@
+//! The request log: newest first, in pages whose borders are rows, so that none is missed or seen twice
+//! while others are being added.
+
+use super::db::Db;
+use super::error::StoreError;
+use super::reader::LedgerReader;
+use super::report::{Facet, Filter, facets, list};
+use super::row::{Labels, Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
+use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// More rows than this do not go on a page.
+pub(super) const LONGEST_PAGE: usize = 1000;
+/// Up to so many facets are read one by one, each along its index.
+const MOST_STREAMS: usize = 64;
+
+/// The last row of a page: the next page begins after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    ended_us: Micros,
+    id: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.ended_us, self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let parts =
+            text.split_once('.').and_then(|(ended, id)| Some((ended.parse().ok()?, id.parse().ok()?)));
+        let (ended_us, id) = parts
+            .ok_or_else(|| StoreError::Refused("this is not the cursor of a page of requests".into()))?;
+        Ok(Self { ended_us, id })
+    }
+}
+
+/// Which requests, and which page of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageQuery {
+    /// By labels.
+    pub filter: Filter,
+    /// Ended at this time or later.
+    pub from: Option<Micros>,
+    /// Ended before this time.
+    pub to: Option<Micros>,
+    /// `ok`, `client_left`, `backend_error`, `refused` (any), `refused:<code>`, or `failed` (any but ok).
+    pub outcome: Option<String>,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The id that the client was told.
+    pub request_id: Option<String>,
+    /// Served by this run.
+    pub run_id: Option<i64>,
+    /// Rows of a page; 1 to `LONGEST_PAGE`.
+    pub limit: usize,
+    /// The page after this one.
+    pub after: Option<Cursor>,
+}
+
+/// A request as it is in the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestView {
+    /// Its place in the log.
+    pub cursor: Cursor,
+    /// What was recorded.
+    pub row: RequestRow,
+}
+
+/// A page of requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// Newest first.
+    pub rows: Vec<RequestView>,
+    /// For the next page; `None`: this is the last one.
+    pub next: Option<Cursor>,
+}
+
+#[derive(QueryableByName)]
+struct StoredRow {
+    #[diesel(sql_type = sql_types::BigInt)]
+    id: i64,
+    #[diesel(sql_type = sql_types::Binary)]
+    key: Vec<u8>,
+    #[diesel(sql_type = sql_types::BigInt)]
+    facet_id: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    ended_us: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    duration_us: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    queue_us: i64,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    first_byte_us: Option<i64>,
+    #[diesel(sql_type = sql_types::BigInt)]
+    status: i64,
+    #[diesel(sql_type = sql_types::Text)]
+    outcome: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    input: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    cached: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    cache_write: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    output: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    reasoning: Option<i64>,
+    #[diesel(sql_type = sql_types::Text)]
+    usage_source: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    cost: Option<i64>,
+    #[diesel(sql_type = sql_types::Text)]
+    pricing: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    plan_id: Option<i64>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    run_id: Option<i64>,
+    #[diesel(sql_type = sql_types::Bool)]
+    replayed: bool,
+    #[diesel(sql_type = sql_types::Text)]
+    request_id: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    error: Option<String>,
+}
+
+impl StoredRow {
+    fn cursor(&self) -> Cursor {
+        Cursor { ended_us: self.ended_us, id: self.id }
+    }
+
+    fn view(self, labels: Labels) -> RequestView {
+        let cursor = self.cursor();
+        let row = RequestRow {
+            key: RowKey(self.key.try_into().map_or(0, u128::from_be_bytes)),
+            request_id: self.request_id,
+            labels,
+            started_us: self.ended_us - self.duration_us,
+            duration_us: self.duration_us,
+            queue_us: self.queue_us,
+            first_byte_us: self.first_byte_us,
+            status: self.status.try_into().unwrap_or(0),
+            outcome: Outcome::from(self.outcome),
+            tokens: Tokens {
+                input: self.input,
+                cached: self.cached,
+                cache_write: self.cache_write,
+                output: self.output,
+                reasoning: self.reasoning,
+            },
+            usage_source: UsageSource::of_text(&self.usage_source),
+            cost: self.cost,
+            pricing: Pricing::of_text(&self.pricing),
+            plan_id: self.plan_id,
+            run_id: self.run_id,
+            replayed: self.replayed,
+            error: self.error,
+        };
+        RequestView { cursor, row }
+    }
+}
+
+impl PageQuery {
+    /// What every row has to fulfil, besides its facet. Texts are $1 and $2.
+    fn conditions(&self) -> String {
+        let mut sql = String::from("1 = 1");
+        if let Some(from) = self.from {
+            sql.push_str(&format!(" AND ended_us >= {from}"));
+        }
+        if let Some(to) = self.to {
+            sql.push_str(&format!(" AND ended_us < {to}"));
+        }
+        if let Some(Cursor { ended_us, id }) = self.after {
+            sql.push_str(&format!(" AND ended_us <= {ended_us} AND (ended_us < {ended_us} OR id < {id})"));
+        }
+        if let Some(status) = self.status {
+            let wrong = if status >= 400 { " AND status >= 400" } else { "" };
+            sql.push_str(&format!(" AND status = {status}{wrong}"));
+        }
+        if let Some(run) = self.run_id {
+            sql.push_str(&format!(" AND run_id = {run}"));
+        }
+        sql.push_str(match self.outcome.as_deref() {
+            None => " AND $1 = ''",
+            Some("failed") => " AND outcome <> 'ok' AND $1 = $1",
+            Some("refused") => " AND outcome LIKE 'refused:%' AND $1 = $1",
+            Some("ok") => " AND outcome = $1",
+            Some(_) => " AND outcome = $1 AND outcome <> 'ok'",
+        });
+        sql.push_str(if self.request_id.is_some() { " AND request_id = $2" } else { " AND $2 = ''" });
+        sql
+    }
+
+    /// True where the index of what went wrong leads to it.
+    fn is_rare(&self) -> bool {
+        self.status.is_some_and(|status| status >= 400)
+            || self.outcome.as_deref().is_some_and(|outcome| outcome != "ok")
+    }
+
+    fn load(&self, db: &mut Db, facet: &str) -> Result<Vec<StoredRow>, StoreError> {
+        // One more than asked for: that tells whether there is another page.
+        let sql = format!(
+            "SELECT * FROM requests WHERE {}{facet} ORDER BY ended_us DESC, id DESC LIMIT {}",
+            self.conditions(),
+            self.limit + 1
+        );
+        let query = sql_query(sql)
+            .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
+            .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
+        Ok(query.load(db)?)
+    }
+}
+
+fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
+    let all = facets(db)?;
+    let fitting: HashMap<i64, &Facet> =
+        all.iter().filter(|facet| query.filter.fits(facet)).map(|facet| (facet.id, facet)).collect();
+    let mut rows = Vec::new();
+    if query.filter.is_open() {
+        // Rows of models that are being deleted are left out.
+        let going = db.number(
+            "SELECT COUNT(*) AS number FROM facets JOIN models ON models.id = facets.model_id WHERE models.name IS NULL",
+        )?;
+        let facet =
+            if going > 0 { format!(" AND facet_id IN ({})", list(fitting.keys())) } else { String::new() };
+        rows = query.load(db, &facet)?;
+    } else if query.is_rare() {
+        // The plus keeps the index of facets out of it.
+        rows = query.load(db, &format!(" AND +facet_id IN ({})", list(fitting.keys())))?;
+    } else if fitting.len() <= MOST_STREAMS {
+        for facet in fitting.keys() {
+            rows.append(&mut query.load(db, &format!(" AND facet_id = {facet}"))?);
+        }
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.cursor()));
+    } else {
+        rows = query.load(db, &format!(" AND facet_id IN ({})", list(fitting.keys())))?;
+    }
+    let more = rows.len() > query.limit;
+    rows.truncate(query.limit);
+    let labels = |facet: &Facet| {
+        let [model, variant, mode, endpoint, api_key] =
+            facet.labels.each_ref().map(|label| label.as_str().into());
+        Labels { model, variant, mode, endpoint, api_key, currency: facet.currency.as_str().into() }
+    };
+    let known: HashMap<i64, Labels> = fitting.iter().map(|(id, facet)| (*id, labels(facet))).collect();
+    let view = |row: StoredRow| {
+        let labels = known.get(&row.facet_id).cloned().unwrap_or_default();
+        row.view(labels)
+    };
+    let rows: Vec<RequestView> = rows.into_iter().map(view).collect();
+    let next = if more { rows.last().map(|row| row.cursor) } else { None };
+    Ok(Page { rows, next })
+}
+
+impl LedgerReader {
+    /// A page of the request log, newest first. For all of it: ask again with `after` until `next` is `None`.
+    pub async fn requests(&self, mut query: PageQuery) -> Result<Page, StoreError> {
+        query.limit = query.limit.clamp(1, LONGEST_PAGE);
+        self.with(move |db| page(db, &query)).await
+    }
+}

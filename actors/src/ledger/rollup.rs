@@ -1,0 +1,179 @@
+//! Sums of requests by the time of their end, and how long they took: added up in memory for a batch, then
+//! added to the database in few statements, within the batch's transaction.
+
+use super::db::Db;
+use super::error::StoreError;
+use super::histogram::Histogram;
+use super::row::{Micros, Outcome, RequestRow, UsageSource};
+use super::schema::latencies;
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::ops::AddAssign;
+
+/// Widths of the buckets in seconds, finest first; each divides the next.
+/// A quarter of a day helps where local days are not UTC days.
+pub(super) const LEVELS: [i64; 5] = [60, 900, 3600, 21_600, 86_400];
+/// Those of `latencies`.
+pub(super) const LATENCY_LEVELS: [i64; 2] = [3600, 86_400];
+/// Rows of one statement.
+const CHUNK: usize = 100;
+
+/// The beginning of the bucket of this width in which a time lies.
+pub(super) fn floor_to(time: Micros, level: i64) -> Micros {
+    let width = level * 1_000_000;
+    time.div_euclid(width) * width
+}
+
+/// The columns of `rollups` that are added up.
+pub(super) const COLUMNS: [&str; 18] = [
+    "requests",
+    "failed",
+    "client_left",
+    "refused",
+    "replayed",
+    "estimated",
+    "unrecorded",
+    "unpriced",
+    "input",
+    "cached",
+    "cache_write",
+    "output",
+    "reasoning",
+    "cost",
+    "duration_us",
+    "queue_us",
+    "first_byte_us",
+    "first_bytes",
+];
+
+/// Their values, in the same order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums(pub(super) [i64; COLUMNS.len()]);
+
+impl Sums {
+    pub(super) fn of(row: &RequestRow) -> Self {
+        let one = |yes: bool| i64::from(yes);
+        let tokens = &row.tokens;
+        Self([
+            1,
+            one(row.outcome == Outcome::BackendError),
+            one(row.outcome == Outcome::ClientLeft),
+            one(matches!(row.outcome, Outcome::Refused(_))),
+            one(row.replayed),
+            one(row.usage_source == UsageSource::Estimated),
+            one(row.unrecorded()),
+            one(row.pricing.unpriced()),
+            tokens.input.unwrap_or(0),
+            tokens.cached.unwrap_or(0),
+            tokens.cache_write.unwrap_or(0),
+            tokens.output.unwrap_or(0),
+            tokens.reasoning.unwrap_or(0),
+            row.cost.unwrap_or(0),
+            row.duration_us,
+            row.queue_us,
+            row.first_byte_us.unwrap_or(0),
+            one(row.first_byte_us.is_some()),
+        ])
+    }
+}
+
+impl AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+}
+
+/// What a batch adds.
+#[derive(Debug, Default)]
+pub(super) struct Delta {
+    minutes: HashMap<(Micros, i64), Sums>,
+    hours: HashMap<(Micros, i64), Histogram>,
+}
+
+impl Delta {
+    pub(super) fn add(&mut self, row: &RequestRow, facet: i64) {
+        let ended = row.ended_us();
+        *self.minutes.entry((floor_to(ended, 60), facet)).or_default() += Sums::of(row);
+        self.hours.entry((floor_to(ended, 3600), facet)).or_default().add(row.duration_us, row.first_byte_us);
+    }
+
+    /// Adds it to what is there.
+    pub(super) fn write(&self, db: &mut Db) -> Result<(), StoreError> {
+        let mut all: HashMap<(i64, Micros, i64), Sums> = HashMap::new();
+        for (&(minute, facet), &sums) in &self.minutes {
+            for level in LEVELS {
+                *all.entry((level, floor_to(minute, level), facet)).or_default() += sums;
+            }
+        }
+        // In the order of the primary key: neighbours are on one page.
+        let mut rows: Vec<_> = all.into_iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        for chunk in rows.chunks(CHUNK) {
+            let mut sql = String::with_capacity(chunk.len() * 160 + 2048);
+            sql.push_str("INSERT INTO rollups (level, start_us, facet_id");
+            for column in COLUMNS {
+                let _ = write!(sql, ", {column}");
+            }
+            sql.push_str(") VALUES ");
+            for (nth, ((level, start, facet), sums)) in chunk.iter().enumerate() {
+                let _ = write!(sql, "{}({level},{start},{facet}", if nth > 0 { "," } else { "" });
+                for value in sums.0 {
+                    let _ = write!(sql, ",{value}");
+                }
+                sql.push(')');
+            }
+            sql.push_str(" ON CONFLICT (level, start_us, facet_id) DO UPDATE SET ");
+            sql.push_str(&merge_clause());
+            db.run(&sql)?;
+        }
+        LATENCY_LEVELS.iter().try_for_each(|level| self.write_latencies(db, *level))
+    }
+
+    /// Reads what is there and writes the sums: there is no other writer.
+    fn write_latencies(&self, db: &mut Db, level: i64) -> Result<(), StoreError> {
+        let mut all: BTreeMap<(Micros, i64), Histogram> = BTreeMap::new();
+        for (&(hour, facet), histogram) in &self.hours {
+            all.entry((floor_to(hour, level), facet)).or_default().merge(histogram);
+        }
+        let mut starts: Vec<Micros> = all.keys().map(|(start, _)| *start).collect();
+        starts.dedup();
+        let query = latencies::table
+            .filter(latencies::level.eq(level))
+            .filter(latencies::start_us.eq_any(starts))
+            .select((latencies::start_us, latencies::facet_id, latencies::histogram));
+        for (start, facet, text) in query.load::<(i64, i64, String)>(db)? {
+            if let Some(histogram) = all.get_mut(&(start, facet)) {
+                histogram.merge(&Histogram::parse(&text));
+            }
+        }
+        let rows: Vec<_> = all.iter().collect();
+        for chunk in rows.chunks(CHUNK) {
+            let mut sql = "INSERT INTO latencies (level, start_us, facet_id, histogram) VALUES ".to_owned();
+            for (nth, ((start, facet), histogram)) in chunk.iter().enumerate() {
+                let _ =
+                    write!(sql, "{}({level},{start},{facet},'{histogram}')", if nth > 0 { "," } else { "" });
+            }
+            sql.push_str(
+                " ON CONFLICT (level, start_us, facet_id) DO UPDATE SET histogram = excluded.histogram",
+            );
+            db.run(&sql)?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds the new sums to the old ones. Money stays at the largest number that fits rather than overflow; all
+/// other columns are bounded per request so that they cannot get there.
+fn merge_clause() -> String {
+    let max = i64::MAX;
+    let columns = COLUMNS.iter().map(|column| match *column {
+        "cost" => format!(
+            "cost = CASE WHEN rollups.cost > {max} - excluded.cost THEN {max} ELSE rollups.cost + excluded.cost END"
+        ),
+        column => format!("{column} = rollups.{column} + excluded.{column}"),
+    });
+    columns.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,353 @@
+//! What the ledger records: one request, one life of a backend; and the words in which it says so.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Microseconds since 1970 in UTC.
+pub type Micros = i64;
+
+/// Longest error text that is kept, in bytes.
+pub(super) const LONGEST_ERROR: usize = 512;
+/// Longest request id or label that is kept, in bytes.
+pub(super) const LONGEST_LABEL: usize = 200;
+/// More tokens than this in one request are a backend's mistake: the count is taken as unknown.
+/// It also keeps every sum of 8 million such requests within 63 bits.
+pub(super) const MOST_TOKENS: i64 = 1 << 40;
+/// Longest time of one request, ten years: sums stay within 63 bits.
+const LONGEST_TIME: i64 = 315_360_000_000_000;
+
+/// The wall clock.
+pub fn now_us() -> Micros {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+/// Makes a row recognisable: writing it twice is writing it once. Grows with time, so that its index does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RowKey(pub u128);
+
+impl RowKey {
+    /// As it is stored.
+    pub fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+/// Makes keys that no other process makes: 48 bits of milliseconds, 40 random ones, a counter of 40.
+#[derive(Debug)]
+pub struct KeySource {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl KeySource {
+    /// A source of its own random bits.
+    pub fn new() -> Self {
+        // The standard library's own seeds of hash maps come from the system's source of randomness.
+        let process = RandomState::new().build_hasher().finish() & ((1 << 40) - 1);
+        Self { process, next: AtomicU64::new(0) }
+    }
+
+    /// The next key.
+    pub fn next(&self, now: Micros) -> RowKey {
+        let millis = u128::from((now / 1000).max(0).cast_unsigned()) & ((1 << 48) - 1);
+        let count = self.next.fetch_add(1, Ordering::Relaxed) & ((1 << 40) - 1);
+        RowKey(millis << 80 | u128::from(self.process) << 40 | u128::from(count))
+    }
+}
+
+impl Default for KeySource {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What requests are grouped by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Labels {
+    /// The model's name in the configuration.
+    pub model: Arc<str>,
+    /// The launch configuration that served it; empty when none did.
+    pub variant: Arc<str>,
+    /// The model's mode.
+    pub mode: Arc<str>,
+    /// The path, such as `/v1/chat/completions`.
+    pub endpoint: Arc<str>,
+    /// The key's label or the beginning of its hash, never the key; empty when none was asked for.
+    pub api_key: Arc<str>,
+    /// Currency of the cost; empty when there is none.
+    pub currency: Arc<str>,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Outcome {
+    /// With the whole answer of the backend, whatever its status.
+    #[default]
+    Ok,
+    /// The client went away before.
+    ClientLeft,
+    /// The backend broke off, or never answered.
+    BackendError,
+    /// The manager answered instead; with the code of that answer.
+    Refused(Cow<'static, str>),
+}
+
+impl Outcome {
+    /// As it is stored and shown: `ok`, `client_left`, `backend_error` or `refused:<code>`.
+    pub fn text(&self) -> Cow<'static, str> {
+        match self {
+            Self::Ok => "ok".into(),
+            Self::ClientLeft => "client_left".into(),
+            Self::BackendError => "backend_error".into(),
+            Self::Refused(code) => format!("refused:{code}").into(),
+        }
+    }
+}
+
+impl From<String> for Outcome {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "ok" => Self::Ok,
+            "client_left" => Self::ClientLeft,
+            "backend_error" => Self::BackendError,
+            other => Self::Refused(other.strip_prefix("refused:").unwrap_or(other).to_owned().into()),
+        }
+    }
+}
+
+impl From<Outcome> for String {
+    fn from(outcome: Outcome) -> Self {
+        outcome.text().into_owned()
+    }
+}
+
+/// Where the counts come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageSource {
+    /// All of them from the backend.
+    Backend,
+    /// At least one was estimated.
+    Estimated,
+    /// Nothing is known.
+    #[default]
+    None,
+}
+
+impl UsageSource {
+    /// As it is stored and shown.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Estimated => "estimated",
+            Self::None => "none",
+        }
+    }
+
+    pub(super) fn of_text(text: &str) -> Self {
+        [Self::Backend, Self::Estimated].into_iter().find(|source| source.text() == text).unwrap_or_default()
+    }
+}
+
+/// Whether a request has a cost of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pricing {
+    /// Its model had no price plan.
+    #[default]
+    NoPlan,
+    /// `cost` is its price.
+    Priced,
+    /// No tier of the plan matched: it costs 0 and is marked.
+    NoTier,
+    /// The plan prices tokens, and their number is unknown.
+    NoCounts,
+    /// Its price is more than the ledger can hold.
+    TooBig,
+    /// The plan prices hours: the run pays.
+    Hourly,
+}
+
+impl Pricing {
+    /// As it is stored and shown.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoPlan => "no_plan",
+            Self::Priced => "priced",
+            Self::NoTier => "no_tier",
+            Self::NoCounts => "no_counts",
+            Self::TooBig => "too_big",
+            Self::Hourly => "hourly",
+        }
+    }
+
+    pub(super) fn of_text(text: &str) -> Self {
+        let all = [Self::Priced, Self::NoTier, Self::NoCounts, Self::TooBig, Self::Hourly];
+        all.into_iter().find(|pricing| pricing.text() == text).unwrap_or_default()
+    }
+
+    /// True where a plan was in force but gave no price.
+    pub fn unpriced(self) -> bool {
+        matches!(self, Self::NoTier | Self::NoCounts | Self::TooBig)
+    }
+}
+
+/// Token counts; `None` is unknown, which is not 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// All of the prompt, cached ones included.
+    pub input: Option<i64>,
+    /// The part of the input that was read from a cache.
+    pub cached: Option<i64>,
+    /// The part of the input that was written to a cache.
+    pub cache_write: Option<i64>,
+    /// All that was generated, reasoning included.
+    pub output: Option<i64>,
+    /// The part of the output that was reasoning.
+    pub reasoning: Option<i64>,
+}
+
+/// One request, after its end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RequestRow {
+    /// Given by `Ledger::record`; 0 until then.
+    pub key: RowKey,
+    /// The id that the client was told.
+    pub request_id: String,
+    /// What it is grouped by.
+    pub labels: Labels,
+    /// Wall clock at its start.
+    pub started_us: Micros,
+    /// From start to end, by a clock that never jumps.
+    pub duration_us: i64,
+    /// The part of it that was waiting for the model.
+    pub queue_us: i64,
+    /// From start to the first byte (for a stream: the first text) of the answer.
+    pub first_byte_us: Option<i64>,
+    /// HTTP status that the client got; 0 when it got none.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it took.
+    pub tokens: Tokens,
+    /// Where the counts come from.
+    pub usage_source: UsageSource,
+    /// In the ledger's unit of money; given by `Ledger::record` from the plan in force.
+    pub cost: Option<i64>,
+    /// Why there is a cost or none.
+    pub pricing: Pricing,
+    /// The plan that priced it.
+    pub plan_id: Option<i64>,
+    /// The life of the backend that served it.
+    pub run_id: Option<i64>,
+    /// Sent to the backend a second time, on a fresh connection.
+    pub replayed: bool,
+    /// What went wrong, in a few words.
+    pub error: Option<String>,
+}
+
+impl RequestRow {
+    /// When it ended: the start by the wall clock and the duration by the steady one.
+    pub fn ended_us(&self) -> Micros {
+        self.started_us.saturating_add(self.duration_us)
+    }
+
+    /// True where a backend may have generated tokens and nobody knows how many.
+    pub fn unrecorded(&self) -> bool {
+        self.usage_source == UsageSource::None && !matches!(self.outcome, Outcome::Refused(_))
+    }
+
+    /// Brings everything within its bounds.
+    pub fn bound(&mut self) {
+        cut(&mut self.request_id, LONGEST_LABEL);
+        if let Some(error) = &mut self.error {
+            cut(error, LONGEST_ERROR);
+        }
+        let labels = &mut self.labels;
+        for label in [&mut labels.variant, &mut labels.mode, &mut labels.endpoint, &mut labels.api_key] {
+            if label.len() > LONGEST_LABEL {
+                let mut text = label.to_string();
+                cut(&mut text, LONGEST_LABEL);
+                *label = text.into();
+            }
+        }
+        self.duration_us = self.duration_us.clamp(0, LONGEST_TIME);
+        self.queue_us = self.queue_us.clamp(0, self.duration_us);
+        self.first_byte_us = self.first_byte_us.map(|time| time.clamp(0, self.duration_us));
+        self.cost = self.cost.map(|cost| cost.max(0));
+        let tokens = &mut self.tokens;
+        let counts = [
+            &mut tokens.input,
+            &mut tokens.cached,
+            &mut tokens.cache_write,
+            &mut tokens.output,
+            &mut tokens.reasoning,
+        ];
+        for count in counts {
+            *count = count.filter(|count| (0..=MOST_TOKENS).contains(count));
+        }
+        if tokens.input.is_none() && tokens.output.is_none() {
+            self.usage_source = UsageSource::None;
+        }
+    }
+}
+
+/// Cuts a text at a character's border.
+fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+    }
+    // PostgreSQL's text has no room for it.
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{fffd}");
+    }
+}
+
+/// One life of a backend, as far as it is known: later news of the same run add to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// Unique in the ledger.
+    pub id: i64,
+    /// The model's name.
+    pub model: Arc<str>,
+    /// Its launch configuration.
+    pub variant: Arc<str>,
+    /// When its process was started.
+    pub started_us: Micros,
+    /// When it became ready, if it did.
+    pub ready_us: Option<Micros>,
+    /// When it was last known to be alive.
+    pub heartbeat_us: Micros,
+    /// When it ended.
+    pub ended_us: Option<Micros>,
+    /// Why it ended.
+    pub end_reason: Option<String>,
+    /// Whether the time from start to ready is paid too.
+    pub bill_loading: bool,
+    /// What it took from the socket, if that was measured.
+    pub energy: Option<Energy>,
+}
+
+/// Electricity of a run so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Energy {
+    /// Millijoules.
+    pub millijoules: i64,
+    /// What they cost, in the ledger's unit of money, and its currency.
+    pub cost: Option<(i64, Arc<str>)>,
+}
+
+/// Anything that is written in batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// A request has ended.
+    Request(Box<RequestRow>),
+    /// News of a run.
+    Run(Box<RunRow>),
+}

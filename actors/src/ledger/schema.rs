@@ -1,0 +1,174 @@
+//! The tables of the ledger, as `migrations/` makes them; a test compares the two.
+
+diesel::table! {
+    meta (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    program_runs (id) {
+        id -> BigInt,
+        started_us -> BigInt,
+        heartbeat_us -> BigInt,
+        ended_us -> Nullable<BigInt>,
+        version -> Text,
+    }
+}
+
+diesel::table! {
+    models (id) {
+        id -> BigInt,
+        name -> Nullable<Text>,
+        first_seen_us -> BigInt,
+    }
+}
+
+diesel::table! {
+    renames (id) {
+        id -> BigInt,
+        model_id -> BigInt,
+        old_name -> Text,
+        new_name -> Text,
+        at_us -> BigInt,
+    }
+}
+
+diesel::table! {
+    facets (id) {
+        id -> BigInt,
+        model_id -> BigInt,
+        variant -> Text,
+        mode -> Text,
+        endpoint -> Text,
+        api_key -> Text,
+        currency -> Text,
+        row_count -> BigInt,
+        byte_count -> BigInt,
+    }
+}
+
+diesel::table! {
+    requests (id) {
+        id -> BigInt,
+        key -> Binary,
+        facet_id -> BigInt,
+        ended_us -> BigInt,
+        duration_us -> BigInt,
+        queue_us -> BigInt,
+        first_byte_us -> Nullable<BigInt>,
+        status -> BigInt,
+        outcome -> Text,
+        input -> Nullable<BigInt>,
+        cached -> Nullable<BigInt>,
+        cache_write -> Nullable<BigInt>,
+        output -> Nullable<BigInt>,
+        reasoning -> Nullable<BigInt>,
+        usage_source -> Text,
+        cost -> Nullable<BigInt>,
+        pricing -> Text,
+        plan_id -> Nullable<BigInt>,
+        run_id -> Nullable<BigInt>,
+        replayed -> Bool,
+        request_id -> Text,
+        error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    rollups (level, start_us, facet_id) {
+        level -> BigInt,
+        start_us -> BigInt,
+        facet_id -> BigInt,
+        requests -> BigInt,
+        failed -> BigInt,
+        client_left -> BigInt,
+        refused -> BigInt,
+        replayed -> BigInt,
+        estimated -> BigInt,
+        unrecorded -> BigInt,
+        unpriced -> BigInt,
+        input -> BigInt,
+        cached -> BigInt,
+        cache_write -> BigInt,
+        output -> BigInt,
+        reasoning -> BigInt,
+        cost -> BigInt,
+        duration_us -> BigInt,
+        queue_us -> BigInt,
+        first_byte_us -> BigInt,
+        first_bytes -> BigInt,
+    }
+}
+
+diesel::table! {
+    latencies (level, start_us, facet_id) {
+        level -> BigInt,
+        start_us -> BigInt,
+        facet_id -> BigInt,
+        histogram -> Text,
+    }
+}
+
+diesel::table! {
+    runs (id) {
+        id -> BigInt,
+        model_id -> BigInt,
+        variant -> Text,
+        started_us -> BigInt,
+        ready_us -> Nullable<BigInt>,
+        heartbeat_us -> BigInt,
+        ended_us -> Nullable<BigInt>,
+        end_reason -> Nullable<Text>,
+        bill_loading -> Bool,
+        energy_mj -> Nullable<BigInt>,
+        energy_cost -> Nullable<BigInt>,
+        energy_currency -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    price_plans (id) {
+        id -> BigInt,
+        model_id -> BigInt,
+        valid_from_us -> BigInt,
+        created_us -> BigInt,
+        source -> Text,
+        method -> Text,
+        currency -> Text,
+        cache_pricing -> Bool,
+        per_hour -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    tiers (plan_id, position) {
+        plan_id -> BigInt,
+        position -> BigInt,
+        max_input -> Nullable<BigInt>,
+        max_output -> Nullable<BigInt>,
+        input -> BigInt,
+        output -> BigInt,
+        cache_read -> BigInt,
+        cache_write -> BigInt,
+    }
+}
+
+diesel::joinable!(facets -> models (model_id));
+diesel::joinable!(requests -> facets (facet_id));
+diesel::joinable!(runs -> models (model_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    meta,
+    program_runs,
+    models,
+    renames,
+    facets,
+    requests,
+    rollups,
+    latencies,
+    runs,
+    price_plans,
+    tiers
+);

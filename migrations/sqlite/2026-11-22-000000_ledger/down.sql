@@ -1,0 +1,10 @@
+DROP TABLE tiers;
+DROP TABLE price_plans;
+DROP TABLE runs;
+DROP TABLE rollups;
+DROP TABLE requests;
+DROP TABLE facets;
+DROP TABLE renames;
+DROP TABLE models;
+DROP TABLE program_runs;
+DROP TABLE meta;

@@ -1,0 +1,56 @@
+//! The ledger: opened before anything is served, written by the Billing actor, closed when all else has ended.
+
+use llm_manager_actors::Live;
+use llm_manager_actors::billing::{self, Billing, Close, Ledger, Settings};
+use llm_manager_actors::ledger::Location;
+use llm_manager_actors::supervisor::{Child, ChildSpec};
+use llm_manager_policy::spec::ProgramSpec;
+use std::path::Path;
+
+/// The ledger and its actor.
+#[derive(Clone)]
+pub(super) struct Books {
+    pub(super) ledger: Ledger,
+    pub(super) billing: Live<Billing>,
+    settings: Settings,
+}
+
+impl Books {
+    /// Opens the ledger, or says why it can't be opened. Blocks.
+    pub(super) fn open(program: &ProgramSpec, state_dir: &Path) -> Result<Self, String> {
+        let location = Location::parse(&program.database);
+        let mut settings = Settings::new(location, state_dir.to_owned());
+        settings.retention_days = Some(program.log_retention_days);
+        let (ledger, _) = billing::start(&settings, env!("CARGO_PKG_VERSION"))
+            .map_err(|error| format!("the ledger (`program.database`): {error}"))?;
+        Ok(Self { ledger, billing: Live::new(), settings })
+    }
+
+    /// The child of the supervision tree that writes.
+    pub(super) fn child_spec(&self) -> ChildSpec {
+        let books = self.clone();
+        let ledger = self.ledger.clone();
+        let start = move || Child::start(Billing::new(&books.ledger, books.settings.clone()), &books.billing);
+        ChildSpec {
+            detail: Box::new(move || {
+                let status = ledger.status();
+                let trouble = status.last_error.map_or_else(String::new, |error| format!(": {error}"));
+                Some(format!("{}, {} rows written{trouble}", status.state, status.written))
+            }),
+            ..ChildSpec::new("billing", start)
+        }
+    }
+
+    /// Writes all that was recorded; after this nothing is taken any more.
+    pub(super) async fn close(&self) {
+        let Some(addr) = self.billing.addr() else {
+            log::error!("billing: its actor is down; what was not written is in the overflow file");
+            return;
+        };
+        match addr.send(Close).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => log::error!("billing: {error}; what was not written is in the overflow file"),
+            Err(error) => log::error!("billing: {error}; what was not written is in the overflow file"),
+        }
+    }
+}

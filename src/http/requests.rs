@@ -1,0 +1,281 @@
+//! The request log: pages in JSON, or all of it as CSV.
+
+use super::error::{ApiError, quoted};
+use super::state::Shared;
+use super::usage::{from_store, invalid, list, models, rfc3339, seconds, time};
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+use jiff::Timestamp;
+use llm_manager_actors::ledger::{Cursor, Filter, LedgerReader, PageQuery, RequestView, StoreError};
+use llm_manager_policy::pricing::Money;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::fmt::Write;
+
+const DEFAULT_PAGE: usize = 100;
+/// Rows that one reading of an export takes.
+const EXPORT_PAGE: usize = 1000;
+
+/// Query of the log. Lists have commas.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    from: Option<String>,
+    to: Option<String>,
+    model: Option<String>,
+    variant: Option<String>,
+    mode: Option<String>,
+    endpoint: Option<String>,
+    #[serde(alias = "key")]
+    api_key: Option<String>,
+    outcome: Option<String>,
+    status: Option<u16>,
+    request_id: Option<String>,
+    run_id: Option<i64>,
+    limit: Option<usize>,
+    after: Option<String>,
+}
+
+impl LogQuery {
+    fn page(&self, shared: &Shared) -> Result<PageQuery, ApiError> {
+        if let Some(outcome) = &self.outcome {
+            let known = ["ok", "client_left", "backend_error", "refused", "failed"];
+            if !known.contains(&outcome.as_str()) && !outcome.starts_with("refused:") {
+                let known = "ok, client_left, backend_error, refused, refused:CODE and failed (any but ok)";
+                let outcome = quoted(outcome);
+                return Err(invalid(format!("`outcome`: \"{outcome}\" is not known; there are {known}")));
+            }
+        }
+        let after = match self.after.as_deref().filter(|after| !after.is_empty()) {
+            Some(after) => {
+                let cursor: Result<Cursor, StoreError> = after.parse();
+                Some(cursor.map_err(|error| invalid(format!("`after`: {error}")))?)
+            }
+            None => None,
+        };
+        Ok(PageQuery {
+            filter: Filter {
+                models: models(shared, self.model.as_ref()),
+                variants: list(self.variant.as_ref()),
+                modes: list(self.mode.as_ref()),
+                endpoints: list(self.endpoint.as_ref()),
+                api_keys: list(self.api_key.as_ref()),
+            },
+            from: time("from", self.from.as_ref())?,
+            to: time("to", self.to.as_ref())?,
+            outcome: self.outcome.clone(),
+            status: self.status,
+            request_id: self.request_id.clone(),
+            run_id: self.run_id,
+            limit: self.limit.unwrap_or(DEFAULT_PAGE),
+            after,
+        })
+    }
+}
+
+/// One request as the API shows it. The fields but `id` are the columns of the CSV.
+#[derive(Serialize)]
+struct RowView<'a> {
+    id: String,
+    request_id: &'a str,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    model: &'a str,
+    variant: Option<&'a str>,
+    mode: &'a str,
+    endpoint: &'a str,
+    api_key: Option<&'a str>,
+    status: u16,
+    outcome: String,
+    input_tokens: Option<i64>,
+    cached_tokens: Option<i64>,
+    cache_write_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    usage_source: &'static str,
+    cost: Option<String>,
+    currency: Option<&'a str>,
+    pricing: &'static str,
+    plan_id: Option<i64>,
+    run_id: Option<i64>,
+    duration_seconds: f64,
+    queue_seconds: f64,
+    first_byte_seconds: Option<f64>,
+    replayed: bool,
+    error: Option<&'a str>,
+}
+
+/// Empty is nothing.
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+impl<'a> RowView<'a> {
+    fn of(view: &'a RequestView) -> Self {
+        let row = &view.row;
+        let cost = |cost: i64| Money::from_units(u128::from(cost.max(0).cast_unsigned())).to_string();
+        Self {
+            id: view.cursor.to_string(),
+            request_id: &row.request_id,
+            started_at: rfc3339(row.started_us),
+            ended_at: rfc3339(row.ended_us()),
+            model: &row.labels.model,
+            variant: given(&row.labels.variant),
+            mode: &row.labels.mode,
+            endpoint: &row.labels.endpoint,
+            api_key: given(&row.labels.api_key),
+            status: row.status,
+            outcome: row.outcome.text().into_owned(),
+            input_tokens: row.tokens.input,
+            cached_tokens: row.tokens.cached,
+            cache_write_tokens: row.tokens.cache_write,
+            output_tokens: row.tokens.output,
+            reasoning_tokens: row.tokens.reasoning,
+            usage_source: row.usage_source.text(),
+            cost: row.cost.map(cost),
+            currency: given(&row.labels.currency),
+            pricing: row.pricing.text(),
+            plan_id: row.plan_id,
+            run_id: row.run_id,
+            duration_seconds: seconds(row.duration_us),
+            queue_seconds: seconds(row.queue_us),
+            first_byte_seconds: row.first_byte_us.map(seconds),
+            replayed: row.replayed,
+            error: row.error.as_deref(),
+        }
+    }
+
+    /// Adds it as a line of CSV.
+    fn write_csv(&self, csv: &mut String) {
+        let time = |time: Option<Timestamp>| time.map_or_else(String::new, |time| time.to_string());
+        let count = |count: Option<i64>| count.map_or_else(String::new, |count| count.to_string());
+        let texts = [
+            self.model,
+            self.variant.unwrap_or_default(),
+            self.mode,
+            self.endpoint,
+            self.api_key.unwrap_or_default(),
+        ];
+        let texts = texts.map(field).join(",");
+        let counts = [
+            self.input_tokens,
+            self.cached_tokens,
+            self.cache_write_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+        ]
+        .map(count)
+        .join(",");
+        let first_byte = self.first_byte_seconds.map_or_else(String::new, |time| time.to_string());
+        let _ = write!(
+            csv,
+            "{},{},{},{texts},{},{},{counts},{},{},{},{},{},{},{},{},{first_byte},{},{}\r\n",
+            field(self.request_id),
+            time(self.started_at),
+            time(self.ended_at),
+            self.status,
+            field(&self.outcome),
+            self.usage_source,
+            self.cost.as_deref().unwrap_or_default(),
+            self.currency.unwrap_or_default(),
+            self.pricing,
+            count(self.plan_id),
+            count(self.run_id),
+            self.duration_seconds,
+            self.queue_seconds,
+            self.replayed,
+            field(self.error.unwrap_or_default()),
+        );
+    }
+}
+
+const CSV_HEAD: &str = "request_id,started_at,ended_at,model,variant,mode,endpoint,api_key,status,outcome,\
+    input_tokens,cached_tokens,cache_write_tokens,output_tokens,reasoning_tokens,usage_source,cost,currency,pricing,plan_id,run_id,duration_seconds,queue_seconds,\
+    first_byte_seconds,replayed,error\r\n";
+
+/// A text as a field of CSV. What a spreadsheet would run as a formula gets an apostrophe before it.
+fn field(text: &str) -> String {
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
+    let mark = if formula { "'" } else { "" };
+    if formula || text.contains([',', '"', '\r', '\n']) {
+        format!("\"{mark}{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Whether the client wants CSV rather than JSON.
+fn wants_csv(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').filter_map(|part| part.split(';').next()).any(|part| part.trim() == "text/csv")
+}
+
+/// `GET /api/requests`
+pub(super) async fn requests(
+    shared: web::Data<Shared>,
+    query: web::Query<LogQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let mut page = query.page(&shared)?;
+    let reader = shared.ledger.reader();
+    if !wants_csv(&request) {
+        let page = reader.requests(page).await.map_err(from_store)?;
+        let rows: Vec<RowView<'_>> = page.rows.iter().map(RowView::of).collect();
+        let next = page.next.map(|cursor| cursor.to_string());
+        return Ok(HttpResponse::Ok().json(json!({"rows": rows, "next": next})));
+    }
+    // Without a limit an export is everything.
+    let left = query.limit.unwrap_or(usize::MAX);
+    page.limit = left.min(EXPORT_PAGE);
+    let first = reader.requests(page.clone()).await.map_err(from_store)?;
+    let mut text = CSV_HEAD.to_owned();
+    first.rows.iter().for_each(|row| RowView::of(row).write_csv(&mut text));
+    page.after = first.next;
+    let rest = Rest { reader: reader.clone(), left: left.saturating_sub(first.rows.len()), page };
+    let bytes = stream::once(async { Ok(Bytes::from(text)) }).chain(pages(rest));
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .streaming(bytes))
+}
+
+/// What an export still has to read.
+struct Rest {
+    reader: LedgerReader,
+    left: usize,
+    page: PageQuery,
+}
+
+/// Page by page, read when the client has taken the one before. A failure breaks the answer off, so that
+/// nobody takes a part for the whole.
+fn pages(rest: Rest) -> impl Stream<Item = Result<Bytes, StoreError>> {
+    stream::try_unfold(rest, |mut rest| async move {
+        if rest.page.after.is_none() || rest.left == 0 {
+            return Ok(None);
+        }
+        rest.page.limit = rest.left.min(EXPORT_PAGE);
+        let page = rest.reader.requests(rest.page.clone()).await?;
+        let mut text = String::new();
+        page.rows.iter().for_each(|row| RowView::of(row).write_csv(&mut text));
+        rest.left = rest.left.saturating_sub(page.rows.len());
+        rest.page.after = page.next;
+        Ok(Some((Bytes::from(text), rest)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn fields_are_quoted_and_run_nothing() {
+        assert_eq!(field("plain"), "plain");
+        assert_eq!(field("a,b \"c\""), "\"a,b \"\"c\"\"\"");
+        assert_eq!(field("=1+1"), "\"'=1+1\"");
+        assert_eq!(field(" @SUM(A1)"), "\"' @SUM(A1)\"");
+        assert_eq!(field("\t=x"), "\"'\t=x\"");
+    }
+}

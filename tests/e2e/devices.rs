@@ -1,0 +1,14 @@
+//! Devices, placement and making room: issue 3 against the real program.
+//!
+//! Devices are scripts (`world::Gpus`) whose memory is what the test says, plus what the living fake backends
+//! are said to use; or a fake NVML (`nvidia::Cards`) that the manager loads in place of the driver's.
+
+mod api;
+mod memory;
+mod nvidia;
+mod plugins;
+mod queue;
+mod restarts;
+mod room;
+mod variants;
+mod world;

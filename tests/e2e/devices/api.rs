@@ -1,0 +1,91 @@
+//! What the operator sees.
+
+use crate::support::{Manager, Model, PATIENCE, Variant, wait_until};
+
+use super::world::{Gpus, assert_says, busy, device, model, placement};
+
+#[test]
+fn a_device_with_all_that_is_known_of_it() {
+    let mut gpus = Gpus::one(24000).shows("gpu a", "a", 4800);
+    let manager = Manager::start(&gpus.config().model(model("a", 5000)));
+    manager.chat("a").send().ok();
+    gpus.used("gpu a", 200);
+    wait_until("its memory is seen", PATIENCE, || device(&manager, "gpu a")["memory_used_mb"] == 5000);
+    let mut seen = device(&manager, "gpu a");
+    let holders = seen["holders"].take();
+    let expected = serde_json::json!({
+        "id": "gpu a", "name": "gpu a", "plugin": "exec", "uuid": null, "pci": null, "online": true,
+        "memory_total_mb": 24000, "memory_used_mb": 5000, "memory_reserved_mb": 5000,
+        "utilization": 7.0, "temperature_c": 40.0, "power_w": null, "holders": null,
+    });
+    assert_eq!(seen, expected);
+    assert_eq!(holders, serde_json::json!([{"model": "a", "reserved_mb": 5000, "used_mb": null}]));
+    manager.act("/api/models/a/stop");
+    wait_until("nobody holds it", PATIENCE, || device(&manager, "gpu a")["memory_reserved_mb"] == 0);
+}
+
+#[test]
+fn every_decision_is_explained() {
+    let gpus = Gpus::one(24000).gpu("gpu b", 8000).shows("gpu a", "a", 15000);
+    let two_ways = Model::chat("two-ways")
+        .variant(Variant::new("Dual").on("gpu a", 15000).on("gpu b", 4000))
+        .variant(Variant::new("None").on("no such card", 1))
+        .variant(Variant::new("Large").on("gpu b", 9000));
+    let manager = Manager::start(&gpus.config().model(model("a", 15000)).model(two_ways));
+    let text = manager.cli_ok(&["explain", "two-ways"]);
+    assert_says(
+        &text,
+        &[
+            "two-ways: Dual fits",
+            "Dual: fits",
+            "None: never: no such card: no device online matches",
+            "Large: never: gpu b: needs 9000 MiB, 8000 free, 8000 in all",
+        ],
+    );
+    let stream = busy(&manager, "a");
+    let text = manager.cli_ok(&["explain", "two-ways"]);
+    assert_says(
+        &text,
+        &[
+            "Dual waits for a which is busy",
+            "gpu a: needs 15000 MiB, 9000 free, 15000 held by a which is busy",
+        ],
+    );
+    let explained = placement(&manager, "two-ways");
+    let devices = explained["variants"][0]["devices"].clone();
+    assert_eq!(devices[1], serde_json::json!({"requirement": "gpu b", "device": "gpu b", "memory_mb": 4000}));
+    assert_eq!(explained["variant"], "Dual", "{explained}");
+    manager.touch("go-a");
+    stream.finish().ok();
+    let text = manager.cli_ok(&["explain", "two-ways"]);
+    assert_says(&text, &["two-ways: Dual fits without a", "Dual: evict: gpu a: needs"]);
+    let failed = manager.cli(&["explain", "nobody"]);
+    assert!(!failed.status.success());
+    assert_says(&String::from_utf8_lossy(&failed.stderr), &["nobody"]);
+    manager.get("/api/models/nobody/placement").send().error(404, "model_not_found");
+}
+
+#[test]
+fn what_is_explained_is_what_is_now() {
+    let mut gpus = Gpus::one(24000);
+    let manager = Manager::start(&gpus.config().model(model("a", 15000)));
+    assert_eq!(placement(&manager, "a")["decision"], "fits");
+    // Nothing runs, so the devices are looked at every 10 s only, unless somebody asks.
+    gpus.used("gpu a", 20000);
+    let begin = std::time::Instant::now();
+    wait_until("the stranger is seen", PATIENCE, || placement(&manager, "a")["decision"] == "never");
+    assert!(begin.elapsed().as_secs() < 3, "it took {:?}", begin.elapsed());
+    gpus.used("gpu a", 1000);
+    let begin = std::time::Instant::now();
+    wait_until("its end is seen", PATIENCE, || device(&manager, "gpu a")["memory_used_mb"] == 1000);
+    assert!(begin.elapsed().as_secs() < 3, "it took {:?}", begin.elapsed());
+}
+
+#[test]
+fn the_cli_wants_a_running_manager() {
+    let gpus = Gpus::one(24000);
+    let mut manager = Manager::start(&gpus.config().model(model("a", 1)));
+    manager.stop();
+    let output = manager.cli(&["explain", "a"]);
+    assert!(!output.status.success());
+}

@@ -28,7 +28,7 @@ describe('every page', () => {
 
   const looks = [
     ['light, desktop', { theme: 'light' }, true], ['dark, desktop', { theme: 'dark' }, true], ['light, phone, Chinese', { phone: true, language: 'zh-CN' }, true],
-    ['dark, phone, without the endpoints to come', { theme: 'dark', phone: true }, false],
+    ['dark, phone, with the real ledger', { theme: 'dark', phone: true }, false],
   ]
   for (const [name, options, mocked] of looks) {
     it(`renders and is accessible: ${name}`, async (t) => {
@@ -210,6 +210,39 @@ describe('the playground', () => {
 })
 
 describe('the tier editor', () => {
+  it('saves a plan whose example the ledger agrees with', async (t) => {
+    const manager = await startManager({ models: [model('a')] })
+    t.after(() => manager.stop())
+    const page = await openPage(browser, manager)
+    t.after(() => page.context().close())
+    await page.goto('/billing')
+    await page.getByLabel('Cache write, tier 1').fill('0.05')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('The plan is in force from now on').waitFor()
+    await page.getByRole('row', { name: /dashboard or API/ }).waitFor()
+    const told = (await page.getByTestId('example-total').textContent()).replace('¥', '')
+    // The example's request: 12,000 tokens in, 4,000 of them cached, 800 out.
+    const body = { model: 'a', messages: [], x_fake: 'prompt=12000,cached=4000,tokens=800' }
+    await fetch(`${manager.url}/v1/chat/completions`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }).then((answer) => answer.text())
+    const row = await until(async () => (await manager.api('/api/requests')).rows[0], 'the request is in the ledger')
+    assert.deepEqual([row.input_tokens, row.cached_tokens, row.output_tokens, row.cost, row.currency], [12000, 4000, 800, told, 'CNY'])
+    await page.goto('/requests')
+    await page.getByText(`¥${told}`).waitFor()
+    await page.getByRole('button', { name: /Details of request/ }).click()
+    await page.getByRole('dialog').getByText(row.request_id).waitFor()
+    assert.deepEqual(await violations(page, '[role=dialog]'), [])
+    await page.goto('/usage?range=hour')
+    await page.getByRole('row', { name: /Total/ }).getByText('12,000').waitFor()
+    await page.goto('/data')
+    await page.getByRole('button', { name: 'Delete data of a' }).click()
+    const confirm = page.getByRole('alertdialog').getByRole('button', { name: 'Delete' })
+    assert.equal(await confirm.isDisabled(), true)
+    await page.getByRole('alertdialog').getByRole('textbox').fill('a')
+    await confirm.click()
+    await until(async () => (await manager.api('/api/requests')).rows.length === 0, 'its rows are gone')
+    clean(page)
+  })
+
   it('recalculates its example as one types, and tells what is wrong', async (t) => {
     const manager = await startManager({ models: [model('a')] })
     t.after(() => manager.stop())

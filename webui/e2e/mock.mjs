@@ -1,4 +1,4 @@
-/** Answers in the shapes of API.md for endpoints that the manager under test may not have yet. */
+/** A busy month in the shapes of API.md, for pictures and for endpoints that the manager does not have yet. */
 
 const MODELS = ['Qwen2.5-14B-Instruct', 'Llama-3.3-70B', 'bge-m3', 'bge-reranker-v2-m3', 'deepseek-coder-33b', 'mistral-small-24b']
 const hash = (n) => ((n * 2654435761) >>> 8) % 1000
@@ -7,7 +7,7 @@ function totals(seed) {
   const requests = 40 + (hash(seed) % 90)
   const input_tokens = requests * (800 + hash(seed + 1))
   return {
-    requests, failed: hash(seed + 2) % 3, client_left: hash(seed + 3) % 4, refused: hash(seed + 4) % 2, estimated: hash(seed + 5) % 3, unrecorded: 0, unpriced: 0,
+    requests, failed: hash(seed + 2) % 3, client_left: hash(seed + 3) % 4, refused: hash(seed + 4) % 2, estimated: hash(seed + 5) % 3, unrecorded: 0, unpriced: 0, reasoning_tokens: 0, run_cost: {},
     input_tokens, cached_tokens: Math.floor(input_tokens / 3), output_tokens: requests * (120 + (hash(seed + 6) % 200)),
     cost: { CNY: ((input_tokens * 8 + requests * 1234) / 1e7).toFixed(7) },
   }
@@ -20,7 +20,7 @@ function add(all) {
     for (const key of Object.keys(sum)) sum[key] += one[key]
     cost += Math.round(Number(one.cost.CNY) * 1e7)
   }
-  return { ...sum, cost: { CNY: (cost / 1e7).toFixed(7) } }
+  return { ...sum, reasoning_tokens: 0, run_cost: {}, cost: { CNY: (cost / 1e7).toFixed(7) } }
 }
 
 function summary(from, to, seed, keys) {
@@ -41,7 +41,7 @@ function row(index) {
     model: MODELS[hash(index + 3) % 3], variant: 'Dual-GPU-Config', mode: 'Chat', endpoint: '/v1/chat/completions', api_key: 'team-a', status: outcome === 'ok' ? 200 : outcome === 'client_left' ? 0 : outcome === 'backend_error' ? 502 : 503,
     outcome, error: outcome === 'backend_error' ? 'the backend broke the connection' : null, duration_seconds: duration, queue_seconds: 0.01, first_byte_seconds: output ? 0.18 + (hash(index) % 40) / 100 : null,
     input_tokens: output ? 400 + hash(index + 9) * 8 : null, cached_tokens: output ? hash(index + 9) * 3 : null, output_tokens: output, reasoning_tokens: null, usage_source: outcome === 'client_left' ? 'estimated' : output ? 'backend' : 'none',
-    cost: output ? (output * 0.000002 + 0.0009).toFixed(9) : null, currency: 'CNY', pricing: output ? 'priced' : 'no_counts', run_id: 12, replayed: false,
+    cost: output ? (output * 0.000002 + 0.0009).toFixed(9) : null, currency: 'CNY', pricing: output ? 'priced' : 'no_counts', plan_id: 1, cache_write_tokens: null, run_id: 12, replayed: false,
   }
 }
 
@@ -93,11 +93,11 @@ export async function mock(page, { devices = false } = {}) {
     if (path.startsWith('/api/billing/')) {
       if (route.request().method() === 'PUT') return route.fulfill(json(null))
       const plan = { method: 'tiered', currency: 'CNY', cache_pricing: true, tiers: [{ max_input: 32768, max_output: null, input: '0.8', output: '2', cache_read: '0.2', cache_write: '0' }, { max_input: null, max_output: null, input: '2.4', output: '6', cache_read: '0.6', cache_write: '0' }] }
-      return route.fulfill(json({ model: decodeURIComponent(path.slice(13)), plan, source: 'config', history: [{ plan, valid_from: '2026-11-01T00:00:00Z', source: 'config' }, { plan: { method: 'hourly', currency: 'CNY', per_hour: '1.50' }, valid_from: '2026-09-01T00:00:00Z', source: 'api' }] }))
+      return route.fulfill(json({ model: decodeURIComponent(path.slice(13)), plan, source: 'config', valid_from: '2026-11-01T00:00:00Z', history: [{ id: 2, created_at: '2026-11-01T00:00:00Z', plan, valid_from: '2026-11-01T00:00:00Z', source: 'config' }, { id: 1, created_at: '2026-09-01T00:00:00Z', plan: { method: 'hourly', currency: 'CNY', per_hour: '1.50' }, valid_from: '2026-09-01T00:00:00Z', source: 'api' }] }))
     }
     if (path === '/api/storage') {
-      const models = [...MODELS, 'old-model-7b'].map((model, index) => ({ model, orphan: model === 'old-model-7b', rows: 120000 - index * 15000, runs: 40 + index, bytes: 30e6 - index * 4e6, first_seen: '2026-08-01T00:00:00Z' }))
-      return route.fulfill(json({ total_bytes: 148e6, free_bytes: 3e6, deleting: 0, retention_days: 30, rows_since: '2026-10-23T00:00:00Z', models }))
+      const models = [...MODELS, 'old-model-7b'].map((model, index) => ({ model, orphan: model === 'old-model-7b', rows: 120000 - index * 15000, runs: 40 + index, bytes: 30e6 - index * 4e6, first_seen: '2026-08-01T00:00:00Z', former_names: [] }))
+      return route.fulfill(json({ total_bytes: 148e6, free_bytes: 3e6, deleting: 0, rows_since: '2026-10-23T00:00:00Z', models }))
     }
     if (path === '/api/config/check') {
       const { text } = route.request().postDataJSON()

@@ -30,6 +30,8 @@ const all = texts(
   },
 )
 
+/** More rows than this no browser should hold: `llm-manager usage` and the API export all of them. */
+const EXPORT = 100_000
 const OUTCOMES = ['ok', 'failed', 'client_left', 'backend_error', 'refused'] as const
 
 export default function RequestsPage() {
@@ -61,7 +63,7 @@ export default function RequestsPage() {
 
   async function file() {
     try {
-      const answer = await call(requestsPath(filter, null, 100_000), { headers: { Accept: 'text/csv' } })
+      const answer = await call(requestsPath(filter, null, EXPORT), { headers: { Accept: 'text/csv' } })
       download('requests.csv', await answer.text())
     } catch (error) {
       toast('bad', error instanceof Error ? error.message : String(error))

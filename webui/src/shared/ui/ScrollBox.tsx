@@ -23,7 +23,7 @@ export function ScrollBox({ label, labelledBy, className, children }: Props) {
   }, [])
   const reachable = wide ? { tabIndex: 0, role: 'group', 'aria-label': label, 'aria-labelledby': labelledBy } : {}
   return (
-    <div ref={box} className={cx('overflow-x-auto', className)} {...reachable}>
+    <div ref={box} className={cx('relative overflow-x-auto', className)} {...reachable}>
       {children}
     </div>
   )

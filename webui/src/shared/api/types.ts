@@ -303,27 +303,3 @@ export interface Placement {
   detail?: { victims?: string[]; blockers?: string[]; reason?: string }
   variants?: PlacementVariant[]
 }
-
-export interface ConfigProblem {
-  path: string
-  line: number | null
-  message: string
-  hint: string | null
-}
-
-/** `GET /api/config`. */
-export interface ConfigFile {
-  path: string
-  text: string
-  /** Changes with the text; a save that names an older one is refused. */
-  version: string
-  writable: boolean
-  live_reload: boolean
-}
-
-/** `GET /api/session`. */
-export interface Session {
-  required: boolean
-  signed_in: boolean
-  version?: string
-}

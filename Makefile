@@ -34,9 +34,9 @@ deny: ## Checks the licences and origins of everything that is linked in.
 	  echo "cargo-deny isn't installed (cargo install --locked cargo-deny): licences are not checked"; \
 	fi
 
-webui: ## Checks the dashboard's types and runs its tests, if Node is there.
+webui: ## Checks the dashboard's types and rules and runs its tests, if Node is there.
 	@if command -v npm > /dev/null 2>&1; then \
-	  cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent types && npm run --silent test; \
+	  cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent check; \
 	else \
 	  echo "npm isn't installed: the dashboard is not checked"; \
 	fi

@@ -48,12 +48,12 @@ export async function live(page) {
 }
 
 /** Violations of WCAG 2.2 A and AA and of axe's best practices, in a form that can be read. */
-export async function violations(page) {
+export async function violations(page, within = 'html') {
   // Through the debugger, which the page's Content-Security-Policy does not bind.
   await page.evaluate(AXE)
-  const found = await page.evaluate(async () => {
-    const result = await window.axe.run(document, { resultTypes: ['violations'] })
+  const found = await page.evaluate(async (within) => {
+    const result = await window.axe.run(within, { resultTypes: ['violations'] })
     return result.violations.map((rule) => ({ id: rule.id, help: rule.help, nodes: rule.nodes.slice(0, 4).map((node) => `${node.html.slice(0, 160)} :: ${node.failureSummary}`) }))
-  })
+  }, within)
   return found
 }

@@ -8,11 +8,18 @@ export const PAGES = {
   data: '/data', configuration: '/configuration',
 }
 
+/** Two cards as plugins see them: `devices:` of the configuration. */
+export function demoDevices() {
+  const card = (name, total, used, load, degrees, watts) =>
+    `  - name: "${name}"\n    command: ["sh", "-c", "printf '{\\"online\\":true,\\"memory_total_mb\\":${total},\\"memory_used_mb\\":${used},\\"utilization\\":%d,\\"temperature_c\\":${degrees},\\"power_w\\":%d}' $((${load} + $(date +%s) % 9)) $((${watts} + $(date +%s) % 30))"]\n`
+  return `devices:\n${card('RTX 4060 Laptop', 8188, 6420, 60, 61, 80)}${card('Tesla V100', 32768, 20100, 85, 72, 200)}`
+}
+
 export function demoModels() {
   return [
-    model('Qwen2.5-14B-Instruct', { lines: ['aliases: ["gpt-3.5-turbo", "qwen-14b"]', 'max_concurrency: 4'], variants: ['Dual-GPU-Config', 'Single-GPU-Config'], flags: ['--flood-log', '300', '--print', '\u001b[32mINFO\u001b[0m:     Uvicorn running on \u001b[1mhttp://127.0.0.1\u001b[0m'] }),
+    model('Qwen2.5-14B-Instruct', { lines: ['aliases: ["gpt-3.5-turbo", "qwen-14b"]', 'max_concurrency: 4'], variants: ['Dual-GPU-Config', 'Single-GPU-Config'], memory: { 'rtx 4060': 1200, v100: 9000 }, flags: ['--flood-log', '300', '--print', '\u001b[32mINFO\u001b[0m:     Uvicorn running on \u001b[1mhttp://127.0.0.1\u001b[0m'] }),
     model('Llama-3.3-70B', { flags: ['--bind-delay-ms', '600000'], lines: ['start_timeout: 900'] }),
-    model('bge-m3', { mode: 'Embedding', lines: ['auto_start: true', 'alive_time: 0'] }),
+    model('bge-m3', { mode: 'Embedding', lines: ['auto_start: true', 'alive_time: 0'], memory: { v100: 2400 } }),
     model('bge-reranker-v2-m3', { mode: 'Reranker' }),
     model('deepseek-coder-33b', { flags: ['--die-at-start', '1'] }),
     model('mistral-small-24b', { mode: 'Base' }),

@@ -19,19 +19,21 @@ export async function freePort() {
 }
 
 /** One entry of `Local-Models:`; `flags` go to the fake server. */
-export function model(name, { mode = 'Chat', flags = [], lines = [], variants = ['Dual-GPU-Config'] } = {}) {
+export function model(name, { mode = 'Chat', flags = [], lines = [], variants = ['Dual-GPU-Config'], memory = {} } = {}) {
   const command = JSON.stringify([FAKE, '--port', '{port}', '--name', name, ...flags])
-  const launches = variants.map((variant) => `    ${variant}:\n      required_devices: []\n      command: ${command}\n`).join('')
+  const launches = variants.map((variant) => `    ${variant}:\n      required_devices: ${JSON.stringify(Object.keys(memory))}\n      memory_mb: ${JSON.stringify(memory)}\n      command: ${command}\n`).join('')
   return `  "${name}":\n    mode: ${mode}\n${lines.map((line) => `    ${line}\n`).join('')}${launches}`
 }
 
-export async function startManager({ models = [], program = [], port } = {}) {
+export async function startManager({ models = [], program = [], top = '', port } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'webui-e2e-'))
   const manager = { port: port ?? (await freePort()), dir, process: null }
   manager.url = `http://127.0.0.1:${manager.port}`
   const write = () => {
-    const head = ['host: 127.0.0.1', `port: ${manager.port}`, 'log_level: INFO', 'Disable_GPU_monitoring: true', 'stop_timeout: 2', 'drain_timeout: 2', ...program]
-    const text = `program:\n${head.map((line) => `  ${line}\n`).join('')}Local-Models:${models.length ? '\n' + models.join('') : ' {}\n'}`
+    const fixed = ['host: 127.0.0.1', `port: ${manager.port}`, 'log_level: INFO', 'Disable_GPU_monitoring: true', 'stop_timeout: 2', 'drain_timeout: 2']
+    const own = new Set(program.map((line) => line.split(':')[0]))
+    const head = [...fixed.filter((line) => !own.has(line.split(':')[0])), ...program]
+    const text = `program:\n${head.map((line) => `  ${line}\n`).join('')}${top}Local-Models:${models.length ? '\n' + models.join('') : ' {}\n'}`
     writeFileSync(join(dir, 'config.yaml'), text)
   }
   manager.start = async () => {
@@ -55,6 +57,9 @@ export async function startManager({ models = [], program = [], port } = {}) {
     const gone = new Promise((resolve) => process.once('exit', resolve))
     process.kill('SIGTERM')
     await gone
+    // Its helper may hold the other ends for a moment longer; node would wait for that.
+    process.stdout.destroy()
+    process.stderr.destroy()
   }
   manager.stop = async () => {
     await manager.halt()

@@ -2,13 +2,14 @@
 import { mkdirSync } from 'node:fs'
 import { live, openBrowser, openPage } from './browser.mjs'
 import { startManager, until } from './manager.mjs'
-import { demoModels, PAGES, useDemo } from './demo.mjs'
+import { mock } from './mock.mjs'
+import { demoDevices, demoModels, PAGES, useDemo } from './demo.mjs'
 
 const wanted = process.argv.slice(2)
 const out = new URL('./out/', import.meta.url).pathname
 mkdirSync(out, { recursive: true })
 
-const manager = await startManager({ models: demoModels(), program: ['alive_time: 15'] })
+const manager = await startManager({ models: demoModels(), top: demoDevices(), program: ['alive_time: 15', 'Disable_GPU_monitoring: false'] })
 const browser = await openBrowser()
 try {
   const stop = await useDemo(manager)
@@ -21,9 +22,10 @@ try {
     ]
     for (const [kind, options] of kinds) {
       const page = await openPage(browser, manager, options)
+      if (process.env.MOCK) await mock(page)
       await page.goto(path)
       await live(page)
-      await page.waitForTimeout(1200)
+      await page.waitForTimeout(name === 'devices' ? 5000 : 1200)
       await page.screenshot({ path: `${out}${name}-${kind}.png` })
       if (page.errors.length > 0) console.log(name, kind, page.errors)
       await page.context().close()

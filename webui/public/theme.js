@@ -3,7 +3,7 @@
   var saved = null
   try {
     saved = localStorage.getItem('theme')
-  } catch (error) {
+  } catch {
     // Storage is switched off: the system's theme it is.
   }
   var dark = saved === 'dark' || (saved !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches)

@@ -56,7 +56,7 @@ export default function BillingPage() {
       {billing.isPending ? (
         <Loading />
       ) : (
-        <div className="grid gap-3">
+        <div className="grid grid-cols-1 gap-3">
           {missing && (
             <section className="panel">
               <FailureFace error={billing.error} retry={() => void billing.refetch()} compact />

@@ -53,7 +53,7 @@ export function Editor({ plan, fromConfig, onSave, saving }: Props) {
   const problem = (at: string) => tell(wrong.find((one) => one.at === at), words)
 
   return (
-    <div className="grid gap-3">
+    <div className="grid grid-cols-1 gap-3">
       <Panel
         title={t.plan}
         note={onSave === null ? t.local : plan === null ? t.none : changed ? t.unsaved : fromConfig ? t.config : undefined}
@@ -70,7 +70,7 @@ export function Editor({ plan, fromConfig, onSave, saving }: Props) {
           )
         }
       >
-        <div className="grid gap-4">
+        <div className="grid grid-cols-1 gap-4">
           <div className="flex flex-wrap items-end gap-x-5 gap-y-3">
             <Segments label={t.method} value={draft.method} onChange={(method) => set({ method })} options={[['tiered', t.tiered], ['hourly', t.hourly]]} />
             <Field label={t.currency} error={problem('currency')} className="w-24">

@@ -40,8 +40,8 @@ export function PlanHistory({ history }: { history: PlanVersion[] }) {
             </tr>
           </thead>
           <tbody>
-            {history.map((version, index) => (
-              <tr key={index}>
+            {history.map((version) => (
+              <tr key={version.id}>
                 <td className="td whitespace-nowrap">{moment(new Date(version.valid_from), now)}</td>
                 <td className="td whitespace-nowrap">{t[version.source]}</td>
                 <td className="td">{told(version.plan)}</td>

@@ -2,16 +2,17 @@ import { ArrowDown, ArrowUp, Plus, Trash2 } from 'lucide-react'
 import type { Tier } from '@/shared/api/types'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { Button, IconButton } from '@/shared/ui/Button'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 
 const all = texts(
   {
-    tier: 'Tier', max_input: 'Input up to', max_output: 'Output up to', input: 'Input', output: 'Output', cache_read: 'Cached input', cache_write: 'Cache write',
+    tier: 'Tier', tiers: 'Tiers', max_input: 'Input up to', max_output: 'Output up to', input: 'Input', output: 'Output', cache_read: 'Cached input', cache_write: 'Cache write',
     any: 'any', add: 'Add tier', remove: (n: number) => `Remove tier ${n}`, up: (n: number) => `Move tier ${n} up`, down: (n: number) => `Move tier ${n} down`,
     cell: (what: string, n: number) => `${what}, tier ${n}`, note: 'Limits are tokens; prices are per million tokens. The first tier that fits a request prices all of it.',
     actions: 'Order',
   },
   {
-    tier: '档', max_input: '输入上限', max_output: '输出上限', input: '输入', output: '输出', cache_read: '缓存读取', cache_write: '缓存写入',
+    tier: '档', tiers: '价格档', max_input: '输入上限', max_output: '输出上限', input: '输入', output: '输出', cache_read: '缓存读取', cache_write: '缓存写入',
     any: '不限', add: '增加一档', remove: (n: number) => `删除第 ${n} 档`, up: (n: number) => `上移第 ${n} 档`, down: (n: number) => `下移第 ${n} 档`,
     cell: (what: string, n: number) => `第 ${n} 档：${what}`, note: '上限为令牌数，价格为每百万令牌。请求整体按第一个符合的档计价。',
     actions: '顺序',
@@ -43,8 +44,8 @@ export function TierTable({ tiers, cache, onChange, problem, fresh }: Props) {
     onChange(moved)
   }
   return (
-    <div className="grid gap-2">
-      <div className="-mx-1 overflow-x-auto px-1">
+    <div className="grid grid-cols-1 gap-2">
+      <ScrollBox label={t.tiers} className="-mx-1 px-1">
         <table className="w-full min-w-160">
           <thead>
             <tr>
@@ -74,7 +75,7 @@ export function TierTable({ tiers, cache, onChange, problem, fresh }: Props) {
             ))}
           </tbody>
         </table>
-      </div>
+      </ScrollBox>
       {tiers.map((_, nth) => {
         const wrong = problem(`tiers[${nth}]`)
         return wrong && <p key={nth} className="text-warn">{t.tier} {nth + 1}: {wrong}</p>

@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { apiJson } from '@/shared/api/client'
 import { keys } from '@/shared/api/keys'
-import type { ConfigFile } from '@/shared/api/types'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useLive } from '@/shared/live/store'
 import { FirstModel } from '@/shared/model/FirstModel'
@@ -10,6 +9,7 @@ import { Snippet } from '@/shared/ui/Copy'
 import { QueryFace } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
 import { Editor } from './Editor'
+import type { ConfigFile } from './types'
 
 const all = texts(
   {
@@ -38,7 +38,7 @@ export default function ConfigurationPage() {
   return (
     <>
       <PageHead title={names.configuration} note={config.data?.path} />
-      <div className="grid gap-3">
+      <div className="grid grid-cols-1 gap-3">
         {empty && <FirstModel />}
         <QueryFace query={config} rows={10} compact>
           {(file) => <Editor key={file.version} file={file} />}

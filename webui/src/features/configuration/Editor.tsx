@@ -2,7 +2,6 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { apiJson, Failure } from '@/shared/api/client'
 import { keys } from '@/shared/api/keys'
-import type { ConfigFile, ConfigProblem } from '@/shared/api/types'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { Button } from '@/shared/ui/Button'
 import { Confirm } from '@/shared/ui/Dialog'
@@ -12,6 +11,7 @@ import { toast } from '@/shared/ui/Toasts'
 import { Difference } from './Difference'
 import { Problems } from './Problems'
 import { TextEditor } from './TextEditor'
+import type { ConfigFile, ConfigProblem } from './types'
 
 const CHECK_AFTER_MS = 500
 

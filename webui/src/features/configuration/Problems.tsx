@@ -1,6 +1,6 @@
-import type { ConfigProblem } from '@/shared/api/types'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { StatusMark } from '@/shared/ui/Status'
+import type { ConfigProblem } from './types'
 
 const all = texts({ line: (n: number) => `line ${n}`, hint: 'hint' }, { line: (n: number) => `第 ${n} 行`, hint: '提示' })
 

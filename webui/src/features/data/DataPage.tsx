@@ -19,14 +19,14 @@ import { toast } from '@/shared/ui/Toasts'
 
 const all = texts(
   {
-    ledger: 'Ledger', onDisk: 'On disk', free: 'of it free', retention: 'Rows are kept', days: (n: number) => `${n} days`, since: 'Rows since', deleting: 'Being deleted',
+    ledger: 'Ledger', onDisk: 'On disk', free: 'of it free', since: 'Rows since', deleting: 'Being deleted',
     models: 'By model', model: 'Model', requests: 'Requests', runs: 'Runs', size: 'Size', share: 'Share', first: 'First seen', orphan: 'not in config.yaml', remove: 'Delete',
     none: 'The ledger is empty', title: (name: string) => `Delete all data of ${name}?`,
     text: (rows: string, runs: string) => `${rows} requests and ${runs} runs are deleted, with their tokens and costs, for good. Reports of the past will no longer have them.`,
     type: 'Type the name of the model to confirm', done: (name: string) => `The data of ${name} are being deleted.`, removeOf: (name: string) => `Delete data of ${name}`, orphans: (n: number) => `${n} no longer configured`,
   },
   {
-    ledger: '账本', onDisk: '磁盘占用', free: '其中空闲', retention: '明细保留', days: (n: number) => `${n} 天`, since: '明细起于', deleting: '正在删除',
+    ledger: '账本', onDisk: '磁盘占用', free: '其中空闲', since: '明细起于', deleting: '正在删除',
     models: '按模型', model: '模型', requests: '请求', runs: '运行', size: '大小', share: '占比', first: '首次出现', orphan: '不在 config.yaml 中', remove: '删除',
     none: '账本是空的', title: (name: string) => `删除 ${name} 的全部数据？`,
     text: (rows: string, runs: string) => `将永久删除 ${rows} 个请求和 ${runs} 次运行，连同令牌与费用。过去的报表中也不再包含它们。`,
@@ -59,14 +59,13 @@ export default function DataPage() {
       <PageHead title={names.data} />
       <QueryFace query={storage}>
         {(data) => (
-          <div className="grid gap-3">
+          <div className="grid grid-cols-1 gap-3">
             <Panel title={t.ledger}>
               <dl className="grid gap-3 [grid-template-columns:repeat(auto-fill,minmax(9rem,1fr))]">
                 {(
                   [
                     [t.onDisk, bytes(data.total_bytes)],
                     [t.free, bytes(data.free_bytes)],
-                    [t.retention, data.retention_days === null ? '–' : t.days(data.retention_days)],
                     [t.since, data.rows_since ? day(new Date(data.rows_since)) : '–'],
                     [t.deleting, count(data.deleting, language)],
                   ] as const
@@ -140,7 +139,7 @@ function DeleteDialog({ model, onClose, onDelete }: { model: StorageModel | null
   if (!model) return null
   return (
     <Confirm open onOpenChange={(open) => !open && onClose()} title={t.title(model.model)} action={t.remove} danger disabled={typed !== model.model} onConfirm={() => onDelete(model.model)}>
-      <div className="grid gap-3">
+      <div className="grid grid-cols-1 gap-3">
         <p>{t.text(count(model.rows, language), count(model.runs, language))}</p>
         <Field label={`${t.type}: ${model.model}`}>
           {(props) => <input {...props} className="field" autoComplete="off" value={typed} onChange={(event) => setTyped(event.target.value)} />}

@@ -16,14 +16,12 @@ export function MemoryMap({ device }: { device: DeviceView }) {
   const t = useTexts(all)
   const total = device.memory_total_mb ?? 0
   const parts = segments(device)
-  let left = 0
   return (
     <div className="grid gap-3">
       <svg role="img" aria-label={t.map(device.name)} viewBox="0 0 1000 28" preserveAspectRatio="none" className="block h-7 w-full rounded-md border border-line bg-sunken">
-        {parts.map((part) => {
+        {parts.map((part, index) => {
           const width = (part.mb / total) * 1000
-          const x = left
-          left += width
+          const x = (parts.slice(0, index).reduce((sum, before) => sum + before.mb, 0) / total) * 1000
           return (
             <g key={keyOf(part)}>
               <rect x={x} width={width} height="28" className={fillOf(part)} opacity={part.kind === 'reserved' ? 0.38 : 1} />

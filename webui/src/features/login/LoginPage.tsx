@@ -24,7 +24,8 @@ export default function LoginPage({ onIn }: { onIn: () => void }) {
   async function enter() {
     setBusy(true)
     try {
-      await apiJson('/api/session', { method: 'POST', body: { key } })
+      // The header too: a manager without sessions then says what it lacks, and not that the key is wrong.
+      await apiJson('/api/session', { method: 'POST', body: { key }, headers: { Authorization: `Bearer ${key}` } })
       onIn()
     } catch (failure) {
       const kind = failure instanceof Failure ? failure.kind : null

@@ -28,15 +28,15 @@ export default function OverviewPage() {
       {size === 0 ? (
         <FirstModel />
       ) : (
-        <div className="grid gap-3">
+        <div className="grid grid-cols-1 gap-3">
           <Tiles />
           <Attention />
           <div className="grid gap-3 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)] xl:items-start">
-            <div className="grid gap-3">
+            <div className="grid grid-cols-1 gap-3">
               <Running />
               <Throughput />
             </div>
-            <div className="grid gap-3">
+            <div className="grid grid-cols-1 gap-3">
               <DevicesGlance />
               <Happenings />
             </div>

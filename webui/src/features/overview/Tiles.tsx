@@ -9,11 +9,11 @@ import { type StatusKind, StatusMark } from '@/shared/ui/Status'
 
 const all = texts(
   {
-    ready: 'Ready', changing: 'Starting or stopping', waiting: 'Requests waiting', running: 'Requests running', failed: 'Failed',
+    ready: 'Ready', changing: 'Changing', waiting: 'Waiting', running: 'Running', failed: 'Failed', asks: 'requests',
     requests: 'Requests today', costToday: 'Cost today', costMonth: 'Cost this month', of: (n: number) => `of ${n}`,
   },
   {
-    ready: '就绪', changing: '启动或停止中', waiting: '等待中的请求', running: '运行中的请求', failed: '失败',
+    ready: '就绪', changing: '启动或停止中', waiting: '等待', running: '运行', failed: '失败', asks: '个请求',
     requests: '今日请求', costToday: '今日费用', costMonth: '本月费用', of: (n: number) => `/ ${n}`,
   },
 )
@@ -36,8 +36,8 @@ export function Tiles() {
       <Tile to="/models" mark={ready > 0 ? 'ok' : 'off'} name={t.ready} value={String(ready)} note={t.of(list.length)} />
       <Tile to="/models" mark={changing > 0 ? 'busy' : 'off'} name={t.changing} value={String(changing)} />
       <Tile to="/models" mark={failed > 0 ? 'bad' : 'off'} name={t.failed} value={String(failed)} />
-      <Tile to="/models" name={t.running} value={short(leases)} />
-      <Tile to="/models" mark={waiting > 0 ? 'warn' : undefined} name={t.waiting} value={short(waiting)} />
+      <Tile to="/models" name={t.running} value={short(leases)} note={t.asks} />
+      <Tile to="/models" mark={waiting > 0 ? 'warn' : undefined} name={t.waiting} value={short(waiting)} note={t.asks} />
       {today.data && <Tile to="/usage" name={t.requests} value={short(today.data.total.requests)} />}
       {today.data && <Tile to="/usage" name={t.costToday} value={costs(today.data.total.cost)} />}
       {month.data && <Tile to="/usage" name={t.costMonth} value={costs(month.data.total.cost)} />}

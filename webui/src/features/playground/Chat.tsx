@@ -50,7 +50,7 @@ export function Chat({ model }: { model: string }) {
   }
 
   return (
-    <div className="panel flex h-[max(28rem,calc(100dvh-12.5rem))] flex-col">
+    <div className="panel flex h-[max(24rem,calc(100dvh-7.5rem))] flex-col">
       <div ref={box} tabIndex={0} role="log" aria-label={t.talk} className="min-h-0 flex-1 overflow-y-auto">
         {chat.turns.length === 0 ? (
           <Empty title={t.empty}>{t.hint}</Empty>

@@ -9,6 +9,7 @@ import { Button } from '@/shared/ui/Button'
 import { FailureFace } from '@/shared/ui/Face'
 import { Field } from '@/shared/ui/Field'
 import { Panel } from '@/shared/ui/Panel'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { cosine } from './vectors'
 
 const all = texts(
@@ -65,7 +66,7 @@ export function Embed({ model }: { model: string }) {
           <p className="text-muted">
             {t.facts(count(vectors[0]?.length, language), count(embed.data.answer.usage?.prompt_tokens, language), latency(embed.data.ms))}
           </p>
-          <div className="overflow-x-auto">
+          <ScrollBox label={t.alike}>
             <table className="w-full">
               <caption className="pb-1 text-left text-muted">{t.alike}</caption>
               <thead>
@@ -91,7 +92,7 @@ export function Embed({ model }: { model: string }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </ScrollBox>
         </div>
       )}
     </Panel>

@@ -13,6 +13,7 @@ import { Button } from '@/shared/ui/Button'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { Select } from '@/shared/ui/Field'
 import { PageHead } from '@/shared/ui/Panel'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { toast } from '@/shared/ui/Toasts'
 import { Details } from './Details'
 import { NO_REQUEST_FILTER, type RequestFilter, requestsPath } from './query'
@@ -29,6 +30,8 @@ const all = texts(
   },
 )
 
+/** More rows than this no browser should hold: `llm-manager usage` and the API export all of them. */
+const EXPORT = 100_000
 const OUTCOMES = ['ok', 'failed', 'client_left', 'backend_error', 'refused'] as const
 
 export default function RequestsPage() {
@@ -60,7 +63,7 @@ export default function RequestsPage() {
 
   async function file() {
     try {
-      const answer = await call(requestsPath(filter, null, 100_000), { headers: { Accept: 'text/csv' } })
+      const answer = await call(requestsPath(filter, null, EXPORT), { headers: { Accept: 'text/csv' } })
       download('requests.csv', await answer.text())
     } catch (error) {
       toast('bad', error instanceof Error ? error.message : String(error))
@@ -95,9 +98,9 @@ export default function RequestsPage() {
         <Empty title={t.none} />
       ) : (
         <>
-          <section className="panel overflow-x-auto">
+          <ScrollBox label={names.requests} className="panel">
             <Rows rows={rows} onOpen={setOpened} />
-          </section>
+          </ScrollBox>
           {query.hasNextPage && (
             <div className="mt-3 flex justify-center">
               <Button onClick={() => void query.fetchNextPage()} disabled={query.isFetchingNextPage}>

@@ -9,6 +9,7 @@ import { useLive } from '@/shared/live/store'
 import { pageTexts } from '@/shared/pages'
 import { Empty, QueryFace } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { StatusMark } from '@/shared/ui/Status'
 import { Tree } from './Tree'
 
@@ -47,11 +48,11 @@ export default function SupervisionPage() {
     <>
       <PageHead title={names.supervision} note={t.intro} />
       <div className="grid gap-3 xl:grid-cols-[minmax(0,1fr)_22rem] xl:items-start">
-        <section className="panel overflow-x-auto">
+        <ScrollBox label={names.supervision} className="panel">
           <QueryFace query={tree} rows={10}>
             {(root) => <Tree root={root} />}
           </QueryFace>
-        </section>
+        </ScrollBox>
         <Panel title={t.news}>
           {news.length === 0 ? (
             <Empty title={t.quiet} compact />

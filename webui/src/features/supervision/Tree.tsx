@@ -31,7 +31,7 @@ export function Tree({ root }: { root: SupervisionNode }) {
     setFolded(next)
   }
   return (
-    <table className="w-full">
+    <table className="w-full [&_td]:align-middle [&_th]:align-middle">
       <thead>
         <tr>
           <th scope="col" className="th">{t.part}</th>

@@ -34,10 +34,10 @@ export function Lanes({ models, bars, from, to }: { models: string[]; bars: Bar[
   const ticks = Array.from({ length: TICKS + 1 }, (_, index) => index)
 
   return (
-    <div className="grid grid-cols-[minmax(6rem,14rem)_minmax(0,1fr)] gap-x-3">
+    <div className="grid grid-cols-[minmax(0,min(14rem,32%))_minmax(0,1fr)] gap-x-3">
       <ul>
         {models.map((model) => (
-          <li key={model} className="flex h-6.5 items-center">
+          <li key={model} className="flex h-[26px] items-center">
             <Link to={modelLink(model)} className="truncate hover:underline" title={model}>
               {model}
             </Link>

@@ -61,7 +61,7 @@ export default function TimelinePage() {
       ) : bars.length === 0 ? (
         <Empty title={t.none}>{t.hint}</Empty>
       ) : (
-        <div className="grid gap-3">
+        <div className="grid grid-cols-1 gap-3">
           <section className="panel p-4">
             <Lanes models={active} bars={bars} from={from} to={now} />
             <PhaseLegend />
@@ -101,7 +101,7 @@ function RunTable({ bars }: { bars: Bar[] }) {
         <tr>
           <th scope="col" className="th">{t.started}</th>
           <th scope="col" className="th">{t.model}</th>
-          <th scope="col" className="th">{t.variant}</th>
+          <th scope="col" className="th max-sm:hidden">{t.variant}</th>
           <th scope="col" className="th num">{t.took}</th>
           <th scope="col" className="th">{t.reason}</th>
         </tr>
@@ -115,7 +115,7 @@ function RunTable({ bars }: { bars: Bar[] }) {
                 {bar.model}
               </Link>
             </td>
-            <td className="td">{bar.variant}</td>
+            <td className="td max-sm:hidden">{bar.variant}</td>
             <td className="td num">{whole((bar.to - bar.from) / 1000)}</td>
             <td className={`td wrap-anywhere ${bar.failed ? 'text-bad' : ''}`}>{bar.reason ?? (bar.running ? t.going : phases.queued)}</td>
           </tr>

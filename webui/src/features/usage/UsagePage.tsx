@@ -73,7 +73,7 @@ export default function UsagePage() {
           totals.total.requests === 0 && totals.groups.length === 0 ? (
             <Empty title={t.none} />
           ) : (
-            <div className="grid gap-3">
+            <div className="grid grid-cols-1 gap-3">
               <Panel
                 title={t.chart}
                 actions={

@@ -4,7 +4,7 @@ import { costOf, csv, currencies, ranked } from './table'
 
 const group = (key: string, output_tokens: number, cost: Record<string, string>, run_cost?: Record<string, string>): UsageGroup => ({
   key, requests: 2, failed: 0, client_left: 0, refused: 1, estimated: 0, unrecorded: 0, unpriced: 0, input_tokens: 10, cached_tokens: 4,
-  output_tokens, cost, run_cost,
+  output_tokens, reasoning_tokens: 0, cost, run_cost: run_cost ?? {},
 })
 const summary: UsageSummary = {
   from: '', to: '', total: group('', 30, { CNY: '0.3' }, { USD: '1.5' }), groups: [group('a,"b"', 10, { CNY: '0.1' }), group('=c', 20, { CNY: '0.2' }, { USD: '1.5' })],

@@ -7,7 +7,7 @@ export type Measure = 'output_tokens' | 'input_tokens' | 'requests' | 'cost'
 /** Requests and hours of ready time cost money: both, by currency. */
 export function costOf(totals: UsageTotals): Record<string, string> {
   const all: Record<string, string> = {}
-  for (const part of [totals.cost, totals.run_cost ?? {}]) {
+  for (const part of [totals.cost, totals.run_cost]) {
     for (const [currency, amount] of Object.entries(part)) all[currency] = sum([all[currency], amount])
   }
   return all

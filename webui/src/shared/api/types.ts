@@ -141,9 +141,10 @@ export interface UsageTotals {
   input_tokens: number
   cached_tokens: number
   output_tokens: number
+  reasoning_tokens: number
   cost: Costs
   /** Ready time by the hour; only by model or variant. */
-  run_cost?: Costs
+  run_cost: Costs
 }
 
 export interface UsageGroup extends UsageTotals {
@@ -153,12 +154,21 @@ export interface UsageGroup extends UsageTotals {
 export type UsageBy = 'model' | 'mode' | 'api_key' | 'variant' | 'endpoint'
 export type Bucket = 'minute' | 'quarter' | 'hour' | 'day' | 'week' | 'month'
 
-/** `GET /api/usage/summary?from&to&model&by`. */
+/** Half of them took less than `p50`, and so on. Seconds. */
+export interface Quantiles {
+  p50: number
+  p95: number
+  p99: number
+}
+
+/** `GET /api/usage/summary?from&to&model&by`: src/http/usage.rs. In a series without the last two. */
 export interface UsageSummary {
   from: Time
   to: Time
   total: UsageTotals
   groups: UsageGroup[]
+  latency?: { requests: number; exact: boolean; duration_seconds: Quantiles; first_byte_seconds: Quantiles }
+  throughput?: { requests_per_second: number; input_tokens_per_second: number; output_tokens_per_second: number }
 }
 
 /** `GET /api/usage/series?from&to&model&by&bucket&tz`: a summary per bucket, also where nothing was. */
@@ -187,12 +197,14 @@ export interface RequestRow {
   first_byte_seconds: number | null
   input_tokens: number | null
   cached_tokens: number | null
+  cache_write_tokens: number | null
   output_tokens: number | null
   reasoning_tokens: number | null
   usage_source: 'backend' | 'estimated' | 'none'
   cost: Money | null
   currency: string | null
   pricing: 'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly'
+  plan_id: number | null
   run_id: number | null
   replayed: boolean
 }
@@ -229,9 +241,12 @@ export interface HourlyPlan {
 export type PricePlan = TieredPlan | HourlyPlan
 
 export interface PlanVersion {
+  id: number
   /** Null: from then on there is no price. */
   plan: PricePlan | null
+  /** May be to come. */
   valid_from: Time
+  created_at: Time
   source: 'config' | 'api'
 }
 
@@ -240,6 +255,7 @@ export interface Billing {
   model: string
   plan: PricePlan | null
   source: 'config' | 'api' | null
+  valid_from: Time | null
   history: PlanVersion[]
 }
 
@@ -251,6 +267,8 @@ export interface StorageModel {
   runs: number
   bytes: number
   first_seen: Time | null
+  /** Names that it had before. */
+  former_names: string[]
 }
 
 /** `GET /api/storage`. */
@@ -259,7 +277,6 @@ export interface Storage {
   free_bytes: number
   /** Models whose data are being deleted. */
   deleting: number
-  retention_days: number | null
   rows_since: Time | null
   models: StorageModel[]
 }
@@ -285,28 +302,4 @@ export interface Placement {
   variant?: string | null
   detail?: { victims?: string[]; blockers?: string[]; reason?: string }
   variants?: PlacementVariant[]
-}
-
-export interface ConfigProblem {
-  path: string
-  line: number | null
-  message: string
-  hint: string | null
-}
-
-/** `GET /api/config`. */
-export interface ConfigFile {
-  path: string
-  text: string
-  /** Changes with the text; a save that names an older one is refused. */
-  version: string
-  writable: boolean
-  live_reload: boolean
-}
-
-/** `GET /api/session`. */
-export interface Session {
-  required: boolean
-  signed_in: boolean
-  version?: string
 }

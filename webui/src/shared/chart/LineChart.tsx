@@ -7,6 +7,11 @@ import { useTheme } from '@/shared/theme'
 import { resolved, seriesVar } from './colours'
 import { useWidth } from './useWidth'
 
+/** Seconds matter only in what is a few minutes long. */
+function timeLabel(time: number, span: number): string {
+  return clock(new Date(time * 1000)).slice(0, span < 600 ? 8 : 5)
+}
+
 export interface Line {
   label: string
   values: (number | null)[]
@@ -39,7 +44,7 @@ export default function LineChart({ label, times, lines, format, height = 180 }:
         legend: { live: true },
         cursor: { drag: { x: false, y: false } },
         axes: [
-          { ...axis, values: (_, at) => at.map((time) => clock(new Date(time * 1000)).slice(0, 5)) },
+          { ...axis, size: 28, space: 64, values: (_, at) => at.map((time) => timeLabel(time, (at.at(-1) ?? 0) - (at[0] ?? 0))) },
           { ...axis, size: 52, values: (_, at) => at.map(format) },
         ],
         scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 0, 1) * 1.05] } },

@@ -119,7 +119,7 @@ type NewNotice = Notice extends infer N ? (N extends Notice ? Omit<N, 'id'> : ne
 
 function withNotice(state: LiveState, notice: NewNotice): LiveState {
   const id = (state.notices[0]?.id ?? 0) + 1
-  return { ...state, notices: [{ ...notice, id } as Notice, ...state.notices].slice(0, NOTICES) }
+  return { ...state, notices: [{ ...notice, id }, ...state.notices].slice(0, NOTICES) }
 }
 
 function withDevices(state: LiveState, devices: DeviceView[], now: number): LiveState {

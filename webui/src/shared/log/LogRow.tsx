@@ -25,7 +25,7 @@ export const LogRow = memo(function LogRow({ line, search, top }: { line: Buffer
         line.level === 'debug' && 'text-muted',
       )}
     >
-      <time dateTime={line.time} className="text-muted select-none max-sm:hidden">
+      <time dateTime={line.time} className={cx('text-muted select-none max-sm:hidden', line.continued && 'invisible')}>
         {clockWithMillis(new Date(line.time))}
       </time>
       <span>

@@ -17,6 +17,8 @@ export interface BufferedLine extends LogLine {
   id: number
   plain: string
   level: Level | null
+  /** Not the first row of its entry. */
+  continued: boolean
 }
 
 export const NO_FILTER: Filter = { text: '', least: 'all' }
@@ -37,6 +39,11 @@ export function matcher(filter: Filter): ((line: BufferedLine) => boolean) | nul
   return (line) => passes(line.level, least) && (!wanted || line.plain.toLowerCase().includes(wanted))
 }
 
+/** One entry may hold several lines, such as an error with a backend's last words: each is a row. */
+function rowsOf(text: string): string[] {
+  return text.includes('\n') ? text.replace(/\n$/, '').split('\n') : [text]
+}
+
 export class LogBuffer {
   /** All lines, oldest first. */
   lines: BufferedLine[] = []
@@ -46,19 +53,17 @@ export class LogBuffer {
   version = 0
   private matches: ((line: BufferedLine) => boolean) | null = null
   private nextId = 0
+  /** The newest entry, also after `clear`. */
+  private last: Pick<LogLine, 'seq' | 'time'> = { seq: -1, time: '' }
 
   constructor(private readonly max = MAX_LINES) {}
 
   /** Appends; lines that are here already (a stream that reconnects begins with its tail) are left out. */
   push(batch: readonly LogLine[]) {
-    for (const line of batch) {
-      const last = this.lines[this.lines.length - 1]
-      if (last && line.seq <= last.seq && line.time <= last.time) continue
-      const plain = plainText(line.line)
-      const buffered = { ...line, id: this.nextId, plain, level: levelOf(plain) }
-      this.nextId += 1
-      this.lines.push(buffered)
-      if (this.matches?.(buffered)) this.shown.push(buffered)
+    for (const entry of batch) {
+      if (entry.seq <= this.last.seq && entry.time <= this.last.time) continue
+      this.last = entry
+      rowsOf(entry.line).forEach((line, row) => this.append(entry, line, row > 0))
     }
     if (this.lines.length > this.max + Math.min(SLACK, this.max)) this.trim()
     this.version += 1
@@ -77,6 +82,16 @@ export class LogBuffer {
     this.lines = []
     this.shown = this.matches ? [] : this.lines
     this.version += 1
+  }
+
+  private append(entry: LogLine, line: string, continued: boolean) {
+    const plain = plainText(line)
+    // The rest of an entry is as serious as its head.
+    const level = continued ? (this.lines[this.lines.length - 1]?.level ?? null) : levelOf(plain)
+    const buffered = { ...entry, line, id: this.nextId, plain, level, continued }
+    this.nextId += 1
+    this.lines.push(buffered)
+    if (this.matches?.(buffered)) this.shown.push(buffered)
   }
 
   private trim() {

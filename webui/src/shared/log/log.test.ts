@@ -25,6 +25,23 @@ describe('the buffer', () => {
     expect(new Set(buffer.lines.map((l) => l.id)).size).toBe(6)
   })
 
+  it('makes a row of each line of an entry', () => {
+    const buffer = new LogBuffer()
+    buffer.push([line(1, 'ERROR it died\n | cheese\n'), line(2)])
+    buffer.push([line(1, 'ERROR it died\n | cheese\n')])
+    expect(buffer.lines.map((l) => [l.line, l.level, l.continued])).toEqual([
+      ['ERROR it died', 'error', false], [' | cheese', 'error', true], ['line 2', null, false],
+    ])
+  })
+
+  it('stays empty after it was cleared and the tail came again', () => {
+    const buffer = new LogBuffer()
+    buffer.push(lines(1, 6))
+    buffer.clear()
+    buffer.push(lines(1, 7))
+    expect(buffer.lines.map((l) => l.seq)).toEqual([6])
+  })
+
   it('is bounded, the filtered view too', () => {
     const buffer = new LogBuffer(100)
     buffer.filter({ text: '7', least: 'all' })

@@ -1,5 +1,6 @@
 import { useId } from 'react'
 import { cx } from './cx'
+import { ScrollBox } from './ScrollBox'
 
 interface Props {
   title?: React.ReactNode
@@ -24,9 +25,7 @@ export function Panel({ title, note, actions, children, className, flush }: Prop
           {actions && <div className="ml-auto flex flex-wrap items-center gap-1.5">{actions}</div>}
         </header>
       )}
-      <div className={flush ? 'overflow-x-auto' : 'p-4'} {...(flush ? { tabIndex: -1 } : {})}>
-        {children}
-      </div>
+      {flush ? <ScrollBox labelledBy={id}>{children}</ScrollBox> : <div className="p-4">{children}</div>}
     </section>
   )
 }

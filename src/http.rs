@@ -13,6 +13,7 @@ mod billing;
 mod error;
 pub mod headers;
 mod live;
+mod metrics;
 mod openai;
 mod placement;
 mod request_id;
@@ -92,6 +93,7 @@ fn routes(config: &mut web::ServiceConfig) {
     let post = web::post;
     config
         .service(at("/health", read().to(api::health)))
+        .service(at("/metrics", read().to(metrics::metrics)))
         .service(at("/v1/models", read().to(openai::list)))
         .service(at("/v1/models/{id:.+}", read().to(openai::one)))
         .service(

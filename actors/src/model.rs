@@ -10,6 +10,7 @@ mod lease;
 mod messages;
 mod scheduled;
 mod status;
+pub mod traffic;
 mod waiters;
 
 pub use actor::{Environment, Model};

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 /// What is known so far.
 pub(super) struct Account {
     ledger: Ledger,
+    model: Arc<ModelHandle>,
     row: RequestRow,
     began: Instant,
     body_bytes: usize,
@@ -29,7 +30,7 @@ impl Account {
     pub(super) fn open(
         shared: &Shared,
         request: &HttpRequest,
-        model: &ModelHandle,
+        model: &Arc<ModelHandle>,
         id: &RequestId,
         began: Instant,
         body_bytes: usize,
@@ -50,7 +51,15 @@ impl Account {
             outcome: Outcome::ClientLeft,
             ..RequestRow::default()
         };
-        Self { ledger: shared.ledger.clone(), row, began, body_bytes, endpoint, meter: None }
+        Self {
+            ledger: shared.ledger.clone(),
+            model: Arc::clone(model),
+            row,
+            began,
+            body_bytes,
+            endpoint,
+            meter: None,
+        }
     }
 
     /// Since its start.
@@ -126,6 +135,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.row.duration_us = micros(self.began.elapsed());
         self.count();
+        self.model.traffic.count(&self.row);
         self.ledger.record(std::mem::take(&mut self.row));
     }
 }

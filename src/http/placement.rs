@@ -21,19 +21,19 @@ const LOOK: SampleNow = SampleNow { within: Duration::from_secs(1), max_age: Dur
 
 /// One device in `GET /api/devices`. Memory is MiB.
 #[derive(Serialize)]
-struct DeviceView<'a> {
-    id: &'a str,
-    name: &'a str,
+pub(super) struct DeviceView {
+    pub(super) id: String,
+    pub(super) name: String,
     plugin: &'static str,
-    uuid: Option<&'a str>,
-    pci: Option<&'a str>,
-    online: bool,
-    memory_total_mb: Option<u64>,
-    memory_used_mb: Option<u64>,
-    memory_reserved_mb: u64,
-    utilization: Option<f32>,
-    temperature_c: Option<f32>,
-    power_w: Option<f32>,
+    uuid: Option<String>,
+    pci: Option<String>,
+    pub(super) online: bool,
+    pub(super) memory_total_mb: Option<u64>,
+    pub(super) memory_used_mb: Option<u64>,
+    pub(super) memory_reserved_mb: u64,
+    pub(super) utilization: Option<f32>,
+    pub(super) temperature_c: Option<f32>,
+    pub(super) power_w: Option<f32>,
     holders: Vec<HolderView>,
 }
 
@@ -54,21 +54,16 @@ pub(super) async fn devices(shared: web::Data<Shared>) -> HttpResponse {
 }
 
 /// The devices as the API and the event feed show them.
-pub(super) async fn device_views(shared: &Shared) -> Value {
+pub(super) async fn device_views(shared: &Shared) -> Vec<DeviceView> {
     let snapshot = shared.devices.latest();
     let held = match shared.scheduler.as_ref().and_then(Live::addr) {
         Some(addr) => ask(&addr, Reservations).await.unwrap_or_default(),
         None => BTreeMap::new(),
     };
-    let views: Vec<_> = snapshot.devices.iter().map(|device| view(shared, device, &held)).collect();
-    json!(views)
+    snapshot.devices.iter().map(|device| view(shared, device, &held)).collect()
 }
 
-fn view<'a>(
-    shared: &Shared,
-    device: &'a Sample,
-    held: &BTreeMap<String, Vec<(String, u64)>>,
-) -> DeviceView<'a> {
+fn view(shared: &Shared, device: &Sample, held: &BTreeMap<String, Vec<(String, u64)>>) -> DeviceView {
     let id = device.uuid.as_deref().unwrap_or(&device.name);
     let holders: Vec<HolderView> = held
         .get(id)
@@ -81,11 +76,11 @@ fn view<'a>(
         })
         .collect();
     DeviceView {
-        id,
-        name: &device.name,
+        id: id.to_owned(),
+        name: device.name.clone(),
         plugin: device.plugin,
-        uuid: device.uuid.as_deref(),
-        pci: device.pci.as_deref(),
+        uuid: device.uuid.clone(),
+        pci: device.pci.clone(),
         online: device.online,
         memory_total_mb: device.memory_total_mib,
         memory_used_mb: device.memory_used_mib,

@@ -19,6 +19,7 @@ mod fake;
 mod ledger;
 mod lifecycle;
 mod management;
+mod metrics;
 mod openai;
 mod orphans;
 mod real_engine;

@@ -4,6 +4,7 @@ use super::actor::Model;
 use super::lease::{Door, Lease};
 use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
 use super::status::Status;
+use super::traffic::Traffic;
 use crate::live::{Live, tell};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_manager_policy::gate::Asker;
@@ -18,6 +19,8 @@ use tokio::sync::{oneshot, watch};
 pub struct ModelHandle {
     /// What the user asked for.
     pub spec: Arc<ModelSpec>,
+    /// What its clients have had.
+    pub traffic: Traffic,
     pub(super) actor: Live<Model>,
     pub(super) door: ArcSwapOption<Door>,
     pub(super) origin: Instant,
@@ -36,6 +39,7 @@ impl ModelHandle {
     pub fn new(spec: Arc<ModelSpec>, max_waiting: usize, origin: Instant) -> Self {
         Self {
             spec,
+            traffic: Traffic::default(),
             actor: Live::new(),
             door: ArcSwapOption::empty(),
             origin,

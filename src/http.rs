@@ -21,6 +21,8 @@ mod requests;
 pub mod scan;
 mod state;
 mod storage;
+#[cfg(test)]
+mod typescript;
 pub mod upstream;
 mod usage;
 mod views;

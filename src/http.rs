@@ -124,6 +124,7 @@ fn routes(config: &mut web::ServiceConfig) {
                         .route(web::put().to(billing::set)),
                 )
                 .service(at("/storage", read().to(storage::storage)))
+                .service(at("/storage/{model:.+}/rename", post().to(storage::rename)))
                 .service(at("/storage/{model:.+}", web::delete().to(storage::delete)))
                 .service(at("/debug/panic/{name:.+}", post().to(api::panic)))
                 .default_service(web::to(api::unknown)),

@@ -30,7 +30,18 @@ pub(super) async fn show(shared: web::Data<Shared>, name: web::Path<String>) -> 
 }
 
 /// `PUT /api/billing/{model}`
-pub(super) async fn set(shared: web::Data<Shared>, name: web::Path<String>, body: web::Bytes) -> Answered {
+pub(super) async fn set(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answered {
+    let too_large = |error| {
+        ApiError::new(
+            Kind::RequestTooLarge,
+            format!("the body: {error}; a plan has at most {LARGEST_PLAN} bytes"),
+        )
+    };
+    let body = body.map_err(too_large)?;
     let model: Arc<str> = find(&shared, &name)?.spec.name.as_str().into();
     let (plan, valid_from) = read(&body)?;
     let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");

@@ -162,10 +162,12 @@ async fn sums(shared: &Shared, query: &UsageQuery, (from, to): (Micros, Micros))
     let by = query.by()?;
     let filter = query.filter(shared);
     let reader = shared.ledger.reader();
-    let (sums, times) =
-        futures_util::join!(reader.summary(filter.clone(), from, to, by), reader.latency(filter, from, to));
+    let (sums, times) = futures_util::join!(
+        reader.summary(filter.clone(), from, to, by.clone()),
+        reader.latency(filter, from, to)
+    );
     let sums = sums.map_err(from_store)?;
-    Ok(HttpResponse::Ok().json(ReportView::of(&sums, &times.map_err(from_store)?, to - from)))
+    Ok(HttpResponse::Ok().json(ReportView::of(&sums, &by, &times.map_err(from_store)?, to - from)))
 }
 
 /// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
@@ -195,7 +197,8 @@ pub(super) async fn series(shared: web::Data<Shared>, query: web::Query<UsageQue
     let by = query.by()?;
     let bucket = query.bucket((from, to))?;
     let zone = query.zone()?;
-    let series = shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by).await;
-    let points = series.map_err(from_store)?.points.iter().map(SummaryView::of).collect();
+    let series =
+        shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by.clone()).await;
+    let points = series.map_err(from_store)?.points.iter().map(|point| SummaryView::of(point, &by)).collect();
     Ok(HttpResponse::Ok().json(SeriesView { bucket: bucket_name(bucket), points }))
 }

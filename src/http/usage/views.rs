@@ -2,7 +2,7 @@
 
 use super::{rfc3339, seconds};
 use jiff::Timestamp;
-use llm_manager_actors::ledger::{Group, Latency, Micros, Quantiles, Summary, Totals};
+use llm_manager_actors::ledger::{Dimension, Group, Latency, Micros, Quantiles, Summary, Totals};
 use llm_manager_policy::pricing::Money;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -47,8 +47,11 @@ struct TotalsView {
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[cfg_attr(test, ts(rename = "UsageGroup"))]
 struct GroupView {
-    /// One value for each dimension asked for, with commas.
+    /// One value for each dimension asked for, with commas; a name may have some of its own, see `keys`.
     key: String,
+    /// The same by dimension.
+    #[cfg_attr(test, ts(type = "Record<string, string>"))]
+    keys: BTreeMap<&'static str, String>,
     #[serde(flatten)]
     totals: TotalsView,
 }
@@ -119,6 +122,16 @@ struct ThroughputView {
     output_tokens_per_second: f64,
 }
 
+fn dimension_name(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Model => "model",
+        Dimension::Variant => "variant",
+        Dimension::Mode => "mode",
+        Dimension::Endpoint => "endpoint",
+        Dimension::ApiKey => "api_key",
+    }
+}
+
 fn money(sums: &BTreeMap<String, Money>) -> BTreeMap<String, String> {
     sums.iter().map(|(currency, sum)| (currency.clone(), sum.to_string())).collect()
 }
@@ -151,9 +164,15 @@ impl TotalsView {
 
 impl SummaryView {
     /// The summary as the API shows it.
-    pub(super) fn of(summary: &Summary) -> Self {
-        let group =
-            |group: &Group| GroupView { key: group.key.join(","), totals: TotalsView::of(&group.totals) };
+    pub(super) fn of(summary: &Summary, by: &[Dimension]) -> Self {
+        let keys = |group: &Group| {
+            by.iter().map(|one| dimension_name(*one)).zip(group.key.iter().cloned()).collect()
+        };
+        let group = |group: &Group| GroupView {
+            key: group.key.join(","),
+            keys: keys(group),
+            totals: TotalsView::of(&group.totals),
+        };
         Self {
             from: rfc3339(summary.from),
             to: rfc3339(summary.to),
@@ -165,11 +184,11 @@ impl SummaryView {
 
 impl ReportView {
     /// The summary of a stretch of time, and how fast it all went.
-    pub(super) fn of(summary: &Summary, latency: &Latency, stretch: Micros) -> Self {
+    pub(super) fn of(summary: &Summary, by: &[Dimension], latency: &Latency, stretch: Micros) -> Self {
         let rate = |count: i64| count as f64 / seconds(stretch.max(1));
         let total = &summary.total;
         Self {
-            summary: SummaryView::of(summary),
+            summary: SummaryView::of(summary, by),
             latency: LatencyView {
                 requests: latency.requests,
                 exact: latency.exact,

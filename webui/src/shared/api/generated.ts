@@ -122,6 +122,10 @@ export type ServerEvent = { "type": "snapshot", "data": { models: Array<ModelVie
  */
 export type Storage = { total_bytes: number, free_bytes: number, 
 /**
+ * Days that rows of requests are kept; reports by the quarter of an hour and wider go on.
+ */
+retention_days: number, 
+/**
  * Models whose data are being deleted.
  */
 deleting: number, rows_since: string | null, models: Array<StorageModel>, };
@@ -151,9 +155,13 @@ export type Tier = { max_input: number | null, max_output: number | null, input:
  */
 export type UsageGroup = { 
 /**
- * One value for each dimension asked for, with commas.
+ * One value for each dimension asked for, with commas; a name may have some of its own, see `keys`.
  */
-key: string, requests: number, 
+key: string, 
+/**
+ * The same by dimension.
+ */
+keys: Record<string, string>, requests: number, 
 /**
  * The backend broke off or never answered.
  */

@@ -195,6 +195,10 @@ impl Running {
         // The port first: a second manager must not touch the backends of the one that runs.
         let serve = http::bind(shared, &program.host, program.port, program.drain_timeout)?;
         reap(&state_dir, &instance).await?;
+        // As late: a manager that can't have the port must not change a price either.
+        let (ours, configured) = (books.clone(), spec.models.clone());
+        let configured = actix_web::rt::task::spawn_blocking(move || ours.configure(&configured));
+        configured.await.map_err(|error| format!("the ledger: {error}"))??;
         let guard = Guard::start(&state_dir, &instance);
         let setup = Setup {
             models: models.clone(),

@@ -6,6 +6,7 @@
 //! to the overflow file instead, which is played back later; every row has a key, so nothing counts twice.
 
 mod actor;
+mod configured;
 mod handle;
 mod jobs;
 mod overflow;

@@ -4,8 +4,10 @@ use llm_manager_actors::Live;
 use llm_manager_actors::billing::{self, Billing, Close, Ledger, Settings};
 use llm_manager_actors::ledger::Location;
 use llm_manager_actors::supervisor::{Child, ChildSpec};
-use llm_manager_policy::spec::ProgramSpec;
+use llm_manager_policy::pricing::{Configured, Plan};
+use llm_manager_policy::spec::{ModelSpec, ProgramSpec};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The ledger and its actor.
 #[derive(Clone)]
@@ -24,6 +26,22 @@ impl Books {
         let (ledger, _) = billing::start(&settings, env!("CARGO_PKG_VERSION"))
             .map_err(|error| format!("the ledger (`program.database`): {error}"))?;
         Ok(Self { ledger, billing: Live::new(), settings })
+    }
+
+    /// Sets the plans of the configuration, as far as it has changed. Blocks.
+    pub(super) fn configure(&self, models: &[Arc<ModelSpec>]) -> Result<(), String> {
+        let plans: Vec<(Arc<str>, Option<Plan>)> =
+            models.iter().map(|model| (model.name.as_str().into(), model.billing.clone())).collect();
+        let changes = self.ledger.configure(&plans);
+        for (model, change) in changes.map_err(|error| format!("the ledger: price plans: {error}"))? {
+            match change {
+                Configured::End => {
+                    log::info!("billing: {model} has no price any more (`billing:` was removed)")
+                }
+                _ => log::info!("billing: {model} is paid by the plan of the configuration from now on"),
+            }
+        }
+        Ok(())
     }
 
     /// The child of the supervision tree that writes.

@@ -23,6 +23,8 @@ pub(super) struct Walk<'a> {
 pub(super) struct Fields<'v> {
     section: Section,
     pub(super) path: KeyPath,
+    /// False: it is something else, and reads as an empty one.
+    pub(super) is_mapping: bool,
     known: Vec<Field<'v>>,
     /// Text keys that the section does not know.
     pub(super) unknown: Vec<(&'v str, &'v Value)>,
@@ -92,7 +94,13 @@ impl Walk<'_> {
 
     /// Reads `value` as a mapping of `section`; no mapping is an error and reads as an empty one.
     pub(super) fn fields<'v>(&mut self, section: Section, path: &KeyPath, value: &'v Value) -> Fields<'v> {
-        let mut fields = Fields { section, path: path.clone(), known: Vec::new(), unknown: Vec::new() };
+        let mut fields = Fields {
+            section,
+            path: path.clone(),
+            is_mapping: value.is_mapping(),
+            known: Vec::new(),
+            unknown: Vec::new(),
+        };
         let Some(mapping) = value.as_mapping() else {
             let message = format!("wants a mapping, got {}", values::got(value));
             let keys: Vec<_> = section.keys().map(|key| key.name).collect();
@@ -157,6 +165,11 @@ impl<'v> Fields<'v> {
     /// Whether the key is there, right or wrong.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.known.iter().any(|field| field.key.name == name)
+    }
+
+    /// Whether the key may not be left out.
+    pub(super) fn is_required(&self, name: &str) -> bool {
+        self.preset(name) == Preset::Required
     }
 
     /// The value, if it is there and of the right kind.

@@ -14,6 +14,8 @@ pub(super) enum Section {
     Mode,
     Probe,
     Model,
+    Billing,
+    Tier,
     Variant,
 }
 
@@ -47,6 +49,8 @@ pub(super) enum Kind {
         max: f64,
     },
     Texts,
+    /// An amount of money, as a decimal in quotes: a number with a point is not exact.
+    Price,
     /// Secrets: never quoted in a message.
     ApiKeys,
     /// Program and arguments.
@@ -95,6 +99,8 @@ impl Section {
             Self::Mode => "an entry of `modes`",
             Self::Probe => "a probe",
             Self::Model => "a model",
+            Self::Billing => "`billing`",
+            Self::Tier => "a tier",
             Self::Variant => "a variant",
         }
     }

@@ -7,6 +7,7 @@ use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::spec::{Launch, ModeSpec, ModelSpec, VariantSpec};
 use serde_yaml::Value;
 
+use super::billing;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::suggest;
@@ -44,6 +45,7 @@ fn model(
     defaults: &Defaults,
 ) -> Option<ModelSpec> {
     let variants = variants(walk, fields);
+    let billing = billing::read(walk, fields);
     let mode = mode(walk, fields, modes);
     let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
     Some(ModelSpec {
@@ -60,6 +62,7 @@ fn model(
         idle_timeout: fields.time("idle_timeout", 1.0),
         foreign_listener: fields.flag("foreign_listener"),
         bill_loading: fields.flag("bill_loading"),
+        billing,
         pinned: fields.flag("pinned"),
         variants,
     })

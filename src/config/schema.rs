@@ -47,6 +47,7 @@ fn property(key: &Key) -> Value {
         Kind::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
         Kind::Texts => json!({"type": "array", "items": text()}),
+        Kind::Price => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"}),
         Kind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),
         Kind::Command => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
         Kind::Memory => json!({"anyOf": [

@@ -1,5 +1,6 @@
 //! Whether one value is of the kind that its key wants, and how to say so if not.
 
+use llm_manager_policy::pricing::Price;
 use serde_yaml::Value;
 
 use super::keys::{Key, Kind, Section};
@@ -41,6 +42,7 @@ pub(super) fn misfits(key: &Key, value: &Value) -> Vec<Misfit> {
         Kind::Whole { min, max } => whole(min, max, value).err().into_iter().collect(),
         Kind::Number { min, max } => number(min, max, value).err().into_iter().collect(),
         Kind::Texts => items(value, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item)),
+        Kind::Price => price(value).err().into_iter().collect(),
         Kind::ApiKeys => items(value, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
         Kind::Command => command(value),
         Kind::Memory if value.as_str() == Some("auto") => Vec::new(),
@@ -106,6 +108,14 @@ fn text(value: &Value) -> Result<(), Misfit> {
         Value::Bool(_) | Value::Number(_) => Err(Misfit::new("text", value, Some(quote_it(value)))),
         _ => Err(Misfit::new("text", value, None)),
     }
+}
+
+fn price(value: &Value) -> Result<(), Misfit> {
+    let Value::String(text) = value else {
+        return Err(Misfit::new("a decimal in quotes", value, Some(quote_it(value))));
+    };
+    let parsed: Result<Price, _> = text.parse();
+    parsed.map(|_| ()).map_err(|error| Misfit::saying(&error.to_string(), None))
 }
 
 /// The hint for a scalar that YAML takes for a number or a truth value.

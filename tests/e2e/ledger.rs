@@ -194,3 +194,32 @@ fn a_plan_that_is_too_large_is_refused_in_the_usual_form() {
     let huge = json!({"method": "x".repeat(70_000)});
     manager.put("/api/billing/chat").json(&huge).send().error(413, "request_too_large");
 }
+
+#[test]
+fn a_plan_in_the_configuration_holds_until_somebody_sets_another() {
+    let plan = |price: &str| format!("billing: {{method: hourly, currency: CNY, per_hour: \"{price}\"}}");
+    let mut manager = Manager::start(&Config::with(Model::chat("chat").line(&plan("1"))));
+    let in_force = |manager: &Manager| {
+        let billing = manager.api("/api/billing/chat");
+        let history = billing["history"].as_array().unwrap().len();
+        (billing["plan"]["per_hour"].clone(), billing["source"].clone(), history)
+    };
+    assert_eq!(in_force(&manager), (json!("1"), json!("config"), 1));
+    let rewrite = |manager: &mut Manager, from: &str, to: &str| {
+        manager.stop();
+        let config = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
+        assert!(config.contains(from), "{config}");
+        std::fs::write(manager.path("config.yaml"), config.replacen(from, to, 1)).unwrap();
+        manager.launch();
+    };
+    rewrite(&mut manager, "chat:", "chat:");
+    assert_eq!(in_force(&manager), (json!("1"), json!("config"), 1), "nothing has changed");
+    let other = json!({"method": "hourly", "currency": "CNY", "per_hour": "5"});
+    manager.put("/api/billing/chat").json(&other).send().ok();
+    rewrite(&mut manager, "chat:", "chat:");
+    assert_eq!(in_force(&manager), (json!("5"), json!("api"), 2), "the operator's stays");
+    rewrite(&mut manager, &plan("1"), &plan("2"));
+    assert_eq!(in_force(&manager), (json!("2"), json!("config"), 3));
+    rewrite(&mut manager, &plan("2"), "pinned: false");
+    assert_eq!(in_force(&manager), (Value::Null, json!("config"), 4), "it has left the configuration");
+}

@@ -22,6 +22,7 @@
 
 use std::fmt;
 
+mod configured;
 mod draft;
 mod history;
 mod money;
@@ -29,6 +30,7 @@ mod share;
 #[cfg(test)]
 mod tests;
 
+pub use configured::{Configured, configured};
 pub use draft::{MAX_TIERS, PlanDraft, Problem, TierDraft, Wrong};
 pub use history::{History, InThePast, Micros, PlanChange};
 pub use money::{BadDecimal, Currency, Money, Price};

@@ -2,6 +2,7 @@
 //!
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
+use crate::pricing::Plan;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -115,6 +116,8 @@ pub struct ModelSpec {
     pub foreign_listener: bool,
     /// True: the time from launch to ready is paid, too, where the model is paid by the hour.
     pub bill_loading: bool,
+    /// How it is paid, as far as the configuration says so.
+    pub billing: Option<Plan>,
     /// True: it is never stopped to make room for another model.
     pub pinned: bool,
     /// Launch configurations in order of priority; never empty.

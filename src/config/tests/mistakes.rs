@@ -306,3 +306,23 @@ fn all_problems_are_told_at_once_in_file_order() {
         ],
     );
 }
+
+#[test]
+fn price_plans() {
+    let plan = |plan: &str| format!("Local-Models:\n  m:\n    billing: {plan}\n    $V\n");
+    check(
+        &plan("{method: hourly, currency: yuan, tiers: [{input: 1, output: \"2\"}]}"),
+        &[
+            "3 Local-Models.m.billing.tiers[0].input: a decimal in quotes | quotes",
+            "3 Local-Models.m.billing.currency: three capital letters",
+            "3 Local-Models.m.billing.tiers: does not belong | hourly, with `per_hour`",
+            "3 Local-Models.m.billing.per_hour: missing",
+        ],
+    );
+    check(&plan("{method: daily, currency: CNY}"), &["3 Local-Models.m.billing.method: tiered"]);
+    check(
+        &plan("{method: tiered, currency: CNY}"),
+        &["3 Local-Models.m.billing.tiers: has no tier | tiers:"],
+    );
+    check(&plan("cheap"), &["3 Local-Models.m.billing: wants a mapping | method"]);
+}

@@ -56,16 +56,21 @@ pub enum Wrong {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.at)?;
-        match self.wrong {
-            Wrong::Method => f.write_str("is neither \"tiered\" nor \"hourly\""),
-            Wrong::Currency => f.write_str("is not a currency code of three capital letters, like \"CNY\""),
-            Wrong::Missing => f.write_str("is missing"),
-            Wrong::Unexpected => f.write_str("does not belong to this method"),
-            Wrong::NoTiers => f.write_str("has no tier, so nothing would have a price"),
-            Wrong::TooManyTiers => write!(f, "has more than {MAX_TIERS} tiers"),
-            Wrong::Decimal(why) => write!(f, "{why}"),
-            Wrong::Unreachable { covered_by } => write!(
+        write!(f, "{}: {}", self.at, self.wrong)
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Method => f.write_str("is neither \"tiered\" nor \"hourly\""),
+            Self::Currency => f.write_str("is not a currency code of three capital letters, like \"CNY\""),
+            Self::Missing => f.write_str("is missing"),
+            Self::Unexpected => f.write_str("does not belong to this method"),
+            Self::NoTiers => f.write_str("has no tier, so nothing would have a price"),
+            Self::TooManyTiers => write!(f, "has more than {MAX_TIERS} tiers"),
+            Self::Decimal(why) => why.fmt(f),
+            Self::Unreachable { covered_by } => write!(
                 f,
                 "is never used: whatever fits in it fits in tiers[{covered_by}] before it; put the smaller tier first"
             ),

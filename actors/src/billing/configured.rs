@@ -1,0 +1,38 @@
+//! Plans of the configuration: set before anything is served, when the configuration has changed.
+
+use super::handle::Ledger;
+use crate::ledger::{PlanSource, StoreError, Writer, now_us};
+use llm_manager_policy::pricing::{Configured, Plan, configured};
+use std::sync::Arc;
+
+impl Ledger {
+    /// Brings the plans in force in line with `billing:` of each model, and answers what was changed. Blocks;
+    /// before the actor is started, which otherwise is the only one who writes.
+    pub fn configure(
+        &self,
+        models: &[(Arc<str>, Option<Plan>)],
+    ) -> Result<Vec<(Arc<str>, Configured)>, StoreError> {
+        let mut changes = Vec::new();
+        let prices = self.prices();
+        let now = now_us();
+        for (model, wanted) in models {
+            // In the order in which they were set.
+            let ours = prices.history(model).iter().filter(|record| record.source == PlanSource::Config);
+            let last = ours.max_by_key(|record| record.id).and_then(|record| record.plan.as_ref());
+            let is_in_force = prices.at(model, now).is_some_and(|record| record.source == PlanSource::Config);
+            let change = configured(wanted.as_ref(), last, is_in_force);
+            if change != Configured::Keep {
+                changes.push((Arc::clone(model), wanted.as_ref(), change));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut writer = Writer::open(&self.0.location)?;
+        for (model, plan, _) in &changes {
+            writer.set_plan(model, *plan, now, now, PlanSource::Config)?;
+        }
+        self.0.load_prices(&mut writer)?;
+        Ok(changes.into_iter().map(|(model, _, change)| (model, change)).collect())
+    }
+}

@@ -7,6 +7,7 @@
 //! section with `fields`, which knows the table, and `values`, which knows the types) -> [`Spec`].
 
 mod fields;
+mod file;
 mod keys;
 mod locate;
 mod models;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use llm_manager_policy::spec::Spec;
 
+pub use file::{Present, Unsaved, check, read, save, version};
 pub use problem::{Problem, Report, Severity};
 pub use schema::schema;
 

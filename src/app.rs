@@ -204,6 +204,7 @@ impl Running {
             billing: books.billing.clone(),
             devices: devices.clone(),
             scheduler: looked_after.then(|| scheduler.clone()),
+            retention_days: program.log_retention_days,
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
         };
         // The port first: a second manager must not touch the backends of the one that runs.

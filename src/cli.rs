@@ -69,6 +69,16 @@ enum Command {
     },
     /// Show requests, tokens and cost, from the ledger of the running manager.
     Usage(usage::UsageOrder),
+    /// Give the data of a model that has left the configuration another name, through the running manager.
+    Rename {
+        /// The name that the data have.
+        old: String,
+        /// The name from now on.
+        new: String,
+        /// If the new name has data already, both become one, for good.
+        #[arg(long)]
+        merge: bool,
+    },
     /// Copy the ledger into a file, also while the manager runs.
     Backup {
         /// Must not be there yet.
@@ -104,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Logs { model, follow, tail } => remote(path, remote::Order::Logs { model, follow, tail }),
         Command::Explain { model } => remote(path, remote::Order::Explain(model)),
         Command::Usage(order) => remote(path, remote::Order::Usage(order)),
+        Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),
         Command::Backup { file } => backup(path, &file),
         Command::Tree => remote(path, remote::Order::Tree),
     }

@@ -24,6 +24,8 @@ pub mod scan;
 mod session;
 mod state;
 mod storage;
+#[cfg(test)]
+mod typescript;
 pub mod upstream;
 mod usage;
 mod views;
@@ -142,6 +144,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 )
                 .service(at("/restart", post().to(config_file::restart)))
                 .service(at("/storage", read().to(storage::storage)))
+                .service(at("/storage/{model:.+}/rename", post().to(storage::rename)))
                 .service(at("/storage/{model:.+}", web::delete().to(storage::delete)))
                 .service(at("/debug/panic/{name:.+}", post().to(api::panic)))
                 .default_service(web::to(api::unknown)),

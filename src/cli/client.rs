@@ -5,6 +5,7 @@ use awc::http::{Method, header};
 use awc::{Client, ClientResponse, Connector};
 use llm_manager_policy::spec::ProgramSpec;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::time::Duration;
 
 /// The manager that this configuration would serve.
@@ -38,16 +39,29 @@ impl Manager {
 
     /// Sends a request; an error of the manager's is an error here, in its own words.
     pub(super) async fn ask(&self, method: Method, path: &str) -> Result<ClientResponse, String> {
+        self.send(method, path, None).await
+    }
+
+    /// Sends a request with a body in JSON.
+    pub(super) async fn tell(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
+        self.send(method, path, Some(body)).await.map(|_| ())
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<ClientResponse, String> {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some(key) = &self.key {
             request = request.insert_header((header::AUTHORIZATION, format!("Bearer {key}")));
         }
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let sent = match body {
+            Some(body) => request.send_json(body),
+            None => request.send(),
+        };
+        let mut response = sent.await.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let body = response.body().await.unwrap_or_default();
-        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let words = answer.pointer("/error/message").and_then(|message| message.as_str());
         Err(words.map_or_else(|| format!("{} answered {}", self.base, response.status()), str::to_owned))
     }

@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use futures_util::StreamExt;
 use llm_manager_policy::spec::ProgramSpec;
 use serde::Deserialize;
+use serde_json::json;
 use std::io::{self, Write};
 
 /// What to do.
@@ -18,6 +19,7 @@ pub(super) enum Order {
     Logs { model: String, follow: bool, tail: usize },
     Explain(String),
     Usage(UsageOrder),
+    Rename { old: String, new: String, merge: bool },
     Tree,
 }
 
@@ -64,6 +66,7 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
         Order::Explain(model) => explain(&manager, &model).await,
         Order::Usage(order) => print(&order.run(&manager).await?),
+        Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
         Order::Tree => tree(&manager).await,
     }
 }
@@ -111,6 +114,12 @@ async fn say_state(manager: &Manager, model: &str, verb: &str) -> Result<(), Str
     let model: Model = manager.ask_json(Method::POST, &path).await?;
     let pid = model.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
     print(&format!("{}: {}{pid}", model.name, model.state))
+}
+
+async fn rename(manager: &Manager, old: &str, new: &str, merge: bool) -> Result<(), String> {
+    let path = format!("/api/storage/{}/rename", segment(old));
+    manager.tell(Method::POST, &path, &json!({"to": new, "merge": merge})).await?;
+    print(&format!("the data of {old} are those of {new} from now on"))
 }
 
 async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Result<(), String> {

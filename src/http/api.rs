@@ -2,7 +2,7 @@
 
 use super::error::{ApiError, Kind, quoted};
 use super::state::Shared;
-use super::views::{ModelDetails, ModelView};
+use super::views::{ModelDetails, ModelView, NodeView};
 use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
 use llm_manager_actors::Live;
@@ -133,7 +133,7 @@ pub(super) async fn supervision(shared: web::Data<Shared>) -> Answered {
     let down = || ApiError::new(Kind::Internal, "the root supervisor does not answer; see the manager's log");
     let addr = shared.supervisor.addr().ok_or_else(down)?;
     let children = ask(&addr, Tree).await.ok_or_else(down)?;
-    Ok(HttpResponse::Ok().json(Node {
+    Ok(HttpResponse::Ok().json(NodeView::of(Node {
         name: "llm-manager".to_owned(),
         path: String::new(),
         state: "running",
@@ -142,7 +142,7 @@ pub(super) async fn supervision(shared: web::Data<Shared>) -> Answered {
         since: shared.started_at,
         last_exit: None,
         children,
-    }))
+    })))
 }
 
 /// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler` or `devices`.

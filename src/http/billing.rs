@@ -5,10 +5,12 @@ use super::error::{ApiError, Kind, quoted};
 use super::state::Shared;
 use super::usage::{from_store, invalid, rfc3339, time};
 use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
 use llm_manager_actors::billing::SetPlan;
 use llm_manager_actors::ledger::{PlanRecord, PlanSource, now_us};
 use llm_manager_policy::pricing::{Plan, PlanDraft, Tier, TierDraft};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 type Answered = Result<HttpResponse, ApiError>;
@@ -24,68 +26,136 @@ pub(super) async fn show(shared: web::Data<Shared>, name: web::Path<String>) -> 
         None if !shared.ledger.prices().history(&name).is_empty() => name.into_inner(),
         None => find(&shared, &name)?.spec.name.clone(),
     };
-    Ok(HttpResponse::Ok().json(plans(&shared, &model)))
+    Ok(HttpResponse::Ok().json(PlansView::of(&shared, &model)))
 }
 
 /// `PUT /api/billing/{model}`
-pub(super) async fn set(shared: web::Data<Shared>, name: web::Path<String>, body: web::Bytes) -> Answered {
+pub(super) async fn set(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answered {
+    let too_large = |error| {
+        ApiError::new(
+            Kind::RequestTooLarge,
+            format!("the body: {error}; a plan has at most {LARGEST_PLAN} bytes"),
+        )
+    };
+    let body = body.map_err(too_large)?;
     let model: Arc<str> = find(&shared, &name)?.spec.name.as_str().into();
     let (plan, valid_from) = read(&body)?;
     let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");
     let billing = shared.billing.addr().ok_or_else(down)?;
     let order = SetPlan { model: Arc::clone(&model), plan, valid_from, source: PlanSource::Api };
     billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
-    Ok(HttpResponse::Ok().json(plans(&shared, &model)))
+    Ok(HttpResponse::Ok().json(PlansView::of(&shared, &model)))
 }
 
-fn plans(shared: &Shared, model: &str) -> Value {
-    let prices = shared.ledger.prices();
-    let current = prices.at(model, now_us());
-    json!({
-        "model": model,
-        "plan": current.and_then(|record| record.plan.as_ref()).map(plan),
-        "source": current.map(|record| record.source.text()),
-        "valid_from": current.and_then(|record| rfc3339(record.valid_from)),
-        "history": prices.history(model).iter().rev().map(record).collect::<Vec<Value>>(),
-    })
+/// `GET /api/billing/{model}`: what is in force.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "Billing"))]
+pub(super) struct PlansView<'a> {
+    model: &'a str,
+    plan: Option<PlanView>,
+    #[cfg_attr(test, ts(type = "'config' | 'api' | null"))]
+    source: Option<&'static str>,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    valid_from: Option<Timestamp>,
+    /// Newest first, those to come too.
+    history: Vec<RecordView>,
 }
 
-/// An entry of the history, which is newest first and has those to come, too.
-fn record(record: &PlanRecord) -> Value {
-    json!({
-        "id": record.id,
-        "valid_from": rfc3339(record.valid_from),
-        "created_at": rfc3339(record.created),
-        "source": record.source.text(),
-        "plan": record.plan.as_ref().map(plan),
-    })
+/// An entry of the history.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "PlanVersion"))]
+struct RecordView {
+    id: i64,
+    #[cfg_attr(test, ts(type = "string"))]
+    valid_from: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
+    created_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "'config' | 'api'"))]
+    source: &'static str,
+    /// Null: from then on there is no price.
+    plan: Option<PlanView>,
 }
 
-fn plan(plan: &Plan) -> Value {
-    match plan {
-        Plan::Tiered { currency, cache_pricing, tiers } => json!({
-            "method": "tiered",
-            "currency": currency.as_str(),
-            "cache_pricing": cache_pricing,
-            "tiers": tiers.iter().map(tier).collect::<Vec<Value>>(),
-        }),
-        Plan::Hourly { currency, per_hour } => json!({
-            "method": "hourly",
-            "currency": currency.as_str(),
-            "per_hour": per_hour.to_string(),
-        }),
+/// A price plan. Prices are decimal texts.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "PricePlan"))]
+#[serde(tag = "method", rename_all = "lowercase")]
+enum PlanView {
+    Tiered { currency: String, cache_pricing: bool, tiers: Vec<TierView> },
+    Hourly { currency: String, per_hour: String },
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "Tier"))]
+struct TierView {
+    max_input: Option<u64>,
+    max_output: Option<u64>,
+    input: String,
+    output: String,
+    cache_read: String,
+    cache_write: String,
+}
+
+impl<'a> PlansView<'a> {
+    fn of(shared: &Shared, model: &'a str) -> Self {
+        let prices = shared.ledger.prices();
+        let current = prices.at(model, now_us());
+        Self {
+            model,
+            plan: current.and_then(|record| record.plan.as_ref()).map(PlanView::of),
+            source: current.map(|record| record.source.text()),
+            valid_from: current.and_then(|record| rfc3339(record.valid_from)),
+            history: prices.history(model).iter().rev().map(RecordView::of).collect(),
+        }
     }
 }
 
-fn tier(tier: &Tier) -> Value {
-    json!({
-        "max_input": tier.max_input,
-        "max_output": tier.max_output,
-        "input": tier.input.to_string(),
-        "output": tier.output.to_string(),
-        "cache_read": tier.cache_read.to_string(),
-        "cache_write": tier.cache_write.to_string(),
-    })
+impl RecordView {
+    fn of(record: &PlanRecord) -> Self {
+        Self {
+            id: record.id,
+            valid_from: rfc3339(record.valid_from),
+            created_at: rfc3339(record.created),
+            source: record.source.text(),
+            plan: record.plan.as_ref().map(PlanView::of),
+        }
+    }
+}
+
+impl PlanView {
+    fn of(plan: &Plan) -> Self {
+        match plan {
+            Plan::Tiered { currency, cache_pricing, tiers } => Self::Tiered {
+                currency: currency.as_str().to_owned(),
+                cache_pricing: *cache_pricing,
+                tiers: tiers.iter().map(TierView::of).collect(),
+            },
+            Plan::Hourly { currency, per_hour } => {
+                Self::Hourly { currency: currency.as_str().to_owned(), per_hour: per_hour.to_string() }
+            }
+        }
+    }
+}
+
+impl TierView {
+    fn of(tier: &Tier) -> Self {
+        Self {
+            max_input: tier.max_input,
+            max_output: tier.max_output,
+            input: tier.input.to_string(),
+            output: tier.output.to_string(),
+            cache_read: tier.cache_read.to_string(),
+            cache_write: tier.cache_write.to_string(),
+        }
+    }
 }
 
 /// Reads a body; all that is wrong with it is said at once. The plan `null` ends all pricing.

@@ -48,6 +48,8 @@ pub enum Kind {
     Internal,
     /// The client was silent in the middle of its body.
     RequestTimeout,
+    /// What is ordered contradicts what is there.
+    Conflict,
     /// A page of another site has sent this request.
     ForeignOrigin,
     /// The name in `Host` is not one of ours.
@@ -100,6 +102,7 @@ impl Kind {
             Kind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
             Kind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
             Kind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", REQUEST),
+            Kind::Conflict => (StatusCode::CONFLICT, "conflict", REQUEST),
             Kind::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin", REQUEST),
             Kind::HostNotAllowed => (StatusCode::FORBIDDEN, "host_not_allowed", REQUEST),
             Kind::ApiKeysNeeded => (StatusCode::FORBIDDEN, "api_keys_needed", REQUEST),

@@ -5,7 +5,7 @@
 
 use super::api::find;
 use super::error::{ApiError, Kind};
-use super::placement;
+use super::placement::{self, DeviceView};
 use super::state::Shared;
 use super::views::{LineView, ModelView};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
@@ -82,6 +82,22 @@ fn line_event(entry: &Entry) -> Bytes {
     event(None, &LineView::of(entry))
 }
 
+/// What `/api/events` sends.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "ServerEvent"))]
+#[serde(tag = "type", content = "data", rename_all = "lowercase")]
+pub(super) enum Told {
+    /// Everything, at first and after a gap.
+    Snapshot { models: Vec<ModelView> },
+    /// A model's state or numbers changed.
+    Model(Box<ModelView>),
+    /// An actor crashed, was restarted or was given up.
+    Supervision { path: Arc<str>, message: Arc<str> },
+    /// Every device, once a second.
+    Devices(Vec<DeviceView>),
+}
+
 /// `GET /api/events`: first everything, then what changes; after a gap everything again.
 pub(super) async fn events(shared: web::Data<Shared>) -> HttpResponse {
     let watcher = shared.feed.watch();
@@ -90,12 +106,8 @@ pub(super) async fn events(shared: web::Data<Shared>) -> HttpResponse {
     let sampled = device_events(shared.clone());
     let next = stream::unfold((watcher, shared), |(mut watcher, shared)| async move {
         let bytes = match watcher.recv().await {
-            Ok(Happening::Model(model)) => {
-                event(None, &json!({"type": "model", "data": ModelView::of(&model)}))
-            }
-            Ok(Happening::Supervision { path, message }) => {
-                event(None, &json!({"type": "supervision", "data": {"path": &*path, "message": &*message}}))
-            }
+            Ok(Happening::Model(model)) => event(None, &Told::Model(Box::new(ModelView::of(&model)))),
+            Ok(Happening::Supervision { path, message }) => event(None, &Told::Supervision { path, message }),
             Err(RecvError::Lagged(_)) => snapshot(&shared),
             Err(RecvError::Closed) => return None,
         };
@@ -113,14 +125,14 @@ fn device_events(shared: web::Data<Shared>) -> LocalBoxStream<'static, Bytes> {
             newest.changed().await.ok()?;
             newest.borrow_and_update();
             let devices = placement::device_views(&shared).await;
-            Some((event(None, &json!({"type": "devices", "data": devices})), (newest, shared, attention)))
+            Some((event(None, &Told::Devices(devices)), (newest, shared, attention)))
         });
     events.boxed_local()
 }
 
 fn snapshot(shared: &Shared) -> Bytes {
     let models: Vec<ModelView> = shared.directory.models().iter().map(|model| ModelView::of(model)).collect();
-    event(None, &json!({"type": "snapshot", "data": {"models": models}}))
+    event(None, &Told::Snapshot { models })
 }
 
 /// One event. Its data is JSON, hence a single line.

@@ -11,7 +11,6 @@ use llm_manager_actors::scheduler::{Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_policy::placement::{Decision, VariantExplanation};
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ const LOOK: SampleNow = SampleNow { within: Duration::from_secs(1), max_age: Dur
 
 /// One device in `GET /api/devices`. Memory is MiB.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(super) struct DeviceView {
     pub(super) id: String,
     pub(super) name: String,
@@ -39,6 +39,8 @@ pub(super) struct DeviceView {
 
 /// A model that holds memory of a device.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "DeviceHolder"))]
 struct HolderView {
     model: String,
     reserved_mb: u64,
@@ -105,57 +107,135 @@ pub(super) async fn explain(
 ) -> Result<HttpResponse, ApiError> {
     let model = find(&shared, &name)?;
     let Some(scheduler) = &shared.scheduler else {
-        let text = format!("{}: memory is not looked after (Disable_GPU_monitoring)", model.spec.name);
-        return Ok(
-            HttpResponse::Ok().json(json!({"model": model.spec.name, "decision": "fits", "text": text}))
-        );
+        return Ok(HttpResponse::Ok().json(PlacementView::unmonitored(&model.spec.name)));
     };
     let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;
     let explained = ask(&addr, Explain { model: Arc::clone(model) }).await.ok_or_else(down)?;
     let explained = explained.map_err(|error| ApiError::new(Kind::Internal, error))?;
-    Ok(HttpResponse::Ok().json(explanation(&explained)))
+    Ok(HttpResponse::Ok().json(PlacementView::of(&explained)))
 }
 
-fn explanation(explained: &Explained) -> Value {
-    let explanation = &explained.explanation;
-    let (decision, variant, detail) = match &explanation.decision {
-        Decision::Fits { variant, .. } => ("fits", Some(*variant), json!({})),
-        Decision::Evict { variant, victims, .. } => ("evict", Some(*variant), json!({"victims": victims})),
-        Decision::Wait { variant, blockers, .. } => {
-            let blockers = blockers.iter().map(|one| format!("{} {}", one.model, one.why));
-            ("wait", Some(*variant), json!({"blockers": blockers.collect::<Vec<_>>()}))
+/// `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "Placement"))]
+pub(super) struct PlacementView {
+    model: String,
+    #[cfg_attr(test, ts(type = "'fits' | 'evict' | 'wait' | 'never'"))]
+    decision: &'static str,
+    variant: Option<String>,
+    detail: DetailView,
+    text: String,
+    variants: Vec<VariantVerdict>,
+}
+
+/// What stands in the way; at most one of the three.
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "PlacementDetail"))]
+struct DetailView {
+    /// Idle models that would be stopped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    victims: Vec<String>,
+    /// Busy models that would be waited for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    blockers: Vec<String>,
+    /// Why it can never be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    reason: Option<String>,
+}
+
+/// What would become of one variant.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "PlacementVariant"))]
+struct VariantVerdict {
+    variant: String,
+    #[cfg_attr(test, ts(type = "'fits' | 'evict' | 'wait' | 'never'"))]
+    verdict: &'static str,
+    devices: Vec<AssignedView>,
+    missing: Vec<String>,
+    lacks: Vec<String>,
+    /// The measured peak by device, in MiB.
+    #[cfg_attr(test, ts(type = "Record<string, number> | null"))]
+    measured_mb: Option<BTreeMap<String, u64>>,
+}
+
+/// A required device, and the one that is it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "PlacementDevice"))]
+struct AssignedView {
+    requirement: String,
+    device: String,
+    memory_mb: u64,
+}
+
+impl PlacementView {
+    fn of(explained: &Explained) -> Self {
+        let explanation = &explained.explanation;
+        let (decision, variant, detail) = match &explanation.decision {
+            Decision::Fits { variant, .. } => ("fits", Some(*variant), DetailView::default()),
+            Decision::Evict { variant, victims, .. } => {
+                let victims = victims.iter().map(ToString::to_string).collect();
+                ("evict", Some(*variant), DetailView { victims, ..DetailView::default() })
+            }
+            Decision::Wait { variant, blockers, .. } => {
+                let blockers = blockers.iter().map(|one| format!("{} {}", one.model, one.why)).collect();
+                ("wait", Some(*variant), DetailView { blockers, ..DetailView::default() })
+            }
+            Decision::Never { reason } => {
+                let reason = Some(reason.to_string());
+                ("never", None, DetailView { reason, ..DetailView::default() })
+            }
+        };
+        let variant = variant.and_then(|at| explanation.variants.get(at));
+        Self {
+            model: explanation.model.to_string(),
+            decision,
+            variant: variant.map(|variant| variant.variant.to_string()),
+            detail,
+            text: explanation.to_string(),
+            variants: explanation.variants.iter().map(|one| VariantVerdict::of(one, explained)).collect(),
         }
-        Decision::Never { reason } => ("never", None, json!({"reason": reason.to_string()})),
-    };
-    let variant = variant.and_then(|at| explanation.variants.get(at)).map(|variant| &variant.variant);
-    let variants = explanation.variants.iter().map(|one| variant_view(one, explained));
-    json!({
-        "model": explanation.model,
-        "decision": decision,
-        "variant": variant,
-        "detail": detail,
-        "text": explanation.to_string(),
-        "variants": variants.collect::<Vec<_>>(),
-    })
+    }
+
+    fn unmonitored(model: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            decision: "fits",
+            variant: None,
+            detail: DetailView::default(),
+            text: format!("{model}: memory is not looked after (Disable_GPU_monitoring)"),
+            variants: Vec::new(),
+        }
+    }
 }
 
-fn variant_view(variant: &VariantExplanation, explained: &Explained) -> Value {
-    let verdict = match variant.verdict {
-        Decision::Fits { .. } => "fits",
-        Decision::Evict { .. } => "evict",
-        Decision::Wait { .. } => "wait",
-        Decision::Never { .. } => "never",
-    };
-    let devices = variant.assignment.iter();
-    let devices = devices
-        .map(|part| json!({"requirement": part.requirement, "device": part.device, "memory_mb": part.mib}));
-    json!({
-        "variant": variant.variant,
-        "verdict": verdict,
-        "devices": devices.collect::<Vec<_>>(),
-        "missing": variant.missing.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "lacks": variant.lacks.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "measured_mb": explained.measured.get(&*variant.variant),
-    })
+impl VariantVerdict {
+    fn of(variant: &VariantExplanation, explained: &Explained) -> Self {
+        let verdict = match variant.verdict {
+            Decision::Fits { .. } => "fits",
+            Decision::Evict { .. } => "evict",
+            Decision::Wait { .. } => "wait",
+            Decision::Never { .. } => "never",
+        };
+        let devices = variant.assignment.iter().map(|part| AssignedView {
+            requirement: part.requirement.to_string(),
+            device: part.device.to_string(),
+            memory_mb: part.mib,
+        });
+        Self {
+            variant: variant.variant.to_string(),
+            verdict,
+            devices: devices.collect(),
+            missing: variant.missing.iter().map(ToString::to_string).collect(),
+            lacks: variant.lacks.iter().map(ToString::to_string).collect(),
+            measured_mb: explained.measured.get(&*variant.variant).cloned(),
+        }
+    }
 }

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use llm_manager_actors::ledger::{Cursor, Filter, LedgerReader, PageQuery, RequestView, StoreError};
 use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::fmt::Write;
 
 const DEFAULT_PAGE: usize = 100;
@@ -77,10 +76,14 @@ impl LogQuery {
 
 /// One request as the API shows it. The fields but `id` are the columns of the CSV.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "RequestRow"))]
 struct RowView<'a> {
     id: String,
     request_id: &'a str,
+    #[cfg_attr(test, ts(type = "string"))]
     started_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
     ended_at: Option<Timestamp>,
     model: &'a str,
     variant: Option<&'a str>,
@@ -94,9 +97,11 @@ struct RowView<'a> {
     cache_write_tokens: Option<i64>,
     output_tokens: Option<i64>,
     reasoning_tokens: Option<i64>,
+    #[cfg_attr(test, ts(type = "'backend' | 'estimated' | 'none'"))]
     usage_source: &'static str,
     cost: Option<String>,
     currency: Option<&'a str>,
+    #[cfg_attr(test, ts(type = "'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly'"))]
     pricing: &'static str,
     plan_id: Option<i64>,
     run_id: Option<i64>,
@@ -105,6 +110,16 @@ struct RowView<'a> {
     first_byte_seconds: Option<f64>,
     replayed: bool,
     error: Option<&'a str>,
+}
+
+/// A page of the log, newest first.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "RequestPage"))]
+pub(super) struct PageView<'a> {
+    rows: Vec<RowView<'a>>,
+    /// Of the next page: `?after=`.
+    next: Option<String>,
 }
 
 /// Empty is nothing.
@@ -224,7 +239,7 @@ pub(super) async fn requests(
         let page = reader.requests(page).await.map_err(from_store)?;
         let rows: Vec<RowView<'_>> = page.rows.iter().map(RowView::of).collect();
         let next = page.next.map(|cursor| cursor.to_string());
-        return Ok(HttpResponse::Ok().json(json!({"rows": rows, "next": next})));
+        return Ok(HttpResponse::Ok().json(PageView { rows, next }));
     }
     // Without a limit an export is everything.
     let left = query.limit.unwrap_or(usize::MAX);

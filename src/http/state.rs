@@ -52,6 +52,8 @@ pub struct Shared {
     pub devices: Devices,
     /// Who looks after their memory, if anybody does.
     pub scheduler: Option<Live<Scheduler>>,
+    /// Days that rows of requests are kept.
+    pub retention_days: u32,
     /// True: `/api/debug` can make actors panic. For tests.
     pub fault_injection: bool,
 }

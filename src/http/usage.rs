@@ -1,17 +1,16 @@
 //! Usage: sums of requests, tokens and money over a stretch of time, as a whole and point by point.
 
+pub(super) mod views;
+
 use super::error::{ApiError, Kind, quoted};
 use super::state::Shared;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use llm_manager_actors::ledger::{
-    Bucket, Dimension, Filter, Group, Latency, Micros, Quantiles, StoreError, Summary, Totals, now_us,
-};
-use llm_manager_policy::pricing::Money;
+use llm_manager_actors::ledger::{Bucket, Dimension, Filter, Micros, StoreError, now_us};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+
+use views::{ReportView, SeriesView, SummaryView};
 
 type Answered = Result<HttpResponse, ApiError>;
 
@@ -77,11 +76,6 @@ pub(super) fn list(text: Option<&String>) -> Vec<String> {
 pub(super) fn models(shared: &Shared, text: Option<&String>) -> Vec<String> {
     let known = |name: String| shared.directory.find(&name).map_or(name, |model| model.spec.name.clone());
     list(text).into_iter().map(known).collect()
-}
-
-/// Money by currency, as decimal text.
-pub(super) fn money(sums: &BTreeMap<String, Money>) -> Value {
-    sums.iter().map(|(currency, sum)| (currency.clone(), json!(sum.to_string()))).collect()
 }
 
 pub(super) fn seconds(micros: i64) -> f64 {
@@ -164,84 +158,16 @@ fn bucket_name(bucket: Bucket) -> &'static str {
     }
 }
 
-fn totals(totals: &Totals) -> Map<String, Value> {
-    let value = json!({
-        "requests": totals.requests,
-        "failed": totals.failed,
-        "client_left": totals.client_left,
-        "refused": totals.refused,
-        "replayed": totals.replayed,
-        "estimated": totals.estimated,
-        "unrecorded": totals.unrecorded,
-        "unpriced": totals.unpriced,
-        "input_tokens": totals.input,
-        "cached_tokens": totals.cached,
-        "cache_write_tokens": totals.cache_write,
-        "output_tokens": totals.output,
-        "reasoning_tokens": totals.reasoning,
-        "cost": money(&totals.cost),
-        "run_cost": money(&totals.run_cost),
-        "duration_seconds": seconds(totals.duration_us),
-        "queue_seconds": seconds(totals.queue_us),
-        "first_byte_seconds": seconds(totals.first_byte_us),
-        "first_bytes": totals.first_bytes,
-    });
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-/// One stretch of time. A group's `key` has one value for each dimension asked for, with commas.
-fn summary(summary: &Summary) -> Map<String, Value> {
-    let group = |group: &Group| {
-        let mut map = totals(&group.totals);
-        map.insert("key".to_owned(), json!(group.key.join(",")));
-        Value::Object(map)
-    };
-    let mut map = Map::new();
-    map.insert("from".to_owned(), json!(rfc3339(summary.from)));
-    map.insert("to".to_owned(), json!(rfc3339(summary.to)));
-    map.insert("total".to_owned(), Value::Object(totals(&summary.total)));
-    map.insert("groups".to_owned(), summary.groups.iter().map(group).collect());
-    map
-}
-
-fn quantiles(quantiles: &Quantiles) -> Value {
-    let Quantiles { p50, p95, p99 } = *quantiles;
-    json!({"p50": seconds(p50), "p95": seconds(p95), "p99": seconds(p99)})
-}
-
-fn latency(latency: &Latency) -> Value {
-    json!({
-        "requests": latency.requests,
-        "exact": latency.exact,
-        "duration_seconds": quantiles(&latency.duration),
-        "first_byte_seconds": quantiles(&latency.first_byte),
-    })
-}
-
-/// Per second of the whole stretch.
-fn throughput(total: &Totals, stretch: Micros) -> Value {
-    let rate = |count: i64| count as f64 / seconds(stretch.max(1));
-    json!({
-        "requests_per_second": rate(total.requests),
-        "input_tokens_per_second": rate(total.input),
-        "output_tokens_per_second": rate(total.output),
-    })
-}
-
 async fn sums(shared: &Shared, query: &UsageQuery, (from, to): (Micros, Micros)) -> Answered {
     let by = query.by()?;
     let filter = query.filter(shared);
     let reader = shared.ledger.reader();
-    let (sums, times) =
-        futures_util::join!(reader.summary(filter.clone(), from, to, by), reader.latency(filter, from, to));
+    let (sums, times) = futures_util::join!(
+        reader.summary(filter.clone(), from, to, by.clone()),
+        reader.latency(filter, from, to)
+    );
     let sums = sums.map_err(from_store)?;
-    let mut map = summary(&sums);
-    map.insert("latency".to_owned(), latency(&times.map_err(from_store)?));
-    map.insert("throughput".to_owned(), throughput(&sums.total, to - from));
-    Ok(HttpResponse::Ok().json(map))
+    Ok(HttpResponse::Ok().json(ReportView::of(&sums, &by, &times.map_err(from_store)?, to - from)))
 }
 
 /// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
@@ -271,7 +197,8 @@ pub(super) async fn series(shared: web::Data<Shared>, query: web::Query<UsageQue
     let by = query.by()?;
     let bucket = query.bucket((from, to))?;
     let zone = query.zone()?;
-    let series = shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by).await;
-    let points: Vec<_> = series.map_err(from_store)?.points.iter().map(summary).collect();
-    Ok(HttpResponse::Ok().json(json!({"bucket": bucket_name(bucket), "points": points})))
+    let series =
+        shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by.clone()).await;
+    let points = series.map_err(from_store)?.points.iter().map(|point| SummaryView::of(point, &by)).collect();
+    Ok(HttpResponse::Ok().json(SeriesView { bucket: bucket_name(bucket), points }))
 }

@@ -1,9 +1,12 @@
-//! The JSON of the management API: how a model, a run and a log line look from outside.
+//! The JSON of the management API: how a model, a run, a log line and an actor look from outside.
+//!
+//! The types of the dashboard are made from these and from those of the other views, see `typescript`.
 
 use jiff::Timestamp;
 use llm_manager_actors::logs::Entry;
 use llm_manager_actors::model::{ModelHandle, RunRecord};
 use llm_manager_actors::process::LogStream;
+use llm_manager_actors::supervisor::Node;
 use llm_manager_policy::spec::{Launch, VariantSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -11,20 +14,29 @@ use std::sync::Arc;
 
 /// One model in `GET /api/models`. Durations are seconds, times are UTC.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(super) struct ModelView {
     name: String,
     aliases: Vec<String>,
     mode: String,
     port: Option<u16>,
+    #[cfg_attr(
+        test,
+        ts(type = "'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed'")
+    )]
     state: &'static str,
+    #[cfg_attr(test, ts(type = "string"))]
     since: Timestamp,
     variant: Option<Arc<str>>,
     pid: Option<u32>,
     leases: u32,
     waiting: usize,
     idle_seconds_left: Option<f64>,
+    #[cfg_attr(test, ts(type = "string | null"))]
     started_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string | null"))]
     ready_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string | null"))]
     retry_at: Option<Timestamp>,
     waits_for: Option<Arc<str>>,
     last_error: Option<Arc<str>>,
@@ -71,20 +83,52 @@ fn rounded(seconds: f64) -> f64 {
 
 /// One model in `GET /api/models/{name}`.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub(super) struct ModelDetails {
     #[serde(flatten)]
     model: ModelView,
     variants: Vec<VariantView>,
-    runs: Vec<RunRecord>,
+    runs: Vec<RunView>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 struct VariantView {
     name: String,
     required_devices: Vec<String>,
+    #[cfg_attr(test, ts(type = "Record<string, number>"))]
     memory_mb: BTreeMap<String, u64>,
     script_path: Option<String>,
     command: Option<Vec<String>>,
+}
+
+/// One life of a backend that has ended.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "RunRecord"))]
+struct RunView {
+    variant: Arc<str>,
+    pid: Option<u32>,
+    #[cfg_attr(test, ts(type = "string"))]
+    started_at: Timestamp,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    ready_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
+    ended_at: Timestamp,
+    exit: String,
+}
+
+impl RunView {
+    fn of(run: &RunRecord) -> Self {
+        Self {
+            variant: Arc::clone(&run.variant),
+            pid: run.pid,
+            started_at: run.started_at,
+            ready_at: run.ready_at,
+            ended_at: run.ended_at,
+            exit: run.exit.clone(),
+        }
+    }
 }
 
 impl ModelDetails {
@@ -93,7 +137,7 @@ impl ModelDetails {
         Self {
             model: ModelView::of(model),
             variants: model.spec.variants.iter().map(VariantView::of).collect(),
-            runs: model.status().runs.to_vec(),
+            runs: model.status().runs.iter().map(RunView::of).collect(),
         }
     }
 }
@@ -116,9 +160,13 @@ impl VariantView {
 
 /// One line of a log.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "LogLine"))]
 pub(super) struct LineView<'a> {
     seq: u64,
+    #[cfg_attr(test, ts(type = "string"))]
     time: Timestamp,
+    #[cfg_attr(test, ts(type = "'stdout' | 'stderr'"))]
     stream: &'static str,
     line: &'a str,
 }
@@ -131,5 +179,31 @@ impl<'a> LineView<'a> {
             LogStream::Stderr => "stderr",
         };
         Self { seq: entry.seq, time: entry.line.time, stream, line: &entry.line.text }
+    }
+}
+
+/// An actor in the tree of `GET /api/supervision`, with those below it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "SupervisionNode"))]
+pub(super) struct NodeView {
+    name: String,
+    path: String,
+    #[cfg_attr(test, ts(type = "'running' | 'restarting' | 'failed'"))]
+    state: &'static str,
+    detail: Option<String>,
+    restarts: u64,
+    #[cfg_attr(test, ts(type = "string"))]
+    since: Timestamp,
+    last_exit: Option<String>,
+    children: Vec<NodeView>,
+}
+
+impl NodeView {
+    /// The actor as the API shows it.
+    pub(super) fn of(node: Node) -> Self {
+        let Node { name, path, state, detail, restarts, since, last_exit, children } = node;
+        let children = children.into_iter().map(Self::of).collect();
+        Self { name, path, state, detail, restarts, since, last_exit, children }
     }
 }

@@ -136,3 +136,61 @@ fn rows_survive_and_can_be_deleted() {
     let kept = std::fs::read(manager.path("copy.db")).unwrap();
     assert!(memchr::memmem::find(&kept, b"a-long-secret").is_none(), "the key is in the ledger");
 }
+
+#[test]
+fn data_of_a_model_that_left_can_be_renamed_or_deleted() {
+    let mut manager = Manager::start(&Config::with(Model::chat("old")).model(Model::chat("stays")));
+    manager.chat("old").fake("tokens=5,prompt=100,cached=0").send().ok();
+    manager.chat("stays").fake("tokens=5,prompt=10,cached=0").send().ok();
+    summary(&manager, "", 2);
+    let to = |name: &str, merge: bool| json!({"to": name, "merge": merge});
+    let rename = |manager: &Manager, old: &str, body: &Value| {
+        manager.post(&format!("/api/storage/{old}/rename")).json(body).send()
+    };
+    rename(&manager, "old", &to("new", false)).error(409, "conflict");
+    rename(&manager, "nobody", &to("new", false)).error(404, "model_not_found");
+    manager.stop();
+    let config = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
+    std::fs::write(manager.path("config.yaml"), config.replacen("  old:", "  new:", 1)).unwrap();
+    manager.launch();
+    let orphan = |name: &str| {
+        let storage = manager.api("/api/storage");
+        assert_eq!(storage["retention_days"], 30);
+        storage["models"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["model"] == name)
+            .map(|one| one["orphan"].clone())
+    };
+    assert_eq!((orphan("old"), orphan("stays")), (Some(json!(true)), Some(json!(false))));
+    rename(&manager, "old", &json!({"name": "new"})).error(400, "invalid_request");
+    rename(&manager, "old", &to(" ", false)).error(400, "invalid_request");
+    rename(&manager, "old", &to("stays", false)).error(409, "conflict");
+    assert!(manager.cli_ok(&["rename", "old", "new"]).contains("new"));
+    assert_eq!(orphan("old"), None);
+    manager.chat("new").fake("tokens=5,prompt=7,cached=0").send().ok();
+    let answer = summary(&manager, "model=new&by=model,mode", 2);
+    assert_eq!(answer["total"]["input_tokens"], 107);
+    assert_eq!(answer["groups"][0]["keys"], json!({"model": "new", "mode": "Chat"}));
+    let storage = manager.api("/api/storage");
+    let renamed = storage["models"].as_array().unwrap().iter().find(|one| one["model"] == "new").unwrap();
+    assert_eq!(renamed["former_names"], json!(["old"]));
+    // Another one leaves for good, and one is merged into what is there.
+    manager.stop();
+    let config = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
+    std::fs::write(manager.path("config.yaml"), config.replacen("  stays:", "  last:", 1)).unwrap();
+    manager.launch();
+    assert!(!manager.cli(&["rename", "stays", "new"]).status.success(), "it has data");
+    manager.cli_ok(&["rename", "stays", "new", "--merge"]);
+    summary(&manager, "model=new", 3);
+    manager.delete("/api/storage/new").send().ok();
+    summary(&manager, "", 0);
+}
+
+#[test]
+fn a_plan_that_is_too_large_is_refused_in_the_usual_form() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let huge = json!({"method": "x".repeat(70_000)});
+    manager.put("/api/billing/chat").json(&huge).send().error(413, "request_too_large");
+}

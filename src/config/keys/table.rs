@@ -91,7 +91,7 @@ pub(in super::super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Text("data/llm-manager.db"),
-        "The ledger, which is not written yet: an SQLite file, made on first start, or a postgres:// address. Its folder (data, with postgres://) also keeps the records of running backends and what was measured of models.",
+        "The ledger: an SQLite file, made on first start, or a postgres:// address. Its folder (data, with postgres://) also keeps the records of running backends and what was measured of models.",
     ),
     row(
         Section::Program,

@@ -3,8 +3,9 @@ import type { UsageGroup, UsageSummary } from '@/shared/api/types'
 import { costOf, csv, currencies, ranked } from './table'
 
 const group = (key: string, output_tokens: number, cost: Record<string, string>, run_cost?: Record<string, string>): UsageGroup => ({
-  key, requests: 2, failed: 0, client_left: 0, refused: 1, estimated: 0, unrecorded: 0, unpriced: 0, input_tokens: 10, cached_tokens: 4,
-  output_tokens, reasoning_tokens: 0, cost, run_cost: run_cost ?? {},
+  key, keys: { model: key }, requests: 2, failed: 0, client_left: 0, refused: 1, estimated: 0, unrecorded: 0, unpriced: 0, input_tokens: 10, cached_tokens: 4,
+  output_tokens, reasoning_tokens: 0, replayed: 0, cache_write_tokens: 0, duration_seconds: 1, queue_seconds: 0, first_byte_seconds: 0.5, first_bytes: 2,
+  cost, run_cost: run_cost ?? {},
 })
 const summary: UsageSummary = {
   from: '', to: '', total: group('', 30, { CNY: '0.3' }, { USD: '1.5' }), groups: [group('a,"b"', 10, { CNY: '0.1' }), group('=c', 20, { CNY: '0.2' }, { USD: '1.5' })],

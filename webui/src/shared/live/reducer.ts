@@ -66,10 +66,8 @@ export function reduce(state: LiveState, event: LiveEvent, now: number): LiveSta
       return state.connection === 'live' ? state : { ...state, connection: 'live', connectionSince: now }
     case 'lost':
       return state.connection === 'lost' ? state : { ...state, connection: 'lost', connectionSince: now }
-    case 'snapshot': {
-      const next = withAll(state, event.data.models, now)
-      return event.data.devices ? withDevices(next, event.data.devices, now) : next
-    }
+    case 'snapshot':
+      return withAll(state, event.data.models, now)
     case 'model':
       return withModel(state, event.data, now)
     case 'refreshed': {

@@ -1,0 +1,256 @@
+// Made from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.
+
+/**
+ * `GET /api/billing/{model}`: what is in force.
+ */
+export type Billing = { model: string, plan: PricePlan | null, source: 'config' | 'api' | null, valid_from: string | null, 
+/**
+ * Newest first, those to come too.
+ */
+history: Array<PlanVersion>, };
+
+/**
+ * A model that holds memory of a device.
+ */
+export type DeviceHolder = { model: string, reserved_mb: number, 
+/**
+ * What its processes use, where the device tells.
+ */
+used_mb: number | null, };
+
+/**
+ * One device in `GET /api/devices`. Memory is MiB.
+ */
+export type DeviceView = { id: string, name: string, plugin: string, uuid: string | null, pci: string | null, online: boolean, memory_total_mb: number | null, memory_used_mb: number | null, memory_reserved_mb: number, utilization: number | null, temperature_c: number | null, power_w: number | null, holders: Array<DeviceHolder>, };
+
+/**
+ * One line of a log.
+ */
+export type LogLine = { seq: number, time: string, stream: 'stdout' | 'stderr', line: string, };
+
+/**
+ * One model in `GET /api/models/{name}`.
+ */
+export type ModelDetails = { variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: 'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed', since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+
+/**
+ * One model in `GET /api/models`. Durations are seconds, times are UTC.
+ */
+export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, state: 'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed', since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+
+/**
+ * `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
+ */
+export type Placement = { model: string, decision: 'fits' | 'evict' | 'wait' | 'never', variant: string | null, detail: PlacementDetail, text: string, variants: Array<PlacementVariant>, };
+
+/**
+ * What stands in the way; at most one of the three.
+ */
+export type PlacementDetail = { 
+/**
+ * Idle models that would be stopped.
+ */
+victims?: Array<string>, 
+/**
+ * Busy models that would be waited for.
+ */
+blockers?: Array<string>, 
+/**
+ * Why it can never be.
+ */
+reason?: string, };
+
+/**
+ * A required device, and the one that is it.
+ */
+export type PlacementDevice = { requirement: string, device: string, memory_mb: number, };
+
+/**
+ * What would become of one variant.
+ */
+export type PlacementVariant = { variant: string, verdict: 'fits' | 'evict' | 'wait' | 'never', devices: Array<PlacementDevice>, missing: Array<string>, lacks: Array<string>, 
+/**
+ * The measured peak by device, in MiB.
+ */
+measured_mb: Record<string, number> | null, };
+
+/**
+ * An entry of the history.
+ */
+export type PlanVersion = { id: number, valid_from: string, created_at: string, source: 'config' | 'api', 
+/**
+ * Null: from then on there is no price.
+ */
+plan: PricePlan | null, };
+
+/**
+ * A price plan. Prices are decimal texts.
+ */
+export type PricePlan = { "method": "tiered", currency: string, cache_pricing: boolean, tiers: Array<Tier>, } | { "method": "hourly", currency: string, per_hour: string, };
+
+/**
+ * Half of them took less than `p50`, and so on. Seconds.
+ */
+export type Quantiles = { p50: number, p95: number, p99: number, };
+
+/**
+ * A page of the log, newest first.
+ */
+export type RequestPage = { rows: Array<RequestRow>, 
+/**
+ * Of the next page: `?after=`.
+ */
+next: string | null, };
+
+/**
+ * One request as the API shows it. The fields but `id` are the columns of the CSV.
+ */
+export type RequestRow = { id: string, request_id: string, started_at: string, ended_at: string, model: string, variant: string | null, mode: string, endpoint: string, api_key: string | null, status: number, outcome: string, input_tokens: number | null, cached_tokens: number | null, cache_write_tokens: number | null, output_tokens: number | null, reasoning_tokens: number | null, usage_source: 'backend' | 'estimated' | 'none', cost: string | null, currency: string | null, pricing: 'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly', plan_id: number | null, run_id: number | null, duration_seconds: number, queue_seconds: number, first_byte_seconds: number | null, replayed: boolean, error: string | null, };
+
+/**
+ * One life of a backend that has ended.
+ */
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, };
+
+/**
+ * What `/api/events` sends.
+ */
+export type ServerEvent = { "type": "snapshot", "data": { models: Array<ModelView>, } } | { "type": "model", "data": ModelView } | { "type": "supervision", "data": { path: string, message: string, } } | { "type": "devices", "data": Array<DeviceView> };
+
+/**
+ * `GET /api/storage`
+ */
+export type Storage = { total_bytes: number, free_bytes: number, 
+/**
+ * Days that rows of requests are kept; reports by the quarter of an hour and wider go on.
+ */
+retention_days: number, 
+/**
+ * Models whose data are being deleted.
+ */
+deleting: number, rows_since: string | null, models: Array<StorageModel>, };
+
+/**
+ * The data of one model.
+ */
+export type StorageModel = { model: string, 
+/**
+ * The configuration does not have it any more.
+ */
+orphan: boolean, first_seen: string | null, rows: number, bytes: number, runs: number, 
+/**
+ * Names that it had before.
+ */
+former_names: Array<string>, };
+
+/**
+ * An actor in the tree of `GET /api/supervision`, with those below it.
+ */
+export type SupervisionNode = { name: string, path: string, state: 'running' | 'restarting' | 'failed', detail: string | null, restarts: number, since: string, last_exit: string | null, children: Array<SupervisionNode>, };
+
+export type Tier = { max_input: number | null, max_output: number | null, input: string, output: string, cache_read: string, cache_write: string, };
+
+/**
+ * Those that have something in common.
+ */
+export type UsageGroup = { 
+/**
+ * One value for each dimension asked for, with commas; a name may have some of its own, see `keys`.
+ */
+key: string, 
+/**
+ * The same by dimension.
+ */
+keys: Record<string, string>, requests: number, 
+/**
+ * The backend broke off or never answered.
+ */
+failed: number, client_left: number, 
+/**
+ * The manager answered instead.
+ */
+refused: number, 
+/**
+ * Sent to the backend twice.
+ */
+replayed: number, estimated: number, unrecorded: number, unpriced: number, 
+/**
+ * Cached ones included.
+ */
+input_tokens: number, cached_tokens: number, cache_write_tokens: number, 
+/**
+ * Reasoning included.
+ */
+output_tokens: number, reasoning_tokens: number, 
+/**
+ * By currency, as decimal text.
+ */
+cost: Record<string, string>, 
+/**
+ * Ready time by the hour; only by model or variant.
+ */
+run_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
+
+/**
+ * How long requests took.
+ */
+export type UsageLatency = { requests: number, 
+/**
+ * False: from histograms, within a tenth.
+ */
+exact: boolean, duration_seconds: Quantiles, first_byte_seconds: Quantiles, };
+
+/**
+ * `GET /api/usage/summary`
+ */
+export type UsageReport = { latency: UsageLatency, throughput: UsageThroughput, from: string, to: string, total: UsageTotals, groups: Array<UsageGroup>, };
+
+/**
+ * `GET /api/usage/series`: a summary for each bucket, also where nothing was.
+ */
+export type UsageSeries = { bucket: 'minute' | 'quarter' | 'hour' | 'day' | 'week' | 'month', points: Array<UsageSummary>, };
+
+/**
+ * One stretch of time.
+ */
+export type UsageSummary = { from: string, to: string, total: UsageTotals, groups: Array<UsageGroup>, };
+
+/**
+ * Per second of the whole stretch.
+ */
+export type UsageThroughput = { requests_per_second: number, input_tokens_per_second: number, output_tokens_per_second: number, };
+
+/**
+ * Sums of requests.
+ */
+export type UsageTotals = { requests: number, 
+/**
+ * The backend broke off or never answered.
+ */
+failed: number, client_left: number, 
+/**
+ * The manager answered instead.
+ */
+refused: number, 
+/**
+ * Sent to the backend twice.
+ */
+replayed: number, estimated: number, unrecorded: number, unpriced: number, 
+/**
+ * Cached ones included.
+ */
+input_tokens: number, cached_tokens: number, cache_write_tokens: number, 
+/**
+ * Reasoning included.
+ */
+output_tokens: number, reasoning_tokens: number, 
+/**
+ * By currency, as decimal text.
+ */
+cost: Record<string, string>, 
+/**
+ * Ready time by the hour; only by model or variant.
+ */
+run_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
+
+export type VariantView = { name: string, required_devices: Array<string>, memory_mb: Record<string, number>, script_path: string | null, command: Array<string> | null, };

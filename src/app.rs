@@ -10,7 +10,7 @@ mod signals;
 mod tree;
 
 use crate::config::Loaded;
-use crate::http::{self, Keys, Shared};
+use crate::http::{self, ConfigFile, Hosts, Keys, Shared};
 use crate::logging;
 use actix_web::dev::ServerHandle;
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -44,8 +44,19 @@ const LAST_BYTES: Duration = Duration::from_secs(2);
 /// Switches fault injection on, for tests.
 const FAULT_INJECTION: &str = "LLM_MANAGER_FAULT_INJECTION";
 
+/// How a manager ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It shall stay away.
+    Stopped,
+    /// It shall start again with the file as it now is.
+    Restart,
+}
+
 /// Runs the manager until it is told to stop. An error is ready to be printed.
-pub async fn serve(loaded: Loaded) -> Result<(), String> {
+pub async fn serve(loaded: Loaded, path: &Path) -> Result<Ended, String> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let file = ConfigFile::new(path, &loaded.text);
     let spec = loaded.spec;
     let lines = logging::install(&spec.program.log_level).map_err(|error| format!("the log: {error}"))?;
     for warning in &loaded.warnings.problems {
@@ -53,12 +64,12 @@ pub async fn serve(loaded: Loaded) -> Result<(), String> {
     }
     raise_open_files();
     let mut signals = Signals::new();
-    let running = Running::start(&spec, lines).await?;
+    let running = Running::start(&spec, file, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
     actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
-    running.until_stopped(&mut signals).await;
+    let ended = running.until_stopped(&mut signals).await;
     log::info!("stopped; no backend is left");
-    Ok(())
+    Ok(ended)
 }
 
 /// Once the devices have been looked at.
@@ -144,6 +155,7 @@ struct Running {
     served: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
     models: Vec<Arc<ModelHandle>>,
     stopping: CancellationToken,
+    restart: CancellationToken,
     drain_timeout: Duration,
     address: String,
     guard: Guard,
@@ -154,7 +166,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(spec: &Spec, lines: logging::Lines) -> Result<Self, String> {
+    async fn start(spec: &Spec, config: ConfigFile, lines: logging::Lines) -> Result<Self, String> {
         let program = &spec.program;
         let (hub, root, scheduler, feed) = (Live::new(), Live::new(), Live::new(), Feed::new());
         let origin = Instant::now();
@@ -171,9 +183,12 @@ impl Running {
             let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
             opening.await.map_err(|error| format!("the ledger: {error}"))??
         };
+        let restart = config.restart.clone();
         let shared = Shared {
             directory: Directory::new(models.clone()),
-            keys: Keys::new(program.api_keys.clone()),
+            keys: Keys::new(program.api_keys.clone(), program.port)?,
+            hosts: Hosts::new(&program.host, &program.allowed_hosts),
+            config,
             endpoints: spec
                 .modes
                 .iter()
@@ -232,6 +247,7 @@ impl Running {
             served: actix_web::rt::spawn(server),
             models,
             stopping,
+            restart,
             devices,
             books,
             drain_timeout: program.drain_timeout,
@@ -241,8 +257,11 @@ impl Running {
         })
     }
 
-    async fn until_stopped(self, signals: &mut Signals) {
-        let name = signals.next().await;
+    async fn until_stopped(self, signals: &mut Signals) -> Ended {
+        let (name, ended) = tokio::select! {
+            name = signals.next() => (name, Ended::Stopped),
+            () = self.restart.cancelled() => ("a restart was asked for", Ended::Restart),
+        };
         log::info!(
             "{name}: no new requests are taken; running answers may take {} s (a second signal breaks them off)",
             self.drain_timeout.as_secs()
@@ -274,6 +293,7 @@ impl Running {
         self.devices.stop().await;
         self.books.close().await;
         self.guard.bye().await;
+        ended
     }
 
     async fn stop_models(&self, urgency: Urgency) {

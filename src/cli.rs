@@ -125,8 +125,13 @@ fn serve(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    match actix_web::rt::System::new().block_on(app::serve(loaded)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let ended = actix_web::rt::System::new().block_on(app::serve(loaded, path));
+    match ended {
+        Ok(app::Ended::Stopped) => ExitCode::SUCCESS,
+        // It comes back only when it has failed.
+        Ok(app::Ended::Restart) => {
+            complain(&format!("llm-manager: it could not start again: {}", process::start_again()), 1)
+        }
         Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }
 }

@@ -8,6 +8,7 @@
 
 mod billing;
 mod fields;
+mod file;
 mod keys;
 mod locate;
 mod models;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use llm_manager_policy::spec::Spec;
 
+pub use file::{Present, Unsaved, check, read, save, version};
 pub use problem::{Problem, Report, Severity};
 pub use schema::schema;
 

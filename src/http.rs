@@ -10,8 +10,10 @@ mod answer;
 mod api;
 mod auth;
 mod billing;
+mod config_file;
 mod error;
 pub mod headers;
+mod hosts;
 mod live;
 mod metrics;
 mod openai;
@@ -19,6 +21,7 @@ mod placement;
 mod request_id;
 mod requests;
 pub mod scan;
+mod session;
 mod state;
 mod storage;
 #[cfg(test)]
@@ -29,7 +32,9 @@ mod views;
 mod webui;
 
 pub use auth::Keys;
+pub use config_file::ConfigFile;
 pub use error::{ApiError, Kind};
+pub use hosts::Hosts;
 pub use state::{Shared, Worker};
 
 use actix_web::body::MessageBody;
@@ -99,6 +104,14 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(at("/v1/models", read().to(openai::list)))
         .service(at("/v1/models/{id:.+}", read().to(openai::one)))
         .service(
+            // Before the scope: who signs in has no key yet.
+            at("/api/session", read().to(session::show))
+                .app_data(web::PayloadConfig::new(session::LARGEST_BODY))
+                .route(post().to(session::sign_in))
+                .route(web::delete().to(session::sign_out))
+                .wrap(actix_web::middleware::from_fn(own_page)),
+        )
+        .service(
             web::scope("/api")
                 .wrap(actix_web::middleware::from_fn(authenticate))
                 .service(at("/models", read().to(api::models)))
@@ -123,6 +136,13 @@ fn routes(config: &mut web::ServiceConfig) {
                         .app_data(web::PayloadConfig::new(billing::LARGEST_PLAN))
                         .route(web::put().to(billing::set)),
                 )
+                .service(at("/config/check", post().to(config_file::check)).app_data(config_body()))
+                .service(
+                    at("/config", read().to(config_file::show))
+                        .app_data(config_body())
+                        .route(web::put().to(config_file::save)),
+                )
+                .service(at("/restart", post().to(config_file::restart)))
                 .service(at("/storage", read().to(storage::storage)))
                 .service(at("/storage/{model:.+}/rename", post().to(storage::rename)))
                 .service(at("/storage/{model:.+}", web::delete().to(storage::delete)))
@@ -148,8 +168,24 @@ async fn authenticate(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
-        shared.keys.check(request.headers())?;
+        shared.enter_management(request.headers())?;
     }
-    auth::check_origin(request.head())?;
+    auth::check_origin(request.headers())?;
     next.call(request).await
+}
+
+/// For what is open without a key: a program, or a page of ours.
+async fn own_page(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if let Some(shared) = request.app_data::<web::Data<Shared>>() {
+        shared.hosts.check(request.headers())?;
+    }
+    auth::check_site(request.headers())?;
+    next.call(request).await
+}
+
+fn config_body() -> web::PayloadConfig {
+    web::PayloadConfig::new(config_file::LARGEST_BODY)
 }

@@ -34,6 +34,10 @@ pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;
 pub(crate) use platform::die_with_this_thread;
+pub use platform::start_again;
+
+/// Whether [`start_again`] works here.
+pub const STARTS_AGAIN: bool = cfg!(target_os = "linux");
 
 /// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
 pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {

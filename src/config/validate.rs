@@ -77,6 +77,7 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
         disable_gpu_monitoring: fields.flag("Disable_GPU_monitoring"),
         database: database(walk, fields),
         api_keys,
+        allowed_hosts: allowed_hosts(walk, fields),
         drain_timeout: fields.time("drain_timeout", 1.0).unwrap_or_default(),
         queue_timeout: fields.time("queue_timeout", 1.0).unwrap_or_default(),
         min_hold: fields.time("min_hold", 1.0).unwrap_or_default(),
@@ -103,6 +104,22 @@ fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
         return "127.0.0.1".to_owned();
     }
     bare.to_owned()
+}
+
+/// Names as `Host` has them, but without a port.
+fn allowed_hosts(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
+    let names: Vec<_> = fields.texts("allowed_hosts").into_iter().map(str::to_owned).collect();
+    for (index, name) in names.iter().enumerate() {
+        let rest = name.strip_prefix("*.").unwrap_or(name);
+        let is_host_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if name != "*" && rest.parse::<IpAddr>().is_err() && !rest.chars().all(is_host_name) {
+            let hint =
+                "write the name alone, such as llm.example.com, *.example.com or *: no http://, no port";
+            let message = format!("wants a host name, got the text {name:?}");
+            walk.error(&fields.at("allowed_hosts").item(index), message, Some(hint.to_owned()));
+        }
+    }
+    names
 }
 
 fn is_loopback(host: &str) -> bool {

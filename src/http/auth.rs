@@ -1,25 +1,42 @@
 //! API keys: who may come in, and which header may not go on to a backend.
 
 use super::error::{ApiError, Kind, quoted};
-use actix_web::dev::RequestHead;
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use super::session::Sessions;
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// The keys of the configuration; none: everybody may come in.
-pub struct Keys(Vec<String>);
+pub struct Keys {
+    keys: Vec<String>,
+    pub(super) sessions: Sessions,
+}
 
 impl Keys {
-    /// Asks for one of these keys from now on.
-    pub fn new(keys: Vec<String>) -> Self {
-        Self(keys)
+    /// Asks for one of these keys from now on. The port tells the cookie from that of another manager.
+    pub fn new(keys: Vec<String>, port: u16) -> Result<Self, String> {
+        Ok(Self { keys, sessions: Sessions::new(port)? })
     }
 
-    /// Looks for a key in `Authorization: Bearer KEY`, or in `x-api-key` as Anthropic's clients send it.
+    /// Whether a key is asked for.
+    pub fn wanted(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Whether a key came in a header, which no page can make a browser add for it.
+    pub(super) fn in_header(&self, headers: &HeaderMap) -> bool {
+        self.wanted() && headers.iter().any(|(name, value)| self.is_ours(name, value))
+    }
+
+    /// Looks for a key in `Authorization: Bearer KEY`, in `x-api-key` as Anthropic's clients send it, or for the
+    /// cookie of a sign-in. Browsers send cookies on their own, so then the sender must be our own page.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        if self.0.is_empty() || headers.iter().any(|(name, value)| self.is_ours(name, value)) {
+        if !self.wanted() || self.in_header(headers) {
             return Ok(());
+        }
+        if self.sessions.of(headers).is_some() {
+            return check_site(headers);
         }
         let given = headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key");
         let message = if given {
@@ -32,32 +49,44 @@ impl Keys {
 
     /// The headers without those that carry a key of the manager: it is no business of the backend's.
     pub fn withhold<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
-        if self.0.is_empty() {
+        if !self.wanted() {
             return Cow::Borrowed(headers);
         }
         let kept = headers.iter().filter(|(name, value)| !self.is_ours(name, value));
-        Cow::Owned(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        let kept = kept.filter_map(|(name, value)| match *name == COOKIE {
+            true => Some((name.clone(), self.sessions.withhold(value)?)),
+            false => Some((name.clone(), value.clone())),
+        });
+        Cow::Owned(kept.collect())
     }
 
     /// What a report calls the key that opened the door: its place in the configuration and its last letters.
     pub fn label(&self, headers: &HeaderMap) -> Arc<str> {
-        let place = |(at, ours): (usize, &String)| {
-            let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-            let given = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
-            let is_this = given.into_iter().flatten().any(|key| ours.as_bytes().ct_eq(key).into());
-            // Of a short key, the last letters would be much of the secret.
-            let tail = ours.get(ours.len().saturating_sub(4)..).filter(|_| ours.len() >= 16);
-            is_this.then(|| {
-                format!("#{}{}", at + 1, tail.map_or_else(String::new, |tail| format!(" ...{tail}")))
-            })
-        };
-        self.0.iter().enumerate().find_map(place).unwrap_or_default().into()
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let given = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
+        let place = given.into_iter().flatten().find_map(|key| self.place(key));
+        let place = place.or_else(|| if self.wanted() { self.sessions.of(headers) } else { None });
+        place.and_then(|place| self.label_of(place)).unwrap_or_default().into()
+    }
+
+    /// What a report calls the key at this place.
+    pub(super) fn label_of(&self, place: usize) -> Option<String> {
+        let ours = self.keys.get(place)?;
+        // Of a short key, the last letters would be much of the secret.
+        let tail = ours.get(ours.len().saturating_sub(4)..).filter(|_| ours.len() >= 16);
+        Some(format!("#{}{}", place + 1, tail.map_or_else(String::new, |tail| format!(" ...{tail}"))))
+    }
+
+    /// Where this key stands. All keys are compared, and each in constant time: the answer's delay tells nothing.
+    pub(super) fn place(&self, key: &[u8]) -> Option<usize> {
+        let places = self.keys.iter().enumerate();
+        places.fold(None, |found, (place, ours)| {
+            let is_this = bool::from(ours.as_bytes().ct_eq(key));
+            found.or(is_this.then_some(place))
+        })
     }
 
     fn is_ours(&self, name: &HeaderName, value: &HeaderValue) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
         let key = if *name == AUTHORIZATION {
             bearer(value.as_bytes())
         } else if name.as_str() == "x-api-key" {
@@ -65,27 +94,36 @@ impl Keys {
         } else {
             None
         };
-        key.is_some_and(|key| self.holds(key))
-    }
-
-    fn holds(&self, key: &[u8]) -> bool {
-        // All keys are compared, and each in constant time: the answer's delay tells nothing.
-        self.0.iter().fold(false, |found, ours| found | bool::from(ours.as_bytes().ct_eq(key)))
+        key.is_some_and(|key| self.place(key).is_some())
     }
 }
 
 /// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
-/// A page whose own name leads here (DNS rebinding) is not noticed; keys keep it out.
-pub(super) fn check_origin(request: &RequestHead) -> Result<(), ApiError> {
-    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+/// A page whose own name leads here (DNS rebinding) is `Hosts`' business.
+pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let origin = origin.to_str().unwrap_or_default();
     let site = origin.split_once("://").map_or("", |(_, site)| site);
     if !host.is_empty() && site.eq_ignore_ascii_case(host) {
         return Ok(());
     }
-    let message = format!("a page of {} may not use the management of {}", quoted(origin), quoted(host));
+    let message = format!("a page of {} may not use {}", quoted(origin), quoted(host));
     Err(ApiError::new(Kind::ForeignOrigin, message))
+}
+
+/// The same, and without `Origin` by what browsers say of the sender: a page on another port of this computer is of
+/// the same site, so it would be sent our cookie.
+pub(super) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
+    check_origin(headers)?;
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => {
+            let message =
+                "a page of another address may not use the session of this one: open the manager's own page";
+            Err(ApiError::new(Kind::ForeignOrigin, message))
+        }
+    }
 }
 
 /// The token of a `Bearer` header; the scheme's name is case-insensitive (RFC 9110, 11.1).
@@ -103,7 +141,7 @@ mod tests {
         if let Some((name, value)) = header {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        Keys::new(vec!["first".into(), "second".into()]).check(&headers).is_ok()
+        Keys::new(vec!["first".into(), "second".into()], 1).unwrap().check(&headers).is_ok()
     }
 
     #[test]
@@ -125,6 +163,6 @@ mod tests {
 
     #[test]
     fn without_keys_everybody_may_come_in() {
-        assert!(Keys::new(Vec::new()).check(&HeaderMap::new()).is_ok());
+        assert!(Keys::new(Vec::new(), 1).unwrap().check(&HeaderMap::new()).is_ok());
     }
 }

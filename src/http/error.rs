@@ -52,6 +52,20 @@ pub enum Kind {
     Conflict,
     /// A page of another site has sent this request.
     ForeignOrigin,
+    /// The name in `Host` is not one of ours.
+    HostNotAllowed,
+    /// Only this computer may do this while there are no keys.
+    ApiKeysNeeded,
+    /// The system does not let the configuration be written.
+    ConfigNotWritable,
+    /// The new configuration has errors.
+    InvalidConfig,
+    /// The configuration is not the one that was edited.
+    ConfigChanged,
+    /// Too many keys were tried.
+    TooManyAttempts,
+    /// This system can't do it.
+    NotSupported,
 }
 
 /// A client's word as it may stand in a message: short, and without characters that a terminal obeys.
@@ -90,6 +104,13 @@ impl Kind {
             Kind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", REQUEST),
             Kind::Conflict => (StatusCode::CONFLICT, "conflict", REQUEST),
             Kind::ForeignOrigin => (StatusCode::FORBIDDEN, "foreign_origin", REQUEST),
+            Kind::HostNotAllowed => (StatusCode::FORBIDDEN, "host_not_allowed", REQUEST),
+            Kind::ApiKeysNeeded => (StatusCode::FORBIDDEN, "api_keys_needed", REQUEST),
+            Kind::ConfigNotWritable => (StatusCode::FORBIDDEN, "config_not_writable", REQUEST),
+            Kind::InvalidConfig => (StatusCode::BAD_REQUEST, "invalid_config", REQUEST),
+            Kind::ConfigChanged => (StatusCode::CONFLICT, "config_changed", REQUEST),
+            Kind::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", REQUEST),
+            Kind::NotSupported => (StatusCode::NOT_IMPLEMENTED, "not_supported", REQUEST),
             Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER),
         }
     }

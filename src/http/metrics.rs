@@ -54,7 +54,7 @@ pub(super) async fn metrics(
     shared: web::Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    shared.keys.check(request.headers())?;
+    shared.enter(request.headers())?;
     let mut families = models(&shared);
     families.extend(costs(&shared).await?);
     families.extend(devices(&shared).await);

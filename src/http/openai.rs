@@ -29,7 +29,7 @@ const BODY_SILENCE: Duration = Duration::from_secs(60);
 
 /// `GET /v1/models`: names and aliases of all models.
 pub(super) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    shared.keys.check(request.headers())?;
+    shared.enter(request.headers())?;
     let names = shared.directory.models().iter().flat_map(|model| {
         std::iter::once(&model.spec.name).chain(&model.spec.aliases).map(|name| card(&shared, name))
     });
@@ -42,7 +42,7 @@ pub(super) async fn one(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    shared.keys.check(request.headers())?;
+    shared.enter(request.headers())?;
     find(&shared, &id)?;
     Ok(HttpResponse::Ok().json(card(&shared, &id)))
 }
@@ -92,7 +92,7 @@ async fn handle(
     id: &RequestId,
     began: Instant,
 ) -> Result<HttpResponse, ApiError> {
-    shared.keys.check(request.headers())?;
+    shared.enter(request.headers())?;
     check_endpoint(request, shared)?;
     let body = read_body(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let scan = scan::scan(&body).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;

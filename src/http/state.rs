@@ -1,7 +1,11 @@
 //! What the handlers share: `Shared` over all workers, `Worker` within one.
 
 use super::auth::Keys;
+use super::config_file::ConfigFile;
+use super::error::ApiError;
+use super::hosts::Hosts;
 use super::upstream::Pool;
+use actix_web::http::header::HeaderMap;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
 use llm_manager_actors::billing::{Billing, Ledger};
@@ -22,6 +26,10 @@ pub struct Shared {
     pub directory: Directory,
     /// Who may come in.
     pub keys: Keys,
+    /// Under which names browsers may come.
+    pub hosts: Hosts,
+    /// Where all of this was read from.
+    pub config: ConfigFile,
     /// Every path that some mode serves.
     pub endpoints: HashSet<String>,
     /// Largest request body.
@@ -48,6 +56,20 @@ pub struct Shared {
     pub retention_days: u32,
     /// True: `/api/debug` can make actors panic. For tests.
     pub fault_injection: bool,
+}
+
+impl Shared {
+    /// The door to what programs use: the key, and of browsers a name that is ours.
+    pub(super) fn enter(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        self.keys.check(headers)?;
+        if self.keys.in_header(headers) { Ok(()) } else { self.hosts.check_browser(headers) }
+    }
+
+    /// The door to the management: whoever gives no key in a header must come by a name that is ours.
+    pub(super) fn enter_management(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        self.keys.check(headers)?;
+        if self.keys.in_header(headers) { Ok(()) } else { self.hosts.check(headers) }
+    }
 }
 
 /// The connections of one worker: a pool per model, for one run of its backend.

@@ -8,7 +8,7 @@ use super::state::Shared;
 use actix_web::guard::GuardContext;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, Resource, guard, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, guard, web};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// Everything in `webui/dist`; in debug builds it is read from there at each request.
@@ -60,7 +60,10 @@ fn file(name: &str) -> Option<EmbeddedFile> {
     if name.is_empty() || name.ends_with(".gz") { None } else { Files::get(name) }
 }
 
-async fn serve(request: HttpRequest) -> HttpResponse {
+async fn serve(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    if let Err(error) = shared.hosts.check(request.headers()) {
+        return error.error_response();
+    }
     let name = request.path().trim_start_matches('/');
     match file(name) {
         Some(found) => answer(&request, name, found),

@@ -14,6 +14,7 @@
 mod support;
 
 mod client_gone;
+mod config_file;
 mod devices;
 mod fake;
 mod ledger;
@@ -23,5 +24,6 @@ mod metrics;
 mod openai;
 mod orphans;
 mod real_engine;
+mod sessions;
 mod soak;
 mod supervision;

@@ -38,6 +38,8 @@ pub struct ProgramSpec {
     pub database: String,
     /// Keys that open `/v1` and `/api`; empty: no key is asked for.
     pub api_keys: Vec<String>,
+    /// Names under which browsers may come, beside the usual ones; `*.x` for all below `x`, `*` for any.
+    pub allowed_hosts: Vec<String>,
     /// How long a shutdown or an operator's stop waits for running answers.
     pub drain_timeout: Duration,
     /// How long a start may wait for memory.

@@ -13,12 +13,16 @@ use serde::{Deserialize, Serialize};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::die_with_this_thread;
 #[cfg(target_os = "linux")]
+pub use linux::start_again;
+#[cfg(target_os = "linux")]
 pub(super) use linux::{
     block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
     supported,
 };
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::die_with_this_thread;
+#[cfg(not(target_os = "linux"))]
+pub use other::start_again;
 #[cfg(not(target_os = "linux"))]
 pub(super) use other::{
     block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,

@@ -103,6 +103,14 @@ pub(in super::super) static TABLE: &[Key] = &[
     ),
     row(
         Section::Program,
+        "allowed_hosts",
+        Kind::Texts,
+        "",
+        Preset::Nothing,
+        "Names under which the dashboard and /api may be reached without a key in a header, beside IP addresses, localhost and this computer's own name; browsers need it for /v1, too. It keeps out pages whose name was turned to this address (DNS rebinding). *.example.com stands for every name below example.com, * for any name. Default: none.",
+    ),
+    row(
+        Section::Program,
         "start_timeout",
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",

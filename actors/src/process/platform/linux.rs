@@ -22,6 +22,20 @@ pub(crate) fn supported() -> io::Result<()> {
     }
 }
 
+/// Becomes the same program again, with the same arguments and the same pid. Whoever comes back from it has failed.
+pub fn start_again() -> io::Error {
+    let exe = match std::env::current_exe() {
+        Ok(exe) => exe,
+        Err(error) => return error,
+    };
+    // So the kernel calls a program that was replaced meanwhile: the new one is meant.
+    let exe = match exe.to_str().and_then(|exe| exe.strip_suffix(" (deleted)")) {
+        Some(replaced) => std::path::PathBuf::from(replaced),
+        None => exe,
+    };
+    Command::new(exe).args(std::env::args_os().skip(1)).exec()
+}
+
 /// All processes that may be seen.
 pub(crate) fn processes() -> io::Result<Vec<ProcessInfo>> {
     let all = procfs::process::all_processes().map_err(|error| io::Error::other(error.to_string()))?;

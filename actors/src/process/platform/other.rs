@@ -17,6 +17,10 @@ pub(crate) fn supported() -> io::Result<()> {
     not_yet()
 }
 
+pub fn start_again() -> io::Error {
+    io::Error::other("starting again isn't supported on this system")
+}
+
 pub(crate) fn processes() -> io::Result<Vec<ProcessInfo>> {
     not_yet()
 }

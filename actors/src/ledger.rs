@@ -10,6 +10,7 @@ mod error;
 mod filter;
 mod generator;
 mod histogram;
+mod insert;
 mod latency;
 mod maintain;
 mod migrate;

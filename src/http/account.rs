@@ -83,6 +83,9 @@ impl Account {
     pub(super) fn answered(&mut self, status: u16, content_type: &str) {
         self.row.status = status;
         self.row.first_byte_us = Some(micros(self.began.elapsed()));
+        if !self.ledger.records() {
+            return;
+        }
         let shape = Shape::of_content_type(content_type).filter(|_| (200..300).contains(&status));
         self.meter = shape.map(|shape| Meter::new(shape, Dialect::of_endpoint(&self.endpoint)));
     }
@@ -133,6 +136,9 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        if !self.ledger.records() {
+            return;
+        }
         self.row.duration_us = micros(self.began.elapsed());
         self.count();
         self.model.traffic.count(&self.row);

@@ -46,6 +46,30 @@ fn what_is_written_is_read() {
     });
 }
 
+/// One statement holds 256, 32, 4 rows or one: a batch that needs all of these sizes, of rows that differ.
+#[test]
+fn a_batch_of_any_size_is_written_row_by_row() {
+    everywhere(|place| {
+        let (opening, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let differ = |n: i64| RequestRow {
+            tokens: Tokens { input: Some(n), output: (n % 3 > 0).then_some(2 * n), ..Tokens::default() },
+            error: (n % 7 == 0).then(|| format!("error {n}")),
+            run_id: (n % 5 == 0).then_some(n),
+            replayed: n % 2 == 0,
+            ..row(&keys, "m", MARCH + n)
+        };
+        let mut rows: Vec<RequestRow> = (0..2 * 256 + 32 + 2 * 4 + 3).map(differ).collect();
+        let written = writer.write(&events(&rows), false).unwrap();
+        assert_eq!(written.requests, rows.len());
+        let query = super::super::PageQuery { limit: 1000, ..Default::default() };
+        let page = block_on(opening.reader.requests(query)).unwrap();
+        rows.reverse();
+        assert_eq!(page.rows.into_iter().map(|view| view.row).collect::<Vec<_>>(), rows);
+        assert_rollups_are_sums_of_rows(&place.location);
+    });
+}
+
 #[test]
 fn a_row_is_written_once() {
     everywhere(|place| {

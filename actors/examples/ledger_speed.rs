@@ -37,14 +37,9 @@ fn row(nth: u64, ended: i64, kinds: u64) -> RequestRow {
     let hash = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let pick = |shift: u32, of: u64| (hash >> shift) % of;
     let kind = pick(8, kinds.max(1));
-    let labels = Labels {
-        model: format!("model-{}", kind % 12).into(),
-        variant: format!("gpu-{}", kind / 12 % 2).into(),
-        mode: "Chat".into(),
-        endpoint: "/v1/chat/completions".into(),
-        api_key: format!("key-{}", kind / 24).into(),
-        currency: "CNY".into(),
-    };
+    let model = format!("model-{}", kind % 12);
+    let (variant, api_key) = (format!("gpu-{}", kind / 12 % 2), format!("key-{}", kind / 24));
+    let labels = Labels::shared([&model, &variant, "Chat", "/v1/chat/completions", &api_key, "CNY"]);
     let duration = 200_000 + pick(32, 5_000_000).cast_signed();
     let wrong = pick(50, 200) == 0;
     RequestRow {

@@ -126,15 +126,16 @@ impl Ledger {
     }
 
     /// Records a request that has ended: prices it, and hands it over. Never waits.
-    pub fn record(&self, mut row: RequestRow) {
+    pub fn record(&self, row: impl Into<Box<RequestRow>>) {
         let core = &self.0;
+        let mut row = row.into();
         row.bound();
         row.key = core.keys.next(row.ended_us());
         core.prices.load().price(&mut row);
         if row.unrecorded() {
             core.counters.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
-        self.push(Event::Request(Box::new(row)));
+        self.push(Event::Request(row));
     }
 
     /// Opens a run: a backend was started. `bill_loading`: it is paid from now on, not from ready on.

@@ -3,12 +3,15 @@
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
 use super::insert::{self, NewRequest};
+use super::labels::Labels;
 use super::names::Names;
 use super::rollup::Delta;
 use super::row::{Event, Micros, RequestRow, RunRow};
 use super::schema::{facets, requests};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query, sql_types};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// Keys of one question.
 const CHUNK: usize = 500;
@@ -92,11 +95,16 @@ fn write_requests(
     let mut delta = Delta::default();
     let mut sizes: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut fresh = Vec::with_capacity(rows.len());
+    // Most rows share their labels with others; as long as there are these rows, so are their labels.
+    let mut facets: HashMap<*const Labels, i64> = HashMap::new();
     for row in rows {
         if seen_before && !seen.insert(row.key.bytes().to_vec()) {
             continue;
         }
-        let facet = names.facet(db, &row.labels, row.started_us)?;
+        let facet = match facets.entry(Arc::as_ptr(&row.labels)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => *place.insert(names.facet(db, &row.labels, row.started_us)?),
+        };
         delta.add(row, facet);
         let (count, bytes) = sizes.entry(facet).or_default();
         *count += 1;

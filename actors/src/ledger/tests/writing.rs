@@ -27,7 +27,7 @@ fn what_is_written_is_read() {
             run_id: Some(-9),
             replayed: true,
             error: Some("it's \"broken\"; ü".into()),
-            labels: Labels { currency: "CNY".into(), ..labels("a") },
+            labels: Labels { currency: "CNY".into(), ..labels("a") }.into(),
             ..row(&keys, "a", MARCH + 5)
         };
         let empty = RequestRow {
@@ -130,9 +130,9 @@ fn absurd_numbers_stay_within_bounds() {
             row.tokens.output = Some(i64::MAX);
             row.tokens.cached = Some(-1);
             row.cost = Some(i64::MAX);
-            row.labels.currency = "CNY".into();
+            Arc::make_mut(&mut row.labels).currency = "CNY".into();
             row.error = Some("ü\0".repeat(1000));
-            row.labels.api_key = "k".repeat(5000).into();
+            Arc::make_mut(&mut row.labels).api_key = "k".repeat(5000).into();
             row.bound();
             rows.push(row);
         }
@@ -161,7 +161,7 @@ fn sums_of_money_are_exact_beyond_53_bits() {
             .map(|n| RequestRow {
                 cost: Some(cost),
                 pricing: Pricing::Priced,
-                labels: Labels { currency: "EUR".into(), ..labels("m") },
+                labels: Labels { currency: "EUR".into(), ..labels("m") }.into(),
                 ..row(&keys, "m", MARCH + n * DAY)
             })
             .collect();
@@ -255,7 +255,8 @@ fn any_row() -> impl Strategy<Value = RequestRow> {
                 api_key: format!("key-{api_key}").into(),
                 currency: if cost.is_some() { "CNY".into() } else { "".into() },
                 ..labels("")
-            },
+            }
+            .into(),
             request_id: format!("r{ended}"),
             started_us: MARCH + times.0,
             duration_us: times.1,

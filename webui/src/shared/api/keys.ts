@@ -10,6 +10,7 @@ export const keys = {
   billing: (model: string) => ['billing', model] as const,
   storage: ['storage'] as const,
   config: ['config'] as const,
-  configSchema: ['config', 'schema'] as const,
+  configSchema: ['configSchema'] as const,
+  restartNeeded: ['restartNeeded'] as const,
   session: ['session'] as const,
 }

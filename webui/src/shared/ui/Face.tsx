@@ -58,7 +58,7 @@ export function Empty({ title, children, action, compact }: Partial<FaceProps>) 
 export function Loading({ rows = 4 }: { rows?: number }) {
   const t = useTexts(all)
   return (
-    <div role="status" aria-label={t.loading} className="grid gap-3 p-4">
+    <div role="status" aria-label={t.loading} data-loading="" className="grid gap-3 p-4">
       {Array.from({ length: rows }, (_, row) => (
         <div key={row} className={cx('h-4 rounded bg-sunken', row % 3 === 2 ? 'w-1/2' : 'w-full')} />
       ))}

@@ -1,0 +1,37 @@
+/** Takes the session from this browser; there is none where no key is wanted, or where a proxy brings the key. */
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { LogOut } from 'lucide-react'
+import { apiJson, askForKey } from '@/shared/api/client'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { Button } from '@/shared/ui/Button'
+import { toast } from '@/shared/ui/Toasts'
+
+interface Session {
+  signed_in: boolean
+}
+
+const all = texts({ out: 'Sign out' }, { out: '退出登录' })
+
+export function SignOut() {
+  const t = useTexts(all)
+  const client = useQueryClient()
+  const session = useQuery({ queryKey: ['session'], queryFn: ({ signal }) => apiJson<Session>('/api/session', { signal }), staleTime: Infinity })
+  if (!session.data?.signed_in) return null
+
+  async function leave() {
+    try {
+      await apiJson('/api/session', { method: 'DELETE' })
+      // What was read with the key is not left behind for the next person.
+      client.clear()
+      askForKey()
+    } catch (error) {
+      toast('bad', (error as Error).message)
+    }
+  }
+
+  return (
+    <Button small kind="quiet" aria-label={t.out} title={t.out} onClick={() => void leave()}>
+      <LogOut size={15} aria-hidden="true" />
+    </Button>
+  )
+}

@@ -8,7 +8,7 @@ import { model, startManager } from './manager.mjs'
 
 let browser
 before(async () => (browser = await openBrowser()))
-after(() => browser.close())
+after(() => browser?.close())
 
 async function open(t) {
   const manager = await startManager({ models: [model('a')] })

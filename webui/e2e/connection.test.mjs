@@ -6,7 +6,7 @@ import { model, startManager } from './manager.mjs'
 
 let browser
 before(async () => (browser = await openBrowser()))
-after(() => browser.close())
+after(() => browser?.close())
 
 const AWAY = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/
 

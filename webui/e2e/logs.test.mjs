@@ -6,7 +6,7 @@ import { model, startManager } from './manager.mjs'
 
 let browser
 before(async () => (browser = await openBrowser()))
-after(() => browser.close())
+after(() => browser?.close())
 
 describe('logs', () => {
   it('are live, can be searched and paused, and show only the rows in sight', async (t) => {

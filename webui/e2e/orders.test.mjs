@@ -8,7 +8,7 @@ import { model, startManager, until } from './manager.mjs'
 
 let browser
 before(async () => (browser = await openBrowser()))
-after(() => browser.close())
+after(() => browser?.close())
 
 async function open(t, models, path = '/models') {
   const manager = await startManager({ models })

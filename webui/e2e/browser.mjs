@@ -69,6 +69,9 @@ export async function settled(page) {
   }
 }
 
+/** What the browser says of a manager that is away. */
+export const AWAY = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/
+
 /** What must be true of any page that was looked at; `allowed` are errors that the test provoked. */
 export function clean(page, allowed = /^$/) {
   assert.deepEqual(page.errors.filter((error) => !allowed.test(error)), [], 'errors on the console')

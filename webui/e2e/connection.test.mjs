@@ -1,14 +1,12 @@
 /** A manager that goes away and comes back while the dashboard is open. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { clean, live, openBrowser, openPage } from './browser.mjs'
+import { AWAY, clean, live, openBrowser, openPage } from './browser.mjs'
 import { model, startManager } from './manager.mjs'
 
 let browser
 before(async () => (browser = await openBrowser()))
 after(() => browser?.close())
-
-const AWAY = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/
 
 describe('the connection', () => {
   it('may be lost and come back, also to a fresh manager', async (t) => {

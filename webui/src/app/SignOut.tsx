@@ -1,22 +1,19 @@
 /** Takes the session from this browser; there is none where no key is wanted, or where a proxy brings the key. */
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { LogOut } from 'lucide-react'
 import { apiJson, askForKey } from '@/shared/api/client'
+import { useSession } from '@/shared/api/session'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { Button } from '@/shared/ui/Button'
 import { toast } from '@/shared/ui/Toasts'
-
-interface Session {
-  signed_in: boolean
-}
 
 const all = texts({ out: 'Sign out' }, { out: '退出登录' })
 
 export function SignOut() {
   const t = useTexts(all)
   const client = useQueryClient()
-  const session = useQuery({ queryKey: ['session'], queryFn: ({ signal }) => apiJson<Session>('/api/session', { signal }), staleTime: Infinity })
-  if (!session.data?.signed_in) return null
+  const session = useSession()
+  if (!session?.signed_in) return null
 
   async function leave() {
     try {

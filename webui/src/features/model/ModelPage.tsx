@@ -64,7 +64,7 @@ export default function ModelPage() {
           <QueryFace query={details}>{(model) => <Variants model={model} />}</QueryFace>
         </Tabs.Content>
         <Tabs.Content value="runs">
-          <QueryFace query={details}>{(model) => <Runs runs={model.runs} current={live} />}</QueryFace>
+          <Runs name={name} live={live} />
         </Tabs.Content>
         <Tabs.Content value="usage">
           <Usage model={name} />

@@ -1,5 +1,5 @@
 /** Rates over time, from what `/api/events` tells each second, or from the minutes of the ledger. */
-import type { Throughput, ThroughputRow, UsageSeries } from '@/shared/api/types'
+import type { Throughput, ModelThroughput, UsageSeries } from '@/shared/api/types'
 
 export type By = 'mode' | 'model'
 export type Direction = 'output' | 'input'
@@ -14,7 +14,7 @@ export interface Rates {
 const LINES = 7
 
 export function liveRates(points: readonly Throughput[], by: By, direction: Direction, rest: string): Rates {
-  const value = (row: ThroughputRow) => (direction === 'output' ? row.output_tokens_per_second : row.input_tokens_per_second)
+  const value = (row: ModelThroughput) => (direction === 'output' ? row.output_tokens_per_second : row.input_tokens_per_second)
   const rows = points.map((point) => point.models.map((row) => [row[by], value(row)] as const))
   return ranked(points.map((point) => Date.parse(point.time) / 1000), rows, rest)
 }

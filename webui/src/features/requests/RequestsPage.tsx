@@ -16,7 +16,7 @@ import { PageHead } from '@/shared/ui/Panel'
 import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { toast } from '@/shared/ui/Toasts'
 import { Details } from './Details'
-import { NO_REQUEST_FILTER, type RequestFilter, requestsPath } from './query'
+import { NO_REQUEST_FILTER, PAGE, type RequestFilter, requestsPath } from './query'
 import { Rows } from './Rows'
 
 const all = texts(
@@ -49,7 +49,7 @@ export default function RequestsPage() {
   const [opened, setOpened] = useState<RequestRow | null>(null)
   const query = useInfiniteQuery({
     queryKey: keys.requests(asked),
-    queryFn: ({ pageParam, signal }) => apiJson<RequestPage>(requestsPath(filter, pageParam), { signal }),
+    queryFn: ({ pageParam, signal }) => apiJson<RequestPage>(requestsPath(filter, pageParam, PAGE, true), { signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     // Further pages stay as they are: a refresh would ask for all of them.

@@ -11,8 +11,8 @@ export interface RequestFilter {
 export const NO_REQUEST_FILTER: RequestFilter = { model: '', outcome: '', id: '' }
 export const PAGE = 100
 
-export function requestsPath(filter: RequestFilter, after: string | null, limit: number = PAGE): string {
-  return withQuery('/api/requests', { model: filter.model, outcome: filter.outcome, request_id: filter.id.trim(), limit, after })
+export function requestsPath(filter: RequestFilter, after: string | null, limit: number = PAGE, shares = false): string {
+  return withQuery('/api/requests', { model: filter.model, outcome: filter.outcome, request_id: filter.id.trim(), limit, after, shares: shares || undefined })
 }
 
 /** Tokens per second of the answer, once it began. */

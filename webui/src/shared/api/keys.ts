@@ -2,7 +2,8 @@
 export const keys = {
   model: (name: string) => ['model', name] as const,
   placement: (name: string) => ['placement', name] as const,
-  runs: (names: readonly string[]) => ['runs', names] as const,
+  runs: (...parameters: unknown[]) => ['runs', ...parameters] as const,
+  shares: (run: number) => ['shares', run] as const,
   supervision: ['supervision'] as const,
   devices: ['devices'] as const,
   usage: (...parameters: unknown[]) => ['usage', ...parameters] as const,

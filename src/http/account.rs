@@ -23,6 +23,8 @@ pub(super) struct Account {
     body_bytes: usize,
     endpoint: Arc<str>,
     meter: Option<Meter>,
+    /// Pieces of text that the model's traffic was told of.
+    pieces: u64,
 }
 
 impl Account {
@@ -59,6 +61,7 @@ impl Account {
             body_bytes,
             endpoint,
             meter: None,
+            pieces: 0,
         }
     }
 
@@ -84,15 +87,23 @@ impl Account {
         self.row.status = status;
         self.row.first_byte_us = Some(micros(self.began.elapsed()));
         let shape = Shape::of_content_type(content_type).filter(|_| (200..300).contains(&status));
-        self.meter = shape.map(|shape| Meter::new(shape, Dialect::of_endpoint(&self.endpoint)));
+        let dialect = || match &self.model.spec.mode.usage {
+            Some(pointers) => Dialect::Pointers(Arc::clone(pointers)),
+            None => Dialect::of_endpoint(&self.endpoint),
+        };
+        self.meter = shape.map(|shape| Meter::new(shape, dialect()));
     }
 
     /// Bytes of the backend's answer, as they came.
     pub(super) fn read(&mut self, bytes: &[u8]) {
-        if let Some(meter) = &mut self.meter
-            && meter.push(bytes)
-        {
+        let Some(meter) = &mut self.meter else { return };
+        if meter.push(bytes) {
             self.row.first_byte_us = Some(micros(self.began.elapsed()));
+        }
+        let pieces = meter.deltas();
+        if pieces > self.pieces {
+            self.model.traffic.streamed(pieces - self.pieces);
+            self.pieces = pieces;
         }
     }
 
@@ -135,7 +146,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.row.duration_us = micros(self.began.elapsed());
         self.count();
-        self.model.traffic.count(&self.row);
+        self.model.traffic.count(&self.row, self.pieces);
         self.ledger.record(std::mem::take(&mut self.row));
     }
 }

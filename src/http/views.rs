@@ -116,6 +116,17 @@ struct RunView {
     #[cfg_attr(test, ts(type = "string"))]
     ended_at: Timestamp,
     exit: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    queued_at: Timestamp,
+    #[cfg_attr(
+        test,
+        ts(
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed'"
+        )
+    )]
+    cause: &'static str,
+    /// Of an evicted one: the model that needed its memory.
+    evicted_for: Option<Arc<str>>,
 }
 
 impl RunView {
@@ -127,6 +138,9 @@ impl RunView {
             ready_at: run.ready_at,
             ended_at: run.ended_at,
             exit: run.exit.clone(),
+            queued_at: run.queued_at,
+            cause: run.cause.text(),
+            evicted_for: run.evicted_for.clone(),
         }
     }
 }

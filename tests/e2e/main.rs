@@ -24,6 +24,7 @@ mod metrics;
 mod openai;
 mod orphans;
 mod real_engine;
+mod runs;
 mod sessions;
 mod soak;
 mod supervision;

@@ -95,6 +95,23 @@ fn events_show_state_changes() {
 }
 
 #[test]
+fn events_show_load_and_throughput_while_an_answer_runs() {
+    let manager = two();
+    manager.act("/api/models/chat/start");
+    let mut events = manager.get("/api/events").open();
+    events.until("\"type\":\"throughput\"");
+    let script = format!("tokens=4,stream_file={}", manager.word("go"));
+    let mut stream = manager.chat_stream("chat").fake(&script).open();
+    stream.until("word1 ");
+    events.until("\"leases\":1");
+    // Two words have come, the count has not.
+    events.until("\"output_tokens_per_second\":2");
+    manager.touch("go");
+    stream.finish();
+    events.until("\"requests_per_second\":1");
+}
+
+#[test]
 fn the_supervision_tree_is_shown() {
     let manager = two();
     let tree = manager.api("/api/supervision");

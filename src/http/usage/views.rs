@@ -36,6 +36,11 @@ struct TotalsView {
     /// Ready time by the hour; only by model or variant.
     #[cfg_attr(test, ts(type = "Record<string, string>"))]
     run_cost: BTreeMap<String, String>,
+    /// What runs drew, as far as it was measured; where there is `run_cost`.
+    energy_wh: f64,
+    /// What that cost.
+    #[cfg_attr(test, ts(type = "Record<string, string>"))]
+    energy_cost: BTreeMap<String, String>,
     duration_seconds: f64,
     queue_seconds: f64,
     first_byte_seconds: f64,
@@ -132,7 +137,12 @@ fn dimension_name(dimension: Dimension) -> &'static str {
     }
 }
 
-fn money(sums: &BTreeMap<String, Money>) -> BTreeMap<String, String> {
+/// Millijoules as watt-hours.
+pub(in crate::http) fn watt_hours(millijoules: i64) -> f64 {
+    millijoules as f64 / 3.6e6
+}
+
+pub(in crate::http) fn money(sums: &BTreeMap<String, Money>) -> BTreeMap<String, String> {
     sums.iter().map(|(currency, sum)| (currency.clone(), sum.to_string())).collect()
 }
 
@@ -154,6 +164,8 @@ impl TotalsView {
             reasoning_tokens: totals.reasoning,
             cost: money(&totals.cost),
             run_cost: money(&totals.run_cost),
+            energy_wh: watt_hours(totals.energy_mj),
+            energy_cost: money(&totals.energy_cost),
             duration_seconds: seconds(totals.duration_us),
             queue_seconds: seconds(totals.queue_us),
             first_byte_seconds: seconds(totals.first_byte_us),

@@ -11,6 +11,7 @@ import { IconButton } from '@/shared/ui/Button'
 import { Sheet } from '@/shared/ui/Dialog'
 import { Empty, Loading } from '@/shared/ui/Face'
 import { Toasts } from '@/shared/ui/Toasts'
+import { Arrival } from './Arrival'
 import { Boundary } from './Boundary'
 import { ConnectionNote, ConnectionBanner } from './Connection'
 import { Brand, Nav } from './Nav'
@@ -73,6 +74,7 @@ export function Shell() {
         </Boundary>
       </main>
       <RestartDialog />
+      <Arrival />
       <Toasts />
     </div>
   )

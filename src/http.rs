@@ -17,6 +17,7 @@ mod hosts;
 mod live;
 mod metrics;
 mod openai;
+mod openapi;
 mod placement;
 mod pulse;
 mod request_id;
@@ -134,6 +135,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}", read().to(api::model)))
                 .service(at("/devices", read().to(placement::devices)))
                 .service(at("/logs", read().to(live::manager_logs)))
+                .service(at("/openapi.json", read().to(openapi::openapi)))
                 .service(at("/events", read().to(live::events)))
                 .service(at("/supervision", read().to(api::supervision)))
                 .service(at("/usage/summary", read().to(usage::summarize)))

@@ -84,8 +84,8 @@ fn line_event(entry: &Entry) -> Bytes {
 
 /// What `/api/events` sends.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "ServerEvent"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "ServerEvent"), schemars(rename = "ServerEvent"))]
 #[serde(tag = "type", content = "data", rename_all = "lowercase")]
 pub(super) enum Told {
     /// Everything, at first and after a gap.

@@ -38,8 +38,8 @@ impl Default for Pulse {
 
 /// What a model's clients got per second, since the last time this was told.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "ModelThroughput"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "ModelThroughput"), schemars(rename = "ModelThroughput"))]
 pub(super) struct Rates {
     model: String,
     mode: String,
@@ -51,8 +51,8 @@ pub(super) struct Rates {
 
 /// The throughput of all models; those without any are left out.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "Throughput"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Throughput"), schemars(rename = "Throughput"))]
 pub(super) struct Throughput {
     #[cfg_attr(test, ts(type = "string"))]
     time: Timestamp,

@@ -83,8 +83,8 @@ impl LogQuery {
 
 /// One request as the API shows it. The fields but `id` are the columns of the CSV.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RequestRow"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestRow"), schemars(rename = "RequestRow"))]
 struct RowView<'a> {
     id: String,
     request_id: &'a str,
@@ -125,8 +125,8 @@ struct RowView<'a> {
 
 /// A page of the log, newest first.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RequestPage"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestPage"), schemars(rename = "RequestPage"))]
 pub(super) struct PageView<'a> {
     rows: Vec<RowView<'a>>,
     /// Of the next page: `?after=`.

@@ -26,8 +26,8 @@ pub(super) struct Wanted {
 
 /// One life of a backend in the ledger.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "LedgerRun"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "LedgerRun"), schemars(rename = "LedgerRun"))]
 pub(super) struct View {
     id: i64,
     model: String,
@@ -59,8 +59,8 @@ pub(super) struct View {
 
 /// `GET /api/runs`
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "LedgerRuns"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "LedgerRuns"), schemars(rename = "LedgerRuns"))]
 pub(super) struct Page {
     /// Newest first.
     runs: Vec<View>,
@@ -68,8 +68,8 @@ pub(super) struct Page {
 
 /// `GET /api/runs/{id}/shares`: what a run cost, shared out to the requests that ran in it.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RunShares"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RunShares"), schemars(rename = "RunShares"))]
 pub(super) struct Shares {
     run: View,
     requests: Vec<Share>,
@@ -80,8 +80,8 @@ pub(super) struct Shares {
 
 /// What one request would pay of its run.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RequestShare"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestShare"), schemars(rename = "RequestShare"))]
 struct Share {
     request_id: String,
     #[cfg_attr(test, ts(type = "string"))]

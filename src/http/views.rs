@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// One model in `GET /api/models`. Durations are seconds, times are UTC.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 pub(super) struct ModelView {
     name: String,
     aliases: Vec<String>,
@@ -83,7 +83,7 @@ fn rounded(seconds: f64) -> f64 {
 
 /// One model in `GET /api/models/{name}`.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 pub(super) struct ModelDetails {
     #[serde(flatten)]
     model: ModelView,
@@ -92,7 +92,7 @@ pub(super) struct ModelDetails {
 }
 
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 struct VariantView {
     name: String,
     required_devices: Vec<String>,
@@ -104,8 +104,8 @@ struct VariantView {
 
 /// One life of a backend that has ended.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RunRecord"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RunRecord"), schemars(rename = "RunRecord"))]
 struct RunView {
     variant: Arc<str>,
     pid: Option<u32>,
@@ -174,8 +174,8 @@ impl VariantView {
 
 /// One line of a log.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "LogLine"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "LogLine"), schemars(rename = "LogLine"))]
 pub(super) struct LineView<'a> {
     seq: u64,
     #[cfg_attr(test, ts(type = "string"))]
@@ -198,8 +198,8 @@ impl<'a> LineView<'a> {
 
 /// An actor in the tree of `GET /api/supervision`, with those below it.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "SupervisionNode"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "SupervisionNode"), schemars(rename = "SupervisionNode"))]
 pub(super) struct NodeView {
     name: String,
     path: String,

@@ -194,3 +194,19 @@ fn a_configuration_without_models_serves() {
     assert_eq!(manager.api("/api/models"), json!([]));
     assert_eq!(manager.get("/v1/models").send().ok().json()["data"], json!([]));
 }
+
+#[test]
+fn the_api_describes_itself() {
+    let manager = two();
+    let described = manager.api("/api/openapi.json");
+    assert_eq!(described["openapi"], "3.1.0");
+    let models = &described["paths"]["/api/models"]["get"]["responses"]["200"]["content"]["application/json"];
+    let name =
+        models["schema"]["items"]["$ref"].as_str().unwrap().trim_start_matches("#/components/schemas/");
+    let schema = &described["components"]["schemas"][name]["properties"];
+    for model in manager.api("/api/models").as_array().unwrap() {
+        let unknown: Vec<_> =
+            model.as_object().unwrap().keys().filter(|key| schema[*key].is_null()).collect();
+        assert!(unknown.is_empty(), "{unknown:?} is not in {schema}");
+    }
+}

@@ -210,3 +210,18 @@ fn the_api_describes_itself() {
         assert!(unknown.is_empty(), "{unknown:?} is not in {schema}");
     }
 }
+
+#[test]
+fn the_command_line_reaches_a_manager_whose_file_has_been_broken_since() {
+    let manager = two();
+    let config = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
+    let broken = format!("{config}  gone:\n    only: {{script_path: no-such-script.sh}}\nnonsense: 1\n");
+    std::fs::write(manager.path("config.yaml"), broken).unwrap();
+    assert!(manager.cli_ok(&["status"]).contains("embed"));
+    assert_eq!(manager.cli(&["check"]).status.code(), Some(2));
+    std::fs::write(manager.path("config.yaml"), config.replacen("  port: ", "  port: x", 1)).unwrap();
+    let refused = manager.cli(&["status"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("program.port"), "{said}");
+    std::fs::write(manager.path("config.yaml"), config).unwrap();
+}

@@ -24,14 +24,14 @@ export async function openBrowser(more = []) {
 /** These stay open for as long as a page is. */
 const STREAM = /\/api\/events|[?&]follow=true|\/v1\//
 
-export async function openPage(browser, manager, { theme = 'light', language = 'en-GB', phone = false, storage = {} } = {}) {
+export async function openPage(browser, manager, { theme = 'light', language = 'en-GB', phone = false, motion = 'reduce' } = {}) {
   const context = await browser.newContext({
     baseURL: manager.url,
     colorScheme: theme,
     locale: language,
     viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 },
     deviceScaleFactor: 1,
-    reducedMotion: 'reduce',
+    reducedMotion: motion,
   })
   const page = await context.newPage()
   page.errors = []
@@ -46,9 +46,6 @@ export async function openPage(browser, manager, { theme = 'light', language = '
     if (!STREAM.test(request.url())) page.asked.add(request)
   })
   for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => page.asked.delete(request))
-  if (Object.keys(storage).length > 0) {
-    await page.addInitScript((entries) => Object.entries(entries).forEach(([key, value]) => localStorage.setItem(key, value)), storage)
-  }
   return page
 }
 

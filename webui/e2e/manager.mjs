@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const TARGET = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL('../../target', import.meta.url))
-export const BINARY = process.env.LLM_MANAGER_BIN ?? join(TARGET, 'debug', 'llm-manager')
+export const TARGET = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL('../../target', import.meta.url))
+const BINARY = process.env.LLM_MANAGER_BIN ?? join(TARGET, 'debug', 'llm-manager')
 const FAKE = process.env.FAKE_MODEL_SERVER ?? join(dirname(BINARY), 'fake-model-server')
 
 /** A test that dies must not leave its managers behind. */

@@ -109,10 +109,8 @@ impl Pulse {
         while self.events.receiver_count() > 0 {
             tokio::select! {
                 change = changes.recv() => match change {
-                    Ok(Happening::Model(model)) => self.tell_model(&model, &mut beats),
-                    Ok(Happening::Supervision { path, message }) => self.tell(&Told::Supervision { path, message }),
-                    // Models that changed meanwhile are told anew.
-                    Err(RecvError::Lagged(_)) => shared.directory.models().iter().for_each(|model| self.tell_model(model, &mut beats)),
+                    Ok(happening) => self.tell_of(happening, &mut beats),
+                    Err(RecvError::Lagged(_)) => self.tell(&Told::snapshot(shared)),
                     Err(RecvError::Closed) => return,
                 },
                 changed = snapshots.changed() => {
@@ -145,11 +143,17 @@ impl Pulse {
         self.tell(&Told::Throughput(Throughput { time: Timestamp::now(), models }));
     }
 
-    fn tell_model(&self, model: &Arc<ModelHandle>, beats: &mut [Beat]) {
-        if let Some(beat) = beats.iter_mut().find(|beat| Arc::ptr_eq(&beat.model, model)) {
+    fn tell_of(&self, happening: Happening, beats: &mut [Beat]) {
+        let model = match happening {
+            Happening::Supervision { path, message } => {
+                return self.tell(&Told::Supervision { path, message });
+            }
+            Happening::Model(model) => model,
+        };
+        if let Some(beat) = beats.iter_mut().find(|beat| Arc::ptr_eq(&beat.model, &model)) {
             beat.note_load();
         }
-        self.tell(&Told::Model(Box::new(ModelView::of(model))));
+        self.tell(&Told::Model(Box::new(ModelView::of(&model))));
     }
 
     fn tell(&self, told: &Told) {

@@ -1,7 +1,7 @@
 //! Runs: the lives of backends as the ledger has them, also those before this start of the manager, and what
 //! they cost.
 
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, Kind, quoted};
 use super::state::Shared;
 use super::usage::views::{money, watt_hours};
 use super::usage::{from_store, invalid, models, rfc3339, seconds, time};
@@ -148,11 +148,15 @@ pub(super) async fn runs(
 }
 
 /// `GET /api/runs/{id}/shares`
-pub(super) async fn shares(shared: web::Data<Shared>, id: web::Path<i64>) -> Result<HttpResponse, ApiError> {
-    let found = shared.ledger.reader().run_shares(*id).await.map_err(from_store)?;
-    let found = found.ok_or_else(|| {
-        ApiError::new(Kind::RunNotFound, format!("the ledger has no run {id}; see /api/runs"))
-    })?;
+pub(super) async fn shares(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let unknown = || {
+        ApiError::new(Kind::RunNotFound, format!("the ledger has no run `{}`; see /api/runs", quoted(&id)))
+    };
+    let number = id.parse().map_err(|_| unknown())?;
+    let found = shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(unknown)?;
     Ok(HttpResponse::Ok().json(Shares {
         run: View::of(&found.run),
         requests: found.requests.iter().map(Share::of).collect(),

@@ -86,7 +86,9 @@ fn an_hourly_price_is_shared_out_to_the_requests_of_the_run() {
     let rows = manager.api(&format!("/api/requests?shares=true&request_id={id}"));
     assert_eq!(rows["rows"][0]["share"], mine["cost"], "{rows}");
     assert!(manager.api("/api/requests")["rows"][0].get("share").is_none());
-    manager.get("/api/runs/1/shares").send().error(404, "run_not_found");
+    for id in ["1", "one", "99999999999999999999"] {
+        manager.get(&format!("/api/runs/{id}/shares")).send().error(404, "run_not_found");
+    }
 }
 
 #[test]

@@ -70,7 +70,9 @@ function TreeRow({ row, onToggle }: { row: Row; onToggle: () => void }) {
               {open ? <ChevronDown size={14} /> : <ChevronRight size={14} />}
             </button>
           )}
-          {node.name}
+          <Link to={logLink(node.path)} className="hover:underline" title={t.logOf(node.name)}>
+            {node.name}
+          </Link>
         </span>
       </th>
       <td className="td">

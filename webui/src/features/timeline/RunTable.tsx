@@ -9,8 +9,8 @@ import type { Bar, Phase } from './spans'
 import { keyOf, phaseTexts, reasonOf } from './words'
 
 const all = texts(
-  { model: 'Model', variant: 'Variant', started: 'Started', waited: 'Waited', loaded: 'Loaded', ready: 'Ready for', reason: 'Why it ended', cost: 'Cost' },
-  { model: '模型', variant: '启动方案', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因', cost: '费用' },
+  { model: 'Model', variant: 'Variant', started: 'Started', waited: 'Waited', loaded: 'Loaded', ready: 'Ready for', reason: 'Why it ended, or what it does', cost: 'Cost' },
+  { model: '模型', variant: '启动方案', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因或现状', cost: '费用' },
 )
 
 export function RunTable({ bars }: { bars: Bar[] }) {

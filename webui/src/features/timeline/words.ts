@@ -5,8 +5,8 @@ import { causeOf, type CauseWords } from '@/shared/model/cause'
 import type { Bar, Phase } from './spans'
 
 export const phaseTexts = texts(
-  { queued: 'Waits for memory', loading: 'Loads', ready: 'Ready', ending: 'Ends', failed: 'Never got ready', goesOn: 'goes on', gaveUp: 'The wait was given up' },
-  { queued: '等待内存', loading: '加载', ready: '就绪', ending: '结束中', failed: '未能就绪', goesOn: '进行中', gaveUp: '等待被放弃' },
+  { queued: 'Waits for memory', loading: 'Loads', ready: 'Ready', ending: 'Ends', failed: 'Never got ready', gaveUp: 'The wait was given up' },
+  { queued: '等待内存', loading: '加载', ready: '就绪', ending: '结束中', failed: '未能就绪', gaveUp: '等待被放弃' },
 )
 
 export type PhaseWords = (typeof phaseTexts)['en']
@@ -18,7 +18,8 @@ export const phaseFills: Record<Phase | 'failed', string> = {
 /** Why it ended, or that it has not. */
 export function reasonOf(bar: Bar, causes: CauseWords, phases: PhaseWords): string {
   if (bar.run) return causeOf(bar.run, causes)
-  return bar.running ? phases.goesOn : phases.gaveUp
+  const last = bar.spans.at(-1)
+  return bar.running && last ? phases[last.phase] : phases.gaveUp
 }
 
 export function spansTold(bar: Bar, phases: PhaseWords, now: Date): string[] {

@@ -1,6 +1,7 @@
 /** Keys of the query cache, all in one place. */
 export const keys = {
   model: (name: string) => ['model', name] as const,
+  lastLine: (name: string) => ['lastLine', name] as const,
   placement: (name: string) => ['placement', name] as const,
   runs: (...parameters: unknown[]) => ['runs', ...parameters] as const,
   shares: (run: number) => ['shares', run] as const,

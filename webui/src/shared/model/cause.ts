@@ -44,9 +44,6 @@ export function kindOfCause(cause: string | null): StatusKind {
       return 'bad'
     case 'evicted':
       return 'warn'
-    case 'operator':
-    case 'restart':
-      return 'busy'
     default:
       return 'off'
   }

@@ -129,7 +129,7 @@ function Models({ data, onDelete, onRename }: { data: Storage; onDelete: (model:
       <tbody>
         {data.models.toSorted((a, b) => b.bytes - a.bytes).map((model) => (
           <tr key={model.model}>
-            <th scope="row" className="td text-left font-normal">
+            <th scope="row" className="td min-w-44 text-left font-normal">
               <span className="flex flex-wrap items-center gap-2">
                 {model.model}
                 {model.former_names.length > 0 && <span className="text-[0.93rem] text-muted">{t.was(model.former_names.join(', '))}</span>}

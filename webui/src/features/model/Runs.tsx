@@ -101,7 +101,7 @@ function RunTable({ runs, live, onOpen }: { runs: Run[]; live: LiveModel | undef
                       <StatusMark kind={kindOfCause(run.cause)} size={9} />
                       <span className="min-w-0 wrap-anywhere">
                         {causeOf(run, causes)}
-                        {run.exit && <span className="block text-[0.93rem] text-muted">{run.exit.split('\n')[0]}</span>}
+                        {run.exit && kindOfCause(run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{run.exit.split('\n')[0]}</span>}
                       </span>
                     </span>
                   )}

@@ -3,7 +3,7 @@ import { moment, whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
-import { costs } from '@/shared/money/money'
+import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
 import type { Bar, Phase } from './spans'
 import { keyOf, phaseTexts, reasonOf } from './words'
@@ -13,12 +13,15 @@ const all = texts(
   { model: '模型', variant: '启动方案', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因或现状', cost: '费用' },
 )
 
+/** By the hour, and electricity. */
+const costOf = (bar: Bar) => together(bar.run?.cost, bar.run?.energyCost)
+
 export function RunTable({ bars }: { bars: Bar[] }) {
   const t = useTexts(all)
   const causes = useTexts(causeTexts)
   const phases = useTexts(phaseTexts)
   const now = new Date()
-  const paid = bars.some((bar) => bar.run && Object.keys(bar.run.cost).length > 0)
+  const paid = bars.some((bar) => Object.keys(costOf(bar)).length > 0)
   const long = (bar: Bar, phase: Phase) => {
     const span = bar.spans.find((one) => one.phase === phase)
     return span ? whole((span.to - span.from) / 1000) : '–'
@@ -55,11 +58,11 @@ export function RunTable({ bars }: { bars: Bar[] }) {
                 <StatusMark kind={bar.running ? 'ok' : kindOfCause(bar.run?.cause ?? null)} size={9} />
                 <span className="wrap-anywhere">
                   {reasonOf(bar, causes, phases)}
-                  {bar.failed && bar.run?.exit && <span className="block text-[0.93rem] text-muted">{bar.run.exit.split('\n')[0]}</span>}
+                  {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{bar.run.exit.split('\n')[0]}</span>}
                 </span>
               </span>
             </td>
-            {paid && <td className="td num">{costs(bar.run?.cost, 4)}</td>}
+            {paid && <td className="td num">{costs(costOf(bar), 4)}</td>}
           </tr>
         ))}
       </tbody>

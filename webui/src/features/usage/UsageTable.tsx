@@ -72,7 +72,7 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
         <tbody>
           {rows.map((group) => (
             <tr key={group.key}>
-              <th scope="row" className="td text-left font-normal">{group.key || t.none}</th>
+              <th scope="row" className="td text-left font-normal whitespace-nowrap">{group.key || t.none}</th>
               <Cells totals={group} columns={columns} share={whole > 0 ? drawnValue(group, measure, currency) / whole : null} />
             </tr>
           ))}

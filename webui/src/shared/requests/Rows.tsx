@@ -37,7 +37,7 @@ export function Rows({ rows, onOpen, ofModel }: Props) {
           <th scope="col" className="th">{t.ended}</th>
           <th scope="col" className="th">{t.status}</th>
           {!ofModel && <th scope="col" className="th">{t.model}</th>}
-          <th scope="col" className="th">{t.endpoint}</th>
+          <th scope="col" className="th max-sm:hidden">{t.endpoint}</th>
           {[t.input, t.cached, t.output, t.speed, t.first, t.total, t.cost].map((name) => (
             <th key={name} scope="col" className="th num">{name}</th>
           ))}
@@ -57,8 +57,8 @@ export function Rows({ rows, onOpen, ofModel }: Props) {
                 {row.status || '–'}
               </span>
             </td>
-            {!ofModel && <td className="td max-w-64 truncate">{row.model}</td>}
-            <td className="td text-muted">{row.endpoint.replace(/^\/v1\//, '')}</td>
+            {!ofModel && <td className="td max-w-64 truncate max-sm:max-w-32" title={row.model}>{row.model}</td>}
+            <td className="td text-muted max-sm:hidden">{row.endpoint.replace(/^\/v1\//, '')}</td>
             <td className="td num">{count(row.input_tokens, language)}</td>
             <td className="td num text-muted">{count(row.cached_tokens, language)}</td>
             <td className="td num" title={row.usage_source === 'estimated' ? t.about : undefined}>

@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint deny webui engine bench clean
+.PHONY: help run build test check-fmt fmt lint deny webui dashboard browser engine bench clean
 
 # ENGINE=0: `make test` without the real model server (nothing is fetched).
 ENGINE ?= 1
@@ -12,10 +12,11 @@ help: ## Lists these targets.
 run: ## Builds and serves ./config.yaml; without one, the demo with small real models.
 	@demo/run.sh
 
-build: ## Builds the program (release).
+build: dashboard ## Builds the program (release), with the dashboard if Node is there.
 	cargo build --release --bin llm-manager
 
-test: check-fmt lint deny webui engine ## Everything that has to be true: fmt, clippy, deny, all tests.
+# The dashboard comes first: it is a part of what is compiled.
+test: check-fmt webui lint deny engine ## Everything that has to be true: fmt, clippy, deny, all tests.
 	CI_REQUIRE_ENGINE=$(ENGINE) tests/run.sh
 
 check-fmt:
@@ -34,12 +35,23 @@ deny: ## Checks the licences and origins of everything that is linked in.
 	  echo "cargo-deny isn't installed (cargo install --locked cargo-deny): licences are not checked"; \
 	fi
 
-webui: ## Checks the dashboard's types and rules and runs its tests, if Node is there.
+webui: dashboard ## Checks the dashboard's types and rules, runs its tests and builds it, if Node is there.
+	@if command -v npm > /dev/null 2>&1; then cd webui && npm run --silent check; fi
+
+# Built only if something has changed: a new build makes cargo compile the program again.
+dashboard:
 	@if command -v npm > /dev/null 2>&1; then \
-	  cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent check; \
+	  cd webui && npm install --no-audit --no-fund --loglevel=error && \
+	  if [ ! -e dist/index.html ] || [ -n "$$(find src public *.ts *.html package-lock.json -newer dist/index.html)" ]; then \
+	    npm run --silent build > /dev/null; \
+	  fi; \
 	else \
-	  echo "npm isn't installed: the dashboard is not checked"; \
+	  echo "npm isn't installed: the dashboard is neither checked nor built"; \
 	fi
+
+browser: dashboard ## Runs the dashboard's tests in Chromium against the program.
+	cargo test --workspace --no-run --quiet
+	tests/browser.sh
 
 engine: ## Installs the real llama.cpp server, tiny models and OpenAI's clients into .engine.
 ifneq ($(ENGINE),0)

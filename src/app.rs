@@ -10,7 +10,7 @@ mod signals;
 mod tree;
 
 use crate::config::Loaded;
-use crate::http::{self, ConfigFile, Hosts, Keys, Shared};
+use crate::http::{self, ConfigFile, Hosts, Keys, Pulse, Shared};
 use crate::logging;
 use actix_web::dev::ServerHandle;
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -200,6 +200,7 @@ impl Running {
             logs: hub.clone(),
             supervisor: root.clone(),
             feed: feed.clone(),
+            pulse: Pulse::default(),
             ledger: books.ledger.clone(),
             billing: books.billing.clone(),
             devices: devices.clone(),
@@ -233,6 +234,7 @@ impl Running {
             scheduler: looked_after,
             ledger: &books.ledger,
             billing: books.child_spec(),
+            stopping: &stopping,
         };
         let children = tree::tree(spec, &models, parts);
         let root_child = Child::start(Supervisor::new("", children, feed), &root);

@@ -154,11 +154,11 @@ fn check(path: &Path) -> ExitCode {
 }
 
 fn backup(path: &Path, target: &Path) -> ExitCode {
-    let loaded = match config::load(path) {
-        Ok(loaded) => loaded,
+    let program = match config::load_program(path, &["database"]) {
+        Ok(program) => program,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    let location = Location::parse(&loaded.spec.program.database);
+    let location = Location::parse(&program.database);
     if let Location::File(file) = &location
         && !file.exists()
     {
@@ -184,11 +184,11 @@ fn guard(state_dir: &Path, instance: &str) -> ExitCode {
 }
 
 fn remote(path: &Path, order: remote::Order) -> ExitCode {
-    let loaded = match config::load(path) {
-        Ok(loaded) => loaded,
+    let program = match config::load_program(path, &["host", "port", "api_keys"]) {
+        Ok(program) => program,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    match actix_web::rt::System::new().block_on(remote::run(&loaded.spec.program, order)) {
+    match actix_web::rt::System::new().block_on(remote::run(&program, order)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }

@@ -27,7 +27,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use llm_manager_policy::spec::Spec;
+use llm_manager_policy::spec::{ProgramSpec, Spec};
 
 pub use file::{Present, Unsaved, check, read, save, version};
 pub use problem::{Problem, Report, Severity};
@@ -53,6 +53,28 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
         Ok(bytes) => parse(&bytes, path),
         Err(error) => Err(Report::new(path, vec![unreadable(path, &error)])),
     }
+}
+
+/// Reads what the file at `path` says under `keys` of `program`, whatever else is wrong with it: a model that can't
+/// be started must not keep its operator from looking at the manager that runs.
+///
+/// # Errors
+/// Everything that is wrong with these keys, or with the file as a whole.
+pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
+    let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
+    let parsed = yaml::parse(&bytes).map_err(|problems| Report::new(path, problems))?;
+    let base_dir = base_dir(path);
+    let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
+    let spec = validate::spec(&mut walk, &parsed.value);
+    let matters = |problem: &Problem| {
+        let within = |whole: &str| {
+            problem.path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+        };
+        let of_keys = keys.iter().any(|key| within(&format!("program.{key}")));
+        problem.severity == Severity::Error && (of_keys || matches!(problem.path.as_str(), "" | "program"))
+    };
+    walk.problems.retain(matters);
+    if walk.problems.is_empty() { Ok(spec.program) } else { Err(Report::new(path, walk.problems)) }
 }
 
 /// Checks `bytes` as if they were the content of the file at `path`, which need not exist. Scripts that it names

@@ -17,9 +17,12 @@ mod hosts;
 mod live;
 mod metrics;
 mod openai;
+mod openapi;
 mod placement;
+mod pulse;
 mod request_id;
 mod requests;
+mod runs;
 pub mod scan;
 mod session;
 mod state;
@@ -35,6 +38,7 @@ pub use auth::Keys;
 pub use config_file::ConfigFile;
 pub use error::{ApiError, Kind};
 pub use hosts::Hosts;
+pub use pulse::Pulse;
 pub use state::{Shared, Worker};
 
 use actix_web::body::MessageBody;
@@ -59,6 +63,7 @@ pub fn bind(
     drain: Duration,
 ) -> Result<impl FnOnce() -> Server, String> {
     let shared = web::Data::new(shared);
+    let watched = shared.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
@@ -86,7 +91,12 @@ pub fn bind(
         .disable_signals()
         .shutdown_timeout(drain.as_secs().saturating_add(30))
         .bind((host.trim_start_matches('[').trim_end_matches(']'), port))
-        .map(|server| || server.run())
+        .map(|server| {
+            || {
+                actix_web::rt::spawn(watched.pulse.clone().run(watched));
+                server.run()
+            }
+        })
         .map_err(|error| {
             format!(
                 "can't listen on {host}:{port} (`program.host`, `program.port`): {error}\n\
@@ -125,17 +135,21 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}", read().to(api::model)))
                 .service(at("/devices", read().to(placement::devices)))
                 .service(at("/logs", read().to(live::manager_logs)))
+                .service(at("/openapi.json", read().to(openapi::openapi)))
                 .service(at("/events", read().to(live::events)))
                 .service(at("/supervision", read().to(api::supervision)))
                 .service(at("/usage/summary", read().to(usage::summarize)))
                 .service(at("/usage/series", read().to(usage::series)))
                 .service(at("/usage/session", read().to(usage::session)))
+                .service(at("/runs", read().to(runs::runs)))
+                .service(at("/runs/{id}/shares", read().to(runs::shares)))
                 .service(at("/requests", read().to(requests::requests)))
                 .service(
                     at("/billing/{model:.+}", read().to(billing::show))
                         .app_data(web::PayloadConfig::new(billing::LARGEST_PLAN))
                         .route(web::put().to(billing::set)),
                 )
+                .service(at("/config/schema", read().to(config_file::schema)))
                 .service(at("/config/check", post().to(config_file::check)).app_data(config_body()))
                 .service(
                     at("/config", read().to(config_file::show))

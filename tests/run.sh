@@ -1,5 +1,6 @@
 #!/bin/bash
-# run.sh [ARGUMENTS]: all tests of the workspace, with nextest if it is there; called by `make test`.
+# run.sh [ARGUMENTS]: all tests of the workspace, with nextest if it is there, then those of the dashboard in a
+# browser; called by `make test`. With arguments: the tests that nextest or cargo finds by them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0
@@ -9,7 +10,9 @@ if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --no-fail-fast "$@" || status=$?
   # nextest leaves examples in documentation to cargo.
   [ $# -gt 0 ] || cargo test --workspace --doc --quiet || status=$?
-  exit "$status"
+else
+  cargo test --workspace --no-fail-fast "$@" || status=$?
 fi
-cargo test --workspace --no-fail-fast "$@" || status=$?
+# The program that they were run with is in target/debug now.
+[ $# -gt 0 ] || tests/browser.sh || status=$?
 exit "$status"

@@ -22,5 +22,5 @@ pub use actor::{Billing, Close, Flush};
 pub use handle::{Ledger, Status};
 pub use jobs::{DeleteModel, RenameModel, Retain, SetPlan};
 pub use prices::Prices;
-pub use run::Run;
+pub use run::{Run, RunEnd, RunStart};
 pub use start::{Settings, start};

@@ -48,6 +48,7 @@ pub use row::{
     Energy, Event, KeySource, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource,
     now_us,
 };
+pub use runs::RunQuery;
 pub use runs::{RunCost, RunView};
 pub use shares::{RequestShare, RunShares};
 pub use storage::{ModelStorage, Storage};

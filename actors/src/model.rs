@@ -16,6 +16,6 @@ mod waiters;
 pub use actor::{Environment, Model};
 pub use handle::{Directory, ModelHandle};
 pub use lease::{BreakReason, Lease};
-pub(crate) use messages::{Announce, Denied, Evict, Granted, Yield};
+pub(crate) use messages::{Announce, Denied, Drew, Evict, Granted, Yield};
 pub use messages::{Operate, Panic, Refused, RefusedReason, Verb};
 pub use status::{RunRecord, Status};

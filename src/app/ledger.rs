@@ -23,6 +23,7 @@ impl Books {
         let location = Location::parse(&program.database);
         let mut settings = Settings::new(location, state_dir.to_owned());
         settings.retention_days = Some(program.log_retention_days);
+        settings.electricity = program.electricity;
         let (ledger, _) = billing::start(&settings, env!("CARGO_PKG_VERSION"))
             .map_err(|error| format!("the ledger (`program.database`): {error}"))?;
         Ok(Self { ledger, billing: Live::new(), settings })

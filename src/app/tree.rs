@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// What the actors are given.
 pub(super) struct Parts<'a> {
@@ -23,11 +24,12 @@ pub(super) struct Parts<'a> {
     pub(super) scheduler: Option<(Live<Scheduler>, Setup)>,
     pub(super) ledger: &'a Ledger,
     pub(super) billing: ChildSpec,
+    pub(super) stopping: &'a CancellationToken,
 }
 
 /// The child specs of the root: the logs first, for everybody writes to them.
 pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { hub, feed, launcher, scheduler, ledger, billing } = parts;
+    let Parts { hub, feed, launcher, scheduler, ledger, billing, stopping } = parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
@@ -37,7 +39,7 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
         let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));
         let (models, base_dir) = (models.to_vec(), spec.base_dir.clone());
         let (drain_timeout, queue_timeout) = (spec.program.drain_timeout, spec.program.queue_timeout);
-        let ledger = ledger.clone();
+        let (ledger, stopping) = (ledger.clone(), stopping.clone());
         let link = SchedulerLink(scheduler.as_ref().map(|(live, _)| live.clone()));
         // One slot per model for the whole program: a restarted tree waits for what the old one left.
         let slots: Vec<Arc<Semaphore>> = models.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
@@ -45,7 +47,7 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
             let specs = models.iter().zip(&slots).map(|(model, slot)| {
                 let environment = {
                     let (launcher, feed) = (Rc::clone(&launcher), feed.clone());
-                    let ledger = ledger.clone();
+                    let (ledger, stopping) = (ledger.clone(), stopping.clone());
                     let (working_dir, slot, link) = (base_dir.clone(), Arc::clone(slot), link.clone());
                     move || Environment {
                         launcher: Rc::clone(&launcher),
@@ -55,6 +57,7 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
                         queue_timeout,
                         scheduler: link.clone(),
                         ledger: ledger.clone(),
+                        stopping: stopping.clone(),
                         slot: Arc::clone(&slot),
                     }
                 };

@@ -63,6 +63,8 @@ fn local_time(text: &str, days: i64) -> Result<Timestamp, String> {
         .map_err(|_| "this is neither a day like 2026-01-31 nor a time like 2026-01-31T08:00:00Z".to_owned())
 }
 
+const COLUMNS: usize = 14;
+
 #[derive(Deserialize)]
 struct Totals {
     #[serde(default)]
@@ -78,6 +80,10 @@ struct Totals {
     unpriced: i64,
     cost: BTreeMap<String, String>,
     run_cost: BTreeMap<String, String>,
+    #[serde(default)]
+    energy_wh: f64,
+    #[serde(default)]
+    energy_cost: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -131,7 +137,7 @@ impl UsageOrder {
                 key: point.from.to_zoned(self.zone()).date().to_string(),
                 ..point.total
             };
-            let with_use = |row: &Totals| row.requests > 0 || !row.run_cost.is_empty();
+            let with_use = |row: &Totals| row.requests > 0 || !row.run_cost.is_empty() || row.energy_wh > 0.0;
             series.points.into_iter().map(day).filter(with_use).collect()
         } else {
             let summary: Summary = serde_json::from_value(answer).map_err(strange)?;
@@ -141,11 +147,11 @@ impl UsageOrder {
             }
             rows
         };
-        let rows: Vec<[String; 12]> = rows.iter().map(cells).collect();
+        let rows: Vec<[String; COLUMNS]> = rows.iter().map(cells).collect();
         Ok(if self.csv { self.csv_of(&rows) } else { self.table(&rows) })
     }
 
-    fn head(&self) -> [&'static str; 12] {
+    fn head(&self) -> [&'static str; COLUMNS] {
         let first = match self.by {
             By::Model => "model",
             By::Day => "day",
@@ -167,15 +173,21 @@ impl UsageOrder {
             "unpriced",
             "cost",
             "run_cost",
+            "energy_wh",
+            "energy_cost",
         ]
     }
 
-    fn table(&self, rows: &[[String; 12]]) -> String {
+    fn table(&self, rows: &[[String; COLUMNS]]) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(self.head().map(|name| name.replace('_', " ").to_uppercase()));
+        // What nobody pays for needs no column.
+        let told = |column: &usize| rows.iter().any(|row| !row[*column].is_empty());
+        let columns: Vec<usize> = (0..COLUMNS).filter(told).collect();
+        let head = self.head();
+        table.set_header(columns.iter().map(|column| head[*column].replace('_', " ").to_uppercase()));
         for row in rows {
-            table.add_row(row);
+            table.add_row(columns.iter().map(|column| &row[*column]));
         }
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -183,8 +195,8 @@ impl UsageOrder {
         table.to_string()
     }
 
-    fn csv_of(&self, rows: &[[String; 12]]) -> String {
-        let line = |row: &[String; 12]| row.each_ref().map(|cell| quote(cell)).join(",");
+    fn csv_of(&self, rows: &[[String; COLUMNS]]) -> String {
+        let line = |row: &[String; COLUMNS]| row.each_ref().map(|cell| quote(cell)).join(",");
         let lines: Vec<String> =
             std::iter::once(self.head().join(",")).chain(rows.iter().map(line)).collect();
         lines.join("\n")
@@ -200,7 +212,7 @@ fn quote(text: &str) -> String {
     format!("\"{mark}{}\"", text.replace('"', "\"\""))
 }
 
-fn cells(row: &Totals) -> [String; 12] {
+fn cells(row: &Totals) -> [String; COLUMNS] {
     let money = |sums: &BTreeMap<String, String>| {
         let sums: Vec<String> = sums.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
         sums.join(" + ")
@@ -219,6 +231,8 @@ fn cells(row: &Totals) -> [String; 12] {
         row.unpriced.to_string(),
         money(&row.cost),
         money(&row.run_cost),
+        if row.energy_wh > 0.0 { format!("{:.3}", row.energy_wh) } else { String::new() },
+        money(&row.energy_cost),
     ]
 }
 

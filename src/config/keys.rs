@@ -10,9 +10,11 @@ pub(super) use table::TABLE;
 pub(super) enum Section {
     Root,
     Program,
+    Electricity,
     Device,
     Mode,
     Probe,
+    Usage,
     Model,
     Billing,
     Tier,
@@ -95,9 +97,11 @@ impl Section {
         match self {
             Self::Root => "the file",
             Self::Program => "`program`",
+            Self::Electricity => "`electricity`",
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",
             Self::Probe => "a probe",
+            Self::Usage => "`usage` of a mode",
             Self::Model => "a model",
             Self::Billing => "`billing`",
             Self::Tier => "a tier",

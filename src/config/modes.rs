@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use llm_manager_policy::spec::{ModeSpec, ProbeSpec};
+use llm_manager_policy::usage::{BadPointer, Pointers};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
@@ -11,6 +12,16 @@ use super::values;
 
 /// Paths that the manager answers itself, with everything below them.
 const RESERVED: [&str; 4] = ["/api", "/health", "/metrics", "/v1/models"];
+
+type SetPointer = fn(Pointers, &str) -> Result<Pointers, BadPointer>;
+
+/// What `usage` of a mode may point at.
+const POINTERS: [(&str, SetPointer); 4] = [
+    ("input", Pointers::input),
+    ("cached", Pointers::cached),
+    ("output", Pointers::output),
+    ("text", Pointers::text),
+];
 
 /// The modes in force: the built-in ones, then those of the file.
 pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>> {
@@ -27,9 +38,32 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>>
         let endpoints = endpoints(walk, &fields);
         let probes =
             vec![fields.value("probe").map_or_else(default_probe, |value| probe(walk, &fields, value))];
-        modes.push(ModeSpec { name: name.to_owned(), endpoints, probes });
+        let usage = usage(walk, &fields);
+        modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage });
     }
     modes.into_iter().map(Arc::new).collect()
+}
+
+/// Where the counts are, if the mode says so.
+fn usage(walk: &mut Walk<'_>, mode: &Fields<'_>) -> Option<Arc<Pointers>> {
+    let fields = walk.fields(Section::Usage, &mode.at("usage"), mode.value("usage")?);
+    walk.refuse_unknown(&fields);
+    let mut pointers = Pointers::default();
+    for (key, set) in POINTERS {
+        let Some(pointer) = fields.text(key) else { continue };
+        match set(pointers.clone(), pointer) {
+            Ok(more) => pointers = more,
+            Err(wrong) => {
+                let hint = Some(format!("write {key}: \"/usage/{key}_tokens\", for example"));
+                walk.error(&fields.at(key), format!("{pointer:?}: {wrong}"), hint);
+            }
+        }
+    }
+    if POINTERS.iter().all(|(key, _)| !fields.is_given(key)) && fields.is_mapping {
+        let hint = Some("name at least one of input, cached and output, or leave usage out".to_owned());
+        walk.error(&fields.path, "says nowhere where the counts are", hint);
+    }
+    Some(Arc::new(pointers))
 }
 
 fn default_probe() -> ProbeSpec {

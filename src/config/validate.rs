@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_manager_policy::spec::{DevicePluginSpec, ModelSpec, ProgramSpec, Spec};
+use llm_manager_policy::pricing::Currency;
+use llm_manager_policy::spec::{DevicePluginSpec, Electricity, ModelSpec, ProgramSpec, Spec};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
@@ -86,7 +87,22 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
         max_waiting: usize::try_from(whole("max_waiting")).unwrap_or(usize::MAX),
         max_body_bytes: usize::try_from(whole("max_body_mb") * 1024 * 1024).unwrap_or(usize::MAX),
         log_retention_days: u32::try_from(whole("log_retention_days")).unwrap_or(u32::MAX),
+        electricity: electricity(walk, fields),
     }
+}
+
+fn electricity(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<Electricity> {
+    let fields = walk.fields(Section::Electricity, &program.at("electricity"), program.value("electricity")?);
+    walk.refuse_unknown(&fields);
+    let code = fields.text("currency");
+    let currency = code.and_then(Currency::new);
+    if let (Some(code), None) = (code, currency) {
+        let hint = Some("write CNY or EUR, for example".to_owned());
+        walk.error(&fields.at("currency"), format!("wants three capital letters, got {code:?}"), hint);
+    }
+    // The table has told of a price that is none.
+    let per_kwh = fields.text("price_per_kwh")?.parse().ok()?;
+    Some(Electricity { per_kwh, currency: currency? })
 }
 
 fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {

@@ -27,6 +27,8 @@ pub(super) struct Account {
     api_key: Arc<str>,
     variant: Option<Arc<str>>,
     meter: Option<Meter>,
+    /// Pieces of text that the model's traffic was told of.
+    pieces: u64,
 }
 
 impl Account {
@@ -55,6 +57,7 @@ impl Account {
             api_key: shared.keys.label(request.headers()),
             variant: None,
             meter: None,
+            pieces: 0,
         }
     }
 
@@ -84,15 +87,23 @@ impl Account {
         row.status = status;
         row.first_byte_us = Some(micros(self.began.elapsed()));
         let shape = Shape::of_content_type(content_type).filter(|_| (200..300).contains(&status));
-        self.meter = shape.map(|shape| Meter::new(shape, Dialect::of_endpoint(&self.endpoint)));
+        let dialect = || match &self.model.spec.mode.usage {
+            Some(pointers) => Dialect::Pointers(Arc::clone(pointers)),
+            None => Dialect::of_endpoint(&self.endpoint),
+        };
+        self.meter = shape.map(|shape| Meter::new(shape, dialect()));
     }
 
     /// Bytes of the backend's answer, as they came.
     pub(super) fn read(&mut self, bytes: &[u8]) {
-        if let (Some(meter), Some(row)) = (&mut self.meter, &mut self.row)
-            && meter.push(bytes)
-        {
+        let (Some(meter), Some(row)) = (&mut self.meter, &mut self.row) else { return };
+        if meter.push(bytes) {
             row.first_byte_us = Some(micros(self.began.elapsed()));
+        }
+        let pieces = meter.deltas();
+        if pieces > self.pieces {
+            self.model.traffic.streamed(pieces - self.pieces);
+            self.pieces = pieces;
         }
     }
 
@@ -127,7 +138,7 @@ impl Drop for Account {
         let (spec, variant) = (&self.model.spec, self.variant.as_deref().unwrap_or_default());
         row.labels =
             Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint, &self.api_key, ""]);
-        self.model.traffic.count(&row);
+        self.model.traffic.count(&row, self.pieces);
         self.ledger.record(row);
     }
 }

@@ -53,8 +53,8 @@ pub(super) async fn set(
 
 /// `GET /api/billing/{model}`: what is in force.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "Billing"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Billing"), schemars(rename = "Billing"))]
 pub(super) struct PlansView<'a> {
     model: &'a str,
     plan: Option<PlanView>,
@@ -68,8 +68,8 @@ pub(super) struct PlansView<'a> {
 
 /// An entry of the history.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "PlanVersion"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlanVersion"), schemars(rename = "PlanVersion"))]
 struct RecordView {
     id: i64,
     #[cfg_attr(test, ts(type = "string"))]
@@ -84,8 +84,8 @@ struct RecordView {
 
 /// A price plan. Prices are decimal texts.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "PricePlan"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PricePlan"), schemars(rename = "PricePlan"))]
 #[serde(tag = "method", rename_all = "lowercase")]
 enum PlanView {
     Tiered { currency: String, cache_pricing: bool, tiers: Vec<TierView> },
@@ -93,8 +93,8 @@ enum PlanView {
 }
 
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "Tier"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Tier"), schemars(rename = "Tier"))]
 struct TierView {
     max_input: Option<u64>,
     max_output: Option<u64>,

@@ -48,6 +48,11 @@ struct Draft {
     version: String,
 }
 
+/// `GET /api/config/schema`: what `llm-manager schema` prints. Holds nothing of the file.
+pub(super) async fn schema() -> HttpResponse {
+    HttpResponse::Ok().json(config::schema())
+}
+
 /// `GET /api/config`
 pub(super) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;

@@ -18,6 +18,8 @@ pub enum Kind {
     InvalidApiKey,
     /// No model has this name or alias.
     ModelNotFound,
+    /// The ledger has no such run.
+    RunNotFound,
     /// No endpoint has this path.
     UnknownEndpoint,
     /// The path is known, the method is not.
@@ -86,6 +88,7 @@ impl Kind {
             Kind::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", REQUEST),
             Kind::InvalidApiKey => (StatusCode::UNAUTHORIZED, "invalid_api_key", "authentication_error"),
             Kind::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", REQUEST),
+            Kind::RunNotFound => (StatusCode::NOT_FOUND, "run_not_found", REQUEST),
             Kind::UnknownEndpoint => (StatusCode::NOT_FOUND, "unknown_endpoint", REQUEST),
             Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", REQUEST),
             Kind::ModeMismatch => (StatusCode::BAD_REQUEST, "mode_mismatch", REQUEST),

@@ -6,13 +6,13 @@
 use super::api::find;
 use super::error::{ApiError, Kind};
 use super::placement::{self, DeviceView};
+use super::pulse::Throughput;
 use super::state::Shared;
 use super::views::{LineView, ModelView};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
-use futures_util::stream::{self, LocalBoxStream, Stream, StreamExt};
-use llm_manager_actors::feeds::Happening;
+use futures_util::stream::{self, Stream, StreamExt};
 use llm_manager_actors::logs::{Entry, Follow, Followed, MANAGER};
 use llm_manager_actors::supervisor::ask;
 use serde::{Deserialize, Serialize};
@@ -84,8 +84,8 @@ fn line_event(entry: &Entry) -> Bytes {
 
 /// What `/api/events` sends.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "ServerEvent"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "ServerEvent"), schemars(rename = "ServerEvent"))]
 #[serde(tag = "type", content = "data", rename_all = "lowercase")]
 pub(super) enum Told {
     /// Everything, at first and after a gap.
@@ -96,43 +96,40 @@ pub(super) enum Told {
     Supervision { path: Arc<str>, message: Arc<str> },
     /// Every device, once a second.
     Devices(Vec<DeviceView>),
+    /// What the models' clients get, once a second.
+    Throughput(Throughput),
+}
+
+impl Told {
+    /// All models as they are now.
+    pub(super) fn snapshot(shared: &Shared) -> Self {
+        Self::Snapshot {
+            models: shared.directory.models().iter().map(|model| ModelView::of(model)).collect(),
+        }
+    }
+
+    /// As it is sent.
+    pub(super) fn event(&self) -> Bytes {
+        event(None, self)
+    }
 }
 
 /// `GET /api/events`: first everything, then what changes; after a gap everything again.
 pub(super) async fn events(shared: web::Data<Shared>) -> HttpResponse {
-    let watcher = shared.feed.watch();
-    let first = snapshot(&shared);
+    let watcher = shared.pulse.watch();
+    let first = Told::snapshot(&shared).event();
     let stopping = shared.stopping.clone();
-    let sampled = device_events(shared.clone());
+    // Whoever opens the page wants to see the devices before the next second.
+    let devices = Told::Devices(placement::device_views(&shared).await).event();
     let next = stream::unfold((watcher, shared), |(mut watcher, shared)| async move {
         let bytes = match watcher.recv().await {
-            Ok(Happening::Model(model)) => event(None, &Told::Model(Box::new(ModelView::of(&model)))),
-            Ok(Happening::Supervision { path, message }) => event(None, &Told::Supervision { path, message }),
-            Err(RecvError::Lagged(_)) => snapshot(&shared),
+            Ok(bytes) => bytes,
+            Err(RecvError::Lagged(_)) => Told::snapshot(&shared).event(),
             Err(RecvError::Closed) => return None,
         };
         Some((bytes, (watcher, shared)))
     });
-    event_stream(stream::once(async { first }).chain(stream::select(next.boxed_local(), sampled)), stopping)
-}
-
-/// Every snapshot of the devices; while somebody watches, they are looked at once a second.
-fn device_events(shared: web::Data<Shared>) -> LocalBoxStream<'static, Bytes> {
-    let snapshots = shared.devices.subscribe();
-    let attention = shared.devices.attend();
-    let events =
-        stream::unfold((snapshots, shared, attention), |(mut newest, shared, attention)| async move {
-            newest.changed().await.ok()?;
-            newest.borrow_and_update();
-            let devices = placement::device_views(&shared).await;
-            Some((event(None, &Told::Devices(devices)), (newest, shared, attention)))
-        });
-    events.boxed_local()
-}
-
-fn snapshot(shared: &Shared) -> Bytes {
-    let models: Vec<ModelView> = shared.directory.models().iter().map(|model| ModelView::of(model)).collect();
-    event(None, &Told::Snapshot { models })
+    event_stream(stream::iter([first, devices]).chain(next), stopping)
 }
 
 /// One event. Its data is JSON, hence a single line.

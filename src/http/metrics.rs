@@ -161,19 +161,31 @@ async fn costs(shared: &Shared) -> Result<Vec<Family>, ApiError> {
     let to = now_us().max(from + 1);
     let sums =
         reader.summary(Filter::default(), from, to, vec![Dimension::Model]).await.map_err(from_store)?;
-    Ok(vec![counter(
-        "llm_manager_cost",
-        "Price of requests (kind request) and of ready time by the hour (kind run), in the currency's unit",
-        None,
-        cost_samples(&sums),
-    )])
+    let energy = sums.groups.iter().filter(|group| group.totals.energy_mj > 0).filter_map(|group| {
+        Some((vec![("model", group.key.first()?.clone())], group.totals.energy_mj as f64 / 1000.0))
+    });
+    Ok(vec![
+        counter(
+            "llm_manager_cost",
+            "Price of requests (kind request), of ready time by the hour (run) and of electricity (energy), in the currency's unit",
+            None,
+            cost_samples(&sums),
+        ),
+        counter(
+            "llm_manager_energy",
+            "What the runs of a model drew, by the measured power of its devices",
+            Some(Unit::Joules),
+            energy.collect(),
+        ),
+    ])
 }
 
 fn cost_samples(sums: &Summary) -> Vec<(Labels, f64)> {
     let groups = sums.groups.iter().filter_map(|group| Some((group.key.first()?, &group.totals)));
     groups
         .flat_map(|(model, totals)| {
-            [("request", &totals.cost), ("run", &totals.run_cost)].map(|kind| (model, kind))
+            [("request", &totals.cost), ("run", &totals.run_cost), ("energy", &totals.energy_cost)]
+                .map(|kind| (model, kind))
         })
         .flat_map(|(model, (kind, sums))| {
             sums.iter().map(move |(currency, sum)| {

@@ -20,7 +20,7 @@ const LOOK: SampleNow = SampleNow { within: Duration::from_secs(1), max_age: Dur
 
 /// One device in `GET /api/devices`. Memory is MiB.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 pub(super) struct DeviceView {
     pub(super) id: String,
     pub(super) name: String,
@@ -39,8 +39,8 @@ pub(super) struct DeviceView {
 
 /// A model that holds memory of a device.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "DeviceHolder"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DeviceHolder"), schemars(rename = "DeviceHolder"))]
 struct HolderView {
     model: String,
     reserved_mb: u64,
@@ -118,8 +118,8 @@ pub(super) async fn explain(
 
 /// `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "Placement"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Placement"), schemars(rename = "Placement"))]
 pub(super) struct PlacementView {
     model: String,
     #[cfg_attr(test, ts(type = "'fits' | 'evict' | 'wait' | 'never'"))]
@@ -132,8 +132,8 @@ pub(super) struct PlacementView {
 
 /// What stands in the way; at most one of the three.
 #[derive(Default, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "PlacementDetail"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlacementDetail"), schemars(rename = "PlacementDetail"))]
 struct DetailView {
     /// Idle models that would be stopped.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -151,8 +151,8 @@ struct DetailView {
 
 /// What would become of one variant.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "PlacementVariant"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlacementVariant"), schemars(rename = "PlacementVariant"))]
 struct VariantVerdict {
     variant: String,
     #[cfg_attr(test, ts(type = "'fits' | 'evict' | 'wait' | 'never'"))]
@@ -167,8 +167,8 @@ struct VariantVerdict {
 
 /// A required device, and the one that is it.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "PlacementDevice"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlacementDevice"), schemars(rename = "PlacementDevice"))]
 struct AssignedView {
     requirement: String,
     device: String,

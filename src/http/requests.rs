@@ -2,15 +2,19 @@
 
 use super::error::{ApiError, quoted};
 use super::state::Shared;
+use super::usage::views::money;
 use super::usage::{from_store, invalid, list, models, rfc3339, seconds, time};
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use jiff::Timestamp;
-use llm_manager_actors::ledger::{Cursor, Filter, LedgerReader, PageQuery, RequestView, StoreError};
+use llm_manager_actors::ledger::{
+    Cursor, Filter, LedgerReader, PageQuery, RequestShare, RequestView, StoreError,
+};
 use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
 const DEFAULT_PAGE: usize = 100;
@@ -35,6 +39,9 @@ pub(super) struct LogQuery {
     run_id: Option<i64>,
     limit: Option<usize>,
     after: Option<String>,
+    /// Each row with its share of what its run cost.
+    #[serde(default)]
+    shares: bool,
 }
 
 impl LogQuery {
@@ -76,8 +83,8 @@ impl LogQuery {
 
 /// One request as the API shows it. The fields but `id` are the columns of the CSV.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RequestRow"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestRow"), schemars(rename = "RequestRow"))]
 struct RowView<'a> {
     id: String,
     request_id: &'a str,
@@ -110,12 +117,16 @@ struct RowView<'a> {
     first_byte_seconds: Option<f64>,
     replayed: bool,
     error: Option<&'a str>,
+    /// With `shares=true`: its part of the hourly price and the electricity of its run, by currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, type = "Record<string, string>"))]
+    share: Option<BTreeMap<String, String>>,
 }
 
 /// A page of the log, newest first.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RequestPage"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestPage"), schemars(rename = "RequestPage"))]
 pub(super) struct PageView<'a> {
     rows: Vec<RowView<'a>>,
     /// Of the next page: `?after=`.
@@ -159,6 +170,7 @@ impl<'a> RowView<'a> {
             first_byte_seconds: row.first_byte_us.map(seconds),
             replayed: row.replayed,
             error: row.error.as_deref(),
+            share: None,
         }
     }
 
@@ -237,7 +249,10 @@ pub(super) async fn requests(
     let reader = shared.ledger.reader();
     if !wants_csv(&request) {
         let page = reader.requests(page).await.map_err(from_store)?;
-        let rows: Vec<RowView<'_>> = page.rows.iter().map(RowView::of).collect();
+        let mut rows: Vec<RowView<'_>> = page.rows.iter().map(RowView::of).collect();
+        if query.shares {
+            add_shares(reader, &mut rows).await?;
+        }
         let next = page.next.map(|cursor| cursor.to_string());
         return Ok(HttpResponse::Ok().json(PageView { rows, next }));
     }
@@ -255,6 +270,28 @@ pub(super) async fn requests(
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
         .insert_header((CACHE_CONTROL, "no-store"))
         .streaming(bytes))
+}
+
+/// Adds to each row its part of what its run cost; a run that cost nothing or is too long adds nothing.
+async fn add_shares(reader: &LedgerReader, rows: &mut [RowView<'_>]) -> Result<(), ApiError> {
+    let runs: BTreeSet<i64> = rows.iter().filter_map(|row| row.run_id).collect();
+    let mut shares = HashMap::new();
+    for run in runs {
+        match reader.run_shares(run).await {
+            Ok(found) => shares.extend(found.into_iter().flat_map(|found| found.requests).map(|share| {
+                let RequestShare { request_id, ended_us, cost } = share;
+                ((run, request_id, rfc3339(ended_us)), money(&cost))
+            })),
+            Err(StoreError::Refused(_)) => (),
+            Err(error) => return Err(from_store(error)),
+        }
+    }
+    for row in rows {
+        let Some(run) = row.run_id else { continue };
+        let key = (run, row.request_id.to_owned(), row.ended_at);
+        row.share = shares.get(&key).filter(|share| !share.is_empty()).cloned();
+    }
+    Ok(())
 }
 
 /// What an export still has to read.

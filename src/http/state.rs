@@ -4,6 +4,7 @@ use super::auth::Keys;
 use super::config_file::ConfigFile;
 use super::error::ApiError;
 use super::hosts::Hosts;
+use super::pulse::Pulse;
 use super::upstream::Pool;
 use actix_web::http::header::HeaderMap;
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub supervisor: Live<Supervisor>,
     /// What happens.
     pub feed: Feed,
+    /// The same, as it is sent to those who watch.
+    pub pulse: Pulse,
     /// Where requests are recorded, and reports come from.
     pub ledger: Ledger,
     /// Who writes it.

@@ -18,8 +18,8 @@ fn is_configured(shared: &Shared, model: &str) -> bool {
 
 /// `GET /api/storage`
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "Storage"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Storage"), schemars(rename = "Storage"))]
 pub(super) struct StorageView<'a> {
     total_bytes: i64,
     free_bytes: i64,
@@ -34,8 +34,8 @@ pub(super) struct StorageView<'a> {
 
 /// The data of one model.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "StorageModel"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "StorageModel"), schemars(rename = "StorageModel"))]
 struct ModelStorageView<'a> {
     model: &'a str,
     /// The configuration does not have it any more.

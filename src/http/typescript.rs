@@ -1,7 +1,7 @@
 //! The dashboard's types, made from the views: `webui/src/shared/api/generated.ts`.
 
 use super::live::Told;
-use super::{billing, placement, requests, storage, usage, views};
+use super::{billing, placement, requests, runs, storage, usage, views};
 use std::fmt::Write;
 use std::path::Path;
 use ts_rs::{Config, TS, TypeVisitor};
@@ -39,6 +39,8 @@ fn generated() -> String {
     all.visit::<usage::views::ReportView>();
     all.visit::<usage::views::SeriesView>();
     all.visit::<requests::PageView<'static>>();
+    all.visit::<runs::Page>();
+    all.visit::<runs::Shares>();
     all.visit::<billing::PlansView<'static>>();
     all.visit::<storage::StorageView<'static>>();
     let head = "// Made from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.\n";

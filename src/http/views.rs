@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// One model in `GET /api/models`. Durations are seconds, times are UTC.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 pub(super) struct ModelView {
     name: String,
     aliases: Vec<String>,
@@ -83,7 +83,7 @@ fn rounded(seconds: f64) -> f64 {
 
 /// One model in `GET /api/models/{name}`.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 pub(super) struct ModelDetails {
     #[serde(flatten)]
     model: ModelView,
@@ -92,7 +92,7 @@ pub(super) struct ModelDetails {
 }
 
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 struct VariantView {
     name: String,
     required_devices: Vec<String>,
@@ -104,8 +104,8 @@ struct VariantView {
 
 /// One life of a backend that has ended.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "RunRecord"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RunRecord"), schemars(rename = "RunRecord"))]
 struct RunView {
     variant: Arc<str>,
     pid: Option<u32>,
@@ -116,6 +116,17 @@ struct RunView {
     #[cfg_attr(test, ts(type = "string"))]
     ended_at: Timestamp,
     exit: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    queued_at: Timestamp,
+    #[cfg_attr(
+        test,
+        ts(
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed'"
+        )
+    )]
+    cause: &'static str,
+    /// Of an evicted one: the model that needed its memory.
+    evicted_for: Option<Arc<str>>,
 }
 
 impl RunView {
@@ -127,6 +138,9 @@ impl RunView {
             ready_at: run.ready_at,
             ended_at: run.ended_at,
             exit: run.exit.clone(),
+            queued_at: run.queued_at,
+            cause: run.cause.text(),
+            evicted_for: run.evicted_for.clone(),
         }
     }
 }
@@ -160,8 +174,8 @@ impl VariantView {
 
 /// One line of a log.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "LogLine"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "LogLine"), schemars(rename = "LogLine"))]
 pub(super) struct LineView<'a> {
     seq: u64,
     #[cfg_attr(test, ts(type = "string"))]
@@ -184,8 +198,8 @@ impl<'a> LineView<'a> {
 
 /// An actor in the tree of `GET /api/supervision`, with those below it.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "SupervisionNode"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "SupervisionNode"), schemars(rename = "SupervisionNode"))]
 pub(super) struct NodeView {
     name: String,
     path: String,

@@ -26,6 +26,7 @@ mod openai;
 mod orphans;
 mod real_engine;
 mod reconcile;
+mod runs;
 mod sessions;
 mod soak;
 mod supervision;

@@ -95,6 +95,23 @@ fn events_show_state_changes() {
 }
 
 #[test]
+fn events_show_load_and_throughput_while_an_answer_runs() {
+    let manager = two();
+    manager.act("/api/models/chat/start");
+    let mut events = manager.get("/api/events").open();
+    events.until("\"type\":\"throughput\"");
+    let script = format!("tokens=4,stream_file={}", manager.word("go"));
+    let mut stream = manager.chat_stream("chat").fake(&script).open();
+    stream.until("word1 ");
+    events.until("\"leases\":1");
+    // Two words have come, the count has not.
+    events.until("\"output_tokens_per_second\":2");
+    manager.touch("go");
+    stream.finish();
+    events.until("\"requests_per_second\":1");
+}
+
+#[test]
 fn the_supervision_tree_is_shown() {
     let manager = two();
     let tree = manager.api("/api/supervision");
@@ -176,4 +193,35 @@ fn a_configuration_without_models_serves() {
     let manager = Manager::start(&Config::new());
     assert_eq!(manager.api("/api/models"), json!([]));
     assert_eq!(manager.get("/v1/models").send().ok().json()["data"], json!([]));
+}
+
+#[test]
+fn the_api_describes_itself() {
+    let manager = two();
+    let described = manager.api("/api/openapi.json");
+    assert_eq!(described["openapi"], "3.1.0");
+    let models = &described["paths"]["/api/models"]["get"]["responses"]["200"]["content"]["application/json"];
+    let name =
+        models["schema"]["items"]["$ref"].as_str().unwrap().trim_start_matches("#/components/schemas/");
+    let schema = &described["components"]["schemas"][name]["properties"];
+    for model in manager.api("/api/models").as_array().unwrap() {
+        let unknown: Vec<_> =
+            model.as_object().unwrap().keys().filter(|key| schema[*key].is_null()).collect();
+        assert!(unknown.is_empty(), "{unknown:?} is not in {schema}");
+    }
+}
+
+#[test]
+fn the_command_line_reaches_a_manager_whose_file_has_been_broken_since() {
+    let manager = two();
+    let config = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
+    let broken = format!("{config}  gone:\n    only: {{script_path: no-such-script.sh}}\nnonsense: 1\n");
+    std::fs::write(manager.path("config.yaml"), broken).unwrap();
+    assert!(manager.cli_ok(&["status"]).contains("embed"));
+    assert_eq!(manager.cli(&["check"]).status.code(), Some(2));
+    std::fs::write(manager.path("config.yaml"), config.replacen("  port: ", "  port: x", 1)).unwrap();
+    let refused = manager.cli(&["status"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("program.port"), "{said}");
+    std::fs::write(manager.path("config.yaml"), config).unwrap();
 }

@@ -1,50 +1,78 @@
 /** Debian's Chromium through playwright-core, with every error of a page gathered. */
-import { readFileSync } from 'node:fs'
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { chromium } from 'playwright-core'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-export async function openBrowser() {
+/** `CHROMIUM` says where it is, if it is elsewhere. */
+const CHROMIUM = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
+
+export async function openBrowser(more = []) {
+  if (!CHROMIUM) throw new Error('there is no Chromium: install it (Debian: chromium), or say where it is with CHROMIUM=/path')
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: CHROMIUM,
     args: [
+      ...more,
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
       '--disable-sync',
     ],
   })
 }
 
-/** Answers of endpoints that this manager does not have are no errors of the page. */
-const EXPECTED = /Failed to load resource: the server responded with a status of 404/
+/** These stay open for as long as a page is. */
+const STREAM = /\/api\/events|[?&]follow=true|\/v1\//
 
-export async function openPage(browser, manager, { theme = 'light', language = 'en-GB', phone = false, storage = {} } = {}) {
+export async function openPage(browser, manager, { theme = 'light', language = 'en-GB', phone = false, motion = 'reduce' } = {}) {
   const context = await browser.newContext({
     baseURL: manager.url,
     colorScheme: theme,
     locale: language,
     viewport: phone ? { width: 390, height: 844 } : { width: 1440, height: 900 },
     deviceScaleFactor: 1,
-    reducedMotion: 'reduce',
+    reducedMotion: motion,
   })
   const page = await context.newPage()
   page.errors = []
   page.foreign = []
+  page.asked = new Set()
   page.on('console', (message) => {
-    if (message.type() === 'error' && !EXPECTED.test(message.text())) page.errors.push(message.text())
+    if (message.type() === 'error') page.errors.push(`${message.text()} ${message.location().url}`)
   })
   page.on('pageerror', (error) => page.errors.push(String(error.stack ?? error)))
   page.on('request', (request) => {
     if (!request.url().startsWith(manager.url) && !request.url().startsWith('data:')) page.foreign.push(request.url())
+    if (!STREAM.test(request.url())) page.asked.add(request)
   })
-  if (Object.keys(storage).length > 0) {
-    await page.addInitScript((entries) => Object.entries(entries).forEach(([key, value]) => localStorage.setItem(key, value)), storage)
-  }
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => page.asked.delete(request))
   return page
 }
 
 export async function live(page) {
   await page.waitForSelector('[data-connection=live]', { state: 'attached' })
+}
+
+/** Waits until a page has all that it asked for and has painted it. */
+export async function settled(page) {
+  await live(page)
+  await page.locator('#content h1').first().waitFor()
+  const deadline = Date.now() + 15_000
+  for (let calm = 0; calm < 2; ) {
+    const loading = await page.locator('[data-loading]').count()
+    calm = page.asked.size === 0 && loading === 0 ? calm + 1 : 0
+    if (Date.now() > deadline) throw new Error(`${page.url()} still loads: ${[...page.asked].map((request) => request.url())}, ${loading} faces`)
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
+  }
+}
+
+/** What the browser says of a manager that is away. */
+export const AWAY = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/
+
+/** What must be true of any page that was looked at; `allowed` are errors that the test provoked. */
+export function clean(page, allowed = /^$/) {
+  assert.deepEqual(page.errors.filter((error) => !allowed.test(error)), [], 'errors on the console')
+  assert.deepEqual(page.foreign, [], 'requests to other hosts')
 }
 
 /** Violations of WCAG 2.2 A and AA and of axe's best practices, in a form that can be read. */

@@ -7,6 +7,8 @@
 //! who gets it and when, then the rest.
 
 pub mod devices;
+pub mod ending;
+pub mod energy;
 pub mod gate;
 mod json_skim;
 pub mod lifecycle;

@@ -45,5 +45,6 @@ fn mode(name: &str, endpoints: &[&str], probe_path: &str, probe_body: &str) -> M
                 body: Some(probe_body.to_owned()),
             },
         ],
+        usage: None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
-use crate::pricing::Plan;
+use crate::pricing::{Currency, Plan, Price};
+use crate::usage::Pointers;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,6 +57,17 @@ pub struct ProgramSpec {
     pub max_body_bytes: usize,
     /// Days that logs and request rows are kept.
     pub log_retention_days: u32,
+    /// What electricity costs; `None`: its amount is recorded, but not its price.
+    pub electricity: Option<Electricity>,
+}
+
+/// `program.electricity`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Electricity {
+    /// Of a kilowatt-hour.
+    pub per_kwh: Price,
+    /// In this currency.
+    pub currency: Currency,
 }
 
 /// One entry of `devices:`.
@@ -76,6 +88,8 @@ pub struct ModeSpec {
     pub endpoints: Vec<String>,
     /// Probes in order; the backend is ready when the last has succeeded.
     pub probes: Vec<ProbeSpec>,
+    /// Where its answers tell what they used; `None`: as those of OpenAI do.
+    pub usage: Option<Arc<Pointers>>,
 }
 
 /// One probe: it succeeds when one of `paths` answers with a 2xx status.

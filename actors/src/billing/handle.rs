@@ -2,12 +2,14 @@
 
 use super::overflow::Overflow;
 use super::prices::Prices;
-use super::run::Run;
+use super::run::{Run, RunStart};
 use crate::ledger::{
     Event, KeySource, LedgerReader, Location, Micros, RequestRow, RunRow, StoreError, Writer, now_us,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use llm_manager_policy::pricing::{self, Money};
+use llm_manager_policy::spec::Electricity;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -50,6 +52,7 @@ pub(super) struct Core {
     pub(super) last_error: ArcSwapOption<String>,
     pub(super) state: AtomicU8,
     pub(super) records: bool,
+    pub(super) electricity: Option<Electricity>,
 }
 
 #[derive(Default)]
@@ -138,22 +141,30 @@ impl Ledger {
         self.push(Event::Request(row));
     }
 
-    /// Opens a run: a backend was started. `bill_loading`: it is paid from now on, not from ready on.
-    pub fn run_started(&self, model: &Arc<str>, variant: &Arc<str>, bill_loading: bool) -> Run {
+    /// Opens a run: a backend was started.
+    pub fn run_started(&self, run: RunStart) -> Run {
         let now = now_us();
         // Microseconds, but no two the same.
         let next = |last: i64| Some(now.max(last + 1));
         let last = self.0.last_run.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
         let row = RunRow {
             id: now.max(last + 1),
-            model: Arc::clone(model),
-            variant: Arc::clone(variant),
+            model: run.model,
+            variant: run.variant,
+            queued_us: Some(run.queued_us.min(now)),
             started_us: now,
             heartbeat_us: now,
-            bill_loading,
+            bill_loading: run.bill_loading,
             ..RunRow::default()
         };
         Run::open(self.clone(), row)
+    }
+
+    /// What this much electricity costs, in the ledger's unit of money, and its currency.
+    pub(super) fn electricity(&self, millijoules: u64) -> Option<(i64, Arc<str>)> {
+        let Electricity { per_kwh, currency } = self.0.electricity?;
+        let money = pricing::electricity(millijoules, per_kwh).and_then(Money::as_i64);
+        Some((money.unwrap_or(i64::MAX), currency.as_str().into()))
     }
 
     /// The prices in force, as they are now.

@@ -2,18 +2,47 @@
 
 use super::handle::Ledger;
 use crate::ledger::{Energy, Event, Micros, RunRow};
-use std::time::Instant;
+use llm_manager_policy::ending::EndCause;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the energy of a running backend is recorded.
+const TELL_ENERGY: Duration = Duration::from_secs(60);
+
+/// A backend that was started.
+pub struct RunStart {
+    /// The model's name.
+    pub model: Arc<str>,
+    /// Its launch configuration.
+    pub variant: Arc<str>,
+    /// When it was first wanted.
+    pub queued_us: Micros,
+    /// It is paid from its start on, not from ready on.
+    pub bill_loading: bool,
+}
+
+/// How a run ended.
+pub struct RunEnd {
+    /// The backend's exit, in words.
+    pub exit: String,
+    /// Why.
+    pub cause: EndCause,
+    /// Of an evicted one: the model that needed its memory.
+    pub evicted_for: Option<Arc<str>>,
+}
 
 /// An open run. Dropping it closes it, too.
 pub struct Run {
     ledger: Ledger,
     row: RunRow,
     started: Instant,
+    told: Instant,
 }
 
 impl Run {
     pub(super) fn open(ledger: Ledger, row: RunRow) -> Self {
-        let run = Self { ledger, row, started: Instant::now() };
+        let now = Instant::now();
+        let mut run = Self { ledger, row, started: now, told: now };
         run.tell();
         run
     }
@@ -31,14 +60,24 @@ impl Run {
         self.tell();
     }
 
-    /// It has taken this much electricity so far.
-    pub fn took(&mut self, energy: Energy) {
-        self.row.energy = Some(energy);
+    /// It has drawn this much more from the socket.
+    pub fn drew(&mut self, millijoules: u64) {
+        let before = self.row.energy.as_ref().map_or(0, |energy| energy.millijoules);
+        let all = before.saturating_add(i64::try_from(millijoules).unwrap_or(i64::MAX));
+        let cost = self.ledger.electricity(all.cast_unsigned());
+        self.row.energy = Some(Energy { millijoules: all, cost });
+        // A manager that is killed loses the energy of the last minute, not that of the whole run.
+        if self.told.elapsed() >= TELL_ENERGY {
+            self.row.heartbeat_us = self.now();
+            self.tell();
+        }
     }
 
     /// It has ended.
-    pub fn ended(mut self, reason: impl Into<String>) {
-        self.close(reason.into());
+    pub fn ended(mut self, end: RunEnd) {
+        self.row.cause = Some(end.cause.text().to_owned());
+        self.row.evicted_for = end.evicted_for.map(|model| model.to_string());
+        self.close(end.exit);
     }
 
     fn close(&mut self, reason: String) {
@@ -57,13 +96,17 @@ impl Run {
         self.row.started_us.saturating_add(elapsed)
     }
 
-    fn tell(&self) {
+    fn tell(&mut self) {
+        self.told = Instant::now();
         self.ledger.push(Event::Run(Box::new(self.row.clone())));
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
+        if self.row.ended_us.is_none() {
+            self.row.cause = Some("actor_crashed".to_owned());
+        }
         self.close("its owner has crashed".to_owned());
     }
 }

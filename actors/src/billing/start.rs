@@ -5,6 +5,7 @@ use super::overflow::{Overflow, with_suffix};
 use super::prices::Prices;
 use crate::ledger::{KeySource, Location, OpenError, Opened, Writer, now_us, open};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use llm_manager_policy::spec::Electricity;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8};
@@ -23,6 +24,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Days that rows of requests are kept; `None`: for ever.
     pub retention_days: Option<u32>,
+    /// What electricity costs.
+    pub electricity: Option<Electricity>,
     /// Pause between two signs of life in the ledger.
     pub heartbeat: Duration,
     /// Events that the queue holds.
@@ -32,7 +35,14 @@ pub struct Settings {
 impl Settings {
     /// The usual ones.
     pub fn new(location: Location, state_dir: PathBuf) -> Self {
-        Self { location, state_dir, retention_days: None, heartbeat: Duration::from_secs(5), queue: 65_536 }
+        Self {
+            location,
+            state_dir,
+            retention_days: None,
+            electricity: None,
+            heartbeat: Duration::from_secs(5),
+            queue: 65_536,
+        }
     }
 }
 
@@ -71,6 +81,7 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
         last_error: ArcSwapOption::empty(),
         state: AtomicU8::new(State::Idle as u8),
         records: std::env::var_os(RECORDING).is_none_or(|value| value != "off"),
+        electricity: settings.electricity,
     };
     if !core.records {
         log::warn!("{RECORDING}=off: requests are not recorded");

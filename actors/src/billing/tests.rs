@@ -4,14 +4,17 @@ mod crash;
 mod plans;
 mod trouble;
 
-use super::{Billing, Close, Flush, Ledger, Settings, start};
+use super::{Billing, Close, Flush, Ledger, RunEnd, RunStart, Settings, start};
 use crate::feeds::Feed;
 use crate::ledger::tests::{MARCH, assert_rollups_are_sums_of_rows, block_on, everywhere, labels, name, raw};
 use crate::ledger::tests::{Place, SECOND};
-use crate::ledger::{Filter, Location, RequestRow, Tokens, UsageSource};
+use crate::ledger::{Energy, Filter, Location, RequestRow, RunRow, Tokens, UsageSource};
 use crate::supervisor::{Child, ChildSpec, Supervisor, ask};
 use crate::{Live, tell};
 use actix::{Addr, Context, Handler, Message};
+use llm_manager_policy::ending::EndCause;
+use llm_manager_policy::pricing::Currency;
+use llm_manager_policy::spec::Electricity;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -235,19 +238,25 @@ fn a_queue_that_is_full_overflows_into_the_file_and_raises_the_alarm() {
     });
 }
 
+fn a_start(variant: &str, bill_loading: bool) -> RunStart {
+    RunStart { model: name("m"), variant: name(variant), queued_us: 5, bill_loading }
+}
+
 #[test]
 fn a_run_is_opened_kept_alive_and_closed() {
     run(async {
         let place = Place::sqlite();
         let mut settings = settings(&place);
         settings.heartbeat = Duration::from_millis(20);
+        let currency = Currency::new("CNY").unwrap();
+        settings.electricity = Some(Electricity { per_kwh: "0.5".parse().unwrap(), currency });
         let running = Running::with(&settings);
-        let mut one = running.ledger.run_started(&name("m"), &name("gpu"), false);
-        let other = running.ledger.run_started(&name("m"), &name("cpu"), true);
+        let mut one = running.ledger.run_started(a_start("gpu", false));
+        let other = running.ledger.run_started(a_start("cpu", true));
         assert_ne!(one.id(), other.id());
         one.ready();
         running.flush().await;
-        let runs = || running.ledger.reader().runs("m", 10);
+        let runs = || running.ledger.reader().runs_of("m", 10);
         let first = runs().await.unwrap();
         assert!(first.iter().all(|view| view.run.ended_us.is_none()));
         actix_rt::time::sleep(Duration::from_millis(200)).await;
@@ -256,13 +265,24 @@ fn a_run_is_opened_kept_alive_and_closed() {
             beat.iter().zip(&first).all(|(now, then)| now.run.heartbeat_us > then.run.heartbeat_us),
             "{beat:?}"
         );
-        one.ended("stopped");
+        one.drew(3_600_000);
+        let evicted_for = Some(name("other"));
+        one.ended(RunEnd { exit: "stopped".to_owned(), cause: EndCause::Evicted, evicted_for });
         // As in a crash of the model's actor.
         drop(other);
         running.flush().await;
-        let mut reasons: Vec<_> =
-            runs().await.unwrap().into_iter().map(|view| view.run.end_reason.unwrap()).collect();
-        reasons.sort();
-        assert_eq!(reasons, ["its owner has crashed", "stopped"]);
+        let mut ends: Vec<_> = runs().await.unwrap().into_iter().map(|view| view.run).collect();
+        ends.sort_by(|one, other| one.end_reason.cmp(&other.end_reason));
+        let words = |run: &RunRow| (run.end_reason.clone(), run.cause.clone(), run.evicted_for.clone());
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(words(&ends[0]), (text("its owner has crashed"), text("actor_crashed"), None));
+        assert_eq!(words(&ends[1]), (text("stopped"), text("evicted"), text("other")));
+        // A watt-hour at 0.5 for a kilowatt-hour, in 10^-12.
+        let cost = Some((500_000_000, name("CNY")));
+        assert_eq!(
+            (&ends[0].energy, &ends[1].energy),
+            (&None, &Some(Energy { millijoules: 3_600_000, cost }))
+        );
+        assert!(ends.iter().all(|run| run.queued_us == Some(5)), "{ends:?}");
     });
 }

@@ -40,7 +40,7 @@ pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, O
         db.transact(|db| {
             let open = db.number("SELECT COUNT(*) AS number FROM runs WHERE ended_us IS NULL")?;
             db.run(
-                "UPDATE runs SET ended_us = heartbeat_us, end_reason = 'the manager was lost' WHERE ended_us IS NULL; \
+                "UPDATE runs SET ended_us = heartbeat_us, end_reason = 'the manager was lost', cause = 'manager_lost' WHERE ended_us IS NULL; \
                  UPDATE program_runs SET ended_us = heartbeat_us WHERE ended_us IS NULL;",
             )?;
             let new = NewProgramRun { started_us: now, heartbeat_us: now, version };

@@ -55,6 +55,10 @@ pub struct Totals {
     pub cost: BTreeMap<String, Money>,
     /// Price of ready time by the hour, by currency; only where a report is by model or variant.
     pub run_cost: BTreeMap<String, Money>,
+    /// What runs drew from the socket, as far as it was measured; where there is `run_cost`.
+    pub energy_mj: i64,
+    /// What that cost, by currency.
+    pub energy_cost: BTreeMap<String, Money>,
 }
 
 /// Sums of those that have this in common.

@@ -304,6 +304,9 @@ pub struct RunRow {
     pub model: Arc<str>,
     /// Its launch configuration.
     pub variant: Arc<str>,
+    /// When it was first wanted, if that is known.
+    #[serde(default)]
+    pub queued_us: Option<Micros>,
     /// When its process was started.
     pub started_us: Micros,
     /// When it became ready, if it did.
@@ -312,8 +315,14 @@ pub struct RunRow {
     pub heartbeat_us: Micros,
     /// When it ended.
     pub ended_us: Option<Micros>,
-    /// Why it ended.
+    /// How it ended: the exit of its process.
     pub end_reason: Option<String>,
+    /// Why it ended, as `EndCause` words it.
+    #[serde(default)]
+    pub cause: Option<String>,
+    /// The model that needed its memory.
+    #[serde(default)]
+    pub evicted_for: Option<String>,
     /// Whether the time from start to ready is paid too.
     pub bill_loading: bool,
     /// What it took from the socket, if that was measured.

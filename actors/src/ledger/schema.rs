@@ -125,6 +125,9 @@ diesel::table! {
         energy_mj -> Nullable<BigInt>,
         energy_cost -> Nullable<BigInt>,
         energy_currency -> Nullable<Text>,
+        queued_us -> Nullable<BigInt>,
+        cause -> Nullable<Text>,
+        evicted_for -> Nullable<Text>,
     }
 }
 

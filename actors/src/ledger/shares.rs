@@ -9,7 +9,7 @@ use super::row::Micros;
 use super::runs::{RunCost, RunView, run_view};
 use super::schema::requests;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use llm_manager_policy::pricing::{Interval, share_out};
+use llm_manager_policy::pricing::{Interval, Money, share_out};
 
 /// A run with more requests than this is not shared out.
 const MOST_REQUESTS: i64 = 100_000;
@@ -27,7 +27,7 @@ pub struct RequestShare {
     pub cost: RunCost,
 }
 
-/// The price of a run, shared out: at each instant equally to the requests that were active.
+/// The price of a run and its electricity, shared out: at each instant equally to the requests that were active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunShares {
     /// The run and its price.
@@ -38,8 +38,8 @@ pub struct RunShares {
     pub idle: RunCost,
 }
 
-fn shares(db: &mut Db, id: i64) -> Result<RunShares, StoreError> {
-    let view = run_view(db, id)?.ok_or_else(|| StoreError::Refused(format!("the ledger has no run {id}")))?;
+fn shares(db: &mut Db, id: i64) -> Result<Option<RunShares>, StoreError> {
+    let Some(view) = run_view(db, id)? else { return Ok(None) };
     let run = &view.run;
     let filter = Filter { models: vec![run.model.to_string()], ..Filter::default() };
     let ids: Vec<i64> = facets(db)?.iter().filter(|facet| filter.fits(facet)).map(|facet| facet.id).collect();
@@ -61,19 +61,24 @@ fn shares(db: &mut Db, id: i64) -> Result<RunShares, StoreError> {
     let mut requests: Vec<RequestShare> = rows.into_iter().map(share).collect();
     let mut idle = RunCost::new();
     let paid = Interval { from: run.billed_from().unwrap_or(run.billed_to()), to: run.billed_to() };
-    for (currency, cost) in &view.cost {
-        let parts = share_out(*cost, paid, &times).map_err(|error| StoreError::Other(error.to_string()))?;
+    let whole = Interval { from: run.started_us, to: run.billed_to() };
+    let hours = view.cost.iter().map(|(currency, cost)| (&**currency, *cost, paid));
+    let electricity = run.energy.iter().filter_map(|energy| energy.cost.as_ref()).map(|(cost, currency)| {
+        (&**currency, Money::from_units(u128::from((*cost).max(0).cast_unsigned())), whole)
+    });
+    for (currency, cost, time) in hours.chain(electricity) {
+        let parts = share_out(cost, time, &times).map_err(|error| StoreError::Other(error.to_string()))?;
         for (request, money) in requests.iter_mut().zip(parts.requests) {
             add_money(&mut request.cost, currency, money);
         }
         add_money(&mut idle, currency, parts.idle);
     }
-    Ok(RunShares { run: view, requests, idle })
+    Ok(Some(RunShares { run: view, requests, idle }))
 }
 
 impl LedgerReader {
-    /// The price of a run, shared out to its requests.
-    pub async fn run_shares(&self, id: i64) -> Result<RunShares, StoreError> {
+    /// The price of a run, shared out to its requests; `None`: there is no such run.
+    pub async fn run_shares(&self, id: i64) -> Result<Option<RunShares>, StoreError> {
         self.with(move |db| shares(db, id)).await
     }
 }

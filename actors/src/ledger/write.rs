@@ -150,8 +150,8 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
     let energy = run.energy.as_ref();
     let cost = energy.and_then(|energy| energy.cost.as_ref());
     let sql = "INSERT INTO runs (id, model_id, variant, started_us, ready_us, heartbeat_us, ended_us, end_reason, \
-               bill_loading, energy_mj, energy_cost, energy_currency) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+               bill_loading, energy_mj, energy_cost, energy_currency, queued_us, cause, evicted_for) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
                ON CONFLICT (id) DO UPDATE SET \
                ready_us = COALESCE(excluded.ready_us, runs.ready_us), \
                heartbeat_us = CASE WHEN excluded.heartbeat_us > runs.heartbeat_us \
@@ -160,7 +160,9 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
                end_reason = COALESCE(excluded.end_reason, runs.end_reason), \
                energy_mj = COALESCE(excluded.energy_mj, runs.energy_mj), \
                energy_cost = COALESCE(excluded.energy_cost, runs.energy_cost), \
-               energy_currency = COALESCE(excluded.energy_currency, runs.energy_currency)";
+               energy_currency = COALESCE(excluded.energy_currency, runs.energy_currency), \
+               cause = COALESCE(excluded.cause, runs.cause), \
+               evicted_for = COALESCE(excluded.evicted_for, runs.evicted_for)";
     sql_query(sql)
         .bind::<sql_types::BigInt, _>(run.id)
         .bind::<sql_types::BigInt, _>(model)
@@ -174,6 +176,9 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
         .bind::<sql_types::Nullable<sql_types::BigInt>, _>(energy.map(|energy| energy.millijoules))
         .bind::<sql_types::Nullable<sql_types::BigInt>, _>(cost.map(|(cost, _)| *cost))
         .bind::<sql_types::Nullable<sql_types::Text>, _>(cost.map(|(_, currency)| &**currency))
+        .bind::<sql_types::Nullable<sql_types::BigInt>, _>(run.queued_us)
+        .bind::<sql_types::Nullable<sql_types::Text>, _>(run.cause.as_deref())
+        .bind::<sql_types::Nullable<sql_types::Text>, _>(run.evicted_for.as_deref())
         .execute(db)?;
     Ok(())
 }

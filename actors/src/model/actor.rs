@@ -7,12 +7,13 @@ use super::messages::{Abandoned, Acquire, Operate, Panic, Refused, RefusedReason
 use super::scheduled::Grant;
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
-use crate::billing::{Ledger, Run};
+use crate::billing::{Ledger, Run, RunEnd};
 use crate::feeds::{Feed, Happening};
 use crate::process::{self, ExitReport, Launcher};
 use crate::scheduler::SchedulerLink;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
+use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
 use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
 
 const REMEMBERED_RUNS: usize = 20;
 
@@ -40,6 +42,8 @@ pub struct Environment {
     pub scheduler: SchedulerLink,
     /// Where runs are recorded.
     pub ledger: Ledger,
+    /// Cancelled when the manager begins to stop.
+    pub stopping: CancellationToken,
     /// Held by a run until its last process is gone; outlives the actor, so that a restarted actor can't
     /// launch beside what its predecessor left.
     pub slot: Arc<Semaphore>,
@@ -47,6 +51,7 @@ pub struct Environment {
 
 /// What is known of the present run.
 pub(super) struct CurrentRun {
+    pub(super) queued_at: Timestamp,
     pub(super) started_at: Timestamp,
     pub(super) launched: Duration,
     pub(super) ready_at: Option<Timestamp>,
@@ -76,6 +81,10 @@ pub struct Model {
     pub(super) exit: Option<ExitReport>,
     pub(super) ledger_run: Option<Run>,
     pub(super) grant: Grant,
+    /// When the present life was first wanted.
+    pub(super) queued_at: Timestamp,
+    /// Who was last said to need this model's memory.
+    pub(super) evicted_for: Option<Arc<str>>,
     /// The present life has had a process.
     pub(super) ran: bool,
     /// The present life has ended for lack of memory.
@@ -117,6 +126,8 @@ impl Model {
             exit: None,
             ledger_run: None,
             grant: Grant::default(),
+            queued_at: Timestamp::now(),
+            evicted_for: None,
             ran: false,
             out_of_memory: false,
             last_out_of_memory: None,
@@ -304,16 +315,31 @@ impl Model {
         Refused { reason, message: message.into(), retry_after }
     }
 
-    /// Closes the book of a run whose processes are gone.
+    /// Closes the books of a run whose processes are gone.
     pub(super) fn remember_run(&mut self, exit: &str) {
         let Some(run) = self.current.take() else { return };
+        let cause = EndCause::of(
+            &self.state.phase,
+            Circumstances {
+                was_ready: run.ready_at.is_some(),
+                out_of_memory: self.out_of_memory,
+                shutting_down: self.env.stopping.is_cancelled(),
+            },
+        );
+        let evicted_for = self.evicted_for.take().filter(|_| cause == EndCause::Evicted);
+        if let Some(run) = self.ledger_run.take() {
+            run.ended(RunEnd { exit: exit.to_owned(), cause, evicted_for: evicted_for.clone() });
+        }
         self.runs.push_front(RunRecord {
             variant: run.variant,
             pid: run.pid,
+            queued_at: run.queued_at,
             started_at: run.started_at,
             ready_at: run.ready_at,
             ended_at: Timestamp::now(),
             exit: exit.to_owned(),
+            cause,
+            evicted_for,
         });
         self.runs.truncate(REMEMBERED_RUNS);
     }

@@ -2,6 +2,7 @@
 
 use super::actor::{CurrentRun, Model};
 use super::lease::{BreakReason, Door};
+use crate::billing::RunStart;
 use crate::probe::{self, ProbeFailure};
 use crate::process::{ExitReport, LaunchError, LaunchOrder, Run};
 use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, StreamHandler, WrapFuture};
@@ -93,8 +94,10 @@ impl Model {
         let spec = Arc::clone(&self.handle.spec);
         let Some(variant) = spec.variants.get(self.grant.variant) else { return };
         self.exit = None;
+        self.evicted_for = None;
         self.waits_for = Some("the process to start".into());
         self.current = Some(CurrentRun {
+            queued_at: self.queued_at,
             started_at: Timestamp::now(),
             launched: self.handle.origin.elapsed(),
             ready_at: None,
@@ -173,8 +176,13 @@ impl Model {
     fn open_ledger_run(&mut self) {
         let Some(current) = &self.current else { return };
         let model: Arc<str> = self.handle.spec.name.as_str().into();
-        let bill_loading = self.handle.spec.bill_loading;
-        self.ledger_run = Some(self.env.ledger.run_started(&model, &current.variant, bill_loading));
+        let run = RunStart {
+            model,
+            variant: Arc::clone(&current.variant),
+            queued_us: current.queued_at.as_microsecond(),
+            bill_loading: self.handle.spec.bill_loading,
+        };
+        self.ledger_run = Some(self.env.ledger.run_started(run));
     }
 
     fn when_it_died(&self, success: bool) -> String {
@@ -200,9 +208,6 @@ impl Model {
         }
         self.run = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
-        if let Some(run) = self.ledger_run.take() {
-            run.ended(exit.clone());
-        }
         self.remember_run(&exit);
         self.handle.members.store(None);
         let event = if self.out_of_memory { Event::OutOfMemory { epoch } } else { Event::Gone { epoch } };

@@ -67,6 +67,8 @@ pub(crate) struct Denied {
 pub(crate) struct Evict {
     /// The life that is meant.
     pub(crate) epoch: u64,
+    /// The model that needs the memory.
+    pub(crate) in_favour_of: Arc<str>,
 }
 
 /// Let nobody in any more, and go when the running answers have ended. Told by the Scheduler.
@@ -75,6 +77,18 @@ pub(crate) struct Evict {
 pub(crate) struct Yield {
     /// The life that is meant.
     pub(crate) epoch: u64,
+    /// The model that needs the memory.
+    pub(crate) in_favour_of: Arc<str>,
+}
+
+/// The present life has drawn this much more from the socket. Told by the Scheduler at each look at the devices.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drew {
+    /// The life that is meant.
+    pub(crate) epoch: u64,
+    /// How much, since the last time.
+    pub(crate) millijoules: u64,
 }
 
 /// Say what you hold and what you want. Told by a Scheduler that has been restarted.

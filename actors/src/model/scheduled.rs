@@ -1,9 +1,10 @@
 //! What a Model and the Scheduler say to each other.
 
 use super::actor::Model;
-use super::messages::{Announce, Denied, Evict, Granted, Yield};
+use super::messages::{Announce, Denied, Drew, Evict, Granted, Yield};
 use crate::scheduler::{Changed, Demand, EvictRefused, Holding, Holds, Returned};
 use actix::{Context, Handler};
+use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Event, Phase};
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ impl Model {
         let epoch = self.state.epoch;
         self.grant = Grant::default();
         self.ran = false;
+        self.queued_at = Timestamp::now();
         if !self.env.scheduler.is_there() {
             return Some(Event::Reserved { epoch });
         }
@@ -88,6 +90,7 @@ impl Handler<Evict> for Model {
 
     fn handle(&mut self, evict: Evict, ctx: &mut Context<Self>) {
         if evict.epoch == self.state.epoch {
+            self.evicted_for = Some(evict.in_favour_of);
             self.drive(Event::Evict, ctx);
             self.refuse_eviction(evict.epoch);
         }
@@ -99,8 +102,21 @@ impl Handler<Yield> for Model {
 
     fn handle(&mut self, yielding: Yield, ctx: &mut Context<Self>) {
         if yielding.epoch == self.state.epoch {
+            self.evicted_for = Some(yielding.in_favour_of);
             self.drive(Event::Yield, ctx);
             self.refuse_eviction(yielding.epoch);
+        }
+    }
+}
+
+impl Handler<Drew> for Model {
+    type Result = ();
+
+    fn handle(&mut self, drew: Drew, _: &mut Context<Self>) {
+        if drew.epoch == self.state.epoch
+            && let Some(run) = &mut self.ledger_run
+        {
+            run.drew(drew.millijoules);
         }
     }
 }

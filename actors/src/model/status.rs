@@ -1,7 +1,7 @@
 //! Status: what a Model says of itself whenever its phase changes.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use llm_manager_policy::ending::EndCause;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,12 +68,14 @@ impl Status {
 }
 
 /// One life of a backend that has ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct RunRecord {
     /// The launch variant.
     pub variant: Arc<str>,
     /// Of its first process.
     pub pid: Option<u32>,
+    /// When it was first wanted; until it was launched it waited for memory.
+    pub queued_at: Timestamp,
     /// When it was launched.
     pub started_at: Timestamp,
     /// When it became ready, if it did.
@@ -82,4 +84,8 @@ pub struct RunRecord {
     pub ended_at: Timestamp,
     /// How it ended, such as `exit code 1`.
     pub exit: String,
+    /// Why it ended.
+    pub cause: EndCause,
+    /// Of an evicted one: the model that needed its memory.
+    pub evicted_for: Option<Arc<str>>,
 }

@@ -33,6 +33,8 @@ pub struct Traffic {
     input: AtomicU64,
     cached: AtomicU64,
     output: AtomicU64,
+    /// Output while it streams: one for each piece of text, and at the end what the count has over that.
+    live_output: AtomicU64,
     duration: Times,
     first_byte: Times,
 }
@@ -71,8 +73,15 @@ pub struct CountedTimes {
 }
 
 impl Traffic {
-    /// Counts a request that has ended.
-    pub fn count(&self, row: &RequestRow) {
+    /// Pieces of text have streamed through.
+    pub fn streamed(&self, pieces: u64) {
+        self.live_output.fetch_add(pieces, Relaxed);
+    }
+
+    /// Counts a request that has ended, after so many pieces of text were told as `streamed`.
+    pub fn count(&self, row: &RequestRow, pieces: u64) {
+        let output = row.tokens.output.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        self.live_output.fetch_add(output.saturating_sub(pieces), Relaxed);
         let outcome = match row.outcome {
             Outcome::Ok => 0,
             Outcome::ClientLeft => 1,
@@ -93,6 +102,12 @@ impl Traffic {
         if let Some(first_byte) = row.first_byte_us {
             self.first_byte.add(first_byte);
         }
+    }
+
+    /// Requests that have ended, input tokens, and output tokens with those that still stream.
+    pub fn live(&self) -> (u64, u64, u64) {
+        let requests = self.requests.iter().map(|counter| counter.load(Relaxed)).sum();
+        (requests, self.input.load(Relaxed), self.live_output.load(Relaxed))
     }
 
     /// What they are now.
@@ -140,9 +155,12 @@ mod tests {
             tokens: Tokens { input: Some(7), output, ..Tokens::default() },
             ..RequestRow::default()
         };
-        traffic.count(&row(Outcome::Ok, 10_000, Some(9_000), Some(3)));
-        traffic.count(&row(Outcome::Ok, 10_001, None, None));
-        traffic.count(&row(Outcome::Refused("overloaded".into()), 400_000_000, None, Some(-1)));
+        traffic.streamed(2);
+        assert_eq!(traffic.live(), (0, 0, 2));
+        traffic.count(&row(Outcome::Ok, 10_000, Some(9_000), Some(3)), 2);
+        traffic.count(&row(Outcome::Ok, 10_001, None, None), 0);
+        traffic.count(&row(Outcome::Refused("overloaded".into()), 400_000_000, None, Some(-1)), 0);
+        assert_eq!(traffic.live(), (3, 21, 3));
         let seen = traffic.look();
         assert_eq!(seen.requests, [2, 0, 0, 1]);
         assert_eq!((seen.input, seen.cached, seen.output), (21, 0, 3));

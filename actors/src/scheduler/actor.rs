@@ -8,12 +8,14 @@ use super::view;
 use crate::device_monitor::{Devices, Pace, SampleNow};
 use crate::devices::Snapshot;
 use crate::live::tell;
-use crate::model::{Announce, Denied, Evict, Granted, ModelHandle, Panic, Yield};
+use crate::model::{Announce, Denied, Drew, Evict, Granted, ModelHandle, Panic, Yield};
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
     StreamHandler, WrapFuture,
 };
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
+use llm_manager_policy::energy;
+use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{Part, Settings, Variant};
 use llm_manager_policy::queue::{self, Denial, Effect, Event, ModelView, State, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -110,14 +112,14 @@ impl Scheduler {
             }
             Effect::AskEvict { model, epoch, in_favour_of } => {
                 log::info!("scheduler: {model} is idle and makes room for {in_favour_of}");
-                self.tell(&model, Evict { epoch });
+                self.tell(&model, Evict { epoch, in_favour_of });
             }
             Effect::AskYield { model, epoch, in_favour_of } => {
                 log::info!(
                     "scheduler: {in_favour_of} has waited for max_hold ({} s); {model} ends its answers and makes room",
                     self.setup.settings.max_hold.as_secs_f64()
                 );
-                self.tell(&model, Yield { epoch });
+                self.tell(&model, Yield { epoch, in_favour_of });
             }
             Effect::AskSnapshot => self.ask_snapshot(ctx),
             Effect::ArmTimer(at) => {
@@ -192,8 +194,10 @@ impl Scheduler {
     }
 
     fn see(&mut self, snapshot: &Snapshot, ctx: &mut Context<Self>) {
+        let before = self.snapshot.taken_at;
         self.snapshot = view::snapshot(snapshot, self.setup.origin);
         self.measure();
+        self.share_out_energy(before);
         self.drive(Event::SnapshotTaken, ctx);
     }
 
@@ -211,6 +215,15 @@ impl Scheduler {
         }
         if news {
             self.measured.save(self.setup.measured.clone());
+        }
+    }
+
+    /// Tells those who run what they have drawn since the snapshot before.
+    fn share_out_energy(&self, before: Option<Moment>) {
+        let (Some(before), Some(now)) = (before, self.snapshot.taken_at) else { return };
+        let time = now.saturating_sub(before);
+        for ((model, epoch), millijoules) in energy::drawn(&self.state.holds, &self.snapshot, time) {
+            self.tell(&model, Drew { epoch, millijoules });
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use llm_manager_policy::spec::{Launch, Spec};
+use llm_manager_policy::usage::Pointers;
 
 use super::super::{load, parse, schema};
 use super::{check, folder, load_text};
@@ -114,6 +115,19 @@ fn own_modes_are_probed_as_they_say() {
     assert_eq!(probe(5), ("POST", "/x /y".to_owned(), Some(r#"{"m":{model},"n":1}"#)));
     assert_eq!(probe(6), ("POST", "/c".to_owned(), Some(r#"{"model": {model}}"#)));
     assert_eq!(spec.models[0].mode, spec.modes[5]);
+}
+
+#[test]
+fn electricity_has_a_price_and_a_mode_its_pointers() {
+    let spec = spec(
+        "program: {electricity: {price_per_kwh: \"0.60\", currency: EUR}}\n\
+         modes: {A: {endpoints: [/v1/a], usage: {input: /in, output: \"/out/a~1b\"}}, B: {endpoints: [/v1/b]}}\n",
+    );
+    let electricity = spec.program.electricity.unwrap();
+    assert_eq!((electricity.per_kwh.to_string(), electricity.currency.as_str()), ("0.6".to_owned(), "EUR"));
+    let pointers = Pointers::default().input("/in").and_then(|pointers| pointers.output("/out/a~1b"));
+    assert_eq!(spec.modes[4].usage.as_deref(), pointers.ok().as_ref());
+    assert_eq!(spec.modes[5].usage, None);
 }
 
 #[test]

@@ -326,3 +326,27 @@ fn price_plans() {
     );
     check(&plan("cheap"), &["3 Local-Models.m.billing: wants a mapping | method"]);
 }
+
+#[test]
+fn electricity_and_pointers() {
+    check(
+        "program: {electricity: {}}",
+        &[
+            "1 program.electricity: `price_per_kwh` is missing",
+            "1 program.electricity: `currency` is missing",
+        ],
+    );
+    check(
+        "program: {electricity: {price_per_kwh: 0.6, currency: euro, colour: green}}",
+        &[
+            "1 program.electricity.price_per_kwh: quotes",
+            "1 program.electricity.colour: unknown key",
+            "1 program.electricity.currency: three capital letters, got \"euro\" | EUR",
+        ],
+    );
+    check(
+        "modes: {A: {endpoints: [/v1/a], usage: {input: in, output: /a~b}}}",
+        &["1 modes.A.usage.input: begins with `/` | /usage/input_tokens", "1 modes.A.usage.output: `~0`"],
+    );
+    check("modes: {A: {endpoints: [/v1/a], usage: {}}}", &["1 modes.A.usage: nowhere | at least one"]);
+}

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 /// Sums of requests.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "UsageTotals"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "UsageTotals"), schemars(rename = "UsageTotals"))]
 struct TotalsView {
     requests: i64,
     /// The backend broke off or never answered.
@@ -36,6 +36,11 @@ struct TotalsView {
     /// Ready time by the hour; only by model or variant.
     #[cfg_attr(test, ts(type = "Record<string, string>"))]
     run_cost: BTreeMap<String, String>,
+    /// What runs drew, as far as it was measured; where there is `run_cost`.
+    energy_wh: f64,
+    /// What that cost.
+    #[cfg_attr(test, ts(type = "Record<string, string>"))]
+    energy_cost: BTreeMap<String, String>,
     duration_seconds: f64,
     queue_seconds: f64,
     first_byte_seconds: f64,
@@ -44,8 +49,8 @@ struct TotalsView {
 
 /// Those that have something in common.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "UsageGroup"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "UsageGroup"), schemars(rename = "UsageGroup"))]
 struct GroupView {
     /// One value for each dimension asked for, with commas; a name may have some of its own, see `keys`.
     key: String,
@@ -58,8 +63,8 @@ struct GroupView {
 
 /// One stretch of time.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "UsageSummary"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "UsageSummary"), schemars(rename = "UsageSummary"))]
 pub(in crate::http) struct SummaryView {
     #[cfg_attr(test, ts(type = "string"))]
     from: Option<Timestamp>,
@@ -71,8 +76,8 @@ pub(in crate::http) struct SummaryView {
 
 /// `GET /api/usage/summary`
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "UsageReport"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "UsageReport"), schemars(rename = "UsageReport"))]
 pub(in crate::http) struct ReportView {
     #[serde(flatten)]
     summary: SummaryView,
@@ -82,8 +87,8 @@ pub(in crate::http) struct ReportView {
 
 /// `GET /api/usage/series`: a summary for each bucket, also where nothing was.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "UsageSeries"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "UsageSeries"), schemars(rename = "UsageSeries"))]
 pub(in crate::http) struct SeriesView {
     #[cfg_attr(test, ts(type = "'minute' | 'quarter' | 'hour' | 'day' | 'week' | 'month'"))]
     pub(super) bucket: &'static str,
@@ -92,8 +97,8 @@ pub(in crate::http) struct SeriesView {
 
 /// How long requests took.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "UsageLatency"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "UsageLatency"), schemars(rename = "UsageLatency"))]
 struct LatencyView {
     requests: i64,
     /// False: from histograms, within a tenth.
@@ -104,8 +109,8 @@ struct LatencyView {
 
 /// Half of them took less than `p50`, and so on. Seconds.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "Quantiles"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Quantiles"), schemars(rename = "Quantiles"))]
 struct QuantilesView {
     p50: f64,
     p95: f64,
@@ -114,8 +119,8 @@ struct QuantilesView {
 
 /// Per second of the whole stretch.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[cfg_attr(test, ts(rename = "UsageThroughput"))]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "UsageThroughput"), schemars(rename = "UsageThroughput"))]
 struct ThroughputView {
     requests_per_second: f64,
     input_tokens_per_second: f64,
@@ -132,7 +137,12 @@ fn dimension_name(dimension: Dimension) -> &'static str {
     }
 }
 
-fn money(sums: &BTreeMap<String, Money>) -> BTreeMap<String, String> {
+/// Millijoules as watt-hours.
+pub(in crate::http) fn watt_hours(millijoules: i64) -> f64 {
+    millijoules as f64 / 3.6e6
+}
+
+pub(in crate::http) fn money(sums: &BTreeMap<String, Money>) -> BTreeMap<String, String> {
     sums.iter().map(|(currency, sum)| (currency.clone(), sum.to_string())).collect()
 }
 
@@ -154,6 +164,8 @@ impl TotalsView {
             reasoning_tokens: totals.reasoning,
             cost: money(&totals.cost),
             run_cost: money(&totals.run_cost),
+            energy_wh: watt_hours(totals.energy_mj),
+            energy_cost: money(&totals.energy_cost),
             duration_seconds: seconds(totals.duration_us),
             queue_seconds: seconds(totals.queue_us),
             first_byte_seconds: seconds(totals.first_byte_us),

@@ -27,6 +27,12 @@ fn an_idle_model_makes_room() {
     assert_says(&manager.log(), &["a is idle and makes room for b", "b gets 15000 MiB on gpu a"]);
     manager.chat("a").send().ok();
     assert_eq!(manager.state("b"), "stopped");
+    let run = &manager.api("/api/models/b")["runs"][0];
+    assert_eq!((&run["cause"], &run["evicted_for"]), (&json!("evicted"), &json!("a")));
+    wait_until("the ledger says so, too", PATIENCE, || {
+        let run = &manager.api("/api/runs?model=b")["runs"][0];
+        run["cause"] == "evicted" && run["evicted_for"] == "a"
+    });
 }
 
 #[test]

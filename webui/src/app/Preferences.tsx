@@ -3,6 +3,7 @@ import { setLanguage, useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { setTheme, type ThemeChoice, useThemeChoice } from '@/shared/theme'
 import { Button } from '@/shared/ui/Button'
+import { SignOut } from './SignOut'
 
 const all = texts(
   { language: '中文', languageLabel: 'Switch to Chinese: 中文', system: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' },
@@ -26,6 +27,7 @@ export function Preferences() {
       <Button small kind="quiet" aria-label={t[choice]} title={t[choice]} onClick={() => setTheme(next[choice])}>
         <Icon size={15} aria-hidden="true" />
       </Button>
+      <SignOut />
     </div>
   )
 }

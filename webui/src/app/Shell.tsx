@@ -2,6 +2,8 @@
 import { Menu } from 'lucide-react'
 import { Suspense, useEffect, useRef, useState } from 'react'
 import { Route, Routes, useLocation } from 'react-router'
+import { RestartDialog } from '@/shared/config/RestartDialog'
+import { RestartNotice } from '@/shared/config/RestartNotice'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { connect } from '@/shared/live/store'
 import { pageTexts } from '@/shared/pages'
@@ -9,6 +11,7 @@ import { IconButton } from '@/shared/ui/Button'
 import { Sheet } from '@/shared/ui/Dialog'
 import { Empty, Loading } from '@/shared/ui/Face'
 import { Toasts } from '@/shared/ui/Toasts'
+import { Arrival } from './Arrival'
 import { Boundary } from './Boundary'
 import { ConnectionNote, ConnectionBanner } from './Connection'
 import { Brand, Nav } from './Nav'
@@ -57,6 +60,7 @@ export function Shell() {
       </Sheet>
       <main id="content" tabIndex={-1} className="min-w-0 p-4 outline-none lg:px-7 lg:py-6">
         <ConnectionBanner />
+        <RestartNotice />
         <Boundary resetKey={pathname}>
           <Suspense fallback={<Loading rows={6} />}>
             <Routes>
@@ -69,6 +73,8 @@ export function Shell() {
           </Suspense>
         </Boundary>
       </main>
+      <RestartDialog />
+      <Arrival />
       <Toasts />
     </div>
   )

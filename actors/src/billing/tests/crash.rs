@@ -16,7 +16,7 @@ fn victim(path: &str) {
     settings.heartbeat = Duration::from_millis(50);
     run(async {
         let running = Running::with(&settings);
-        let _run = running.ledger.run_started(&name("m"), &name("gpu"), false);
+        let _run = running.ledger.run_started(a_start("gpu", false));
         for n in 0.. {
             println!("row {n} {}", now_us());
             running.ledger.record(request("m", n));
@@ -62,7 +62,7 @@ fn kill_9_costs_at_most_the_last_moments() {
             let (ledger, opened) = start(&settings(&place), "test").unwrap();
             assert_eq!(opened.closed_runs, 1);
             let report = ledger.reader().summary(Filter::default(), 0, 2 * MARCH, vec![]).await.unwrap();
-            let runs = ledger.reader().runs("m", 10).await.unwrap();
+            let runs = ledger.reader().runs_of("m", 10).await.unwrap();
             let run = &runs[0].run;
             assert_eq!(run.end_reason.as_deref(), Some("the manager was lost"));
             assert!(run.ended_us.is_some_and(|end| end <= killed && killed - end < 2 * SECOND), "{run:?}");

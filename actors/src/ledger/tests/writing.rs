@@ -188,7 +188,7 @@ fn news_of_a_run_add_up_in_any_order() {
         for at in order {
             writer.write(&[Event::Run(Box::new(news[at].clone()))], false).unwrap();
         }
-        let runs = block_on(opening.reader.runs("m", 10)).unwrap();
+        let runs = block_on(opening.reader.runs_of("m", 10)).unwrap();
         assert_eq!(runs.iter().map(|view| &view.run).collect::<Vec<_>>(), [&ended], "{order:?}");
     }
 }
@@ -216,7 +216,7 @@ fn runs_that_a_lost_manager_left_end_with_its_last_heartbeat() {
         let again = open(&place.location, "test", MARCH + 1000).unwrap();
         assert_eq!(again.closed_runs, 1);
         assert_ne!(again.program_run, opening.program_run);
-        let runs = block_on(again.reader.runs("m", 10)).unwrap();
+        let runs = block_on(again.reader.runs_of("m", 10)).unwrap();
         let ends: Vec<_> = runs.iter().map(|view| (view.run.id, view.run.ended_us)).collect();
         assert_eq!(ends, [(2, Some(MARCH + 3)), (1, Some(MARCH + 50))]);
         let ended = raw(&place.location)

@@ -1,6 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { apiJson } from '@/shared/api/client'
-import { keys } from '@/shared/api/keys'
+import { configFile } from '@/shared/config/file'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useLive } from '@/shared/live/store'
 import { FirstModel } from '@/shared/model/FirstModel'
@@ -9,7 +8,6 @@ import { Snippet } from '@/shared/ui/Copy'
 import { QueryFace } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
 import { Editor } from './Editor'
-import type { ConfigFile } from './types'
 
 const all = texts(
   {
@@ -28,20 +26,14 @@ export default function ConfigurationPage() {
   const t = useTexts(all)
   const names = useTexts(pageTexts)
   const empty = useLive((live) => live.loaded && live.order.length === 0)
-  const config = useQuery({
-    queryKey: keys.config,
-    queryFn: ({ signal }) => apiJson<ConfigFile>('/api/config', { signal }),
-    // What is being edited must not be exchanged under the hands.
-    staleTime: Infinity,
-    refetchOnWindowFocus: false,
-  })
+  const config = useQuery(configFile)
   return (
     <>
       <PageHead title={names.configuration} note={config.data?.path} />
       <div className="grid grid-cols-1 gap-3">
         {empty && <FirstModel />}
         <QueryFace query={config} rows={10} compact>
-          {(file) => <Editor key={file.version} file={file} />}
+          {(file) => <Editor file={file} onReload={() => void config.refetch()} />}
         </QueryFace>
         <Panel title={t.terminal}>
           <p className="mb-3">{t.text}</p>

@@ -13,18 +13,20 @@ import { MemoryMap } from './MemoryMap'
 
 const LineChart = lazy(() => import('@/shared/chart/LineChart'))
 
+const TEN_MINUTES = 600
+
 const all = texts(
   {
     online: 'Online', offline: 'Offline', plugin: 'Plugin', load: 'Load', temperature: 'Temperature', power: 'Power', none: 'No device is known',
     noneHint: 'With Disable_GPU_monitoring devices are not looked at, and models start always.', noMemory: 'This device does not tell its memory.',
-    gone: 'It will be used again as soon as it answers.', overTime: 'The last ten minutes', loadPercent: 'Load, %', watts: 'Power, W', degrees: 'Temperature, °C',
-    history: (device: string) => `Load, temperature and power of ${device} over the last ten minutes`,
+    gone: 'It will be used again as soon as it answers.', overTime: 'The last ten minutes', loadPercent: 'Load, %', watts: 'Power, W', degrees: 'Temperature, °C', memoryGib: 'Memory used, GiB', soon: 'Fills while this page is open.',
+    history: (what: string, device: string) => `${what} of ${device} over the last ten minutes`,
   },
   {
     online: '在线', offline: '离线', plugin: '插件', load: '负载', temperature: '温度', power: '功率', none: '没有已知设备',
     noneHint: '设置 Disable_GPU_monitoring 后不再查看设备，模型总是直接启动。', noMemory: '此设备不提供内存信息。',
-    gone: '恢复应答后会自动重新使用。', overTime: '最近十分钟', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C',
-    history: (device: string) => `${device} 最近十分钟的负载、温度与功率`,
+    gone: '恢复应答后会自动重新使用。', overTime: '最近十分钟', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C', memoryGib: '已用内存，GiB', soon: '页面打开期间逐渐填充。',
+    history: (what: string, device: string) => `${device} 最近十分钟的${what}`,
   },
 )
 
@@ -79,24 +81,37 @@ function DevicePanel({ device, history }: { device: DeviceView; history: readonl
 
 const whole = (value: number) => String(Math.round(value))
 
+/** One chart for each thing that is measured: their units do not share an axis. */
 function History({ device, history }: { device: DeviceView; history: readonly DevicePoint[] }) {
   const t = useTexts(all)
-  const { times, lines } = useMemo(() => {
+  const { times, charts } = useMemo(() => {
     const found = history.map((point) => point.devices.find((one) => one.id === device.id))
     const wanted = [
       { label: t.loadPercent, values: found.map((one) => one?.utilization ?? null) },
-      { label: t.degrees, values: found.map((one) => one?.temperature_c ?? null) },
       { label: t.watts, values: found.map((one) => one?.power_w ?? null) },
+      { label: t.degrees, values: found.map((one) => one?.temperature_c ?? null) },
+      { label: t.memoryGib, values: found.map((one) => (one?.memory_used_mb == null ? null : one.memory_used_mb / 1024)) },
     ]
-    return { times: history.map((point) => point.at / 1000), lines: wanted.filter((line) => line.values.some((value) => value !== null)) }
+    return { times: history.map((point) => point.at / 1000), charts: wanted.filter((line) => line.values.some((value) => value !== null)) }
   }, [history, device.id, t])
-  if (times.length < 3 || lines.length === 0) return null
+  if (charts.length === 0) return null
   return (
     <div className="grid gap-1">
       <h3 className="text-[0.93rem] text-muted">{t.overTime}</h3>
-      <Suspense fallback={<Loading rows={2} />}>
-        <LineChart label={t.history(device.name)} times={times} lines={lines} format={whole} height={140} />
-      </Suspense>
+      {times.length < 3 ? (
+        <p className="text-[0.93rem] text-muted">{t.soon}</p>
+      ) : (
+        <Suspense fallback={<Loading rows={2} />}>
+          <div className="grid grid-cols-1 gap-x-6 gap-y-3 sm:grid-cols-2">
+            {charts.map((line, index) => (
+              <figure key={line.label} className="min-w-0">
+                <figcaption className="text-[0.86rem] text-muted">{line.label}</figcaption>
+                <LineChart label={t.history(line.label, device.name)} times={times} lines={[line]} format={whole} span={TEN_MINUTES} colour={index} height={110} legend={false} />
+              </figure>
+            ))}
+          </div>
+        </Suspense>
+      )}
     </div>
   )
 }

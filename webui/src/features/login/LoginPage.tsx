@@ -7,11 +7,11 @@ import { Field } from '@/shared/ui/Field'
 const all = texts(
   {
     title: 'Sign in', key: 'API key', hint: 'One of program.api_keys in config.yaml. It is kept in a cookie that scripts cannot read, until the browser is closed.',
-    enter: 'Sign in', wrong: 'This key is not one of the configured ones.', missing: 'This version of the manager has no sign-in for browsers yet.',
+    enter: 'Sign in', wrong: 'This key is not one of the configured ones.', missing: 'This version of the manager has no sign-in for browsers yet.', many: 'Too many wrong keys were tried just now. Wait a moment, then try again.', away: 'The manager cannot be reached. Is it running?',
   },
   {
     title: '登录', key: 'API 密钥', hint: '填写 config.yaml 中 program.api_keys 里的一个。密钥保存在脚本无法读取的 Cookie 中，关闭浏览器后失效。',
-    enter: '登录', wrong: '这个密钥不在配置中。', missing: '当前版本的管理器还不支持浏览器登录。',
+    enter: '登录', wrong: '这个密钥不在配置中。', missing: '当前版本的管理器还不支持浏览器登录。', many: '刚才尝试了太多错误的密钥，请稍后再试。', away: '无法连接管理器，它在运行吗？',
   },
 )
 
@@ -28,8 +28,9 @@ export default function LoginPage({ onIn }: { onIn: () => void }) {
       await apiJson('/api/session', { method: 'POST', body: { key }, headers: { Authorization: `Bearer ${key}` } })
       onIn()
     } catch (failure) {
-      const kind = failure instanceof Failure ? failure.kind : null
-      setError(kind === 'missing' ? t.missing : kind === 'unauthorized' ? t.wrong : String((failure as Error).message))
+      const { kind, code } = failure instanceof Failure ? failure : { kind: null, code: '' }
+      const known = code === 'too_many_attempts' ? t.many : kind === 'missing' ? t.missing : kind === 'unauthorized' ? t.wrong : kind === 'unreachable' ? t.away : null
+      setError(known ?? String((failure as Error).message))
     } finally {
       setBusy(false)
     }

@@ -13,16 +13,17 @@ import { Empty, QueryFace } from '@/shared/ui/Face'
 import { PageHead } from '@/shared/ui/Panel'
 import { StateTag } from '@/shared/ui/Status'
 import { Now } from './Now'
+import { Requests } from './Requests'
 import { Runs } from './Runs'
 import { Usage } from './Usage'
 import { Variants } from './Variants'
 
 const all = texts(
-  { log: 'Log', variants: 'Variants', runs: 'Runs', usage: 'Usage', gone: 'There is no model of this name', parts: 'Parts of this page' },
-  { log: '日志', variants: '启动方案', runs: '运行记录', usage: '用量', gone: '没有这个名称的模型', parts: '页面内容' },
+  { log: 'Log', variants: 'Variants', runs: 'Runs', usage: 'Usage', requests: 'Requests', gone: 'There is no model of this name', parts: 'Parts of this page' },
+  { log: '日志', variants: '启动方案', runs: '运行记录', usage: '用量', requests: '请求', gone: '没有这个名称的模型', parts: '页面内容' },
 )
 
-const TABS = ['log', 'variants', 'runs', 'usage'] as const
+const TABS = ['log', 'variants', 'runs', 'requests', 'usage'] as const
 
 export default function ModelPage() {
   const t = useTexts(all)
@@ -64,7 +65,10 @@ export default function ModelPage() {
           <QueryFace query={details}>{(model) => <Variants model={model} />}</QueryFace>
         </Tabs.Content>
         <Tabs.Content value="runs">
-          <QueryFace query={details}>{(model) => <Runs runs={model.runs} current={live} />}</QueryFace>
+          <Runs name={name} live={live} />
+        </Tabs.Content>
+        <Tabs.Content value="requests">
+          <Requests model={name} />
         </Tabs.Content>
         <Tabs.Content value="usage">
           <Usage model={name} />

@@ -1,73 +1,133 @@
-import type { RunRecord } from '@/shared/api/types'
+/** The lives of a model's backend: how each went, why it ended, what it cost. */
+import { useState } from 'react'
+import { wattHours } from '@/shared/format/number'
 import { moment, whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
-import { Empty } from '@/shared/ui/Face'
+import { causeOf, causeTexts, kindOfCause } from '@/shared/model/cause'
+import { type Run, useRuns } from '@/shared/model/runs'
+import { costs, together } from '@/shared/money/money'
+import { Empty, QueryFace } from '@/shared/ui/Face'
 import { Panel } from '@/shared/ui/Panel'
 import { StateTag, StatusMark } from '@/shared/ui/Status'
+import { Shares } from './Shares'
+
+const LISTED = 100
 
 const all = texts(
   {
-    runs: 'Runs', started: 'Started', variant: 'Variant', loading: 'Loading', ready: 'Ready for', exit: 'How it ended', pid: 'Process',
-    none: 'No run yet', never: 'never ready', now: 'runs now',
+    runs: 'Runs', started: 'Started', variant: 'Variant', waited: 'Waited', loading: 'Loading', ready: 'Ready for', exit: 'Why it ended', cost: 'Cost', energy: 'Electricity',
+    none: 'No run yet', never: 'never', shares: (time: string) => `What the run of ${time} cost, by request`,
   },
   {
-    runs: '运行记录', started: '启动', variant: '启动方案', loading: '加载', ready: '就绪时长', exit: '如何结束', pid: '进程',
-    none: '还没有运行过', never: '未能就绪', now: '正在运行',
+    runs: '运行记录', started: '启动', variant: '启动方案', waited: '等待', loading: '加载', ready: '就绪时长', exit: '结束原因', cost: '费用', energy: '用电',
+    none: '还没有运行过', never: '未就绪', shares: (time: string) => `${time} 那次运行的费用，按请求分摊`,
   },
 )
 
-export function Runs({ runs, current }: { runs: RunRecord[]; current: LiveModel | undefined }) {
+export function Runs({ name, live }: { name: string; live: LiveModel | undefined }) {
   const t = useTexts(all)
-  const now = new Date()
-  const running = current?.started_at && current.state !== 'stopped' && current.state !== 'failed' ? current : null
-  if (runs.length === 0 && !running) return <Empty title={t.none} />
+  // The ledger hears of a start and of an end: ask again whenever the state has changed.
+  const runs = useRuns(`model/${name}`, () => ({ model: name, limit: LISTED }), [], live?.state ?? '')
+  const [opened, setOpened] = useState<number | null>(null)
+  return (
+    <QueryFace query={runs}>
+      {(found) =>
+        found.length === 0 && !live?.started_at ? (
+          <Empty title={t.none} />
+        ) : (
+          <>
+            <RunTable runs={withLive(found, live)} live={live} onOpen={setOpened} />
+            <Shares run={opened} onClose={() => setOpened(null)} />
+          </>
+        )
+      }
+    </QueryFace>
+  )
+}
+
+/** The run that goes on comes from the live state, where the ledger does not have it yet. */
+function withLive(found: readonly Run[], live: LiveModel | undefined): Run[] {
+  if (!live?.started_at || live.state === 'stopped' || live.state === 'failed' || found.some((run) => run.ended === null)) return [...found]
+  const going: Run = {
+    id: null, model: live.name, variant: live.variant ?? '', queued: null, started: Date.parse(live.started_at), ready: live.ready_at ? Date.parse(live.ready_at) : null, ended: null,
+    cause: null, evictedFor: null, exit: null, paidSeconds: null, cost: {}, energyWh: null, energyCost: {},
+  }
+  return [going, ...found]
+}
+
+function RunTable({ runs, live, onOpen }: { runs: Run[]; live: LiveModel | undefined; onOpen: (run: number) => void }) {
+  const t = useTexts(all)
+  const causes = useTexts(causeTexts)
+  const now = useNow()
+  const day = new Date(now)
+  const waited = runs.some((run) => waitOf(run) !== null)
+  const paid = runs.some((run) => Object.keys(run.cost).length + Object.keys(run.energyCost).length > 0)
+  const energy = runs.some((run) => run.energyWh !== null)
+  const seconds = (from: number, to: number) => whole((to - from) / 1000)
   return (
     <Panel title={t.runs} flush>
       <table className="w-full">
         <thead>
           <tr>
-            {[t.started, t.variant, t.pid, t.loading, t.ready, t.exit].map((name, index) => (
-              <th key={name} scope="col" className={`th ${index >= 2 && index <= 4 ? 'num' : ''}`}>
-                {name}
-              </th>
-            ))}
+            <th scope="col" className="th">{t.started}</th>
+            <th scope="col" className="th">{t.variant}</th>
+            {waited && <th scope="col" className="th num">{t.waited}</th>}
+            <th scope="col" className="th num">{t.loading}</th>
+            <th scope="col" className="th num">{t.ready}</th>
+            <th scope="col" className="th">{t.exit}</th>
+            {energy && <th scope="col" className="th num">{t.energy}</th>}
+            {paid && <th scope="col" className="th num">{t.cost}</th>}
           </tr>
         </thead>
         <tbody>
-          {running?.started_at && (
-            <tr>
-              <td className="td whitespace-nowrap">{moment(new Date(running.started_at), now)}</td>
-              <td className="td">{running.variant}</td>
-              <td className="td num">{running.pid}</td>
-              <td className="td num">{running.ready_at ? seconds(running.started_at, running.ready_at) : '–'}</td>
-              <td className="td num">{running.ready_at ? seconds(running.ready_at, now.toISOString()) : '–'}</td>
-              <td className="td">
-                <StateTag state={running.state} />
-              </td>
-            </tr>
-          )}
-          {runs.map((run) => (
-            <tr key={run.started_at}>
-              <td className="td whitespace-nowrap">{moment(new Date(run.started_at), now)}</td>
-              <td className="td">{run.variant}</td>
-              <td className="td num">{run.pid ?? '–'}</td>
-              <td className="td num">{run.ready_at ? seconds(run.started_at, run.ready_at) : seconds(run.started_at, run.ended_at)}</td>
-              <td className="td num">{run.ready_at ? seconds(run.ready_at, run.ended_at) : t.never}</td>
-              <td className="td">
-                <span className="flex items-baseline gap-2 wrap-anywhere">
-                  <StatusMark kind={run.ready_at ? 'off' : 'bad'} size={9} />
-                  {run.exit}
-                </span>
-              </td>
-            </tr>
-          ))}
+          {runs.map((run) => {
+            const began = moment(new Date(run.started), day)
+            const cost = together(run.cost, run.energyCost)
+            const { id } = run
+            return (
+              <tr key={run.id ?? run.started}>
+                <td className="td whitespace-nowrap">{began}</td>
+                <td className="td">{run.variant}</td>
+                {waited && <td className="td num">{whole(waitOf(run))}</td>}
+                <td className="td num">{seconds(run.started, run.ready ?? run.ended ?? now)}</td>
+                <td className="td num">{run.ready === null ? (run.ended === null ? '–' : t.never) : seconds(run.ready, run.ended ?? now)}</td>
+                <td className="td min-w-44">
+                  {run.ended === null ? (
+                    live && <StateTag state={live.state} />
+                  ) : (
+                    <span className="flex items-baseline gap-2">
+                      <StatusMark kind={kindOfCause(run.cause)} size={9} />
+                      <span className="min-w-0 wrap-anywhere">
+                        {causeOf(run, causes)}
+                        {run.exit && kindOfCause(run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{run.exit.split('\n')[0]}</span>}
+                      </span>
+                    </span>
+                  )}
+                </td>
+                {energy && <td className="td num">{wattHours(run.energyWh)}</td>}
+                {paid && (
+                  <td className="td num">
+                    {id === null || Object.keys(cost).length === 0 ? (
+                      costs(cost, 4)
+                    ) : (
+                      <button type="button" className="underline decoration-line-strong decoration-dotted underline-offset-3 hover:decoration-solid" aria-label={`${costs(cost, 4)}: ${t.shares(began)}`} onClick={() => onOpen(id)}>
+                        {costs(cost, 4)}
+                      </button>
+                    )}
+                  </td>
+                )}
+              </tr>
+            )
+          })}
         </tbody>
       </table>
     </Panel>
   )
 }
 
-function seconds(from: string, to: string): string {
-  return whole((Date.parse(to) - Date.parse(from)) / 1000)
+function waitOf(run: Run): number | null {
+  const seconds = run.queued === null ? 0 : (run.started - run.queued) / 1000
+  return seconds >= 0.5 ? seconds : null
 }

@@ -5,7 +5,9 @@ import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { idleLeft, type LiveModel } from '@/shared/live/reducer'
-import { useLiveModel } from '@/shared/live/store'
+import { useLive, useLiveModel } from '@/shared/live/store'
+import { useLastLine } from '@/shared/log/lastLine'
+import { held } from '@/shared/model/held'
 import { modelLink } from '@/shared/model/link'
 import { Orders } from '@/shared/model/Orders'
 import { StateNote } from '@/shared/model/StateNote'
@@ -15,11 +17,11 @@ import { StateTag } from '@/shared/ui/Status'
 const all = texts(
   {
     variant: 'Variant', running: 'Running', waiting: 'Waiting', port: 'Port', also: 'also', ofMax: (n: number) => `of ${n}`,
-    failures: (n: number) => `${n} failures in a row`, idle: 'Idle time left', lastError: 'Last error',
+    failures: (n: number) => `${n} failures in a row`, idle: 'Idle time left', lastError: 'Last error', devices: 'Devices', says: 'Its last line',
   },
   {
     variant: '启动方案', running: '运行', waiting: '等待', port: '端口', also: '别名', ofMax: (n: number) => `/ ${n}`,
-    failures: (n: number) => `连续失败 ${n} 次`, idle: '剩余空闲时间', lastError: '最近的错误',
+    failures: (n: number) => `连续失败 ${n} 次`, idle: '剩余空闲时间', lastError: '最近的错误', devices: '设备', says: '最新一行',
   },
 )
 
@@ -48,14 +50,15 @@ export const ModelCard = memo(function ModelCard({ name }: { name: string }) {
         <StateNote model={model} />
       </p>
       <IdleBar model={model} />
-      <dl className="grid grid-cols-4 gap-2 text-[0.93rem]">
-        <Fact name={t.variant} value={model.variant ?? '–'} wide />
-        <Fact
-          name={t.running}
-          value={`${count(model.leases, language)}${model.max_concurrency ? ` ${t.ofMax(model.max_concurrency)}` : ''}`}
-        />
-        <Fact name={t.waiting} value={count(model.waiting, language)} />
-      </dl>
+      {model.state === 'starting' && <LastLine name={name} label={t.says} />}
+      {model.state !== 'stopped' && model.state !== 'failed' && (
+        <dl className="grid grid-cols-4 gap-x-2 gap-y-1.5 text-[0.93rem]">
+          <Fact name={t.variant} value={model.variant ?? '–'} wide />
+          <Fact name={t.running} value={`${count(model.leases, language)}${model.max_concurrency ? ` ${t.ofMax(model.max_concurrency)}` : ''}`} />
+          <Fact name={t.waiting} value={count(model.waiting, language)} />
+          <Devices name={name} label={t.devices} />
+        </dl>
+      )}
       {model.last_error && (model.state === 'failed' || model.failures > 0) && (
         <details className="rounded-md bg-bad-soft px-2.5 py-1.5 text-[0.93rem] text-bad">
           <summary className="cursor-pointer truncate">{model.last_error.split('\n')[0]}</summary>
@@ -85,6 +88,31 @@ function Fact({ name, value, wide }: { name: string; value: string; wide?: boole
         {value}
       </dd>
     </div>
+  )
+}
+
+/** The devices whose memory it holds. The text stays the same while nothing changes, so the card is not drawn each second. */
+function Devices({ name, label }: { name: string; label: string }) {
+  const text = useLive((live) => held(live.devices, name))
+  if (text === null) return null
+  return (
+    <div className="col-span-4 min-w-0">
+      <dt className="text-[0.86rem] text-muted">{label}</dt>
+      <dd className="truncate font-medium" title={text}>
+        {text}
+      </dd>
+    </div>
+  )
+}
+
+/** What a start is doing, in the words of the backend. */
+function LastLine({ name, label }: { name: string; label: string }) {
+  const line = useLastLine(name)
+  if (!line) return null
+  return (
+    <p aria-label={label} className="truncate rounded bg-sunken px-2 py-0.5 font-mono text-[0.86rem] text-muted" title={line}>
+      {line}
+    </p>
   )
 }
 

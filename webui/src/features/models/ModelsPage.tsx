@@ -1,5 +1,5 @@
-import { RotateCw, Square } from 'lucide-react'
-import { useDeferredValue, useMemo, useState } from 'react'
+import { Plus, RotateCw, Square } from 'lucide-react'
+import { lazy, Suspense, useDeferredValue, useMemo, useState } from 'react'
 import { useOrderAll } from '@/shared/api/orders'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useLive } from '@/shared/live/store'
@@ -9,7 +9,7 @@ import { Button } from '@/shared/ui/Button'
 import { Confirm } from '@/shared/ui/Dialog'
 import { Empty, Loading } from '@/shared/ui/Face'
 import { Segments } from '@/shared/ui/Field'
-import { PageHead } from '@/shared/ui/Panel'
+import { PageHead, Panel } from '@/shared/ui/Panel'
 import { belongs, matches, type Shown } from './filter'
 import { ModelCard } from './ModelCard'
 
@@ -19,16 +19,18 @@ const all = texts(
     none: 'No model matches', stopAll: 'Stop all', restartAuto: 'Restart auto-start models',
     stopAllTitle: 'Stop all models?', stopAllText: (n: number) => `${n} running requests may finish first; then every backend is stopped.`,
     restartTitle: 'Restart the models that start with the program?', restartText: (n: number) => `${n} models have auto_start.`,
-    restart: 'Restart',
+    restart: 'Restart', add: 'Add model', addTitle: 'Add a model', close: 'Close',
   },
   {
     search: '按名称、别名或模式搜索', all: '全部', active: '活动', failed: '失败', stopped: '已停止', show: '显示',
     none: '没有匹配的模型', stopAll: '全部停止', restartAuto: '重启自启动模型',
     stopAllTitle: '停止所有模型？', stopAllText: (n: number) => `${n} 个正在运行的请求会先完成，然后停止所有后端。`,
     restartTitle: '重启随程序启动的模型？', restartText: (n: number) => `有 ${n} 个模型设置了 auto_start。`,
-    restart: '重启',
+    restart: '重启', add: '添加模型', addTitle: '添加模型', close: '关闭',
   },
 )
+
+const AddModel = lazy(() => import('@/shared/model/add/AddModel').then((file) => ({ default: file.AddModel })))
 
 export default function ModelsPage() {
   const t = useTexts(all)
@@ -39,6 +41,7 @@ export default function ModelsPage() {
   const [search, setSearch] = useState('')
   const [shown, setShown] = useState<Shown>('all')
   const [asking, setAsking] = useState<'stop-all' | 'restart-autostart' | null>(null)
+  const [adding, setAdding] = useState(false)
   const orderAll = useOrderAll()
   const wanted = useDeferredValue(search)
 
@@ -51,6 +54,12 @@ export default function ModelsPage() {
   return (
     <>
       <PageHead title={names.models}>
+        {order.length > 0 && (
+          <Button aria-expanded={adding} onClick={() => setAdding(!adding)}>
+            <Plus size={14} />
+            {t.add}
+          </Button>
+        )}
         <Button onClick={() => setAsking('restart-autostart')} disabled={!every.some((model) => model.auto_start)}>
           <RotateCw size={14} />
           {t.restartAuto}
@@ -64,6 +73,13 @@ export default function ModelsPage() {
         <FirstModel />
       ) : (
         <>
+          {adding && (
+            <Panel title={t.addTitle} className="mb-4" actions={<Button small onClick={() => setAdding(false)}>{t.close}</Button>}>
+              <Suspense fallback={<Loading rows={6} />}>
+                <AddModel />
+              </Suspense>
+            </Panel>
+          )}
           <div className="mb-4 flex flex-wrap items-center gap-2">
             <input
               type="search"

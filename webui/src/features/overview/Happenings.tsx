@@ -1,69 +1,77 @@
 import { Link } from 'react-router'
-import { ago } from '@/shared/format/time'
+import { ago, whole } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
-import type { Notice } from '@/shared/live/reducer'
 import { useLive } from '@/shared/live/store'
+import { causeOf, causeTexts, kindOfCause } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
-import { Empty } from '@/shared/ui/Face'
+import { useRuns } from '@/shared/model/runs'
+import { Empty, Loading } from '@/shared/ui/Face'
 import { Panel } from '@/shared/ui/Panel'
-import { kindOfState, stateTexts, StatusMark } from '@/shared/ui/Status'
+import { type StatusKind, StatusMark } from '@/shared/ui/Status'
+import { type Happening, happenings } from './happenings'
 
 const SHOWN = 12
 
 const all = texts(
-  { title: 'What happened', none: 'Nothing has changed since this page was opened' },
-  { title: '最近发生', none: '打开页面以来没有变化' },
+  { title: 'What happened', none: 'Nothing has run yet', all: 'Timeline', ready: (time: string) => `ready after ${time}`, queued: 'waits for memory' },
+  { title: '最近发生', none: '还没有运行过', all: '时间线', ready: (time: string) => `就绪，用时 ${time}`, queued: '等待内存' },
 )
 
 export function Happenings() {
   const t = useTexts(all)
   const notices = useLive((live) => live.notices)
+  const order = useLive((live) => live.order)
+  const runs = useRuns('latest', () => ({ limit: SHOWN }), order, notices[0]?.id ?? 0)
+  const told = happenings(runs.data ?? [], notices, SHOWN)
   return (
-    <Panel title={t.title}>
-      {notices.length === 0 ? (
-        <Empty title={t.none} compact />
-      ) : (
+    <Panel title={t.title} actions={<Link to="/timeline" className="text-[0.93rem] text-accent hover:underline">{t.all}</Link>}>
+      {told.length > 0 ? (
         <ol className="grid gap-2">
-          {notices.slice(0, SHOWN).map((notice) => (
-            <Happening key={notice.id} notice={notice} />
+          {told.map((one) => (
+            <Told key={one.key} happening={one} />
           ))}
         </ol>
+      ) : runs.isPending ? (
+        <Loading rows={3} />
+      ) : (
+        <Empty title={t.none} compact />
       )}
     </Panel>
   )
 }
 
-function Happening({ notice }: { notice: Notice }) {
-  const states = useTexts(stateTexts)
+function kindOf(happening: Happening): StatusKind {
+  switch (happening.what) {
+    case 'ready':
+      return 'ok'
+    case 'ended':
+      return kindOfCause(happening.run.cause)
+    default:
+      return 'warn'
+  }
+}
+
+function Told({ happening }: { happening: Happening }) {
+  const t = useTexts(all)
+  const causes = useTexts(causeTexts)
   const language = useLanguage()
   const now = useNow()
+  const crashed = happening.what === 'crashed'
+  const text = happening.what === 'ended' ? causeOf(happening.run, causes) : happening.what === 'ready' ? t.ready(whole(happening.seconds)) : crashed ? happening.message : t.queued
+  const kind = kindOf(happening)
   return (
     <li className="flex items-baseline gap-2">
-      <StatusMark kind={notice.kind === 'state' ? kindOfState(notice.to) : 'warn'} size={9} />
+      <StatusMark kind={kind} size={9} />
       <div className="min-w-0 flex-1">
-        {notice.kind === 'state' ? (
-          <>
-            <Link to={modelLink(notice.model)} className="font-medium hover:underline">
-              {notice.model}
-            </Link>{' '}
-            <span className="text-muted">
-              {states[notice.from]} → {states[notice.to]}
-            </span>
-            {notice.error && <p className="truncate text-[0.93rem] text-bad">{notice.error.split('\n')[0]}</p>}
-          </>
-        ) : (
-          <>
-            <Link to="/supervision" className="font-medium hover:underline">
-              {notice.path}
-            </Link>{' '}
-            <span className="text-muted wrap-anywhere">{notice.message}</span>
-          </>
-        )}
+        <Link to={crashed ? '/supervision' : modelLink(happening.model)} className="font-medium hover:underline">
+          {crashed ? happening.path : happening.model}
+        </Link>{' '}
+        <span className={kind === 'bad' ? 'text-bad' : 'text-muted'}>{text}</span>
       </div>
-      <time className="shrink-0 text-[0.9rem] text-muted" dateTime={new Date(notice.at).toISOString()}>
-        {ago(new Date(notice.at), new Date(now), language)}
+      <time className="shrink-0 text-[0.9rem] text-muted" dateTime={new Date(happening.at).toISOString()}>
+        {ago(new Date(happening.at), new Date(now), language)}
       </time>
     </li>
   )

@@ -1,10 +1,10 @@
 import { Link } from 'react-router'
-import type { ModelState } from '@/shared/api/types'
+import type { ModelState, UsageTotals } from '@/shared/api/types'
 import { startOfMonth, startOfToday, useUsageSummary } from '@/shared/api/usage'
 import { short } from '@/shared/format/number'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useLive } from '@/shared/live/store'
-import { costs } from '@/shared/money/money'
+import { costs, together } from '@/shared/money/money'
 import { type StatusKind, StatusMark } from '@/shared/ui/Status'
 
 const all = texts(
@@ -39,11 +39,14 @@ export function Tiles() {
       <Tile to="/models" name={t.running} value={short(leases)} note={t.asks} />
       <Tile to="/models" mark={waiting > 0 ? 'warn' : undefined} name={t.waiting} value={short(waiting)} note={t.asks} />
       {today.data && <Tile to="/usage" name={t.requests} value={short(today.data.total.requests)} />}
-      {today.data && <Tile to="/usage" name={t.costToday} value={costs(today.data.total.cost)} />}
-      {month.data && <Tile to="/usage" name={t.costMonth} value={costs(month.data.total.cost)} />}
+      {today.data && <Tile to="/usage" name={t.costToday} value={costs(allCosts(today.data.total))} />}
+      {month.data && <Tile to="/usage" name={t.costMonth} value={costs(allCosts(month.data.total))} />}
     </ul>
   )
 }
+
+/** Of requests, of ready hours, and of electricity. */
+const allCosts = (totals: UsageTotals) => together(totals.cost, totals.run_cost, totals.energy_cost)
 
 interface TileProps {
   to: string

@@ -50,7 +50,7 @@ export function Chat({ model }: { model: string }) {
   }
 
   return (
-    <div className="panel flex h-[max(24rem,calc(100dvh-7.5rem))] flex-col">
+    <div className="panel flex h-[max(24rem,calc(100dvh-7.5rem))] max-lg:h-[max(24rem,calc(100dvh-11.5rem))] flex-col">
       <div ref={box} tabIndex={0} role="log" aria-label={t.talk} className="min-h-0 flex-1 overflow-y-auto">
         {chat.turns.length === 0 ? (
           <Empty title={t.empty}>{t.hint}</Empty>
@@ -81,8 +81,8 @@ export function Chat({ model }: { model: string }) {
             </Field>
           </div>
         </details>
-        <div className="flex items-end gap-2">
-          <Field label={t.message} bare className="flex-1">
+        <div className="flex flex-wrap items-end justify-end gap-2">
+          <Field label={t.message} bare className="flex-1 basis-64">
             {(props) => (
               <textarea
                 {...props}

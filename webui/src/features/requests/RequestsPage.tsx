@@ -15,24 +15,23 @@ import { Select } from '@/shared/ui/Field'
 import { PageHead } from '@/shared/ui/Panel'
 import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { toast } from '@/shared/ui/Toasts'
-import { Details } from './Details'
-import { NO_REQUEST_FILTER, type RequestFilter, requestsPath } from './query'
-import { Rows } from './Rows'
+import { Details } from '@/shared/requests/Details'
+import { NO_REQUEST_FILTER, OUTCOMES, type RequestFilter, requestsPath, SPANS } from '@/shared/requests/query'
+import { Rows } from '@/shared/requests/Rows'
 
 const all = texts(
   {
     model: 'Model', anyModel: 'All models', outcome: 'How it ended', any: 'Any outcome', ok: 'Answered', failed: 'Not answered', client_left: 'Client left',
-    backend_error: 'Backend error', refused: 'Refused', id: 'Request id', live: 'Live', paused: 'Paused', more: 'Older', csv: 'CSV', none: 'No request matches', loading: 'Loading',
+    backend_error: 'Backend error', refused: 'Refused', id: 'Request id', key: 'Key', span: 'Time', always: 'Any time', hour: 'Last hour', day: 'Last 24 hours', week: 'Last 7 days', live: 'Live', paused: 'Paused', more: 'Older', csv: 'CSV', none: 'No request matches', loading: 'Loading',
   },
   {
     model: '模型', anyModel: '全部模型', outcome: '结果', any: '全部结果', ok: '已回答', failed: '未回答', client_left: '客户端离开',
-    backend_error: '后端错误', refused: '被拒绝', id: '请求编号', live: '实时', paused: '已暂停', more: '更早', csv: 'CSV', none: '没有匹配的请求', loading: '加载中',
+    backend_error: '后端错误', refused: '被拒绝', id: '请求编号', key: '密钥', span: '时间', always: '全部时间', hour: '最近一小时', day: '最近 24 小时', week: '最近 7 天', live: '实时', paused: '已暂停', more: '更早', csv: 'CSV', none: '没有匹配的请求', loading: '加载中',
   },
 )
 
 /** More rows than this no browser should hold: `llm-manager usage` and the API export all of them. */
 const EXPORT = 100_000
-const OUTCOMES = ['ok', 'failed', 'client_left', 'backend_error', 'refused'] as const
 
 export default function RequestsPage() {
   const t = useTexts(all)
@@ -43,13 +42,15 @@ export default function RequestsPage() {
     model: parameters.get('model') ?? '',
     outcome: OUTCOMES.find((known) => known === parameters.get('outcome')) ?? '',
     id: parameters.get('id') ?? '',
+    key: parameters.get('key') ?? '',
+    span: SPANS.find((known) => known === parameters.get('span')) ?? '',
   }
   const asked = useDeferredValue(JSON.stringify(filter))
   const [live, setLive] = useState(true)
   const [opened, setOpened] = useState<RequestRow | null>(null)
   const query = useInfiniteQuery({
     queryKey: keys.requests(asked),
-    queryFn: ({ pageParam, signal }) => apiJson<RequestPage>(requestsPath(filter, pageParam), { signal }),
+    queryFn: ({ pageParam, signal }) => apiJson<RequestPage>(requestsPath(filter, { after: pageParam, shares: true }), { signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     // Further pages stay as they are: a refresh would ask for all of them.
@@ -63,7 +64,7 @@ export default function RequestsPage() {
 
   async function file() {
     try {
-      const answer = await call(requestsPath(filter, null, EXPORT), { headers: { Accept: 'text/csv' } })
+      const answer = await call(requestsPath(filter, { limit: EXPORT }), { headers: { Accept: 'text/csv' } })
       download('requests.csv', await answer.text())
     } catch (error) {
       toast('bad', error instanceof Error ? error.message : String(error))
@@ -90,6 +91,8 @@ export default function RequestsPage() {
           onChange={(outcome) => set({ outcome })}
           options={[['', t.any], ...OUTCOMES.map((one) => [one, t[one]] as const)]}
         />
+        <Select label={t.span} value={filter.span} onChange={(span) => set({ span })} options={[['', t.always], ...SPANS.map((one) => [one, t[one]] as const)]} />
+        <input type="search" className="field max-w-44 min-w-24 flex-1" aria-label={t.key} placeholder={t.key} value={filter.key} onChange={(event) => set({ key: event.target.value })} />
         <input type="search" className="field max-w-72 min-w-40 flex-1" aria-label={t.id} placeholder={t.id} value={filter.id} onChange={(event) => set({ id: event.target.value })} />
       </div>
       {!query.data ? (

@@ -47,7 +47,7 @@ export default function SupervisionPage() {
   return (
     <>
       <PageHead title={names.supervision} note={t.intro} />
-      <div className="grid gap-3 xl:grid-cols-[minmax(0,1fr)_22rem] xl:items-start">
+      <div className="grid grid-cols-1 gap-3">
         <ScrollBox label={names.supervision} className="panel">
           <QueryFace query={tree} rows={10}>
             {(root) => <Tree root={root} />}

@@ -70,17 +70,19 @@ function TreeRow({ row, onToggle }: { row: Row; onToggle: () => void }) {
               {open ? <ChevronDown size={14} /> : <ChevronRight size={14} />}
             </button>
           )}
-          {node.name}
+          <Link to={logLink(node.path)} className="hover:underline" title={t.logOf(node.name)}>
+            {node.name}
+          </Link>
         </span>
       </th>
       <td className="td">
         <Tag kind={kindOfActor(node.state)}>{t[node.state] ?? node.state}</Tag>
         {open === false && below > 0 && <span className="ml-2 text-warn">{t.troubles(below)}</span>}
       </td>
-      <td className="td max-w-80 wrap-anywhere">{node.detail ?? <span className="text-muted">–</span>}</td>
+      <td className="td max-w-96 min-w-52 wrap-anywhere">{node.detail ?? <span className="text-muted">–</span>}</td>
       <td className={`td num ${node.restarts > 0 ? 'text-warn' : 'text-muted'}`}>{node.restarts}</td>
       <td className="td num">{whole((now - Date.parse(node.since)) / 1000)}</td>
-      <td className="td max-w-80 text-[0.93rem] wrap-anywhere">{node.last_exit ?? <span className="text-muted">–</span>}</td>
+      <td className={`td max-w-96 text-[0.93rem] wrap-anywhere ${node.last_exit ? 'min-w-52' : ''}`}>{node.last_exit ?? <span className="text-muted">–</span>}</td>
       <td className="td">
         <Link to={logLink(node.path)} aria-label={t.logOf(node.name)} title={t.logOf(node.name)} className="text-muted hover:text-text">
           <ScrollText size={15} />

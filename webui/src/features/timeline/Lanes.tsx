@@ -1,52 +1,61 @@
-import { useRef } from 'react'
-import { Link } from 'react-router'
+import { useRef, useState } from 'react'
+import { Link, useNavigate } from 'react-router'
 import { labelStep } from '@/shared/chart/scale'
 import { useWidth } from '@/shared/chart/useWidth'
-import { clock, moment, whole } from '@/shared/format/time'
+import { clock, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { causeTexts } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
-import { type Bar, type Phase, placed } from './spans'
+import { BarCard } from './BarCard'
+import { type Bar, placed } from './spans'
+import { keyOf, phaseFills, phaseTexts, reasonOf } from './words'
 
-const ROW = 26
-const BAR = 14
+const ROW = 30
+const BAR = 18
 const AXIS = 22
 const TICKS = 12
-
-export const phaseTexts = texts(
-  { queued: 'Waiting for memory', loading: 'Loading', ready: 'Ready', ending: 'Ending', failed: 'Failed to start' },
-  { queued: '等待内存', loading: '加载', ready: '就绪', ending: '结束中', failed: '启动失败' },
-)
+/** About as wide as a letter of the words in a bar. */
+const LETTER = 6.2
+const DAY = 86_400_000
 
 const all = texts({ label: 'Runs of the models over time' }, { label: '各模型的运行时间线' })
 
-export const phaseFills: Record<Phase | 'failed', string> = {
-  queued: 'fill-warn', loading: 'fill-busy', ready: 'fill-ok', ending: 'fill-off', failed: 'fill-bad',
+interface Shown {
+  bar: Bar
+  x: number
+  row: number
 }
 
-/** One lane per model; what its bars mean also stands in the table below. */
+/** One lane per model. The mouse has cards and clicks here; for keys and readers all of it stands in the table below. */
 export function Lanes({ models, bars, from, to }: { models: string[]; bars: Bar[]; from: number; to: number }) {
   const t = useTexts(all)
-  const phases = useTexts(phaseTexts)
+  const navigate = useNavigate()
   const box = useRef<HTMLDivElement>(null)
   const width = useWidth(box)
+  const [shown, setShown] = useState<Shown | null>(null)
   const height = models.length * ROW + AXIS
-  const every = labelStep(TICKS, width, 64)
+  const long = to - from > DAY
+  const every = labelStep(TICKS, width, long ? 88 : 64)
   const ticks = Array.from({ length: TICKS + 1 }, (_, index) => index)
+  const label = (time: Date) => (long ? moment(time, new Date(0)).slice(5, 16) : clock(time).slice(0, to - from < 1_200_000 ? 8 : 5))
 
   return (
     <div className="grid grid-cols-[minmax(0,min(14rem,32%))_minmax(0,1fr)] gap-x-3">
       <ul>
         {models.map((model) => (
-          <li key={model} className="flex h-[26px] items-center">
+          <li key={model} className="flex h-[30px] items-center">
             <Link to={modelLink(model)} className="truncate hover:underline" title={model}>
               {model}
             </Link>
           </li>
         ))}
       </ul>
-      <div ref={box} className="min-w-0">
+      <div ref={box} className="relative min-w-0">
         {width > 0 && (
           <svg role="img" aria-label={t.label} width={width} height={height} className="block text-[0.86rem]">
+            {models.map((model, row) => (
+              <line key={model} x1="0" x2={width} y1={(row + 1) * ROW - 0.5} y2={(row + 1) * ROW - 0.5} className="stroke-line" opacity="0.55" />
+            ))}
             {ticks.map((tick) => (
               <line key={tick} x1={(tick / TICKS) * width} x2={(tick / TICKS) * width} y1="0" y2={height - AXIS} className="stroke-line" />
             ))}
@@ -54,52 +63,69 @@ export function Lanes({ models, bars, from, to }: { models: string[]; bars: Bar[
               bars
                 .filter((bar) => bar.model === model)
                 .map((bar) => (
-                  <g key={`${bar.from} ${bar.spans[0]?.phase ?? ''}`}>
-                    <title>{told(bar, phases)}</title>
-                    {bar.spans.map((span) => {
-                      const place = placed(span, from, to)
-                      if (!place) return null
-                      return (
-                        <rect
-                          key={span.phase}
-                          x={place.x * width}
-                          y={row * ROW + (ROW - BAR) / 2}
-                          width={Math.max(2, place.width * width)}
-                          height={BAR}
-                          className={phaseFills[bar.failed ? 'failed' : span.phase]}
-                        />
-                      )
-                    })}
-                  </g>
+                  <LaneBar
+                    key={keyOf(bar)}
+                    bar={bar}
+                    row={row}
+                    width={width}
+                    from={from}
+                    to={to}
+                    onShow={(x) => setShown({ bar, x, row })}
+                    onHide={() => setShown(null)}
+                    onOpen={() => void navigate(modelLink(model))}
+                  />
                 )),
             )}
             {ticks.map((tick) =>
               tick % every === 0 && tick > 0 ? (
-                <text
-                  key={tick}
-                  x={(tick / TICKS) * width}
-                  y={height - 6}
-                  textAnchor={tick === TICKS ? 'end' : 'middle'}
-                  className="fill-muted"
-                >
-                  {clock(new Date(from + ((to - from) * tick) / TICKS)).slice(0, to - from < 1_200_000 ? 8 : 5)}
+                <text key={tick} x={(tick / TICKS) * width} y={height - 6} textAnchor={tick === TICKS ? 'end' : 'middle'} className="fill-muted">
+                  {label(new Date(from + ((to - from) * tick) / TICKS))}
                 </text>
               ) : null,
             )}
           </svg>
         )}
+        {shown && <BarCard bar={shown.bar} x={shown.x} y={(shown.row + 1) * ROW} width={width} />}
       </div>
     </div>
   )
 }
 
-function told(bar: Bar, phases: Record<Phase, string>): string {
-  const now = new Date()
-  return [
-    `${bar.model}${bar.variant ? ` · ${bar.variant}` : ''}`,
-    ...bar.spans.map((span) => `${phases[span.phase]}: ${moment(new Date(span.from), now)}, ${whole((span.to - span.from) / 1000)}`),
-    bar.reason ?? '',
-  ]
-    .filter(Boolean)
-    .join('\n')
+interface BarProps {
+  bar: Bar
+  row: number
+  width: number
+  from: number
+  to: number
+  onShow: (x: number) => void
+  onHide: () => void
+  onOpen: () => void
+}
+
+function LaneBar({ bar, row, width, from, to, onShow, onHide, onOpen }: BarProps) {
+  const causes = useTexts(causeTexts)
+  const phases = useTexts(phaseTexts)
+  const y = row * ROW + (ROW - BAR) / 2
+  const whole = placed(bar, from, to)
+  if (!whole) return null
+  const [x, wide] = [whole.x * width, Math.max(2, whole.width * width)]
+  const said = bar.running ? '' : reasonOf(bar, causes, phases)
+  const fits = wide > said.length * LETTER * (/[㐀-鿿]/.test(said) ? 2 : 1) + 12
+  return (
+    <g className="cursor-pointer" onPointerEnter={() => onShow(x)} onPointerLeave={onHide} onClick={onOpen} data-bar={bar.run?.cause ?? ''}>
+      {bar.spans.map((span) => {
+        const place = placed(span, from, to)
+        if (!place) return null
+        return (
+          <rect key={span.phase} x={place.x * width} y={y} width={Math.max(2, place.width * width)} height={BAR} className={phaseFills[bar.failed && span.phase !== 'queued' ? 'failed' : span.phase]} />
+        )
+      })}
+      {fits && said && (
+        <text x={x + wide - 6} y={y + BAR / 2 + 0.5} textAnchor="end" dominantBaseline="middle" className="pointer-events-none fill-surface text-[11px] font-medium">
+          {said}
+        </text>
+      )}
+      <rect x={x - 2} y={row * ROW} width={wide + 4} height={ROW} className="fill-transparent" />
+    </g>
+  )
 }

@@ -1,34 +1,34 @@
 import { useMemo, useState } from 'react'
-import { Link } from 'react-router'
-import { moment, whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { useLive } from '@/shared/live/store'
-import { modelLink } from '@/shared/model/link'
+import { useRuns } from '@/shared/model/runs'
 import { pageTexts } from '@/shared/pages'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { Segments } from '@/shared/ui/Field'
 import { PageHead, Panel } from '@/shared/ui/Panel'
-import { Lanes, phaseFills, phaseTexts } from './Lanes'
-import { useRuns } from './runs'
-import { type Bar, type Phase, pastBar, presentBar, waits } from './spans'
+import { Lanes } from './Lanes'
+import { RunTable } from './RunTable'
+import { type Bar, pastBar, type Phase, presentBar, waits } from './spans'
+import { phaseFills, phaseTexts } from './words'
 
 const LISTED = 50
+/** More bars than this no screen can show apart. */
+const ASKED = 1000
 
 const all = texts(
   {
-    span: 'Time shown', m15: '15 min', h1: '1 h', h6: '6 h', h24: '24 h', none: 'Nothing ran in this time', runs: 'Runs', model: 'Model', variant: 'Variant',
-    started: 'Started', took: 'Lasted', reason: 'Why it ended', going: 'goes on',
-    hint: 'The manager remembers the latest runs of each model since it was started.',
+    span: 'Time shown', m15: '15 min', h1: '1 h', h6: '6 h', h24: '24 h', d7: '7 d', none: 'Nothing ran in this time', runs: 'Runs',
+    hint: 'Every start, stop, eviction and wait of a model is a bar here, with its reason.', latest: (n: number) => `the latest ${n}`,
   },
   {
-    span: '时间范围', m15: '15 分钟', h1: '1 小时', h6: '6 小时', h24: '24 小时', none: '这段时间没有运行', runs: '运行记录', model: '模型', variant: '启动方案',
-    started: '开始', took: '时长', reason: '结束原因', going: '进行中',
-    hint: '管理器保留本次启动以来每个模型最近的运行记录。',
+    span: '时间范围', m15: '15 分钟', h1: '1 小时', h6: '6 小时', h24: '24 小时', d7: '7 天', none: '这段时间没有运行', runs: '运行记录',
+    hint: '模型的每次启动、停止、驱逐和等待都会在这里显示为一条，并附上原因。', latest: (n: number) => `最近 ${n} 次`,
   },
 )
 
-const spans = { m15: 900_000, h1: 3_600_000, h6: 21_600_000, h24: 86_400_000 }
+const HOUR = 3_600_000
+const spans = { m15: HOUR / 4, h1: HOUR, h6: 6 * HOUR, h24: 24 * HOUR, d7: 168 * HOUR }
 
 export default function TimelinePage() {
   const t = useTexts(all)
@@ -39,20 +39,19 @@ export default function TimelinePage() {
   const order = useLive((live) => live.order)
   const models = useLive((live) => live.models)
   const notices = useLive((live) => live.notices)
-  const ended = notices.filter((notice) => notice.kind === 'state' && (notice.to === 'stopped' || notice.to === 'failed')).length
-  const runs = useRuns(order, ended)
-  const past = useMemo(
-    () => [...(runs.data ?? []).flatMap(({ model, runs: all }) => all.map((run) => pastBar(model, run))), ...waits(notices)],
-    [runs.data, notices],
-  )
+  const ended = notices.filter((notice) => notice.kind === 'state' && (notice.to === 'stopped' || notice.to === 'failed' || notice.from === 'stopping')).length
+  const runs = useRuns(`timeline/${shown}`, () => ({ from: new Date(Date.now() - spans[shown]), limit: ASKED }), order, ended)
+  const past = useMemo(() => [...(runs.data ?? []).flatMap((run) => pastBar(run) ?? []), ...waits(notices)], [runs.data, notices])
   const from = now - spans[shown]
   const bars: Bar[] = [...past, ...order.flatMap((name) => (models[name] && presentBar(models[name], now)) ?? [])].filter((bar) => bar.to >= from)
-  const active = order.filter((name) => bars.some((bar) => bar.model === name))
+  // Models that have left the configuration still have a past.
+  const active = [...new Set([...order, ...bars.map((bar) => bar.model)])].filter((name) => bars.some((bar) => bar.model === name))
+  const latest = bars.toSorted((a, b) => b.from - a.from)
 
   return (
     <>
       <PageHead title={names.timeline}>
-        <Segments label={t.span} value={shown} onChange={setShown} options={(['m15', 'h1', 'h6', 'h24'] as const).map((key) => [key, t[key]] as const)} />
+        <Segments label={t.span} value={shown} onChange={setShown} options={(['m15', 'h1', 'h6', 'h24', 'd7'] as const).map((key) => [key, t[key]] as const)} />
       </PageHead>
       {runs.error && !runs.data ? (
         <FailureFace error={runs.error} retry={() => void runs.refetch()} />
@@ -64,10 +63,10 @@ export default function TimelinePage() {
         <div className="grid grid-cols-1 gap-3">
           <section className="panel p-4">
             <Lanes models={active} bars={bars} from={from} to={now} />
-            <PhaseLegend />
+            <PhaseLegend bars={bars} />
           </section>
-          <Panel title={t.runs} note={t.hint} flush>
-            <RunTable bars={bars.toSorted((a, b) => b.from - a.from).slice(0, LISTED)} />
+          <Panel title={t.runs} note={bars.length > LISTED ? t.latest(LISTED) : undefined} flush>
+            <RunTable bars={latest.slice(0, LISTED)} />
           </Panel>
         </div>
       )}
@@ -75,52 +74,22 @@ export default function TimelinePage() {
   )
 }
 
-function PhaseLegend() {
+/** Only the colours that can be seen. */
+function PhaseLegend({ bars }: { bars: Bar[] }) {
   const phases = useTexts(phaseTexts)
+  const seen = new Set<Phase | 'failed'>(bars.flatMap((bar) => bar.spans.map((span) => (bar.failed && span.phase !== 'queued' ? 'failed' : span.phase))))
   return (
     <ul className="mt-3 flex flex-wrap gap-x-4 gap-y-1 text-[0.93rem] text-muted">
-      {(Object.keys(phaseFills) as (Phase | 'failed')[]).map((phase) => (
-        <li key={phase} className="flex items-center gap-1.5">
-          <svg width="10" height="10" aria-hidden="true">
-            <rect width="10" height="10" rx="2" className={phaseFills[phase]} />
-          </svg>
-          {phases[phase]}
-        </li>
-      ))}
-    </ul>
-  )
-}
-
-function RunTable({ bars }: { bars: Bar[] }) {
-  const t = useTexts(all)
-  const phases = useTexts(phaseTexts)
-  const now = new Date()
-  return (
-    <table className="w-full">
-      <thead>
-        <tr>
-          <th scope="col" className="th">{t.started}</th>
-          <th scope="col" className="th">{t.model}</th>
-          <th scope="col" className="th max-sm:hidden">{t.variant}</th>
-          <th scope="col" className="th num">{t.took}</th>
-          <th scope="col" className="th">{t.reason}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {bars.map((bar) => (
-          <tr key={`${bar.model} ${bar.from} ${bar.spans[0]?.phase ?? ''}`}>
-            <td className="td whitespace-nowrap">{moment(new Date(bar.from), now)}</td>
-            <td className="td">
-              <Link to={modelLink(bar.model)} className="hover:underline">
-                {bar.model}
-              </Link>
-            </td>
-            <td className="td max-sm:hidden">{bar.variant}</td>
-            <td className="td num">{whole((bar.to - bar.from) / 1000)}</td>
-            <td className={`td wrap-anywhere ${bar.failed ? 'text-bad' : ''}`}>{bar.reason ?? (bar.running ? t.going : phases.queued)}</td>
-          </tr>
+      {(Object.keys(phaseFills) as (Phase | 'failed')[])
+        .filter((phase) => seen.has(phase))
+        .map((phase) => (
+          <li key={phase} className="flex items-center gap-1.5">
+            <svg width="10" height="10" aria-hidden="true">
+              <rect width="10" height="10" rx="2" className={phaseFills[phase]} />
+            </svg>
+            {phases[phase]}
+          </li>
         ))}
-      </tbody>
-    </table>
+    </ul>
   )
 }

@@ -1,16 +1,23 @@
 import { expect, it } from 'vitest'
 import type { LiveModel, Notice } from '@/shared/live/reducer'
+import type { Run } from '@/shared/model/runs'
 import { pastBar, placed, presentBar, waits } from './spans'
 
 const at = (second: number) => new Date(second * 1000).toISOString()
-const run = { variant: 'v', pid: 1, started_at: at(10), ready_at: at(15), ended_at: at(40), exit: 'stopped: idle' }
+const run: Run = {
+  id: 1, model: 'm', variant: 'v', queued: null, started: 10_000, ready: 15_000, ended: 40_000, cause: 'idle', evictedFor: null, exit: null, paidSeconds: null, cost: {}, energyWh: null, energyCost: {},
+}
+const spans = (changed: Partial<Run>) => pastBar({ ...run, ...changed })?.spans.map((span) => `${span.phase} ${span.from}-${span.to}`)
 
 it('makes bars of runs', () => {
-  expect(pastBar('m', run)).toMatchObject({
-    failed: false, reason: 'stopped: idle',
-    spans: [{ phase: 'loading', from: 10_000, to: 15_000 }, { phase: 'ready', from: 15_000, to: 40_000 }],
-  })
-  expect(pastBar('m', { ...run, ready_at: null })).toMatchObject({ failed: true, spans: [{ phase: 'loading', from: 10_000, to: 40_000 }] })
+  expect(spans({})).toEqual(['loading 10000-15000', 'ready 15000-40000'])
+  expect(spans({ ready: null })).toEqual(['loading 10000-40000'])
+  expect(spans({ queued: 4000 })).toEqual(['queued 4000-10000', 'loading 10000-15000', 'ready 15000-40000'])
+  expect(spans({ queued: 9990 })).toEqual(spans({}))
+  expect(pastBar({ ...run, queued: 4000 })?.from).toBe(4000)
+  expect([pastBar(run)?.failed, pastBar({ ...run, ready: null })?.failed, pastBar({ ...run, ready: null, cause: 'aborted' })?.failed]).toEqual([false, true, false])
+  // What still runs is known better from the live state.
+  expect(pastBar({ ...run, ended: null })).toBeNull()
 })
 
 it('shows what goes on now', () => {
@@ -20,10 +27,11 @@ it('shows what goes on now', () => {
   expect(presentBar({ ...model, state: 'stopped' }, 60_000)).toBeNull()
 })
 
-it('remembers waits', () => {
+it('remembers waits that came to nothing', () => {
   const notice = (id: number, seconds: number, from: string, to: string) => ({ id, at: seconds, kind: 'state', model: 'm', from, to, error: null }) as Notice
-  expect(waits([notice(2, 9, 'queued', 'starting'), notice(1, 4, 'stopped', 'queued')])).toMatchObject([{ from: 4, to: 9 }])
-  expect(waits([notice(1, 4, 'queued', 'starting')])).toEqual([])
+  expect(waits([notice(2, 9, 'queued', 'failed'), notice(1, 4, 'stopped', 'queued')])).toMatchObject([{ from: 4, to: 9 }])
+  expect(waits([notice(2, 9, 'queued', 'starting'), notice(1, 4, 'stopped', 'queued')])).toEqual([])
+  expect(waits([notice(1, 4, 'queued', 'failed')])).toEqual([])
 })
 
 it('cuts bars at the borders of the window', () => {

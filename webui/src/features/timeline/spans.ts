@@ -1,6 +1,6 @@
 /** Runs as bars on a line of time. */
-import type { RunRecord } from '@/shared/api/types'
 import type { LiveModel, Notice } from '@/shared/live/reducer'
+import type { Run } from '@/shared/model/runs'
 
 export type Phase = 'queued' | 'loading' | 'ready' | 'ending'
 
@@ -20,24 +20,26 @@ export interface Bar {
   running: boolean
   /** Never got ready. */
   failed: boolean
-  /** Why it ended; null while it runs. */
-  reason: string | null
+  /** Why it ended; null while it runs, and for waits. */
+  run: Run | null
 }
 
-export function pastBar(model: string, run: RunRecord): Bar {
-  const from = Date.parse(run.started_at)
-  const to = Date.parse(run.ended_at)
-  const ready = run.ready_at ? Date.parse(run.ready_at) : null
-  const spans: Span[] = ready === null ? [{ phase: 'loading', from, to }] : [{ phase: 'loading', from, to: ready }, { phase: 'ready', from: ready, to }]
-  return { model, variant: run.variant, spans, from, to, running: false, failed: ready === null, reason: run.exit }
+/** Shorter waits are no waits: something always takes a moment. */
+const SHORTEST_WAIT_MS = 500
+
+export function pastBar(run: Run): Bar | null {
+  if (run.ended === null) return null
+  const waited = run.queued !== null && run.started - run.queued >= SHORTEST_WAIT_MS ? run.queued : null
+  const spans: Span[] = waited === null ? [] : [{ phase: 'queued', from: waited, to: run.started }]
+  spans.push({ phase: 'loading', from: run.started, to: run.ready ?? run.ended })
+  if (run.ready !== null) spans.push({ phase: 'ready', from: run.ready, to: run.ended })
+  return { model: run.model, variant: run.variant, spans, from: waited ?? run.started, to: run.ended, running: false, failed: run.ready === null && run.cause !== 'aborted', run }
 }
 
 /** The run that goes on now, or the wait for one. */
 export function presentBar(model: LiveModel, now: number): Bar | null {
   const since = Date.parse(model.since)
-  const bar = (from: number, spans: Span[]): Bar => ({
-    model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, reason: null, spans,
-  })
+  const bar = (from: number, spans: Span[]): Bar => ({ model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, run: null, spans })
   if (model.state === 'queued') return bar(since, [{ phase: 'queued', from: since, to: now }])
   if (!model.started_at || model.state === 'stopped' || model.state === 'failed') return null
   const from = Date.parse(model.started_at)
@@ -49,7 +51,7 @@ export function presentBar(model: LiveModel, now: number): Bar | null {
   return bar(from, spans)
 }
 
-/** Waits for memory that this page has seen begin and end. */
+/** Waits for memory that this page has seen begin, and end without a run: those with one are a part of its bar. */
 export function waits(notices: readonly Notice[]): Bar[] {
   const bars: Bar[] = []
   const since = new Map<string, number>()
@@ -59,10 +61,8 @@ export function waits(notices: readonly Notice[]): Bar[] {
     const from = notice.from === 'queued' ? since.get(notice.model) : undefined
     if (from === undefined) continue
     since.delete(notice.model)
-    bars.push({
-      model: notice.model, variant: '', from, to: notice.at, running: false, failed: false, reason: null,
-      spans: [{ phase: 'queued', from, to: notice.at }],
-    })
+    if (notice.to === 'starting') continue
+    bars.push({ model: notice.model, variant: '', from, to: notice.at, running: false, failed: false, run: null, spans: [{ phase: 'queued', from, to: notice.at }] })
   }
   return bars
 }

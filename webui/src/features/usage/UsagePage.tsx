@@ -18,18 +18,18 @@ const all = texts(
     range: 'Time', hour: 'Last hour', today: 'Today', week: '7 days', month: 'This month', lastMonth: 'Last month', quarter: '90 days', custom: 'Days',
     by: 'By', model: 'Model', mode: 'Mode', api_key: 'Key', variant: 'Variant', endpoint: 'Endpoint', bucket: 'Bars', minute: 'Minutes', quarterHour: 'Quarters of an hour',
     hours: 'Hours', days: 'Days', weeks: 'Weeks', months: 'Months', measure: 'Show', output_tokens: 'Output tokens', input_tokens: 'Input tokens', requests: 'Requests',
-    cost: 'Cost', currency: 'Currency', none: 'No request in this time', first: 'First day', last: 'Last day', chart: 'Over time',
+    cost: 'Cost', energy_wh: 'Electricity', currency: 'Currency', none: 'No request in this time', first: 'First day', last: 'Last day', chart: 'Over time',
   },
   {
     range: '时间', hour: '最近一小时', today: '今天', week: '7 天', month: '本月', lastMonth: '上月', quarter: '90 天', custom: '日期',
     by: '分组', model: '模型', mode: '模式', api_key: '密钥', variant: '启动方案', endpoint: '接口', bucket: '粒度', minute: '分钟', quarterHour: '一刻钟',
     hours: '小时', days: '天', weeks: '周', months: '月', measure: '显示', output_tokens: '输出令牌', input_tokens: '输入令牌', requests: '请求',
-    cost: '费用', currency: '货币', none: '这段时间没有请求', first: '首日', last: '末日', chart: '随时间变化',
+    cost: '费用', energy_wh: '用电', currency: '货币', none: '这段时间没有请求', first: '首日', last: '末日', chart: '随时间变化',
   },
 )
 
 const GROUPS: UsageBy[] = ['model', 'mode', 'api_key', 'variant', 'endpoint']
-const MEASURES: Measure[] = ['output_tokens', 'input_tokens', 'requests', 'cost']
+const MEASURES: Measure[] = ['output_tokens', 'input_tokens', 'requests', 'cost', 'energy_wh']
 
 export default function UsagePage() {
   const t = useTexts(all)
@@ -85,7 +85,7 @@ export default function UsagePage() {
                       label={t.measure}
                       value={measure}
                       onChange={setMeasure}
-                      options={MEASURES.filter((one) => one !== 'cost' || money.length > 0).map((one) => [one, t[one]] as const)}
+                      options={MEASURES.filter((one) => (one !== 'cost' || money.length > 0) && (one !== 'energy_wh' || totals.total.energy_wh > 0)).map((one) => [one, t[one]] as const)}
                     />
                   </>
                 }

@@ -1,24 +1,24 @@
 import { Download } from 'lucide-react'
 import type { UsageSummary, UsageTotals } from '@/shared/api/types'
 import { download } from '@/shared/download'
-import { count, percent } from '@/shared/format/number'
+import { count, percent, wattHours } from '@/shared/format/number'
 import { day } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { costs } from '@/shared/money/money'
 import { Button } from '@/shared/ui/Button'
 import { Panel } from '@/shared/ui/Panel'
-import { costOf, csv, drawnValue, type Measure, ranked } from './table'
+import { costOf, csv, drawnValue, type Measure, type Part, partsOf, ranked } from './table'
 
 const all = texts(
   {
-    table: 'Figures', csv: 'CSV', requests: 'Requests', failed: 'Failed', refused: 'Refused', left: 'Client left', input: 'Input', cached: 'Cached', output: 'Output', cost: 'Cost',
-    share: 'Share', total: 'Total', none: 'without', unrecorded: (n: string) => `${n} requests without token counts`, estimated: (n: string) => `${n} with estimated counts`,
+    table: 'Figures', csv: 'CSV', requests: 'Requests', failed: 'Failed', refused: 'Refused', left: 'Client left', input: 'Input', cached: 'Cached', output: 'Output', cost: 'Requests cost', run_cost: 'Ready hours cost', energy_cost: 'Electricity cost', sum: 'Cost', energy: 'Electricity',
+    share: 'Share', total: 'Total', hours: 'Ready hours and electricity belong to models: they are counted by model or variant only.', none: 'without', unrecorded: (n: string) => `${n} requests without token counts`, estimated: (n: string) => `${n} with estimated counts`,
     unpriced: (n: string) => `${n} that no tier prices`,
   },
   {
-    table: '数据', csv: 'CSV', requests: '请求', failed: '失败', refused: '拒绝', left: '客户端离开', input: '输入', cached: '缓存', output: '输出', cost: '费用',
-    share: '占比', total: '合计', none: '（无）', unrecorded: (n: string) => `${n} 个请求没有令牌数`, estimated: (n: string) => `${n} 个为估算`,
+    table: '数据', csv: 'CSV', requests: '请求', failed: '失败', refused: '拒绝', left: '客户端离开', input: '输入', cached: '缓存', output: '输出', cost: '请求费用', run_cost: '运行时长费用', energy_cost: '电费', sum: '费用', energy: '用电',
+    share: '占比', total: '合计', hours: '运行时长与电费属于模型，仅在按模型或启动方案分组时统计。', none: '（无）', unrecorded: (n: string) => `${n} 个请求没有令牌数`, estimated: (n: string) => `${n} 个为估算`,
     unpriced: (n: string) => `${n} 个没有匹配的价格档`,
   },
 )
@@ -42,7 +42,10 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
     unrecorded > 0 && t.unrecorded(count(unrecorded, language)),
     estimated > 0 && t.estimated(count(estimated, language)),
     unpriced > 0 && t.unpriced(count(unpriced, language)),
+    by !== 'model' && by !== 'variant' && t.hours,
   ].filter(Boolean)
+  const parts = partsOf(summary.total)
+  const columns: Columns = { parts: parts.length > 1 ? parts : [], energy: summary.total.energy_wh > 0 }
   const file = () => download(`usage-by-${by}-${day(new Date(summary.from))}-${day(new Date(summary.to))}.csv`, csv(by, summary, money))
 
   return (
@@ -61,7 +64,7 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
         <thead>
           <tr>
             <th scope="col" className="th">{name}</th>
-            {[t.requests, t.failed, t.refused, t.left, t.input, t.cached, t.output, t.cost, t.share].map((column) => (
+            {[t.requests, t.failed, t.refused, t.left, t.input, t.cached, t.output, ...columns.parts.map((part) => t[part]), t.sum, ...(columns.energy ? [t.energy] : []), t.share].map((column) => (
               <th key={column} scope="col" className="th num">{column}</th>
             ))}
           </tr>
@@ -69,15 +72,15 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
         <tbody>
           {rows.map((group) => (
             <tr key={group.key}>
-              <th scope="row" className="td text-left font-normal">{group.key || t.none}</th>
-              <Cells totals={group} share={whole > 0 ? drawnValue(group, measure, currency) / whole : null} />
+              <th scope="row" className="td text-left font-normal whitespace-nowrap">{group.key || t.none}</th>
+              <Cells totals={group} columns={columns} share={whole > 0 ? drawnValue(group, measure, currency) / whole : null} />
             </tr>
           ))}
         </tbody>
         <tfoot>
           <tr className="font-semibold">
             <th scope="row" className="td border-t-line-strong! text-left">{t.total}</th>
-            <Cells totals={summary.total} share={whole > 0 ? 1 : null} foot />
+            <Cells totals={summary.total} columns={columns} share={whole > 0 ? 1 : null} foot />
           </tr>
         </tfoot>
       </table>
@@ -85,7 +88,13 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
   )
 }
 
-function Cells({ totals, share, foot }: { totals: UsageTotals; share: number | null; foot?: boolean }) {
+interface Columns {
+  /** What the cost is made of, if of more than one thing. */
+  parts: Part[]
+  energy: boolean
+}
+
+function Cells({ totals, columns, share, foot }: { totals: UsageTotals; columns: Columns; share: number | null; foot?: boolean }) {
   const language = useLanguage()
   const { requests, failed, refused, client_left, input_tokens, cached_tokens, output_tokens } = totals
   const className = `td num ${foot ? 'border-t-line-strong!' : ''}`
@@ -94,7 +103,11 @@ function Cells({ totals, share, foot }: { totals: UsageTotals; share: number | n
       {[requests, failed, refused, client_left, input_tokens, cached_tokens, output_tokens].map((value, index) => (
         <td key={index} className={className}>{count(value, language)}</td>
       ))}
+      {columns.parts.map((part) => (
+        <td key={part} className={className}>{costs(totals[part], 4)}</td>
+      ))}
       <td className={className}>{costs(costOf(totals), 4)}</td>
+      {columns.energy && <td className={className}>{wattHours(totals.energy_wh)}</td>}
       <td className={`${className} text-muted`}>{percent(share, 1)}</td>
     </>
   )

@@ -1,16 +1,20 @@
 /** The usage table: rows that add up to the total, as text for a file too. */
-import type { UsageGroup, UsageSummary, UsageTotals } from '@/shared/api/types'
-import { sum } from '@/shared/money/money'
+import type { Costs, UsageGroup, UsageSummary, UsageTotals } from '@/shared/api/types'
+import { together } from '@/shared/money/money'
 
-export type Measure = 'output_tokens' | 'input_tokens' | 'requests' | 'cost'
+export type Measure = 'output_tokens' | 'input_tokens' | 'requests' | 'cost' | 'energy_wh'
 
-/** Requests and hours of ready time cost money: both, by currency. */
-export function costOf(totals: UsageTotals): Record<string, string> {
-  const all: Record<string, string> = {}
-  for (const part of [totals.cost, totals.run_cost]) {
-    for (const [currency, amount] of Object.entries(part)) all[currency] = sum([all[currency], amount])
-  }
-  return all
+/** Requests, hours of ready time and electricity cost money: all of it, by currency. */
+export function costOf(totals: UsageTotals): Costs {
+  return together(totals.cost, totals.run_cost, totals.energy_cost)
+}
+
+/** What a cost is made of, as far as there is any of it. */
+export const PARTS = ['cost', 'run_cost', 'energy_cost'] as const
+export type Part = (typeof PARTS)[number]
+
+export function partsOf(totals: UsageTotals): Part[] {
+  return PARTS.filter((part) => Object.keys(totals[part]).length > 0)
 }
 
 export function currencies(summaries: readonly UsageSummary[]): string[] {
@@ -30,14 +34,29 @@ const COLUMNS = ['requests', 'failed', 'refused', 'client_left', 'input_tokens',
 
 /** RFC 4180, with the exact figures. */
 export function csv(by: string, summary: UsageSummary, money: readonly string[]): string {
-  const row = (key: string, totals: UsageTotals) => [key, ...COLUMNS.map((column) => String(totals[column])), ...money.map((currency) => costOf(totals)[currency] ?? '0')]
+  const parts = partsOf(summary.total)
+  const energy = summary.total.energy_wh > 0
+  const amounts = (totals: UsageTotals) => [
+    ...(parts.length > 1 ? parts.flatMap((part) => money.map((currency) => totals[part][currency] ?? '0')) : []),
+    ...money.map((currency) => costOf(totals)[currency] ?? '0'),
+    ...(energy ? [String(totals.energy_wh)] : []),
+  ]
+  const row = (key: string, totals: UsageTotals) => [key, ...COLUMNS.map((column) => String(totals[column])), ...amounts(totals)]
   const rows = [
-    [by, ...COLUMNS, ...money.map((currency) => `cost_${currency}`)],
+    [
+      by, ...COLUMNS,
+      ...(parts.length > 1 ? parts.flatMap((part) => money.map((currency) => `${names[part]}_${currency}`)) : []),
+      ...money.map((currency) => `cost_${currency}`),
+      ...(energy ? ['energy_wh'] : []),
+    ],
     ...summary.groups.map((group) => row(group.key, group)),
     row('total', summary.total),
   ]
   return rows.map((cells) => cells.map(quoted).join(',')).join('\r\n') + '\r\n'
 }
+
+/** Parts of `cost_…`, which is all of them. */
+const names: Record<Part, string> = { cost: 'request_cost', run_cost: 'run_cost', energy_cost: 'energy_cost' }
 
 /** A cell that a spreadsheet would run as a formula gets an apostrophe. */
 function quoted(cell: string): string {

@@ -1,5 +1,13 @@
 /** One way to the management API: any failure becomes a `Failure` that can be shown as a sentence. */
 
+/** What is wrong with a configuration, and where. */
+export interface ConfigProblem {
+  path: string
+  line: number | null
+  message: string
+  hint: string | null
+}
+
 /** Why a call failed; `kind` is what pages decide by. */
 export class Failure extends Error {
   constructor(
@@ -7,6 +15,8 @@ export class Failure extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** Of a configuration that was refused. */
+    readonly problems: readonly ConfigProblem[] = [],
   ) {
     super(message)
     this.name = 'Failure'
@@ -40,6 +50,11 @@ export function modelPath(name: string, what?: string): string {
 
 const listeners = new Set<() => void>()
 
+/** Shows the page that asks for a key. */
+export function askForKey() {
+  listeners.forEach((listener) => listener())
+}
+
 /** Called whenever the server wants a key. */
 export function onUnauthorized(listener: () => void): () => void {
   listeners.add(listener)
@@ -63,7 +78,7 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
   }
   if (response.ok) return response
   const failure = await readFailure(response)
-  if (failure.kind === 'unauthorized') listeners.forEach((listener) => listener())
+  if (failure.kind === 'unauthorized') askForKey()
   throw failure
 }
 
@@ -78,17 +93,19 @@ export async function readFailure(response: Response): Promise<Failure> {
   const text = await response.text().catch(() => '')
   let code = String(response.status)
   let message = text.trim().slice(0, 500) || `${response.status} ${response.statusText}`
+  let problems: ConfigProblem[] = []
   try {
-    const error = (JSON.parse(text) as { error?: { message?: string; code?: string } | string }).error
+    const error = (JSON.parse(text) as { error?: { message?: string; code?: string; problems?: ConfigProblem[] } | string }).error
     if (typeof error === 'string') message = error
     else if (error) {
       message = error.message ?? message
       code = error.code ?? code
+      problems = error.problems ?? problems
     }
   } catch {
     // Not JSON: the text itself is the message.
   }
-  return new Failure(kindOf(response.status, code, message), response.status, code, message)
+  return new Failure(kindOf(response.status, code, message), response.status, code, message, problems)
 }
 
 function kindOf(status: number, code: string, message: string): Failure['kind'] {

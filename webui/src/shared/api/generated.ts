@@ -24,6 +24,44 @@ used_mb: number | null, };
 export type DeviceView = { id: string, name: string, plugin: string, uuid: string | null, pci: string | null, online: boolean, memory_total_mb: number | null, memory_used_mb: number | null, memory_reserved_mb: number, utilization: number | null, temperature_c: number | null, power_w: number | null, holders: Array<DeviceHolder>, };
 
 /**
+ * One life of a backend in the ledger.
+ */
+export type LedgerRun = { id: number, model: string, variant: string, 
+/**
+ * When it was first wanted; until its start it waited for memory.
+ */
+queued_at: string | null, started_at: string, ready_at: string | null, 
+/**
+ * Null: it still runs.
+ */
+ended_at: string | null, 
+/**
+ * As in `RunRecord`; also `manager_lost` and `actor_crashed`.
+ */
+cause: string | null, evicted_for: string | null, exit: string | null, 
+/**
+ * Ready time, or the whole with `bill_loading`.
+ */
+paid_seconds: number, 
+/**
+ * By the hour.
+ */
+cost: Record<string, string>, 
+/**
+ * Null: nothing was measured.
+ */
+energy_wh: number | null, energy_cost: Record<string, string>, };
+
+/**
+ * `GET /api/runs`
+ */
+export type LedgerRuns = { 
+/**
+ * Newest first.
+ */
+runs: Array<LedgerRun>, };
+
+/**
  * One line of a log.
  */
 export type LogLine = { seq: number, time: string, stream: 'stdout' | 'stderr', line: string, };
@@ -32,6 +70,15 @@ export type LogLine = { seq: number, time: string, stream: 'stdout' | 'stderr', 
  * One model in `GET /api/models/{name}`.
  */
 export type ModelDetails = { variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: 'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed', since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+
+/**
+ * What a model's clients got per second, since the last time this was told.
+ */
+export type ModelThroughput = { model: string, mode: string, requests_per_second: number, input_tokens_per_second: number, 
+/**
+ * Counted while they stream.
+ */
+output_tokens_per_second: number, };
 
 /**
  * One model in `GET /api/models`. Durations are seconds, times are UTC.
@@ -105,17 +152,39 @@ next: string | null, };
 /**
  * One request as the API shows it. The fields but `id` are the columns of the CSV.
  */
-export type RequestRow = { id: string, request_id: string, started_at: string, ended_at: string, model: string, variant: string | null, mode: string, endpoint: string, api_key: string | null, status: number, outcome: string, input_tokens: number | null, cached_tokens: number | null, cache_write_tokens: number | null, output_tokens: number | null, reasoning_tokens: number | null, usage_source: 'backend' | 'estimated' | 'none', cost: string | null, currency: string | null, pricing: 'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly', plan_id: number | null, run_id: number | null, duration_seconds: number, queue_seconds: number, first_byte_seconds: number | null, replayed: boolean, error: string | null, };
+export type RequestRow = { id: string, request_id: string, started_at: string, ended_at: string, model: string, variant: string | null, mode: string, endpoint: string, api_key: string | null, status: number, outcome: string, input_tokens: number | null, cached_tokens: number | null, cache_write_tokens: number | null, output_tokens: number | null, reasoning_tokens: number | null, usage_source: 'backend' | 'estimated' | 'none', cost: string | null, currency: string | null, pricing: 'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly', plan_id: number | null, run_id: number | null, duration_seconds: number, queue_seconds: number, first_byte_seconds: number | null, replayed: boolean, error: string | null, 
+/**
+ * With `shares=true`: its part of the hourly price and the electricity of its run, by currency.
+ */
+share?: Record<string, string>, };
+
+/**
+ * What one request would pay of its run.
+ */
+export type RequestShare = { request_id: string, ended_at: string, cost: Record<string, string>, };
 
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, };
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed', 
+/**
+ * Of an evicted one: the model that needed its memory.
+ */
+evicted_for: string | null, };
+
+/**
+ * `GET /api/runs/{id}/shares`: what a run cost, shared out to the requests that ran in it.
+ */
+export type RunShares = { run: LedgerRun, requests: Array<RequestShare>, 
+/**
+ * Of the time in which nobody asked.
+ */
+idle: Record<string, string>, };
 
 /**
  * What `/api/events` sends.
  */
-export type ServerEvent = { "type": "snapshot", "data": { models: Array<ModelView>, } } | { "type": "model", "data": ModelView } | { "type": "supervision", "data": { path: string, message: string, } } | { "type": "devices", "data": Array<DeviceView> };
+export type ServerEvent = { "type": "snapshot", "data": { models: Array<ModelView>, } } | { "type": "model", "data": ModelView } | { "type": "supervision", "data": { path: string, message: string, } } | { "type": "devices", "data": Array<DeviceView> } | { "type": "throughput", "data": Throughput };
 
 /**
  * `GET /api/storage`
@@ -147,6 +216,11 @@ former_names: Array<string>, };
  * An actor in the tree of `GET /api/supervision`, with those below it.
  */
 export type SupervisionNode = { name: string, path: string, state: 'running' | 'restarting' | 'failed', detail: string | null, restarts: number, since: string, last_exit: string | null, children: Array<SupervisionNode>, };
+
+/**
+ * The throughput of all models; those without any are left out.
+ */
+export type Throughput = { time: string, models: Array<ModelThroughput>, };
 
 export type Tier = { max_input: number | null, max_output: number | null, input: string, output: string, cache_read: string, cache_write: string, };
 
@@ -189,7 +263,15 @@ cost: Record<string, string>,
 /**
  * Ready time by the hour; only by model or variant.
  */
-run_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
+run_cost: Record<string, string>, 
+/**
+ * What runs drew, as far as it was measured; where there is `run_cost`.
+ */
+energy_wh: number, 
+/**
+ * What that cost.
+ */
+energy_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
 
 /**
  * How long requests took.
@@ -251,6 +333,14 @@ cost: Record<string, string>,
 /**
  * Ready time by the hour; only by model or variant.
  */
-run_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
+run_cost: Record<string, string>, 
+/**
+ * What runs drew, as far as it was measured; where there is `run_cost`.
+ */
+energy_wh: number, 
+/**
+ * What that cost.
+ */
+energy_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
 
 export type VariantView = { name: string, required_devices: Array<string>, memory_mb: Record<string, number>, script_path: string | null, command: Array<string> | null, };

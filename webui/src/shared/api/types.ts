@@ -1,13 +1,16 @@
-/** The management API's shapes. `generated.ts` is made from the Rust types; what is assumed so far is marked in ../../../API.md. */
+/** The management API's shapes: `generated.ts` is made from the Rust types; here are the names for parts of them. */
 
-import type { ModelView, PricePlan, ServerEvent as Told, UsageReport, UsageSeries, UsageSummary as Summary } from './generated'
+import type { ModelView, PricePlan, UsageReport, UsageSeries, UsageSummary as Summary } from './generated'
 
 export type {
   Billing,
   DeviceHolder,
   DeviceView,
+  LedgerRun,
+  LedgerRuns,
   LogLine,
   ModelDetails,
+  ModelThroughput,
   ModelView,
   Placement,
   PlacementVariant,
@@ -17,9 +20,12 @@ export type {
   RequestPage,
   RequestRow,
   RunRecord,
+  RunShares,
+  ServerEvent,
   Storage,
   StorageModel,
   SupervisionNode,
+  Throughput,
   Tier,
   UsageGroup,
   UsageSeries,
@@ -43,21 +49,3 @@ export type UsageBy = 'model' | 'mode' | 'api_key' | 'variant' | 'endpoint'
 /** A report, or a point of a series: that has no latency and no throughput. */
 export type UsageSummary = Summary & Partial<Pick<UsageReport, 'latency' | 'throughput'>>
 export type Verdict = 'fits' | 'evict' | 'wait' | 'never'
-
-/** One model's share of `throughput`. */
-export interface ThroughputRow {
-  model: string
-  mode: string
-  requests_per_second: number
-  input_tokens_per_second: number
-  output_tokens_per_second: number
-}
-
-/** The data of `/api/events`' `throughput`: the last second. */
-export interface Throughput {
-  time: Time
-  models: ThroughputRow[]
-}
-
-/** What `/api/events` sends. */
-export type ServerEvent = Told | { type: 'throughput'; data: Throughput }

@@ -60,7 +60,7 @@ export function Bars({ label, bars, series, format, height = 220 }: Props) {
                     <rect key={at} x={LEFT + index * step + gap / 2} width={Math.max(1, step - gap)} y={y(floor)} height={Math.max(0.5, y(from) - y(floor))} className={fillClass(at)} />
                   )
                 })}
-                {index % every === 0 && (
+                {index % every === 0 && LEFT + index * step + step / 2 + 20 <= width && (
                   <text x={LEFT + index * step + step / 2} y={height - 6} textAnchor="middle" className="fill-muted">
                     {bar.label}
                   </text>

@@ -54,6 +54,13 @@ export function mebibytes(value: number | null | undefined): string {
   return `${gib.toFixed(gib < 100 ? 1 : 0)} GiB`
 }
 
+/** 0.42 Wh, 812 Wh, 3.25 kWh. */
+export function wattHours(value: number | null | undefined): string {
+  if (value == null || !Number.isFinite(value)) return NOTHING
+  if (value < 1000) return `${trimmed(value, value < 10 ? 2 : value < 100 ? 1 : 0)} Wh`
+  return `${trimmed(value / 1000, value < 100_000 ? 2 : 0)} kWh`
+}
+
 export function bytes(value: number | null | undefined): string {
   if (value == null || !Number.isFinite(value)) return NOTHING
   if (value < 1024) return `${value} B`

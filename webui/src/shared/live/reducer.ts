@@ -39,7 +39,7 @@ export type LiveEvent =
   | ServerEvent
   | { type: 'opened' }
   | { type: 'lost' }
-  /** `GET /api/models`, asked for while the events do not carry leases and countdowns. */
+  /** The models as an order for many of them was answered. */
   | { type: 'refreshed'; data: ModelView[]; askedAt: number }
 
 export const NOTICES = 200

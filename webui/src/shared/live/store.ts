@@ -1,13 +1,11 @@
 /** The one live state of the page, fed by one EventSource. Events are applied in batches, so a burst paints once. */
 import { useSyncExternalStore } from 'react'
-import { apiJson, call, Failure } from '@/shared/api/client'
-import type { ModelView, ServerEvent } from '@/shared/api/types'
+import { call } from '@/shared/api/client'
+import type { ServerEvent } from '@/shared/api/types'
 import { initialState, type LiveEvent, type LiveModel, type LiveState, reduce } from './reducer'
 
 /** Ten paints a second are as many as anybody reads. */
 const BATCH_MS = 100
-/** Leases and countdowns change without an event. */
-const REFRESH_MS = 2000
 /** A tab that nobody sees gives its connection back after this long: browsers allow six per host. */
 const HIDDEN_MS = 60_000
 const RETRY_MS = [500, 1000, 2000, 5000]
@@ -47,6 +45,13 @@ export function useLive<T>(pick: (state: LiveState) => T): T {
 
 export function useLiveModel(name: string): LiveModel | undefined {
   return useLive((live) => live.models[name])
+}
+
+let reopen: (() => void) | null = null
+
+/** Now, instead of at the next try: somebody knows that the manager is back. */
+export function reconnect() {
+  reopen?.()
 }
 
 /** Opens the stream and keeps it open; the answer closes it. */
@@ -92,29 +97,12 @@ export function connect(): () => void {
   }
 
   open()
-  const refresher = setInterval(() => void refresh(), REFRESH_MS)
+  reopen = open
   document.addEventListener('visibilitychange', visibility)
   return () => {
     close()
-    clearInterval(refresher)
+    reopen = null
     if (hiding) clearTimeout(hiding)
     document.removeEventListener('visibilitychange', visibility)
-  }
-}
-
-let refreshing = false
-
-async function refresh() {
-  const alive = Object.values(state.models).some((model) => model.state !== 'stopped' && model.state !== 'failed')
-  if (refreshing || document.hidden || state.connection !== 'live' || !alive) return
-  refreshing = true
-  const askedAt = Date.now()
-  try {
-    dispatch({ type: 'refreshed', data: await apiJson<ModelView[]>('/api/models'), askedAt })
-  } catch (error) {
-    // The event stream is what tells a lost connection.
-    if (!(error instanceof Failure)) throw error
-  } finally {
-    refreshing = false
   }
 }

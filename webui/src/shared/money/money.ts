@@ -22,6 +22,15 @@ export function costs(all: Costs | null | undefined, digits = 2): string {
   return entries.map(([currency, amount]) => money(amount, currency, digits)).join(' + ')
 }
 
+/** Costs of several kinds, by currency. */
+export function together(...parts: (Costs | null | undefined)[]): Costs {
+  const all: Record<string, string> = {}
+  for (const part of parts) {
+    for (const [currency, amount] of Object.entries(part ?? {})) all[currency] = sum([all[currency], amount])
+  }
+  return all
+}
+
 export function sum(amounts: readonly (string | null | undefined)[]): string {
   return text(amounts.reduce((total, amount) => add(total, (amount != null && decimal(amount)) || ZERO), ZERO))
 }

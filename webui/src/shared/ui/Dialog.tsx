@@ -1,8 +1,10 @@
 /** A question that has to be answered first. Radix keeps focus and Escape; our own backdrop needs no inline style. */
 import { AlertDialog, Dialog as Radix } from 'radix-ui'
 import { X } from 'lucide-react'
+import { useRef } from 'react'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { Button, IconButton } from './Button'
+import { cx } from './cx'
 
 const all = texts({ cancel: 'Cancel', close: 'Close' }, { cancel: '取消', close: '关闭' })
 
@@ -19,25 +21,71 @@ interface ConfirmProps {
 
 export function Confirm({ open, onOpenChange, title, children, action, onConfirm, danger, disabled }: ConfirmProps) {
   const t = useTexts(all)
+  if (!open) return null
   return (
-    <AlertDialog.Root open={open} onOpenChange={onOpenChange}>
+    <Modal
+      title={title}
+      onClose={() => onOpenChange(false)}
+      actions={
+        <>
+          <AlertDialog.Cancel asChild>
+            <Button>{t.cancel}</Button>
+          </AlertDialog.Cancel>
+          <AlertDialog.Action asChild onClick={onConfirm}>
+            <Button kind={danger ? 'danger' : 'primary'} disabled={disabled}>
+              {action}
+            </Button>
+          </AlertDialog.Action>
+        </>
+      }
+    >
+      {children}
+    </Modal>
+  )
+}
+
+/** Our dialogs have no trigger of Radix's, so it doesn't know where the focus was. */
+function useFocusReturn() {
+  const before = useRef<Element | null>(null)
+  return {
+    onOpenAutoFocus: () => {
+      before.current = document.activeElement
+    },
+    onCloseAutoFocus: (event: Event) => {
+      event.preventDefault()
+      if (before.current instanceof HTMLElement) before.current.focus()
+    },
+  }
+}
+
+interface ModalProps {
+  title: string
+  children: React.ReactNode
+  actions?: React.ReactNode
+  /** Without it the dialog stays until it has done its work. */
+  onClose?: () => void
+  wide?: boolean
+}
+
+/** In front of everything; long content scrolls inside of it. */
+export function Modal({ title, children, actions, onClose, wide }: ModalProps) {
+  const focus = useFocusReturn()
+  return (
+    <AlertDialog.Root open onOpenChange={(open) => !open && onClose?.()}>
       <AlertDialog.Portal>
         <div className="fixed inset-0 z-40 bg-[#00000080]" />
-        <AlertDialog.Content className="panel fixed top-1/2 left-1/2 z-50 grid w-[min(32rem,calc(100vw-2rem))] -translate-x-1/2 -translate-y-1/2 gap-3 p-5">
+        <AlertDialog.Content
+          {...focus}
+          className={cx(
+            'panel fixed top-1/2 left-1/2 z-50 flex max-h-[calc(100dvh-2rem)] -translate-x-1/2 -translate-y-1/2 flex-col gap-3 p-5',
+            wide ? 'w-[min(52rem,calc(100vw-2rem))]' : 'w-[min(32rem,calc(100vw-2rem))]',
+          )}
+        >
           <AlertDialog.Title className="text-[1.1rem] font-semibold">{title}</AlertDialog.Title>
           <AlertDialog.Description asChild>
-            <div className="text-muted">{children}</div>
+            <div className="min-h-0 overflow-y-auto text-muted">{children}</div>
           </AlertDialog.Description>
-          <div className="mt-2 flex justify-end gap-2">
-            <AlertDialog.Cancel asChild>
-              <Button>{t.cancel}</Button>
-            </AlertDialog.Cancel>
-            <AlertDialog.Action asChild onClick={onConfirm}>
-              <Button kind={danger ? 'danger' : 'primary'} disabled={disabled}>
-                {action}
-              </Button>
-            </AlertDialog.Action>
-          </div>
+          {actions && <div className="mt-2 flex flex-wrap justify-end gap-2">{actions}</div>}
         </AlertDialog.Content>
       </AlertDialog.Portal>
     </AlertDialog.Root>
@@ -55,12 +103,14 @@ interface SheetProps {
 /** A panel at the side: the menu on a phone, the details of a row. */
 export function Sheet({ open, onOpenChange, title, children, side = 'right' }: SheetProps) {
   const t = useTexts(all)
+  const focus = useFocusReturn()
   const edge = side === 'left' ? 'left-0 border-r w-64' : 'right-0 border-l w-[min(34rem,100vw)]'
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <div className="fixed inset-0 z-40 bg-[#00000080]" />
         <Radix.Content
+          {...focus}
           aria-describedby={undefined}
           className={`fixed inset-y-0 z-50 flex max-w-full flex-col overflow-y-auto border-line bg-surface ${edge}`}
         >

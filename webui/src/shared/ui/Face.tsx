@@ -15,6 +15,7 @@ const all = texts(
     missing: 'Not available in this version',
     missingHint: 'The manager that runs does not have this part yet. The rest of the dashboard works without it.',
     unreachable: 'The manager cannot be reached. Is it running?',
+    keysNeeded: 'Whoever changes the configuration can run commands as the manager’s user. Without program.api_keys only the computer that it runs on may see it: set keys there first.',
   },
   {
     loading: '加载中',
@@ -24,6 +25,7 @@ const all = texts(
     missing: '当前版本不提供此功能',
     missingHint: '正在运行的管理器还没有这一部分，其余页面不受影响。',
     unreachable: '无法连接管理器，它在运行吗？',
+    keysNeeded: '能修改配置的人可以以管理器的身份运行命令。未设置 program.api_keys 时，只有管理器所在的计算机可以查看；请先在那里设置密钥。',
   },
 )
 
@@ -58,7 +60,7 @@ export function Empty({ title, children, action, compact }: Partial<FaceProps>) 
 export function Loading({ rows = 4 }: { rows?: number }) {
   const t = useTexts(all)
   return (
-    <div role="status" aria-label={t.loading} className="grid gap-3 p-4">
+    <div role="status" aria-label={t.loading} data-loading="" className="grid gap-3 p-4">
       {Array.from({ length: rows }, (_, row) => (
         <div key={row} className={cx('h-4 rounded bg-sunken', row % 3 === 2 ? 'w-1/2' : 'w-full')} />
       ))}
@@ -76,6 +78,7 @@ export function FailureFace({ error, retry, compact }: { error: unknown; retry?:
     )
   }
   const unreachable = error instanceof Failure && error.kind === 'unreachable'
+  const locked = error instanceof Failure && error.code === 'api_keys_needed'
   return (
     <Face
       icon={<TriangleAlert size={22} className="text-bad" />}
@@ -83,7 +86,7 @@ export function FailureFace({ error, retry, compact }: { error: unknown; retry?:
       compact={compact}
       action={retry && <Button onClick={retry}>{t.retry}</Button>}
     >
-      {unreachable ? t.unreachable : error instanceof Error ? error.message : String(error)}
+      {unreachable ? t.unreachable : locked ? t.keysNeeded : error instanceof Error ? error.message : String(error)}
     </Face>
   )
 }

@@ -59,7 +59,7 @@ export function Select<T extends string>({ label, value, options, onChange, clas
 /** A few choices side by side. */
 export function Segments<T extends string>({ label, value, options, onChange }: SelectProps<T>) {
   return (
-    <div role="group" aria-label={label} className="inline-flex rounded-md border border-line-strong bg-surface p-0.5">
+    <div role="group" aria-label={label} className="inline-flex max-w-full flex-wrap rounded-md border border-line-strong bg-surface p-0.5">
       {options.map(([option, text]) => (
         <button
           key={option}

@@ -42,9 +42,9 @@ export function Toasts() {
   const t = useTexts(all)
   const shown = useSyncExternalStore(subscribe, () => toasts)
   return (
-    <section aria-label={t.region} aria-live="polite" className="fixed right-4 bottom-4 left-4 z-60 grid justify-items-end gap-2">
+    <section aria-label={t.region} aria-live="polite" className="pointer-events-none fixed right-4 left-4 z-60 grid justify-items-end gap-2 max-lg:top-14 lg:bottom-4">
       {shown.map((toast) => (
-        <div key={toast.id} className="panel flex max-w-xl items-start gap-2.5 py-2 pr-1.5 pl-3 shadow-lg">
+        <div key={toast.id} className="panel pointer-events-auto flex max-w-xl items-start gap-2.5 py-2 pr-1.5 pl-3 shadow-lg">
           <span className="pt-1">
             <StatusMark kind={toast.kind} />
           </span>

@@ -3,7 +3,7 @@ import { count } from '@/shared/format/number'
 import { duration } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
-import { money } from '@/shared/money/money'
+import { costs, money } from '@/shared/money/money'
 import { Sheet } from '@/shared/ui/Dialog'
 import { Facts } from '@/shared/ui/Panel'
 import { Tag } from '@/shared/ui/Status'
@@ -13,14 +13,14 @@ const all = texts(
   {
     title: 'Request', id: 'Id', model: 'Model', variant: 'Variant', mode: 'Mode', endpoint: 'Endpoint', key: 'Key', outcome: 'How it ended', status: 'HTTP status', error: 'Error',
     started: 'Started', ended: 'Ended', queue: 'Waited for the model', first: 'First byte after', total: 'In all', input: 'Input tokens', cached: 'of them cached',
-    output: 'Output tokens', reasoning: 'of them reasoning', source: 'Counts come from', cost: 'Cost', run: 'Run', replayed: 'Sent twice', yes: 'yes', no: 'no',
+    output: 'Output tokens', reasoning: 'of them reasoning', source: 'Counts come from', cost: 'Cost', share: 'Share of its run', shareHint: 'of the run’s hourly price and electricity; not billed on its own', run: 'Run', replayed: 'Sent twice', yes: 'yes', no: 'no',
     backend: 'the backend', estimated: 'an estimate', none: 'nowhere: they are unknown', no_plan: 'the model had no price plan', no_tier: 'no tier matched',
     no_counts: 'unknown counts cannot be priced', too_big: 'more than the ledger can hold', hourly: 'the run pays by the hour', priced: 'priced',
   },
   {
     title: '请求', id: '编号', model: '模型', variant: '启动方案', mode: '模式', endpoint: '接口', key: '密钥', outcome: '结果', status: 'HTTP 状态', error: '错误',
     started: '开始', ended: '结束', queue: '等待模型', first: '首字节', total: '总用时', input: '输入令牌', cached: '其中缓存',
-    output: '输出令牌', reasoning: '其中推理', source: '计数来源', cost: '费用', run: '运行', replayed: '重发过', yes: '是', no: '否',
+    output: '输出令牌', reasoning: '其中推理', source: '计数来源', cost: '费用', share: '所属运行的分摊', shareHint: '按小时价格与电费分摊，不单独计费', run: '运行', replayed: '重发过', yes: '是', no: '否',
     backend: '后端', estimated: '估算', none: '未知', no_plan: '该模型没有价格方案', no_tier: '没有匹配的价格档',
     no_counts: '令牌数未知，无法计价', too_big: '超出账本上限', hourly: '按运行时长计费', priced: '已计价',
   },
@@ -55,6 +55,7 @@ export function Details({ row, onClose }: { row: RequestRow | null; onClose: () 
               [t.reasoning, count(row.reasoning_tokens, language)],
               [t.source, t[row.usage_source]],
               [t.cost, `${money(row.cost, row.currency, 8)} (${t[row.pricing]})`],
+              ...(row.share && Object.keys(row.share).length > 0 ? [[t.share, `${costs(row.share, 8)} (${t.shareHint})`] as [string, string]] : []),
               [t.run, row.run_id ?? '–'],
               [t.replayed, row.replayed ? t.yes : t.no],
             ]}

@@ -19,7 +19,14 @@ const all = texts(
   },
 )
 
-export function Rows({ rows, onOpen }: { rows: RequestRow[]; onOpen: (row: RequestRow) => void }) {
+interface Props {
+  rows: RequestRow[]
+  onOpen: (row: RequestRow) => void
+  /** All of them are of one model: it is not named. */
+  ofModel?: boolean
+}
+
+export function Rows({ rows, onOpen, ofModel }: Props) {
   const t = useTexts(all)
   const language = useLanguage()
   const now = new Date()
@@ -29,8 +36,8 @@ export function Rows({ rows, onOpen }: { rows: RequestRow[]; onOpen: (row: Reque
         <tr>
           <th scope="col" className="th">{t.ended}</th>
           <th scope="col" className="th">{t.status}</th>
-          <th scope="col" className="th">{t.model}</th>
-          <th scope="col" className="th">{t.endpoint}</th>
+          {!ofModel && <th scope="col" className="th">{t.model}</th>}
+          <th scope="col" className="th max-sm:hidden">{t.endpoint}</th>
           {[t.input, t.cached, t.output, t.speed, t.first, t.total, t.cost].map((name) => (
             <th key={name} scope="col" className="th num">{name}</th>
           ))}
@@ -50,15 +57,15 @@ export function Rows({ rows, onOpen }: { rows: RequestRow[]; onOpen: (row: Reque
                 {row.status || '–'}
               </span>
             </td>
-            <td className="td max-w-64 truncate">{row.model}</td>
-            <td className="td text-muted">{row.endpoint.replace(/^\/v1\//, '')}</td>
+            {!ofModel && <td className="td max-w-64 truncate max-sm:max-w-32" title={row.model}>{row.model}</td>}
+            <td className="td text-muted max-sm:hidden">{row.endpoint.replace(/^\/v1\//, '')}</td>
             <td className="td num">{count(row.input_tokens, language)}</td>
             <td className="td num text-muted">{count(row.cached_tokens, language)}</td>
             <td className="td num" title={row.usage_source === 'estimated' ? t.about : undefined}>
               {row.usage_source === 'estimated' && '≈ '}
               {count(row.output_tokens, language)}
             </td>
-            <td className="td num text-muted">{rate(speed(row.output_tokens, row.duration_seconds, row.first_byte_seconds))}</td>
+            <td className="td num text-muted">{rate(speed(row))}</td>
             <td className="td num">{duration(row.first_byte_seconds)}</td>
             <td className="td num">{duration(row.duration_seconds)}</td>
             <td className="td num">{money(row.cost, row.currency, 6)}</td>

@@ -1,0 +1,139 @@
+//! Ending: why a life of a backend ended, as one word for the history.
+
+use crate::lifecycle::{Phase, StopCause};
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// Nobody used it for its `alive_time`.
+    Idle,
+    /// Another model needed its memory.
+    Evicted,
+    /// An operator stopped it.
+    Operator,
+    /// An operator wanted a fresh one.
+    Restart,
+    /// The manager ended.
+    Shutdown,
+    /// A start that was given up before it was ready.
+    Aborted,
+    /// It died or was refused before it was ready.
+    StartFailed,
+    /// It was not ready in time.
+    StartTimeout,
+    /// It lacked memory before it was ready.
+    OutOfMemory,
+    /// It died while it served.
+    Crashed,
+}
+
+/// What the phase does not know about an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// It had become ready.
+    pub was_ready: bool,
+    /// Its last words were of missing memory.
+    pub out_of_memory: bool,
+    /// The manager is ending.
+    pub shutting_down: bool,
+}
+
+impl EndCause {
+    /// Every cause there is.
+    pub const ALL: [Self; 10] = [
+        Self::Idle,
+        Self::Evicted,
+        Self::Operator,
+        Self::Restart,
+        Self::Shutdown,
+        Self::Aborted,
+        Self::StartFailed,
+        Self::StartTimeout,
+        Self::OutOfMemory,
+        Self::Crashed,
+    ];
+
+    /// Why a run ended whose last process went while its model was in this phase.
+    pub fn of(phase: &Phase, seen: Circumstances) -> Self {
+        let asked = match phase {
+            Phase::Draining { cause, .. } | Phase::Stopping { cause, .. } => *cause,
+            Phase::Starting { .. } if seen.out_of_memory => return Self::OutOfMemory,
+            Phase::Ready { .. } => return Self::Crashed,
+            _ => return Self::StartFailed,
+        };
+        match asked {
+            StopCause::Idle => Self::Idle,
+            StopCause::Evicted => Self::Evicted,
+            StopCause::Restart => Self::Restart,
+            StopCause::StartTimeout => Self::StartTimeout,
+            StopCause::ProbeRefused => Self::StartFailed,
+            StopCause::Operator if seen.shutting_down => Self::Shutdown,
+            StopCause::Operator if !seen.was_ready => Self::Aborted,
+            StopCause::Operator => Self::Operator,
+        }
+    }
+
+    /// The word for it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Evicted => "evicted",
+            Self::Operator => "operator",
+            Self::Restart => "restart",
+            Self::Shutdown => "shutdown",
+            Self::Aborted => "aborted",
+            Self::StartFailed => "start_failed",
+            Self::StartTimeout => "start_timeout",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Crashed => "crashed",
+        }
+    }
+
+    /// The cause with that word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.text() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const QUIET: Circumstances =
+        Circumstances { was_ready: true, out_of_memory: false, shutting_down: false };
+
+    #[test]
+    fn every_end_has_its_word() {
+        let stopping = |cause| Phase::Stopping { kill_at: None, cause };
+        let starting = Phase::Starting { deadline: Duration::ZERO };
+        let ready = Phase::Ready { since: Duration::ZERO };
+        let drain = Phase::Draining { deadline: None, cause: StopCause::Evicted };
+        let young = Circumstances { was_ready: false, ..QUIET };
+        let cases = [
+            (stopping(StopCause::Idle), QUIET, "idle"),
+            (stopping(StopCause::Evicted), QUIET, "evicted"),
+            (drain, QUIET, "evicted"),
+            (stopping(StopCause::Operator), QUIET, "operator"),
+            (stopping(StopCause::Operator), young, "aborted"),
+            (stopping(StopCause::Operator), Circumstances { shutting_down: true, ..young }, "shutdown"),
+            (stopping(StopCause::Restart), QUIET, "restart"),
+            (stopping(StopCause::StartTimeout), young, "start_timeout"),
+            (stopping(StopCause::ProbeRefused), young, "start_failed"),
+            (starting.clone(), young, "start_failed"),
+            (starting, Circumstances { out_of_memory: true, ..young }, "out_of_memory"),
+            (ready, QUIET, "crashed"),
+        ];
+        for (phase, seen, word) in cases {
+            assert_eq!(EndCause::of(&phase, seen).text(), word, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_its_cause() {
+        for cause in EndCause::ALL {
+            assert_eq!(EndCause::parse(cause.text()), Some(cause));
+        }
+        assert_eq!(EndCause::parse("old age"), None);
+    }
+}

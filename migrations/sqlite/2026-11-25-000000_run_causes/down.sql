@@ -1,0 +1,3 @@
+ALTER TABLE runs DROP COLUMN evicted_for;
+ALTER TABLE runs DROP COLUMN cause;
+ALTER TABLE runs DROP COLUMN queued_us;

@@ -1,0 +1,109 @@
+//! Runs in the ledger: why each ended, what it cost, and who would pay for it; they outlive the manager.
+
+use serde_json::{Value, json};
+
+use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
+
+/// The runs of a model, once so many have ended.
+#[track_caller]
+fn ended(manager: &Manager, model: &str, count: usize) -> Vec<Value> {
+    let mut runs = Vec::new();
+    wait_until(&format!("{count} runs of {model} have ended"), PATIENCE, || {
+        runs = manager.api(&format!("/api/runs?model={model}"))["runs"].as_array().unwrap().clone();
+        runs.iter().filter(|run| run["ended_at"].is_string()).count() == count
+    });
+    runs
+}
+
+fn causes(runs: &[Value]) -> Vec<&str> {
+    runs.iter().map(|run| run["cause"].as_str().unwrap_or("none")).collect()
+}
+
+#[test]
+fn every_run_says_why_it_ended() {
+    let config = Config::with(Model::chat("idle").line("alive_time: 0.001"))
+        .model(Model::chat("ordered"))
+        .model(Model::chat("weak").flags(&["--die-at-start", "1"]))
+        .model(Model::chat("slow").flags(&["--bind-delay-ms", "600000"]))
+        .model(Model::chat("late").flags(&["--bind-delay-ms", "600000"]).start_timeout(1));
+    let mut manager = Manager::start(&config);
+    manager.chat("idle").send().ok();
+    manager.chat("ordered").send().ok();
+    manager.act("/api/models/ordered/restart");
+    manager.act("/api/models/ordered/stop");
+    manager.chat("weak").send().error(503, "model_start_failed");
+    let waiting = manager.chat("slow").spawn();
+    manager.wait_state("slow", "starting");
+    manager.act("/api/models/slow/stop");
+    waiting.join().unwrap().error(503, "model_stopped");
+    manager.chat("late").send().error(504, "model_start_timeout");
+    manager.chat("ordered").send().ok();
+    assert_eq!(causes(&ended(&manager, "idle", 1)), ["idle"]);
+    assert_eq!(causes(&ended(&manager, "ordered", 2)), ["none", "operator", "restart"]);
+    assert_eq!(causes(&ended(&manager, "weak", 1)), ["start_failed"]);
+    assert_eq!(causes(&ended(&manager, "slow", 1)), ["aborted"]);
+    assert_eq!(causes(&ended(&manager, "late", 1)), ["start_timeout"]);
+    let shown = manager.api("/api/models/idle")["runs"][0].clone();
+    assert_eq!((&shown["cause"], &shown["evicted_for"]), (&json!("idle"), &Value::Null));
+    manager.stop();
+    manager.launch();
+    assert_eq!(causes(&ended(&manager, "ordered", 3)), ["shutdown", "operator", "restart"]);
+    manager.chat("ordered").send().ok();
+    wait_until("the fourth run is in the ledger", PATIENCE, || {
+        let run = &manager.api("/api/runs?model=ordered&limit=1")["runs"][0];
+        run["ready_at"].is_string() && run["ended_at"].is_null()
+    });
+    manager.kill();
+    manager.launch();
+    assert_eq!(causes(&ended(&manager, "ordered", 4)), ["manager_lost", "shutdown", "operator", "restart"]);
+    let limited = manager.api("/api/runs?limit=2");
+    assert_eq!(limited["runs"].as_array().unwrap().len(), 2);
+    manager.get("/api/runs?limit=0").send().error(400, "invalid_request");
+    manager.get("/api/runs?moon=1").send().error(400, "invalid_request");
+}
+
+#[test]
+fn an_hourly_price_is_shared_out_to_the_requests_of_the_run() {
+    let plan = "billing: {method: hourly, currency: CNY, per_hour: \"3600\"}";
+    let manager = Manager::start(&Config::with(Model::chat("chat").line(plan)));
+    // A second and a half in which one request runs.
+    let first = manager.chat("chat").fake("tokens=2,delay_ms=800").send().ok();
+    let id = first.header("x-request-id").unwrap().to_owned();
+    manager.chat("chat").send().ok();
+    manager.act("/api/models/chat/stop");
+    let run = ended(&manager, "chat", 1)[0].clone();
+    let paid = run["paid_seconds"].as_f64().unwrap();
+    // By the second, one for each.
+    let cost: f64 = run["cost"]["CNY"].as_str().unwrap().parse().unwrap();
+    assert!(paid >= 1.5 && (cost - paid).abs() <= 1.0, "{run}");
+    let shares = manager.api(&format!("/api/runs/{}/shares", run["id"]));
+    let money = |value: &Value| value["CNY"].as_str().map_or(0.0, |text| text.parse::<f64>().unwrap());
+    let requests = shares["requests"].as_array().unwrap();
+    let sum: f64 = requests.iter().map(|share| money(&share["cost"])).sum::<f64>() + money(&shares["idle"]);
+    assert!((sum - cost).abs() < 1e-9, "the parts are the whole: {shares}");
+    let mine = requests.iter().find(|share| share["request_id"] == id.as_str()).unwrap();
+    assert!(money(&mine["cost"]) > 1.0, "it ran for most of the time: {shares}");
+    let rows = manager.api(&format!("/api/requests?shares=true&request_id={id}"));
+    assert_eq!(rows["rows"][0]["share"], mine["cost"], "{rows}");
+    assert!(manager.api("/api/requests")["rows"][0].get("share").is_none());
+    for id in ["1", "one", "99999999999999999999"] {
+        manager.get(&format!("/api/runs/{id}/shares")).send().error(404, "run_not_found");
+    }
+}
+
+#[test]
+fn counts_of_a_mode_are_read_where_its_usage_points() {
+    // Other places than those of OpenAI.
+    let modes = "modes:\n  Odd:\n    endpoints: [\"/v1/chat/completions\"]\n    usage: {input: /usage/total_tokens, \
+                 cached: /usage/prompt_tokens, output: /usage/prompt_tokens_details/cached_tokens}";
+    let manager = Manager::start(&Config::with(Model::new("odd", "Odd")).top(modes));
+    let call = manager.post("/v1/chat/completions").json(&json!({"model": "odd", "messages": []}));
+    call.fake("tokens=10,prompt=60,cached=9").send().ok();
+    let mut total = Value::Null;
+    wait_until("the request is in the ledger", PATIENCE, || {
+        total = manager.api("/api/usage/summary")["total"].clone();
+        total["requests"] == 1
+    });
+    let counts = [&total["input_tokens"], &total["cached_tokens"], &total["output_tokens"]];
+    assert_eq!(counts, [&json!(70), &json!(60), &json!(9)], "{total}");
+}

@@ -1,0 +1,90 @@
+/** Logs: live, searched, paused, and never slow. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { clean, live, openBrowser, openPage } from './browser.mjs'
+import { model, startManager } from './manager.mjs'
+
+let browser
+before(async () => (browser = await openBrowser()))
+after(() => browser?.close())
+
+describe('logs', () => {
+  it('are live, can be searched and paused, and show only the rows in sight', async (t) => {
+    const manager = await startManager({ models: [model('talks', { flags: ['--flood-log', '9000'] })] })
+    t.after(() => manager.stop())
+    const page = await openPage(browser, manager)
+    t.after(() => page.context().close())
+    await page.goto('/models/talks')
+    await live(page)
+    await page.getByRole('button', { name: 'Start: talks' }).click()
+    const log = page.getByRole('log')
+    // Two pipes: either of them may come last.
+    await log.getByText(/8999|listening on/).first().waitFor()
+    const say = (text) => manager.ask('talks', { fake: `log=${text}` })
+    await say('marker-one')
+    await log.getByText('marker-one').waitFor()
+    assert.ok((await log.locator(':scope > div > div').count()) < 120, 'only the rows in sight exist')
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await say('marker-two')
+    await page.getByText('1 new').waitFor()
+    assert.equal(await log.getByText('marker-two').count(), 0)
+    await page.getByRole('button', { name: 'Resume' }).click()
+    await log.getByText('marker-two').waitFor()
+    await page.getByRole('searchbox').fill('marker-')
+    await page.getByText(/^2 of [\d,]+ lines$/).waitFor()
+    await page.getByRole('searchbox').fill('/marker-(two|three)/')
+    await page.getByText(/^1 of /).waitFor()
+    clean(page)
+  })
+
+  it('of the manager follow what happens, with colours for levels', async (t) => {
+    const manager = await startManager({ models: [model('a')] })
+    t.after(() => manager.stop())
+    const page = await openPage(browser, manager)
+    t.after(() => page.context().close())
+    await page.goto('/logs')
+    await live(page)
+    await manager.api('/api/models/a/start', 'POST')
+    await page.getByRole('log').getByText(/ready/).first().waitFor()
+    clean(page)
+  })
+
+  it('of 100,000 lines can be scrolled and searched without a stutter', async (t) => {
+    const manager = await startManager({ models: [model('a')] })
+    t.after(() => manager.stop())
+    const page = await openPage(browser, manager)
+    t.after(() => page.context().close())
+    const time = (n) => new Date(Date.UTC(2026, 0, 1) + n).toISOString()
+    const line = (n) => ({ seq: n + 1, time: time(n), stream: 'stdout', line: `[${n}] \u001b[32mINFO\u001b[0m tokens per second: ${n % 977}` })
+    const body = Array.from({ length: 100_000 }, (_, n) => `data: ${JSON.stringify(line(n))}\n\n`).join('')
+    // A ring of the manager is smaller: what a day in front of the page gathers comes at once here.
+    let first = true
+    await page.route('**/api/logs?*', (route) => {
+      const answer = first ? body : ': nothing more\n\n'
+      first = false
+      return route.fulfill({ contentType: 'text/event-stream', body: answer })
+    })
+    await page.goto('/logs')
+    await page.locator('[data-log-count="100000"]').waitFor()
+    const frames = await page.evaluate(async () => {
+      const box = document.querySelector('[role=log]')
+      const took = []
+      let last = performance.now()
+      for (let step = 0; step < 120; step += 1) {
+        box.scrollTop = (box.scrollHeight * ((step * 37) % 120)) / 120
+        await new Promise((resolve) => requestAnimationFrame(resolve))
+        const now = performance.now()
+        took.push(now - last)
+        last = now
+      }
+      return took.sort((a, b) => a - b)
+    })
+    t.diagnostic(`frames of scrolling through 100,000 lines: median ${frames[60].toFixed(0)} ms, slowest ${frames[119].toFixed(0)} ms`)
+    // The median: a single frame may have waited for another program.
+    assert.ok(frames[60] < 100, `half of the frames took more than ${frames[60]} ms`)
+    const began = Date.now()
+    await page.getByRole('searchbox').fill('second: 976')
+    await page.getByText('102 of 100,000 lines').waitFor()
+    t.diagnostic(`search: ${Date.now() - began} ms`)
+  })
+})

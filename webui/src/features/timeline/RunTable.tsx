@@ -1,0 +1,71 @@
+import { Link } from 'react-router'
+import { moment, whole } from '@/shared/format/time'
+import { texts, useTexts } from '@/shared/i18n/texts'
+import { causeTexts, kindOfCause } from '@/shared/model/cause'
+import { modelLink } from '@/shared/model/link'
+import { costs, together } from '@/shared/money/money'
+import { StatusMark } from '@/shared/ui/Status'
+import type { Bar, Phase } from './spans'
+import { keyOf, phaseTexts, reasonOf } from './words'
+
+const all = texts(
+  { model: 'Model', variant: 'Variant', started: 'Started', waited: 'Waited', loaded: 'Loaded', ready: 'Ready for', reason: 'Why it ended, or what it does', cost: 'Cost' },
+  { model: '模型', variant: '启动方案', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因或现状', cost: '费用' },
+)
+
+/** By the hour, and electricity. */
+const costOf = (bar: Bar) => together(bar.run?.cost, bar.run?.energyCost)
+
+export function RunTable({ bars }: { bars: Bar[] }) {
+  const t = useTexts(all)
+  const causes = useTexts(causeTexts)
+  const phases = useTexts(phaseTexts)
+  const now = new Date()
+  const paid = bars.some((bar) => Object.keys(costOf(bar)).length > 0)
+  const long = (bar: Bar, phase: Phase) => {
+    const span = bar.spans.find((one) => one.phase === phase)
+    return span ? whole((span.to - span.from) / 1000) : '–'
+  }
+  return (
+    <table className="w-full">
+      <thead>
+        <tr>
+          <th scope="col" className="th">{t.started}</th>
+          <th scope="col" className="th">{t.model}</th>
+          <th scope="col" className="th max-md:hidden">{t.variant}</th>
+          <th scope="col" className="th num max-sm:hidden">{t.waited}</th>
+          <th scope="col" className="th num max-sm:hidden">{t.loaded}</th>
+          <th scope="col" className="th num">{t.ready}</th>
+          <th scope="col" className="th">{t.reason}</th>
+          {paid && <th scope="col" className="th num">{t.cost}</th>}
+        </tr>
+      </thead>
+      <tbody>
+        {bars.map((bar) => (
+          <tr key={keyOf(bar)}>
+            <td className="td whitespace-nowrap">{moment(new Date(bar.from), now)}</td>
+            <td className="td">
+              <Link to={modelLink(bar.model)} className="hover:underline">
+                {bar.model}
+              </Link>
+            </td>
+            <td className="td text-muted max-md:hidden">{bar.variant}</td>
+            <td className="td num text-muted max-sm:hidden">{long(bar, 'queued')}</td>
+            <td className="td num text-muted max-sm:hidden">{long(bar, 'loading')}</td>
+            <td className="td num">{long(bar, 'ready')}</td>
+            <td className="td min-w-40">
+              <span className="flex items-baseline gap-2">
+                <StatusMark kind={bar.running ? 'ok' : kindOfCause(bar.run?.cause ?? null)} size={9} />
+                <span className="wrap-anywhere">
+                  {reasonOf(bar, causes, phases)}
+                  {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{bar.run.exit.split('\n')[0]}</span>}
+                </span>
+              </span>
+            </td>
+            {paid && <td className="td num">{costs(costOf(bar), 4)}</td>}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}

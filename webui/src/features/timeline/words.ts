@@ -1,0 +1,31 @@
+/** The words of the timeline: what its colours mean, and what a bar says. */
+import { moment, whole } from '@/shared/format/time'
+import { texts } from '@/shared/i18n/texts'
+import { causeOf, type CauseWords } from '@/shared/model/cause'
+import type { Bar, Phase } from './spans'
+
+export const phaseTexts = texts(
+  { queued: 'Waits for memory', loading: 'Loads', ready: 'Ready', ending: 'Ends', failed: 'Never got ready', gaveUp: 'The wait was given up' },
+  { queued: '等待内存', loading: '加载', ready: '就绪', ending: '结束中', failed: '未能就绪', gaveUp: '等待被放弃' },
+)
+
+export type PhaseWords = (typeof phaseTexts)['en']
+
+export const phaseFills: Record<Phase | 'failed', string> = {
+  queued: 'fill-warn', loading: 'fill-busy', ready: 'fill-ok', ending: 'fill-off', failed: 'fill-bad',
+}
+
+/** Why it ended, or that it has not. */
+export function reasonOf(bar: Bar, causes: CauseWords, phases: PhaseWords): string {
+  if (bar.run) return causeOf(bar.run, causes)
+  const last = bar.spans.at(-1)
+  return bar.running && last ? phases[last.phase] : phases.gaveUp
+}
+
+export function spansTold(bar: Bar, phases: PhaseWords, now: Date): string[] {
+  return bar.spans.map((span) => `${phases[span.phase]}: ${moment(new Date(span.from), now)}, ${whole((span.to - span.from) / 1000)}`)
+}
+
+export function keyOf(bar: Bar): string {
+  return `${bar.model} ${bar.from} ${bar.spans[0]?.phase ?? ''}`
+}

@@ -166,7 +166,7 @@ class Stand:
                 process.wait()
         self.running = [process for process in self.running if process not in ending]
 
-    def manager(self, name="manager", binary=None, keys=False, release_file=None, environment=None):
+    def manager(self, name="manager", binary=None, keys=False, release_file=None, environment=None, settings=None):
         """A manager with one model. Unless it waits for `release_file`, the model is warm when this returns."""
         port, backend = free_port(), free_port()
         folder = self.folder / f"{name.replace(' ', '-')}-{port}"
@@ -175,6 +175,7 @@ class Stand:
         if release_file:
             backend_command += ["--load-until-file", str(release_file)]
         program = {"host": "127.0.0.1", "port": port, "Disable_GPU_monitoring": True, "alive_time": 0}
+        program |= settings or {}
         if keys:
             program["api_keys"] = ["another-key", KEY]
         model = {"port": backend, "CPU": {"required_devices": [], "command": backend_command}}

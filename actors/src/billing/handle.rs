@@ -225,9 +225,14 @@ impl Core {
             while let Ok(event) = self.take.try_recv() {
                 self.spill_one(event);
             }
-        } else if !self.woken.swap(true, Ordering::AcqRel) || queued == BATCH {
+        } else if self.is_first_since_a_look() || queued == BATCH {
             self.wake.notify_one();
         }
+    }
+
+    /// Looks before it writes: all threads that serve write here.
+    fn is_first_since_a_look(&self) -> bool {
+        !self.woken.load(Ordering::Acquire) && !self.woken.swap(true, Ordering::AcqRel)
     }
 
     fn spill_one(&self, event: Event) {

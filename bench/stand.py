@@ -52,6 +52,7 @@ wrk.method = "POST"
 wrk.path = "/v1/chat/completions"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer {key}"
+wrk.headers["X-Fake"] = "{words}"
 wrk.body = [[{body}]]
 done = function(summary, latency)
   local e = summary.errors
@@ -165,7 +166,7 @@ class Stand:
                 process.wait()
         self.running = [process for process in self.running if process not in ending]
 
-    def manager(self, name="manager", binary=None, keys=False, release_file=None):
+    def manager(self, name="manager", binary=None, keys=False, release_file=None, environment=None):
         """A manager with one model. Unless it waits for `release_file`, the model is warm when this returns."""
         port, backend = free_port(), free_port()
         folder = self.folder / f"{name.replace(' ', '-')}-{port}"
@@ -180,7 +181,8 @@ class Stand:
         config = folder / "config.yaml"
         # JSON is YAML.
         config.write_text(json.dumps({"program": program, "Local-Models": {MODEL: model}}))
-        process = self._start([binary or self.manager_binary, "--config", config], "manager.log", cwd=folder)
+        process = self._start([binary or self.manager_binary, "--config", config], "manager.log", cwd=folder,
+                              env=os.environ | (environment or {}))
         wait_for_port(process, port, f"{name}; see {self.folder}/manager.log")
         target = Target(name, port, [process.pid])
         target.root, target.backend_port, target.log = process.pid, backend, self.folder / "manager.log"
@@ -206,10 +208,10 @@ class Stand:
         pid = manager.get(f"/api/models/{MODEL}")["pid"]
         return Target("direct", manager.backend_port, [pid])
 
-    def wrk(self, target, connections, seconds, body):
+    def wrk(self, target, connections, seconds, body, words=""):
         """Requests as fast as they are answered; the figures of wrk, and what the target spent."""
         script = self.folder / "wrk.lua"
-        script.write_text(WRK.format(key=KEY, body=json.dumps(body)))
+        script.write_text(WRK.format(key=KEY, words=words, body=json.dumps(body)))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script,
                    f"http://127.0.0.1:{target.port}"]
         before = cpu_seconds(target.pids)

@@ -10,6 +10,8 @@ mod error;
 mod filter;
 mod generator;
 mod histogram;
+mod insert;
+mod labels;
 mod latency;
 mod maintain;
 mod migrate;
@@ -34,6 +36,7 @@ pub use db::Location;
 pub use error::{OpenError, StoreError};
 pub use filter::{Dimension, Filter};
 pub use generator::Generator;
+pub use labels::Labels;
 pub use latency::{Latency, Quantiles};
 pub use maintain::{Deleted, Renamed, backup};
 pub use open::{Opened, open};
@@ -42,8 +45,8 @@ pub use reader::LedgerReader;
 pub use report::{Group, Series, Summary, Totals};
 pub use requests::{Cursor, Page, PageQuery, RequestView};
 pub use row::{
-    Energy, Event, KeySource, Labels, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens,
-    UsageSource, now_us,
+    Energy, Event, KeySource, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource,
+    now_us,
 };
 pub use runs::RunQuery;
 pub use runs::{RunCost, RunView};

@@ -18,10 +18,14 @@ use std::time::{Duration, Instant};
 pub(super) struct Account {
     ledger: Ledger,
     model: Arc<ModelHandle>,
-    row: RequestRow,
+    /// On the heap from the start: the answer moves about, and the row goes to the ledger as it is. `None`: nothing is
+    /// recorded.
+    row: Option<Box<RequestRow>>,
     began: Instant,
     body_bytes: usize,
-    endpoint: Arc<str>,
+    endpoint: Box<str>,
+    api_key: Arc<str>,
+    variant: Option<Arc<str>>,
     meter: Option<Meter>,
     /// Pieces of text that the model's traffic was told of.
     pieces: u64,
@@ -37,29 +41,21 @@ impl Account {
         began: Instant,
         body_bytes: usize,
     ) -> Self {
-        let since = micros(began.elapsed());
-        let endpoint: Arc<str> = request.path().into();
-        let labels = Labels {
-            model: model.spec.name.as_str().into(),
-            mode: model.spec.mode.name.as_str().into(),
-            endpoint: Arc::clone(&endpoint),
-            api_key: shared.keys.label(request.headers()),
-            ..Labels::default()
-        };
-        let row = RequestRow {
+        let row = || RequestRow {
             request_id: id.to_string(),
-            labels,
-            started_us: now_us() - since,
+            started_us: now_us() - micros(began.elapsed()),
             outcome: Outcome::ClientLeft,
             ..RequestRow::default()
         };
         Self {
             ledger: shared.ledger.clone(),
             model: Arc::clone(model),
-            row,
+            row: shared.ledger.records().then(|| Box::new(row())),
             began,
             body_bytes,
-            endpoint,
+            endpoint: request.path().into(),
+            api_key: shared.keys.label(request.headers()),
+            variant: None,
             meter: None,
             pieces: 0,
         }
@@ -72,20 +68,24 @@ impl Account {
 
     /// A backend has taken it.
     pub(super) fn leased(&mut self, lease: &Lease) {
-        self.row.queue_us = micros(self.began.elapsed());
-        self.row.labels.variant = Arc::clone(lease.variant());
-        self.row.run_id = lease.run_id();
+        let Some(row) = &mut self.row else { return };
+        row.queue_us = micros(self.began.elapsed());
+        row.run_id = lease.run_id();
+        self.variant = Some(Arc::clone(lease.variant()));
     }
 
     /// It goes to a backend for the second time.
     pub(super) fn replayed(&mut self) {
-        self.row.replayed = true;
+        if let Some(row) = &mut self.row {
+            row.replayed = true;
+        }
     }
 
     /// The head of the backend's answer is there.
     pub(super) fn answered(&mut self, status: u16, content_type: &str) {
-        self.row.status = status;
-        self.row.first_byte_us = Some(micros(self.began.elapsed()));
+        let Some(row) = &mut self.row else { return };
+        row.status = status;
+        row.first_byte_us = Some(micros(self.began.elapsed()));
         let shape = Shape::of_content_type(content_type).filter(|_| (200..300).contains(&status));
         let dialect = || match &self.model.spec.mode.usage {
             Some(pointers) => Dialect::Pointers(Arc::clone(pointers)),
@@ -96,9 +96,9 @@ impl Account {
 
     /// Bytes of the backend's answer, as they came.
     pub(super) fn read(&mut self, bytes: &[u8]) {
-        let Some(meter) = &mut self.meter else { return };
+        let (Some(meter), Some(row)) = (&mut self.meter, &mut self.row) else { return };
         if meter.push(bytes) {
-            self.row.first_byte_us = Some(micros(self.began.elapsed()));
+            row.first_byte_us = Some(micros(self.began.elapsed()));
         }
         let pieces = meter.deltas();
         if pieces > self.pieces {
@@ -109,46 +109,54 @@ impl Account {
 
     /// The whole answer has come.
     pub(super) fn completed(&mut self) {
-        self.row.outcome = Outcome::Ok;
+        if let Some(row) = &mut self.row {
+            row.outcome = Outcome::Ok;
+        }
     }
 
     /// It ended with an error of the manager's.
     pub(super) fn failed(&mut self, error: &ApiError) {
-        self.row.error = Some(error.message.lines().next().unwrap_or_default().to_owned());
-        self.row.outcome = match (self.row.run_id, error.code()) {
+        let Some(row) = &mut self.row else { return };
+        row.error = Some(error.message.lines().next().unwrap_or_default().to_owned());
+        row.outcome = match (row.run_id, error.code()) {
             (Some(_), "backend_error" | "backend_timeout") => Outcome::BackendError,
             (_, code) => Outcome::Refused(code.into()),
         };
-        if self.row.status == 0 {
-            self.row.status = actix_web::ResponseError::status_code(error).as_u16();
+        if row.status == 0 {
+            row.status = actix_web::ResponseError::status_code(error).as_u16();
         }
-    }
-
-    fn count(&mut self) {
-        let end = match self.row.outcome {
-            Outcome::Ok => End::Complete,
-            Outcome::ClientLeft => End::ClientLeft,
-            _ => End::Broken,
-        };
-        let Some(meter) = self.meter.take() else { return };
-        let estimate = usage::estimate_input(self.body_bytes as u64);
-        let usage = meter.finish(end).or_input(estimate);
-        self.row.usage_source = match usage.source {
-            usage::Source::Backend => UsageSource::Backend,
-            usage::Source::Estimated => UsageSource::Estimated,
-            usage::Source::None => UsageSource::None,
-        };
-        self.row.tokens = tokens(&usage);
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.row.duration_us = micros(self.began.elapsed());
-        self.count();
-        self.model.traffic.count(&self.row, self.pieces);
-        self.ledger.record(std::mem::take(&mut self.row));
+        let Some(mut row) = self.row.take() else { return };
+        row.duration_us = micros(self.began.elapsed());
+        if let Some(meter) = self.meter.take() {
+            count(meter, &mut row, self.body_bytes);
+        }
+        let (spec, variant) = (&self.model.spec, self.variant.as_deref().unwrap_or_default());
+        row.labels =
+            Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint, &self.api_key, ""]);
+        self.model.traffic.count(&row, self.pieces);
+        self.ledger.record(row);
     }
+}
+
+fn count(meter: Meter, row: &mut RequestRow, body_bytes: usize) {
+    let end = match row.outcome {
+        Outcome::Ok => End::Complete,
+        Outcome::ClientLeft => End::ClientLeft,
+        _ => End::Broken,
+    };
+    let estimate = usage::estimate_input(body_bytes as u64);
+    let usage = meter.finish(end).or_input(estimate);
+    row.usage_source = match usage.source {
+        usage::Source::Backend => UsageSource::Backend,
+        usage::Source::Estimated => UsageSource::Estimated,
+        usage::Source::None => UsageSource::None,
+    };
+    row.tokens = tokens(&usage);
 }
 
 fn tokens(usage: &Usage) -> Tokens {

@@ -10,13 +10,16 @@ use subtle::ConstantTimeEq;
 /// The keys of the configuration; none: everybody may come in.
 pub struct Keys {
     keys: Vec<String>,
+    /// What reports call them.
+    labels: Vec<Arc<str>>,
     pub(super) sessions: Sessions,
 }
 
 impl Keys {
     /// Asks for one of these keys from now on. The port tells the cookie from that of another manager.
     pub fn new(keys: Vec<String>, port: u16) -> Result<Self, String> {
-        Ok(Self { keys, sessions: Sessions::new(port)? })
+        let labels = keys.iter().enumerate().map(|(place, key)| label_of(place, key).into()).collect();
+        Ok(Self { keys, labels, sessions: Sessions::new(port)? })
     }
 
     /// Whether a key is asked for.
@@ -66,15 +69,12 @@ impl Keys {
         let given = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
         let place = given.into_iter().flatten().find_map(|key| self.place(key));
         let place = place.or_else(|| if self.wanted() { self.sessions.of(headers) } else { None });
-        place.and_then(|place| self.label_of(place)).unwrap_or_default().into()
+        place.and_then(|place| self.label_of(place)).cloned().unwrap_or_default()
     }
 
     /// What a report calls the key at this place.
-    pub(super) fn label_of(&self, place: usize) -> Option<String> {
-        let ours = self.keys.get(place)?;
-        // Of a short key, the last letters would be much of the secret.
-        let tail = ours.get(ours.len().saturating_sub(4)..).filter(|_| ours.len() >= 16);
-        Some(format!("#{}{}", place + 1, tail.map_or_else(String::new, |tail| format!(" ...{tail}"))))
+    pub(super) fn label_of(&self, place: usize) -> Option<&Arc<str>> {
+        self.labels.get(place)
     }
 
     /// Where this key stands. All keys are compared, and each in constant time: the answer's delay tells nothing.
@@ -96,6 +96,12 @@ impl Keys {
         };
         key.is_some_and(|key| self.place(key).is_some())
     }
+}
+
+fn label_of(place: usize, key: &str) -> String {
+    // Of a short key, the last letters would be much of the secret.
+    let tail = key.get(key.len().saturating_sub(4)..).filter(|_| key.len() >= 16);
+    format!("#{}{}", place + 1, tail.map_or_else(String::new, |tail| format!(" ...{tail}")))
 }
 
 /// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.

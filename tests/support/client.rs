@@ -225,6 +225,20 @@ impl Live {
         }
     }
 
+    /// Whether the body that was read so far contains `part`.
+    pub(crate) fn has(&self, part: &str) -> bool {
+        memchr::memmem::find(&self.body, part.as_bytes()).is_some()
+    }
+
+    /// Whether the other side has closed the connection, or sent something, by now.
+    pub(crate) fn has_news(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let news =
+            !matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        self.stream.set_nonblocking(false).unwrap();
+        news
+    }
+
     /// Reads to the end.
     pub(crate) fn try_finish(mut self) -> io::Result<Reply> {
         while !self.complete && !self.closed {

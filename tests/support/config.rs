@@ -51,10 +51,10 @@ impl Config {
     }
 
     pub(crate) fn text(&self, port: u16, dir: &Path) -> String {
-        let mut text = format!(
-            "program:\n  host: 127.0.0.1\n  port: {port}\n  log_level: DEBUG\n  \
-             alive_time: 0\n"
-        );
+        let mut text = format!("program:\n  host: 127.0.0.1\n  port: {port}\n  alive_time: 0\n");
+        if !self.program.iter().any(|line| line.starts_with("log_level")) {
+            text.push_str("  log_level: DEBUG\n");
+        }
         if !self.program.iter().any(|line| line.starts_with("Disable_GPU_monitoring")) {
             text.push_str("  Disable_GPU_monitoring: true\n");
         }

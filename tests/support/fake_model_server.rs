@@ -16,6 +16,8 @@
 mod answer;
 #[path = "fake_model_server/connection.rs"]
 mod connection;
+#[path = "fake_model_server/journal.rs"]
+mod journal;
 #[path = "fake_model_server/script.rs"]
 mod script;
 #[path = "fake_model_server/stats.rs"]
@@ -82,6 +84,9 @@ struct Flags {
     /// Append "PID PORT" to this file at each start, so that a test can count starts.
     #[arg(long, value_name = "FILE")]
     start_file: Option<PathBuf>,
+    /// Append to this file what was delivered to which request.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// Ignored: a word in the command line by which a test finds its processes.
     #[arg(long)]
     marker: Option<String>,
@@ -130,6 +135,7 @@ fn main() -> ExitCode {
         loaded_at: Instant::now() + Duration::from_millis(flags.load_delay_ms),
         load_until_file: flags.load_until_file,
         hang: flags.hang_probe,
+        journal: journal::Journal::open(flags.journal.as_deref()),
     });
     for _ in 1..flags.workers {
         let (listener, server) = (listener.try_clone().unwrap(), Arc::clone(&server));

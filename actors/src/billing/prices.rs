@@ -45,7 +45,7 @@ impl Prices {
             return;
         }
         row.plan_id = Some(record.id);
-        row.labels.currency = plan.currency().as_str().into();
+        row.labels = row.labels.in_currency(plan.currency().as_str());
         let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
         let tokens = pricing::Tokens {
             input: count(row.tokens.input),

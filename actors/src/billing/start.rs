@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// In the environment of a measurement: `off`.
+const RECORDING: &str = "LLM_MANAGER_RECORDING";
+
 /// What can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -77,8 +80,12 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
         counters: Counters::default(),
         last_error: ArcSwapOption::empty(),
         state: AtomicU8::new(State::Idle as u8),
+        records: std::env::var_os(RECORDING).is_none_or(|value| value != "off"),
         electricity: settings.electricity,
     };
+    if !core.records {
+        log::warn!("{RECORDING}=off: requests are not recorded");
+    }
     Writer::open(location)
         .and_then(|mut writer| core.load_prices(&mut writer))
         .map_err(|error| OpenError::Failed { place: location.to_string(), detail: error.to_string() })?;

@@ -87,7 +87,7 @@ async fn until(mut done: impl FnMut() -> bool) {
 fn request(model: &str, at: i64) -> RequestRow {
     RequestRow {
         request_id: format!("r{at}"),
-        labels: labels(model),
+        labels: labels(model).into(),
         started_us: MARCH + at,
         duration_us: SECOND,
         status: 200,

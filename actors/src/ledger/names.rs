@@ -2,7 +2,8 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::row::{Labels, Micros};
+use super::labels::Labels;
+use super::row::Micros;
 use super::schema::{facets, models};
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;

@@ -4,12 +4,14 @@
 use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Facet, Filter, facets, list};
+use super::labels::Labels;
 use super::reader::LedgerReader;
-use super::row::{Labels, Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
+use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// More rows than this do not go on a page.
 pub(super) const LONGEST_PAGE: usize = 1000;
@@ -135,7 +137,7 @@ impl StoredRow {
         Cursor { ended_us: self.ended_us, id: self.id }
     }
 
-    fn view(self, labels: Labels) -> RequestView {
+    fn view(self, labels: Arc<Labels>) -> RequestView {
         let cursor = self.cursor();
         let row = RequestRow {
             key: RowKey(self.key.try_into().map_or(0, u128::from_be_bytes)),
@@ -246,9 +248,9 @@ fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
     let labels = |facet: &Facet| {
         let [model, variant, mode, endpoint, api_key] =
             facet.labels.each_ref().map(|label| label.as_str().into());
-        Labels { model, variant, mode, endpoint, api_key, currency: facet.currency.as_str().into() }
+        Labels { model, variant, mode, endpoint, api_key, currency: facet.currency.as_str().into() }.into()
     };
-    let known: HashMap<i64, Labels> = fitting.iter().map(|(id, facet)| (*id, labels(facet))).collect();
+    let known: HashMap<i64, Arc<Labels>> = fitting.iter().map(|(id, facet)| (*id, labels(facet))).collect();
     let view = |row: StoredRow| {
         let labels = known.get(&row.facet_id).cloned().unwrap_or_default();
         row.view(labels)

@@ -1,5 +1,6 @@
 //! What the ledger records: one request, one life of a backend; and the words in which it says so.
 
+use super::labels::Labels;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
@@ -63,23 +64,6 @@ impl Default for KeySource {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// What requests are grouped by.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Labels {
-    /// The model's name in the configuration.
-    pub model: Arc<str>,
-    /// The launch configuration that served it; empty when none did.
-    pub variant: Arc<str>,
-    /// The model's mode.
-    pub mode: Arc<str>,
-    /// The path, such as `/v1/chat/completions`.
-    pub endpoint: Arc<str>,
-    /// The key's label or the beginning of its hash, never the key; empty when none was asked for.
-    pub api_key: Arc<str>,
-    /// Currency of the cost; empty when there is none.
-    pub currency: Arc<str>,
 }
 
 /// How a request ended.
@@ -220,7 +204,7 @@ pub struct RequestRow {
     /// The id that the client was told.
     pub request_id: String,
     /// What it is grouped by.
-    pub labels: Labels,
+    pub labels: Arc<Labels>,
     /// Wall clock at its start.
     pub started_us: Micros,
     /// From start to end, by a clock that never jumps.
@@ -268,9 +252,11 @@ impl RequestRow {
         if let Some(error) = &mut self.error {
             cut(error, LONGEST_ERROR);
         }
-        let labels = &mut self.labels;
-        for label in [&mut labels.variant, &mut labels.mode, &mut labels.endpoint, &mut labels.api_key] {
-            if label.len() > LONGEST_LABEL {
+        let labels = &self.labels;
+        let bounded = [&labels.variant, &labels.mode, &labels.endpoint, &labels.api_key];
+        if bounded.iter().any(|label| label.len() > LONGEST_LABEL) {
+            let labels = Arc::make_mut(&mut self.labels);
+            for label in [&mut labels.variant, &mut labels.mode, &mut labels.endpoint, &mut labels.api_key] {
                 let mut text = label.to_string();
                 cut(&mut text, LONGEST_LABEL);
                 *label = text.into();

@@ -42,7 +42,7 @@ pub(crate) fn row(keys: &KeySource, model: &str, ended: Micros) -> RequestRow {
     RequestRow {
         key: keys.next(ended),
         request_id: format!("req-{ended}"),
-        labels: labels(model),
+        labels: labels(model).into(),
         started_us: ended - SECOND,
         duration_us: SECOND,
         queue_us: 100,

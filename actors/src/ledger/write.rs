@@ -2,14 +2,18 @@
 
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
+use super::insert::{self, NewRequest};
+use super::labels::Labels;
 use super::names::Names;
 use super::rollup::Delta;
 use super::row::{Event, Micros, RequestRow, RunRow};
 use super::schema::{facets, requests};
-use diesel::{ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, sql_query, sql_types};
-use std::collections::{BTreeMap, HashSet};
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query, sql_types};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-/// Rows of one statement: SQLite takes at most 32,766 values.
+/// Keys of one question.
 const CHUNK: usize = 500;
 /// What a row takes besides its texts, about.
 pub(super) const ROW_BYTES: i64 = 150;
@@ -27,60 +31,6 @@ pub struct Written {
 pub(crate) struct Writer {
     pub(super) db: Db,
     pub(super) names: Names,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = requests, treat_none_as_default_value = false)]
-struct NewRequest<'a> {
-    key: Vec<u8>,
-    facet_id: i64,
-    ended_us: i64,
-    duration_us: i64,
-    queue_us: i64,
-    first_byte_us: Option<i64>,
-    status: i64,
-    outcome: std::borrow::Cow<'static, str>,
-    input: Option<i64>,
-    cached: Option<i64>,
-    cache_write: Option<i64>,
-    output: Option<i64>,
-    reasoning: Option<i64>,
-    usage_source: &'static str,
-    cost: Option<i64>,
-    pricing: &'static str,
-    plan_id: Option<i64>,
-    run_id: Option<i64>,
-    replayed: bool,
-    request_id: &'a str,
-    error: Option<&'a str>,
-}
-
-impl<'a> NewRequest<'a> {
-    fn new(row: &'a RequestRow, facet_id: i64) -> Self {
-        Self {
-            key: row.key.bytes().to_vec(),
-            facet_id,
-            ended_us: row.ended_us(),
-            duration_us: row.duration_us,
-            queue_us: row.queue_us,
-            first_byte_us: row.first_byte_us,
-            status: row.status.into(),
-            outcome: row.outcome.text(),
-            input: row.tokens.input,
-            cached: row.tokens.cached,
-            cache_write: row.tokens.cache_write,
-            output: row.tokens.output,
-            reasoning: row.tokens.reasoning,
-            usage_source: row.usage_source.text(),
-            cost: row.cost,
-            pricing: row.pricing.text(),
-            plan_id: row.plan_id,
-            run_id: row.run_id,
-            replayed: row.replayed,
-            request_id: &row.request_id,
-            error: row.error.as_deref(),
-        }
-    }
 }
 
 impl Writer {
@@ -145,31 +95,23 @@ fn write_requests(
     let mut delta = Delta::default();
     let mut sizes: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut fresh = Vec::with_capacity(rows.len());
+    // Most rows share their labels with others; as long as there are these rows, so are their labels.
+    let mut facets: HashMap<*const Labels, i64> = HashMap::new();
     for row in rows {
         if seen_before && !seen.insert(row.key.bytes().to_vec()) {
             continue;
         }
-        let facet = names.facet(db, &row.labels, row.started_us)?;
+        let facet = match facets.entry(Arc::as_ptr(&row.labels)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => *place.insert(names.facet(db, &row.labels, row.started_us)?),
+        };
         delta.add(row, facet);
         let (count, bytes) = sizes.entry(facet).or_default();
         *count += 1;
         *bytes += ROW_BYTES + text_bytes(row);
         fresh.push(NewRequest::new(row, facet));
     }
-    for chunk in fresh.chunks(CHUNK) {
-        match db {
-            // One statement that stays prepared is faster there than a long one that is parsed each time.
-            Db::Sqlite(conn) => {
-                for row in chunk {
-                    diesel::insert_into(requests::table).values(row).execute(conn)?;
-                }
-            }
-            #[cfg(feature = "postgres")]
-            Db::Postgres(conn) => {
-                diesel::insert_into(requests::table).values(chunk).execute(conn)?;
-            }
-        }
-    }
+    insert::write(db, &fresh)?;
     delta.write(db)?;
     for (facet, (count, bytes)) in sizes {
         add_size(db, facet, count, bytes)?;

@@ -68,6 +68,7 @@ pub(crate) async fn answer(
         return send_json(output, 503, &error).await;
     }
     let script = &request.script;
+    server.journal.note(request, "asked");
     if !script.head_delay.is_zero() {
         tokio::time::sleep(script.head_delay).await;
     }
@@ -100,7 +101,7 @@ pub(crate) async fn answer(
     let model = ask.model.as_deref().unwrap_or(&server.name);
     if ask.stream && kind(&request.path).is_some() {
         let include_usage = ask.stream_options.is_some_and(|options| options.include_usage);
-        return stream(request, model, usage, include_usage, output).await;
+        return stream(server, request, model, usage, include_usage, output).await;
     }
     STATS.count(&STATS.completion_tokens, tokens);
     for _ in 0..tokens {
@@ -114,7 +115,12 @@ pub(crate) async fn answer(
         return send(output, 200, "audio/wav", &sound, script).await;
     }
     match body_from_memory(server, request, model, usage) {
-        Some(body) => send(output, 200, "application/json; charset=utf-8", &body, script).await,
+        Some(body) => {
+            if script.cut.is_none() && script.die.is_none() && !script.no_usage {
+                server.journal.note(request, format_args!("usage {}", usage.line(&request.path)));
+            }
+            send(output, 200, "application/json; charset=utf-8", &body, script).await
+        }
         None => {
             let error = json!({"error":
                 {"code": 404, "message": "File Not Found", "type": "not_found_error"}});
@@ -237,6 +243,14 @@ struct Usage {
 }
 
 impl Usage {
+    /// As the journal has it.
+    fn line(self, path: &str) -> String {
+        match path {
+            "/v1/embeddings" | "/v1/rerank" => format!("{} - 0", self.prompt),
+            _ => format!("{} {} {}", self.prompt, self.cached, self.completion),
+        }
+    }
+
     fn openai(self) -> Value {
         json!({
             "completion_tokens": self.completion,
@@ -363,6 +377,7 @@ fn body(server: &Server, request: &Request, model: &str, usage: Usage) -> Option
 
 /// A stream of server-sent events, chunk by chunk.
 async fn stream(
+    server: &Server,
     request: &Request,
     model: &str,
     usage: Usage,
@@ -380,6 +395,7 @@ async fn stream(
     for event in opening(kind, model) {
         writer.event(&event).await?;
     }
+    server.journal.note(request, "begun");
     for token in 0..usage.completion {
         if !script.delay.is_zero() {
             tokio::time::sleep(script.delay).await;
@@ -398,6 +414,10 @@ async fn stream(
         }
         writer.event(&token_event(kind, model, word(token, script))).await?;
         STATS.count(&STATS.completion_tokens, 1);
+        server.journal.note(request, "token");
+    }
+    if usage_wanted {
+        server.journal.note(request, format_args!("usage {}", usage.line(&request.path)));
     }
     for event in closing(kind, model, usage, usage_wanted) {
         writer.event(&event).await?;

@@ -11,6 +11,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::answer;
+use crate::journal::Journal;
 use crate::script::Script;
 use crate::stats::STATS;
 
@@ -21,6 +22,7 @@ pub(crate) struct Server {
     pub(crate) loaded_at: Instant,
     pub(crate) load_until_file: Option<PathBuf>,
     pub(crate) hang: bool,
+    pub(crate) journal: Journal,
 }
 
 /// A request as it came.

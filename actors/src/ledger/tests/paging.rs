@@ -67,7 +67,7 @@ fn filters_find_exactly_what_fits() {
                 row.status = if n % 5 == 0 { 500 } else { 200 };
                 row.run_id = Some(n % 3);
                 // More facets than are read one by one.
-                row.labels.api_key = format!("key-{}", n % 40).into();
+                Arc::make_mut(&mut row.labels).api_key = format!("key-{}", n % 40).into();
                 row
             })
             .collect();

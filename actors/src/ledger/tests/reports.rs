@@ -205,10 +205,10 @@ fn reports_are_split_and_filtered() {
         let mut rows = Vec::new();
         for n in 0..60_i64 {
             let mut row = row(&keys, ["a", "b", "c"][(n % 3) as usize], MARCH + n * SECOND);
-            row.labels.api_key = ["x", "y"][(n % 2) as usize].into();
+            Arc::make_mut(&mut row.labels).api_key = ["x", "y"][(n % 2) as usize].into();
             row.outcome = outcome((n % 5) as u8);
             row.cost = Some(1000 + n);
-            row.labels.currency = if n % 3 == 0 { "EUR".into() } else { "CNY".into() };
+            Arc::make_mut(&mut row.labels).currency = if n % 3 == 0 { "EUR".into() } else { "CNY".into() };
             rows.push(row);
         }
         writer.write(&events(&rows), false).unwrap();

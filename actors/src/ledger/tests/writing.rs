@@ -27,7 +27,7 @@ fn what_is_written_is_read() {
             run_id: Some(-9),
             replayed: true,
             error: Some("it's \"broken\"; ü".into()),
-            labels: Labels { currency: "CNY".into(), ..labels("a") },
+            labels: Labels { currency: "CNY".into(), ..labels("a") }.into(),
             ..row(&keys, "a", MARCH + 5)
         };
         let empty = RequestRow {
@@ -43,6 +43,30 @@ fn what_is_written_is_read() {
                 .unwrap();
         let rows: Vec<RequestRow> = page.rows.into_iter().map(|view| view.row).collect();
         assert_eq!(rows, [full, empty]);
+    });
+}
+
+/// One statement holds 256, 32, 4 rows or one: a batch that needs all of these sizes, of rows that differ.
+#[test]
+fn a_batch_of_any_size_is_written_row_by_row() {
+    everywhere(|place| {
+        let (opening, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let differ = |n: i64| RequestRow {
+            tokens: Tokens { input: Some(n), output: (n % 3 > 0).then_some(2 * n), ..Tokens::default() },
+            error: (n % 7 == 0).then(|| format!("error {n}")),
+            run_id: (n % 5 == 0).then_some(n),
+            replayed: n % 2 == 0,
+            ..row(&keys, "m", MARCH + n)
+        };
+        let mut rows: Vec<RequestRow> = (0..2 * 256 + 32 + 2 * 4 + 3).map(differ).collect();
+        let written = writer.write(&events(&rows), false).unwrap();
+        assert_eq!(written.requests, rows.len());
+        let query = super::super::PageQuery { limit: 1000, ..Default::default() };
+        let page = block_on(opening.reader.requests(query)).unwrap();
+        rows.reverse();
+        assert_eq!(page.rows.into_iter().map(|view| view.row).collect::<Vec<_>>(), rows);
+        assert_rollups_are_sums_of_rows(&place.location);
     });
 }
 
@@ -106,9 +130,9 @@ fn absurd_numbers_stay_within_bounds() {
             row.tokens.output = Some(i64::MAX);
             row.tokens.cached = Some(-1);
             row.cost = Some(i64::MAX);
-            row.labels.currency = "CNY".into();
+            Arc::make_mut(&mut row.labels).currency = "CNY".into();
             row.error = Some("ü\0".repeat(1000));
-            row.labels.api_key = "k".repeat(5000).into();
+            Arc::make_mut(&mut row.labels).api_key = "k".repeat(5000).into();
             row.bound();
             rows.push(row);
         }
@@ -137,7 +161,7 @@ fn sums_of_money_are_exact_beyond_53_bits() {
             .map(|n| RequestRow {
                 cost: Some(cost),
                 pricing: Pricing::Priced,
-                labels: Labels { currency: "EUR".into(), ..labels("m") },
+                labels: Labels { currency: "EUR".into(), ..labels("m") }.into(),
                 ..row(&keys, "m", MARCH + n * DAY)
             })
             .collect();
@@ -231,7 +255,8 @@ fn any_row() -> impl Strategy<Value = RequestRow> {
                 api_key: format!("key-{api_key}").into(),
                 currency: if cost.is_some() { "CNY".into() } else { "".into() },
                 ..labels("")
-            },
+            }
+            .into(),
             request_id: format!("r{ended}"),
             started_us: MARCH + times.0,
             duration_us: times.1,

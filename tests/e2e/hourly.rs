@@ -1,0 +1,78 @@
+//! Runs that are paid by the hour: to the second, and up to the last sign of life when the manager was killed.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
+
+/// One a second, so that a cost is a number of seconds.
+const PLAN: &str = "billing: {method: hourly, currency: CNY, per_hour: \"3600\"}";
+
+fn cost(manager: &Manager) -> u64 {
+    let answer = manager.api("/api/usage/summary?by=model");
+    let cost = &answer["total"]["run_cost"]["CNY"];
+    cost.as_str().map_or(0, |cost| cost.parse().unwrap_or_else(|_| panic!("whole seconds: {answer}")))
+}
+
+fn runs(manager: &Manager) -> Vec<Value> {
+    manager.model("chat")["runs"].as_array().unwrap().clone()
+}
+
+/// Seconds of a run from ready to its end, as the model's own book has them.
+fn ready_seconds(run: &Value) -> f64 {
+    let time = |field: &str| run[field].as_str().unwrap().parse::<Timestamp>().unwrap();
+    time("ended_at").duration_since(time("ready_at")).as_secs_f64()
+}
+
+#[test]
+fn a_run_costs_its_ready_time_to_the_second() {
+    // Loading takes a second and costs nothing.
+    let model = Model::chat("chat").flags(&["--load-delay-ms", "1000"]).line(PLAN);
+    let manager = Manager::start(&Config::with(model));
+    let mut expected = 0..=0;
+    for lives in 1..=2 {
+        manager.act("/api/models/chat/start");
+        let ready = std::time::Instant::now();
+        wait_until("it has been ready for a while", PATIENCE, || ready.elapsed().as_millis() > 1_250);
+        manager.chat("chat").send().ok();
+        manager.act("/api/models/chat/stop");
+        wait_until("the run is over", PATIENCE, || runs(&manager).len() == lives);
+        let seconds: Vec<f64> = runs(&manager).iter().map(ready_seconds).collect();
+        // The two books look at two clocks within a few milliseconds.
+        let round = |shift: f64| seconds.iter().map(|seconds| (seconds + shift).round() as u64).sum::<u64>();
+        expected = round(-0.1)..=round(0.1);
+        wait_until(&format!("it costs {expected:?}: {seconds:?}"), PATIENCE, || {
+            expected.contains(&cost(&manager))
+        });
+    }
+    assert!(*expected.start() >= 2, "{expected:?}");
+    // A request of such a model has no price of its own.
+    let total = manager.api("/api/usage/summary")["total"].clone();
+    assert_eq!((&total["cost"]["CNY"], &total["unpriced"]), (&json!("0"), &json!(0)), "{total}");
+    assert_eq!(manager.api("/api/requests")["rows"][0]["pricing"], "hourly");
+}
+
+#[test]
+fn a_run_that_a_crash_of_the_manager_ended_is_paid_up_to_the_last_heartbeat() {
+    let mut manager = Manager::start(&Config::with(Model::chat("chat").line(PLAN)));
+    manager.act("/api/models/chat/start");
+    let ready = std::time::Instant::now();
+    wait_until("a heartbeat has come", PATIENCE, || cost(&manager) > 0);
+    let (before, alive) = (cost(&manager), ready.elapsed().as_secs_f64());
+    assert!(before as f64 <= alive + 1.0, "{before} for {alive} s");
+    manager.kill();
+    let killed = std::time::Instant::now();
+    // Whatever time passes until the next start: nobody pays for it.
+    wait_until("some time has passed", PATIENCE, || killed.elapsed().as_millis() > 2_500);
+    manager.launch();
+    let closed = cost(&manager);
+    // One more heartbeat may have come between the look and the kill.
+    assert!(closed >= before && closed as f64 <= alive + 1.5, "{before}, {closed}, {alive}");
+    // The new life is another run; the old one stays as it is.
+    manager.act("/api/models/chat/start");
+    manager.act("/api/models/chat/stop");
+    manager.chat("chat").send().ok();
+    manager.act("/api/models/chat/stop");
+    let after = cost(&manager);
+    assert!((closed..=closed + 2).contains(&after), "{closed}, {after}");
+}

@@ -134,6 +134,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}/logs", read().to(live::model_logs)))
                 .service(at("/models/{name:.+}", read().to(api::model)))
                 .service(at("/devices", read().to(placement::devices)))
+                .service(at("/devices/history", read().to(placement::history)))
                 .service(at("/logs", read().to(live::manager_logs)))
                 .service(at("/openapi.json", read().to(openapi::openapi)))
                 .service(at("/events", read().to(live::events)))

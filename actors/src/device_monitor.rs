@@ -6,6 +6,7 @@
 //! next good sample. Threads and the newest snapshot belong to [`Devices`], which outlives the actor.
 
 mod handle;
+mod history;
 mod standing;
 
 #[cfg(test)]
@@ -24,6 +25,8 @@ use crate::devices::{Sample, Snapshot};
 use crate::live::tell;
 use crate::model::Panic;
 pub use handle::{Attention, Devices, Pace, Settings};
+use history::History;
+pub use history::{Past, Point, Reading};
 use standing::Standing;
 
 /// After the first answer, the others have this long to be in the same snapshot.
@@ -83,6 +86,7 @@ pub struct DeviceMonitor {
     askers: Vec<Asker>,
     timer: Option<SpawnHandle>,
     gather: Option<SpawnHandle>,
+    history: History,
 }
 
 impl DeviceMonitor {
@@ -91,7 +95,14 @@ impl DeviceMonitor {
         let last = devices.latest();
         let samplers = devices.samplers().iter();
         let standings = samplers.map(|sampler| Standing::new(&sampler.name, sampler.plugin, &last)).collect();
-        Self { devices, standings, askers: Vec::new(), timer: None, gather: None }
+        Self {
+            devices,
+            standings,
+            askers: Vec::new(),
+            timer: None,
+            gather: None,
+            history: History::default(),
+        }
     }
 
     fn enabled(&self) -> bool {
@@ -185,6 +196,7 @@ impl DeviceMonitor {
             stale,
             problems: self.standings.iter().filter_map(Standing::problem).collect(),
         });
+        self.history.note(&snapshot);
         self.devices.publish(Arc::clone(&snapshot));
         for asker in self.askers.extract_if(.., |asker| asker.awaited.is_empty()) {
             // Whoever does not wait any more has taken the last one.

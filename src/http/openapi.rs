@@ -156,6 +156,12 @@ mod made {
             operation("get", "/api/devices", "All devices, and who holds what", devices),
             operation(
                 "get",
+                "/api/devices/history",
+                "What they were like in the last hour",
+                schemas.of::<placement::HistoryView>(),
+            ),
+            operation(
+                "get",
                 "/api/events",
                 "Everything that the dashboard shows, as server-sent events; each one's data",
                 schemas.of::<live::Told>(),

@@ -4,8 +4,9 @@ use super::api::find;
 use super::error::{ApiError, Kind};
 use super::state::Shared;
 use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
 use llm_manager_actors::Live;
-use llm_manager_actors::device_monitor::SampleNow;
+use llm_manager_actors::device_monitor::{Past, Point, Reading, SampleNow};
 use llm_manager_actors::devices::Sample;
 use llm_manager_actors::scheduler::{Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
@@ -53,6 +54,60 @@ pub(super) async fn devices(shared: web::Data<Shared>) -> HttpResponse {
     // At a slow pace the newest snapshot may be old.
     shared.devices.sample_now(LOOK).await;
     HttpResponse::Ok().json(device_views(&shared).await)
+}
+
+/// `GET /api/devices/history`: the last hour, a point in ten seconds.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DeviceHistory"), schemars(rename = "DeviceHistory"))]
+pub(super) struct HistoryView {
+    /// Oldest first.
+    points: Vec<PointView>,
+}
+
+/// All devices that were online at one moment.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DevicePoint"), schemars(rename = "DevicePoint"))]
+struct PointView {
+    #[cfg_attr(test, ts(type = "string"))]
+    time: Timestamp,
+    devices: Vec<ReadingView>,
+}
+
+/// One device then.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DeviceReading"), schemars(rename = "DeviceReading"))]
+struct ReadingView {
+    id: String,
+    memory_used_mb: Option<u64>,
+    utilization: Option<f32>,
+    temperature_c: Option<f32>,
+    power_w: Option<f32>,
+}
+
+impl PointView {
+    fn of(point: &Point) -> Self {
+        let reading = |reading: &Reading| ReadingView {
+            id: reading.id.clone(),
+            memory_used_mb: reading.memory_used_mib,
+            utilization: reading.utilization,
+            temperature_c: reading.temperature_c,
+            power_w: reading.power_w,
+        };
+        Self { time: point.time, devices: point.devices.iter().map(reading).collect() }
+    }
+}
+
+/// `GET /api/devices/history`
+pub(super) async fn history(shared: web::Data<Shared>) -> HttpResponse {
+    let past = match shared.devices.live().addr() {
+        Some(addr) => ask(&addr, Past).await.unwrap_or_default(),
+        // Devices are not looked at, or their monitor is being restarted.
+        None => Vec::new(),
+    };
+    HttpResponse::Ok().json(HistoryView { points: past.iter().map(|point| PointView::of(point)).collect() })
 }
 
 /// The devices as the API and the event feed show them.

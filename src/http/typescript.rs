@@ -35,6 +35,7 @@ fn generated() -> String {
     all.visit::<views::LineView<'static>>();
     all.visit::<views::NodeView>();
     all.visit::<placement::PlacementView>();
+    all.visit::<placement::HistoryView>();
     all.visit::<Told>();
     all.visit::<usage::views::ReportView>();
     all.visit::<usage::views::SeriesView>();

@@ -87,6 +87,8 @@ fn rounded(seconds: f64) -> f64 {
 pub(super) struct ModelDetails {
     #[serde(flatten)]
     model: ModelView,
+    /// Why the variant that runs was chosen; null: nothing runs, or memory is not looked after.
+    chosen: Option<Arc<str>>,
     variants: Vec<VariantView>,
     runs: Vec<RunView>,
 }
@@ -151,6 +153,7 @@ impl ModelDetails {
         Self {
             model: ModelView::of(model),
             variants: model.spec.variants.iter().map(VariantView::of).collect(),
+            chosen: model.status().chosen.clone(),
             runs: model.status().runs.iter().map(RunView::of).collect(),
         }
     }

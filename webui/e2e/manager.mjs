@@ -31,20 +31,20 @@ export function model(name, { mode = 'Chat', flags = [], lines = [], variants = 
   return `  "${name}":\n    mode: ${mode}\n${lines.map((line) => `    ${line}\n`).join('')}${launches}`
 }
 
-export async function startManager({ models = [], program = [], top = '', port, headers = {}, binary = BINARY } = {}) {
+export async function startManager({ models = [], program = [], top = '', port, headers = {}, binary = BINARY, env = {}, prepare } = {}) {
   if (!existsSync(binary)) throw new Error(`there is no ${binary}: build it first (make browser does)`)
   const dir = mkdtempSync(join(tmpdir(), 'webui-e2e-'))
-  const manager = { port: port ?? (await freePort()), dir, process: null }
+  const manager = { port: port ?? (await freePort()), dir, process: null, env }
   manager.url = `http://127.0.0.1:${manager.port}`
   const write = () => {
     const fixed = ['host: 127.0.0.1', `port: ${manager.port}`, 'log_level: INFO', 'Disable_GPU_monitoring: true', 'stop_timeout: 2', 'drain_timeout: 2']
     const own = new Set(program.map((line) => line.split(':')[0]))
     const head = [...fixed.filter((line) => !own.has(line.split(':')[0])), ...program]
-    const text = `program:\n${head.map((line) => `  ${line}\n`).join('')}${top}Local-Models:${models.length ? '\n' + models.join('') : ' {}\n'}`
+    const text = `program:\n${head.map((line) => `  ${line}\n`).join('')}${typeof top === 'function' ? top(dir) : top}Local-Models:${models.length ? '\n' + models.join('') : ' {}\n'}`
     writeFileSync(join(dir, 'config.yaml'), text)
   }
   manager.start = async () => {
-    manager.process = spawn(binary, ['--config', join(dir, 'config.yaml')], { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
+    manager.process = spawn(binary, ['--config', join(dir, 'config.yaml')], { cwd: dir, env: { ...process.env, ...manager.env }, stdio: ['ignore', 'pipe', 'pipe'] })
     running.add(manager.process)
     let said = ''
     for (const stream of [manager.process.stdout, manager.process.stderr]) stream.on('data', (data) => (said += data))
@@ -88,6 +88,7 @@ export async function startManager({ models = [], program = [], top = '', port, 
     await answer.text()
     return answer.status
   }
+  prepare?.(dir)
   write()
   await manager.start()
   return manager

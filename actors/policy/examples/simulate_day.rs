@@ -117,7 +117,8 @@ impl Lru {
             if let Some((variant, assignment)) = self.room(view, &demand).filter(|_| !(self.alone && others))
             {
                 self.holds.push((model.clone(), epoch, assignment.clone()));
-                effects.push(Effect::Grant { model, epoch, variant, assignment });
+                let explanation = Box::new(explain(&State::default(), view, &model, &demand.variants));
+                effects.push(Effect::Grant { model, epoch, variant, assignment, explanation });
                 self.waiting.remove(0);
                 continue;
             }

@@ -205,6 +205,8 @@ pub enum Effect {
         variant: usize,
         /// Where.
         assignment: Vec<Part>,
+        /// Why this variant, in numbers.
+        explanation: Box<Explanation>,
     },
     /// There will be no memory.
     Deny {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the energy of a running backend is recorded.
-const TELL_ENERGY: Duration = Duration::from_secs(60);
+const TELL_ENERGY: Duration = Duration::from_secs(10);
 
 /// A backend that was started.
 pub struct RunStart {
@@ -66,7 +66,7 @@ impl Run {
         let all = before.saturating_add(i64::try_from(millijoules).unwrap_or(i64::MAX));
         let cost = self.ledger.electricity(all.cast_unsigned());
         self.row.energy = Some(Energy { millijoules: all, cost });
-        // A manager that is killed loses the energy of the last minute, not that of the whole run.
+        // A manager that is killed loses the energy of the last seconds, not that of the whole run.
         if self.told.elapsed() >= TELL_ENERGY {
             self.row.heartbeat_us = self.now();
             self.tell();

@@ -214,6 +214,7 @@ impl Model {
             ready_moment: run.and_then(|run| run.ready_moment),
             epoch: self.state.epoch,
             variant: run.map(|run| Arc::clone(&run.variant)),
+            chosen: run.and(self.grant.why.clone()),
             pid: run.and_then(|run| run.pid),
             port: run.and_then(|run| run.port).or(self.handle.spec.port),
             started_at: run.map(|run| run.started_at),

@@ -49,6 +49,8 @@ pub(crate) struct Granted {
     pub(crate) holding: Holding,
     /// UUIDs of the NVIDIA cards in it.
     pub(crate) cuda: Vec<String>,
+    /// Why this variant, in a sentence.
+    pub(crate) why: Arc<str>,
 }
 
 /// There will be no memory. Told by the Scheduler.

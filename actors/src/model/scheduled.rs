@@ -17,6 +17,8 @@ pub(super) struct Grant {
     pub(super) holding: Option<Holding>,
     /// UUIDs of NVIDIA cards.
     pub(super) cuda: Vec<String>,
+    /// Why this variant.
+    pub(super) why: Option<Arc<str>>,
 }
 
 impl Model {
@@ -66,7 +68,12 @@ impl Handler<Granted> for Model {
             // Its demand has been taken back meanwhile; the Scheduler will read that next.
             return;
         }
-        self.grant = Grant { variant: granted.variant, holding: Some(granted.holding), cuda: granted.cuda };
+        self.grant = Grant {
+            variant: granted.variant,
+            holding: Some(granted.holding),
+            cuda: granted.cuda,
+            why: Some(granted.why),
+        };
         self.drive(Event::Reserved { epoch }, ctx);
     }
 }

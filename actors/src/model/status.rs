@@ -21,6 +21,8 @@ pub struct Status {
     pub epoch: u64,
     /// The launch variant of the present run.
     pub variant: Option<Arc<str>>,
+    /// Why that variant, as the scheduler had it.
+    pub chosen: Option<Arc<str>>,
     /// Of the backend's first process.
     pub pid: Option<u32>,
     /// Where the backend listens, or will.
@@ -50,6 +52,7 @@ impl Status {
             ready_moment: None,
             epoch: 0,
             variant: None,
+            chosen: None,
             pid: None,
             port: None,
             started_at: None,

@@ -16,7 +16,7 @@ use actix::{
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{Part, Settings, Variant};
+use llm_manager_policy::placement::{Explanation, Part, Settings, Variant};
 use llm_manager_policy::queue::{self, Denial, Effect, Event, ModelView, State, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -96,8 +96,8 @@ impl Scheduler {
 
     fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
-            Effect::Grant { model, epoch, variant, assignment } => {
-                self.grant(&model, epoch, variant, assignment)
+            Effect::Grant { model, epoch, variant, assignment, explanation } => {
+                self.grant(&model, epoch, variant, assignment, &explanation);
             }
             Effect::Deny { model, epoch, denial, explanation } => {
                 let why = match denial {
@@ -131,7 +131,14 @@ impl Scheduler {
         }
     }
 
-    fn grant(&mut self, model: &Arc<str>, epoch: u64, variant: usize, assignment: Vec<Part>) {
+    fn grant(
+        &mut self,
+        model: &Arc<str>,
+        epoch: u64,
+        variant: usize,
+        assignment: Vec<Part>,
+        why: &Explanation,
+    ) {
         let Some(handle) = self.find(model) else { return };
         let variant_name = handle.spec.variants.get(variant).map_or("", |variant| &variant.name);
         let words: Vec<String> = assignment.iter().map(|part| self.words(part)).collect();
@@ -148,7 +155,7 @@ impl Scheduler {
         let cuda: Vec<String> = cuda.collect();
         let holding = Holding { epoch, variant: variant_name.into(), assignment };
         self.granted.insert((Arc::clone(model), epoch), holding.clone());
-        self.tell(model, Granted { epoch, variant, holding, cuda });
+        self.tell(model, Granted { epoch, variant, holding, cuda, why: why.to_string().into() });
     }
 
     fn words(&self, part: &Part) -> String {

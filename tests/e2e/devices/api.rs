@@ -25,6 +25,23 @@ fn a_device_with_all_that_is_known_of_it() {
 }
 
 #[test]
+fn the_last_hour_is_remembered() {
+    let mut gpus = Gpus::one(24000);
+    gpus.used("gpu a", 200);
+    let manager = Manager::start(&gpus.config());
+    let mut points = serde_json::Value::Null;
+    wait_until("there is a point", PATIENCE, || {
+        points = manager.api("/api/devices/history")["points"].clone();
+        !points.as_array().unwrap().is_empty()
+    });
+    let reading = points[0]["devices"].as_array().unwrap().iter().find(|one| one["id"] == "gpu a").unwrap();
+    let expected = serde_json::json!({
+        "id": "gpu a", "memory_used_mb": 200, "utilization": 7.0, "temperature_c": 40.0, "power_w": null,
+    });
+    assert_eq!(*reading, expected, "{points}");
+}
+
+#[test]
 fn every_decision_is_explained() {
     let gpus = Gpus::one(24000).gpu("gpu b", 8000).shows("gpu a", "a", 15000);
     let two_ways = Model::chat("two-ways")

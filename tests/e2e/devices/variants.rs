@@ -29,6 +29,11 @@ fn the_first_that_fits_is_taken() {
     wait_until("it is seen", PATIENCE, || device(&manager, "npu v100")["memory_used_mb"] == 9000);
     manager.chat("chat").send().ok();
     assert_eq!(variant(&manager, "chat"), "Second", "9000 of 16000 are taken");
+    let chosen = manager.api("/api/models/chat")["chosen"].as_str().unwrap().to_owned();
+    assert_says(
+        &chosen,
+        &["Second fits", "First: v100: needs 8000 MiB, 7000 free", "9000 used by other programs"],
+    );
     assert_eq!(holders(&manager, "npu a10"), [("chat".to_owned(), 6000)]);
 }
 

@@ -1,5 +1,5 @@
 /** What the measurements stand on: a manager whose models are busy, and the clocks that are read. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { openBrowser, openPage, settled } from '../browser.mjs'
@@ -36,10 +36,10 @@ export function traffic(manager, count) {
   }
 }
 
-/** Seconds of CPU that a process has used, without its children. */
+/** Seconds of CPU that the threads of a process have used, without its children: the scheduler's own nanoseconds. */
 export function cpuOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
+  const threads = readdirSync(`/proc/${pid}/task`)
+  return threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]), 0) / 1e9
 }
 
 /** A page as people have it open, with the debugger's view of it. */

@@ -177,7 +177,8 @@ impl Round<'_> {
             }
             match decide(&self.world(&held), &demand) {
                 Decision::Fits { variant, assignment } => {
-                    let granted = self.grant(&waiting, variant, assignment, &held);
+                    let why = Box::new(placement::explain(&self.world(&held), &demand));
+                    let granted = self.grant(&waiting, variant, assignment, &held, why);
                     held.push(granted);
                     continue;
                 }
@@ -203,7 +204,14 @@ impl Round<'_> {
         }
     }
 
-    fn grant(&mut self, waiting: &Waiting, variant: usize, assignment: Vec<Part>, held: &[Held]) -> Held {
+    fn grant(
+        &mut self,
+        waiting: &Waiting,
+        variant: usize,
+        assignment: Vec<Part>,
+        held: &[Held],
+        explanation: Box<Explanation>,
+    ) -> Held {
         let (model, epoch) = (waiting.model.clone(), waiting.epoch);
         let name = waiting.variants.get(variant).map_or_else(|| "".into(), |one| Arc::clone(&one.name));
         let others = placement::unexplained(&self.world(held));
@@ -220,7 +228,7 @@ impl Round<'_> {
             stage: Stage::Kept,
         };
         self.state.holds.push(hold);
-        self.effects.push(Effect::Grant { model: model.clone(), epoch, variant, assignment });
+        self.effects.push(Effect::Grant { model: model.clone(), epoch, variant, assignment, explanation });
         let standing = Standing::Starting { wanted: true, since: self.view.now };
         Held { model, parts, standing, pinned: false, reload: None }
     }

@@ -1,7 +1,5 @@
-import { useQuery } from '@tanstack/react-query'
 import { useMemo, useRef, useState } from 'react'
-import { apiJson, type ConfigProblem, Failure } from '@/shared/api/client'
-import { keys } from '@/shared/api/keys'
+import { type ConfigProblem, Failure } from '@/shared/api/client'
 import { type ConfigFile, useSaveConfig } from '@/shared/config/file'
 import { Problems } from '@/shared/config/Problems'
 import { askToRestart } from '@/shared/config/restarting'
@@ -15,8 +13,9 @@ import { toast } from '@/shared/ui/Toasts'
 import { choicesAt, ended, helpAt } from './choose'
 import { HelpPanel } from './HelpPanel'
 import { placeOf } from './place'
-import { type Schema, schemaAt } from './schema'
+import { schemaAt } from './schema'
 import { type EditorHandle, TextEditor } from './TextEditor'
+import { useSchema } from './useSchema'
 
 const all = texts(
   {
@@ -63,7 +62,7 @@ export function Editor({ file, onReload }: { file: ConfigFile; onReload: () => v
     },
   )
 
-  const schema = useQuery({ queryKey: keys.configSchema, queryFn: ({ signal }) => apiJson<Schema>('/api/config/schema', { signal }), staleTime: Infinity })
+  const schema = useSchema()
   const place = useMemo(() => placeOf(text, cursor), [text, cursor])
   const line = text.slice(text.lastIndexOf('\n', cursor - 1) + 1, cursor)
   const root = schema.data

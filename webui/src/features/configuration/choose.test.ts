@@ -36,4 +36,6 @@ it('explains the key at the cursor', () => {
   expect(at('program:\n  nonsense|: 1').help).toMatchObject({ path: ['program'] })
   expect(at('Local-Models:\n  a:\n    CPU:\n      comm|and: x').help).toMatchObject({ required: true, keys: [] })
   expect(gist({ description: 'TCP port to listen on. Default: 8080.' })).toBe('TCP port to listen on')
+  expect(gist({ description: '监听的 TCP 端口。1024 以下需要 root。' })).toBe('监听的 TCP 端口')
+  expect(gist({ description: 'no end' })).toBe('no end')
 })

@@ -15,7 +15,7 @@ export interface Help {
 
 /** The first sentence says what a key is. */
 export function gist(schema: Schema): string {
-  return /^.*?[.:;](?=\s|$)/.exec(schema.description ?? '')?.[0].slice(0, -1) ?? schema.description ?? ''
+  return /^.+?(?=[.:;](?:\s|$)|[。；：（])/.exec(schema.description ?? '')?.[0] ?? schema.description ?? ''
 }
 
 export function helpAt(root: Schema, place: Place): Help | null {

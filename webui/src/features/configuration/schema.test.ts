@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { ITEM } from './place'
-import { defaultOf, ending, freeNames, keysOf, rangeOf, type Schema, schemaAt, typesOf, valuesOf } from './schema'
+import { defaultOf, described, ending, freeNames, keysOf, rangeOf, type Schema, schemaAt, typesOf, valuesOf } from './schema'
 
 const root: Schema = {
   type: 'object',
@@ -40,4 +40,15 @@ it('says what a value may be', () => {
   expect(valuesOf(at('program', 'debug') ?? {})).toEqual(['true', 'false'])
   expect(valuesOf(at('Local-Models', 'any', 'mode') ?? {})).toEqual(['GET', 'POST'])
   expect([ending(port), ending({ type: 'array' }), ending({ type: 'object' })]).toEqual([': ', ': []', ':\n'])
+})
+
+it('takes descriptions from elsewhere', () => {
+  const english: Schema = {
+    properties: { a: { description: 'A', additionalProperties: { properties: { b: { description: 'B' } } } }, list: { items: { description: 'entry' } }, c: { description: 'C' }, d: {} },
+  }
+  const chinese = described(english, { a: '甲', 'a.*.b': '乙', 'list.-': '条目', d: '丁' })
+  expect(schemaAt(chinese, ['a'])?.description).toBe('甲')
+  expect(schemaAt(chinese, ['a', 'any', 'b'])?.description).toBe('乙')
+  expect(schemaAt(chinese, ['list', ITEM])?.description).toBe('条目')
+  expect(schemaAt(chinese, ['c'])?.description).toBe('C')
 })

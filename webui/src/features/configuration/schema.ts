@@ -101,3 +101,16 @@ export function ending(schema: Schema): string {
   if (types.includes('array')) return ': []'
   return ':\n'
 }
+
+/** The schema with descriptions from elsewhere, by path; what they lack stays as it is. */
+export function described(schema: Schema, descriptions: Record<string, string>, path: readonly string[] = []): Schema {
+  const at = (key: string, child: Schema) => described(child, descriptions, [...path, key])
+  const properties = schema.properties && Object.fromEntries(Object.entries(schema.properties).map(([key, child]) => [key, at(key, child)]))
+  return {
+    ...schema,
+    ...(schema.description !== undefined && { description: descriptions[path.join('.')] ?? schema.description }),
+    ...(properties && { properties }),
+    ...(typeof schema.additionalProperties === 'object' && { additionalProperties: at('*', schema.additionalProperties) }),
+    ...(schema.items && { items: at(ITEM, schema.items) }),
+  }
+}

@@ -70,7 +70,7 @@ function Row({ model }: { model: LiveModel }) {
         <Figure name={t.running} value={count(model.leases, language)} />
         <Figure name={t.waiting} value={count(model.waiting, language)} warn={model.waiting > 0} />
       </dl>
-      <div className="flex gap-1.5">
+      <div className="flex gap-1.5 sm:w-42 sm:justify-end">
         <Orders model={model} small />
       </div>
     </li>

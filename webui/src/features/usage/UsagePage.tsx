@@ -11,6 +11,7 @@ import { PageHead, Panel } from '@/shared/ui/Panel'
 import { Chart } from './Chart'
 import { bestBucket, bucketsFor, type RangeName, RANGES, rangeOf } from './range'
 import { currencies, type Measure } from './table'
+import { Speed } from './Speed'
 import { UsageTable } from './UsageTable'
 
 const all = texts(
@@ -95,6 +96,7 @@ export default function UsagePage() {
                 </QueryFace>
               </Panel>
               <UsageTable by={by} name={t[by]} summary={totals} money={money} measure={measure} currency={currency} />
+              <Speed summary={totals} />
             </div>
           )
         }

@@ -60,7 +60,7 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
         </Button>
       }
     >
-      <table className="w-full">
+      <table className="w-full [&_.td]:px-2.5 [&_.th]:px-2.5 [&_.th]:align-bottom [&_.th]:whitespace-normal">
         <thead>
           <tr>
             <th scope="col" className="th">{name}</th>

@@ -10,6 +10,15 @@ export type Billing = { model: string, plan: PricePlan | null, source: 'config' 
 history: Array<PlanVersion>, };
 
 /**
+ * `GET /api/devices/history`: the last hour, a point in ten seconds.
+ */
+export type DeviceHistory = { 
+/**
+ * Oldest first.
+ */
+points: Array<DevicePoint>, };
+
+/**
  * A model that holds memory of a device.
  */
 export type DeviceHolder = { model: string, reserved_mb: number, 
@@ -17,6 +26,16 @@ export type DeviceHolder = { model: string, reserved_mb: number,
  * What its processes use, where the device tells.
  */
 used_mb: number | null, };
+
+/**
+ * All devices that were online at one moment.
+ */
+export type DevicePoint = { time: string, devices: Array<DeviceReading>, };
+
+/**
+ * One device then.
+ */
+export type DeviceReading = { id: string, memory_used_mb: number | null, utilization: number | null, temperature_c: number | null, power_w: number | null, };
 
 /**
  * One device in `GET /api/devices`. Memory is MiB.
@@ -69,7 +88,11 @@ export type LogLine = { seq: number, time: string, stream: 'stdout' | 'stderr', 
 /**
  * One model in `GET /api/models/{name}`.
  */
-export type ModelDetails = { variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: 'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed', since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+export type ModelDetails = { 
+/**
+ * Why the variant that runs was chosen; null: nothing runs, or memory is not looked after.
+ */
+chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: 'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed', since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
 
 /**
  * What a model's clients got per second, since the last time this was told.

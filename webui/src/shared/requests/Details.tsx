@@ -1,8 +1,10 @@
+import { Link } from 'react-router'
 import type { RequestRow } from '@/shared/api/types'
 import { count } from '@/shared/format/number'
 import { duration } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { modelLink } from '@/shared/model/link'
 import { costs, money } from '@/shared/money/money'
 import { Sheet } from '@/shared/ui/Dialog'
 import { Facts } from '@/shared/ui/Panel'
@@ -39,7 +41,7 @@ export function Details({ row, onClose }: { row: RequestRow | null; onClose: () 
               [t.outcome, <Tag key="outcome" kind={kindOfOutcome(row)}>{row.outcome}</Tag>],
               [t.status, row.status || '–'],
               ...(row.error ? [[t.error, row.error] as [string, string]] : []),
-              [t.model, row.model],
+              [t.model, <Link key="model" to={modelLink(row.model)} className="text-accent hover:underline">{row.model}</Link>],
               [t.variant, row.variant || '–'],
               [t.mode, row.mode],
               [t.endpoint, row.endpoint],
@@ -56,7 +58,7 @@ export function Details({ row, onClose }: { row: RequestRow | null; onClose: () 
               [t.source, t[row.usage_source]],
               [t.cost, `${money(row.cost, row.currency, 8)} (${t[row.pricing]})`],
               ...(row.share && Object.keys(row.share).length > 0 ? [[t.share, `${costs(row.share, 8)} (${t.shareHint})`] as [string, string]] : []),
-              [t.run, row.run_id ?? '–'],
+              [t.run, row.run_id === null ? '–' : <Link key="run" to={`${modelLink(row.model)}?tab=runs`} className="text-accent hover:underline">{row.run_id}</Link>],
               [t.replayed, row.replayed ? t.yes : t.no],
             ]}
           />

@@ -1,6 +1,7 @@
 //! The request log: pages in JSON, or all of it as CSV.
 
 use super::error::{ApiError, quoted};
+use super::request_id;
 use super::state::Shared;
 use super::usage::views::money;
 use super::usage::{from_store, invalid, list, models, rfc3339, seconds, time};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use jiff::Timestamp;
 use llm_manager_actors::ledger::{
-    Cursor, Filter, LedgerReader, PageQuery, RequestShare, RequestView, StoreError,
+    Cursor, Filter, LedgerReader, Micros, Page, PageQuery, RequestShare, RequestView, StoreError,
 };
 use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
 const DEFAULT_PAGE: usize = 100;
+/// Most requests end within it.
+const USUAL_LENGTH: Micros = 3_600_000_000;
+/// A clock may have been set back a little between the making of an id and the end of its request.
+const CLOCK_STEP: Micros = 60_000_000;
 /// Rows that one reading of an export takes.
 const EXPORT_PAGE: usize = 1000;
 
@@ -248,7 +253,7 @@ pub(super) async fn requests(
     let mut page = query.page(&shared)?;
     let reader = shared.ledger.reader();
     if !wants_csv(&request) {
-        let page = reader.requests(page).await.map_err(from_store)?;
+        let page = look_up(reader, page).await.map_err(from_store)?;
         let mut rows: Vec<RowView<'_>> = page.rows.iter().map(RowView::of).collect();
         if query.shares {
             add_shares(reader, &mut rows).await?;
@@ -270,6 +275,24 @@ pub(super) async fn requests(
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
         .insert_header((CACHE_CONTROL, "no-store"))
         .streaming(bytes))
+}
+
+/// A page. An id that the manager has made tells when, so the time after that is looked at first: the whole log may be
+/// long, and no index leads to an id.
+async fn look_up(reader: &LedgerReader, page: PageQuery) -> Result<Page, StoreError> {
+    let made = page.request_id.as_deref().and_then(request_id::time_of).map(Timestamp::as_microsecond);
+    if let Some(made) = made {
+        let near = PageQuery {
+            from: page.from.max(Some(made - CLOCK_STEP)),
+            to: Some(page.to.unwrap_or(Micros::MAX).min(made.saturating_add(USUAL_LENGTH))),
+            ..page.clone()
+        };
+        let found = reader.requests(near).await?;
+        if !found.rows.is_empty() {
+            return Ok(found);
+        }
+    }
+    reader.requests(page).await
 }
 
 /// Adds to each row its part of what its run cost; a run that cost nothing or is too long adds nothing.

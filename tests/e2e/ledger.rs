@@ -223,3 +223,26 @@ fn a_plan_in_the_configuration_holds_until_somebody_sets_another() {
     rewrite(&mut manager, &plan("2"), "pinned: false");
     assert_eq!(in_force(&manager), (Value::Null, json!("config"), 4), "it has left the configuration");
 }
+
+#[test]
+fn one_request_is_found_by_its_id_and_those_of_a_run_by_its_number() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")).model(Model::chat("other")));
+    let id = |reply: crate::support::Reply| reply.ok().header("x-request-id").unwrap().to_owned();
+    let made = id(manager.chat("chat").send());
+    // As long as ours and with our digits, but from a time in which nothing was.
+    let given = "00000000001abcdef012";
+    id(manager.chat("chat").header("X-Request-Id", given).send());
+    id(manager.chat("other").send());
+    summary(&manager, "", 3);
+    let found = rows(&manager, &format!("request_id={made}"));
+    assert_eq!((found.len(), &found[0]["request_id"]), (1, &json!(made)));
+    assert_eq!(rows(&manager, &format!("request_id={given}")).len(), 1);
+    assert_eq!(rows(&manager, &format!("request_id={made}&model=other")).len(), 0);
+    assert_eq!(rows(&manager, &format!("request_id={made}&to=2020-01-01T00:00:00Z")).len(), 0);
+    let run = found[0]["run_id"].as_i64().unwrap();
+    assert_eq!(rows(&manager, &format!("run_id={run}")).len(), 2);
+    assert_eq!(rows(&manager, &format!("run_id={run}&model=chat,other")).len(), 2);
+    assert_eq!(rows(&manager, &format!("run_id={run}&model=other")).len(), 0);
+    assert_eq!(rows(&manager, "run_id=1").len(), 0);
+    assert_eq!(rows(&manager, "outcome=refused").len(), 0);
+}

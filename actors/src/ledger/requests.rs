@@ -7,6 +7,7 @@ use super::filter::{Facet, Filter, facets, list};
 use super::labels::Labels;
 use super::reader::LedgerReader;
 use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
+use super::runs;
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
 use std::collections::HashMap;
 use std::fmt;
@@ -191,7 +192,8 @@ impl PageQuery {
         sql.push_str(match self.outcome.as_deref() {
             None => " AND $1 = ''",
             Some("failed") => " AND outcome <> 'ok' AND $1 = $1",
-            Some("refused") => " AND outcome LIKE 'refused:%' AND $1 = $1",
+            // The second part leads to the index.
+            Some("refused") => " AND outcome LIKE 'refused:%' AND outcome <> 'ok' AND $1 = $1",
             Some("ok") => " AND outcome = $1",
             Some(_) => " AND outcome = $1 AND outcome <> 'ok'",
         });
@@ -219,7 +221,29 @@ impl PageQuery {
     }
 }
 
+/// Where and when the requests of a run are: no index leads to them. `None`: there can be none. Of a run that the
+/// ledger doesn't have, all are looked through.
+fn within_run(db: &mut Db, query: &PageQuery, run: i64) -> Result<Option<PageQuery>, StoreError> {
+    let mut query = query.clone();
+    let Some(run) = runs::load_one(db, run)? else { return Ok(Some(query)) };
+    let models = &mut query.filter.models;
+    if models.is_empty() {
+        models.push(run.model.to_string());
+    } else if !models.iter().any(|model| **model == *run.model) {
+        return Ok(None);
+    }
+    let latest = run.billed_to().saturating_add(runs::LATEST);
+    query.from = Some(query.from.unwrap_or(Micros::MIN).max(run.started_us));
+    query.to = Some(query.to.unwrap_or(Micros::MAX).min(latest));
+    Ok(Some(query))
+}
+
 fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
+    let narrowed = match query.run_id {
+        Some(run) => within_run(db, query, run)?,
+        None => Some(query.clone()),
+    };
+    let Some(query) = narrowed else { return Ok(Page::default()) };
     let all = facets(db)?;
     let fitting: HashMap<i64, &Facet> =
         all.iter().filter(|facet| query.filter.fits(facet)).map(|facet| (facet.id, facet)).collect();

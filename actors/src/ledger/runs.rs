@@ -145,7 +145,11 @@ fn load(db: &mut Db, wanted: &RunQuery) -> Result<Vec<RunRow>, StoreError> {
     Ok(rows.into_iter().map(RunRow::from).collect())
 }
 
-fn load_one(db: &mut Db, id: i64) -> Result<Option<RunRow>, StoreError> {
+/// A request ends at the latest so long after its backend.
+pub(super) const LATEST: Micros = 3_600_000_000;
+
+/// The run with this number.
+pub(super) fn load_one(db: &mut Db, id: i64) -> Result<Option<RunRow>, StoreError> {
     let one = runs::table
         .inner_join(models::table.on(models::id.eq(runs::model_id)))
         .filter(runs::id.eq(id))

@@ -6,15 +6,13 @@ use super::filter::{Filter, facets};
 use super::reader::LedgerReader;
 use super::report::add_money;
 use super::row::Micros;
-use super::runs::{RunCost, RunView, run_view};
+use super::runs::{LATEST, RunCost, RunView, run_view};
 use super::schema::requests;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use llm_manager_policy::pricing::{Interval, Money, share_out};
 
 /// A run with more requests than this is not shared out.
 const MOST_REQUESTS: i64 = 100_000;
-/// A request ends at the latest so long after its backend.
-const LATEST: Micros = 3_600_000_000;
 
 /// What one request would pay.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 import { lazy, Suspense, useMemo } from 'react'
-import { useDevices } from '@/shared/api/devices'
+import { type Moment, useDeviceHistory, useDevices } from '@/shared/api/devices'
 import type { DeviceView } from '@/shared/api/types'
 import { percent } from '@/shared/format/number'
 import { texts, useTexts } from '@/shared/i18n/texts'
-import type { DevicePoint } from '@/shared/live/reducer'
-import { useLive } from '@/shared/live/store'
 import { pageTexts } from '@/shared/pages'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
@@ -13,20 +11,20 @@ import { MemoryMap } from './MemoryMap'
 
 const LineChart = lazy(() => import('@/shared/chart/LineChart'))
 
-const TEN_MINUTES = 600
+const HOUR = 3600
 
 const all = texts(
   {
     online: 'Online', offline: 'Offline', plugin: 'Plugin', load: 'Load', temperature: 'Temperature', power: 'Power', none: 'No device is known',
     noneHint: 'With Disable_GPU_monitoring devices are not looked at, and models start always.', noMemory: 'This device does not tell its memory.',
-    gone: 'It will be used again as soon as it answers.', overTime: 'The last ten minutes', loadPercent: 'Load, %', watts: 'Power, W', degrees: 'Temperature, °C', memoryGib: 'Memory used, GiB', soon: 'Fills while this page is open.',
-    history: (what: string, device: string) => `${what} of ${device} over the last ten minutes`,
+    gone: 'It will be used again as soon as it answers.', overTime: 'The last hour', loadPercent: 'Load, %', watts: 'Power, W', degrees: 'Temperature, °C', memoryGib: 'Memory used, GiB', soon: 'Fills while this page is open.',
+    history: (what: string, device: string) => `${what} of ${device} over the last hour`,
   },
   {
     online: '在线', offline: '离线', plugin: '插件', load: '负载', temperature: '温度', power: '功率', none: '没有已知设备',
     noneHint: '设置 Disable_GPU_monitoring 后不再查看设备，模型总是直接启动。', noMemory: '此设备不提供内存信息。',
-    gone: '恢复应答后会自动重新使用。', overTime: '最近十分钟', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C', memoryGib: '已用内存，GiB', soon: '页面打开期间逐渐填充。',
-    history: (what: string, device: string) => `${device} 最近十分钟的${what}`,
+    gone: '恢复应答后会自动重新使用。', overTime: '最近一小时', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C', memoryGib: '已用内存，GiB', soon: '页面打开期间逐渐填充。',
+    history: (what: string, device: string) => `${device} 最近一小时的${what}`,
   },
 )
 
@@ -34,18 +32,20 @@ export default function DevicesPage() {
   const t = useTexts(all)
   const names = useTexts(pageTexts)
   const { devices, error, retry } = useDevices()
-  const history = useLive((live) => live.deviceHistory)
+  const history = useDeviceHistory()
+  // The same colour on every device.
+  const models = useMemo(() => [...new Set((devices ?? []).flatMap((device) => device.holders.map((holder) => holder.model)))].sort(), [devices])
   return (
     <>
       <PageHead title={names.devices} />
       {!devices && (error ? <FailureFace error={error} retry={retry} /> : <Loading />)}
       {devices?.length === 0 && <Empty title={t.none}>{t.noneHint}</Empty>}
-      <div className="grid gap-3 2xl:grid-cols-2">{devices?.map((device) => <DevicePanel key={device.id} device={device} history={history} />)}</div>
+      <div className="grid gap-3 2xl:grid-cols-2">{devices?.map((device) => <DevicePanel key={device.id} device={device} models={models} history={history} />)}</div>
     </>
   )
 }
 
-function DevicePanel({ device, history }: { device: DeviceView; history: readonly DevicePoint[] }) {
+function DevicePanel({ device, models, history }: { device: DeviceView; models: readonly string[]; history: readonly Moment[] }) {
   const t = useTexts(all)
   const figures: [string, string][] = [
     [t.load, percent(device.utilization === null ? null : device.utilization / 100)],
@@ -69,7 +69,7 @@ function DevicePanel({ device, history }: { device: DeviceView; history: readonl
               </div>
             ))}
           </dl>
-          {device.memory_total_mb ? <MemoryMap device={device} /> : <p className="text-muted">{t.noMemory}</p>}
+          {device.memory_total_mb ? <MemoryMap device={device} models={models} /> : <p className="text-muted">{t.noMemory}</p>}
           <History device={device} history={history} />
         </div>
       ) : (
@@ -82,7 +82,7 @@ function DevicePanel({ device, history }: { device: DeviceView; history: readonl
 const whole = (value: number) => String(Math.round(value))
 
 /** One chart for each thing that is measured: their units do not share an axis. */
-function History({ device, history }: { device: DeviceView; history: readonly DevicePoint[] }) {
+function History({ device, history }: { device: DeviceView; history: readonly Moment[] }) {
   const t = useTexts(all)
   const { times, charts } = useMemo(() => {
     const found = history.map((point) => point.devices.find((one) => one.id === device.id))
@@ -106,7 +106,7 @@ function History({ device, history }: { device: DeviceView; history: readonly De
             {charts.map((line, index) => (
               <figure key={line.label} className="min-w-0">
                 <figcaption className="text-[0.86rem] text-muted">{line.label}</figcaption>
-                <LineChart label={t.history(line.label, device.name)} times={times} lines={[line]} format={whole} span={TEN_MINUTES} colour={index} height={110} legend={false} />
+                <LineChart label={t.history(line.label, device.name)} times={times} lines={[line]} format={whole} span={HOUR} colour={index} height={110} legend={false} />
               </figure>
             ))}
           </div>

@@ -11,11 +11,11 @@ const all = texts(
   { map: (device: string) => `${device} 的内存`, reserved: '已预留', strangers: '其他程序', free: '空闲', who: '占用者', memory: '内存', share: '占比' },
 )
 
-/** The bar, and the same as a table: which colour is whose, and how much it is. */
-export function MemoryMap({ device }: { device: DeviceView }) {
+/** The bar, and the same as a table: which colour is whose, and how much it is. `models`: their order gives the colours. */
+export function MemoryMap({ device, models }: { device: DeviceView; models: readonly string[] }) {
   const t = useTexts(all)
   const total = device.memory_total_mb ?? 0
-  const parts = segments(device)
+  const parts = segments(device, models)
   return (
     <div className="grid gap-3">
       <svg role="img" aria-label={t.map(device.name)} viewBox="0 0 1000 28" preserveAspectRatio="none" className="block h-7 w-full rounded-md border border-line bg-sunken">

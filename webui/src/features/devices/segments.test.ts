@@ -8,7 +8,7 @@ function device(total: number, used: number, holders: DeviceHolder[]): DeviceVie
     memory_reserved_mb: 0, utilization: null, temperature_c: null, power_w: null, holders,
   }
 }
-const shown = (view: DeviceView) => segments(view).map((part) => `${part.kind}${'model' in part ? ` ${part.model}` : ''} ${part.mb}`)
+const shown = (view: DeviceView) => segments(view, ['a', 'b']).map((part) => `${part.kind}${'model' in part ? ` ${part.model}` : ''} ${part.mb}`)
 
 it('tells users, reservations, strangers and free memory apart', () => {
   const holders = [{ model: 'a', reserved_mb: 8000, used_mb: 6000 }, { model: 'b', reserved_mb: 4000, used_mb: 5000 }]
@@ -22,6 +22,11 @@ it('takes reservations for used where the device does not tell', () => {
 
 it('never shows more than there is', () => {
   const full = device(1000, 1500, [{ model: 'a', reserved_mb: 2000, used_mb: 800 }])
-  expect(segments(full).reduce((sum, part) => sum + part.mb, 0)).toBe(1000)
+  expect(segments(full, ['a']).reduce((sum, part) => sum + part.mb, 0)).toBe(1000)
   expect(shown(device(0, 0, []))).toEqual([])
+})
+
+it('numbers a model by its place among all, whatever the device', () => {
+  const [part] = segments(device(1000, 500, [{ model: 'b', reserved_mb: 500, used_mb: 500 }]), ['a', 'b'])
+  expect(part).toMatchObject({ model: 'b', index: 1 })
 })

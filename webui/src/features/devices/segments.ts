@@ -7,7 +7,8 @@ export type Segment =
   | { kind: 'strangers'; mb: number }
   | { kind: 'free'; mb: number }
 
-export function segments(device: DeviceView): Segment[] {
+/** `models`: all that hold memory anywhere; a model's place among them is its number. */
+export function segments(device: DeviceView, models: readonly string[]): Segment[] {
   const total = device.memory_total_mb ?? 0
   const used = device.memory_used_mb ?? 0
   let room = total
@@ -18,7 +19,8 @@ export function segments(device: DeviceView): Segment[] {
   }
   const parts: Segment[] = []
   let known = 0
-  device.holders.forEach((holder, index) => {
+  device.holders.forEach((holder) => {
+    const index = Math.max(0, models.indexOf(holder.model))
     // A device that does not tell who uses it: what is reserved is taken for used, as far as anything is.
     const own = holder.used_mb ?? Math.min(holder.reserved_mb, Math.max(0, used - known))
     known += own

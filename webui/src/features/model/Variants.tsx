@@ -13,12 +13,12 @@ const all = texts(
   {
     devices: 'Devices', any: 'none wanted', memory: 'Declared memory', measured: 'Measured peak', unchecked: 'not declared, not checked', launch: 'Launch',
     running: 'running', placement: 'If it were started now', fits: 'fits', evict: 'fits after stopping others', wait: 'would wait', never: 'cannot run',
-    victims: 'Would be stopped', blockers: 'Waits for',
+    victims: 'Would be stopped', blockers: 'Waits for', chosen: (variant: string) => `Why ${variant} runs`,
   },
   {
     devices: '设备', any: '无要求', memory: '声明的内存', measured: '实测峰值', unchecked: '未声明，不检查', launch: '启动命令',
     running: '运行中', placement: '如果现在启动', fits: '放得下', evict: '停止其他模型后放得下', wait: '需要等待', never: '无法运行',
-    victims: '会被停止', blockers: '需要等待',
+    victims: '会被停止', blockers: '需要等待', chosen: (variant: string) => `为何运行 ${variant}`,
   },
 )
 
@@ -32,6 +32,11 @@ export function Variants({ model }: { model: ModelDetails }) {
   })
   return (
     <div className="grid gap-3">
+      {model.chosen && model.variant && (
+        <Panel title={t.chosen(model.variant)}>
+          <p className="wrap-anywhere whitespace-pre-wrap text-muted">{model.chosen}</p>
+        </Panel>
+      )}
       <Panel title={t.placement}>
         <QueryFace query={placement} rows={2} compact>
           {(now) => (

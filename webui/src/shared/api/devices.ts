@@ -1,9 +1,10 @@
 /** Devices: live if the events carry them, else asked for now and then. */
 import { useQuery } from '@tanstack/react-query'
+import { useMemo } from 'react'
 import { useLive } from '@/shared/live/store'
 import { apiJson } from './client'
 import { keys } from './keys'
-import type { DeviceView } from './types'
+import type { DeviceHistory, DeviceReading, DeviceView } from './types'
 
 export function useDevices(): { devices: readonly DeviceView[] | null; error: Error | null; retry: () => void } {
   const live = useLive((state) => state.devices)
@@ -14,4 +15,30 @@ export function useDevices(): { devices: readonly DeviceView[] | null; error: Er
     enabled: live === null,
   })
   return { devices: live ?? asked.data ?? null, error: asked.error, retry: () => void asked.refetch() }
+}
+
+/** All devices at one moment; milliseconds since the epoch. */
+export interface Moment {
+  at: number
+  devices: readonly DeviceReading[]
+}
+
+/** What the manager remembers, then what came while this page was open. */
+export function joined(past: DeviceHistory | undefined, live: readonly Moment[]): Moment[] {
+  const begin = live[0]?.at ?? Infinity
+  const before = (past?.points ?? []).map((point) => ({ at: Date.parse(point.time), devices: point.devices })).filter((point) => point.at < begin)
+  return [...before, ...live]
+}
+
+const FIVE_MINUTES = 300_000
+
+/** The last hour. Live moments are kept for shorter than that, so the past is asked for again now and then. */
+export function useDeviceHistory(): Moment[] {
+  const live = useLive((state) => state.deviceHistory)
+  const past = useQuery({
+    queryKey: keys.deviceHistory,
+    queryFn: ({ signal }) => apiJson<DeviceHistory>('/api/devices/history', { signal }),
+    refetchInterval: FIVE_MINUTES,
+  })
+  return useMemo(() => joined(past.data, live), [past.data, live])
 }

@@ -7,6 +7,7 @@ export const keys = {
   shares: (run: number) => ['shares', run] as const,
   supervision: ['supervision'] as const,
   devices: ['devices'] as const,
+  deviceHistory: ['deviceHistory'] as const,
   usage: (...parameters: unknown[]) => ['usage', ...parameters] as const,
   requests: (...parameters: unknown[]) => ['requests', ...parameters] as const,
   billing: (model: string) => ['billing', model] as const,

@@ -4,7 +4,9 @@ import type { ModelView, PricePlan, UsageReport, UsageSeries, UsageSummary as Su
 
 export type {
   Billing,
+  DeviceHistory,
   DeviceHolder,
+  DeviceReading,
   DeviceView,
   LedgerRun,
   LedgerRuns,

@@ -23,7 +23,7 @@ process.env.FONTCONFIG_FILE = fileURLToPath(new URL('./shots/fonts.conf', import
 const PICTURES = {
   overview: { path: '/', theme: 'light', watch: 75 },
   models: { path: '/models', theme: 'dark', watch: 5 },
-  timeline: { path: '/timeline?range=6h', theme: 'light', watch: 60 },
+  timeline: { path: '/timeline?range=h6', theme: 'light', watch: 60 },
   devices: { path: '/devices', theme: 'dark', watch: 75, from: 'NVIDIA GeForce RTX 4060' },
   usage: { path: '/usage?range=month', theme: 'light', watch: 2 },
   billing: { path: '/billing?model=Qwen2.5-14B-Instruct', theme: 'light', watch: 2 },

@@ -1,4 +1,5 @@
-import { useMemo, useState } from 'react'
+import { useMemo } from 'react'
+import { useSearchParams } from 'react-router'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { useLive } from '@/shared/live/store'
@@ -29,11 +30,15 @@ const all = texts(
 
 const HOUR = 3_600_000
 const spans = { m15: HOUR / 4, h1: HOUR, h6: 6 * HOUR, h24: 24 * HOUR, d7: 168 * HOUR }
+type Span = keyof typeof spans
+const SPANS = Object.keys(spans) as Span[]
 
 export default function TimelinePage() {
   const t = useTexts(all)
   const names = useTexts(pageTexts)
-  const [shown, setShown] = useState<keyof typeof spans>('h1')
+  const [parameters, setParameters] = useSearchParams()
+  const shown = SPANS.find((span) => span === parameters.get('range')) ?? 'h1'
+  const setShown = (range: Span) => setParameters({ range }, { replace: true })
   const now = useNow()
   const loaded = useLive((live) => live.loaded)
   const order = useLive((live) => live.order)
@@ -51,7 +56,7 @@ export default function TimelinePage() {
   return (
     <>
       <PageHead title={names.timeline}>
-        <Segments label={t.span} value={shown} onChange={setShown} options={(['m15', 'h1', 'h6', 'h24', 'd7'] as const).map((key) => [key, t[key]] as const)} />
+        <Segments label={t.span} value={shown} onChange={setShown} options={SPANS.map((key) => [key, t[key]] as const)} />
       </PageHead>
       {runs.error && !runs.data ? (
         <FailureFace error={runs.error} retry={() => void runs.refetch()} />

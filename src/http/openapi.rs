@@ -13,11 +13,11 @@ pub(super) async fn openapi() -> HttpResponse {
 
 #[cfg(test)]
 mod made {
+    use crate::http::typescript::assert_fresh;
     use crate::http::{billing, live, placement, requests, runs, storage, usage, views};
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
     use serde_json::{Map, Value, json};
-    use std::path::Path;
 
     const FILE: &str = "src/http/openapi.json";
 
@@ -320,16 +320,7 @@ mod made {
 
     #[test]
     fn the_description_is_that_of_the_views() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-        let fresh = description();
-        if std::env::var_os("UPDATE_TYPES").is_some() {
-            std::fs::write(&path, &fresh).unwrap();
-        }
-        let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            kept == fresh,
-            "{FILE} is not what the Rust types say; run `UPDATE_TYPES=1 cargo test -p llm-manager --lib openapi`"
-        );
+        assert_fresh(FILE, &description());
     }
 
     #[test]

@@ -49,16 +49,20 @@ fn generated() -> String {
     format!("{head}\n{}", all.join("\n"))
 }
 
-#[test]
-fn the_types_of_the_dashboard_are_those_of_the_views() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-    let fresh = generated();
+/// Compares a file that is made from the views with what they say now, or with `UPDATE_TYPES` writes it.
+pub(super) fn assert_fresh(file: &str, fresh: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("UPDATE_TYPES").is_some() {
-        std::fs::write(&path, &fresh).unwrap();
+        std::fs::write(&path, fresh).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == fresh,
-        "{FILE} is not what the Rust types say; run `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`"
+        "{file} is not what the Rust types say; run `UPDATE_TYPES=1 cargo test -p llm-manager --lib http`"
     );
+}
+
+#[test]
+fn the_types_of_the_dashboard_are_those_of_the_views() {
+    assert_fresh(FILE, &generated());
 }

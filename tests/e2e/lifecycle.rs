@@ -272,6 +272,8 @@ fn max_concurrency_lets_that_many_through() {
     let calls: Vec<_> = (0..12).map(|_| manager.chat("chat").fake(&script).spawn()).collect();
     manager.wait_leases("chat", 4);
     manager.wait_waiting("chat", 8);
+    // A lease is taken before the backend hears of it.
+    wait_until("the backend has four", PATIENCE, || manager.stats("chat")["max_active"] == 4);
     manager.touch("go");
     for call in calls {
         call.join().unwrap().ok();

@@ -12,12 +12,12 @@ import { costOf, csv, drawnValue, type Measure, type Part, partsOf, ranked } fro
 
 const all = texts(
   {
-    table: 'Figures', csv: 'CSV', requests: 'Requests', failed: 'Failed', refused: 'Refused', left: 'Client left', input: 'Input', cached: 'Cached', output: 'Output', cost: 'Requests cost', run_cost: 'Ready hours cost', energy_cost: 'Electricity cost', sum: 'Cost', energy: 'Electricity',
+    table: 'Figures', csv: 'CSV', requests: 'Requests', failed: 'Failed', refused: 'Refused', client_left: 'Client left', input_tokens: 'Input', cached_tokens: 'Cached', output_tokens: 'Output', cost: 'Requests cost', run_cost: 'Ready hours cost', energy_cost: 'Electricity cost', sum: 'Cost', energy: 'Electricity',
     share: 'Share', total: 'Total', hours: 'Ready hours and electricity belong to models: they are counted by model or variant only.', none: 'without', unrecorded: (n: string) => `${n} requests without token counts`, estimated: (n: string) => `${n} with estimated counts`,
     unpriced: (n: string) => `${n} that no tier prices`,
   },
   {
-    table: '数据', csv: 'CSV', requests: '请求', failed: '失败', refused: '拒绝', left: '客户端离开', input: '输入', cached: '缓存', output: '输出', cost: '请求费用', run_cost: '运行时长费用', energy_cost: '电费', sum: '费用', energy: '用电',
+    table: '数据', csv: 'CSV', requests: '请求', failed: '失败', refused: '拒绝', client_left: '客户端离开', input_tokens: '输入', cached_tokens: '缓存', output_tokens: '输出', cost: '请求费用', run_cost: '运行时长费用', energy_cost: '电费', sum: '费用', energy: '用电',
     share: '占比', total: '合计', hours: '运行时长与电费属于模型，仅在按模型或启动方案分组时统计。', none: '（无）', unrecorded: (n: string) => `${n} 个请求没有令牌数`, estimated: (n: string) => `${n} 个为估算`,
     unpriced: (n: string) => `${n} 个没有匹配的价格档`,
   },
@@ -45,7 +45,8 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
     by !== 'model' && by !== 'variant' && t.hours,
   ].filter(Boolean)
   const parts = partsOf(summary.total)
-  const columns: Columns = { parts: parts.length > 1 ? parts : [], energy: summary.total.energy_wh > 0 }
+  const counts = COUNTS.filter((key) => ALWAYS.has(key) || summary.total[key] > 0)
+  const columns: Columns = { counts, parts: parts.length > 1 ? parts : [], energy: summary.total.energy_wh > 0 }
   const file = () => download(`usage-by-${by}-${day(new Date(summary.from))}-${day(new Date(summary.to))}.csv`, csv(by, summary, money))
 
   return (
@@ -64,7 +65,7 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
         <thead>
           <tr>
             <th scope="col" className="th">{name}</th>
-            {[t.requests, t.failed, t.refused, t.left, t.input, t.cached, t.output, ...columns.parts.map((part) => t[part]), t.sum, ...(columns.energy ? [t.energy] : []), t.share].map((column) => (
+            {[...counts.map((key) => t[key]), ...columns.parts.map((part) => t[part]), t.sum, ...(columns.energy ? [t.energy] : []), t.share].map((column) => (
               <th key={column} scope="col" className="th num">{column}</th>
             ))}
           </tr>
@@ -88,7 +89,13 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
   )
 }
 
+/** What did not happen needs no column. */
+const COUNTS = ['requests', 'failed', 'refused', 'client_left', 'input_tokens', 'cached_tokens', 'output_tokens'] as const
+type Count = (typeof COUNTS)[number]
+const ALWAYS = new Set<Count>(['requests', 'input_tokens', 'output_tokens'])
+
 interface Columns {
+  counts: Count[]
   /** What the cost is made of, if of more than one thing. */
   parts: Part[]
   energy: boolean
@@ -96,12 +103,11 @@ interface Columns {
 
 function Cells({ totals, columns, share, foot }: { totals: UsageTotals; columns: Columns; share: number | null; foot?: boolean }) {
   const language = useLanguage()
-  const { requests, failed, refused, client_left, input_tokens, cached_tokens, output_tokens } = totals
   const className = `td num ${foot ? 'border-t-line-strong!' : ''}`
   return (
     <>
-      {[requests, failed, refused, client_left, input_tokens, cached_tokens, output_tokens].map((value, index) => (
-        <td key={index} className={className}>{count(value, language)}</td>
+      {columns.counts.map((key) => (
+        <td key={key} className={className}>{count(totals[key], language)}</td>
       ))}
       {columns.parts.map((part) => (
         <td key={part} className={className}>{costs(totals[part], 4)}</td>

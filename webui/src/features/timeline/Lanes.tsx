@@ -1,6 +1,6 @@
 import { useRef, useState } from 'react'
 import { Link, useNavigate } from 'react-router'
-import { labelStep } from '@/shared/chart/scale'
+import { timeTicks } from '@/shared/chart/scale'
 import { useWidth } from '@/shared/chart/useWidth'
 import { clock, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
@@ -13,7 +13,8 @@ import { keyOf, phaseFills, phaseTexts, reasonOf } from './words'
 const ROW = 30
 const BAR = 18
 const AXIS = 22
-const TICKS = 12
+/** So far from the edges a label is whole. */
+const EDGE = 22
 /** About as wide as a letter of the words in a bar. */
 const LETTER = 6.2
 const DAY = 86_400_000
@@ -35,8 +36,8 @@ export function Lanes({ models, bars, from, to }: { models: string[]; bars: Bar[
   const [shown, setShown] = useState<Shown | null>(null)
   const height = models.length * ROW + AXIS
   const long = to - from > DAY
-  const every = labelStep(TICKS, width, long ? 88 : 64)
-  const ticks = Array.from({ length: TICKS + 1 }, (_, index) => index)
+  const ticks = timeTicks(from, to, Math.floor(width / (long ? 96 : 64)))
+  const at = (time: number) => ((time - from) / (to - from)) * width
   const label = (time: Date) => (long ? moment(time, new Date(0)).slice(5, 16) : clock(time).slice(0, to - from < 1_200_000 ? 8 : 5))
 
   return (
@@ -57,7 +58,7 @@ export function Lanes({ models, bars, from, to }: { models: string[]; bars: Bar[
               <line key={model} x1="0" x2={width} y1={(row + 1) * ROW - 0.5} y2={(row + 1) * ROW - 0.5} className="stroke-line" opacity="0.55" />
             ))}
             {ticks.map((tick) => (
-              <line key={tick} x1={(tick / TICKS) * width} x2={(tick / TICKS) * width} y1="0" y2={height - AXIS} className="stroke-line" />
+              <line key={tick} x1={at(tick)} x2={at(tick)} y1="0" y2={height - AXIS} className="stroke-line" />
             ))}
             {models.map((model, row) =>
               bars
@@ -77,9 +78,9 @@ export function Lanes({ models, bars, from, to }: { models: string[]; bars: Bar[
                 )),
             )}
             {ticks.map((tick) =>
-              tick % every === 0 && tick > 0 ? (
-                <text key={tick} x={(tick / TICKS) * width} y={height - 6} textAnchor={tick === TICKS ? 'end' : 'middle'} className="fill-muted">
-                  {label(new Date(from + ((to - from) * tick) / TICKS))}
+              at(tick) > EDGE && at(tick) < width - EDGE ? (
+                <text key={tick} x={at(tick)} y={height - 6} textAnchor="middle" className="fill-muted">
+                  {label(new Date(tick))}
                 </text>
               ) : null,
             )}

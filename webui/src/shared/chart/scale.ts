@@ -14,3 +14,15 @@ export function ticks(highest: number, wanted = 4): number[] {
 export function labelStep(count: number, width: number, room: number): number {
   return Math.max(1, Math.ceil(count / Math.max(1, Math.floor(width / room))))
 }
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY]
+
+/** Round times of the local clock between two moments (milliseconds), at most so many. `offset`: what the clock is ahead of UTC. */
+export function timeTicks(from: number, to: number, most: number, offset = -new Date(from).getTimezoneOffset() * MINUTE): number[] {
+  const step = STEPS.find((one) => (to - from) / one <= Math.max(1, most)) ?? to - from
+  const first = Math.ceil((from + offset) / step) * step - offset
+  return Array.from({ length: Math.max(0, Math.floor((to - first) / step) + 1) }, (_, index) => first + index * step)
+}

@@ -62,10 +62,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// Everything that is wrong with these keys, or with the file as a whole.
 pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
     let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
-    let parsed = yaml::parse(&bytes).map_err(|problems| Report::new(path, problems))?;
-    let base_dir = base_dir(path);
-    let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
-    let spec = validate::spec(&mut walk, &parsed.value);
+    let (spec, mut report, _) = examine(&bytes, path)?;
     let matters = |problem: &Problem| {
         let within = |whole: &str| {
             problem.path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
@@ -73,8 +70,8 @@ pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
         let of_keys = keys.iter().any(|key| within(&format!("program.{key}")));
         problem.severity == Severity::Error && (of_keys || matches!(problem.path.as_str(), "" | "program"))
     };
-    walk.problems.retain(matters);
-    if walk.problems.is_empty() { Ok(spec.program) } else { Err(Report::new(path, walk.problems)) }
+    report.problems.retain(matters);
+    if report.is_empty() { Ok(spec.program) } else { Err(report) }
 }
 
 /// Checks `bytes` as if they were the content of the file at `path`, which need not exist. Scripts that it names
@@ -83,15 +80,18 @@ pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
 /// # Errors
 /// Everything that is wrong with the text, warnings included.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded, Report> {
+    let (spec, report, text) = examine(bytes, path)?;
+    let has_error = report.problems.iter().any(|problem| problem.severity == Severity::Error);
+    if has_error { Err(report) } else { Ok(Loaded { spec, warnings: report, text }) }
+}
+
+/// A spec of what is right in the file, all that is wrong with it, and its text. Fails if it is no YAML at all.
+fn examine(bytes: &[u8], path: &Path) -> Result<(Spec, Report, String), Report> {
     let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
     let base_dir = base_dir(path);
     let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
     let spec = validate::spec(&mut walk, &parsed.value);
-    let report = Report::new(path, walk.problems);
-    if report.problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(report);
-    }
-    Ok(Loaded { spec, warnings: report, text: parsed.text })
+    Ok((spec, Report::new(path, walk.problems), parsed.text))
 }
 
 /// The absolute folder of the file at `path`.

@@ -102,3 +102,36 @@ fn its_comments_say_what_the_table_says() {
         assert!(comments.contains(&text), "{:?}.{} wants the comment:\n{text}", key.section, key.name);
     }
 }
+
+/// The places of all keys in the schema, as `webui/src/features/configuration/chinese.ts` names them.
+fn places(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    let at = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    if schema["description"].is_string() && !path.is_empty() {
+        found.push(path.to_owned());
+    }
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        places(inner, &at(key), found);
+    }
+    if schema["additionalProperties"].is_object() {
+        places(&schema["additionalProperties"], &at("*"), found);
+    }
+    if schema["items"].is_object() {
+        places(&schema["items"], &at("-"), found);
+    }
+}
+
+#[test]
+fn the_dashboard_explains_every_key_in_chinese() {
+    let text = include_str!("../../webui/src/features/configuration/chinese.ts");
+    let mut wanted = Vec::new();
+    places(&super::schema(), "", &mut wanted);
+    assert!(wanted.len() > 60, "{wanted:?}");
+    let named =
+        |place: &String| text.contains(&format!("'{place}':")) || text.contains(&format!("\n  {place}:"));
+    let missing: Vec<_> = wanted.iter().filter(|place| !named(place)).collect();
+    assert!(missing.is_empty(), "chinese.ts lacks {missing:?}");
+    let known = |place: &&str| wanted.iter().any(|wanted| wanted == place);
+    let said = text.lines().filter_map(|line| line.strip_prefix("  '")?.split_once("':"));
+    let gone: Vec<_> = said.map(|(place, _)| place).filter(|place| !known(place)).collect();
+    assert!(gone.is_empty(), "chinese.ts explains what is no key: {gone:?}");
+}

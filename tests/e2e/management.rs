@@ -103,12 +103,17 @@ fn events_show_load_and_throughput_while_an_answer_runs() {
     let script = format!("tokens=4,stream_file={}", manager.word("go"));
     let mut stream = manager.chat_stream("chat").fake(&script).open();
     stream.until("word1 ");
-    events.until("\"leases\":1");
+    events.until_event("the lease", |told| told["type"] == "model" && told["data"]["leases"] == 1);
+    let came = |told: &Value, what: &str| told["data"]["models"][0][what].as_f64().unwrap_or(0.0) > 0.0;
     // Two words have come, the count has not.
-    events.until("\"output_tokens_per_second\":2");
+    events.until_event("words that stream", |told| {
+        came(told, "output_tokens_per_second") && !came(told, "requests_per_second")
+    });
     manager.touch("go");
     stream.finish();
-    events.until("\"requests_per_second\":1");
+    events.until_event("the count", |told| {
+        came(told, "requests_per_second") && came(told, "input_tokens_per_second")
+    });
 }
 
 #[test]

@@ -8,12 +8,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
 use books::{Entry, Journal, Row, Sums};
-use mix::{Ask, Random, Seen, What};
+use mix::{Ask, Seen, What};
 
 const REQUESTS: usize = 10_600;
 /// The manager is killed at the end of each life but the last.
@@ -80,7 +81,7 @@ fn live(manager: &Manager, seed: u64, asks: std::ops::Range<usize>, kill_it: boo
                 if nth >= asks.end {
                     break;
                 }
-                let ask = Ask::new(nth, &mut Random::new(seed, nth));
+                let ask = Ask::new(nth, &mut Rng::with_seed(seed.wrapping_add(nth as u64)));
                 let Some(one) = ask.send(manager) else {
                     // Nobody was there: the kill has been faster.
                     wait_until("the kill", PATIENCE, || dead.load(Ordering::Acquire));

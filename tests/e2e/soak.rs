@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -10,22 +11,6 @@ use crate::support::{Config, End, Manager, Model, wait_until};
 const MODELS: [&str; 4] = ["plain", "slow", "narrow", "brief"];
 const WORKERS: u64 = 8;
 const OPERATIONS: u64 = 2_000;
-
-/// A small generator of random numbers (xorshift64*), so that a seed tells the whole story.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 #[test]
 fn two_thousand_random_operations_leave_nothing_behind() {
@@ -42,7 +27,7 @@ fn two_thousand_random_operations_leave_nothing_behind() {
         for worker in 0..WORKERS {
             let manager = &manager;
             scope.spawn(move || {
-                let mut random = Random(seed.wrapping_mul(worker + 1) | 1);
+                let mut random = Rng::with_seed(seed.wrapping_mul(worker + 1));
                 for _ in 0..OPERATIONS / WORKERS {
                     operation(manager, &mut random);
                 }
@@ -62,9 +47,9 @@ fn two_thousand_random_operations_leave_nothing_behind() {
     }
 }
 
-fn operation(manager: &Manager, random: &mut Random) {
-    let model = MODELS[random.below(4) as usize];
-    match random.below(100) {
+fn operation(manager: &Manager, random: &mut Rng) {
+    let model = MODELS[random.usize(..4)];
+    match random.u64(..100) {
         0..40 => check(manager.chat(model).fake("tokens=3").try_send()),
         40..60 => check(manager.chat_stream(model).fake("tokens=5,delay_ms=1").try_send()),
         60..70 => {
@@ -77,7 +62,7 @@ fn operation(manager: &Manager, random: &mut Random) {
         }
         70..78 => {
             let client = manager.chat(model).fake("head_delay_ms=20").open();
-            std::thread::sleep(Duration::from_millis(random.below(30)));
+            std::thread::sleep(Duration::from_millis(random.u64(..30)));
             client.leave();
         }
         78..82 => check(manager.chat(model).fake("cut=mid-json").try_send()),

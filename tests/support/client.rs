@@ -217,6 +217,24 @@ impl Live {
         }
     }
 
+    /// Reads server-sent events, from the first on, until one is as wanted.
+    #[track_caller]
+    pub(crate) fn until_event(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) {
+        let mut looked_at = 0;
+        loop {
+            while let Some(end) = memchr::memmem::find(&self.body[looked_at..], b"\n\n") {
+                let event = &self.body[looked_at..looked_at + end];
+                looked_at += end + 2;
+                let data = event.strip_prefix(b"data: ").and_then(|data| serde_json::from_slice(data).ok());
+                if data.is_some_and(|data: Value| wanted(&data)) {
+                    return;
+                }
+            }
+            assert!(!self.complete && !self.closed, "the events ended without {what}");
+            self.pump().unwrap_or_else(|error| panic!("no event: {what} ({error})"));
+        }
+    }
+
     /// Reads until the body contains `part`, or is at its end.
     #[track_caller]
     pub(crate) fn until_or_end(&mut self, part: &str) {

@@ -49,6 +49,15 @@ export async function openPage(browser, manager, { theme = 'light', language = '
   return page
 }
 
+/** The playground with this model chosen; closed when the test ends. */
+export async function openPlayground(t, browser, manager, model) {
+  const page = await openPage(browser, manager)
+  t.after(() => page.context().close())
+  await page.goto(`/playground?model=${model}`)
+  await live(page)
+  return page
+}
+
 export async function live(page) {
   await page.waitForSelector('[data-connection=live]', { state: 'attached' })
 }

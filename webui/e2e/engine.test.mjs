@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { clean, live, openBrowser, openPage } from './browser.mjs'
+import { clean, openBrowser, openPlayground } from './browser.mjs'
 import { startManager, until } from './manager.mjs'
 
 const ENGINE = process.env.LLM_MANAGER_ENGINE ?? fileURLToPath(new URL('../../.engine', import.meta.url))
@@ -32,13 +32,7 @@ describe('with llama.cpp', { skip }, () => {
     await manager?.stop()
   })
 
-  async function open(t, name) {
-    const page = await openPage(browser, manager)
-    t.after(() => page.context().close())
-    await page.goto(`/playground?model=${name}`)
-    await live(page)
-    return page
-  }
+  const open = (t, name) => openPlayground(t, browser, manager, name)
 
   it('a cold model is started by the first message, and its answer streams', async (t) => {
     const page = await open(t, 'tiny-chat')

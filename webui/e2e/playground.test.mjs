@@ -1,7 +1,7 @@
 /** The playground: chat, embed, rerank. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { clean, live, openBrowser, openPage } from './browser.mjs'
+import { clean, openBrowser, openPlayground } from './browser.mjs'
 import { model, startManager, until } from './manager.mjs'
 
 let browser, manager, ready
@@ -15,13 +15,7 @@ after(async () => {
   await manager?.stop()
 })
 
-async function open(t, name) {
-  const page = await openPage(browser, manager)
-  t.after(() => page.context().close())
-  await page.goto(`/playground?model=${name}`)
-  await live(page)
-  return page
-}
+const open = (t, name) => openPlayground(t, browser, manager, name)
 
 describe('the playground', () => {
   it('streams an answer with its speed', async (t) => {

@@ -27,12 +27,11 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// Counts a request.
+    /// Counts a request; one that had no answer (it was refused, or its client left before) says nothing of speed.
     pub(super) fn add(&mut self, duration_us: i64, first_byte_us: Option<i64>) {
+        let Some(first_byte) = first_byte_us else { return };
         *self.durations.entry(bin_of(duration_us)).or_default() += 1;
-        if let Some(first_byte) = first_byte_us {
-            *self.first_bytes.entry(bin_of(first_byte)).or_default() += 1;
-        }
+        *self.first_bytes.entry(bin_of(first_byte)).or_default() += 1;
     }
 
     /// Adds another one.

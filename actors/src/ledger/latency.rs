@@ -1,4 +1,4 @@
-//! How long requests took: exact for few, from bins of an hour for many.
+//! How long answers took: exact for few, from bins of an hour for many.
 
 use super::buckets::{ceil_to, tiles_of};
 use super::db::Db;
@@ -27,14 +27,14 @@ pub struct Quantiles {
     pub p99: i64,
 }
 
-/// How long requests took.
+/// How long answers took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// How many.
+    /// How many requests had one.
     pub requests: i64,
     /// From start to end.
     pub duration: Quantiles,
-    /// From start to the first byte, of those that had one.
+    /// From start to the first byte.
     pub first_byte: Quantiles,
     /// False: whole hours were taken, and each time is within a tenth of the truth.
     pub exact: bool,
@@ -44,8 +44,8 @@ pub struct Latency {
 struct TimesRow {
     #[diesel(sql_type = sql_types::BigInt)]
     duration_us: i64,
-    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
-    first_byte_us: Option<i64>,
+    #[diesel(sql_type = sql_types::BigInt)]
+    first_byte_us: i64,
 }
 
 /// From times in order and how often each came.
@@ -92,7 +92,7 @@ fn from_rows(db: &mut Db, condition: &str, from: Micros, to: Micros) -> Result<O
     let limit = MOST_ROWS + 1;
     let rows: Vec<TimesRow> = sql_query(format!(
         "SELECT duration_us, first_byte_us FROM requests WHERE ended_us >= {from} AND ended_us < {to}{condition} \
-         LIMIT {limit}"
+         AND first_byte_us IS NOT NULL LIMIT {limit}"
     ))
     .load(db)?;
     if rows.len() > MOST_ROWS {
@@ -104,7 +104,7 @@ fn from_rows(db: &mut Db, condition: &str, from: Micros, to: Micros) -> Result<O
         times
     };
     let durations = sorted(rows.iter().map(|row| row.duration_us).collect());
-    let first_bytes = sorted(rows.iter().filter_map(|row| row.first_byte_us).collect());
+    let first_bytes = sorted(rows.iter().map(|row| row.first_byte_us).collect());
     Ok(Some(Latency {
         requests: i64::try_from(rows.len()).unwrap_or(i64::MAX),
         duration: quantiles(&durations),

@@ -95,7 +95,7 @@ pub(in crate::http) struct SeriesView {
     pub(super) points: Vec<SummaryView>,
 }
 
-/// How long requests took.
+/// How long the answers took, of requests that had one.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "UsageLatency"), schemars(rename = "UsageLatency"))]

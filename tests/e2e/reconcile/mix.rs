@@ -2,33 +2,10 @@
 
 use std::time::Instant;
 
+use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::support::{Call, End, Manager, PATIENCE, Reply, wait_until};
-
-/// A small generator of random numbers (xorshift64*), so that a seed tells the whole story.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64, nth: usize) -> Self {
-        let mut random = Self(seed.wrapping_mul(nth as u64 * 2 + 1).wrapping_add(nth as u64) | 1);
-        (0..4).for_each(|_| {
-            random.next();
-        });
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 /// How a client behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,9 +59,9 @@ pub(super) struct Ask {
 const CHAT: &str = "/v1/chat/completions";
 
 impl Ask {
-    pub(super) fn new(nth: usize, random: &mut Random) -> Self {
+    pub(super) fn new(nth: usize, random: &mut Rng) -> Self {
         use Way::{LeavesBefore, LeavesWithin, Stays};
-        let kind = random.below(1000);
+        let kind = random.u64(..1000);
         // Path, model, whether it streams, what the backend does with it, and what the client does.
         let (path, model, stream, words, way) = match kind {
             0..250 => (CHAT, "chat", false, "", Stays),
@@ -114,16 +91,16 @@ impl Ask {
             938..960 => (CHAT, "frail", false, "head_delay_ms=30", Stays),
             _ => (CHAT, "frail", true, "delay_ms=3", Stays),
         };
-        let prompt = 1 + random.below(2000);
+        let prompt = 1 + random.u64(..2000);
         // Not all of it: the fake's Anthropic streams begin with a report of one token that is not cached.
-        let (cached, tokens) = (random.below(prompt), 2 + random.below(9));
+        let (cached, tokens) = (random.u64(..prompt), 2 + random.u64(..9));
         let mut script = format!("prompt={prompt},cached={cached},tokens={tokens},{words}");
         match way {
             LeavesWithin => script.push_str("stream_file={dir}/never"),
             LeavesBefore => script.push_str(&format!("wait_file={{dir}}/never,once={{dir}}/here-{nth}")),
             Stays => (),
         }
-        let question = "why? ".repeat(1 + random.below(20) as usize);
+        let question = "why? ".repeat(1 + random.usize(..20));
         let mut body =
             json!({"model": model, "messages": [{"role": "user", "content": question}], "stream": stream});
         if stream && kind.is_multiple_of(8) {

@@ -8,11 +8,11 @@ import { Panel } from '@/shared/ui/Panel'
 
 const all = texts(
   {
-    title: 'Speed', of: (n: string) => `of ${n} requests, refused ones too`, about: 'within a tenth', first: 'First byte after', whole: 'Whole answer after', p50: 'half within', p95: '95% within', p99: '99% within',
+    title: 'Speed', of: (n: string) => `of ${n} answered requests`, about: 'within a tenth', first: 'First byte after', whole: 'Whole answer after', p50: 'half within', p95: '95% within', p99: '99% within',
     requests: 'requests/s', input: 'tokens/s in', output: 'tokens/s out', mean: 'On average over the whole time',
   },
   {
-    title: '速度', of: (n: string) => `基于 ${n} 个请求（含被拒绝的）`, about: '误差在一成以内', first: '首字节', whole: '完整回答', p50: '半数在此之内', p95: '95% 在此之内', p99: '99% 在此之内',
+    title: '速度', of: (n: string) => `基于 ${n} 个得到回答的请求`, about: '误差在一成以内', first: '首字节', whole: '完整回答', p50: '半数在此之内', p95: '95% 在此之内', p99: '99% 在此之内',
     requests: '请求/秒', input: '令牌/秒 输入', output: '令牌/秒 输出', mean: '整段时间平均',
   },
 )

@@ -297,7 +297,7 @@ energy_wh: number,
 energy_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
 
 /**
- * How long requests took.
+ * How long the answers took, of requests that had one.
  */
 export type UsageLatency = { requests: number, 
 /**

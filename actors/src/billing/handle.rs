@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
-/// Rows of one transaction at most: more than come in `LINGER` at 30,000 a second, written in 10 ms.
-pub(super) const BATCH: usize = 2000;
+/// Rows of one transaction at most.
+pub(super) const BATCH: usize = 1000;
 
 /// Records requests and runs without ever waiting. Cheap to clone.
 #[derive(Clone)]

@@ -25,7 +25,7 @@ pub(super) struct Entry {
 pub(super) struct Tokens {
     input: Option<u64>,
     cached: Option<u64>,
-    output: Option<u64>,
+    pub(super) output: Option<u64>,
     source: String,
 }
 

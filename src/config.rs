@@ -6,6 +6,7 @@
 //! The way of a file: bytes -> `yaml` (a value, and `locate`: the line of each key) -> `validate` (section by
 //! section with `fields`, which knows the table, and `values`, which knows the types) -> [`Spec`].
 
+mod backend;
 mod billing;
 mod fields;
 mod file;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::keys::{Key, Kind, Preset, Section, TABLE};
+use super::keys::{self, Key, Kind, Preset, Section};
 use super::locate::{KeyPath, Lines};
 use super::problem::{Problem, Severity};
 use super::suggest;
@@ -144,7 +144,7 @@ impl Walk<'_> {
 
     pub(super) fn unknown_key(&mut self, path: &KeyPath, section: Section, name: &str) {
         let hint = suggest::hint(name, section.keys().map(|key| key.name), || {
-            match TABLE.iter().find(|key| key.name == name) {
+            match keys::all().find(|key| key.name == name) {
                 Some(elsewhere) => format!("`{name}` is a key of {}", elsewhere.section.called()),
                 None => {
                     let known: Vec<_> = section.keys().map(|key| key.name).collect();

@@ -1,9 +1,13 @@
 //! What a configuration may say: one row per key. Validation, "did you mean", the JSON Schema and the test of
 //! `config.example.yaml` all read the same table.
 
+mod backend;
 mod table;
 
-pub(super) use table::TABLE;
+/// Every key of the file.
+pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
+    [table::TABLE, backend::ROWS].into_iter().flatten()
+}
 
 /// A kind of mapping in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +17,10 @@ pub(super) enum Section {
     Electricity,
     Device,
     Mode,
+    /// Of a mode.
     Probe,
+    /// Of a model or a variant.
+    OwnProbe,
     Usage,
     Model,
     Billing,
@@ -63,6 +70,10 @@ pub(super) enum Kind {
     Env,
     /// JSON as text or as a mapping.
     Body,
+    /// Header name to value; a value may be a secret.
+    Headers,
+    /// The beginning of a path; empty for none.
+    Prefix,
     One(Section),
     Many(Section),
     Named(Section),
@@ -85,7 +96,7 @@ pub(super) enum Preset {
 impl Section {
     /// The section's keys in the order of the table.
     pub(super) fn keys(self) -> impl Iterator<Item = &'static Key> {
-        TABLE.iter().filter(move |key| key.section == self)
+        all().filter(move |key| key.section == self)
     }
 
     pub(super) fn key(self, name: &str) -> Option<&'static Key> {
@@ -100,7 +111,7 @@ impl Section {
             Self::Electricity => "`electricity`",
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",
-            Self::Probe => "a probe",
+            Self::Probe | Self::OwnProbe => "a probe",
             Self::Usage => "`usage` of a mode",
             Self::Model => "a model",
             Self::Billing => "`billing`",
@@ -141,16 +152,15 @@ mod tests {
 
     #[test]
     fn no_key_is_in_a_section_twice() {
-        for (index, key) in TABLE.iter().enumerate() {
-            let again =
-                TABLE[..index].iter().any(|other| other.section == key.section && other.name == key.name);
+        for (index, key) in all().enumerate() {
+            let again = all().take(index).any(|other| other.section == key.section && other.name == key.name);
             assert!(!again, "{:?}.{}", key.section, key.name);
         }
     }
 
     #[test]
     fn defaults_are_of_their_kind_and_in_range() {
-        for key in TABLE {
+        for key in all() {
             let fits = match (key.preset, key.kind) {
                 (Preset::Required | Preset::Nothing, _) => true,
                 (Preset::Text(_), Kind::Text) | (Preset::Flag(_), Kind::Flag) => true,

@@ -7,6 +7,7 @@ use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::spec::{Launch, ModeSpec, ModelSpec, VariantSpec};
 use serde_yaml::Value;
 
+use super::backend::Backend;
 use super::billing;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
@@ -44,7 +45,8 @@ fn model(
     modes: &[Arc<ModeSpec>],
     defaults: &Defaults,
 ) -> Option<ModelSpec> {
-    let variants = variants(walk, fields);
+    let backend = Backend::read(walk, fields);
+    let variants = variants(walk, fields, &backend);
     let billing = billing::read(walk, fields);
     let mode = mode(walk, fields, modes);
     let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
@@ -86,7 +88,7 @@ fn mode(walk: &mut Walk<'_>, fields: &Fields<'_>, modes: &[Arc<ModeSpec>]) -> Op
 
 /// Every mapping under a model whose key the table does not know is a variant; a typo among its keys is then
 /// told as an unknown key of that variant.
-fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<VariantSpec> {
+fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &Backend) -> Vec<VariantSpec> {
     let mut variants = Vec::new();
     let mut is_any_meant = false;
     for (name, value) in &fields.unknown {
@@ -100,7 +102,7 @@ fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<VariantSpec> {
             if let Err(misfit) = super::values::name(name) {
                 walk.misfit(&fields.at(name), misfit);
             }
-            variants.extend(variant(walk, fields, name, value));
+            variants.extend(variant(walk, fields, name, value, backend));
         } else {
             walk.unknown_key(&fields.path, Section::Model, name);
         }
@@ -112,7 +114,13 @@ fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<VariantSpec> {
     variants
 }
 
-fn variant(walk: &mut Walk<'_>, model: &Fields<'_>, name: &str, value: &Value) -> Option<VariantSpec> {
+fn variant(
+    walk: &mut Walk<'_>,
+    model: &Fields<'_>,
+    name: &str,
+    value: &Value,
+    of_model: &Backend,
+) -> Option<VariantSpec> {
     let fields = walk.fields(Section::Variant, &model.at(name), value);
     walk.refuse_unknown(&fields);
     let required_devices: Vec<_> = fields.texts("required_devices").into_iter().map(str::to_owned).collect();
@@ -123,6 +131,7 @@ fn variant(walk: &mut Walk<'_>, model: &Fields<'_>, name: &str, value: &Value) -
     }
     let memory_mb = memory(walk, &fields, &required_devices);
     let launch = launch(walk, &fields);
+    let backend = Backend::read(walk, &fields).or(of_model);
     Some(VariantSpec {
         name: name.to_owned(),
         required_devices,
@@ -130,6 +139,10 @@ fn variant(walk: &mut Walk<'_>, model: &Fields<'_>, name: &str, value: &Value) -
         memory_auto: fields.value("memory_mb").and_then(Value::as_str) == Some("auto"),
         launch: launch?,
         env: env(&fields),
+        served_name: backend.served_name,
+        api_prefix: backend.api_prefix,
+        probe: backend.probe,
+        stop_command: backend.stop_command,
     })
 }
 
@@ -141,7 +154,7 @@ fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {
             walk.error(&fields.path, "has neither `script_path` nor `command`", Some(hint));
             None
         }
-        ["command"] => Some(Launch::Command(command(walk, fields))),
+        ["command"] => Some(Launch::Command(command(walk, fields, "command"))),
         [script] => {
             let path = absolute(walk.base_dir, fields.text(script)?);
             if !path.is_file() {

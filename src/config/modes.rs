@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use llm_manager_policy::spec::{ModeSpec, ProbeSpec};
 use llm_manager_policy::usage::{BadPointer, Pointers};
-use serde_yaml::Value;
 
+use super::backend::check_path;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
-use super::values;
 
 /// Paths that the manager answers itself, with everything below them.
 const RESERVED: [&str; 4] = ["/api", "/health", "/metrics", "/v1/models"];
@@ -36,8 +35,9 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>>
             walk.error(&fields.path, format!("`{name}` is a built-in mode and cannot be changed"), hint);
         }
         let endpoints = endpoints(walk, &fields);
-        let probes =
-            vec![fields.value("probe").map_or_else(default_probe, |value| probe(walk, &fields, value))];
+        let probes = vec![fields.value("probe").map_or_else(default_probe, |value| {
+            super::backend::probe(walk, Section::Probe, &fields.at("probe"), value)
+        })];
         let usage = usage(walk, &fields);
         modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage });
     }
@@ -68,7 +68,7 @@ fn usage(walk: &mut Walk<'_>, mode: &Fields<'_>) -> Option<Arc<Pointers>> {
 
 fn default_probe() -> ProbeSpec {
     let paths = ["/v1/models", "/health"].map(str::to_owned).to_vec();
-    ProbeSpec { method: "GET".to_owned(), paths, body: None }
+    ProbeSpec { method: "GET".to_owned(), paths, body: None, headers: Vec::new() }
 }
 
 fn endpoints(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
@@ -91,53 +91,4 @@ fn endpoints(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         }
     }
     endpoints.into_iter().map(str::to_owned).collect()
-}
-
-fn check_path(walk: &mut Walk<'_>, at: &super::locate::KeyPath, path: &str) {
-    if !path.starts_with('/') {
-        let hint = Some(format!("write \"/{}\"", path.trim_start_matches("http://")));
-        walk.error(at, format!("wants a path that starts with \"/\", got {path:?}"), hint);
-    } else if path.contains(['?', '#']) || path.contains(char::is_whitespace) {
-        let hint = Some("write the path alone".to_owned());
-        walk.error(at, format!("wants a path without query or spaces, got {path:?}"), hint);
-    }
-}
-
-fn probe(walk: &mut Walk<'_>, mode: &Fields<'_>, value: &Value) -> ProbeSpec {
-    let fields = walk.fields(Section::Probe, &mode.at("probe"), value);
-    walk.refuse_unknown(&fields);
-    let method = fields.text("method").unwrap_or_default().to_ascii_uppercase();
-    let mut paths: Vec<String> = Vec::new();
-    match (fields.is_given("path"), fields.is_given("paths")) {
-        (true, true) => walk.error(
-            &fields.at("paths"),
-            "`path` and `paths` are both there",
-            Some("keep one of them".to_owned()),
-        ),
-        (false, false) => walk.error(
-            &fields.path,
-            "`path` is missing",
-            Some("write path: /health, for example; or remove the whole probe".to_owned()),
-        ),
-        (true, false) => {
-            paths.extend(fields.text("path").map(str::to_owned));
-            if let Some(path) = paths.first() {
-                check_path(walk, &fields.at("path"), path);
-            }
-        }
-        (false, true) => {
-            paths.extend(fields.texts("paths").into_iter().map(str::to_owned));
-            for (index, path) in paths.iter().enumerate() {
-                check_path(walk, &fields.at("paths").item(index), path);
-            }
-            if paths.is_empty() && fields.value("paths").is_some() {
-                walk.error(&fields.at("paths"), "is empty", Some("name at least one path".to_owned()));
-            }
-        }
-    }
-    if fields.is_given("body") && method == "GET" {
-        let hint = Some("write method: POST, or remove the body".to_owned());
-        walk.error(&fields.at("body"), "a GET request has no body", hint);
-    }
-    ProbeSpec { method, paths, body: fields.value("body").and_then(values::body_json) }
 }

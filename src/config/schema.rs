@@ -27,6 +27,7 @@ fn section(section: Section) -> Value {
         Section::Model => schema["additionalProperties"] = self::section(Section::Variant),
         Section::Variant => schema["oneOf"] = one_of(&["script_path", "bat_path", "command"]),
         Section::Probe => schema["oneOf"] = one_of(&["path", "paths"]),
+        Section::OwnProbe => schema["not"] = json!({"required": ["path", "paths"]}),
         _ => {}
     }
     schema
@@ -60,6 +61,12 @@ fn property(key: &Key) -> Value {
             "propertyNames": {"pattern": "^[^=]+$"},
         }),
         Kind::Body => json!({"type": ["string", "object"]}),
+        Kind::Headers => json!({
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number"]},
+            "propertyNames": {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
+        }),
+        Kind::Prefix => json!({"type": "string", "pattern": "^(/[^\\s?#]*)?$"}),
         Kind::One(section) => self::section(section),
         Kind::Many(section) => json!({"type": "array", "items": self::section(section)}),
         Kind::Named(section) => json!({"type": "object", "additionalProperties": self::section(section)}),

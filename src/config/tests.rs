@@ -1,6 +1,7 @@
 //! One table per part of the file: a text, and the problems that it must have. What happens to good files is at
 //! the end.
 
+mod backend;
 mod good;
 mod mistakes;
 mod robust;

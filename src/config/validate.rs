@@ -179,15 +179,15 @@ fn devices(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<DevicePluginSpec> {
         } else if devices.iter().any(|device| device.name == name && !name.is_empty()) {
             walk.error(&fields.at("name"), format!("another device has the name {name:?}"), None);
         }
-        let command = command(walk, &fields);
+        let command = command(walk, &fields, "command");
         devices.push(DevicePluginSpec { name: name.to_owned(), command });
     }
     devices
 }
 
 /// `command` with its program made absolute if it is a path; a bare name is left to PATH.
-pub(super) fn command(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
-    let mut command: Vec<_> = fields.texts("command").into_iter().map(str::to_owned).collect();
+pub(super) fn command(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Vec<String> {
+    let mut command: Vec<_> = fields.texts(key).into_iter().map(str::to_owned).collect();
     if let Some(program) = command.first_mut()
         && program.contains(['/', std::path::MAIN_SEPARATOR])
         && !program.contains('{')
@@ -195,7 +195,7 @@ pub(super) fn command(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         let path = absolute(walk.base_dir, program);
         let is_there = path.is_file() || (cfg!(windows) && path.with_extension("exe").is_file());
         if !is_there {
-            missing(walk, &fields.at("command").item(0), &path);
+            missing(walk, &fields.at(key).item(0), &path);
         }
         *program = path.to_string_lossy().into_owned();
     }

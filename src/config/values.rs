@@ -33,6 +33,9 @@ impl Misfit {
     }
 }
 
+/// Headers that belong to the connection or to the body.
+const OWN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
+
 /// Everything that keeps `value` from being what `key` wants; what is inside of sections is not looked at.
 pub(super) fn misfits(key: &Key, value: &Value) -> Vec<Misfit> {
     match key.kind {
@@ -54,6 +57,8 @@ pub(super) fn misfits(key: &Key, value: &Value) -> Vec<Misfit> {
         }
         Kind::Env => entries(value, "a mapping from variable names to values", variable),
         Kind::Body => body(value).err().into_iter().collect(),
+        Kind::Headers => entries(value, "a mapping from header names to values", header),
+        Kind::Prefix => prefix(value).err().into_iter().collect(),
         Kind::One(section) if !value.is_mapping() => vec![Misfit::new("a mapping", value, keys_of(section))],
         Kind::Many(section) if !value.is_sequence() => {
             vec![Misfit::new("a list of mappings", value, keys_of(section))]
@@ -246,6 +251,39 @@ fn variable(name: &str, value: &Value) -> Result<(), Misfit> {
         other => {
             let message = format!("wants text, a number, true or false, got {}", kind_of(other));
             Err(Misfit::saying(&message, None))
+        }
+    }
+}
+
+fn header(name: &str, value: &Value) -> Result<(), Misfit> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(Misfit::saying("is no name of a header", Some("write it like x-api-key".to_owned())));
+    }
+    if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+        return Err(Misfit::saying("is a header that the manager sets itself", Some("remove it".to_owned())));
+    }
+    match value {
+        Value::String(text) if text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) => Ok(()),
+        Value::Number(_) => Ok(()),
+        // Not repeated: headers hold secrets.
+        other => {
+            let message = format!("wants text of printable ASCII characters, got {}", kind_of(other));
+            Err(Misfit::saying(&message, None))
+        }
+    }
+}
+
+fn prefix(value: &Value) -> Result<(), Misfit> {
+    let good = |text: &str| {
+        text.is_empty()
+            || text.starts_with('/') && !text.contains(['?', '#']) && !text.contains(char::is_whitespace)
+    };
+    match value.as_str() {
+        Some(text) if good(text) => Ok(()),
+        _ => {
+            let hint = Some("write it like \"/openai/v1\", or \"\" for none".to_owned());
+            Err(Misfit::new("the beginning of a path", value, hint))
         }
     }
 }

@@ -38,11 +38,13 @@ fn mode(name: &str, endpoints: &[&str], probe_path: &str, probe_body: &str) -> M
                 method: "GET".to_owned(),
                 paths: vec!["/v1/models".to_owned(), "/health".to_owned()],
                 body: None,
+                headers: Vec::new(),
             },
             ProbeSpec {
                 method: "POST".to_owned(),
                 paths: vec![probe_path.to_owned()],
                 body: Some(probe_body.to_owned()),
+                headers: Vec::new(),
             },
         ],
         usage: None,

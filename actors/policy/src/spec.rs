@@ -97,10 +97,13 @@ pub struct ModeSpec {
 pub struct ProbeSpec {
     /// `GET` or `POST`.
     pub method: String,
-    /// Tried in order; the next one when the backend says that it doesn't know this path.
+    /// Tried in order; the next one when the backend says that it doesn't know this path. Empty in a model's own
+    /// probe that only adds headers to those of its mode.
     pub paths: Vec<String>,
     /// JSON body to send; `{model}` becomes the backend's name for the model.
     pub body: Option<String>,
+    /// Sent with it, names in lower case; a value may be a key, so it is never logged.
+    pub headers: Vec<(String, String)>,
 }
 
 /// One entry of `Local-Models:`.
@@ -155,6 +158,14 @@ pub struct VariantSpec {
     pub launch: Launch,
     /// Added to the backend's environment.
     pub env: BTreeMap<String, String>,
+    /// The name by which the backend knows the model; `None`: the probe finds it out.
+    pub served_name: Option<String>,
+    /// Where the backend's API begins, without a slash at its end; `None`: at `/v1`, as the paths are written.
+    pub api_prefix: Option<String>,
+    /// Asked instead of the mode's probes.
+    pub probe: Option<ProbeSpec>,
+    /// Program and arguments that stop what is no child of the manager; `{port}` and `{model}` are filled in.
+    pub stop_command: Option<Vec<String>>,
 }
 
 /// How a variant is started.

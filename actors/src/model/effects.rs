@@ -1,7 +1,7 @@
 //! Carries out what the lifecycle decides: processes, probes, timers, the door.
 
 use super::actor::{CurrentRun, Model};
-use super::lease::{BreakReason, Door};
+use super::lease::{BreakReason, Door, Way};
 use crate::billing::RunStart;
 use crate::probe::{self, ProbeFailure};
 use crate::process::{ExitReport, LaunchError, LaunchOrder, Run};
@@ -277,9 +277,16 @@ impl Model {
             run.ready();
         }
         let run_id = self.ledger_run.as_ref().map(|run| run.id());
-        let variant = self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant));
-        let (epoch, origin) = (self.state.epoch, self.handle.origin);
-        let door = Arc::new(Door::new(run.address(), epoch, limit, origin, variant, run_id));
+        let spec = self.handle.spec.variants.get(self.grant.variant);
+        let way = Way {
+            address: run.address(),
+            epoch: self.state.epoch,
+            variant: self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant)),
+            run_id,
+            served_name: spec.and_then(|variant| variant.served_name.as_deref()).map(Arc::from),
+            api_prefix: spec.and_then(|variant| variant.api_prefix.as_deref()).map(Arc::from),
+        };
+        let door = Arc::new(Door::new(way, limit, self.handle.origin));
         door.gate.open();
         let watched = Arc::downgrade(&door);
         let freed = futures_util::stream::unfold(watched, |watched| async move {

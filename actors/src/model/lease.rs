@@ -24,32 +24,32 @@ pub(super) struct Door {
     pub(super) gate: Gate,
     /// Fires when a lease comes back while the gate is watched; several at once count as one.
     pub(super) freed: Notify,
-    address: SocketAddr,
-    epoch: u64,
-    variant: Arc<str>,
-    run_id: Option<i64>,
+    way: Way,
     origin: Instant,
     unused_since_us: AtomicU64,
     broken: CancellationToken,
     break_reason: OnceLock<BreakReason>,
 }
 
+/// Where a request finds the backend of one run, and how it is asked.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) address: SocketAddr,
+    pub(super) epoch: u64,
+    pub(super) variant: Arc<str>,
+    pub(super) run_id: Option<i64>,
+    /// See `Lease::served_name`.
+    pub(super) served_name: Option<Arc<str>>,
+    /// See `Lease::api_prefix`.
+    pub(super) api_prefix: Option<Arc<str>>,
+}
+
 impl Door {
-    pub(super) fn new(
-        address: SocketAddr,
-        epoch: u64,
-        limit: Option<u32>,
-        origin: Instant,
-        variant: Arc<str>,
-        run_id: Option<i64>,
-    ) -> Self {
+    pub(super) fn new(way: Way, limit: Option<u32>, origin: Instant) -> Self {
         let door = Self {
             gate: Gate::new(limit.unwrap_or(u32::MAX)),
             freed: Notify::new(),
-            address,
-            epoch,
-            variant,
-            run_id,
+            way,
             origin,
             unused_since_us: AtomicU64::new(0),
             broken: CancellationToken::new(),
@@ -88,22 +88,33 @@ impl Lease {
 
     /// Where the backend listens.
     pub fn address(&self) -> SocketAddr {
-        self.door.address
+        self.door.way.address
     }
 
     /// Tells one run of the backend from the next, so that no connection outlives it.
     pub fn epoch(&self) -> u64 {
-        self.door.epoch
+        self.door.way.epoch
     }
 
     /// The launch variant of the backend.
     pub fn variant(&self) -> &Arc<str> {
-        &self.door.variant
+        &self.door.way.variant
     }
 
     /// The number of this run in the ledger.
     pub fn run_id(&self) -> Option<i64> {
-        self.door.run_id
+        self.door.way.run_id
+    }
+
+    /// The name under which a request is sent on, whatever it was asked for by: that of the configuration, or the
+    /// one that the probe found. `None`: the backend takes the asked name.
+    pub fn served_name(&self) -> Option<&Arc<str>> {
+        self.door.way.served_name.as_ref()
+    }
+
+    /// What stands for `/v1` in the paths of this backend; `None`: `/v1`.
+    pub fn api_prefix(&self) -> Option<&Arc<str>> {
+        self.door.way.api_prefix.as_ref()
     }
 
     /// Resolves when the answer must be broken off.

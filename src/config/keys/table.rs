@@ -10,7 +10,7 @@ const YEAR: f64 = 525_600.0;
 const SHORTEST: f64 = 0.01;
 
 /// Every key of the file.
-pub(in super::super) static TABLE: &[Key] = &[
+pub(super) static TABLE: &[Key] = &[
     // The file.
     row(
         Section::Root,
@@ -551,7 +551,7 @@ pub(in super::super) static TABLE: &[Key] = &[
     ),
 ];
 
-const fn row(
+pub(super) const fn row(
     section: Section,
     name: &'static str,
     kind: Kind,

@@ -16,6 +16,8 @@ mod models;
 mod modes;
 mod problem;
 mod schema;
+mod slips;
+mod source;
 mod suggest;
 mod validate;
 mod values;

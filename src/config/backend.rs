@@ -1,7 +1,7 @@
 //! What a model or one of its variants says of its backend: how it is asked, by which name, and how it is stopped.
 
 use llm_manager_policy::spec::ProbeSpec;
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
@@ -47,7 +47,7 @@ pub(super) fn probe(walk: &mut Walk<'_>, section: Section, path: &KeyPath, value
     let fields = walk.fields(section, path, value);
     walk.refuse_unknown(&fields);
     let method = fields.text("method").unwrap_or_default().to_ascii_uppercase();
-    let headers = headers(&fields);
+    let headers = headers(walk, &fields);
     let adds_headers = section == Section::OwnProbe && !headers.is_empty();
     let mut paths: Vec<String> = Vec::new();
     match (fields.is_given("path"), fields.is_given("paths")) {
@@ -105,15 +105,9 @@ pub(super) fn check_path(walk: &mut Walk<'_>, at: &KeyPath, path: &str) {
     }
 }
 
-fn headers(fields: &Fields<'_>) -> Vec<(String, String)> {
-    let headers = fields.value("headers").and_then(Value::as_mapping);
-    let entry = |(name, value): (&Value, &Value)| {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            _ => return None,
-        };
-        Some((name.as_str()?.to_ascii_lowercase(), value))
-    };
-    headers.into_iter().flat_map(Mapping::iter).filter_map(entry).collect()
+fn headers(walk: &Walk<'_>, fields: &Fields<'_>) -> Vec<(String, String)> {
+    walk.written(fields, "headers")
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect()
 }

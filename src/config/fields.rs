@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
-use super::keys::{self, Key, Kind, Preset, Section};
+use super::keys::{self, Key, Kind, Preset, Section, original};
 use super::locate::{KeyPath, Lines};
 use super::problem::{Problem, Severity};
+use super::slips;
+use super::source::Place;
 use super::suggest;
 use super::values::{self, Item, Misfit};
 
@@ -83,13 +85,17 @@ impl Walk<'_> {
     }
 
     fn key_is_no_text(&mut self, path: &KeyPath, key: &Value) {
-        let text = match key {
-            Value::Bool(flag) => flag.to_string(),
-            Value::Number(number) => number.to_string(),
+        // The mapping itself isn't looked at.
+        let written = Place::at(&self.lines.source, path, &Value::Null).key(key);
+        let text = match (written.plain(), key) {
+            (Some(text), _) => text.to_owned(),
+            (None, Value::Bool(flag)) => flag.to_string(),
+            (None, Value::Number(number)) => number.to_string(),
             _ => "?".to_owned(),
         };
-        let message = format!("wants text as a key, got {}", values::got(key));
-        self.error(&path.key(&text), message, Some(values::quote_it(key)));
+        let message = format!("wants text as a key, got {}", values::got(written));
+        let hint = slips::placeholder(key).unwrap_or_else(|| values::quote_it(written));
+        self.error(&path.key(&text), message, Some(hint));
     }
 
     /// Reads `value` as a mapping of `section`; no mapping is an error and reads as an empty one.
@@ -102,9 +108,10 @@ impl Walk<'_> {
             unknown: Vec::new(),
         };
         let Some(mapping) = value.as_mapping() else {
-            let message = format!("wants a mapping, got {}", values::got(value));
-            let keys: Vec<_> = section.keys().map(|key| key.name).collect();
-            self.error(path, message, Some(format!("{} has the keys {}", section.called(), keys.join(", "))));
+            let place = Place::at(&self.lines.source, path, value);
+            let message = format!("wants a mapping, got {}", values::got(place));
+            let hint = values::no_mapping(place, section);
+            self.error(path, message, hint);
             return fields;
         };
         for (name, value) in mapping {
@@ -121,10 +128,14 @@ impl Walk<'_> {
             if value.is_null() && key.preset != Preset::Required && key.kind != Kind::ApiKeys {
                 continue;
             }
-            let misfits = values::misfits(key, value);
-            fields.known.push(Field { key, value, fits: misfits.is_empty() });
-            for misfit in misfits {
-                self.misfit(&path.key(name), misfit);
+            let fits = values::misfits(key, Place::nowhere(value)).is_empty();
+            fields.known.push(Field { key, value, fits });
+            if !fits {
+                // Where it stands is only looked up for those that are wrong.
+                let at = path.key(name);
+                for misfit in values::misfits(key, Place::at(&self.lines.source, &at, value)) {
+                    self.misfit(&at, misfit);
+                }
             }
         }
         for key in section.keys().filter(|key| key.preset == Preset::Required) {
@@ -135,22 +146,46 @@ impl Walk<'_> {
         fields
     }
 
-    /// Every unknown key of `fields` is an error.
+    /// The scalars of the mapping under the key `name`, each as it is written: `1.10` stays 1.10, although YAML
+    /// reads a number.
+    pub(super) fn written(&self, fields: &Fields<'_>, name: &str) -> Vec<(String, String)> {
+        let whole = fields.value(name).map(|value| Place::at(&self.lines.source, &fields.at(name), value));
+        let scalar = |(name, value): (&Value, &Value)| {
+            let name = name.as_str()?;
+            let plain = || whole.and_then(|whole| whole.entry(name, value).plain());
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => plain().map_or_else(|| number.to_string(), str::to_owned),
+                Value::Bool(flag) => plain().map_or_else(|| flag.to_string(), str::to_owned),
+                _ => return None,
+            };
+            Some((name.to_owned(), text))
+        };
+        fields.value(name).and_then(Value::as_mapping).into_iter().flatten().filter_map(scalar).collect()
+    }
+
+    /// Every unknown key of `fields` is an error, but those of the original program.
     pub(super) fn refuse_unknown(&mut self, fields: &Fields<'_>) {
         for (name, _) in &fields.unknown {
+            if let Some(instead) = original::instead(fields.section, name) {
+                self.warn(&fields.at(name), original::HAS_NO_EFFECT, Some(instead.to_owned()));
+                continue;
+            }
             self.unknown_key(&fields.path, fields.section, name);
         }
     }
 
     pub(super) fn unknown_key(&mut self, path: &KeyPath, section: Section, name: &str) {
-        let hint = suggest::hint(name, section.keys().map(|key| key.name), || {
-            match keys::all().find(|key| key.name == name) {
-                Some(elsewhere) => format!("`{name}` is a key of {}", elsewhere.section.called()),
-                None => {
-                    let known: Vec<_> = section.keys().map(|key| key.name).collect();
-                    format!("{} has the keys {}", section.called(), known.join(", "))
+        let hint = slips::colon(name).unwrap_or_else(|| {
+            suggest::hint(name, section.keys().map(|key| key.name), || {
+                match keys::all().find(|key| key.name == name) {
+                    Some(elsewhere) => format!("`{name}` is a key of {}", elsewhere.section.called()),
+                    None if section == Section::Root => {
+                        format!("{}; a key that only holds anchors begins with x-", section.has_keys())
+                    }
+                    None => section.has_keys(),
                 }
-            }
+            })
         });
         self.error(&path.key(name), "unknown key", Some(hint));
     }

@@ -2,6 +2,7 @@
 //! `config.example.yaml` all read the same table.
 
 mod backend;
+pub(super) mod original;
 mod table;
 
 /// Every key of the file.
@@ -101,6 +102,12 @@ impl Section {
 
     pub(super) fn key(self, name: &str) -> Option<&'static Key> {
         self.keys().find(|key| key.name == name)
+    }
+
+    /// What a mapping of this kind may have in it.
+    pub(super) fn has_keys(self) -> String {
+        let keys: Vec<_> = self.keys().map(|key| key.name).collect();
+        format!("{} has the keys {}", self.called(), keys.join(", "))
     }
 
     /// How messages call a mapping of this kind.

@@ -6,6 +6,8 @@ use std::fmt;
 
 use saphyr_parser::{Event, Parser};
 
+use super::source::Source;
+
 /// Keys from the top of the file down to a value; an item of a list is `[0]`, `[1]`, ...
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct KeyPath(Vec<String>);
@@ -18,6 +20,8 @@ pub(super) struct Lines {
     pub(super) duplicates: Vec<(KeyPath, usize, usize)>,
     /// Where a second document begins.
     pub(super) second_document: Option<usize>,
+    /// What stands there, word for word.
+    pub(super) source: Source,
 }
 
 /// A list or mapping that the parser is inside of.
@@ -35,6 +39,10 @@ impl KeyPath {
 
     pub(super) fn item(&self, index: usize) -> Self {
         self.key(&format!("[{index}]"))
+    }
+
+    pub(super) fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 }
 
@@ -61,6 +69,9 @@ impl Lines {
         let mut parser = Parser::new_from_str(text);
         while let Some(Ok((event, span))) = parser.next_event() {
             let line = span.start.line();
+            if !matches!(event, Event::DocumentStart(_) if is_second) {
+                lines.source.event(&event);
+            }
             match event {
                 Event::Scalar(text, ..) => lines.node(&mut path, &mut open, line, Some(&text)),
                 // An alias stands for a value that is somewhere else: it has one line of its own.

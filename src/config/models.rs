@@ -10,7 +10,7 @@ use serde_yaml::Value;
 use super::backend::Backend;
 use super::billing;
 use super::fields::{Fields, Walk};
-use super::keys::Section;
+use super::keys::{Section, original};
 use super::suggest;
 use super::validate::{Defaults, absolute, alive_time, command, missing};
 
@@ -52,7 +52,7 @@ fn model(
     let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
     Some(ModelSpec {
         name: name.to_owned(),
-        aliases: fields.texts("aliases").into_iter().map(str::to_owned).collect(),
+        aliases: aliases(walk, fields),
         mode: mode?,
         port,
         auto_start: fields.flag("auto_start"),
@@ -68,6 +68,16 @@ fn model(
         pinned: fields.flag("pinned"),
         variants,
     })
+}
+
+/// The aliases as the file has them.
+fn aliases(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
+    let aliases: Vec<_> = fields.texts("aliases").into_iter().map(str::to_owned).collect();
+    for (index, _) in aliases.iter().enumerate().filter(|(_, alias)| alias.contains('，')) {
+        let hint = Some("if these are several aliases, write an ordinary comma between them".to_owned());
+        walk.warn(&fields.at("aliases").item(index), "has a full-width comma in it", hint);
+    }
+    aliases
 }
 
 /// The mode that the model names. After an unknown one some other, so that the rest of the model is still checked.
@@ -92,6 +102,10 @@ fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &Backend) -> Vec<
     let mut variants = Vec::new();
     let mut is_any_meant = false;
     for (name, value) in &fields.unknown {
+        if let Some(instead) = original::instead(Section::Model, name) {
+            walk.warn(&fields.at(name), original::HAS_NO_EFFECT, Some(instead.to_owned()));
+            continue;
+        }
         // `env` or `memory_mb` right under a model, a level too high, is no variant of that name.
         if Section::Variant.key(name).is_some() {
             is_any_meant = true;
@@ -138,7 +152,7 @@ fn variant(
         memory_mb,
         memory_auto: fields.value("memory_mb").and_then(Value::as_str) == Some("auto"),
         launch: launch?,
-        env: env(&fields),
+        env: walk.written(&fields, "env").into_iter().collect(),
         served_name: backend.served_name,
         api_prefix: backend.api_prefix,
         probe: backend.probe,
@@ -187,18 +201,4 @@ fn memory(walk: &mut Walk<'_>, fields: &Fields<'_>, devices: &[String]) -> BTree
         memory.insert(device.to_owned(), mib);
     }
     memory
-}
-
-fn env(fields: &Fields<'_>) -> BTreeMap<String, String> {
-    let entry = |(name, value): (&Value, &Value)| {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(flag) => flag.to_string(),
-            _ => return None,
-        };
-        Some((name.as_str()?.to_owned(), value))
-    };
-    let env = fields.value("env").and_then(Value::as_mapping);
-    env.into_iter().flatten().filter_map(entry).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Key, Kind, Preset, Section};
+use super::keys::{Key, Kind, Preset, Section, original};
 
 /// The JSON Schema of the configuration file.
 pub fn schema() -> Value {
@@ -21,6 +21,18 @@ fn section(section: Section) -> Value {
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
     if !required.is_empty() {
         schema["required"] = json!(required);
+    }
+    let mut patterns = Map::new();
+    let of_original = original::KEYS.iter().filter(|(of, ..)| *of == section);
+    for (_, name, instead) in of_original {
+        let help = format!("A key of the original LLM-Manager, without effect here: {instead}.");
+        patterns.insert(format!("^{name}$"), json!({"deprecated": true, "description": help}));
+    }
+    if section == Section::Root {
+        patterns.insert("^x-".to_owned(), json!({"description": "A place for anchors; not read."}));
+    }
+    if !patterns.is_empty() {
+        schema["patternProperties"] = Value::Object(patterns);
     }
     match section {
         // Any other key is the name of a variant.

@@ -28,7 +28,9 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     let or_empty = |value: Option<&'_ Value>| value.cloned().unwrap_or_else(|| empty.clone());
 
     let root_value = if value.is_null() { &empty } else { value };
-    let root = walk.fields(Section::Root, &KeyPath::default(), root_value);
+    let mut root = walk.fields(Section::Root, &KeyPath::default(), root_value);
+    // As in files of docker compose: a place for anchors.
+    root.unknown.retain(|(name, _)| !name.starts_with("x-"));
     walk.refuse_unknown(&root);
 
     let program_value = or_empty(root.value("program"));
@@ -43,8 +45,11 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
 
     let devices = devices(walk, &root);
     let modes = modes::read(walk, &root);
-    let models = models::read(walk, &root, &modes, &defaults);
+    let mut models = models::read(walk, &root, &modes, &defaults);
     names_are_unique(walk, &models);
+    for model in &mut models {
+        model.aliases.retain(|alias| *alias != model.name);
+    }
     ports_are_unique(walk, &models, program.port);
 
     let models = models.into_iter().map(Arc::new).collect();
@@ -233,7 +238,11 @@ fn names_are_unique(walk: &mut Walk<'_>, models: &[ModelSpec]) {
     }
     for model in models {
         for (index, alias) in model.aliases.iter().enumerate() {
-            if let Some(owner) = owners.get(alias.as_str()) {
+            if *alias == model.name {
+                // In files of the original program it is the rule: there the first alias is the name.
+                let message = format!("`{alias}` is also the name of the model `{alias}`, and has no effect");
+                walk.warn(&path(model).key("aliases").item(index), message, Some("remove it".to_owned()));
+            } else if let Some(owner) = owners.get(alias.as_str()) {
                 let message = format!("`{alias}` is also {owner}");
                 let hint = "a name or alias may stand for one model only: remove or rename it".to_owned();
                 walk.error(&path(model).key("aliases").item(index), message, Some(hint));

@@ -4,6 +4,8 @@ use llm_manager_policy::pricing::Price;
 use serde_yaml::Value;
 
 use super::keys::{Key, Kind, Section};
+use super::slips;
+use super::source::Place;
 
 /// What is wrong with a value; `item`: the index or key in it to blame.
 pub(super) struct Misfit {
@@ -19,8 +21,8 @@ pub(super) enum Item {
 }
 
 impl Misfit {
-    fn new(wanted: &str, value: &Value, hint: Option<String>) -> Self {
-        Self { item: None, message: format!("wants {wanted}, got {}", got(value)), hint }
+    fn new(wanted: &str, place: Place<'_>, hint: Option<String>) -> Self {
+        Self { item: None, message: format!("wants {wanted}, got {}", got(place)), hint }
     }
 
     fn saying(message: &str, hint: Option<String>) -> Self {
@@ -36,46 +38,59 @@ impl Misfit {
 /// Headers that belong to the connection or to the body.
 const OWN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
-/// Everything that keeps `value` from being what `key` wants; what is inside of sections is not looked at.
-pub(super) fn misfits(key: &Key, value: &Value) -> Vec<Misfit> {
+/// Everything that keeps the value at `place` from being what `key` wants; what is inside of sections is not looked
+/// at.
+pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
+    let one = |checked: Result<(), Misfit>| checked.err().into_iter().collect();
+    let value = place.value;
     match key.kind {
-        Kind::Text => text(value).err().into_iter().collect(),
-        Kind::Choice(words) => choice(words, value).err().into_iter().collect(),
-        Kind::Flag => flag(value).err().into_iter().collect(),
-        Kind::Whole { min, max } => whole(min, max, value).err().into_iter().collect(),
-        Kind::Number { min, max } => number(min, max, value).err().into_iter().collect(),
-        Kind::Texts => items(value, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item)),
-        Kind::Price => price(value).err().into_iter().collect(),
-        Kind::ApiKeys => items(value, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
-        Kind::Command => command(value),
+        Kind::Text => one(text(place)),
+        Kind::Choice(words) => one(choice(words, place)),
+        Kind::Flag => one(flag(place)),
+        Kind::Whole { min, max } => one(whole(min, max, key.unit, place)),
+        Kind::Number { min, max } => one(number(min, max, key.unit, place)),
+        Kind::Texts => items(place, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item)),
+        Kind::Price => one(price(place)),
+        Kind::ApiKeys => items(place, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
+        Kind::Command => command(place),
         Kind::Memory if value.as_str() == Some("auto") => Vec::new(),
         Kind::Memory => {
-            entries(value, "a mapping from device names to MiB, or the word auto", |device, mib| {
+            entries(place, "a mapping from device names to MiB, or the word auto", |device, mib| {
                 name(device)?;
-                whole(0, 1_000_000_000, mib)
+                whole(0, 1_000_000_000, "MiB", mib)
             })
         }
-        Kind::Env => entries(value, "a mapping from variable names to values", variable),
-        Kind::Body => body(value).err().into_iter().collect(),
-        Kind::Headers => entries(value, "a mapping from header names to values", header),
-        Kind::Prefix => prefix(value).err().into_iter().collect(),
-        Kind::One(section) if !value.is_mapping() => vec![Misfit::new("a mapping", value, keys_of(section))],
+        Kind::Env => entries(place, "a mapping from variable names to values", variable),
+        Kind::Body => one(body(place)),
+        Kind::Headers => entries(place, "a mapping from header names to values", header),
+        Kind::Prefix => one(prefix(place)),
+        Kind::One(section) if !value.is_mapping() => {
+            vec![Misfit::new("a mapping", place, no_mapping(place, section))]
+        }
         Kind::Many(section) if !value.is_sequence() => {
-            vec![Misfit::new("a list of mappings", value, keys_of(section))]
+            vec![Misfit::new("a list of mappings", place, Some(section.has_keys()))]
         }
         Kind::Named(section) if !value.is_mapping() => {
-            vec![Misfit::new("a mapping by name", value, keys_of(section))]
+            vec![Misfit::new("a mapping by name", place, no_mapping(place, section))]
         }
         Kind::One(_) | Kind::Many(_) | Kind::Named(_) => Vec::new(),
     }
 }
 
-/// A value in the words of a message. Long texts are cut.
-pub(super) fn got(value: &Value) -> String {
-    match value {
+/// The hint for something that should be a mapping of `section`.
+pub(super) fn no_mapping(place: Place<'_>, section: Section) -> Option<String> {
+    let slip = place.value.as_str().and_then(slips::colon);
+    Some(slip.unwrap_or_else(|| section.has_keys()))
+}
+
+/// A value in the words of a message, as it is written. Long texts are cut.
+pub(super) fn got(place: Place<'_>) -> String {
+    match place.value {
         Value::Null => "nothing".to_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => format!("the number {number}"),
+        Value::Bool(flag) => place.plain().map_or_else(|| flag.to_string(), str::to_owned),
+        Value::Number(number) => {
+            format!("the number {}", place.plain().map_or_else(|| number.to_string(), str::to_owned))
+        }
         Value::String(text) if text.chars().count() > 60 => {
             format!("the text {:?}...", text.chars().take(60).collect::<String>())
         }
@@ -88,98 +103,114 @@ pub(super) fn got(value: &Value) -> String {
 
 /// A name of a model, alias, variant, mode or device.
 pub(super) fn name(text: &str) -> Result<(), Misfit> {
+    name_at(text, "remove it")
+}
+
+/// The same; `control` is what to do about a control character.
+fn name_at(text: &str, control: &str) -> Result<(), Misfit> {
+    let wrong = |message: &str, hint: &str| Err(Misfit::saying(message, Some(hint.to_owned())));
     if text.trim().is_empty() {
-        Err(Misfit::saying("is empty", Some("give it a name".to_owned())))
+        wrong("is empty", "give it a name")
     } else if text.chars().any(char::is_control) {
-        Err(Misfit::saying(
-            "has a control character (a tab or line break, for example) in it",
-            Some("remove it".to_owned()),
-        ))
+        wrong("has a control character (a tab or line break, for example) in it", control)
     } else if text.trim() != text {
-        Err(Misfit::saying("starts or ends with a space", Some("remove the space".to_owned())))
+        wrong("starts or ends with a space", "remove the space")
+    } else if let Some(inner) = slips::between_typographic_quotes(text) {
+        let message = format!("is {text:?}: these quotes are no YAML quotes, but a part of the text");
+        wrong(&message, &format!("write \"{inner}\""))
     } else {
         Ok(())
     }
 }
 
-fn keys_of(section: Section) -> Option<String> {
-    let keys: Vec<_> = section.keys().map(|key| key.name).collect();
-    Some(format!("{} has the keys {}", section.called(), keys.join(", ")))
-}
-
-fn text(value: &Value) -> Result<(), Misfit> {
-    match value {
-        Value::String(text) => name(text),
-        Value::Bool(_) | Value::Number(_) => Err(Misfit::new("text", value, Some(quote_it(value)))),
-        _ => Err(Misfit::new("text", value, None)),
+fn text(place: Place<'_>) -> Result<(), Misfit> {
+    match place.value {
+        Value::String(text) => name_at(text, &slips::control(place)),
+        _ => Err(Misfit::new("text", place, as_text(place))),
     }
 }
 
-fn price(value: &Value) -> Result<(), Misfit> {
-    let Value::String(text) = value else {
-        return Err(Misfit::new("a decimal in quotes", value, Some(quote_it(value))));
+/// The hint for something that was meant to be text.
+fn as_text(place: Place<'_>) -> Option<String> {
+    match place.value {
+        Value::Bool(_) | Value::Number(_) => Some(quote_it(place)),
+        Value::Null => {
+            place.plain().filter(|raw| !raw.is_empty()).map(|raw| format!("put it in quotes: \"{raw}\""))
+        }
+        value => slips::placeholder(value),
+    }
+}
+
+fn price(place: Place<'_>) -> Result<(), Misfit> {
+    let Value::String(text) = place.value else {
+        return Err(Misfit::new("a decimal in quotes", place, Some(quote_it(place))));
     };
     let parsed: Result<Price, _> = text.parse();
     parsed.map(|_| ()).map_err(|error| Misfit::saying(&error.to_string(), None))
 }
 
-/// The hint for a scalar that YAML takes for a number or a truth value.
-pub(super) fn quote_it(value: &Value) -> String {
-    match value {
-        Value::Bool(flag) => format!("put it in quotes: \"{flag}\""),
-        Value::Number(number) => format!("put it in quotes: \"{number}\""),
-        _ => "put it in quotes".to_owned(),
-    }
+/// The hint for a scalar that YAML takes for a number or a truth value: in quotes, as it was written.
+pub(super) fn quote_it(place: Place<'_>) -> String {
+    let text = place.plain().map(str::to_owned).or_else(|| match place.value {
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    text.map_or_else(|| "put it in quotes".to_owned(), |text| format!("put it in quotes: \"{text}\""))
 }
 
-fn choice(words: &[&str], value: &Value) -> Result<(), Misfit> {
+fn choice(words: &[&str], place: Place<'_>) -> Result<(), Misfit> {
     let wanted = || format!("one of {}", words.join(", "));
-    match value {
+    match place.value {
         Value::String(text) if words.iter().any(|word| word.eq_ignore_ascii_case(text)) => Ok(()),
         Value::String(text) => {
-            let near = super::suggest::nearest(text, words.iter().copied());
-            Err(Misfit::new(&wanted(), value, near.map(|word| format!("did you mean `{word}`?"))))
+            let typed = slips::between_typographic_quotes(text).unwrap_or(text);
+            let near = super::suggest::nearest(typed, words.iter().copied());
+            Err(Misfit::new(&wanted(), place, near.map(|word| format!("did you mean `{word}`?"))))
         }
-        _ => Err(Misfit::new(&wanted(), value, None)),
+        _ => Err(Misfit::new(&wanted(), place, None)),
     }
 }
 
-fn flag(value: &Value) -> Result<(), Misfit> {
-    let hint = match value.as_str().map(str::to_ascii_lowercase).as_deref() {
-        Some("yes" | "on" | "true") => Some("write true, without quotes".to_owned()),
-        Some("no" | "off" | "false") => Some("write false, without quotes".to_owned()),
-        _ => None,
-    };
-    if value.is_bool() { Ok(()) } else { Err(Misfit::new("true or false", value, hint)) }
+fn flag(place: Place<'_>) -> Result<(), Misfit> {
+    if place.value.is_bool() {
+        return Ok(());
+    }
+    Err(Misfit::new("true or false", place, slips::flag(place.value, place.raw())))
 }
 
-fn whole(min: u64, max: u64, value: &Value) -> Result<(), Misfit> {
-    match value.as_u64() {
+fn whole(min: u64, max: u64, unit: &str, place: Place<'_>) -> Result<(), Misfit> {
+    match place.value.as_u64() {
         Some(number) if (min..=max).contains(&number) => Ok(()),
-        _ => Err(Misfit::new(&format!("a whole number from {min} to {max}"), value, unquote(value))),
+        _ => {
+            let wanted = format!("a whole number from {min} to {max}");
+            Err(Misfit::new(&wanted, place, as_number(place, unit)))
+        }
     }
 }
 
-fn number(min: f64, max: f64, value: &Value) -> Result<(), Misfit> {
+fn number(min: f64, max: f64, unit: &str, place: Place<'_>) -> Result<(), Misfit> {
     // `contains` is false for NaN, and infinities are outside of any range.
-    match value.as_f64() {
+    match place.value.as_f64() {
         Some(number) if (min..=max).contains(&number) => Ok(()),
-        _ => Err(Misfit::new(&format!("a number from {min} to {max}"), value, unquote(value))),
+        _ => Err(Misfit::new(&format!("a number from {min} to {max}"), place, as_number(place, unit))),
     }
 }
 
-fn unquote(value: &Value) -> Option<String> {
-    let text = value.as_str()?;
-    text.trim().parse::<f64>().is_ok().then(|| "remove the quotes".to_owned())
+fn as_number(place: Place<'_>, unit: &str) -> Option<String> {
+    slips::number(place.value.as_str()?, place.raw(), unit)
 }
 
-fn api_key(value: &Value) -> Result<(), Misfit> {
+fn api_key(place: Place<'_>) -> Result<(), Misfit> {
     let good = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-    let hint = match value {
+    let hint = match place.value {
         Value::Number(_) | Value::Bool(_) => Some("put it in quotes".to_owned()),
+        Value::String(text) if slips::between_typographic_quotes(text).is_some() => {
+            Some("write it in straight quotes (\"): typographic ones are a part of the key".to_owned())
+        }
         _ => None,
     };
-    match value.as_str() {
+    match place.value.as_str() {
         Some(text) if good(text) => Ok(()),
         // The value is not repeated: messages end up in logs.
         _ => Err(Misfit::saying("wants a key: text of printable ASCII characters without spaces", hint)),
@@ -187,19 +218,19 @@ fn api_key(value: &Value) -> Result<(), Misfit> {
 }
 
 fn items(
-    value: &Value,
+    place: Place<'_>,
     wanted: &str,
     example: &str,
-    check: impl Fn(usize, &Value) -> Result<(), Misfit>,
+    check: impl Fn(usize, Place<'_>) -> Result<(), Misfit>,
 ) -> Vec<Misfit> {
-    let Some(list) = value.as_sequence() else {
-        let message = format!("wants {wanted}, got {}", kind_of(value));
+    let Some(list) = place.value.as_sequence() else {
+        let message = format!("wants {wanted}, got {}", kind_of(place.value));
         return vec![Misfit::saying(&message, Some(format!("write it like {example}")))];
     };
-    list.iter()
-        .enumerate()
-        .filter_map(|(index, item)| check(index, item).err().map(|misfit| misfit.within(Item::Index(index))))
-        .collect()
+    let wrong = |(index, item): (usize, _)| {
+        check(index, place.item(index, item)).err().map(|misfit| misfit.within(Item::Index(index)))
+    };
+    list.iter().enumerate().filter_map(wrong).collect()
 }
 
 /// Like [`got`], for values that may be secret.
@@ -215,47 +246,70 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-fn command(value: &Value) -> Vec<Misfit> {
+fn command(place: Place<'_>) -> Vec<Misfit> {
     const EXAMPLE: &str = "[\"program\", \"argument\"]";
-    if value.as_sequence().is_some_and(Vec::is_empty) {
+    if place.value.as_sequence().is_some_and(Vec::is_empty) {
         return vec![Misfit::saying("is empty", Some(format!("write it like {EXAMPLE}")))];
     }
-    items(value, "a list of program and arguments", EXAMPLE, |index, item| match item {
+    items(place, "a list of program and arguments", EXAMPLE, |index, item| match item.value {
         Value::String(argument) if argument.contains('\0') => Err(Misfit::saying("has a NUL in it", None)),
-        Value::String(program) if index == 0 => name(program),
+        Value::String(_) if index == 0 => text(item),
         // An argument may be empty and have line breaks.
-        Value::String(_) => Ok(()),
-        other => text(other),
+        Value::String(argument) => whole_path(argument),
+        _ => text(item),
     })
 }
 
-fn entries(value: &Value, wanted: &str, check: impl Fn(&str, &Value) -> Result<(), Misfit>) -> Vec<Misfit> {
-    let Some(mapping) = value.as_mapping() else {
-        return vec![Misfit::saying(&format!("wants {wanted}, got {}", kind_of(value)), None)];
+/// A path that escapes have spoilt would be passed on in silence.
+fn whole_path(text: &str) -> Result<(), Misfit> {
+    if slips::is_broken_path(text) {
+        let message = "is a path with a control character (a tab or line break, for example) in it";
+        return Err(Misfit::saying(message, Some(slips::ESCAPES.to_owned())));
+    }
+    Ok(())
+}
+
+fn entries(
+    place: Place<'_>,
+    wanted: &str,
+    check: impl Fn(&str, Place<'_>) -> Result<(), Misfit>,
+) -> Vec<Misfit> {
+    let Some(mapping) = place.value.as_mapping() else {
+        return vec![Misfit::saying(&format!("wants {wanted}, got {}", kind_of(place.value)), None)];
     };
     let entry = |(key, value): (&Value, &Value)| match key {
-        Value::String(key) => check(key, value).err().map(|misfit| misfit.within(Item::Key(key.clone()))),
-        key => Some(Misfit::new("text as a key", key, Some(quote_it(key)))),
+        Value::String(key) => {
+            check(key, place.entry(key, value)).err().map(|misfit| misfit.within(Item::Key(key.clone())))
+        }
+        key => {
+            let written = place.key(key);
+            let misfit = Misfit::new("text as a key", written, Some(quote_it(written)));
+            Some(match written.plain() {
+                Some(text) => misfit.within(Item::Key(text.to_owned())),
+                None => misfit,
+            })
+        }
     };
     mapping.iter().filter_map(entry).collect()
 }
 
-fn variable(name: &str, value: &Value) -> Result<(), Misfit> {
+fn variable(name: &str, place: Place<'_>) -> Result<(), Misfit> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(Misfit::saying("is not a variable name: it is empty or has `=` or NUL in it", None));
     }
-    match value {
+    match place.value {
         Value::String(text) if text.contains('\0') => Err(Misfit::saying("has a NUL in it", None)),
-        Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(()),
+        Value::String(text) => whole_path(text),
+        Value::Number(_) | Value::Bool(_) => Ok(()),
         // Not repeated: variables hold secrets.
         other => {
             let message = format!("wants text, a number, true or false, got {}", kind_of(other));
-            Err(Misfit::saying(&message, None))
+            Err(Misfit::saying(&message, slips::placeholder(other)))
         }
     }
 }
 
-fn header(name: &str, value: &Value) -> Result<(), Misfit> {
+fn header(name: &str, place: Place<'_>) -> Result<(), Misfit> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
         return Err(Misfit::saying("is no name of a header", Some("write it like x-api-key".to_owned())));
@@ -263,7 +317,7 @@ fn header(name: &str, value: &Value) -> Result<(), Misfit> {
     if OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
         return Err(Misfit::saying("is a header that the manager sets itself", Some("remove it".to_owned())));
     }
-    match value {
+    match place.value {
         Value::String(text) if text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) => Ok(()),
         Value::Number(_) => Ok(()),
         // Not repeated: headers hold secrets.
@@ -274,28 +328,47 @@ fn header(name: &str, value: &Value) -> Result<(), Misfit> {
     }
 }
 
-fn prefix(value: &Value) -> Result<(), Misfit> {
+fn prefix(place: Place<'_>) -> Result<(), Misfit> {
     let good = |text: &str| {
         text.is_empty()
             || text.starts_with('/') && !text.contains(['?', '#']) && !text.contains(char::is_whitespace)
     };
-    match value.as_str() {
+    match place.value.as_str() {
         Some(text) if good(text) => Ok(()),
         _ => {
             let hint = Some("write it like \"/openai/v1\", or \"\" for none".to_owned());
-            Err(Misfit::new("the beginning of a path", value, hint))
+            Err(Misfit::new("the beginning of a path", place, hint))
         }
     }
 }
 
-fn body(value: &Value) -> Result<(), Misfit> {
-    match body_json(value) {
+fn body(place: Place<'_>) -> Result<(), Misfit> {
+    if let Some(hint) = place.value.as_mapping().and_then(placeholder_within) {
+        return Err(Misfit::saying("has a placeholder without quotes in it", Some(hint)));
+    }
+    match body_json(place.value) {
         Some(_) => Ok(()),
         None => Err(Misfit::saying(
             "wants JSON, as text or as a mapping",
             Some("write it like {model: \"{model}\", input: \"hi\"}".to_owned()),
         )),
     }
+}
+
+/// `{model}` without quotes is a mapping, which would be sent as one.
+fn placeholder_within(mapping: &serde_yaml::Mapping) -> Option<String> {
+    let is_model = |hint: &String| hint.contains("\"{model}\"");
+    mapping.values().find_map(|value| match value {
+        Value::Mapping(inner) => {
+            slips::placeholder(value).filter(is_model).or_else(|| placeholder_within(inner))
+        }
+        Value::Sequence(items) => items.iter().find_map(|item| {
+            slips::placeholder(item)
+                .filter(is_model)
+                .or_else(|| item.as_mapping().and_then(placeholder_within))
+        }),
+        _ => None,
+    })
 }
 
 /// The JSON of a probe's body. `{model}` stands in it without quotes, as in the built-in modes: the quotes come

@@ -4,6 +4,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::locate::{KeyPath, Lines};
 use super::problem::Problem;
+use super::slips;
 
 /// A file that is YAML.
 pub(super) struct Parsed {
@@ -48,6 +49,10 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
             return duplicates.into_iter().map(duplicate).collect();
         }
     }
+    let line = error.location().map(|location| location.line()).or_else(|| Lines::of(text).second_document);
+    if let Some((line, hint)) = line.and_then(|line| slips::no_yaml(text, &message, line)) {
+        return vec![Problem::of_file(Some(line), format!("not valid YAML: {message}"), Some(hint))];
+    }
     let hint = if message.contains("cannot start any token") {
         "YAML is indented with spaces, not tabs; text that starts with one of @ ` % wants quotes"
     } else if message.contains("invalid type: integer") {
@@ -57,7 +62,6 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
     } else {
         "look for a missing quote, colon or bracket, or a wrong indentation, on this line or just above"
     };
-    let line = error.location().map(|location| location.line()).or_else(|| Lines::of(text).second_document);
     vec![Problem::of_file(line, format!("not valid YAML: {message}"), Some(hint.to_owned()))]
 }
 

@@ -547,7 +547,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Env,
         "",
         Preset::Nothing,
-        "Added to the backend's environment. Default: nothing.",
+        "Added to the backend's environment, each value as it is written here. Default: nothing.",
     ),
 ];
 

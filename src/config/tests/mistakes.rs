@@ -224,7 +224,7 @@ fn memory_and_environment() {
         ("required_devices: [v100], memory_mb: {v10: 5}", "memory_mb.v10: not among | did you mean `v100`?"),
         ("required_devices: [v100], memory_mb: {v100: -5}", "memory_mb.v100: wants a whole number from 0"),
         ("required_devices: [v100], memory_mb: {v100: \"5\"}", "memory_mb.v100: wants a whole | quotes"),
-        ("required_devices: [v100], memory_mb: {100: 5}", "memory_mb: wants text as a key"),
+        ("required_devices: [v100], memory_mb: {100: 5}", "memory_mb.100: wants text as a key"),
         ("required_devices: v100, memory_mb: {v100: 5}", "required_devices: wants a list of texts"),
         (
             "memory_mb: 5",
@@ -235,7 +235,7 @@ fn memory_and_environment() {
         ("env: {A=B: x}", "env.A=B: is not a variable name"),
         ("env: {\"\": x}", "env.: is not a variable name"),
         ("env: {A: \"x\\0\"}", "env.A: NUL"),
-        ("env: {1: x}", "env: wants text as a key, got the number 1"),
+        ("env: {1: x}", "env.1: wants text as a key, got the number 1"),
     ] {
         let yaml = format!("Local-Models:\n  a:\n    V:\n      {{script_path: ok.sh, {entries}}}\n");
         check(&yaml, &[&format!("4 Local-Models.a.V.{expected}")]);

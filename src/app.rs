@@ -5,6 +5,7 @@
 
 pub(crate) mod devices;
 mod guard;
+mod label_key;
 mod ledger;
 mod signals;
 mod tree;
@@ -183,10 +184,18 @@ impl Running {
             let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
             opening.await.map_err(|error| format!("the ledger: {error}"))??
         };
+        let label_key = match program.api_keys.is_empty() {
+            true => [0; 32],
+            false => {
+                let state_dir = state_dir.clone();
+                let loading = actix_web::rt::task::spawn_blocking(move || label_key::load(&state_dir));
+                loading.await.map_err(|error| format!("the labels of keys: {error}"))??
+            }
+        };
         let restart = config.restart.clone();
         let shared = Shared {
             directory: Directory::new(models.clone()),
-            keys: Keys::new(program.api_keys.clone(), program.port)?,
+            keys: Keys::new(program.api_keys.clone(), &label_key, program.port)?,
             hosts: Hosts::new(&program.host, &program.allowed_hosts),
             config,
             endpoints: spec

@@ -33,6 +33,7 @@ pub mod upstream;
 mod usage;
 mod views;
 mod webui;
+mod words;
 
 pub use auth::Keys;
 pub use config_file::ConfigFile;

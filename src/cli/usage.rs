@@ -63,7 +63,7 @@ fn local_time(text: &str, days: i64) -> Result<Timestamp, String> {
         .map_err(|_| "this is neither a day like 2026-01-31 nor a time like 2026-01-31T08:00:00Z".to_owned())
 }
 
-const COLUMNS: usize = 14;
+const COLUMNS: usize = 16;
 
 #[derive(Deserialize)]
 struct Totals {
@@ -71,8 +71,10 @@ struct Totals {
     key: String,
     requests: i64,
     failed: i64,
+    rejected: i64,
     refused: i64,
     client_left: i64,
+    cancelled: i64,
     input_tokens: i64,
     cached_tokens: i64,
     output_tokens: i64,
@@ -164,8 +166,10 @@ impl UsageOrder {
             first,
             "requests",
             "failed",
+            "rejected",
             "refused",
             "client_left",
+            "cancelled",
             "input",
             "cached",
             "output",
@@ -222,8 +226,10 @@ fn cells(row: &Totals) -> [String; COLUMNS] {
         key,
         row.requests.to_string(),
         row.failed.to_string(),
+        row.rejected.to_string(),
         row.refused.to_string(),
         row.client_left.to_string(),
+        row.cancelled.to_string(),
         row.input_tokens.to_string(),
         row.cached_tokens.to_string(),
         row.output_tokens.to_string(),

@@ -3,9 +3,10 @@
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.
 
-use super::error::ApiError;
+use super::error::{ApiError, Kind};
 use super::request_id::RequestId;
 use super::state::Shared;
+use super::words;
 use actix_web::HttpRequest;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
@@ -27,6 +28,8 @@ pub(super) struct Account {
     api_key: Arc<str>,
     variant: Option<Arc<str>>,
     meter: Option<Meter>,
+    /// The beginning of an error's body.
+    error_body: Vec<u8>,
     /// Pieces of text that the model's traffic was told of.
     pieces: u64,
 }
@@ -57,6 +60,7 @@ impl Account {
             api_key: shared.keys.label(request.headers()),
             variant: None,
             meter: None,
+            error_body: Vec::new(),
             pieces: 0,
         }
     }
@@ -96,7 +100,12 @@ impl Account {
 
     /// Bytes of the backend's answer, as they came.
     pub(super) fn read(&mut self, bytes: &[u8]) {
-        let (Some(meter), Some(row)) = (&mut self.meter, &mut self.row) else { return };
+        let Some(row) = &mut self.row else { return };
+        if row.status >= 400 {
+            let room = words::LONGEST.saturating_sub(self.error_body.len());
+            self.error_body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
+        let Some(meter) = &mut self.meter else { return };
         if meter.push(bytes) {
             row.first_byte_us = Some(micros(self.began.elapsed()));
         }
@@ -109,8 +118,14 @@ impl Account {
 
     /// The whole answer has come.
     pub(super) fn completed(&mut self) {
-        if let Some(row) = &mut self.row {
-            row.outcome = Outcome::Ok;
+        let Some(row) = &mut self.row else { return };
+        row.outcome = match row.status {
+            500.. => Outcome::BackendError,
+            400.. => Outcome::Rejected,
+            _ => Outcome::Ok,
+        };
+        if row.status >= 400 {
+            row.error = words::of_error(&self.error_body);
         }
     }
 
@@ -120,6 +135,7 @@ impl Account {
         row.error = Some(error.message.lines().next().unwrap_or_default().to_owned());
         row.outcome = match (row.run_id, error.code()) {
             (Some(_), "backend_error" | "backend_timeout") => Outcome::BackendError,
+            _ if error.kind == Kind::Internal => Outcome::Failed,
             (_, code) => Outcome::Refused(code.into()),
         };
         if row.status == 0 {
@@ -132,6 +148,10 @@ impl Drop for Account {
     fn drop(&mut self) {
         let Some(mut row) = self.row.take() else { return };
         row.duration_us = micros(self.began.elapsed());
+        if std::thread::panicking() {
+            row.outcome = Outcome::Failed;
+            row.error = Some("a part of the manager panicked; its log says where".to_owned());
+        }
         if let Some(meter) = self.meter.take() {
             count(meter, &mut row, self.body_bytes);
         }

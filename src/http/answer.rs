@@ -77,6 +77,10 @@ impl Answer {
             BodySize::Sized(_) if is_sse => BodySize::Stream,
             size => size,
         };
+        if size.is_eof() {
+            // Nobody will ask for the next part of nothing.
+            account.completed();
+        }
         let silence = model.spec.idle_timeout.map(|limit| (limit, Box::pin(tokio::time::sleep(limit))));
         let answer = Self {
             size,
@@ -201,6 +205,10 @@ impl Answer {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.heard();
                     self.account.read(&chunk);
+                    if !self.is_sse && self.body.as_ref().is_some_and(Body::is_whole) {
+                        // The client has all that there is: it may go now.
+                        self.account.completed();
+                    }
                     if let Some(chunk) = self.pass(chunk) {
                         return Poll::Ready(Some(chunk));
                     }

@@ -1,8 +1,10 @@
 //! API keys: who may come in, and which header may not go on to a backend.
 
 use super::error::{ApiError, Kind, quoted};
-use super::session::Sessions;
+use super::session::{Sessions, hex};
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -16,10 +18,11 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Asks for one of these keys from now on. The port tells the cookie from that of another manager.
-    pub fn new(keys: Vec<String>, port: u16) -> Result<Self, String> {
-        let labels = keys.iter().enumerate().map(|(place, key)| label_of(place, key).into()).collect();
-        Ok(Self { keys, labels, sessions: Sessions::new(port)? })
+    /// Asks for one of these keys from now on. `label_key` makes their labels; the port tells the cookie from that of
+    /// another manager.
+    pub fn new(keys: Vec<String>, label_key: &[u8; 32], port: u16) -> Result<Self, String> {
+        let labels: Result<_, _> = keys.iter().map(|key| label_of(label_key, key)).collect();
+        Ok(Self { keys, labels: labels?, sessions: Sessions::new(port)? })
     }
 
     /// Whether a key is asked for.
@@ -63,7 +66,7 @@ impl Keys {
         Cow::Owned(kept.collect())
     }
 
-    /// What a report calls the key that opened the door: its place in the configuration and its last letters.
+    /// What a report calls the key that opened the door.
     pub fn label(&self, headers: &HeaderMap) -> Arc<str> {
         let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         let given = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
@@ -98,10 +101,14 @@ impl Keys {
     }
 }
 
-fn label_of(place: usize, key: &str) -> String {
-    // Of a short key, the last letters would be much of the secret.
-    let tail = key.get(key.len().saturating_sub(4)..).filter(|_| key.len() >= 16);
-    format!("#{}{}", place + 1, tail.map_or_else(String::new, |tail| format!(" ...{tail}")))
+/// Who pays must not depend on the key's place in the file, and a report must not tell the key. A plain hash would: short
+/// keys can be tried out.
+fn label_of(label_key: &[u8; 32], key: &str) -> Result<Arc<str>, String> {
+    let mac = Hmac::<Sha256>::new_from_slice(label_key);
+    let mut mac = mac.map_err(|error| format!("the label of a key: {error}"))?;
+    mac.update(key.as_bytes());
+    let hash = hex(&mac.finalize().into_bytes());
+    Ok(format!("key-{}", hash.get(..8).unwrap_or_default()).into())
 }
 
 /// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
@@ -147,7 +154,7 @@ mod tests {
         if let Some((name, value)) = header {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        Keys::new(vec!["first".into(), "second".into()], 1).unwrap().check(&headers).is_ok()
+        Keys::new(vec!["first".into(), "second".into()], &[0; 32], 1).unwrap().check(&headers).is_ok()
     }
 
     #[test]
@@ -168,7 +175,23 @@ mod tests {
     }
 
     #[test]
+    fn a_label_follows_its_key_and_not_its_place() {
+        let labels = |keys: &[&str], secret| {
+            let keys =
+                Keys::new(keys.iter().map(|key| (*key).to_owned()).collect(), &[secret; 32], 1).unwrap();
+            (0..2).map(|place| keys.label_of(place).unwrap().to_string()).collect::<Vec<_>>()
+        };
+        let first = labels(&["alice-pw", "bob-pw"], 1);
+        assert_eq!(labels(&["bob-pw", "alice-pw"], 1), [first[1].as_str(), first[0].as_str()]);
+        assert_ne!(first[0], first[1]);
+        // Known beforehand, a short key could be found by trying.
+        assert_ne!(labels(&["alice-pw", "bob-pw"], 2), first);
+        let digits = first[0].strip_prefix("key-").unwrap();
+        assert!(digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{first:?}");
+    }
+
+    #[test]
     fn without_keys_everybody_may_come_in() {
-        assert!(Keys::new(Vec::new(), 1).unwrap().check(&HeaderMap::new()).is_ok());
+        assert!(Keys::new(Vec::new(), &[0; 32], 1).unwrap().check(&HeaderMap::new()).is_ok());
     }
 }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use llm_manager_actors::ledger::{
     Cursor, Filter, LedgerReader, Micros, Page, PageQuery, RequestShare, RequestView, StoreError,
 };
+use llm_manager_actors::model::traffic::OUTCOMES;
 use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -52,9 +53,12 @@ pub(super) struct LogQuery {
 impl LogQuery {
     fn page(&self, shared: &Shared) -> Result<PageQuery, ApiError> {
         if let Some(outcome) = &self.outcome {
-            let known = ["ok", "client_left", "backend_error", "refused", "failed"];
-            if !known.contains(&outcome.as_str()) && !outcome.starts_with("refused:") {
-                let known = "ok, client_left, backend_error, refused, refused:CODE and failed (any but ok)";
+            let known = OUTCOMES.contains(&outcome.as_str()) || outcome == "not_ok";
+            if !known && !outcome.starts_with("refused:") {
+                let known = format!(
+                    "{}, refused:CODE and not_ok (any but ok); `failed` includes backend_error, as in the sums",
+                    OUTCOMES.join(", ")
+                );
                 let outcome = quoted(outcome);
                 return Err(invalid(format!("`outcome`: \"{outcome}\" is not known; there are {known}")));
             }

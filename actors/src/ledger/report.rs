@@ -19,12 +19,16 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Totals {
     /// All of them, however they ended.
     pub requests: i64,
-    /// The backend broke off or never answered.
+    /// The backend or the manager failed.
     pub failed: i64,
+    /// The backend found fault with the request.
+    pub rejected: i64,
     /// The client went away.
     pub client_left: i64,
     /// The manager answered instead.
     pub refused: i64,
+    /// An operator ended it.
+    pub cancelled: i64,
     /// Sent to the backend twice.
     pub replayed: i64,
     /// Some count was estimated.
@@ -97,8 +101,10 @@ struct RollupRow {
     facet_id: i64,
     requests: i64,
     failed: i64,
+    rejected: i64,
     client_left: i64,
     refused: i64,
+    cancelled: i64,
     replayed: i64,
     estimated: i64,
     unrecorded: i64,
@@ -116,12 +122,14 @@ struct RollupRow {
 }
 
 impl Totals {
-    fn fields(&mut self) -> [&mut i64; 17] {
+    fn fields(&mut self) -> [&mut i64; 19] {
         [
             &mut self.requests,
             &mut self.failed,
+            &mut self.rejected,
             &mut self.client_left,
             &mut self.refused,
+            &mut self.cancelled,
             &mut self.replayed,
             &mut self.estimated,
             &mut self.unrecorded,
@@ -142,8 +150,10 @@ impl Totals {
         let values = [
             row.requests,
             row.failed,
+            row.rejected,
             row.client_left,
             row.refused,
+            row.cancelled,
             row.replayed,
             row.estimated,
             row.unrecorded,
@@ -258,8 +268,10 @@ impl<'a> Reading<'a> {
             rollups::facet_id,
             rollups::requests,
             rollups::failed,
+            rollups::rejected,
             rollups::client_left,
             rollups::refused,
+            rollups::cancelled,
             rollups::replayed,
             rollups::estimated,
             rollups::unrecorded,

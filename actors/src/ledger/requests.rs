@@ -53,7 +53,7 @@ pub struct PageQuery {
     pub from: Option<Micros>,
     /// Ended before this time.
     pub to: Option<Micros>,
-    /// `ok`, `client_left`, `backend_error`, `refused` (any), `refused:<code>`, or `failed` (any but ok).
+    /// An outcome; or `refused` (whatever the code), `failed` (as the sums count it) and `not_ok` (any but ok).
     pub outcome: Option<String>,
     /// The HTTP status.
     pub status: Option<u16>,
@@ -191,7 +191,8 @@ impl PageQuery {
         }
         sql.push_str(match self.outcome.as_deref() {
             None => " AND $1 = ''",
-            Some("failed") => " AND outcome <> 'ok' AND $1 = $1",
+            Some("not_ok") => " AND outcome <> 'ok' AND $1 = $1",
+            Some("failed") => " AND outcome IN ('backend_error', 'failed') AND outcome <> 'ok' AND $1 = $1",
             // The second part leads to the index.
             Some("refused") => " AND outcome LIKE 'refused:%' AND outcome <> 'ok' AND $1 = $1",
             Some("ok") => " AND outcome = $1",

@@ -26,11 +26,13 @@ pub(super) fn floor_to(time: Micros, level: i64) -> Micros {
 }
 
 /// The columns of `rollups` that are added up.
-pub(super) const COLUMNS: [&str; 18] = [
+pub(super) const COLUMNS: [&str; 20] = [
     "requests",
     "failed",
+    "rejected",
     "client_left",
     "refused",
+    "cancelled",
     "replayed",
     "estimated",
     "unrecorded",
@@ -57,9 +59,11 @@ impl Sums {
         let tokens = &row.tokens;
         Self([
             1,
-            one(row.outcome == Outcome::BackendError),
+            one(row.outcome.is_failure()),
+            one(row.outcome == Outcome::Rejected),
             one(row.outcome == Outcome::ClientLeft),
             one(matches!(row.outcome, Outcome::Refused(_))),
+            one(row.outcome == Outcome::Cancelled),
             one(row.replayed),
             one(row.usage_source == UsageSource::Estimated),
             one(row.unrecorded()),

@@ -66,30 +66,52 @@ impl Default for KeySource {
     }
 }
 
-/// How a request ended.
+/// What became of a request. That an answer was passed on whole says nothing: a whole answer may be an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Outcome {
-    /// With the whole answer of the backend, whatever its status.
+    /// Answered, to its end.
     #[default]
     Ok,
-    /// The client went away before.
-    ClientLeft,
-    /// The backend broke off, or never answered.
+    /// The backend found fault with the request: its answer is a 4xx.
+    Rejected,
+    /// The backend failed: a 5xx, an error in its stream, a stream without its end, a broken or no answer.
     BackendError,
+    /// The client went away before the end of the answer.
+    ClientLeft,
     /// The manager answered instead; with the code of that answer.
     Refused(Cow<'static, str>),
+    /// An operator ended it.
+    Cancelled,
+    /// The manager itself broke.
+    Failed,
 }
 
 impl Outcome {
-    /// As it is stored and shown: `ok`, `client_left`, `backend_error` or `refused:<code>`.
+    /// As it is stored and shown: the name, or `refused:<code>`.
     pub fn text(&self) -> Cow<'static, str> {
         match self {
-            Self::Ok => "ok".into(),
-            Self::ClientLeft => "client_left".into(),
-            Self::BackendError => "backend_error".into(),
             Self::Refused(code) => format!("refused:{code}").into(),
+            other => other.name().into(),
         }
+    }
+
+    /// Its name, without the code of a refusal.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Rejected => "rejected",
+            Self::BackendError => "backend_error",
+            Self::ClientLeft => "client_left",
+            Self::Refused(_) => "refused",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether it counts as failed in the sums: through no fault of the client's.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::BackendError | Self::Failed)
     }
 }
 
@@ -97,8 +119,11 @@ impl From<String> for Outcome {
     fn from(text: String) -> Self {
         match text.as_str() {
             "ok" => Self::Ok,
-            "client_left" => Self::ClientLeft,
+            "rejected" => Self::Rejected,
             "backend_error" => Self::BackendError,
+            "client_left" => Self::ClientLeft,
+            "cancelled" => Self::Cancelled,
+            "failed" => Self::Failed,
             other => Self::Refused(other.strip_prefix("refused:").unwrap_or(other).to_owned().into()),
         }
     }
@@ -241,9 +266,13 @@ impl RequestRow {
         self.started_us.saturating_add(self.duration_us)
     }
 
-    /// True where a backend may have generated tokens and nobody knows how many.
+    /// True where a backend may have generated tokens and nobody knows how many. Errors and answers without a body have
+    /// none.
     pub fn unrecorded(&self) -> bool {
-        self.usage_source == UsageSource::None && !matches!(self.outcome, Outcome::Refused(_))
+        let may_have_tokens = !matches!(self.outcome, Outcome::Refused(_) | Outcome::Rejected)
+            && self.status < 400
+            && !matches!(self.status, 204 | 304);
+        self.usage_source == UsageSource::None && may_have_tokens
     }
 
     /// Brings everything within its bounds.

@@ -82,13 +82,16 @@ pub(crate) fn assert_rollups_are_sums_of_rows(location: &Location) {
     let mut db = raw(location);
     let of_rows = COLUMNS.map(|column| match column {
         "requests" => "COUNT(*)".to_owned(),
-        "failed" => "SUM(CASE WHEN outcome = 'backend_error' THEN 1 ELSE 0 END)".to_owned(),
+        "failed" => "SUM(CASE WHEN outcome IN ('backend_error', 'failed') THEN 1 ELSE 0 END)".to_owned(),
+        "rejected" => "SUM(CASE WHEN outcome = 'rejected' THEN 1 ELSE 0 END)".to_owned(),
+        "cancelled" => "SUM(CASE WHEN outcome = 'cancelled' THEN 1 ELSE 0 END)".to_owned(),
         "client_left" => "SUM(CASE WHEN outcome = 'client_left' THEN 1 ELSE 0 END)".to_owned(),
         "refused" => "SUM(CASE WHEN outcome LIKE 'refused:%' THEN 1 ELSE 0 END)".to_owned(),
         "replayed" => "SUM(CASE WHEN replayed THEN 1 ELSE 0 END)".to_owned(),
         "estimated" => "SUM(CASE WHEN usage_source = 'estimated' THEN 1 ELSE 0 END)".to_owned(),
         "unrecorded" => {
-            "SUM(CASE WHEN usage_source = 'none' AND outcome NOT LIKE 'refused:%' THEN 1 ELSE 0 END)"
+            "SUM(CASE WHEN usage_source = 'none' AND outcome NOT LIKE 'refused:%' AND outcome <> 'rejected' \
+             AND status < 400 AND status NOT IN (204, 304) THEN 1 ELSE 0 END)"
                 .to_owned()
         }
         "unpriced" => {
@@ -137,10 +140,13 @@ pub(crate) fn assert_rollups_are_sums_of_rows(location: &Location) {
 }
 
 pub(crate) fn outcome(number: u8) -> Outcome {
-    match number % 5 {
+    match number % 8 {
         0 => Outcome::ClientLeft,
         1 => Outcome::BackendError,
         2 => Outcome::Refused("queue_full".into()),
+        3 => Outcome::Rejected,
+        4 => Outcome::Cancelled,
+        5 => Outcome::Failed,
         _ => Outcome::Ok,
     }
 }

@@ -24,7 +24,8 @@ pub const BOUNDS_US: [u64; 14] = [
 ];
 
 /// The outcomes that are told apart, in the order of `Traffic::requests`.
-pub const OUTCOMES: [&str; 4] = ["ok", "client_left", "backend_error", "refused"];
+pub const OUTCOMES: [&str; 7] =
+    ["ok", "rejected", "backend_error", "client_left", "refused", "cancelled", "failed"];
 
 /// The counters of one model.
 #[derive(Debug, Default)]
@@ -84,9 +85,12 @@ impl Traffic {
         self.live_output.fetch_add(output.saturating_sub(pieces), Relaxed);
         let outcome = match row.outcome {
             Outcome::Ok => 0,
-            Outcome::ClientLeft => 1,
+            Outcome::Rejected => 1,
             Outcome::BackendError => 2,
-            Outcome::Refused(_) => 3,
+            Outcome::ClientLeft => 3,
+            Outcome::Refused(_) => 4,
+            Outcome::Cancelled => 5,
+            Outcome::Failed => 6,
         };
         self.requests[outcome].fetch_add(1, Relaxed);
         let tokens = &row.tokens;
@@ -161,8 +165,13 @@ mod tests {
         traffic.count(&row(Outcome::Ok, 10_001, None, None), 0);
         traffic.count(&row(Outcome::Refused("overloaded".into()), 400_000_000, None, Some(-1)), 0);
         assert_eq!(traffic.live(), (3, 21, 3));
+        for (nth, name) in OUTCOMES.iter().enumerate() {
+            let traffic = Traffic::default();
+            traffic.count(&row(Outcome::from((*name).to_owned()), 0, None, None), 0);
+            assert_eq!(traffic.look().requests[nth], 1, "{name}");
+        }
         let seen = traffic.look();
-        assert_eq!(seen.requests, [2, 0, 0, 1]);
+        assert_eq!(seen.requests, [2, 0, 0, 0, 1, 0, 0]);
         assert_eq!((seen.input, seen.cached, seen.output), (21, 0, 3));
         assert_eq!((seen.duration.bins[0], seen.duration.bins[1], seen.duration.bins[14]), (1, 1, 1));
         assert_eq!(seen.duration.sum_us, 400_020_001);

@@ -57,6 +57,11 @@ impl Body {
         body
     }
 
+    /// Whether its last byte has come.
+    pub fn is_whole(&self) -> bool {
+        self.open.is_none()
+    }
+
     /// For the client's answer. After HEAD, the length that GET would have: no byte of it comes.
     pub fn size(&self) -> BodySize {
         self.size

@@ -13,11 +13,15 @@ use std::collections::BTreeMap;
 #[cfg_attr(test, ts(rename = "UsageTotals"), schemars(rename = "UsageTotals"))]
 struct TotalsView {
     requests: i64,
-    /// The backend broke off or never answered.
+    /// The backend (`backend_error`) or the manager itself (`failed`) failed.
     failed: i64,
+    /// The backend answered 4xx.
+    rejected: i64,
     client_left: i64,
     /// The manager answered instead.
     refused: i64,
+    /// An operator ended it.
+    cancelled: i64,
     /// Sent to the backend twice.
     replayed: i64,
     estimated: i64,
@@ -151,8 +155,10 @@ impl TotalsView {
         Self {
             requests: totals.requests,
             failed: totals.failed,
+            rejected: totals.rejected,
             client_left: totals.client_left,
             refused: totals.refused,
+            cancelled: totals.cancelled,
             replayed: totals.replayed,
             estimated: totals.estimated,
             unrecorded: totals.unrecorded,

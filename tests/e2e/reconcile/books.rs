@@ -123,6 +123,7 @@ fn millionths(money: &str) -> i64 {
 pub(super) struct Sums {
     requests: i64,
     failed: i64,
+    rejected: i64,
     client_left: i64,
     refused: i64,
     estimated: i64,
@@ -146,11 +147,12 @@ impl Sums {
         assert_eq!(row.cost, cost, "{row:?}");
         *self = self.plus(&Self {
             requests: 1,
-            failed: i64::from(row.outcome == "backend_error"),
+            failed: i64::from(matches!(row.outcome.as_str(), "backend_error" | "failed")),
+            rejected: i64::from(row.outcome == "rejected"),
             client_left: i64::from(row.outcome == "client_left"),
             refused: i64::from(refused),
             estimated: i64::from(tokens.source == "estimated"),
-            unrecorded: i64::from(tokens.source == "none" && !refused),
+            unrecorded: i64::from(tokens.source == "none" && !refused && row.status < 400),
             input: known(tokens.input),
             cached: known(tokens.cached),
             output: known(tokens.output),
@@ -162,6 +164,7 @@ impl Sums {
         Self {
             requests: self.requests + other.requests,
             failed: self.failed + other.failed,
+            rejected: self.rejected + other.rejected,
             client_left: self.client_left + other.client_left,
             refused: self.refused + other.refused,
             estimated: self.estimated + other.estimated,
@@ -179,6 +182,7 @@ impl Sums {
         Self {
             requests: count("requests"),
             failed: count("failed"),
+            rejected: count("rejected"),
             client_left: count("client_left"),
             refused: count("refused"),
             estimated: count("estimated"),

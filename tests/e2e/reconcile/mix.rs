@@ -177,7 +177,8 @@ fn answered(reply: &Reply) -> What {
     let outcome = match error["error"]["code"].as_str() {
         Some("backend_error" | "backend_timeout") => "backend_error".to_owned(),
         Some(code) => format!("refused:{code}"),
-        None if reply.end == End::Cut => "backend_error".to_owned(),
+        None if reply.end == End::Cut || reply.status >= 500 => "backend_error".to_owned(),
+        None if reply.status >= 400 => "rejected".to_owned(),
         None => "ok".to_owned(),
     };
     What::Answered { status: reply.status, outcome, words }

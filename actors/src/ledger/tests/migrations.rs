@@ -1,10 +1,10 @@
 //! Opening: fresh, older, newer, damaged, foreign; and the migrations themselves.
 
 use super::place::{Place, everywhere};
-use super::{MARCH, events, everything, opened, raw, row};
+use super::{MARCH, assert_rollups_are_sums_of_rows, events, everything, opened, raw, row};
 use crate::ledger::db::Db;
 use crate::ledger::migrate::SQLITE;
-use crate::ledger::{KeySource, Location, OpenError, open};
+use crate::ledger::{KeySource, Location, OpenError, Outcome, RequestRow, UsageSource, open};
 use diesel_migrations::MigrationHarness;
 use std::collections::BTreeMap;
 use std::fs;
@@ -87,6 +87,77 @@ fn the_schema_is_that_of_the_migrations() {
             made.insert(column.to_owned(), kind);
         }
         assert_eq!(made, told);
+    });
+}
+
+/// What an older version has written says afterwards what became of each request, in the rows and in the sums.
+#[test]
+fn outcomes_of_an_older_ledger_are_told_apart() {
+    everywhere(|place| {
+        let keys = KeySource::new();
+        {
+            let (_, mut writer) = opened(&place.location);
+            let old = [
+                (200, Outcome::Ok, UsageSource::Backend),
+                (500, Outcome::Ok, UsageSource::None),
+                (404, Outcome::Ok, UsageSource::None),
+                (204, Outcome::ClientLeft, UsageSource::None),
+                (200, Outcome::ClientLeft, UsageSource::None),
+                (502, Outcome::BackendError, UsageSource::None),
+                (500, Outcome::Refused("internal_error".into()), UsageSource::None),
+                (503, Outcome::Refused("overloaded".into()), UsageSource::None),
+            ];
+            let rows = old.into_iter().zip(0..).map(|((status, outcome, usage_source), nth)| RequestRow {
+                status,
+                outcome,
+                usage_source,
+                ..row(&keys, "m", MARCH + nth * 40 * 1_000_000)
+            });
+            writer.write(&events(&rows.collect::<Vec<_>>()), false).unwrap();
+        }
+        // Back to what the older version's tables and sums were.
+        let mut db = raw(&place.location);
+        match &mut db {
+            Db::Sqlite(conn) => drop(conn.revert_last_migration(SQLITE).unwrap()),
+            #[cfg(feature = "postgres")]
+            Db::Postgres(conn) => {
+                drop(conn.revert_last_migration(crate::ledger::migrate::POSTGRES).unwrap());
+            }
+        }
+        let old = |what: &str| {
+            format!(
+                "(SELECT COUNT(*) FROM requests WHERE facet_id = rollups.facet_id AND ended_us >= rollups.start_us \
+                 AND ended_us < rollups.start_us + rollups.level * 1000000 AND {what})"
+            )
+        };
+        db.run("UPDATE requests SET outcome = 'ok' WHERE status = 500 AND outcome = 'backend_error'")
+            .unwrap();
+        db.run(&format!(
+            "UPDATE rollups SET failed = {}, client_left = {}, refused = {}, unrecorded = {}",
+            old("outcome = 'backend_error'"),
+            old("outcome = 'client_left'"),
+            old("outcome LIKE 'refused:%'"),
+            old("usage_source = 'none' AND outcome NOT LIKE 'refused:%'"),
+        ))
+        .unwrap();
+        drop(db);
+        drop(opened(&place.location));
+        let outcomes =
+            raw(&place.location).words("SELECT outcome AS word FROM requests ORDER BY id").unwrap();
+        assert_eq!(
+            outcomes,
+            [
+                "ok",
+                "backend_error",
+                "rejected",
+                "ok",
+                "client_left",
+                "backend_error",
+                "failed",
+                "refused:overloaded"
+            ]
+        );
+        assert_rollups_are_sums_of_rows(&place.location);
     });
 }
 

@@ -63,7 +63,7 @@ fn filters_find_exactly_what_fits() {
         let rows: Vec<_> = (0..300_i64)
             .map(|n| {
                 let mut row = row(&keys, ["a", "b"][(n % 2) as usize], MARCH + n * SECOND);
-                row.outcome = outcome((n % 7) as u8);
+                row.outcome = outcome((n % 9) as u8);
                 row.status = if n % 5 == 0 { 500 } else { 200 };
                 row.run_id = Some(n % 3);
                 // More facets than are read one by one.
@@ -91,7 +91,16 @@ fn filters_find_exactly_what_fits() {
                 |row| &*row.labels.model == "b" && &*row.labels.api_key == "key-7",
             ),
             (PageQuery { outcome: Some("ok".into()), ..base() }, |row| row.outcome == Outcome::Ok),
-            (PageQuery { outcome: Some("failed".into()), ..base() }, |row| row.outcome != Outcome::Ok),
+            (PageQuery { outcome: Some("not_ok".into()), ..base() }, |row| row.outcome != Outcome::Ok),
+            (PageQuery { outcome: Some("failed".into()), ..base() }, |row| {
+                matches!(row.outcome, Outcome::BackendError | Outcome::Failed)
+            }),
+            (PageQuery { outcome: Some("rejected".into()), ..base() }, |row| {
+                row.outcome == Outcome::Rejected
+            }),
+            (PageQuery { outcome: Some("cancelled".into()), ..base() }, |row| {
+                row.outcome == Outcome::Cancelled
+            }),
             (PageQuery { outcome: Some("refused".into()), ..base() }, |row| {
                 matches!(row.outcome, Outcome::Refused(_))
             }),

@@ -206,7 +206,7 @@ fn reports_are_split_and_filtered() {
         for n in 0..60_i64 {
             let mut row = row(&keys, ["a", "b", "c"][(n % 3) as usize], MARCH + n * SECOND);
             Arc::make_mut(&mut row.labels).api_key = ["x", "y"][(n % 2) as usize].into();
-            row.outcome = outcome((n % 5) as u8);
+            row.outcome = outcome((n % 8) as u8);
             row.cost = Some(1000 + n);
             Arc::make_mut(&mut row.labels).currency = if n % 3 == 0 { "EUR".into() } else { "CNY".into() };
             rows.push(row);
@@ -217,7 +217,8 @@ fn reports_are_split_and_filtered() {
         };
         let all = ask(Filter::default(), vec![Dimension::Model, Dimension::ApiKey]);
         assert_eq!(all.total.requests, 60);
-        assert_eq!((all.total.failed, all.total.client_left, all.total.refused), (12, 12, 12));
+        assert_eq!((all.total.failed, all.total.client_left, all.total.refused), (15, 8, 8));
+        assert_eq!((all.total.rejected, all.total.cancelled), (8, 7));
         assert_eq!(all.groups.len(), 6);
         assert!(all.groups.iter().all(|group| group.totals.requests == 10));
         let euros: i64 =

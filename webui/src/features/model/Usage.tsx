@@ -60,7 +60,7 @@ function Totals({ summary }: { summary: UsageSummary }) {
     <Facts
       rows={[
         [t.requests, figure(totals.requests)],
-        [t.errors, figure(totals.failed + totals.refused)],
+        [t.errors, figure(totals.failed + totals.rejected + totals.refused)],
         [t.input, figure(totals.input_tokens)],
         [t.cached, figure(totals.cached_tokens)],
         [t.output, figure(totals.output_tokens)],

@@ -12,12 +12,12 @@ import { costOf, csv, drawnValue, type Measure, type Part, partsOf, ranked } fro
 
 const all = texts(
   {
-    table: 'Figures', csv: 'CSV', requests: 'Requests', failed: 'Failed', refused: 'Refused', client_left: 'Client left', input_tokens: 'Input', cached_tokens: 'Cached', output_tokens: 'Output', cost: 'Requests cost', run_cost: 'Ready hours cost', energy_cost: 'Electricity cost', sum: 'Cost', energy: 'Electricity',
+    table: 'Figures', csv: 'CSV', requests: 'Requests', failed: 'Failed', rejected: 'Rejected', refused: 'Refused', client_left: 'Client left', cancelled: 'Cancelled', input_tokens: 'Input', cached_tokens: 'Cached', output_tokens: 'Output', cost: 'Requests cost', run_cost: 'Ready hours cost', energy_cost: 'Electricity cost', sum: 'Cost', energy: 'Electricity',
     share: 'Share', total: 'Total', hours: 'Ready hours and electricity belong to models: they are counted by model or variant only.', none: 'without', unrecorded: (n: string) => `${n} requests without token counts`, estimated: (n: string) => `${n} with estimated counts`,
     unpriced: (n: string) => `${n} that no tier prices`,
   },
   {
-    table: '数据', csv: 'CSV', requests: '请求', failed: '失败', refused: '拒绝', client_left: '客户端离开', input_tokens: '输入', cached_tokens: '缓存', output_tokens: '输出', cost: '请求费用', run_cost: '运行时长费用', energy_cost: '电费', sum: '费用', energy: '用电',
+    table: '数据', csv: 'CSV', requests: '请求', failed: '失败', rejected: '被后端拒绝', refused: '被管理器拒绝', client_left: '客户端离开', cancelled: '已取消', input_tokens: '输入', cached_tokens: '缓存', output_tokens: '输出', cost: '请求费用', run_cost: '运行时长费用', energy_cost: '电费', sum: '费用', energy: '用电',
     share: '占比', total: '合计', hours: '运行时长与电费属于模型，仅在按模型或启动方案分组时统计。', none: '（无）', unrecorded: (n: string) => `${n} 个请求没有令牌数`, estimated: (n: string) => `${n} 个为估算`,
     unpriced: (n: string) => `${n} 个没有匹配的价格档`,
   },
@@ -90,7 +90,7 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
 }
 
 /** What did not happen needs no column. */
-const COUNTS = ['requests', 'failed', 'refused', 'client_left', 'input_tokens', 'cached_tokens', 'output_tokens'] as const
+const COUNTS = ['requests', 'failed', 'rejected', 'refused', 'client_left', 'cancelled', 'input_tokens', 'cached_tokens', 'output_tokens'] as const
 type Count = (typeof COUNTS)[number]
 const ALWAYS = new Set<Count>(['requests', 'input_tokens', 'output_tokens'])
 

@@ -3,7 +3,7 @@ import type { UsageGroup, UsageSummary } from '@/shared/api/types'
 import { costOf, csv, currencies, partsOf, ranked } from './table'
 
 const group = (key: string, output_tokens: number, cost: Record<string, string>, run_cost?: Record<string, string>): UsageGroup => ({
-  key, keys: { model: key }, requests: 2, failed: 0, client_left: 0, refused: 1, estimated: 0, unrecorded: 0, unpriced: 0, input_tokens: 10, cached_tokens: 4,
+  key, keys: { model: key }, requests: 2, failed: 0, rejected: 0, client_left: 0, refused: 1, cancelled: 0, estimated: 0, unrecorded: 0, unpriced: 0, input_tokens: 10, cached_tokens: 4,
   output_tokens, reasoning_tokens: 0, replayed: 0, cache_write_tokens: 0, duration_seconds: 1, queue_seconds: 0, first_byte_seconds: 0.5, first_bytes: 2,
   cost, run_cost: run_cost ?? {}, energy_wh: 0, energy_cost: {},
 })
@@ -31,7 +31,7 @@ it('puts the largest first', () => {
 
 it('writes files that spreadsheets read and do not run', () => {
   const lines = csv('model', summary, ['CNY', 'USD']).split('\r\n')
-  expect(lines[0]).toBe('model,requests,failed,refused,client_left,input_tokens,cached_tokens,output_tokens,unrecorded,estimated,unpriced,request_cost_CNY,request_cost_USD,run_cost_CNY,run_cost_USD,cost_CNY,cost_USD')
+  expect(lines[0]).toBe('model,requests,failed,rejected,refused,client_left,cancelled,input_tokens,cached_tokens,output_tokens,unrecorded,estimated,unpriced,request_cost_CNY,request_cost_USD,run_cost_CNY,run_cost_USD,cost_CNY,cost_USD')
   expect(lines[1]).toBe('"a,""b""",2,0,1,0,10,4,10,0,0,0,0.1,0,0,0,0.1,0')
   expect(lines[2]?.startsWith("'=c,")).toBe(true)
   expect(lines[3]).toBe('total,2,0,1,0,10,4,30,0,0,0,0.3,0,0,1.5,0.3,1.5')

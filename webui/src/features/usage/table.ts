@@ -30,7 +30,7 @@ export function ranked(groups: readonly UsageGroup[], measure: Measure, currency
   return groups.toSorted((a, b) => drawnValue(b, measure, currency) - drawnValue(a, measure, currency) || a.key.localeCompare(b.key))
 }
 
-const COLUMNS = ['requests', 'failed', 'refused', 'client_left', 'input_tokens', 'cached_tokens', 'output_tokens', 'unrecorded', 'estimated', 'unpriced'] as const
+const COLUMNS = ['requests', 'failed', 'rejected', 'refused', 'client_left', 'cancelled', 'input_tokens', 'cached_tokens', 'output_tokens', 'unrecorded', 'estimated', 'unpriced'] as const
 
 /** RFC 4180, with the exact figures. */
 export function csv(by: string, summary: UsageSummary, money: readonly string[]): string {

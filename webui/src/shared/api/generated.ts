@@ -260,13 +260,21 @@ key: string,
  */
 keys: Record<string, string>, requests: number, 
 /**
- * The backend broke off or never answered.
+ * The backend (`backend_error`) or the manager itself (`failed`) failed.
  */
-failed: number, client_left: number, 
+failed: number, 
+/**
+ * The backend answered 4xx.
+ */
+rejected: number, client_left: number, 
 /**
  * The manager answered instead.
  */
 refused: number, 
+/**
+ * An operator ended it.
+ */
+cancelled: number, 
 /**
  * Sent to the backend twice.
  */
@@ -330,13 +338,21 @@ export type UsageThroughput = { requests_per_second: number, input_tokens_per_se
  */
 export type UsageTotals = { requests: number, 
 /**
- * The backend broke off or never answered.
+ * The backend (`backend_error`) or the manager itself (`failed`) failed.
  */
-failed: number, client_left: number, 
+failed: number, 
+/**
+ * The backend answered 4xx.
+ */
+rejected: number, client_left: number, 
 /**
  * The manager answered instead.
  */
 refused: number, 
+/**
+ * An operator ended it.
+ */
+cancelled: number, 
 /**
  * Sent to the backend twice.
  */

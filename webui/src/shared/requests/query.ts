@@ -2,7 +2,8 @@
 import { withQuery } from '@/shared/api/client'
 import type { RequestRow } from '@/shared/api/types'
 
-export const OUTCOMES = ['ok', 'failed', 'client_left', 'backend_error', 'refused'] as const
+/** `failed` as the sums count it: `backend_error` and what the manager itself failed at. */
+export const OUTCOMES = ['ok', 'not_ok', 'failed', 'backend_error', 'rejected', 'refused', 'client_left', 'cancelled'] as const
 export const SPANS = ['hour', 'day', 'week'] as const
 
 export interface RequestFilter {

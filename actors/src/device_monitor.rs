@@ -54,6 +54,17 @@ impl Default for SampleNow {
     }
 }
 
+/// Orders a sample of these devices alone, and answers with the snapshot that has it: what other devices say may be
+/// older in it, and a slow one keeps nobody waiting. Devices that nobody knows yet mean all of them.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Arc<Snapshot>")]
+pub struct LookAt {
+    /// Their ids: a UUID, or else a name.
+    pub devices: Vec<Arc<str>>,
+    /// How long to wait.
+    pub within: Duration,
+}
+
 /// How often to look from now on, if nobody pays [`Attention`].
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -126,7 +137,7 @@ impl DeviceMonitor {
                 }
             }
         }
-        missed |= self.order(ctx, true);
+        missed |= self.order(ctx, |_| true, true);
         if missed {
             self.answered(ctx);
         }
@@ -140,12 +151,12 @@ impl DeviceMonitor {
         self.timer = Some(ctx.run_later(self.devices.interval(), Self::tick));
     }
 
-    /// Orders a sample from every plugin that isn't taking one. With `count`, one that can't take the order
+    /// Orders a sample from every plugin of these that isn't taking one. With `count`, one that can't take the order
     /// has missed; returns whether there is such a one.
-    fn order(&mut self, ctx: &mut Context<Self>, count: bool) -> bool {
+    fn order(&mut self, ctx: &mut Context<Self>, of: impl Fn(usize) -> bool, count: bool) -> bool {
         let now = Instant::now();
         let mut missed = false;
-        for (plugin, standing) in self.standings.iter_mut().enumerate() {
+        for (plugin, standing) in self.standings.iter_mut().enumerate().filter(|(plugin, _)| of(*plugin)) {
             let Some(sampler) = self.devices.samplers().get(plugin).filter(|_| !standing.busy()) else {
                 continue;
             };
@@ -192,6 +203,7 @@ impl DeviceMonitor {
             devices: self.standings.iter().flat_map(Standing::devices).collect(),
             taken_at: Timestamp::now(),
             asked_at: self.asked_at(),
+            asked: self.standings.iter().flat_map(Standing::asked).collect(),
             sequence: self.devices.latest().sequence + 1,
             stale,
             problems: self.standings.iter().filter_map(Standing::problem).collect(),
@@ -254,10 +266,38 @@ impl Handler<SampleNow> for DeviceMonitor {
         if let Some(young) = young {
             return Box::pin(async move { young });
         }
-        self.order(ctx, false);
+        self.sample(ctx, |_| true, ask.within)
+    }
+}
+
+impl Handler<LookAt> for DeviceMonitor {
+    type Result = ResponseFuture<Arc<Snapshot>>;
+
+    fn handle(&mut self, look: LookAt, ctx: &mut Context<Self>) -> Self::Result {
+        if !self.enabled() {
+            let latest = self.devices.latest();
+            return Box::pin(async move { latest });
+        }
+        let has = |standing: &Standing| look.devices.iter().any(|id| standing.has(id));
+        let plugins: BTreeSet<usize> =
+            self.standings.iter().enumerate().filter(|(_, one)| has(one)).map(|(plugin, _)| plugin).collect();
+        let all = plugins.is_empty();
+        self.sample(ctx, move |plugin| all || plugins.contains(&plugin), look.within)
+    }
+}
+
+impl DeviceMonitor {
+    fn sample(
+        &mut self,
+        ctx: &mut Context<Self>,
+        of: impl Fn(usize) -> bool,
+        within: Duration,
+    ) -> ResponseFuture<Arc<Snapshot>> {
+        self.order(ctx, &of, false);
         let standings = self.standings.iter().enumerate();
         // One that hangs already is not waited for.
-        let awaited = standings.filter(|(_, one)| one.awaited()).map(|(plugin, _)| plugin).collect();
+        let awaited = standings.filter(|(plugin, one)| of(*plugin) && one.awaited());
+        let awaited = awaited.map(|(plugin, _)| plugin).collect();
         let (reply, answer) = oneshot::channel();
         self.askers.retain(|asker| !asker.reply.is_closed());
         self.askers.push(Asker { awaited, reply });
@@ -266,7 +306,7 @@ impl Handler<SampleNow> for DeviceMonitor {
         }
         let devices = self.devices.clone();
         Box::pin(async move {
-            match tokio::time::timeout(ask.within, answer).await {
+            match tokio::time::timeout(within, answer).await {
                 Ok(Ok(snapshot)) => snapshot,
                 _ => {
                     let latest = devices.latest();

@@ -56,6 +56,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// What tells it from all others: its UUID if it has one, else its name.
+    pub fn id(&self) -> &str {
+        self.uuid.as_deref().unwrap_or(&self.name)
+    }
+
     /// The same device when it is not there: what it is stays, what it was doing goes.
     pub fn offline(&self) -> Self {
         Self {
@@ -88,6 +93,8 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
     /// All of it was asked for after this moment, but for plugins in trouble; `None`: one has not answered yet.
     pub asked_at: Option<Instant>,
+    /// The same for each of `devices`; none in trouble is left out.
+    pub asked: Vec<Option<Instant>>,
     /// Counts the snapshots from 1; 0 is the empty one from before the first.
     pub sequence: u64,
     /// Some of it is older than it should be: a plugin has not answered (yet), or the monitor is down.
@@ -103,6 +110,7 @@ impl Snapshot {
             devices: Vec::new(),
             taken_at: Timestamp::now(),
             asked_at: None,
+            asked: Vec::new(),
             sequence: 0,
             stale: true,
             problems: Vec::new(),

@@ -58,6 +58,11 @@ pub(super) enum Kind {
         min: f64,
         max: f64,
     },
+    /// A number that may have a fraction, or the word `auto`.
+    NumberOrAuto {
+        min: f64,
+        max: f64,
+    },
     Texts,
     /// An amount of money, as a decimal in quotes: a number with a point is not exact.
     Price,
@@ -138,6 +143,9 @@ impl Key {
             Kind::Number { min, max } => {
                 text.push_str(&format!(" Range: {min} to {max}{unit}, fractions allowed."));
             }
+            Kind::NumberOrAuto { min, max } => {
+                text.push_str(&format!(" Range: {min} to {max}{unit}, fractions allowed, or auto."));
+            }
             Kind::Choice(words) => text.push_str(&format!(" One of {}.", words.join(", "))),
             _ => {}
         }
@@ -171,6 +179,7 @@ mod tests {
             let fits = match (key.preset, key.kind) {
                 (Preset::Required | Preset::Nothing, _) => true,
                 (Preset::Text(_), Kind::Text) | (Preset::Flag(_), Kind::Flag) => true,
+                (Preset::Text(word), Kind::NumberOrAuto { .. }) => word == "auto",
                 (Preset::Text(word), Kind::Choice(words)) => words.contains(&word),
                 (Preset::Whole(n), Kind::Whole { min, max }) => (min..=max).contains(&n),
                 (Preset::Whole(n), Kind::Number { min, max }) => (min..=max).contains(&(n as f64)),

@@ -66,6 +66,7 @@ fn model(
         bill_loading: fields.flag("bill_loading"),
         billing,
         pinned: fields.flag("pinned"),
+        overlap: fields.flag("overlap"),
         variants,
     })
 }

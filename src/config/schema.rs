@@ -59,6 +59,10 @@ fn property(key: &Key) -> Value {
         Kind::Flag => json!({"type": "boolean"}),
         Kind::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::Number { min, max } => json!({"type": "number", "minimum": min, "maximum": max}),
+        Kind::NumberOrAuto { min, max } => json!({"anyOf": [
+            {"const": "auto"},
+            {"type": ["number", "null"], "minimum": min, "maximum": max},
+        ]}),
         Kind::Texts => json!({"type": "array", "items": text()}),
         Kind::Price => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"}),
         Kind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),

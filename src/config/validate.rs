@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llm_manager_policy::pricing::Currency;
+use llm_manager_policy::placement::HoldTime;
 use llm_manager_policy::spec::{DevicePluginSpec, Electricity, ModelSpec, ProgramSpec, Spec};
 use serde_yaml::Value;
 
@@ -61,6 +62,11 @@ pub(super) fn alive_time(fields: &Fields<'_>) -> Option<Duration> {
     fields.time("alive_time", 60.0).filter(|time| !time.is_zero())
 }
 
+/// Seconds, or `auto`, which is the default.
+fn hold_time(fields: &Fields<'_>, name: &str) -> HoldTime {
+    fields.time(name, 1.0).map_or(HoldTime::Auto, HoldTime::Fixed)
+}
+
 fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
     let host = host(walk, fields);
     let api_keys: Vec<_> = fields.texts("api_keys").into_iter().map(str::to_owned).collect();
@@ -86,8 +92,8 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
         allowed_hosts: allowed_hosts(walk, fields),
         drain_timeout: fields.time("drain_timeout", 1.0).unwrap_or_default(),
         queue_timeout: fields.time("queue_timeout", 1.0).unwrap_or_default(),
-        min_hold: fields.time("min_hold", 1.0).unwrap_or_default(),
-        max_hold: fields.time("max_hold", 1.0).unwrap_or_default(),
+        min_hold: hold_time(fields, "min_hold"),
+        max_hold: hold_time(fields, "max_hold"),
         prefer_resident: fields.text("prefer").is_some_and(|word| word.eq_ignore_ascii_case("resident")),
         max_waiting: usize::try_from(whole("max_waiting")).unwrap_or(usize::MAX),
         max_body_bytes: usize::try_from(whole("max_body_mb") * 1024 * 1024).unwrap_or(usize::MAX),

@@ -49,6 +49,8 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
         Kind::Flag => one(flag(place)),
         Kind::Whole { min, max } => one(whole(min, max, key.unit, place)),
         Kind::Number { min, max } => one(number(min, max, key.unit, place)),
+        Kind::NumberOrAuto { .. } if value.as_str().is_some_and(is_auto) => Vec::new(),
+        Kind::NumberOrAuto { min, max } => one(number_or_auto(min, max, key.unit, place)),
         Kind::Texts => items(place, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item)),
         Kind::Price => one(price(place)),
         Kind::ApiKeys => items(place, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
@@ -195,6 +197,21 @@ fn number(min: f64, max: f64, unit: &str, place: Place<'_>) -> Result<(), Misfit
         Some(number) if (min..=max).contains(&number) => Ok(()),
         _ => Err(Misfit::new(&format!("a number from {min} to {max}"), place, as_number(place, unit))),
     }
+}
+
+fn number_or_auto(min: f64, max: f64, unit: &str, place: Place<'_>) -> Result<(), Misfit> {
+    match place.value.as_f64() {
+        Some(number) if (min..=max).contains(&number) => Ok(()),
+        _ => {
+            let wanted = format!("a number from {min} to {max}, or the word auto");
+            Err(Misfit::new(&wanted, place, as_number(place, unit)))
+        }
+    }
+}
+
+/// In any case, as words of a choice are.
+fn is_auto(text: &str) -> bool {
+    text.eq_ignore_ascii_case("auto")
 }
 
 fn as_number(place: Place<'_>, unit: &str) -> Option<String> {

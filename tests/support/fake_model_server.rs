@@ -84,6 +84,9 @@ struct Flags {
     /// Append "PID PORT" to this file at each start, so that a test can count starts.
     #[arg(long, value_name = "FILE")]
     start_file: Option<PathBuf>,
+    /// Append to this file the time of day, in seconds, at which it is ready: the port is open and the load is over.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
     /// Append to this file what was delivered to which request.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
@@ -137,6 +140,9 @@ fn main() -> ExitCode {
         hang: flags.hang_probe,
         journal: journal::Journal::open(flags.journal.as_deref()),
     });
+    if let Some(file) = flags.ready_file {
+        runtime.spawn(note_ready(file, server.loaded_at));
+    }
     for _ in 1..flags.workers {
         let (listener, server) = (listener.try_clone().unwrap(), Arc::clone(&server));
         std::thread::spawn(move || {
@@ -159,6 +165,13 @@ async fn obey_signals(ignore: bool) {
         }
         eprintln!("fake: a signal, ignored");
     }
+}
+
+async fn note_ready(file: PathBuf, loaded_at: Instant) {
+    tokio::time::sleep_until(loaded_at.into()).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+    file.write_all(format!("{:.6}\n", now.as_secs_f64()).as_bytes()).unwrap();
 }
 
 fn talk(flags: &Flags) {

@@ -42,7 +42,7 @@ fn held(devices: &[Device], at: u64) -> Held {
     let idle_since = NOW - Duration::from_secs(mix % 7000);
     let standing = Standing::Ready { since: Duration::ZERO, busy: mix.is_multiple_of(3), idle_since };
     let reload = Some(Duration::from_millis(2000 + mix % 60_000));
-    Held { model: format!("model-{at}").into(), parts, standing, pinned: at.is_multiple_of(40), reload }
+    Held { standing, pinned: at.is_multiple_of(40), reload, ..Held::new(format!("model-{at}").into(), parts) }
 }
 
 fn variant(name: &str, needs: &[(&str, u64)]) -> Result<Variant, BadRequirement> {
@@ -71,7 +71,7 @@ fn main() -> Result<(), BadRequirement> {
         ("fits", vec![variant("tiny", &[("v100", 0)])?]),
     ];
     for (name, variants) in cases {
-        let demand = Demand { model: "asker".into(), variants: variants.into(), excluded: Vec::new() };
+        let demand = Demand::new("asker".into(), variants.into());
         let mut times: Vec<Duration> = (0..ROUNDS)
             .map(|_| {
                 let began = Instant::now();

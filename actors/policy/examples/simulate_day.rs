@@ -26,6 +26,9 @@ const MODELS: usize = 50;
 const GPUS: usize = 4;
 const GPU_MIB: u64 = 24_576;
 const DAY: u64 = 86_400;
+/// What was the rule before holding followed cost.
+const FORMER_MIN_HOLD: Duration = Duration::from_secs(10);
+const FORMER_MAX_HOLD: Duration = Duration::from_secs(60);
 
 /// xorshift64*: small, and the same everywhere.
 struct Dice(u64);
@@ -78,19 +81,19 @@ impl Lru {
     /// Where the first in the queue fits beside what is held; nobody is in the way of anybody.
     fn room(&self, view: &View<'_>, demand: &Demand) -> Option<(usize, Vec<Part>)> {
         let held = self.holds.iter().map(|(model, _, parts)| Held {
-            model: model.clone(),
-            parts: parts
-                .iter()
-                .map(|part| HeldPart {
-                    device: part.device.clone(),
-                    mib: part.mib,
-                    actual: Some(0),
-                    unexplained_before: None,
-                })
-                .collect(),
             standing: Standing::First,
-            pinned: false,
-            reload: None,
+            ..Held::new(
+                model.clone(),
+                parts
+                    .iter()
+                    .map(|part| HeldPart {
+                        device: part.device.clone(),
+                        mib: part.mib,
+                        actual: Some(0),
+                        unexplained_before: None,
+                    })
+                    .collect(),
+            )
         });
         let held: Vec<Held> = held.collect();
         let mut snapshot = view.snapshot.clone();
@@ -105,10 +108,10 @@ impl Lru {
 
     fn serve(&mut self, view: &View<'_>, effects: &mut Vec<Effect>) {
         while let Some((model, epoch, variants, since)) = self.waiting.first().cloned() {
-            let demand = Demand { model: model.clone(), variants, excluded: Vec::new() };
+            let demand = Demand::new(model.clone(), variants);
             if view.now >= since + view.settings.queue_timeout {
                 let state = State::default();
-                let explanation = Box::new(explain(&state, view, &model, &demand.variants));
+                let explanation = Box::new(explain(&state, view, &model, &demand.variants, None));
                 effects.push(Effect::Deny { model, epoch, denial: Denial::Timeout, explanation });
                 self.waiting.remove(0);
                 continue;
@@ -117,8 +120,8 @@ impl Lru {
             if let Some((variant, assignment)) = self.room(view, &demand).filter(|_| !(self.alone && others))
             {
                 self.holds.push((model.clone(), epoch, assignment.clone()));
-                let explanation = Box::new(explain(&State::default(), view, &model, &demand.variants));
-                effects.push(Effect::Grant { model, epoch, variant, assignment, explanation });
+                let explanation = Box::new(explain(&State::default(), view, &model, &demand.variants, None));
+                effects.push(Effect::Grant { model, epoch, variant, assignment, explanation, made_room: None });
                 self.waiting.remove(0);
                 continue;
             }
@@ -138,10 +141,10 @@ impl Lru {
         ready.sort_by_key(|(busy, idle_since, ..)| (*busy, *idle_since));
         let Some((busy, _, ready_since, seen)) = ready.first() else { return };
         let (model, epoch, in_favour_of) = (seen.model.clone(), seen.epoch, asker.clone());
-        if !busy && view.now >= *ready_since + view.settings.min_hold {
+        if !busy && view.now >= *ready_since + FORMER_MIN_HOLD {
             self.asked.push(model.clone());
             effects.push(Effect::AskEvict { model, epoch, in_favour_of });
-        } else if *busy && view.now >= since.max(*ready_since) + view.settings.max_hold {
+        } else if *busy && view.now >= since.max(*ready_since) + FORMER_MAX_HOLD {
             self.asked.push(model.clone());
             effects.push(Effect::AskYield { model, epoch, in_favour_of });
         }
@@ -152,7 +155,7 @@ impl Policy for Lru {
     fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Demand { model, epoch, variants } => self.waiting.push((model, epoch, variants, view.now)),
+            Event::Demand { model, epoch, variants, .. } => self.waiting.push((model, epoch, variants, view.now)),
             Event::Returned { model, epoch, .. } => {
                 self.holds.retain(|hold| hold.0 != model || hold.1 != epoch);
                 self.asked.retain(|asked| *asked != model);

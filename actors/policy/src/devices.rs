@@ -53,6 +53,8 @@ pub struct Device {
     pub power_w: Option<f32>,
     /// Who uses its memory.
     pub processes: Option<Vec<DeviceProcess>>,
+    /// When it was asked; `None`: with the snapshot.
+    pub taken_at: Option<Moment>,
 }
 
 /// One process's share of a device's memory.
@@ -80,6 +82,7 @@ impl Device {
             temperature_c: None,
             power_w: None,
             processes: None,
+            taken_at: None,
         }
     }
 

@@ -108,6 +108,11 @@ mod tests {
                 .collect(),
             used_before: Vec::new(),
             stage,
+            granted: None,
+            ready: None,
+            load: Duration::ZERO,
+            rivals: false,
+            credit: Duration::ZERO,
         };
         let holds = [
             hold("both", &[("a", 900, Some(500)), ("b", 500, None)], Stage::Kept),

@@ -18,7 +18,7 @@ mod explain;
 mod room;
 mod victims;
 
-pub use cost::eviction_cost;
+pub use cost::{eviction_cost, guessed_reload};
 pub use explain::{Explanation, Holder, Lack, VariantExplanation, explain};
 
 use crate::devices::{BadRequirement, DeviceId, DeviceSnapshot, Requirement};
@@ -37,10 +37,10 @@ pub type ModelName = Arc<str>;
 pub struct Settings {
     /// Whether a better variant is worth an eviction.
     pub prefer: Prefer,
-    /// A model that has become ready keeps its room for at least this long.
-    pub min_hold: Duration,
-    /// When somebody has waited for this long, busy models in the way are told to finish.
-    pub max_hold: Duration,
+    /// How long a model that has become ready keeps its memory, busy or idle.
+    pub min_hold: HoldTime,
+    /// How long busy models may keep another one waiting before they are told to finish.
+    pub max_hold: HoldTime,
     /// Longest wait for memory.
     pub queue_timeout: Duration,
     /// How long after a process's end its memory is waited for to show as free.
@@ -53,13 +53,22 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             prefer: Prefer::Best,
-            min_hold: Duration::from_secs(10),
-            max_hold: Duration::from_secs(60),
+            min_hold: HoldTime::Auto,
+            max_hold: HoldTime::Auto,
             queue_timeout: Duration::from_secs(300),
             settle: Duration::from_secs(5),
             disable_monitoring: false,
         }
     }
+}
+
+/// `min_hold` and `max_hold`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HoldTime {
+    /// It follows what a swap costs: see `queue::pace`.
+    Auto,
+    /// Always this long.
+    Fixed(Duration),
 }
 
 /// Which of two variants is taken when the better one needs an eviction.
@@ -113,6 +122,27 @@ pub struct Demand {
     pub variants: Arc<[Variant]>,
     /// Positions of variants that ran out of memory when they were last tried.
     pub excluded: Vec<usize>,
+    /// Who wants it: decides whether others have to go for it.
+    pub urgency: Urgency,
+    /// `overlap: true`: it may be started while memory of ended processes is still being given back.
+    pub overlap: bool,
+}
+
+impl Demand {
+    /// A request's, before anything has failed.
+    pub fn new(model: ModelName, variants: Arc<[Variant]>) -> Self {
+        Self { model, variants, excluded: Vec::new(), urgency: Urgency::Wanted, overlap: false }
+    }
+}
+
+/// Who wants a model to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Urgency {
+    /// `auto_start`, and nobody else: nobody has to go for it.
+    Boot,
+    /// A request or an operator.
+    #[default]
+    Wanted,
 }
 
 /// A model that occupies memory, or is about to.
@@ -128,6 +158,41 @@ pub struct Held {
     pub pinned: bool,
     /// From launch to ready, as measured; `None`: guessed from its size.
     pub reload: Option<Duration>,
+    /// What the Scheduler knows of its stay.
+    pub tenure: Option<Tenure>,
+    /// It is not stopped for the asker before that moment, though it is idle.
+    pub kept_until: Option<Moment>,
+    /// How long it may keep the asker waiting while it is busy; `None`: for ever.
+    pub patience: Option<Duration>,
+}
+
+impl Held {
+    /// A model with these parts that is just being started.
+    pub fn new(model: ModelName, parts: Vec<HeldPart>) -> Self {
+        Self {
+            model,
+            parts,
+            standing: Standing::Starting { wanted: true, since: Moment::ZERO },
+            pinned: false,
+            reload: None,
+            tenure: None,
+            kept_until: None,
+            patience: None,
+        }
+    }
+}
+
+/// What decides how long a model may stay while others want its memory; see `queue::pace`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tenure {
+    /// How long its load took, or will take.
+    pub load: Duration,
+    /// MiB that it holds on all devices.
+    pub mib: u64,
+    /// How much shorter it may stay because of what its predecessor left over.
+    pub credit: Duration,
+    /// Others wanted the same memory while it waited or loaded.
+    pub rivals: bool,
 }
 
 /// A model's memory on one device.
@@ -205,10 +270,12 @@ pub enum Why {
     Busy,
     /// It is being started for somebody.
     Starting,
-    /// It became ready less than `min_hold` ago.
+    /// It has not had its memory for long enough, see `min_hold`.
     Young {
-        /// When that has passed.
+        /// When it has.
         until: Moment,
+        /// How long that is from now.
+        left: Duration,
     },
     /// It is on its way out.
     Leaving,
@@ -236,6 +303,8 @@ pub enum Never {
     NoDevice,
     /// They are, but none has the memory, even without all models that may be stopped.
     NoMemory,
+    /// Others would have to go, and nothing but `auto_start` wants it.
+    NotForBoot,
     /// Every variant that would fit ran out of memory when it was last tried.
     OutOfMemory,
 }
@@ -279,7 +348,7 @@ pub enum Decision {
 
 /// Decides about a demand.
 pub fn decide(world: &World<'_>, demand: &Demand) -> Decision {
-    let rooms = Rooms::new(world, &demand.model);
+    let rooms = Rooms::new(world, demand);
     if world.settings.disable_monitoring {
         let assignment = demand.variants.first().map(|variant| unchecked(world, &rooms, variant));
         return Decision::Fits { variant: 0, assignment: assignment.unwrap_or_default() };
@@ -292,7 +361,7 @@ pub fn decide(world: &World<'_>, demand: &Demand) -> Decision {
             reason = reason.max(Some(Never::OutOfMemory));
             continue;
         }
-        let decision = judge(world, &rooms, variant, needs, &mut budget);
+        let decision = for_whom(judge(world, &rooms, variant, needs, &mut budget), demand.urgency);
         let rank = match (&decision, world.settings.prefer) {
             (Decision::Never { reason: why }, _) => {
                 reason = reason.max(Some(*why));
@@ -346,6 +415,19 @@ pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
 /// use less than they reserved and the device doesn't say so.
 pub fn unexplained(world: &World<'_>) -> Vec<i64> {
     room::unexplained(world)
+}
+
+/// `auto_start` alone takes what is free, or is about to be.
+fn for_whom(decision: Decision, urgency: Urgency) -> Decision {
+    let others_go = match &decision {
+        Decision::Evict { .. } => true,
+        Decision::Wait { blockers, .. } => !only_leaving(blockers),
+        Decision::Fits { .. } | Decision::Never { .. } => false,
+    };
+    match urgency {
+        Urgency::Boot if others_go => Decision::Never { reason: Never::NotForBoot },
+        _ => decision,
+    }
 }
 
 fn only_leaving(blockers: &[Blocker]) -> bool {

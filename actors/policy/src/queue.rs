@@ -8,31 +8,43 @@
 //!   its variants could use: those behind it see that as taken, so a small one overtakes only where the claim
 //!   leaves room, and delays nobody.
 //! - Victims are asked, not ordered: a model that has become busy meanwhile refuses, and is left alone.
-//! - Steady traffic doesn't hold a room for ever: a busy model in the way of somebody who has waited for
+//! - Steady traffic doesn't hold memory for ever: a busy model in the way of a demand that has waited for
 //!   `max_hold` while it was ready is asked to yield, which closes it to newcomers until its running answers
 //!   have ended. Those newcomers wait, and come after the one that it yields to.
+//! - An idle model goes at once, unless models compete for its memory: then it stays for a while (`pace`), so that
+//!   loading takes a bounded share of the time.
 //! - Memory of a process that has ended counts as taken until a device shows it free (three quarters of it, or no
-//!   more in use than before the start and a quarter of it), or `settle` has passed.
+//!   more in use than before the start and a quarter of it), or `settle` has passed. On a device that doesn't tell
+//!   what is in use it is free at once: there is nothing to wait for.
 //! - Every demand ends in one `Grant` or one `Deny`, at the latest after `queue_timeout`.
 //!
 //! Promises that the callers keep: every `AskEvict` is followed by the model's leaving (to be seen in the view,
 //! then `Returned`) or by `EvictRefused`; every `Grant` by exactly one `Returned` of the same epoch, sent when
 //! no process of that life is left; the Scheduler's mailbox keeps the order of each model's messages.
 
+mod memory;
+pub mod pace;
 mod steps;
 
 pub use steps::{explain, step};
 
 use crate::devices::{DeviceId, DeviceSnapshot};
 use crate::lifecycle::Moment;
-use crate::placement::{Explanation, HeldPart, ModelName, Never, Part, Settings, Standing, Variant};
+use crate::placement::{Explanation, HeldPart, ModelName, Never, Part, Settings, Standing, Urgency, Variant};
+use pace::Account;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// While somebody waits, the models and the devices are looked at this often.
 pub const POLL: Duration = Duration::from_millis(250);
+/// ... and this often while it is for a busy model to become idle: nobody tells of that.
+pub const BUSY_POLL: Duration = Duration::from_millis(25);
+/// ... or for a device to show that memory is free.
+pub const SETTLE_POLL: Duration = Duration::from_millis(10);
 /// A snapshot this much older than a demand will do for it.
 pub const FRESH: Duration = Duration::from_millis(100);
+/// One that is older than that by less than this does to see who has to go; the memory is looked at again then.
+pub const RECENT: Duration = Duration::from_millis(1500);
 /// How long a demand waits for a newer snapshot before the old one has to do.
 pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a model that was asked to go is taken for one that goes, though it doesn't show yet.
@@ -51,6 +63,8 @@ pub struct State {
     pub holds: Vec<Hold>,
     /// Starts that ran out of memory.
     pub failed: Vec<FailedStart>,
+    /// What models that went for others left over, by device.
+    pub accounts: Vec<Account>,
     /// After a restart of the Scheduler: no decision before that moment, or before all models have said what
     /// they hold.
     pub quiet_until: Option<Moment>,
@@ -76,6 +90,20 @@ pub struct Waiting {
     pub since: Moment,
     /// Since when somebody who may not be stopped has been in the way.
     pub blocked_since: Option<Moment>,
+    /// From launch to ready, as measured before.
+    pub load: Option<Duration>,
+    /// MiB of its best variant on all devices.
+    pub mib: u64,
+    /// Who wants it.
+    pub urgency: Urgency,
+    /// `overlap: true`.
+    pub overlap: bool,
+    /// Others have wanted the same memory while it waited.
+    pub rivals: bool,
+    /// The first model that goes for it was asked to then.
+    pub victims_asked: Option<Moment>,
+    /// The last process of a model that went for it ended then.
+    pub victims_gone: Option<Moment>,
 }
 
 /// A reservation.
@@ -93,6 +121,16 @@ pub struct Hold {
     pub used_before: Vec<Option<u64>>,
     /// What has been asked of it.
     pub stage: Stage,
+    /// When it was granted; `None`: not known, after a restart of the Scheduler.
+    pub granted: Option<Moment>,
+    /// When it became ready, if it has been seen so.
+    pub ready: Option<Moment>,
+    /// Its load: that of this life once it is ready, before that as measured or guessed.
+    pub load: Duration,
+    /// Others wanted the same memory while it waited or loaded.
+    pub rivals: bool,
+    /// How much shorter it may stay because of what its predecessor left over.
+    pub credit: Duration,
 }
 
 /// What the Scheduler knows of a reservation besides what the view shows.
@@ -106,6 +144,8 @@ pub enum Stage {
         at: Moment,
         /// Memory in use on each of its devices then.
         used: Vec<Option<u64>>,
+        /// For whom.
+        in_favour_of: ModelName,
     },
     /// It has refused to.
     Refused {
@@ -145,6 +185,12 @@ pub enum Event {
         epoch: u64,
         /// How, in order of priority.
         variants: Arc<[Variant]>,
+        /// From launch to ready, as measured; `None`: guessed from its size.
+        load: Option<Duration>,
+        /// Who wants it. The same life may demand again, with another urgency, and keeps its place.
+        urgency: Urgency,
+        /// `overlap: true`.
+        overlap: bool,
     },
     /// It does not want to any more, or it has ended: the demand or the reservation is taken back.
     Returned {
@@ -207,6 +253,8 @@ pub enum Effect {
         assignment: Vec<Part>,
         /// Why this variant, in numbers.
         explanation: Box<Explanation>,
+        /// When those that went for it were gone, and when their memory was free; `None`: nobody had to go.
+        made_room: Option<MadeRoom>,
     },
     /// There will be no memory.
     Deny {
@@ -237,12 +285,21 @@ pub enum Effect {
         /// For whom.
         in_favour_of: ModelName,
     },
-    /// Ask the DeviceMonitor for a new snapshot.
-    AskSnapshot,
+    /// Ask the DeviceMonitor for a new snapshot of these devices, soon.
+    AskSnapshot(Vec<DeviceId>),
     /// Send `Timer` at that moment, instead of any earlier order.
     ArmTimer(Moment),
     /// Send no `Timer`.
     DisarmTimer,
+}
+
+/// When memory came free for a demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MadeRoom {
+    /// The last process of those that went had ended.
+    pub victims_gone: Moment,
+    /// Their memory was believed to be free.
+    pub memory_free: Moment,
 }
 
 /// Why a demand is refused.

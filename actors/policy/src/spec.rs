@@ -2,6 +2,7 @@
 //!
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
+use crate::placement::HoldTime;
 use crate::pricing::{Currency, Plan, Price};
 use crate::usage::Pointers;
 use std::collections::BTreeMap;
@@ -45,10 +46,10 @@ pub struct ProgramSpec {
     pub drain_timeout: Duration,
     /// How long a start may wait for memory.
     pub queue_timeout: Duration,
-    /// A model that has become ready keeps its memory for at least this long.
-    pub min_hold: Duration,
+    /// How long a model that has become ready keeps its memory.
+    pub min_hold: HoldTime,
     /// When a start has waited for this long, busy models in its way are told to finish.
-    pub max_hold: Duration,
+    pub max_hold: HoldTime,
     /// True: a variant that fits without stopping anybody goes before a better one that doesn't.
     pub prefer_resident: bool,
     /// How many requests may wait for one model.
@@ -139,6 +140,8 @@ pub struct ModelSpec {
     pub billing: Option<Plan>,
     /// True: it is never stopped to make room for another model.
     pub pinned: bool,
+    /// True: it may be started while memory of ended processes is still being given back.
+    pub overlap: bool,
     /// Launch configurations in order of priority; never empty.
     pub variants: Vec<VariantSpec>,
 }

@@ -107,21 +107,21 @@ impl Case {
     }
 
     fn held(&self) -> Vec<Held> {
-        let held = |(at, runner): (usize, &Runner)| Held {
-            model: at.to_string().into(),
-            parts: runner
-                .parts
-                .iter()
-                .map(|(device, mib, used)| HeldPart {
-                    device: device.to_string().into(),
-                    mib: *mib,
-                    actual: runner.seen.then_some(*used),
-                    unexplained_before: None,
-                })
-                .collect(),
-            standing: runner.standing,
-            pinned: runner.pinned,
-            reload: Some(Duration::from_secs(runner.reload)),
+        let part = |(device, mib, used): &(usize, u64, u64), seen: bool| HeldPart {
+            device: device.to_string().into(),
+            mib: *mib,
+            actual: seen.then_some(*used),
+            unexplained_before: None,
+        };
+        let held = |(at, runner): (usize, &Runner)| {
+            let parts = runner.parts.iter().map(|one| part(one, runner.seen)).collect();
+            Held {
+                standing: runner.standing,
+                pinned: runner.pinned,
+                reload: Some(Duration::from_secs(runner.reload)),
+                kept_until: kept_until(runner.standing),
+                ..Held::new(at.to_string().into(), parts)
+            }
         };
         self.runners.iter().enumerate().map(held).collect()
     }
@@ -132,7 +132,7 @@ impl Case {
         let variant =
             |needs: &Vec<(&str, u64)>| Variant { name: "v".into(), needs: needs.iter().map(need).collect() };
         let variants = self.variants.iter().map(variant).collect();
-        Demand { model: "asker".into(), variants, excluded: Vec::new() }
+        Demand::new("asker".into(), variants)
     }
 
     /// All ways to put the wishes on devices of their own.
@@ -180,11 +180,11 @@ impl Case {
     }
 
     fn is_idle(&self, at: usize) -> bool {
-        let settled = |since| NOW - since >= Settings::default().min_hold;
         let runner = &self.runners[at];
+        let settled = kept_until(runner.standing).is_none_or(|until| NOW >= until);
         !runner.pinned
             && match runner.standing {
-                Standing::Ready { since, busy, .. } => !busy && settled(since),
+                Standing::Ready { busy, .. } => !busy && settled,
                 Standing::Starting { wanted, .. } => !wanted,
                 _ => false,
             }
@@ -235,6 +235,12 @@ enum Verdict {
     Evict(u64),
     Wait,
     NoMemory,
+}
+
+/// Ten seconds after it became ready.
+fn kept_until(standing: Standing) -> Option<Duration> {
+    let Standing::Ready { since, .. } = standing else { return None };
+    Some(since + Duration::from_secs(10))
 }
 
 fn position(model: &ModelName) -> usize {

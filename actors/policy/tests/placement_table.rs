@@ -25,7 +25,12 @@ fn held(model: &str, parts: &[(&str, u64)], standing: Standing) -> Held {
         unexplained_before: None,
     };
     let parts = parts.iter().map(part).collect();
-    Held { model: model.into(), parts, standing, pinned: false, reload: Some(Duration::from_secs(30)) }
+    let reload = Some(Duration::from_secs(30));
+    let kept_until = match standing {
+        Standing::Ready { since, .. } => Some(since + Duration::from_secs(10)),
+        _ => None,
+    };
+    Held { standing, reload, kept_until, ..Held::new(model.into(), parts) }
 }
 
 fn idle(seconds: u64) -> Standing {
@@ -40,7 +45,7 @@ fn variant(name: &str, needs: &[(&str, u64)]) -> Variant {
 }
 
 fn demand(variants: Vec<Variant>) -> Demand {
-    Demand { model: "qwen".into(), variants: variants.into(), excluded: Vec::new() }
+    Demand::new("qwen".into(), variants.into())
 }
 
 struct House {
@@ -119,7 +124,7 @@ fn an_idle_model_goes_for_the_better_variant_unless_residents_come_first() {
     assert_eq!(house.decides(&qwen()), "fits 1 on v");
     house.settings.prefer = Prefer::Best;
     for standing in [BUSY, Standing::Ready { since: ago(3), busy: false, idle_since: ago(3) }] {
-        house.held[0].standing = standing;
+        house.held[0] = held("bge", &[("r", 3000)], standing);
         assert_eq!(house.decides(&qwen()), "fits 1 on v");
         let only_dual = demand(qwen().variants[..1].to_vec());
         assert_eq!(house.decides(&only_dual), "wait for bge for 0 on r,v");

@@ -12,7 +12,7 @@
 use Action::*;
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::{self, Effect, Limits, Moment, Phase, StopCause, View};
-use llm_manager_policy::placement::{Need, Settings, Standing, Variant};
+use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Variant};
 use llm_manager_policy::queue::{self, ModelView, Stage};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::{HashMap, VecDeque};
@@ -256,7 +256,7 @@ impl Setup {
                     }
                 }
                 queue::Effect::AskYield { model, epoch, .. } => tell(model, ToModel::Yield { epoch }),
-                queue::Effect::AskSnapshot => {}
+                queue::Effect::AskSnapshot(_) => {}
                 queue::Effect::ArmTimer(at) => world.timer = Some(at),
                 queue::Effect::DisarmTimer => world.timer = None,
             }
@@ -281,9 +281,25 @@ impl Setup {
             past(&mut waiting.since, 1000);
             waiting.blocked_since.iter_mut().for_each(|at| past(at, 10));
             waiting.epoch -= shift(&waiting.model);
+            // Only told of, never decided by.
+            (waiting.victims_asked, waiting.victims_gone) = (None, None);
+        }
+        let paced = self.settings.min_hold == HoldTime::Auto;
+        world.queue.accounts.retain(|_| paced);
+        for account in &mut world.queue.accounts {
+            account.left = (account.left + passed + (NOW - account.since)).min(TICK);
+            account.since = NOW;
         }
         for hold in &mut world.queue.holds {
             hold.epoch -= shift(&hold.model);
+            hold.granted = hold.granted.filter(|_| paced && hold.ready.is_none());
+            hold.granted.iter_mut().for_each(|at| past(at, 10));
+            hold.ready = hold.ready.filter(|_| paced);
+            hold.ready.iter_mut().for_each(|at| past(at, 10));
+            if !paced {
+                (hold.load, hold.rivals, hold.credit) = (TICK, false, Duration::ZERO);
+                world.queue.waiting.iter_mut().for_each(|waiting| waiting.rivals = false);
+            }
             match &mut hold.stage {
                 Stage::Asked { at, .. } => past(at, 10),
                 Stage::Gone { since, .. } => past(since, 10),
@@ -412,7 +428,9 @@ impl Model for Setup {
                 let model = Self::name(at);
                 let event = match world.models[at].to_queue.remove(0) {
                     ToQueue::Demand { epoch } => {
-                        queue::Event::Demand { model, epoch, variants: self.variants(at) }
+                        let (variants, load) = (self.variants(at), Some(TICK));
+                        let (urgency, overlap) = (Urgency::Wanted, false);
+                        queue::Event::Demand { model, epoch, variants, load, urgency, overlap }
                     }
                     ToQueue::Returned { epoch, ran } => queue::Event::Returned { model, epoch, ran },
                     ToQueue::Refused { epoch } => queue::Event::EvictRefused { model, epoch },
@@ -462,20 +480,22 @@ impl Model for Setup {
     }
 }
 
-fn setups() -> [(&'static str, Setup); 3] {
+fn setups() -> [(&'static str, Setup); 4] {
     let settings = Settings {
-        min_hold: TICK,
-        max_hold: 2 * TICK,
+        min_hold: HoldTime::Fixed(TICK),
+        max_hold: HoldTime::Fixed(2 * TICK),
         settle: TICK,
         // All that can delay somebody: the other's start, hold, last answer and end, and the settling.
         queue_timeout: 14 * TICK,
         ..Settings::default()
     };
+    let auto = Settings { min_hold: HoldTime::Auto, max_hold: HoldTime::Auto, ..settings.clone() };
     let setup = |a: &[u64], b: &[u64]| Setup { wants: [a.to_vec(), b.to_vec()], settings: settings.clone() };
     [
         ("room for one", setup(&[6], &[7])),
         ("room for both", setup(&[6], &[4])),
         ("room for both in small", setup(&[7, 5], &[8, 3])),
+        ("room for one, auto", Setup { settings: auto, ..setup(&[6], &[7]) }),
     ]
 }
 

@@ -4,7 +4,7 @@
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{Need, Never, Settings, Standing, Variant};
+use llm_manager_policy::placement::{HoldTime, Need, Never, Settings, Standing, Urgency, Variant};
 use llm_manager_policy::queue::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,11 @@ fn wants(mib: &[u64]) -> Arc<[Variant]> {
     mib.iter().map(|mib| Variant { name: mib.to_string().into(), needs: need(mib) }).collect()
 }
 
+fn demand_of(model: &str, epoch: u64, variants: Arc<[Variant]>) -> Event {
+    let (urgency, overlap) = (Urgency::Wanted, false);
+    Event::Demand { model: model.into(), epoch, variants, load: None, urgency, overlap }
+}
+
 impl Desk {
     fn new() -> Self {
         let device = Device { total_mib: Some(10_000), used_mib: Some(0), ..Device::new("0", "gpu", "fake") };
@@ -36,7 +41,11 @@ impl Desk {
             now,
             snapshot: DeviceSnapshot { devices: vec![device], taken_at: Some(now) },
             models: Vec::new(),
-            settings: Settings::default(),
+            settings: Settings {
+                min_hold: HoldTime::Fixed(seconds(10)),
+                max_hold: HoldTime::Fixed(seconds(60)),
+                ..Settings::default()
+            },
         }
     }
 
@@ -52,14 +61,28 @@ impl Desk {
             Effect::Deny { model, epoch, denial, .. } => Some(format!("deny {model}{epoch} {denial:?}")),
             Effect::AskEvict { model, epoch, .. } => Some(format!("evict {model}{epoch}")),
             Effect::AskYield { model, epoch, .. } => Some(format!("yield {model}{epoch}")),
-            Effect::AskSnapshot => Some("look".to_owned()),
+            Effect::AskSnapshot(_) => Some("look".to_owned()),
             Effect::ArmTimer(_) | Effect::DisarmTimer => None,
         };
         step.effects.iter().filter_map(told).collect()
     }
 
+    /// Both holds follow what a swap costs.
+    fn auto() -> Self {
+        let mut desk = Self::new();
+        (desk.settings.min_hold, desk.settings.max_hold) = (HoldTime::Auto, HoldTime::Auto);
+        desk
+    }
+
+    /// A model is granted, loads for that long and is idle; the card shows it.
+    fn loads(&mut self, model: &str, epoch: u64, mib: u64, load: Duration) {
+        self.now += load;
+        self.ready(model, epoch, false);
+        self.sampled(mib);
+    }
+
     fn demand(&mut self, model: &str, epoch: u64, mib: &[u64]) -> Vec<String> {
-        self.step(Event::Demand { model: model.into(), epoch, variants: wants(mib) })
+        self.step(demand_of(model, epoch, wants(mib)))
     }
 
     fn returned(&mut self, model: &str, epoch: u64, ran: bool) -> Vec<String> {
@@ -151,7 +174,7 @@ fn a_model_that_has_become_busy_is_left_alone_and_yields_in_time() {
     }
     assert_eq!(desk.step(Event::EvictRefused { model: "a".into(), epoch: 1 }), [""; 0]);
     let waited = desk.now;
-    while desk.now < waited + desk.settings.max_hold - POLL {
+    while desk.now < waited + seconds(60) - POLL {
         assert_eq!(desk.after(POLL), [""; 0]);
     }
     assert_eq!(desk.after(POLL), ["yield a1"]);
@@ -273,8 +296,150 @@ fn who_waits_may_still_get_the_best_of_its_variants() {
     let need = |mib| vec![Need { requirement: Requirement::parse("2x gpu").unwrap(), mib }];
     let variant = |mib: u64| Variant { name: mib.to_string().into(), needs: need(mib) };
     let variants = [variant(8000), variant(3000)].into();
-    assert_eq!(desk.step(Event::Demand { model: "big".into(), epoch: 1, variants }), [""; 0]);
+    assert_eq!(desk.step(demand_of("big", 1, variants)), [""; 0]);
     assert_eq!(desk.demand("small", 1, &[5000]), [""; 0], "beside 3000 there would be room");
     assert_eq!(desk.demand("tiny", 1, &[2000]), [""; 0], "small came first");
     assert_eq!(desk.returned("small", 1, false), ["grant tiny1 2000"]);
+}
+
+const LOAD: Duration = Duration::from_secs(8);
+
+#[test]
+fn an_idle_model_goes_at_once_while_only_one_other_is_wanted() {
+    let mut desk = Desk::auto();
+    assert_eq!(desk.demand("a", 1, &[6000]), ["grant a1 6000"]);
+    desk.loads("a", 1, 6000, LOAD);
+    for turn in 1..5 {
+        // One person goes to and fro between two models, and waits for nothing but their loads.
+        let (next, resident) = if turn % 2 == 1 { ("b", "a") } else { ("a", "b") };
+        desk.now += Duration::from_millis(1);
+        let asked = desk.demand(next, turn + 1, &[6000]);
+        assert!(asked[0].starts_with(&format!("evict {resident}")), "{turn}: {asked:?}");
+        let epoch = desk.state.holds[0].epoch;
+        desk.returned(resident, epoch, true);
+        assert_eq!(desk.sampled(0), [""; 0], "a snapshot of the same moment may be older than the end");
+        desk.now += Duration::from_millis(1);
+        assert_eq!(desk.sampled(0), [format!("grant {next}{} 6000", turn + 1)]);
+        desk.loads(next, turn + 1, 6000, LOAD);
+    }
+}
+
+#[test]
+fn models_that_compete_stay_for_nine_eighths_of_a_load() {
+    let mut desk = Desk::auto();
+    desk.demand("a", 1, &[6000]);
+    desk.loads("a", 1, 6000, LOAD);
+    // Long resident: its surplus is its successor's.
+    desk.now += seconds(100);
+    desk.sampled(6000);
+    assert_eq!(desk.demand("b", 1, &[6000]), ["evict a1"]);
+    desk.returned("a", 1, true);
+    desk.now += Duration::from_millis(1);
+    assert_eq!(desk.sampled(0), ["grant b1 6000"]);
+    // Requests for a come while b loads.
+    assert_eq!(desk.demand("a", 2, &[6000]), [""; 0]);
+    desk.now += LOAD;
+    desk.ready("b", 1, false);
+    assert_eq!(desk.sampled(6000), ["evict b1"], "the first swap back is immediate");
+    desk.returned("b", 1, true);
+    desk.now += Duration::from_millis(1);
+    assert_eq!(desk.sampled(0), ["grant a2 6000"]);
+    // From now on loads are paid for.
+    assert_eq!(desk.demand("b", 2, &[6000]), [""; 0]);
+    desk.now += LOAD;
+    desk.ready("a", 2, false);
+    assert_eq!(desk.sampled(6000), [""; 0]);
+    let dwell = pace::dwell(LOAD, LOAD);
+    assert_eq!(dwell, seconds(9));
+    assert_eq!(desk.after(dwell - Duration::from_millis(10)), [""; 0]);
+    assert_eq!(desk.after(Duration::from_millis(10)), ["evict a2"]);
+}
+
+#[test]
+fn a_busy_model_finishes_after_three_quarters_of_a_swap_and_not_before_a_second() {
+    for (load, patience) in [(LOAD, seconds(12)), (Duration::from_millis(50), pace::LEAST_BUSY)] {
+        let mut desk = Desk::auto();
+        desk.demand("a", 1, &[6000]);
+        desk.loads("a", 1, 6000, load);
+        desk.now += seconds(100);
+        desk.ready("a", 1, true);
+        desk.state.holds[0].ready = Some(desk.now - seconds(100));
+        desk.sampled(6000);
+        assert_eq!(desk.demand("b", 1, &[6000]), [""; 0]);
+        assert_eq!(desk.after(patience - Duration::from_millis(10)), [""; 0], "{load:?}");
+        assert_eq!(desk.after(Duration::from_millis(10)), ["yield a1"], "{load:?}");
+    }
+}
+
+#[test]
+fn nobody_goes_for_auto_start_alone() {
+    let boot = |model: &str, urgency| Event::Demand {
+        model: model.into(),
+        epoch: 1,
+        variants: wants(&[6000]),
+        load: None,
+        urgency,
+        overlap: false,
+    };
+    let mut desk = Desk::auto();
+    assert_eq!(desk.step(boot("a", Urgency::Boot)), ["grant a1 6000"]);
+    let denied = [format!("deny b1 {:?}", Denial::Never(Never::NotForBoot))];
+    assert_eq!(desk.step(boot("b", Urgency::Boot)), denied, "a loads");
+    desk.loads("a", 1, 6000, LOAD);
+    assert_eq!(desk.step(boot("b", Urgency::Boot)), denied, "a is idle");
+    // While it waits for a snapshot, somebody asks for it.
+    desk.now += seconds(60);
+    assert_eq!(desk.step(boot("b", Urgency::Boot)), ["look"]);
+    assert_eq!(desk.step(boot("b", Urgency::Wanted)), ["look"]);
+    assert_eq!(desk.sampled(6000), ["evict a1"]);
+}
+
+#[test]
+fn a_device_that_tells_only_its_total_keeps_nobody_waiting() {
+    let mut desk = Desk::auto();
+    desk.snapshot.devices[0].used_mib = None;
+    desk.demand("a", 1, &[6000]);
+    desk.loads("a", 1, 6000, LOAD);
+    desk.snapshot.devices[0].used_mib = None;
+    desk.now += seconds(60);
+    assert_eq!(desk.demand("b", 1, &[6000]), ["evict a1"], "an old snapshot says as much as a new one");
+    assert_eq!(desk.returned("a", 1, true), ["grant b1 6000"]);
+}
+
+#[test]
+fn who_has_to_go_is_asked_before_the_new_snapshot_is_there() {
+    let mut desk = Desk::auto();
+    desk.demand("a", 1, &[6000]);
+    desk.loads("a", 1, 6000, LOAD);
+    desk.now += Duration::from_millis(900);
+    assert_eq!(desk.demand("b", 1, &[6000]), ["evict a1", "look"]);
+    desk.now += Duration::from_millis(20);
+    assert_eq!(desk.returned("a", 1, true), ["look"]);
+    desk.now += Duration::from_millis(20);
+    assert_eq!(desk.sampled(0), ["grant b1 6000"]);
+    // What is free is another matter.
+    desk.now += Duration::from_millis(900);
+    assert_eq!(desk.demand("c", 1, &[3000]), ["look"]);
+    assert_eq!(desk.sampled(0), ["grant c1 3000"]);
+}
+
+#[test]
+fn an_unrelated_device_holds_up_nobody() {
+    let mut desk = Desk::auto();
+    let slow = Device { total_mib: Some(10_000), used_mib: Some(0), ..Device::new("1", "slow", "fake") };
+    desk.snapshot.devices.push(Device { taken_at: Some(seconds(1)), ..slow });
+    desk.snapshot.devices[0].taken_at = Some(desk.now);
+    desk.snapshot.taken_at = Some(seconds(1));
+    assert_eq!(desk.demand("a", 1, &[6000]), ["grant a1 6000"]);
+}
+
+#[test]
+fn overlap_starts_while_memory_is_being_given_back() {
+    let mut desk = Desk::auto();
+    desk.demand("a", 1, &[6000]);
+    desk.loads("a", 1, 6000, LOAD);
+    let (variants, urgency) = (wants(&[6000]), Urgency::Wanted);
+    let demand = Event::Demand { model: "b".into(), epoch: 1, variants, load: None, urgency, overlap: true };
+    assert_eq!(desk.step(demand), ["evict a1"]);
+    assert_eq!(desk.returned("a", 1, true), ["grant b1 6000"]);
 }

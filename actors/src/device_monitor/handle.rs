@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{DeviceMonitor, Hurry, SampleNow};
+use super::{DeviceMonitor, Hurry, LookAt, SampleNow};
 use crate::devices::sampler::Sampler;
 use crate::devices::{Registry, Snapshot};
 use crate::live::{Live, tell};
@@ -107,6 +107,17 @@ impl Devices {
     pub async fn sample_now(&self, ask: SampleNow) -> Arc<Snapshot> {
         if let Some(monitor) = self.0.live.addr()
             && let Ok(snapshot) = monitor.send(ask).await
+        {
+            return snapshot;
+        }
+        self.mark_stale();
+        self.latest()
+    }
+
+    /// A snapshot in which these devices were looked at now; the newest one, marked stale, if the monitor is down.
+    pub async fn look_at(&self, look: LookAt) -> Arc<Snapshot> {
+        if let Some(monitor) = self.0.live.addr()
+            && let Ok(snapshot) = monitor.send(look).await
         {
             return snapshot;
         }

@@ -123,6 +123,16 @@ impl Standing {
         self.devices.clone()
     }
 
+    /// When each of them was asked for what is shown.
+    pub(super) fn asked(&self) -> impl Iterator<Item = Option<Instant>> {
+        self.devices.iter().map(|_| self.sampled_at)
+    }
+
+    /// The device with this id is one of its own.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.devices.iter().any(|sample| sample.id() == id)
+    }
+
     /// What is shown is older than it should be. That a device is gone is never stale.
     pub(super) fn stale(&self, now: Instant) -> bool {
         let late = self.busy_since.is_some_and(|since| now.duration_since(since) > LATE);

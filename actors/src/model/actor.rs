@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -89,6 +90,8 @@ pub struct Model {
     pub(super) ran: bool,
     /// The present life has ended for lack of memory.
     pub(super) out_of_memory: bool,
+    /// The present demand for memory is `auto_start`'s alone.
+    pub(super) boots: bool,
     pub(super) last_out_of_memory: Option<Arc<str>>,
     pub(super) waits_for: Option<Arc<str>>,
     pub(super) last_error: Option<Arc<str>>,
@@ -130,6 +133,7 @@ impl Model {
             evicted_for: None,
             ran: false,
             out_of_memory: false,
+            boots: false,
             last_out_of_memory: None,
             waits_for: None,
             last_error: None,
@@ -151,6 +155,7 @@ impl Model {
                 events.extend(self.carry_out(effect, ctx));
             }
         }
+        self.handle.standing_order.store(self.waiters.any_standing(), Ordering::Relaxed);
         if self.state.phase != before {
             self.announce(&before, event);
         }
@@ -364,7 +369,7 @@ impl Actor for Model {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if self.handle.spec.auto_start {
-            self.waiters.push(Waiter::Operator(None));
+            self.waiters.push(Waiter::Boot);
             self.drive(Event::Start, ctx);
         }
     }
@@ -385,6 +390,7 @@ impl Handler<Acquire> for Model {
             return;
         }
         self.waiters.push(Waiter::Request(acquire.answer));
+        self.demand_in_earnest();
         self.drive(Event::Acquire, ctx);
     }
 }
@@ -396,6 +402,7 @@ impl Handler<Operate> for Model {
         match operate.verb {
             Verb::Start => {
                 self.waiters.push(Waiter::Operator(operate.answer));
+                self.demand_in_earnest();
                 self.drive(Event::Start, ctx);
             }
             Verb::Restart => {

@@ -11,7 +11,7 @@ use llm_manager_policy::gate::Asker;
 use llm_manager_policy::spec::ModelSpec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
@@ -30,6 +30,8 @@ pub struct ModelHandle {
     /// The life that was last ready, and how long it took to be.
     pub(super) last_start: ArcSwapOption<(u64, Duration)>,
     ordered: AtomicUsize,
+    /// A standing order, `auto_start` among them, waits for it to be ready.
+    pub(super) standing_order: AtomicBool,
     waiting: AtomicUsize,
     max_waiting: usize,
 }
@@ -47,6 +49,7 @@ impl ModelHandle {
             members: ArcSwapOption::empty(),
             last_start: ArcSwapOption::empty(),
             ordered: AtomicUsize::new(0),
+            standing_order: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             max_waiting,
         }
@@ -111,9 +114,9 @@ impl ModelHandle {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// True while an operator waits for it to be ready.
+    /// True while an operator, or `auto_start`, wants it to become ready.
     pub fn is_ordered(&self) -> bool {
-        self.ordered.load(Ordering::Relaxed) > 0
+        self.ordered.load(Ordering::Relaxed) > 0 || self.standing_order.load(Ordering::Relaxed)
     }
 
     /// When the last lease came back, on the clock that never jumps.

@@ -3,6 +3,7 @@
 use super::lease::Lease;
 use crate::scheduler::Holding;
 use actix::Message;
+use llm_manager_policy::queue::MadeRoom;
 use llm_manager_policy::lifecycle::Urgency;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub(crate) struct Granted {
     pub(crate) cuda: Vec<String>,
     /// Why this variant, in a sentence.
     pub(crate) why: Arc<str>,
+    /// When those that went for it were gone, and when their memory was free; `None`: nobody had to go.
+    pub(crate) made_room: Option<MadeRoom>,
 }
 
 /// There will be no memory. Told by the Scheduler.

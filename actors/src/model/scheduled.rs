@@ -6,6 +6,7 @@ use crate::scheduler::{Changed, Demand, EvictRefused, Holding, Holds, Returned};
 use actix::{Context, Handler};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Event, Phase};
+use llm_manager_policy::queue::MadeRoom;
 use std::sync::Arc;
 
 /// The Scheduler's answer to the demand of the present life.
@@ -19,6 +20,8 @@ pub(super) struct Grant {
     pub(super) cuda: Vec<String>,
     /// Why this variant.
     pub(super) why: Option<Arc<str>>,
+    /// When those that went for it were gone, and when their memory was free.
+    pub(super) made_room: Option<MadeRoom>,
 }
 
 impl Model {
@@ -31,8 +34,17 @@ impl Model {
         if !self.env.scheduler.is_there() {
             return Some(Event::Reserved { epoch });
         }
-        self.env.scheduler.tell(Demand { model: Arc::clone(&self.handle), epoch });
+        self.boots = self.waiters.only_boot();
+        self.env.scheduler.tell(Demand { model: Arc::clone(&self.handle), epoch, boot: self.boots });
         None
+    }
+
+    /// What `auto_start` alone has wanted so far is now wanted by somebody: others have to go for it.
+    pub(super) fn demand_in_earnest(&mut self) {
+        if matches!(self.state.phase, Phase::Queued { .. }) && std::mem::take(&mut self.boots) {
+            let (model, epoch) = (Arc::clone(&self.handle), self.state.epoch);
+            self.env.scheduler.tell(Demand { model, epoch, boot: false });
+        }
     }
 
     /// Gives memory back, or takes the demand back. The epoch has moved on already when a new life begins in
@@ -73,6 +85,7 @@ impl Handler<Granted> for Model {
             holding: Some(granted.holding),
             cuda: granted.cuda,
             why: Some(granted.why),
+            made_room: granted.made_room,
         };
         self.drive(Event::Reserved { epoch }, ctx);
     }
@@ -133,7 +146,8 @@ impl Handler<Announce> for Model {
 
     fn handle(&mut self, _: Announce, _: &mut Context<Self>) {
         if matches!(self.state.phase, Phase::Queued { .. }) {
-            self.env.scheduler.tell(Demand { model: Arc::clone(&self.handle), epoch: self.state.epoch });
+            let (model, epoch) = (Arc::clone(&self.handle), self.state.epoch);
+            self.env.scheduler.tell(Demand { model, epoch, boot: self.boots });
         }
         let holding = self.grant.holding.clone();
         self.env.scheduler.tell(Holds { model: self.handle.spec.name.as_str().into(), holding });

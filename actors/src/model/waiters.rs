@@ -17,6 +17,8 @@ pub(super) enum Waiter {
     Request(oneshot::Sender<Result<Lease, Refused>>),
     /// An operator, for the model to be ready; without an answer the order stands all the same.
     Operator(Option<oneshot::Sender<Result<(), Refused>>>),
+    /// `auto_start`: as a standing order, but nobody has to go for it.
+    Boot,
 }
 
 impl Waiter {
@@ -24,6 +26,7 @@ impl Waiter {
         match self {
             Waiter::Request(answer) => answer.is_closed(),
             Waiter::Operator(answer) => answer.as_ref().is_some_and(oneshot::Sender::is_closed),
+            Waiter::Boot => false,
         }
     }
 
@@ -32,8 +35,13 @@ impl Waiter {
         match self {
             Waiter::Request(answer) => drop(answer.send(Err(refused))),
             Waiter::Operator(Some(answer)) => drop(answer.send(Err(refused))),
-            Waiter::Operator(None) => (),
+            Waiter::Operator(None) | Waiter::Boot => (),
         }
+    }
+
+    /// It stands until the model is ready or refused; nobody waits for an answer.
+    fn is_standing(&self) -> bool {
+        matches!(self, Waiter::Operator(None) | Waiter::Boot)
     }
 }
 
@@ -42,13 +50,18 @@ impl Waiter {
 pub(super) struct Waiters {
     queue: VecDeque<Waiter>,
     sweep_at: usize,
+    /// Standing orders in the queue; at most one of each kind.
+    standing: usize,
 }
 
 impl Waiters {
     pub(super) fn push(&mut self, waiter: Waiter) {
         // One standing order says as much as a thousand.
-        if matches!(waiter, Waiter::Operator(None)) {
-            self.queue.retain(|other| !matches!(other, Waiter::Operator(None)));
+        if waiter.is_standing() {
+            let kind = std::mem::discriminant(&waiter);
+            let same = |other: &Waiter| other.is_standing() && std::mem::discriminant(other) == kind;
+            self.standing = self.standing + 1 - self.queue.iter().filter(|other| same(other)).count();
+            self.queue.retain(|other| !same(other));
         }
         if self.queue.len() >= self.sweep_at.max(1024) {
             self.queue.retain(|waiter| !waiter.is_gone());
@@ -65,6 +78,16 @@ impl Waiters {
         !self.queue.is_empty()
     }
 
+    /// True while a standing order waits for the model to be ready.
+    pub(super) const fn any_standing(&self) -> bool {
+        self.standing > 0
+    }
+
+    /// True if nothing but `auto_start` wants it.
+    pub(super) fn only_boot(&mut self) -> bool {
+        self.any() && self.queue.iter().all(|waiter| matches!(waiter, Waiter::Boot) || waiter.is_gone())
+    }
+
     /// Answers those in front for as long as the door has leases; the rest is told of by the door.
     pub(super) fn grant(&mut self, door: &Arc<Door>) {
         while self.any() {
@@ -76,6 +99,7 @@ impl Waiters {
                 _ => None,
             };
             match (self.queue.pop_front(), lease) {
+                (Some(waiter), _) if waiter.is_standing() => self.standing = self.standing.saturating_sub(1),
                 // A lease that cannot be delivered comes back by being dropped.
                 (Some(Waiter::Request(answer)), Some(lease)) => drop(answer.send(Ok(lease))),
                 (Some(Waiter::Operator(Some(answer))), _) => drop(answer.send(Ok(()))),
@@ -90,6 +114,7 @@ impl Waiters {
             waiter.refuse(refused.clone());
         }
         self.queue.shrink_to(64);
+        self.standing = 0;
         self.sweep_at = 0;
     }
 }

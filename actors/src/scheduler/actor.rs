@@ -5,7 +5,7 @@ use super::messages::{
     Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Lost, Reservations, Returned,
 };
 use super::view;
-use crate::device_monitor::{Devices, Pace, SampleNow};
+use crate::device_monitor::{Devices, LookAt, Pace, SampleNow};
 use crate::devices::Snapshot;
 use crate::live::tell;
 use crate::model::{Announce, Denied, Drew, Evict, Granted, ModelHandle, Panic, Yield};
@@ -16,8 +16,8 @@ use actix::{
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{Explanation, Part, Settings, Variant};
-use llm_manager_policy::queue::{self, Denial, Effect, Event, ModelView, State, View};
+use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Urgency, Variant};
+use llm_manager_policy::queue::{self, Denial, Effect, Event, MadeRoom, ModelView, State, View};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -96,8 +96,8 @@ impl Scheduler {
 
     fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
-            Effect::Grant { model, epoch, variant, assignment, explanation } => {
-                self.grant(&model, epoch, variant, assignment, &explanation);
+            Effect::Grant { model, epoch, variant, assignment, explanation, made_room } => {
+                self.grant(&model, epoch, variant, assignment, &explanation, made_room);
             }
             Effect::Deny { model, epoch, denial, explanation } => {
                 let why = match denial {
@@ -107,7 +107,11 @@ impl Scheduler {
                     ),
                     Denial::Never(_) => explanation.to_string(),
                 };
-                log::warn!("scheduler: no memory: {why}");
+                match denial {
+                    // Nobody asked for it: nobody is refused.
+                    Denial::Never(Never::NotForBoot) => log::info!("scheduler: {model} is not started: {why}"),
+                    _ => log::warn!("scheduler: no memory: {why}"),
+                }
                 self.tell(&model, Denied { epoch, why: why.into() });
             }
             Effect::AskEvict { model, epoch, in_favour_of } => {
@@ -116,12 +120,11 @@ impl Scheduler {
             }
             Effect::AskYield { model, epoch, in_favour_of } => {
                 log::info!(
-                    "scheduler: {in_favour_of} has waited for max_hold ({} s); {model} ends its answers and makes room",
-                    self.setup.settings.max_hold.as_secs_f64()
+                    "scheduler: {in_favour_of} has waited for max_hold; {model} ends its answers and makes room"
                 );
                 self.tell(&model, Yield { epoch, in_favour_of });
             }
-            Effect::AskSnapshot => self.ask_snapshot(ctx),
+            Effect::AskSnapshot(devices) => self.ask_snapshot(devices, ctx),
             Effect::ArmTimer(at) => {
                 self.disarm(ctx);
                 let pause = at.saturating_sub(self.setup.origin.elapsed());
@@ -138,6 +141,7 @@ impl Scheduler {
         variant: usize,
         assignment: Vec<Part>,
         why: &Explanation,
+        made_room: Option<MadeRoom>,
     ) {
         let Some(handle) = self.find(model) else { return };
         let variant_name = handle.spec.variants.get(variant).map_or("", |variant| &variant.name);
@@ -155,7 +159,8 @@ impl Scheduler {
         let cuda: Vec<String> = cuda.collect();
         let holding = Holding { epoch, variant: variant_name.into(), assignment };
         self.granted.insert((Arc::clone(model), epoch), holding.clone());
-        self.tell(model, Granted { epoch, variant, holding, cuda, why: why.to_string().into() });
+        let why = why.to_string().into();
+        self.tell(model, Granted { epoch, variant, holding, cuda, why, made_room });
     }
 
     fn words(&self, part: &Part) -> String {
@@ -187,13 +192,13 @@ impl Scheduler {
         }
     }
 
-    fn ask_snapshot(&mut self, ctx: &mut Context<Self>) {
+    fn ask_snapshot(&mut self, of: Vec<Arc<str>>, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.asking, true) {
             return;
         }
         let devices = self.setup.devices.clone();
-        let ask = SampleNow { within: SNAPSHOT_TIME, max_age: Duration::ZERO };
-        let sampled = async move { devices.sample_now(ask).await }.into_actor(self);
+        let look = LookAt { devices: of, within: SNAPSHOT_TIME };
+        let sampled = async move { devices.look_at(look).await }.into_actor(self);
         ctx.spawn(sampled.map(|snapshot, scheduler, ctx| {
             scheduler.asking = false;
             scheduler.see(&snapshot, ctx);
@@ -289,7 +294,13 @@ impl Handler<Demand> for Scheduler {
     fn handle(&mut self, demand: Demand, ctx: &mut Context<Self>) {
         let model = name(&demand.model);
         match self.variants(&demand.model) {
-            Ok(variants) => self.drive(Event::Demand { model, epoch: demand.epoch, variants }, ctx),
+            Ok(variants) => {
+                let load = self.measured.reload(&model);
+                let urgency = if demand.boot { Urgency::Boot } else { Urgency::Wanted };
+                let overlap = demand.model.spec.overlap;
+                let epoch = demand.epoch;
+                self.drive(Event::Demand { model, epoch, variants, load, urgency, overlap }, ctx);
+            }
             Err(error) => {
                 let why = format!("a `required_devices` entry of {model} {error}");
                 self.tell(&model, Denied { epoch: demand.epoch, why: why.into() });
@@ -394,7 +405,13 @@ impl Scheduler {
             models: &models,
             settings: &self.setup.settings,
         };
-        let explanation = queue::explain(&self.state, &view, &name(&explain.model), &variants);
+        let explanation = queue::explain(
+            &self.state,
+            &view,
+            &name(&explain.model),
+            &variants,
+            self.measured.reload(&explain.model.spec.name),
+        );
         let measured = self.measured.of(&explain.model.spec.name).cloned().unwrap_or_default().peak_mib;
         Ok(Explained { explanation, measured })
     }

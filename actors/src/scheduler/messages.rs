@@ -39,6 +39,8 @@ pub struct Demand {
     pub model: Arc<ModelHandle>,
     /// The life that it wants to begin.
     pub epoch: u64,
+    /// Nothing but `auto_start` wants it: nobody has to go for it. The same life may demand again when that changes.
+    pub boot: bool,
 }
 
 /// A demand is taken back, or a life has ended.

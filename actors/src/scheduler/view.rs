@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 
 /// The snapshot in the words of the policy, as old as its oldest part; `origin` is the beginning of all moments.
 pub fn snapshot(snapshot: &Snapshot, origin: Instant) -> DeviceSnapshot {
-    let asked_at = snapshot.asked_at.map(|at| at.saturating_duration_since(origin));
-    DeviceSnapshot { devices: snapshot.devices.iter().map(device).collect(), taken_at: asked_at }
+    let moment = |at: &Option<Instant>| at.map(|at| at.saturating_duration_since(origin));
+    let mut devices: Vec<Device> = snapshot.devices.iter().map(device).collect();
+    for (device, asked) in devices.iter_mut().zip(&snapshot.asked) {
+        device.taken_at = moment(asked);
+    }
+    DeviceSnapshot { devices, taken_at: moment(&snapshot.asked_at) }
 }
 
 fn device(sample: &Sample) -> Device {
-    let id = sample.uuid.as_deref().unwrap_or(&sample.name);
     let processes = sample.processes.iter().map(|one| DeviceProcess { pid: one.pid, mib: one.mib });
     Device {
         uuid: sample.uuid.clone(),
@@ -27,7 +30,7 @@ fn device(sample: &Sample) -> Device {
         temperature_c: sample.temperature_c,
         power_w: sample.power_w,
         processes: (!sample.processes.is_empty()).then(|| processes.collect()),
-        ..Device::new(id, &sample.name, sample.plugin)
+        ..Device::new(sample.id(), &sample.name, sample.plugin)
     }
 }
 

@@ -29,6 +29,6 @@ pub fn eviction_cost(reload: Duration, idle: Duration) -> u64 {
 const MOST: u64 = u64::MAX / 1_000_000;
 
 /// The reload time of a model that has not been measured: 1 s, and 1 s per GiB, the pace of a plain SSD.
-pub(super) fn guessed_reload(mib: u64) -> Duration {
+pub fn guessed_reload(mib: u64) -> Duration {
     Duration::from_millis(1000_u64.saturating_add(mib.saturating_mul(1000) / 1024))
 }

@@ -7,6 +7,7 @@ use super::{Decision, Demand, ModelName, Never, Part, Variant, Why, World, decid
 use crate::devices::{DeviceId, Missing};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What would happen now, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,17 +63,19 @@ pub struct Holder {
     pub mib: u64,
     /// Why it can't be stopped; `None`: it can.
     pub why: Option<Why>,
+    /// How long it may keep the asker waiting while it is busy; `None`: for ever.
+    pub patience: Option<Duration>,
 }
 
 /// Says what would happen with a demand, and why.
 pub fn explain(world: &World<'_>, demand: &Demand) -> Explanation {
-    let rooms = Rooms::new(world, &demand.model);
+    let rooms = Rooms::new(world, demand);
     let variants = demand.variants.iter().enumerate();
     let variants = variants.map(|(at, variant)| {
         let verdict = if demand.excluded.contains(&at) {
             Decision::Never { reason: Never::OutOfMemory }
         } else {
-            judge(world, &rooms, at, variant, &mut BUDGET.clone())
+            super::for_whom(judge(world, &rooms, at, variant, &mut BUDGET.clone()), demand.urgency)
         };
         explain_variant(world, &rooms, variant, verdict)
     });
@@ -117,7 +120,8 @@ fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
     let shares = rooms.shares.iter().filter(|share| share.device == at && share.mib > 0);
     let holder = |share: &super::room::Share| {
         let mib = u64::try_from(share.mib).unwrap_or(0);
-        Some(Holder { model: rooms.name(world, share.held)?, mib, why: rooms.why(share.held) })
+        let held = world.held.get(share.held)?;
+        Some(Holder { model: held.model.clone(), mib, why: rooms.why(share.held), patience: held.patience })
     };
     let mut holders: Vec<Holder> = shares.filter_map(holder).collect();
     holders.sort_by(|one, other| other.mib.cmp(&one.mib).then_with(|| one.model.cmp(&other.model)));
@@ -171,6 +175,10 @@ impl fmt::Display for Lack {
         for holder in &self.holders {
             write!(to, ", {} held by {} ", holder.mib, holder.model)?;
             match holder.why {
+                Some(Why::Busy) if holder.patience.is_some() => {
+                    let patience = holder.patience.unwrap_or_default().as_secs_f64();
+                    write!(to, "{} and has to finish after {patience:.1} s (max_hold)", Why::Busy)?;
+                }
                 Some(why) => write!(to, "{why}")?,
                 None => to.write_str("which is idle")?,
             }
@@ -185,9 +193,12 @@ impl fmt::Display for Lack {
 impl fmt::Display for Why {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(match self {
+            Why::Young { left, .. } => {
+                let left = left.as_secs_f64();
+                return write!(to, "which keeps its memory for another {left:.1} s (min_hold)");
+            }
             Why::Busy => "which is busy",
             Why::Starting => "which is being started",
-            Why::Young { .. } => "which has just become ready",
             Why::Leaving => "which is stopping",
             Why::Settling => "which has just ended",
             Why::First => "which came first",
@@ -201,6 +212,7 @@ impl fmt::Display for Never {
         to.write_str(match self {
             Never::NoDevice => "no variant's devices are all online",
             Never::NoMemory => "no variant fits, even without the models that may be stopped",
+            Never::NotForBoot => "others would have to go, and only auto_start wants it",
             Never::OutOfMemory => "ran out of memory at its last start",
         })
     }

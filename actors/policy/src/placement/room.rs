@@ -3,7 +3,7 @@
 use super::assignment::Slot;
 use super::cost::{eviction_cost, guessed_reload};
 use super::victims::{Candidate, Candidates};
-use super::{Blocker, Held, ModelName, Standing, Why, World};
+use super::{Blocker, Demand, Held, ModelName, Standing, Why, World};
 use crate::devices::Device;
 use crate::lifecycle::Moment;
 
@@ -42,18 +42,26 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
-    pub(super) fn new(world: &World<'_>, asker: &ModelName) -> Self {
+    pub(super) fn new(world: &World<'_>, demand: &Demand) -> Self {
         let devices = &world.snapshot.devices;
         let (uses, shares) = uses(world);
         let strangers: Vec<i64> =
             devices.iter().zip(&uses).map(|(device, device_use)| device_use.strangers(device)).collect();
         let free = devices.iter().zip(&uses).zip(&strangers);
-        let free: Vec<i64> = free
+        let mut free: Vec<i64> = free
             .map(|((device, device_use), strangers)| {
                 device.total_mib.map_or(PLENTY, |total| mib(total) - strangers - device_use.held)
             })
             .collect();
-        let whys: Vec<_> = world.held.iter().map(|held| why(held, asker, world)).collect();
+        if demand.overlap {
+            // By the time at which it allocates, what has ended will have given its memory back.
+            let is_settling =
+                |share: &&Share| world.held.get(share.held).is_some_and(|one| one.standing == Standing::Settling);
+            for share in shares.iter().filter(is_settling) {
+                free.iter_mut().skip(share.device).take(1).for_each(|free| *free += share.mib);
+            }
+        }
+        let whys: Vec<_> = world.held.iter().map(|held| why(held, &demand.model, world)).collect();
         let (mut with_going, mut with_idle) = (free.clone(), free.clone());
         let mut idle = Candidates::new(devices.len());
         let mut blocked = Candidates::new(devices.len());
@@ -67,6 +75,8 @@ impl Rooms {
             let held = world.held.get(share.held);
             match whys.get(share.held).copied().flatten() {
                 Some(Why::Pinned) => {}
+                // It is free already for those who overlap.
+                Some(Why::Settling) if demand.overlap => {}
                 Some(Why::Leaving | Why::Settling) => {
                     *going += share.mib;
                     *idling += share.mib;
@@ -215,9 +225,9 @@ fn why(held: &Held, asker: &ModelName, world: &World<'_>) -> Option<Why> {
         Standing::Starting { wanted: true, .. } => Some(Why::Starting),
         Standing::Starting { wanted: false, .. } => None,
         Standing::Ready { busy: true, .. } => Some(Why::Busy),
-        Standing::Ready { since, .. } => {
-            let until = since.saturating_add(world.settings.min_hold);
-            (world.now < until).then_some(Why::Young { until })
+        Standing::Ready { .. } => {
+            let until = held.kept_until.filter(|until| world.now < *until)?;
+            Some(Why::Young { until, left: until.saturating_sub(world.now) })
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The Scheduler's table: what each event changes, and the round that follows every one of them.
 
+use super::memory::Age;
+use super::pace::{self, most_credit};
 use super::{
-    ANSWER_TIME, CHANGE_MIB, Denial, Effect, Event, FRESH, FailedStart, Hold, ModelView, POLL, RETRY_VARIANT,
-    SNAPSHOT_PATIENCE, Stage, State, Step, View, Waiting,
+    ANSWER_TIME, BUSY_POLL, Denial, Effect, Event, FailedStart, Hold, MadeRoom, ModelView, POLL, SETTLE_POLL, Stage,
+    State, Step, View, Waiting,
 };
 use crate::lifecycle::Moment;
 use crate::placement::{
-    self, Blocker, Decision, Demand, Explanation, Held, HeldPart, ModelName, Part, Standing, Variant, Why,
-    World, claims, decide,
+    self, Blocker, Decision, Demand, Explanation, Held, HeldPart, HoldTime, ModelName, Part, Standing, Tenure,
+    Urgency, Variant, Why, World, claims, decide, guessed_reload,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What follows from `event`.
 pub fn step(state: &State, event: Event, view: &View<'_>) -> Step {
-    let mut round = Round { state: state.clone(), view, effects: Vec::new() };
+    let mut round = Round { state: state.clone(), view, effects: Vec::new(), next_look: None, wants: Vec::new() };
     let looks = matches!(event, Event::Demand { .. } | Event::Returned { .. } | Event::Timer);
     round.note_use();
     round.take(event);
@@ -22,38 +25,89 @@ pub fn step(state: &State, event: Event, view: &View<'_>) -> Step {
         round.state.quiet_until = None;
         round.serve();
     }
-    if looks && round.wants_snapshot() {
-        round.effects.push(Effect::AskSnapshot);
+    if looks && let Some(devices) = round.to_look_at() {
+        round.effects.push(Effect::AskSnapshot(devices));
     }
     round.effects.push(round.next_look().map_or(Effect::DisarmTimer, Effect::ArmTimer));
     Step { state: round.state, effects: round.effects }
 }
 
 /// What would happen now if this model wanted to run: behind those who wait already.
-pub fn explain(state: &State, view: &View<'_>, model: &ModelName, variants: &Arc<[Variant]>) -> Explanation {
-    let round = Round { state: state.clone(), view, effects: Vec::new() };
+pub fn explain(
+    state: &State,
+    view: &View<'_>,
+    model: &ModelName,
+    variants: &Arc<[Variant]>,
+    load: Option<Duration>,
+) -> Explanation {
+    let mut round =
+        Round { state: state.clone(), view, effects: Vec::new(), next_look: None, wants: Vec::new() };
+    round.wants = round.all_wants();
+    let waits = state.waiting.iter().find(|one| one.model == *model).cloned();
+    let asker = waits.unwrap_or_else(|| Waiting::new(model, 0, variants, load, view.now));
     let mut held = round.held();
     let ahead = state.waiting.iter().take_while(|one| one.model != *model);
-    ahead.for_each(|one| held.extend(round.claim(&round.demand(&one.model, &one.variants))));
-    placement::explain(&round.world(&held), &round.demand(model, variants))
+    ahead.for_each(|one| held.extend(round.claim(&round.demand(one))));
+    let (_, rivalry) = round.rivalry(&asker);
+    round.keep(&mut held, &asker, &rivalry);
+    placement::explain(&round.world(&held), &round.demand(&asker))
 }
 
-struct Round<'a> {
-    state: State,
-    view: &'a View<'a>,
-    effects: Vec<Effect>,
+impl Waiting {
+    fn new(
+        model: &ModelName,
+        epoch: u64,
+        variants: &Arc<[Variant]>,
+        load: Option<Duration>,
+        since: Moment,
+    ) -> Self {
+        let all = |variant: &Variant| variant.needs.iter().map(|need| need.mib).sum();
+        Self {
+            model: model.clone(),
+            epoch,
+            variants: Arc::clone(variants),
+            since,
+            blocked_since: None,
+            load,
+            mib: variants.first().map_or(0, all),
+            urgency: Urgency::Wanted,
+            overlap: false,
+            rivals: false,
+            victims_asked: None,
+            victims_gone: None,
+        }
+    }
 }
+
+pub(super) struct Round<'a> {
+    pub(super) state: State,
+    pub(super) view: &'a View<'a>,
+    effects: Vec<Effect>,
+    /// When something that was waited for in this round is due.
+    next_look: Option<Moment>,
+    /// Which devices each demand wants memory of, as it was when the round began.
+    wants: Vec<(ModelName, Vec<usize>)>,
+}
+
+/// Devices that others than the asker wait for, in the order of the snapshot.
+type Rivalry = Vec<bool>;
 
 impl Round<'_> {
     fn take(&mut self, event: Event) {
         let now = self.view.now;
         match event {
-            Event::Demand { model, epoch, variants } => {
+            Event::Demand { model, epoch, variants, load, urgency, overlap } => {
+                let same = self.state.waiting.iter_mut().find(|one| one.model == model && one.epoch == epoch);
+                if let Some(waiting) = same {
+                    waiting.urgency = urgency;
+                    return;
+                }
                 self.state.waiting.retain(|one| one.model != model);
                 // Whoever begins a life has ended the one before, even if nobody could tell us.
                 let former: Vec<u64> = self.lives(&model).filter(|former| *former != epoch).collect();
                 former.into_iter().for_each(|former| self.end(&model, former, true));
-                self.state.waiting.push(Waiting { model, epoch, variants, since: now, blocked_since: None });
+                let waiting = Waiting::new(&model, epoch, &variants, load, now);
+                self.state.waiting.push(Waiting { urgency, overlap, ..waiting });
             }
             Event::Returned { model, epoch, ran } => {
                 self.state.waiting.retain(|one| one.model != model || one.epoch != epoch);
@@ -73,8 +127,20 @@ impl Round<'_> {
                 self.state.holds.retain(|hold| hold.model != model || hold.epoch != epoch);
                 let parts: Vec<HeldPart> = assignment.into_iter().map(|part| held_part(part, None)).collect();
                 let used_before = vec![None; parts.len()];
-                let stage = Stage::Kept;
-                self.state.holds.push(Hold { model, epoch, variant, parts, used_before, stage });
+                let load = guessed_reload(parts.iter().map(|part| part.mib).sum());
+                self.state.holds.push(Hold {
+                    model,
+                    epoch,
+                    variant,
+                    parts,
+                    used_before,
+                    stage: Stage::Kept,
+                    granted: None,
+                    ready: None,
+                    load,
+                    rivals: true,
+                    credit: Duration::ZERO,
+                });
             }
             Event::AllAnnounced => self.state.quiet_until = None,
             Event::EvictRefused { model, epoch } => {
@@ -88,11 +154,20 @@ impl Round<'_> {
         }
     }
 
-    /// Remembers what the devices say of each model: when it has ended they say nothing any more.
+    /// Remembers what is seen of each model: when it has ended there is nothing to be seen any more.
     fn note_use(&mut self) {
         let view = self.view;
         for hold in self.state.holds.iter_mut().filter(|hold| !matches!(hold.stage, Stage::Gone { .. })) {
             let seen = view.models.iter().find(|seen| seen.model == hold.model && seen.epoch == hold.epoch);
+            if let Some(Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) }) =
+                seen.map(|seen| seen.standing)
+                && hold.ready.is_none()
+            {
+                hold.ready = Some(since);
+                let took = hold.granted.map(|granted| since.saturating_sub(granted));
+                hold.load = took.or(seen.and_then(|seen| seen.reload)).unwrap_or(hold.load);
+                hold.credit = hold.credit.min(most_credit(hold.load));
+            }
             for (device, mib) in seen.into_iter().flat_map(|seen| &seen.actual) {
                 let on = hold.parts.iter_mut().filter(|part| part.device == *device);
                 on.for_each(|part| part.actual = Some(*mib));
@@ -112,10 +187,6 @@ impl Round<'_> {
         self.view.models.iter().find(|seen| seen.model == *model && seen.epoch == epoch)
     }
 
-    fn used_on(&self, parts: &[HeldPart]) -> Vec<Option<u64>> {
-        parts.iter().map(|part| self.view.snapshot.get(&part.device)?.used_mib).collect()
-    }
-
     /// A life is over: its memory comes back when the device shows it.
     fn end(&mut self, model: &ModelName, epoch: u64, ran: bool) {
         let (now, view) = (self.view.now, self.view);
@@ -124,58 +195,65 @@ impl Round<'_> {
             return;
         }
         let Some(hold) = self.hold(model, epoch) else { return };
+        let mut asker = None;
         let before = match &hold.stage {
             Stage::Gone { .. } => return,
-            Stage::Asked { used, .. } => used.clone(),
+            Stage::Asked { used, in_favour_of, .. } => {
+                asker = Some(in_favour_of.clone());
+                used.clone()
+            }
             Stage::Kept | Stage::Refused { .. } => vec![None; hold.parts.len()],
         };
+        // What was read while it loaded says nothing of what it came to use.
+        let ready = hold.ready;
+        for part in &mut hold.parts {
+            let read_at = view.snapshot.get(&part.device).and_then(|device| device.taken_at.or(view.snapshot.taken_at));
+            if ready.is_none_or(|ready| read_at < Some(ready)) {
+                part.actual = None;
+            }
+        }
         // The newest snapshot may have been taken after the end already, the one before the asking was not.
         let latest = hold.parts.iter().map(|part| view.snapshot.get(&part.device)?.used_mib);
         let used = latest.zip(before).map(|(latest, before)| latest.max(before)).collect();
         hold.stage = Stage::Gone { since: now, used };
-    }
-
-    /// Lets go of these reservations, and of failures on the same devices: something has changed.
-    fn give_back(&mut self, is_back: impl Fn(&Hold) -> bool) {
-        let (back, left): (Vec<Hold>, Vec<Hold>) = self.state.holds.drain(..).partition(is_back);
-        self.state.holds = left;
-        self.state.failed.retain(|failed| {
-            let on = |hold: &Hold| {
-                hold.parts.iter().any(|part| failed.devices.iter().any(|(device, _)| *device == part.device))
-            };
-            !back.iter().any(|hold| hold.model != failed.model && on(hold))
-        });
-    }
-
-    /// Lets go of the memory that has come back, and of failures that something has changed about.
-    fn settle(&mut self) {
-        let view = self.view;
-        self.give_back(|hold| is_back(hold, view));
-        self.state.failed.retain(|failed| {
-            let fell = failed.devices.iter().any(|(device, before)| {
-                let used = view.snapshot.get(device).and_then(|device| device.used_mib);
-                used.zip(*before).is_some_and(|(used, before)| used.saturating_add(CHANGE_MIB) <= before)
-            });
-            !fell && view.now < failed.at.saturating_add(RETRY_VARIANT)
-        });
+        let (parts, ready, credit) = (hold.parts.clone(), hold.ready, hold.credit);
+        match asker {
+            Some(asker) => {
+                let waiting = self.state.waiting.iter_mut().find(|one| one.model == asker);
+                waiting.into_iter().for_each(|waiting| waiting.victims_gone = Some(now));
+            }
+            // It went for nobody: its time was not spent on a swap. A load that came to nothing counts for nothing.
+            None => {
+                let left = ready.map_or(credit, |ready| credit.saturating_add(now.saturating_sub(ready)));
+                let devices = parts.iter().map(|part| &part.device);
+                pace::leave(&mut self.state.accounts, devices, left, now);
+            }
+        }
     }
 
     /// Looks at every demand, in order.
     fn serve(&mut self) {
         let now = self.view.now;
         let mut held = self.held();
+        self.wants = self.all_wants();
         for mut waiting in std::mem::take(&mut self.state.waiting) {
-            let demand = self.demand(&waiting.model, &waiting.variants);
+            let demand = self.demand(&waiting);
             if now >= waiting.since.saturating_add(self.view.settings.queue_timeout) {
                 self.deny(&waiting, &demand, &held, Denial::Timeout);
                 continue;
             }
-            if self.is_stale(&waiting) {
+            let age = self.age(&waiting);
+            if age == Age::Old {
                 held.extend(self.claim(&demand));
                 self.state.waiting.push(waiting);
                 continue;
             }
+            let (rivals, rivalry) = self.rivalry(&waiting);
+            waiting.rivals |= rivals;
+            self.keep(&mut held, &waiting, &rivalry);
             match decide(&self.world(&held), &demand) {
+                // What is free, and whether that will do, is read from a snapshot that is on its way.
+                Decision::Fits { .. } | Decision::Never { .. } if age == Age::Recent => {}
                 Decision::Fits { variant, assignment } => {
                     let why = Box::new(placement::explain(&self.world(&held), &demand));
                     let granted = self.grant(&waiting, variant, assignment, &held, why);
@@ -188,19 +266,78 @@ impl Round<'_> {
                 }
                 Decision::Evict { victims, .. } => {
                     for victim in &victims {
-                        self.ask(victim, &mut held, &waiting.model, false);
+                        self.ask(victim, &mut held, &waiting, false);
                     }
+                    waiting.victims_asked.get_or_insert(now);
                 }
                 Decision::Wait { blockers, .. } => {
                     let going = |one: &Blocker| matches!(one.why, Why::Leaving | Why::Settling);
                     if !blockers.iter().all(going) {
+                        waiting.rivals = true;
                         let since = *waiting.blocked_since.get_or_insert(now);
-                        self.ask_to_yield(&blockers, since, &mut held, &waiting.model);
+                        self.ask_to_yield(&blockers, since, &mut held, &waiting);
                     }
                 }
             }
             held.extend(self.claim(&demand));
             self.state.waiting.push(waiting);
+        }
+    }
+
+    /// Who else wants memory of the devices that the asker may use: whether anybody does, and on which.
+    fn rivalry(&self, asker: &Waiting) -> (bool, Rivalry) {
+        let mut rivalry = vec![false; self.view.snapshot.devices.len()];
+        let others = self.wants.iter().filter(|(model, _)| *model != asker.model);
+        for at in others.flat_map(|(_, devices)| devices) {
+            rivalry.iter_mut().skip(*at).take(1).for_each(|one| *one = true);
+        }
+        let loading = self.state.holds.iter().filter(|hold| {
+            let seen = self.seen(&hold.model, hold.epoch).map(|seen| seen.standing);
+            hold.model != asker.model && matches!(seen, None | Some(Standing::Starting { wanted: true, .. }))
+                && matches!(hold.stage, Stage::Kept)
+        });
+        let loading: Vec<usize> = loading
+            .flat_map(|hold| &hold.parts)
+            .filter_map(|part| self.view.snapshot.position(&part.device))
+            .collect();
+        let any = self.claimed(asker).into_iter().any(|at| rivalry.get(at) == Some(&true) || loading.contains(&at));
+        (any, rivalry)
+    }
+
+    /// Devices whose memory a demand may come to need, by their places in the snapshot.
+    fn claimed(&self, waiting: &Waiting) -> Vec<usize> {
+        let claims = claims(self.view.snapshot, &self.demand(waiting));
+        claims.iter().filter_map(|part| self.view.snapshot.position(&part.device)).collect()
+    }
+
+    /// What all who wait want; `auto_start` is nobody's rival.
+    fn all_wants(&self) -> Vec<(ModelName, Vec<usize>)> {
+        let wanted = self.state.waiting.iter().filter(|one| one.urgency == Urgency::Wanted);
+        wanted.map(|one| (one.model.clone(), self.claimed(one))).collect()
+    }
+
+    /// Sets how long each model keeps its memory from this asker.
+    fn keep(&self, held: &mut [Held], asker: &Waiting, rivalry: &Rivalry) {
+        let View { snapshot, settings, .. } = *self.view;
+        for one in held {
+            let Some(tenure) = one.tenure else { continue };
+            let rivals = |part: &HeldPart| {
+                snapshot.position(&part.device).is_some_and(|at| rivalry.get(at) == Some(&true))
+            };
+            let ready = match one.standing {
+                Standing::Ready { since, .. } => Some(since),
+                _ => None,
+            };
+            let load = pace::expected(asker, tenure);
+            one.kept_until = match settings.min_hold {
+                HoldTime::Fixed(time) => ready.map(|ready| ready.saturating_add(time)),
+                HoldTime::Auto => ready.and_then(|ready| {
+                    let alone = !tenure.rivals && asker.since >= ready && !one.parts.iter().any(rivals);
+                    let dwell = pace::dwell(tenure.load, load).saturating_sub(tenure.credit);
+                    (!alone).then(|| ready.saturating_add(dwell))
+                }),
+            };
+            one.patience = Some(pace::patience(settings.max_hold, tenure.load, load));
         }
     }
 
@@ -219,6 +356,9 @@ impl Round<'_> {
         let parts = assignment.iter().map(|part| held_part(part.clone(), others_on(part)));
         let parts: Vec<HeldPart> = parts.collect();
         let used_before = self.used_on(&parts);
+        let now = self.view.now;
+        let devices = parts.iter().map(|part| &part.device);
+        let load = waiting.load.unwrap_or_else(|| guessed_reload(parts.iter().map(|part| part.mib).sum()));
         let hold = Hold {
             model: model.clone(),
             epoch,
@@ -226,11 +366,25 @@ impl Round<'_> {
             parts: parts.clone(),
             used_before,
             stage: Stage::Kept,
+            granted: Some(now),
+            ready: None,
+            load,
+            rivals: waiting.rivals,
+            credit: pace::credit(&self.state.accounts, devices, now),
         };
+        let tenure = Some(hold.tenure());
         self.state.holds.push(hold);
-        self.effects.push(Effect::Grant { model: model.clone(), epoch, variant, assignment, explanation });
-        let standing = Standing::Starting { wanted: true, since: self.view.now };
-        Held { model, parts, standing, pinned: false, reload: None }
+        let made_room = waiting.victims_gone.map(|gone| MadeRoom { victims_gone: gone, memory_free: now });
+        self.effects.push(Effect::Grant {
+            model: model.clone(),
+            epoch,
+            variant,
+            assignment,
+            explanation,
+            made_room,
+        });
+        let standing = Standing::Starting { wanted: true, since: now };
+        Held { standing, tenure, ..Held::new(model, parts) }
     }
 
     fn deny(&mut self, waiting: &Waiting, demand: &Demand, held: &[Held], denial: Denial) {
@@ -240,19 +394,24 @@ impl Round<'_> {
     }
 
     /// Asks a model to go; from now on it counts as leaving.
-    fn ask(&mut self, model: &ModelName, held: &mut [Held], in_favour_of: &ModelName, busy: bool) {
+    fn ask(&mut self, model: &ModelName, held: &mut [Held], asker: &Waiting, busy: bool) {
         let now = self.view.now;
         let gone = |hold: &&mut Hold| hold.model == *model && !matches!(hold.stage, Stage::Gone { .. });
         let Some(at) = self.state.holds.iter_mut().find(gone).map(|hold| hold.epoch) else { return };
         let used = self.state.holds.iter().find(|hold| hold.model == *model && hold.epoch == at);
         let used = used.map(|hold| self.used_on(&hold.parts)).unwrap_or_default();
-        if let Some(hold) = self.hold(model, at) {
-            hold.stage = Stage::Asked { at: now, used };
-        }
+        let in_favour_of = asker.model.clone();
+        let Some(hold) = self.hold(model, at) else { return };
+        hold.stage = Stage::Asked { at: now, used, in_favour_of: in_favour_of.clone() };
+        let stayed = hold.ready.map_or(Duration::ZERO, |ready| now.saturating_sub(ready));
+        let dwell = pace::dwell(hold.load, pace::expected(asker, hold.tenure()));
+        let left = hold.credit.saturating_add(stayed).saturating_sub(dwell);
+        let parts = hold.parts.clone();
+        pace::leave(&mut self.state.accounts, parts.iter().map(|part| &part.device), left, now);
         for one in held.iter_mut().filter(|one| one.model == *model) {
             one.standing = leaving(one.standing);
         }
-        let (model, in_favour_of) = (model.clone(), in_favour_of.clone());
+        let model = model.clone();
         self.effects.push(if busy {
             Effect::AskYield { model, epoch: at, in_favour_of }
         } else {
@@ -261,31 +420,35 @@ impl Round<'_> {
     }
 
     /// Busy models have had their time when somebody has waited for `max_hold` while they were ready.
-    fn ask_to_yield(&mut self, blockers: &[Blocker], since: Moment, held: &mut [Held], asker: &ModelName) {
+    fn ask_to_yield(&mut self, blockers: &[Blocker], since: Moment, held: &mut [Held], asker: &Waiting) {
+        let now = self.view.now;
+        for blocker in blockers {
+            if let Why::Young { until, .. } = blocker.why {
+                self.look_at(until);
+            }
+        }
         // As long as somebody else comes first, the room that a yield makes would be theirs.
         if blockers.iter().any(|one| one.why == Why::First) {
             return;
         }
         for blocker in blockers.iter().filter(|one| one.why == Why::Busy) {
-            let standing = held.iter().find(|one| one.model == blocker.model).map(|one| one.standing);
-            if let Some(Standing::Ready { since: ready, .. }) = standing
-                && self.view.now >= since.max(ready).saturating_add(self.view.settings.max_hold)
-            {
+            let one = held.iter().find(|one| one.model == blocker.model);
+            let Some((Standing::Ready { since: ready, .. }, Some(patience))) =
+                one.map(|one| (one.standing, one.patience))
+            else {
+                continue;
+            };
+            let until = since.max(ready).saturating_add(patience);
+            if now >= until {
                 self.ask(&blocker.model, held, asker, true);
+            } else {
+                self.look_at(until.min(now.saturating_add(BUSY_POLL)));
             }
         }
     }
 
-    fn is_stale(&self, waiting: &Waiting) -> bool {
-        !self.view.settings.disable_monitoring
-            && self.view.snapshot.taken_at.is_none_or(|at| at.saturating_add(FRESH) < waiting.since)
-            && self.view.now < waiting.since.saturating_add(SNAPSHOT_PATIENCE)
-    }
-
-    fn wants_snapshot(&self) -> bool {
-        let gone = self.state.holds.iter().any(|hold| matches!(hold.stage, Stage::Gone { .. }));
-        let stale = self.state.waiting.iter().any(|waiting| self.is_stale(waiting));
-        !self.view.settings.disable_monitoring && (gone && !self.state.waiting.is_empty() || stale)
+    fn look_at(&mut self, at: Moment) {
+        self.next_look = Some(self.next_look.map_or(at, |sooner| sooner.min(at)));
     }
 
     fn next_look(&self) -> Option<Moment> {
@@ -296,9 +459,10 @@ impl Round<'_> {
             _ => None,
         });
         let waits = !self.state.waiting.is_empty();
-        let poll = waits.then(|| now.saturating_add(POLL));
+        let settling = self.state.holds.iter().any(|hold| matches!(hold.stage, Stage::Gone { .. }));
+        let poll = waits.then(|| now.saturating_add(if settling { SETTLE_POLL } else { POLL }));
         let due = self.state.waiting.iter().map(|one| one.since.saturating_add(settings.queue_timeout));
-        settled.chain(poll).chain(due).chain(self.state.quiet_until).min()
+        settled.chain(poll).chain(due).chain(self.next_look).chain(self.state.quiet_until).min()
     }
 
     fn world<'b>(&'b self, held: &'b [Held]) -> World<'b> {
@@ -306,13 +470,15 @@ impl Round<'_> {
         World { now, snapshot, held, settings }
     }
 
-    fn demand(&self, model: &ModelName, variants: &Arc<[Variant]>) -> Demand {
+    fn demand(&self, waiting: &Waiting) -> Demand {
+        let Waiting { model, variants, urgency, overlap, .. } = waiting;
         let failed = |name: &str| {
             self.state.failed.iter().any(|failed| failed.model == *model && *failed.variant == *name)
         };
         let excluded = variants.iter().enumerate().filter(|(_, variant)| failed(&variant.name));
         let excluded = excluded.map(|(at, _)| at).collect();
-        Demand { model: model.clone(), variants: Arc::clone(variants), excluded }
+        let (model, variants) = (model.clone(), Arc::clone(variants));
+        Demand { model, variants, excluded, urgency: *urgency, overlap: *overlap }
     }
 
     /// What those who come later must leave to this demand.
@@ -321,7 +487,7 @@ impl Round<'_> {
         let parts: Vec<HeldPart> = parts.map(|part| held_part(part, None)).collect();
         let model = demand.model.clone();
         let none = parts.is_empty();
-        (!none).then_some(Held { model, parts, standing: Standing::First, pinned: false, reload: None })
+        (!none).then(|| Held { standing: Standing::First, ..Held::new(model, parts) })
     }
 
     /// The reservations as placement sees them.
@@ -350,9 +516,17 @@ impl Round<'_> {
             }
             let pinned = seen.is_some_and(|seen| seen.pinned);
             let reload = seen.and_then(|seen| seen.reload);
-            Held { model: hold.model.clone(), parts, standing, pinned, reload }
+            let tenure = Some(hold.tenure());
+            Held { standing, pinned, reload, tenure, ..Held::new(hold.model.clone(), parts) }
         };
         self.state.holds.iter().map(one).collect()
+    }
+}
+
+impl Hold {
+    fn tenure(&self) -> Tenure {
+        let mib = self.parts.iter().map(|part| part.mib).sum();
+        Tenure { load: self.load, mib, credit: self.credit, rivals: self.rivals }
     }
 }
 
@@ -367,28 +541,4 @@ fn leaving(standing: Standing) -> Standing {
         Standing::Starting { .. } => Standing::Leaving { ready: None },
         other => other,
     }
-}
-
-/// Whether the memory of a process that is gone has come back.
-fn is_back(hold: &Hold, view: &View<'_>) -> bool {
-    let Stage::Gone { since, used } = &hold.stage else { return false };
-    if view.settings.disable_monitoring || view.now >= since.saturating_add(view.settings.settle) {
-        return true;
-    }
-    // As Ollama has it, three quarters are enough: nobody knows the rest to the MiB.
-    let shows = |part: &HeldPart, before_end: Option<u64>, before_start: Option<u64>| {
-        let device = view.snapshot.get(&part.device);
-        let now = device.filter(|device| device.online).and_then(|device| device.used_mib);
-        let most = part.actual.unwrap_or(part.mib);
-        let freed = most / 4 * 3;
-        let fell =
-            before_end.is_some_and(|before| now.is_some_and(|now| now.saturating_add(freed) <= before));
-        // It used less than it might have, or ended before a device could show it.
-        let is_low = before_start.is_some_and(|before| now.is_some_and(|now| now <= before + (most - freed)));
-        freed == 0 || fell || is_low
-    };
-    let parts = hold.parts.iter().zip(used).zip(&hold.used_before);
-    view.snapshot.taken_at > Some(*since)
-        && parts.into_iter().all(|((part, end), start)| shows(part, *end, *start))
-        || hold.parts.iter().all(|part| part.mib == 0 && part.actual.unwrap_or(0) == 0)
 }

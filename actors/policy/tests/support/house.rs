@@ -5,7 +5,8 @@
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{ModelName, Settings, Standing, Variant};
+use llm_manager_policy::placement::{HoldTime, ModelName, Settings, Standing, Urgency, Variant};
+use llm_manager_policy::queue::pace::LEAST_BUSY;
 use llm_manager_policy::queue::{Effect, Event, ModelView, View};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -51,6 +52,10 @@ pub(crate) struct Report {
     pub(crate) steps: usize,
     /// Of each request that was served.
     pub(crate) waits: Vec<Duration>,
+    /// Why each refusal.
+    pub(crate) denials: Vec<String>,
+    /// Beginning and end of each load that came to its end.
+    pub(crate) loads: Vec<(Moment, Moment)>,
     /// Longest time from a demand to its answer.
     pub(crate) longest_demand: Duration,
     /// Most requests that a decision has stopped while they ran; to stay 0.
@@ -197,7 +202,8 @@ impl<P: Policy> House<P> {
                 self.later(self.residents[at].load, News::Loaded(at, epoch));
             }
             News::Loaded(at, epoch) if self.lives[at].epoch == epoch => {
-                if matches!(self.lives[at].phase, Phase::Starting { .. }) {
+                if let Phase::Starting { since } = self.lives[at].phase {
+                    self.report.loads.push((since, self.now));
                     self.lives[at].phase = Phase::Ready { since: self.now };
                     self.lives[at].idle_since = self.now;
                     self.serve(at);
@@ -280,7 +286,8 @@ impl<P: Policy> House<P> {
         self.lives[at].epoch += 1;
         self.lives[at].phase = Phase::Queued { since: self.now };
         let (model, variants) = (self.residents[at].name.clone(), Arc::clone(&self.residents[at].variants));
-        self.tell(Event::Demand { model, epoch: self.lives[at].epoch, variants });
+        let (load, urgency, overlap) = (Some(self.residents[at].load), Urgency::Wanted, false);
+        self.tell(Event::Demand { model, epoch: self.lives[at].epoch, variants, load, urgency, overlap });
     }
 
     fn real(&self, at: usize, device: usize) -> u64 {
@@ -350,6 +357,7 @@ impl<P: Policy> House<P> {
                 self.later(self.delay, News::Granted(at, epoch, parts));
             }
             Effect::Deny { model, epoch, explanation, .. } => {
+                self.report.denials.push(explanation.to_string());
                 let at = self.numbers[&model];
                 self.answered(at, epoch);
                 assert!(!explanation.to_string().is_empty());
@@ -362,8 +370,8 @@ impl<P: Policy> House<P> {
                 let life = &self.lives[at];
                 assert!(!self.residents[at].pinned, "{model} is pinned");
                 assert!(life.leases == 0 && life.waiting.is_empty(), "{model} is busy");
-                if let Phase::Ready { since } = life.phase {
-                    assert!(self.now >= since + self.settings.min_hold, "{model} has just become ready");
+                if let (Phase::Ready { since }, HoldTime::Fixed(time)) = (&life.phase, self.settings.min_hold) {
+                    assert!(self.now >= *since + time, "{model} has just become ready");
                 }
                 self.later(self.delay, News::Evict(at, epoch));
             }
@@ -371,10 +379,14 @@ impl<P: Policy> House<P> {
                 let at = self.numbers[&model];
                 assert!(!self.residents[at].pinned, "{model} is pinned");
                 let Phase::Ready { since } = self.lives[at].phase else { unreachable!("it isn't ready") };
-                assert!(self.now >= since + self.settings.max_hold, "{model} has not had its time");
+                let least = match self.settings.max_hold {
+                    HoldTime::Fixed(time) => time,
+                    HoldTime::Auto => LEAST_BUSY,
+                };
+                assert!(self.now >= since + least, "{model} has not had its time");
                 self.later(self.delay, News::Yield(at, epoch));
             }
-            Effect::AskSnapshot => self.later(self.delay, News::Sample),
+            Effect::AskSnapshot(_) => self.later(self.delay, News::Sample),
             Effect::ArmTimer(at) => {
                 self.timer += 1;
                 self.write(at.max(self.now), News::Timer(self.timer));

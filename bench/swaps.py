@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""How long people wait when models take turns: swaps, cold starts, patterns; beside llama-swap if it is there.
+
+    bench/swaps.py [--manager PATH] [--fake PATH] [--llama-swap PATH] [--rounds N] [--only SECTION]...
+
+Sections: swap, cold, pattern, beside. Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
+server is fake-model-server: it opens its port at once and answers 503 until its load time has passed, as llama-server does.
+The card is a command under `devices:` that either tells what is in use (the processes that are alive), or only its total.
+"""
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CARD = 16000
+NEED = 12000
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Target:
+    """Something that starts models on demand: the manager, or llama-swap."""
+
+    def serve(self, command, folder, health):
+        self.log = folder / "log"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError):
+                if self.ask("GET", health)[0] == 200:
+                    return
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise SystemExit(f"bench: no answer: {self.log.read_text()}")
+            time.sleep(0.02)
+
+    def ask(self, method, path, body=None, timeout=600):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def chat(self, model):
+        """Seconds until the answer."""
+        begin = time.monotonic()
+        status, text = self.ask("POST", "/v1/chat/completions", {"model": model, "messages": []})
+        if status != 200:
+            raise SystemExit(f"bench: {model}: {status} {text}")
+        return time.monotonic() - begin
+
+    def starts(self):
+        return sum(len(file.read_text().splitlines()) for file in self.folder.glob("starts-*"))
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def __enter__(self):
+        return self
+
+
+class Manager(Target):
+    def __init__(self, options, folder, load, device, models="abc", **program):
+        self.folder, self.port = folder, free_port()
+        folder.mkdir()
+        (folder / "alive").mkdir()
+        program = {"host": "127.0.0.1", "port": self.port, "alive_time": 0, "log_level": "DEBUG",
+                   "Disable_GPU_monitoring": device is None, **program}
+        script = folder / "card.sh"
+        used = f'used=0; for f in {folder}/alive/*; do [ -e "$f" ] && [ -d "/proc/$(cat "$f")" ] && used=$((used+{NEED})); done; '
+        told = ',"memory_used_mb":%d' if device == "use" else ""
+        script.write_text(f'#!/bin/sh\n{used if told else "used=0; "}printf \'{{"online":true,"memory_total_mb":{CARD}{told}}}\' $used\n')
+        script.chmod(0o755)
+        needs = {"required_devices": ["card"], "memory_mb": {"card": NEED}} if device else {}
+        config = {"program": program, "Local-Models": {}}
+        if device:
+            config["devices"] = [{"name": "card", "command": [str(script)]}]
+        for model in models:
+            start = folder / f"{model}.sh"
+            start.write_text(f'#!/bin/sh\necho $$ > {folder}/alive/{model}\nexec {options.fake} --load-delay-ms {int(load * 1000)} '
+                             f'--start-file {folder}/starts-{model} --ready-file {folder}/ready-{model}\n')
+            start.chmod(0o755)
+            config["Local-Models"][model] = {"only": {"script_path": str(start), **needs}}
+        (folder / "config.yaml").write_text(json.dumps(config))
+        self.serve([options.manager, "--config", folder / "config.yaml"], folder, "/health")
+
+    def stop(self, model):
+        self.ask("POST", f"/api/models/{model}/stop")
+
+
+class LlamaSwap(Target):
+    def __init__(self, options, folder, load, _device, models="abc", **_):
+        self.folder, self.port = folder, free_port()
+        folder.mkdir()
+        config = {"startPort": free_port(), "models": {}}
+        for model in models:
+            command = (f"{options.fake} --port ${{PORT}} --load-delay-ms {int(load * 1000)} --name {model} "
+                       f"--start-file {folder}/starts-{model} --ready-file {folder}/ready-{model}")
+            config["models"][model] = {"cmd": command, "checkEndpoint": "/health"}
+        (folder / "config.yaml").write_text(json.dumps(config))
+        command = [options.llama_swap, "--config", folder / "config.yaml", "--listen", f"127.0.0.1:{self.port}"]
+        self.serve(command, folder, "/v1/models")
+
+    def stop(self, _):
+        self.ask("GET", "/unload")
+
+
+def swap(target, rounds, _load):
+    """Seconds of each request, to and fro, each asked as soon as the one before is answered."""
+    target.chat("a")
+    times = [target.chat("ba"[turn % 2]) for turn in range(rounds)]
+    return f"median {statistics.median(times):.3f} s, largest {max(times):.3f} s"
+
+
+def cold(target, rounds, _load):
+    """Seconds from the moment at which the server is ready to the first byte of the answer."""
+    own = []
+    for _ in range(rounds):
+        target.stop("a")
+        begin = time.time()
+        target.chat("a")
+        ended = time.time()
+        ready = float((target.folder / "ready-a").read_text().splitlines()[-1])
+        assert ready >= begin
+        own.append(ended - ready)
+    own.sort()
+    return f"median {statistics.median(own) * 1000:.1f} ms, p95 {own[int(len(own) * 0.95)] * 1000:.1f} ms, largest {own[-1] * 1000:.1f} ms"
+
+
+def pattern(target, _rounds, load):
+    """A B A A C A B C, six times, three in 2 x the load's third: starts, and how long each request took."""
+    waits, threads = [], []
+
+    def ask(model):
+        waits.append(target.chat(model))
+
+    begin = time.monotonic()
+    for number, model in enumerate("abaacabc" * 6):
+        time.sleep(max(0, begin + number * load * 2 / 3 - time.monotonic()))
+        threads.append(threading.Thread(target=ask, args=(model,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    waits.sort()
+    return f"{target.starts()} starts, wait median {statistics.median(waits):.2f} s, p95 {waits[int(len(waits) * 0.95)]:.2f} s"
+
+
+def beside(target, _rounds, load):
+    """One request to B amid short requests to A, two a second: seconds until B's answer."""
+    over = threading.Event()
+    target.chat("a")
+
+    def short():
+        while not over.wait(0.5):
+            threading.Thread(target=target.chat, args=("a",), daemon=True).start()
+
+    thread = threading.Thread(target=short)
+    thread.start()
+    time.sleep(2.2)
+    took = target.chat("b")
+    over.set()
+    thread.join()
+    target.chat("a")
+    return f"{took:.2f} s"
+
+
+SECTIONS = {"swap": swap, "cold": cold, "pattern": pattern, "beside": beside}
+
+
+def main():
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--manager", default=target / "llm-manager", type=Path)
+    options.add_argument("--fake", default=target / "fake-model-server", type=Path)
+    options.add_argument("--llama-swap", default=None, type=Path)
+    options.add_argument("--rounds", default=10, type=int)
+    options.add_argument("--load", action="append", type=float)
+    options.add_argument("--only", action="append", choices=SECTIONS)
+    options = options.parse_args()
+    options.fake, options.manager = options.fake.resolve(), options.manager.resolve()
+    targets = {"manager, use told": (Manager, "use", {}), "manager, total only": (Manager, "total", {}),
+               "manager, use told, min_hold 0": (Manager, "use", {"min_hold": 0}),
+               "manager, no devices": (Manager, None, {})}
+    if options.llama_swap:
+        targets["llama-swap"] = (LlamaSwap, None, {})
+    for section in options.only or SECTIONS:
+        for load in options.load or [0.5]:
+            for name, (kind, device, program) in targets.items():
+                if (section == "cold") != (device is None) and kind is Manager:
+                    continue
+                with tempfile.TemporaryDirectory(prefix="bench-swaps-") as folder:
+                    with kind(options, Path(folder) / "run", load, device, **program) as one:
+                        print(f"{section:>8} load {load} s {name:>30}: {SECTIONS[section](one, options.rounds, load)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_manager_policy::pricing::Currency;
 use llm_manager_policy::placement::HoldTime;
+use llm_manager_policy::pricing::Currency;
 use llm_manager_policy::spec::{DevicePluginSpec, Electricity, ModelSpec, ProgramSpec, Spec};
 use serde_yaml::Value;
 

@@ -55,7 +55,7 @@ fn main() -> Result<(), BadRequirement> {
     let held: Vec<Held> = (0..MODELS).map(|at| held(&devices, at)).collect();
     let snapshot = DeviceSnapshot { devices, taken_at: Some(NOW) };
     let settings = Settings::default();
-    let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings };
+    let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
     let cases = [
         ("one device, ten victims", vec![variant("one", &[("v100", 60_000)])?]),
         ("two named devices", vec![variant("two", &[("rtx 3090", 40_000), ("v100", 40_000)])?]),

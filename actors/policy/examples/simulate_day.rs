@@ -11,24 +11,19 @@
 
 #[path = "../tests/support/house.rs"]
 mod house;
+#[path = "../tests/support/rivals.rs"]
+mod rivals;
 
 use house::{House, Policy, Report, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{
-    Decision, Demand, Held, HeldPart, ModelName, Need, Part, Prefer, Settings, Standing, Variant, World,
-    decide,
-};
-use llm_manager_policy::queue::{Denial, Effect, Event, POLL, State, View, explain, step};
-use std::sync::Arc;
+use llm_manager_policy::placement::{Need, Prefer, Settings, Variant};
+use rivals::{Lru, Ours, former};
 use std::time::Duration;
 
 const MODELS: usize = 50;
 const GPUS: usize = 4;
 const GPU_MIB: u64 = 24_576;
 const DAY: u64 = 86_400;
-/// What was the rule before holding followed cost.
-const FORMER_MIN_HOLD: Duration = Duration::from_secs(10);
-const FORMER_MAX_HOLD: Duration = Duration::from_secs(60);
 
 /// xorshift64*: small, and the same everywhere.
 struct Dice(u64);
@@ -52,121 +47,6 @@ impl Dice {
     /// Exponentially distributed with that mean.
     fn pause(&mut self, mean: f64) -> Duration {
         Duration::from_secs_f64(-mean * self.fraction().max(1e-9).ln())
-    }
-}
-
-struct Ours(State);
-
-impl Policy for Ours {
-    fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
-        let step = step(&self.0, event, view);
-        self.0 = step.state;
-        step.effects
-    }
-}
-
-/// First come, first served; the least recently used idle model goes. With `alone` everybody else has to go.
-struct Lru {
-    alone: bool,
-    waiting: Vec<(ModelName, u64, Arc<[Variant]>, Duration)>,
-    holds: Vec<(ModelName, u64, Vec<Part>)>,
-    asked: Vec<ModelName>,
-}
-
-impl Lru {
-    fn new(alone: bool) -> Self {
-        Self { alone, waiting: Vec::new(), holds: Vec::new(), asked: Vec::new() }
-    }
-
-    /// Where the first in the queue fits beside what is held; nobody is in the way of anybody.
-    fn room(&self, view: &View<'_>, demand: &Demand) -> Option<(usize, Vec<Part>)> {
-        let held = self.holds.iter().map(|(model, _, parts)| Held {
-            standing: Standing::First,
-            ..Held::new(
-                model.clone(),
-                parts
-                    .iter()
-                    .map(|part| HeldPart {
-                        device: part.device.clone(),
-                        mib: part.mib,
-                        actual: Some(0),
-                        unexplained_before: None,
-                    })
-                    .collect(),
-            )
-        });
-        let held: Vec<Held> = held.collect();
-        let mut snapshot = view.snapshot.clone();
-        snapshot.devices.iter_mut().for_each(|device| device.used_mib = Some(0));
-        let settings = Settings { prefer: Prefer::Resident, ..view.settings.clone() };
-        let world = World { now: view.now, snapshot: &snapshot, held: &held, settings: &settings };
-        match decide(&world, demand) {
-            Decision::Fits { variant, assignment } => Some((variant, assignment)),
-            _ => None,
-        }
-    }
-
-    fn serve(&mut self, view: &View<'_>, effects: &mut Vec<Effect>) {
-        while let Some((model, epoch, variants, since)) = self.waiting.first().cloned() {
-            let demand = Demand::new(model.clone(), variants);
-            if view.now >= since + view.settings.queue_timeout {
-                let state = State::default();
-                let explanation = Box::new(explain(&state, view, &model, &demand.variants, None));
-                effects.push(Effect::Deny { model, epoch, denial: Denial::Timeout, explanation });
-                self.waiting.remove(0);
-                continue;
-            }
-            let others = self.holds.iter().any(|hold| hold.0 != model);
-            if let Some((variant, assignment)) = self.room(view, &demand).filter(|_| !(self.alone && others))
-            {
-                self.holds.push((model.clone(), epoch, assignment.clone()));
-                let explanation = Box::new(explain(&State::default(), view, &model, &demand.variants, None));
-                effects.push(Effect::Grant { model, epoch, variant, assignment, explanation, made_room: None });
-                self.waiting.remove(0);
-                continue;
-            }
-            if self.asked.is_empty() {
-                self.make_room(view, &model, since, effects);
-            }
-            return;
-        }
-    }
-
-    fn make_room(&mut self, view: &View<'_>, asker: &ModelName, since: Duration, effects: &mut Vec<Effect>) {
-        let ready = view.models.iter().filter_map(|seen| match seen.standing {
-            Standing::Ready { since, busy, idle_since } => Some((busy, idle_since, since, seen)),
-            _ => None,
-        });
-        let mut ready: Vec<_> = ready.collect();
-        ready.sort_by_key(|(busy, idle_since, ..)| (*busy, *idle_since));
-        let Some((busy, _, ready_since, seen)) = ready.first() else { return };
-        let (model, epoch, in_favour_of) = (seen.model.clone(), seen.epoch, asker.clone());
-        if !busy && view.now >= *ready_since + FORMER_MIN_HOLD {
-            self.asked.push(model.clone());
-            effects.push(Effect::AskEvict { model, epoch, in_favour_of });
-        } else if *busy && view.now >= since.max(*ready_since) + FORMER_MAX_HOLD {
-            self.asked.push(model.clone());
-            effects.push(Effect::AskYield { model, epoch, in_favour_of });
-        }
-    }
-}
-
-impl Policy for Lru {
-    fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        match event {
-            Event::Demand { model, epoch, variants, .. } => self.waiting.push((model, epoch, variants, view.now)),
-            Event::Returned { model, epoch, .. } => {
-                self.holds.retain(|hold| hold.0 != model || hold.1 != epoch);
-                self.asked.retain(|asked| *asked != model);
-            }
-            Event::EvictRefused { model, .. } => self.asked.retain(|asked| *asked != model),
-            _ => {}
-        }
-        self.serve(view, &mut effects);
-        let waits = !self.waiting.is_empty();
-        effects.push(if waits { Effect::ArmTimer(view.now + POLL) } else { Effect::DisarmTimer });
-        effects
     }
 }
 
@@ -236,7 +116,7 @@ fn row(name: &str, mut report: Report) {
     let at = |share: usize| report.waits.get(count * share / 100).map_or(0.0, Duration::as_secs_f64);
     let max = report.waits.last().map_or(0.0, Duration::as_secs_f64);
     println!(
-        "{name:<24} {:>8} {:>7} {:>11} {:>9} {:>7} {mean:>8.2} {:>8.2} {:>8.2} {max:>8.1}",
+        "{name:<24} {:>8} {:>7} {:>11} {:>9} {:>7} {mean:>8.2} {:>8.2} {:>8.2} {max:>8.1} {:>6.1} %",
         report.served,
         report.denied,
         report.cold_starts,
@@ -244,7 +124,14 @@ fn row(name: &str, mut report: Report) {
         report.yields,
         at(95),
         at(99),
+        loading(&report),
     );
+}
+
+/// Time spent loading, by all cards together, of the day on all cards.
+fn loading(report: &Report) -> f64 {
+    let loading: Duration = report.loads.iter().map(|(begin, end)| *end - *begin).sum();
+    100.0 * loading.as_secs_f64() / (report.last.as_secs_f64() * f64::from(u32::try_from(GPUS).unwrap()))
 }
 
 fn main() {
@@ -256,7 +143,7 @@ fn main() {
         let requests = requests(&mut dice, sessions_per_hour);
         println!("{sessions_per_hour} sessions per hour, {} requests, seed {seed}", requests.len());
         println!(
-            "{:<24} {:>8} {:>7} {:>11} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8}",
+            "{:<24} {:>8} {:>7} {:>11} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8}",
             "policy",
             "served",
             "denied",
@@ -266,18 +153,20 @@ fn main() {
             "mean s",
             "p95 s",
             "p99 s",
-            "max s"
+            "max s",
+            "loading"
         );
         let delay = Duration::from_millis(2);
         let lag = Duration::from_millis(600);
         let run = |settings: &Settings, policy: Box<dyn Policy>| {
             House::new(policy, settings.clone(), devices(), residents.clone(), delay, lag).run(&requests)
         };
-        row("this queue", run(&settings, Box::new(Ours(State::default()))));
+        row("this queue", run(&settings, Box::<Ours>::default()));
+        row("... holding 10 and 60 s", run(&former(&settings), Box::<Ours>::default()));
         let resident_first = Settings { prefer: Prefer::Resident, ..settings.clone() };
-        row("... prefer: resident", run(&resident_first, Box::new(Ours(State::default()))));
-        row("LRU", run(&settings, Box::new(Lru::new(false))));
-        row("one model at a time", run(&settings, Box::new(Lru::new(true))));
+        row("... prefer: resident", run(&resident_first, Box::<Ours>::default()));
+        row("LRU", run(&former(&settings), Box::new(Lru::new(false))));
+        row("one model at a time", run(&former(&settings), Box::new(Lru::new(true))));
         println!();
     }
 }

@@ -250,6 +250,9 @@ pub struct World<'a> {
     pub held: &'a [Held],
     /// What the user wants.
     pub settings: &'a Settings,
+    /// The snapshot is older than the question: what it shows and nobody explains is taken for our own as far as it
+    /// can be, so that nobody goes who needn't.
+    pub dated: bool,
 }
 
 /// One device of an assignment.
@@ -411,8 +414,8 @@ pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
     claims
 }
 
-/// MiB used on each device of the snapshot that the models known to use it don't explain. Negative when they
-/// use less than they reserved and the device doesn't say so.
+/// MiB used on each device of the snapshot that neither the models known to use it explain, nor starts that are under
+/// way. Negative when they use less than they reserved and the device doesn't say so.
 pub fn unexplained(world: &World<'_>) -> Vec<i64> {
     room::unexplained(world)
 }

@@ -254,7 +254,7 @@ proptest! {
     fn it_decides_as_brute_force_does(case in case()) {
         let (snapshot, held, demand) = (case.snapshot(), case.held(), case.demand());
         let settings = Settings { prefer: case.prefer, ..Settings::default() };
-        let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings };
+        let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
         let verdicts: Vec<Verdict> = case.variants.iter().map(|variant| case.verdict(variant)).collect();
         let pick = |wanted: &dyn Fn(&Verdict) -> bool| verdicts.iter().position(wanted);
         let fits = |verdict: &Verdict| *verdict == Verdict::Fits;

@@ -61,7 +61,13 @@ impl House {
 
     fn with<T>(&self, ask: impl Fn(&World<'_>) -> T) -> T {
         let snapshot = DeviceSnapshot { devices: self.devices.clone(), taken_at: Some(NOW) };
-        ask(&World { now: NOW, snapshot: &snapshot, held: &self.held, settings: &self.settings })
+        ask(&World {
+            now: NOW,
+            snapshot: &snapshot,
+            held: &self.held,
+            settings: &self.settings,
+            dated: false,
+        })
     }
 
     /// The decision in short: `fits 0 on v,r`, `evict a,b for 0 on v`, `wait for a for 0 on v`, `never`.

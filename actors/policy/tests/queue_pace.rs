@@ -97,7 +97,11 @@ fn ten_equal_loads_take_ten_nineteenths_of_the_time_and_with_naive_rules_more() 
             let requests = steady(&loads, 8);
             let report = play(&Settings::default(), &loads, &requests);
             assert!(report.loads.len() > 12, "{models} models take turns: {}", report.loads.len());
-            assert!(worst_share(&report) <= 10.0 / 19.0 + 1e-6, "{models} of {load:?}: {}", worst_share(&report));
+            assert!(
+                worst_share(&report) <= 10.0 / 19.0 + 1e-6,
+                "{models} of {load:?}: {}",
+                worst_share(&report)
+            );
             loads_in_bounds(&report).unwrap();
             // At once, or after any constant multiple of the load below what the bound needs: refuted.
             for hold in [Duration::ZERO, load / 10, load / 4, load / 2] {
@@ -134,7 +138,8 @@ fn a_b_a_a_c_a_b_c_is_served_in_turns() {
         model,
         takes: Duration::from_millis(1),
     };
-    let requests: Vec<Request> = (0..48).zip([0, 1, 0, 0, 2, 0, 1, 2].into_iter().cycle()).map(request).collect();
+    let requests: Vec<Request> =
+        (0..48).zip([0, 1, 0, 0, 2, 0, 1, 2].into_iter().cycle()).map(request).collect();
     let mut report = play(&Settings::default(), &[load; 3], &requests);
     report.waits.sort_unstable();
     assert!(report.loads.len() <= 18, "{} starts", report.loads.len());

@@ -3,8 +3,8 @@
 use super::lease::Lease;
 use crate::scheduler::Holding;
 use actix::Message;
-use llm_manager_policy::queue::MadeRoom;
 use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::queue::MadeRoom;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;

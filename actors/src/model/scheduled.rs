@@ -21,6 +21,7 @@ pub(super) struct Grant {
     /// Why this variant.
     pub(super) why: Option<Arc<str>>,
     /// When those that went for it were gone, and when their memory was free.
+    #[expect(dead_code, reason = "the trace of a start will show it")]
     pub(super) made_room: Option<MadeRoom>,
 }
 

@@ -109,7 +109,9 @@ impl Scheduler {
                 };
                 match denial {
                     // Nobody asked for it: nobody is refused.
-                    Denial::Never(Never::NotForBoot) => log::info!("scheduler: {model} is not started: {why}"),
+                    Denial::Never(Never::NotForBoot) => {
+                        log::info!("scheduler: {model} is not started: {why}")
+                    }
                     _ => log::warn!("scheduler: no memory: {why}"),
                 }
                 self.tell(&model, Denied { epoch, why: why.into() });

@@ -195,7 +195,7 @@ fn a_model_that_has_just_started_keeps_its_room_for_min_hold() {
     manager.chat("a").send().ok();
     let call = manager.chat("b").spawn();
     manager.wait_state("b", "queued");
-    wait_text(&manager, "b", "which has just become ready");
+    wait_text(&manager, "b", "keeps its memory for another");
     call.join().unwrap().ok();
     let runs = manager.model("a")["runs"][0].clone();
     let time = |key: &str| runs[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();

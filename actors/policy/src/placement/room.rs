@@ -45,8 +45,11 @@ impl Rooms {
     pub(super) fn new(world: &World<'_>, demand: &Demand) -> Self {
         let devices = &world.snapshot.devices;
         let (uses, shares) = uses(world);
-        let strangers: Vec<i64> =
-            devices.iter().zip(&uses).map(|(device, device_use)| device_use.strangers(device)).collect();
+        let strangers: Vec<i64> = devices
+            .iter()
+            .zip(&uses)
+            .map(|(device, device_use)| device_use.strangers(device, world.dated))
+            .collect();
         let free = devices.iter().zip(&uses).zip(&strangers);
         let mut free: Vec<i64> = free
             .map(|((device, device_use), strangers)| {
@@ -55,8 +58,9 @@ impl Rooms {
             .collect();
         if demand.overlap {
             // By the time at which it allocates, what has ended will have given its memory back.
-            let is_settling =
-                |share: &&Share| world.held.get(share.held).is_some_and(|one| one.standing == Standing::Settling);
+            let is_settling = |share: &&Share| {
+                world.held.get(share.held).is_some_and(|one| one.standing == Standing::Settling)
+            };
             for share in shares.iter().filter(is_settling) {
                 free.iter_mut().skip(share.device).take(1).for_each(|free| *free += share.mib);
             }
@@ -147,7 +151,9 @@ pub(super) fn unexplained(world: &World<'_>) -> Vec<i64> {
     let held: Vec<Held> =
         world.held.iter().filter(|held| held.standing != Standing::Settling).cloned().collect();
     let devices = world.snapshot.devices.iter().zip(uses(&World { held: &held, ..*world }).0);
-    devices.map(|(device, device_use)| device_use.unexplained(device)).collect()
+    devices
+        .map(|(device, device_use)| device_use.unexplained(device) - device_use.grown(device, false))
+        .collect()
 }
 
 /// What is known of the memory in use on one device.
@@ -183,10 +189,14 @@ impl Use {
     }
 
     /// ... and without what is likely to be ours.
-    fn strangers(&self, device: &Device) -> i64 {
-        let unexplained = self.unexplained(device);
-        let grown = self.before.map_or(0, |before| (unexplained - before).clamp(0, self.unseen));
-        (unexplained - grown).max(0)
+    fn strangers(&self, device: &Device, dated: bool) -> i64 {
+        (self.unexplained(device) - self.grown(device, dated)).max(0)
+    }
+
+    /// What has come since the starts that can't be seen were reserved, as far as they may have come to use it.
+    fn grown(&self, device: &Device, dated: bool) -> i64 {
+        let before = self.before.map(|before| if dated { 0 } else { before });
+        before.map_or(0, |before| (self.unexplained(device) - before).clamp(0, self.unseen))
     }
 }
 

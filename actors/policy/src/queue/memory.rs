@@ -24,14 +24,12 @@ impl Round<'_> {
             return Age::Fresh;
         }
         let wanted = self.wanted_devices(waiting);
-        let mut changing = wanted.iter().filter(|device| may_change(device));
-        let of = |device: &&Device| device.taken_at.or(snapshot.taken_at);
-        let taken_at = match wanted[..] {
-            [] => snapshot.taken_at,
-            _ => match changing.next() {
-                Some(first) => changing.map(|one| of(&one)).fold(of(&first), Ord::min),
-                None => return if snapshot.taken_at.is_some() { Age::Fresh } else { Age::Old },
-            },
+        let changing = wanted.iter().filter(|device| may_change(device));
+        let oldest = changing.map(|device| device.taken_at.or(snapshot.taken_at)).min();
+        let taken_at = match oldest {
+            Some(oldest) => oldest,
+            None if wanted.is_empty() => snapshot.taken_at,
+            None => return Age::Fresh,
         };
         match taken_at {
             Some(at) if at.saturating_add(FRESH) >= waiting.since => Age::Fresh,

@@ -37,9 +37,9 @@
 //! A dwell that is any constant multiple of the load below that breaks the first bound under load from both sides:
 //! `tests/queue_pace.rs` plays such rules against it.
 
+use super::Waiting;
 use crate::devices::DeviceId;
 use crate::lifecycle::Moment;
-use super::Waiting;
 use crate::placement::{HoldTime, Tenure};
 use std::time::Duration;
 

@@ -3,20 +3,21 @@
 use super::memory::Age;
 use super::pace::{self, most_credit};
 use super::{
-    ANSWER_TIME, BUSY_POLL, Denial, Effect, Event, FailedStart, Hold, MadeRoom, ModelView, POLL, SETTLE_POLL, Stage,
-    State, Step, View, Waiting,
+    ANSWER_TIME, BUSY_POLL, Denial, Effect, Event, FailedStart, Hold, MadeRoom, ModelView, POLL, SETTLE_POLL,
+    Stage, State, Step, View, Waiting,
 };
 use crate::lifecycle::Moment;
 use crate::placement::{
-    self, Blocker, Decision, Demand, Explanation, Held, HeldPart, HoldTime, ModelName, Part, Standing, Tenure,
-    Urgency, Variant, Why, World, claims, decide, guessed_reload,
+    self, Blocker, Decision, Demand, Explanation, Held, HeldPart, HoldTime, ModelName, Part, Standing,
+    Tenure, Urgency, Variant, Why, World, claims, decide, guessed_reload,
 };
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What follows from `event`.
 pub fn step(state: &State, event: Event, view: &View<'_>) -> Step {
-    let mut round = Round { state: state.clone(), view, effects: Vec::new(), next_look: None, wants: Vec::new() };
+    let mut round =
+        Round { state: state.clone(), view, effects: Vec::new(), next_look: None, wants: Vec::new() };
     let looks = matches!(event, Event::Demand { .. } | Event::Returned { .. } | Event::Timer);
     round.note_use();
     round.take(event);
@@ -207,7 +208,8 @@ impl Round<'_> {
         // What was read while it loaded says nothing of what it came to use.
         let ready = hold.ready;
         for part in &mut hold.parts {
-            let read_at = view.snapshot.get(&part.device).and_then(|device| device.taken_at.or(view.snapshot.taken_at));
+            let read_at =
+                view.snapshot.get(&part.device).and_then(|device| device.taken_at.or(view.snapshot.taken_at));
             if ready.is_none_or(|ready| read_at < Some(ready)) {
                 part.actual = None;
             }
@@ -251,7 +253,7 @@ impl Round<'_> {
             let (rivals, rivalry) = self.rivalry(&waiting);
             waiting.rivals |= rivals;
             self.keep(&mut held, &waiting, &rivalry);
-            match decide(&self.world(&held), &demand) {
+            match decide(&World { dated: age == Age::Recent, ..self.world(&held) }, &demand) {
                 // What is free, and whether that will do, is read from a snapshot that is on its way.
                 Decision::Fits { .. } | Decision::Never { .. } if age == Age::Recent => {}
                 Decision::Fits { variant, assignment } => {
@@ -293,14 +295,16 @@ impl Round<'_> {
         }
         let loading = self.state.holds.iter().filter(|hold| {
             let seen = self.seen(&hold.model, hold.epoch).map(|seen| seen.standing);
-            hold.model != asker.model && matches!(seen, None | Some(Standing::Starting { wanted: true, .. }))
+            hold.model != asker.model
+                && matches!(seen, None | Some(Standing::Starting { wanted: true, .. }))
                 && matches!(hold.stage, Stage::Kept)
         });
         let loading: Vec<usize> = loading
             .flat_map(|hold| &hold.parts)
             .filter_map(|part| self.view.snapshot.position(&part.device))
             .collect();
-        let any = self.claimed(asker).into_iter().any(|at| rivalry.get(at) == Some(&true) || loading.contains(&at));
+        let any =
+            self.claimed(asker).into_iter().any(|at| rivalry.get(at) == Some(&true) || loading.contains(&at));
         (any, rivalry)
     }
 
@@ -467,7 +471,7 @@ impl Round<'_> {
 
     fn world<'b>(&'b self, held: &'b [Held]) -> World<'b> {
         let View { now, snapshot, settings, .. } = *self.view;
-        World { now, snapshot, held, settings }
+        World { now, snapshot, held, settings, dated: false }
     }
 
     fn demand(&self, waiting: &Waiting) -> Demand {

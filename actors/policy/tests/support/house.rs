@@ -370,7 +370,8 @@ impl<P: Policy> House<P> {
                 let life = &self.lives[at];
                 assert!(!self.residents[at].pinned, "{model} is pinned");
                 assert!(life.leases == 0 && life.waiting.is_empty(), "{model} is busy");
-                if let (Phase::Ready { since }, HoldTime::Fixed(time)) = (&life.phase, self.settings.min_hold) {
+                if let (Phase::Ready { since }, HoldTime::Fixed(time)) = (&life.phase, self.settings.min_hold)
+                {
                     assert!(self.now >= *since + time, "{model} has just become ready");
                 }
                 self.later(self.delay, News::Evict(at, epoch));

@@ -11,7 +11,7 @@ mod signals;
 mod tree;
 
 use crate::config::Loaded;
-use crate::http::{self, ConfigFile, Hosts, Keys, Pulse, Shared};
+use crate::http::{self, ConfigFile, Hosts, Keys, Pulse, Shared, Strays};
 use crate::logging;
 use actix_web::dev::ServerHandle;
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -27,11 +27,11 @@ use llm_manager_actors::model::{Directory, ModelHandle, Verb};
 use llm_manager_actors::process::{self, Launcher, LocalLauncher, LogBatch, LogSink};
 use llm_manager_actors::scheduler::Setup;
 use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
+use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::placement::{Prefer, Settings};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use signals::Signals;
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -198,11 +198,8 @@ impl Running {
             keys: Keys::new(program.api_keys.clone(), &label_key, program.port)?,
             hosts: Hosts::new(&program.host, &program.allowed_hosts),
             config,
-            endpoints: spec
-                .modes
-                .iter()
-                .flat_map(|mode| mode.endpoints.iter().cloned())
-                .collect::<HashSet<_>>(),
+            endpoints: Endpoints::new(spec.modes.iter().map(|mode| &**mode)),
+            strays: Strays::default(),
             max_body_bytes: program.max_body_bytes,
             stopping: stopping.clone(),
             started_at: Timestamp::now(),

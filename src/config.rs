@@ -18,7 +18,7 @@ mod problem;
 mod schema;
 mod slips;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 mod validate;
 mod values;
 mod yaml;

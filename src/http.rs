@@ -8,16 +8,21 @@
 mod account;
 mod answer;
 mod api;
+mod asked;
 mod auth;
 mod billing;
+mod body;
 mod config_file;
 mod error;
+mod form;
 pub mod headers;
 mod hosts;
 mod live;
 mod metrics;
 mod openai;
 mod openapi;
+mod passthrough;
+mod paths;
 mod placement;
 mod pulse;
 mod request_id;
@@ -27,11 +32,14 @@ pub mod scan;
 mod session;
 mod state;
 mod storage;
+mod stray;
 #[cfg(test)]
 mod typescript;
+mod unpack;
 pub mod upstream;
 mod usage;
 mod views;
+mod websocket;
 mod webui;
 mod words;
 
@@ -41,6 +49,7 @@ pub use error::{ApiError, Kind};
 pub use hosts::Hosts;
 pub use pulse::Pulse;
 pub use state::{Shared, Worker};
+pub use stray::Strays;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
@@ -75,8 +84,8 @@ pub fn bind(
             // Before `/v1/models/{id}`, whose pattern would be tried on every request for a model.
             .configure(|config| {
                 // One with braces would be a pattern; the default route serves it all the same.
-                for endpoint in shared.endpoints.iter().filter(|endpoint| !endpoint.contains('{')) {
-                    config.service(web::resource(endpoint.as_str()).default_service(web::to(openai::serve)));
+                for endpoint in shared.endpoints.paths().filter(|endpoint| !endpoint.contains('{')) {
+                    config.service(web::resource(endpoint).default_service(web::to(openai::serve)));
                 }
             })
             .configure(routes)
@@ -114,6 +123,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(at("/metrics", read().to(metrics::metrics)))
         .service(at("/v1/models", read().to(openai::list)))
         .service(at("/v1/models/{id:.+}", read().to(openai::one)))
+        .service(web::resource("/upstream/{model:.+}").to(passthrough::serve))
         .service(
             // Before the scope: who signs in has no key yet.
             at("/api/session", read().to(session::show))

@@ -1,4 +1,4 @@
-//! `modes:`: services beside the four built-in ones.
+//! `modes:`: services beside the built-in ones, and what these serve besides.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::fields::{Fields, Walk};
 use super::keys::Section;
 
 /// Paths that the manager answers itself, with everything below them.
-const RESERVED: [&str; 4] = ["/api", "/health", "/metrics", "/v1/models"];
+const RESERVED: [&str; 5] = ["/api", "/health", "/metrics", "/v1/models", "/upstream"];
 
 type SetPointer = fn(Pointers, &str) -> Result<Pointers, BadPointer>;
 
@@ -22,26 +22,49 @@ const POINTERS: [(&str, SetPointer); 4] = [
     ("text", Pointers::text),
 ];
 
-/// The modes in force: the built-in ones, then those of the file.
+/// The modes in force: the built-in ones, with what the file adds to them, then those of the file.
 pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>> {
-    let built_in = llm_manager_policy::modes::built_in();
-    let mut modes = built_in.clone();
+    let mut modes = llm_manager_policy::modes::built_in();
     let path = root.at("modes");
     for (name, value) in walk.named(&path, root.value("modes")) {
         let fields = walk.fields(Section::Mode, &path.key(name), value);
         walk.refuse_unknown(&fields);
-        if built_in.iter().any(|mode| mode.name == name) {
-            let hint = Some("choose another name".to_owned());
-            walk.error(&fields.path, format!("`{name}` is a built-in mode and cannot be changed"), hint);
-        }
         let endpoints = endpoints(walk, &fields);
-        let probes = vec![fields.value("probe").map_or_else(default_probe, |value| {
-            super::backend::probe(walk, Section::Probe, &fields.at("probe"), value)
-        })];
+        let probe = fields
+            .value("probe")
+            .map(|value| super::backend::probe(walk, Section::Probe, &fields.at("probe"), value));
         let usage = usage(walk, &fields);
-        modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage });
+        match modes.iter_mut().find(|mode| mode.name == name) {
+            Some(built_in) => extend(built_in, endpoints, probe, usage),
+            None => {
+                if fields.is_mapping && !fields.is_given("endpoints") {
+                    let hint = Some("write it like [\"/v1/audio/speech\"]".to_owned());
+                    walk.error(&fields.path, "`endpoints` is missing", hint);
+                }
+                let probes = vec![probe.unwrap_or_else(default_probe)];
+                modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage });
+            }
+        }
     }
     modes.into_iter().map(Arc::new).collect()
+}
+
+/// A built-in mode keeps its endpoints; a probe or pointers of the file stand for its own.
+fn extend(
+    mode: &mut ModeSpec,
+    endpoints: Vec<String>,
+    probe: Option<ProbeSpec>,
+    usage: Option<Arc<Pointers>>,
+) {
+    for endpoint in endpoints {
+        if !mode.endpoints.contains(&endpoint) {
+            mode.endpoints.push(endpoint);
+        }
+    }
+    if let Some(probe) = probe {
+        mode.probes = vec![probe];
+    }
+    mode.usage = usage.or(mode.usage.take());
 }
 
 /// Where the counts are, if the mode says so.

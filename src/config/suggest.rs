@@ -1,7 +1,7 @@
 //! "Did you mean": the known word nearest to a mistyped one.
 
 /// The one of `known` that `typed` most likely was meant to be.
-pub(super) fn nearest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(typed: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let plain = plain(typed);
     // One slip per three letters: more would propose words that have nothing to do with it.
     let slips = (plain.chars().count() / 3).max(1);

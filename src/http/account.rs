@@ -11,6 +11,7 @@ use actix_web::HttpRequest;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
 use llm_manager_actors::model::{Lease, ModelHandle};
+use llm_manager_policy::endpoints::Endpoint;
 use llm_manager_policy::usage::{self, Dialect, End, Meter, Shape, Usage};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ pub(super) struct Account {
     row: Option<Box<RequestRow>>,
     began: Instant,
     body_bytes: usize,
-    endpoint: Box<str>,
+    endpoint: Arc<Endpoint>,
     api_key: Arc<str>,
     variant: Option<Arc<str>>,
     meter: Option<Meter>,
@@ -43,6 +44,7 @@ impl Account {
         id: &RequestId,
         began: Instant,
         body_bytes: usize,
+        endpoint: &Arc<Endpoint>,
     ) -> Self {
         let row = || RequestRow {
             request_id: id.to_string(),
@@ -56,7 +58,7 @@ impl Account {
             row: shared.ledger.records().then(|| Box::new(row())),
             began,
             body_bytes,
-            endpoint: request.path().into(),
+            endpoint: Arc::clone(endpoint),
             api_key: shared.keys.label(request.headers()),
             variant: None,
             meter: None,
@@ -90,10 +92,11 @@ impl Account {
         let Some(row) = &mut self.row else { return };
         row.status = status;
         row.first_byte_us = Some(micros(self.began.elapsed()));
-        let shape = Shape::of_content_type(content_type).filter(|_| (200..300).contains(&status));
+        let shape = Shape::of_content_type(content_type)
+            .filter(|_| self.endpoint.counted && (200..300).contains(&status));
         let dialect = || match &self.model.spec.mode.usage {
             Some(pointers) => Dialect::Pointers(Arc::clone(pointers)),
-            None => Dialect::of_endpoint(&self.endpoint),
+            None => Dialect::of_endpoint(&self.endpoint.path),
         };
         self.meter = shape.map(|shape| Meter::new(shape, dialect()));
     }
@@ -154,10 +157,14 @@ impl Drop for Account {
         }
         if let Some(meter) = self.meter.take() {
             count(meter, &mut row, self.body_bytes);
+        } else if !self.endpoint.counted {
+            // Nothing was generated: that is known, and costs nothing.
+            row.tokens = Tokens { input: Some(0), output: Some(0), ..Tokens::default() };
+            row.usage_source = UsageSource::Backend;
         }
         let (spec, variant) = (&self.model.spec, self.variant.as_deref().unwrap_or_default());
         row.labels =
-            Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint, &self.api_key, ""]);
+            Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint.path, &self.api_key, ""]);
         self.model.traffic.count(&row, self.pieces);
         self.ledger.record(row);
     }

@@ -1,9 +1,11 @@
 //! Management: what an operator sees of the models, and what they may order.
 
 use super::error::{ApiError, Kind, quoted};
+use super::request_id::RequestId;
 use super::state::Shared;
 use super::views::{ModelDetails, ModelView, NodeView};
-use actix_web::{HttpResponse, web};
+use super::{paths, stray};
+use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
 use llm_manager_actors::Live;
 use llm_manager_actors::model::{ModelHandle, Panic, Verb};
@@ -13,6 +15,7 @@ use llm_manager_policy::lifecycle::Urgency;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Instant;
 
 type Answered = Result<HttpResponse, ApiError>;
 
@@ -171,15 +174,20 @@ pub(super) async fn panic(shared: web::Data<Shared>, name: web::Path<String>) ->
 }
 
 /// Any other path below `/api`.
-pub(super) async fn unknown(request: actix_web::HttpRequest) -> Answered {
-    let message = format!("{} {} is not part of the management API", request.method(), request.path());
-    Err(ApiError::new(Kind::UnknownEndpoint, message))
+pub(super) async fn unknown(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+    stray(&shared, &request, paths::unknown(&shared, &request))
 }
 
 /// A known path with a method that it does not take.
-pub(super) async fn wrong_method(request: actix_web::HttpRequest) -> Answered {
-    let message = format!("{} does not take {}", request.path(), request.method());
-    Err(ApiError::new(Kind::MethodNotAllowed, message))
+pub(super) async fn wrong_method(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+    stray(&shared, &request, paths::wrong_method(&request))
+}
+
+fn stray(shared: &Shared, request: &HttpRequest, error: ApiError) -> Answered {
+    if shared.keys.check(request.headers()).is_ok() {
+        stray::note(shared, request, &RequestId::of(request), Instant::now(), &error);
+    }
+    Err(error)
 }
 
 pub(super) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {

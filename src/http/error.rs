@@ -1,7 +1,7 @@
 //! The errors that the manager itself makes: one table of status, code and type, one form of body.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use llm_manager_actors::model::{Refused, RefusedReason};
 use serde_json::json;
@@ -28,7 +28,9 @@ pub enum Kind {
     ModeMismatch,
     /// The body is larger than `max_body_mb`.
     RequestTooLarge,
-    /// An upgrade to WebSocket.
+    /// A content coding that is not understood.
+    UnsupportedEncoding,
+    /// An upgrade to WebSocket where there is none.
     WebSocketUnsupported,
     /// Not enough memory, or no variant's devices are online.
     InsufficientResources,
@@ -93,6 +95,9 @@ impl Kind {
             Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", REQUEST),
             Kind::ModeMismatch => (StatusCode::BAD_REQUEST, "mode_mismatch", REQUEST),
             Kind::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", REQUEST),
+            Kind::UnsupportedEncoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", REQUEST)
+            }
             Kind::WebSocketUnsupported => (StatusCode::BAD_REQUEST, "websocket_unsupported", REQUEST),
             Kind::InsufficientResources => {
                 (StatusCode::SERVICE_UNAVAILABLE, "insufficient_resources", SERVER)
@@ -128,12 +133,14 @@ pub struct ApiError {
     pub message: Arc<str>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// Methods that are taken, where this one isn't.
+    pub allow: Option<Arc<str>>,
 }
 
 impl ApiError {
     /// An error without a time to try again.
     pub fn new(kind: Kind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, message: message.into(), retry_after: None }
+        Self { kind, message: message.into(), retry_after: None, allow: None }
     }
 
     /// The manager takes nothing new.
@@ -175,6 +182,12 @@ impl ResponseError for ApiError {
             // Whole seconds, never 0: "at once" would be a busy loop.
             response.insert_header((RETRY_AFTER, pause.as_secs_f64().ceil().max(1.0).to_string()));
         }
+        if let Some(allow) = &self.allow {
+            response.insert_header((ALLOW, &**allow));
+        }
+        if self.kind == Kind::UnsupportedEncoding {
+            response.insert_header((ACCEPT_ENCODING, "gzip, zstd, br"));
+        }
         response.body(self.body())
     }
 }
@@ -188,6 +201,6 @@ impl From<Refused> for ApiError {
             RefusedReason::NoMemory => Kind::InsufficientResources,
             RefusedReason::Overloaded => Kind::Overloaded,
         };
-        Self { kind, message: refused.message, retry_after: refused.retry_after }
+        Self { retry_after: refused.retry_after, ..Self::new(kind, refused.message) }
     }
 }

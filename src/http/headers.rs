@@ -28,13 +28,15 @@ pub fn to_backend(client: &HeaderMap, host: &http::HeaderValue) -> http::HeaderM
     headers
 }
 
-/// The backend's headers as the client gets them, but for `Content-Length`, which goes with the body.
+/// The backend's headers as the client gets them, but for `Content-Length`, which goes with the body, and for those
+/// that speak for our origin: the backend is not it.
 pub fn to_client(backend: &http::HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let connection = backend.get_all(http::header::CONNECTION);
     let named = Named::new(connection.iter().map(http::HeaderValue::as_bytes));
     let passes = |name: &http::HeaderName| {
         *name != http::header::CONTENT_LENGTH
             && !is_of_connection(name.as_str())
+            && !speaks_for_origin(name.as_str())
             && !named.contains(name.as_str())
     };
     let mut values = Values::new(backend.values().map(http::HeaderValue::as_bytes));
@@ -77,6 +79,44 @@ fn is_of_connection(name: &str) -> bool {
         Some(b'p') => name.starts_with("proxy-"),
         Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
         Some(b'u') => name == "upgrade",
+        _ => false,
+    }
+}
+
+/// Whether a header of this name, in lower case, tells a browser what pages of this origin may do, what it shall
+/// keep for it, or what others may do with its answers.
+fn speaks_for_origin(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'a') => name.starts_with("access-control-") || name == "alt-svc",
+        Some(b'c') => {
+            matches!(
+                name,
+                "content-security-policy" | "content-security-policy-report-only" | "clear-site-data"
+            ) || name.starts_with("cross-origin-")
+        }
+        Some(b'd') => name == "document-policy",
+        Some(b'e') => name == "expect-ct",
+        Some(b'f') => name == "feature-policy",
+        Some(b'n') => name == "nel",
+        Some(b'o') => name == "origin-agent-cluster",
+        Some(b'p') => {
+            matches!(name, "permissions-policy" | "public-key-pins" | "public-key-pins-report-only")
+        }
+        Some(b'r') => matches!(name, "referrer-policy" | "report-to" | "reporting-endpoints"),
+        Some(b's') => {
+            matches!(
+                name,
+                "set-cookie"
+                    | "set-cookie2"
+                    | "strict-transport-security"
+                    | "service-worker-allowed"
+                    | "sourcemap"
+            )
+        }
+        Some(b't') => name == "timing-allow-origin",
+        Some(b'x') => {
+            matches!(name, "x-frame-options" | "x-xss-protection" | "x-permitted-cross-domain-policies")
+        }
         _ => false,
     }
 }
@@ -175,9 +215,43 @@ mod tests {
         {
             headers.append(name, http::HeaderValue::from_static(value));
         }
-        headers.append("set-cookie", http::HeaderValue::from_static("a"));
-        headers.append("set-cookie", http::HeaderValue::from_static("b"));
+        headers.append("x-a", http::HeaderValue::from_static("a"));
+        headers.append("x-a", http::HeaderValue::from_static("b"));
         let names: Vec<_> = to_client(&headers).iter().map(|(name, _)| name.to_string()).collect();
-        assert_eq!(names, ["date", "set-cookie", "set-cookie"]);
+        assert_eq!(names, ["date", "x-a", "x-a"]);
+    }
+
+    #[test]
+    fn a_backend_does_not_speak_for_our_origin() {
+        let mut headers = http::HeaderMap::new();
+        for name in [
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "set-cookie",
+            "strict-transport-security",
+            "content-security-policy",
+            "cross-origin-opener-policy",
+            "permissions-policy",
+            "x-frame-options",
+            "clear-site-data",
+            "alt-svc",
+            "accept-ranges",
+            "cache-control",
+            "content-type",
+            "content-disposition",
+            "x-accel-buffering",
+            "server",
+            "retry-after",
+            "vary",
+            "openai-processing-ms",
+            "x-ratelimit-limit-requests",
+        ] {
+            headers.append(name, http::HeaderValue::from_static("x"));
+        }
+        let mut names: Vec<_> = to_client(&headers).iter().map(|(name, _)| name.to_string()).collect();
+        names.sort_unstable();
+        let kept = "accept-ranges cache-control content-disposition content-type openai-processing-ms retry-after \
+                    server vary x-accel-buffering x-ratelimit-limit-requests";
+        assert_eq!(names.join(" "), kept);
     }
 }

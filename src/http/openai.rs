@@ -4,36 +4,31 @@
 
 use super::account::Account;
 use super::answer::Answer;
+use super::asked::Asked;
 use super::error::{ApiError, Kind, quoted};
+use super::paths::{self, Elsewhere};
 use super::request_id::RequestId;
-use super::scan::{self, Scan};
 use super::state::{Shared, Worker};
-use super::upstream::{RequestParts, Response, UpstreamError};
+use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
+use super::{body, form, stray, websocket};
+use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::Bytes;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
+use llm_manager_policy::endpoints::{Endpoint, Found, tidy};
 use serde_json::json;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
-
-/// Endpoints whose streams carry usage only when they are asked to.
-const USAGE_ON_REQUEST: [&str; 2] = ["/v1/chat/completions", "/v1/completions"];
 
 /// How long a broken connection may be the first news of a backend that has died.
 const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
-/// Longest pause within a request's body; the server has a limit for the head.
-const BODY_SILENCE: Duration = Duration::from_secs(60);
 
 /// `GET /v1/models`: names and aliases of all models.
 pub(super) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     shared.enter(request.headers())?;
-    let names = shared.directory.models().iter().flat_map(|model| {
-        std::iter::once(&model.spec.name).chain(&model.spec.aliases).map(|name| card(&shared, name))
-    });
-    Ok(HttpResponse::Ok().json(json!({"object": "list", "data": names.collect::<Vec<_>>()})))
+    Ok(all_cards(&shared))
 }
 
 /// `GET /v1/models/{id}`.
@@ -43,8 +38,19 @@ pub(super) async fn one(
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     shared.enter(request.headers())?;
-    find(&shared, &id)?;
-    Ok(HttpResponse::Ok().json(card(&shared, &id)))
+    one_card(&shared, &id)
+}
+
+fn all_cards(shared: &Shared) -> HttpResponse {
+    let names = shared.directory.models().iter().flat_map(|model| {
+        std::iter::once(&model.spec.name).chain(&model.spec.aliases).map(|name| card(shared, name))
+    });
+    HttpResponse::Ok().json(json!({"object": "list", "data": names.collect::<Vec<_>>()}))
+}
+
+fn one_card(shared: &Shared, id: &str) -> Result<HttpResponse, ApiError> {
+    find(shared, id)?;
+    Ok(HttpResponse::Ok().json(card(shared, id)))
 }
 
 fn card(shared: &Shared, name: &str) -> serde_json::Value {
@@ -63,6 +69,7 @@ pub(super) async fn serve(
     let result = handle(&request, payload, &shared, &worker, &id, began).await;
     let mut response = result.unwrap_or_else(|error| {
         log_refusal(&request, &id, began, &error);
+        stray::note(&shared, &request, &id, began, &error);
         actix_web::ResponseError::error_response(&error)
     });
     id.write_to(response.headers_mut());
@@ -71,7 +78,7 @@ pub(super) async fn serve(
 
 /// One line: what the backend printed is told once, where the start failed. A stray request for a page that
 /// isn't there is nobody's concern.
-fn log_refusal(request: &HttpRequest, id: &RequestId, began: Instant, error: &ApiError) {
+pub(super) fn log_refusal(request: &HttpRequest, id: &RequestId, began: Instant, error: &ApiError) {
     let level = if error.kind == Kind::UnknownEndpoint { log::Level::Debug } else { log::Level::Warn };
     let reason = error.message.lines().next().unwrap_or_default();
     log::log!(
@@ -93,13 +100,41 @@ async fn handle(
     began: Instant,
 ) -> Result<HttpResponse, ApiError> {
     shared.enter(request.headers())?;
-    check_endpoint(request, shared)?;
-    let body = read_body(request, payload, shared.max_body_bytes, &shared.stopping).await?;
-    let scan = scan::scan(&body).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
-    let model = find(shared, &scan.model)?;
-    let mut account = Account::open(shared, request, model, id, began, body.len());
-    let answered = answer(request, &body, &scan, shared, worker, model, id, &mut account).await;
-    match answered {
+    let Some(found) = shared.endpoints.find(request.path()) else { return elsewhere(request, shared) };
+    if websocket::is_asked_for(request.headers()) {
+        return websocket::serve(request, payload, shared, &found, id, began).await;
+    }
+    if !found.endpoint.takes(request.method().as_str()) {
+        return Err(paths::not_taken(found.endpoint, request.method()));
+    }
+    let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
+    let asked = Asked::read(request, &received.bytes)?;
+    let model = find(shared, asked.model())?;
+    let endpoint = serving(model, &found);
+    let mut account = Account::open(
+        shared,
+        request,
+        model,
+        id,
+        began,
+        received.bytes.len(),
+        endpoint.unwrap_or(found.endpoint),
+    );
+    let answered = async {
+        let endpoint = endpoint.ok_or_else(|| mismatch(model, request.path()))?;
+        let usage = asked.ask_for_usage(endpoint);
+        let outgoing = Outgoing {
+            request,
+            path: found.path.as_deref(),
+            headers: outgoing_headers(shared, request, received.unpacked),
+            body: &received.bytes,
+            asked: Some(&asked),
+            usage: usage.as_ref(),
+        };
+        let (response, lease) = exchange(&outgoing, shared, worker, model, id, &mut account).await?;
+        Ok((response, lease, usage.is_some()))
+    };
+    match answered.await {
         Ok((response, lease, hide_usage)) => {
             Ok(Answer::respond(request, response, lease, hide_usage, id.clone(), Arc::clone(model), account))
         }
@@ -110,26 +145,97 @@ async fn handle(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "all that a request is made of")]
-async fn answer(
-    request: &HttpRequest,
-    body: &Bytes,
-    scan: &Scan<'_>,
-    shared: &Shared,
-    worker: &Worker,
-    model: &Arc<ModelHandle>,
-    id: &RequestId,
-    account: &mut Account,
-) -> Result<(Response, Lease, bool), ApiError> {
-    check_mode(model, request.path())?;
-    let asked = ask_for_usage(request.path(), body, scan);
-    let hide_usage = asked.is_some();
-    let body = asked.unwrap_or_else(|| body.clone());
-    let (response, lease) = exchange(request, body, shared, worker, model, id, account).await?;
-    Ok((response, lease, hide_usage))
+/// A path that is no endpoint: the list of models in another spelling, or nothing that we know.
+fn elsewhere(request: &HttpRequest, shared: &Shared) -> Result<HttpResponse, ApiError> {
+    let path = tidy(request.path());
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match paths::elsewhere(&path).filter(|_| is_read) {
+        Some(Elsewhere::Models) => Ok(all_cards(shared)),
+        Some(Elsewhere::Model(id)) => one_card(shared, id),
+        None => Err(paths::unknown(shared, request)),
+    }
 }
 
-fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
+/// A request on its way to a backend.
+pub(super) struct Outgoing<'a> {
+    pub(super) request: &'a HttpRequest,
+    /// Where it isn't the client's.
+    pub(super) path: Option<&'a str>,
+    pub(super) headers: Cow<'a, HeaderMap>,
+    pub(super) body: &'a Bytes,
+    /// `None`: nothing is to be changed in it.
+    pub(super) asked: Option<&'a Asked<'a>>,
+    pub(super) usage: Option<&'a Edit>,
+}
+
+impl Outgoing<'_> {
+    fn payload(&self, name: Option<&str>) -> Payload {
+        self.asked
+            .map_or_else(|| self.body.clone().into(), |asked| asked.payload(self.body, self.usage, name))
+    }
+}
+
+/// The path and the query for the backend of this lease, which may know the model by another name than the one that
+/// was asked for, and begin its API elsewhere. `path`: where it isn't the client's. Nothing is asked of the rest of
+/// a backend, whose paths are its own.
+pub(super) fn path_and_query<'a>(
+    request: &'a HttpRequest,
+    path: Option<&'a str>,
+    asked: Option<&str>,
+    lease: &Lease,
+) -> Cow<'a, str> {
+    let query = request.query_string();
+    let name = lease.served_name().filter(|name| asked.is_some_and(|asked| *asked != ***name));
+    let renamed = name.and_then(|name| form::rename_in_query(query, name));
+    let prefix = lease.api_prefix().filter(|_| asked.is_some());
+    if path.is_none() && renamed.is_none() && prefix.is_none() {
+        return Cow::Borrowed(request.uri().path_and_query().map_or("/", |path| path.as_str()));
+    }
+    let path = path.unwrap_or_else(|| request.path());
+    let below = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = match (prefix, below) {
+        (Some(prefix), Some(rest)) => format!("{prefix}{rest}").into(),
+        _ => Cow::Borrowed(path),
+    };
+    match renamed.as_deref().unwrap_or(query) {
+        "" => path,
+        query => format!("{path}?{query}").into(),
+    }
+}
+
+/// The client's headers without our key, and without the coding that the body no longer has.
+pub(super) fn outgoing_headers<'a>(
+    shared: &Shared,
+    request: &'a HttpRequest,
+    unpacked: bool,
+) -> Cow<'a, HeaderMap> {
+    let mut headers = shared.keys.withhold(request.headers());
+    if unpacked {
+        headers.to_mut().remove(header::CONTENT_ENCODING);
+    }
+    headers
+}
+
+/// Of what a path leads to, the endpoint that the model serves.
+pub(super) fn serving<'a>(model: &ModelHandle, found: &Found<'a>) -> Option<&'a Arc<Endpoint>> {
+    let endpoints = &model.spec.mode.endpoints;
+    let serves = |endpoint: &&Arc<Endpoint>| endpoints.iter().any(|path| **path == *endpoint.path);
+    std::iter::once(found.endpoint).chain(found.otherwise).find(serves)
+}
+
+pub(super) fn mismatch(model: &ModelHandle, path: &str) -> ApiError {
+    let mode = &model.spec.mode;
+    let message = format!(
+        "model `{}` has the mode {}, which serves {}, not `{}`",
+        model.spec.name,
+        mode.name,
+        mode.endpoints.join(", "),
+        quoted(path)
+    );
+    ApiError::new(Kind::ModeMismatch, message)
+}
+
+pub(super) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
     shared.directory.find(name).ok_or_else(|| {
         let message = format!(
             "no model has the name or alias `{}`; `GET /v1/models` lists those there are",
@@ -139,102 +245,12 @@ fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiE
     })
 }
 
-fn check_endpoint(request: &HttpRequest, shared: &Shared) -> Result<(), ApiError> {
-    let path = request.path();
-    if request.headers().contains_key(header::UPGRADE)
-        && request.headers().get_all(header::UPGRADE).any(|value| names_websocket(value.as_bytes()))
-    {
-        let message = "WebSocket is not supported here: send plain HTTP requests; `\"stream\": true` streams";
-        return Err(ApiError::new(Kind::WebSocketUnsupported, message));
-    }
-    if !shared.endpoints.contains(path) {
-        let message = format!("`{path}` is not an endpoint of any mode; see the README for those there are");
-        return Err(ApiError::new(Kind::UnknownEndpoint, message));
-    }
-    if request.method() != Method::POST {
-        let message = format!("`{path}` takes POST, not {}", request.method());
-        return Err(ApiError::new(Kind::MethodNotAllowed, message));
-    }
-    Ok(())
-}
-
-fn names_websocket(value: &[u8]) -> bool {
-    value.trim_ascii().eq_ignore_ascii_case(b"websocket")
-}
-
-fn check_mode(model: &ModelHandle, path: &str) -> Result<(), ApiError> {
-    let mode = &model.spec.mode;
-    if mode.endpoints.iter().any(|endpoint| endpoint == path) {
-        return Ok(());
-    }
-    let message = format!(
-        "model `{}` has the mode {}, which serves {}, not `{path}`",
-        model.spec.name,
-        mode.name,
-        mode.endpoints.join(", ")
-    );
-    Err(ApiError::new(Kind::ModeMismatch, message))
-}
-
-fn ask_for_usage(path: &str, body: &Bytes, scan: &Scan<'_>) -> Option<Bytes> {
-    USAGE_ON_REQUEST.contains(&path).then(|| scan::ask_for_usage(body, scan)).flatten()
-}
-
-/// Reads the body into memory: only so is a client's leaving noticed while it waits, and only so can the
-/// request be sent again to a fresh backend.
-async fn read_body(
-    request: &HttpRequest,
-    mut payload: web::Payload,
-    limit: usize,
-    stopping: &CancellationToken,
-) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("the body is larger than `program.max_body_mb` ({} MiB)", limit >> 20);
-        ApiError::new(Kind::RequestTooLarge, message)
-    };
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
-    if length.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    loop {
-        let next = tokio::select! {
-            next = tokio::time::timeout(BODY_SILENCE, payload.next()) => next,
-            () = stopping.cancelled() => return Err(ApiError::shutting_down()),
-        };
-        let silent = |_| {
-            let message = format!("no byte of the body came for {} s", BODY_SILENCE.as_secs());
-            ApiError::new(Kind::RequestTimeout, message)
-        };
-        let Some(chunk) = next.map_err(silent)? else { break };
-        let chunk = chunk.map_err(|error| {
-            ApiError::new(Kind::InvalidRequest, format!("the body could not be read: {error}"))
-        })?;
-        if first.len() + rest.len() + chunk.len() > limit {
-            return Err(too_large());
-        }
-        if first.is_empty() {
-            first = chunk;
-        } else {
-            if rest.is_empty() {
-                rest.reserve(length.unwrap_or(0).max(first.len() + chunk.len()));
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&chunk);
-        }
-    }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
-}
-
 /// Brings the request to the backend and answers with the head of what comes back.
 ///
 /// A request that was on a backend when it died, and of whose answer no byte has come, is sent once more to
 /// the next life of the backend.
-async fn exchange(
-    request: &HttpRequest,
-    body: Bytes,
+pub(super) async fn exchange(
+    outgoing: &Outgoing<'_>,
     shared: &Shared,
     worker: &Worker,
     model: &Arc<ModelHandle>,
@@ -245,7 +261,7 @@ async fn exchange(
     loop {
         let lease = take_lease(shared, model).await?;
         account.leased(&lease);
-        let error = match send(request, body.clone(), shared, worker, model, &lease, id).await {
+        let error = match send(outgoing, worker, model, &lease, id).await {
             Ok(response) => return Ok((response, lease)),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
@@ -267,7 +283,7 @@ async fn exchange(
     }
 }
 
-async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, ApiError> {
+pub(super) async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, ApiError> {
     if let Some(lease) = model.try_lease() {
         return Ok(lease);
     }
@@ -287,24 +303,23 @@ enum Failure {
 }
 
 async fn send(
-    request: &HttpRequest,
-    body: Bytes,
-    shared: &Shared,
+    outgoing: &Outgoing<'_>,
     worker: &Worker,
     model: &Arc<ModelHandle>,
     lease: &Lease,
     id: &RequestId,
 ) -> Result<Response, Failure> {
     let pool = worker.pool(model, lease);
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let headers = shared.keys.withhold(request.headers());
+    let name = lease.served_name().map(|name| &**name);
+    let asked = outgoing.asked.map(Asked::model);
+    let path = path_and_query(outgoing.request, outgoing.path, asked, lease);
     let parts = RequestParts {
-        method: request.method(),
-        path_and_query: path,
-        headers: &headers,
+        method: outgoing.request.method(),
+        path_and_query: &path,
+        headers: &outgoing.headers,
         request_id: id.value(),
     };
-    let answered = pool.send(parts, body);
+    let answered = pool.send(parts, outgoing.payload(name));
     let broken = async {
         lease.broken().await;
         if lease.break_reason() == Some(BreakReason::BackendGone) {
@@ -342,7 +357,7 @@ fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
     Failure::Final(ApiError::new(kind, format!("model `{}`: {error}", model.spec.name)))
 }
 
-fn stopped(model: &ModelHandle) -> ApiError {
+pub(super) fn stopped(model: &ModelHandle) -> ApiError {
     let message = format!("model `{}` was stopped before it could answer", model.spec.name);
     ApiError::new(Kind::ModelStopped, message)
 }

@@ -4,7 +4,7 @@
 
 use actix_web::HttpResponse;
 
-const TEXT: &str = include_str!("openapi.json");
+pub(super) const TEXT: &str = include_str!("openapi.json");
 
 /// `GET /api/openapi.json`
 pub(super) async fn openapi() -> HttpResponse {

@@ -3,11 +3,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use super::upstream::Edit;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +23,8 @@ const MAX_DEPTH: usize = 128;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scan<'a> {
     pub model: Cow<'a, str>,
+    /// Where the value of `model` lies in the body; `None`: it is not from there.
+    pub model_at: Option<Range<usize>>,
     /// The client wants a stream. Anything but `true` is not a stream; a wrong type is left to the
     /// backend to refuse.
     pub stream: bool,
@@ -49,12 +55,13 @@ enum Splice {
 pub enum ScanError {
     Empty,
     Multipart,
+    Utf16,
     NotUtf8 {
         line: usize,
         column: usize,
     },
     NotAnObject(&'static str),
-    /// Not JSON, or one of our keys twice; says where.
+    /// Not JSON; says where.
     Json(serde_json::Error),
     NoModel,
     ModelNotAString {
@@ -72,14 +79,20 @@ pub enum ScanError {
 impl fmt::Display for ScanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the request has no body: a JSON object with a `model` is wanted"),
-            Self::Multipart => f.write_str("the body is multipart/form-data: a JSON object is wanted"),
+            Self::Empty => f.write_str(
+                "the request has no body: a JSON object with a `model` is wanted, or `?model=NAME` in the query",
+            ),
+            Self::Multipart => f.write_str(
+                "the body is multipart/form-data, and its Content-Type does not say so: send \
+                 `Content-Type: multipart/form-data; boundary=...`",
+            ),
+            Self::Utf16 => f.write_str("the body is UTF-16: send JSON in UTF-8"),
             Self::NotUtf8 { line, column } => {
                 write!(f, "the body is not valid UTF-8 at line {line} column {column}")
             }
             Self::NotAnObject(found) => write!(f, "the body is {found}: a JSON object is wanted"),
             Self::Json(error) => write!(f, "the body is not valid JSON: {error}"),
-            Self::NoModel => f.write_str("the body has no `model`"),
+            Self::NoModel => f.write_str("the body has no `model`, nor has the query (`?model=NAME`)"),
             Self::ModelNotAString { found, line, column } => {
                 write!(f, "`model` is {found} at line {line} column {column}: a string is wanted")
             }
@@ -93,14 +106,57 @@ impl fmt::Display for ScanError {
 
 impl std::error::Error for ScanError {}
 
-#[derive(Deserialize)]
+/// The keys that matter, as they are written; of a key that comes twice the last one holds, as it does for the
+/// engines.
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default, deserialize_with = "raw")]
     model: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
     stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
     stream_options: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Key {
+    Model,
+    Stream,
+    StreamOptions,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keys(PhantomData))
+    }
+}
+
+struct Keys<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for Keys<'a> {
+    type Value = Body<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Body<'a>, M::Error> {
+        let mut body = Body::default();
+        while let Some(key) = map.next_key()? {
+            let place = match key {
+                Key::Model => &mut body.model,
+                Key::Stream => &mut body.stream,
+                Key::StreamOptions => &mut body.stream_options,
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            // `null` is a value too, and its place is wanted.
+            *place = Some(map.next_value::<&RawValue>()?);
+        }
+        Ok(body)
+    }
 }
 
 #[derive(Deserialize)]
@@ -117,12 +173,10 @@ fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValu
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Reads what routing needs; everything else in the body is only checked to be JSON.
-pub fn scan(body: &[u8]) -> Result<Scan<'_>, ScanError> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        let (line, column) = position(body, error.valid_up_to());
-        ScanError::NotUtf8 { line, column }
-    })?;
+/// Reads what routing needs; everything else in the body is only checked to be JSON. `named` is the model of a
+/// body that names none.
+pub fn scan<'a>(body: &'a [u8], named: Option<&'a str>) -> Result<Scan<'a>, ScanError> {
+    let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     let start = body.iter().position(|byte| !is_space(*byte)).ok_or(ScanError::Empty)?;
     let first = text.get(start..).unwrap_or_default();
     if !first.starts_with('{') {
@@ -130,24 +184,27 @@ pub fn scan(body: &[u8]) -> Result<Scan<'_>, ScanError> {
     }
     check_depth(body)?;
     let parsed: Body<'_> = serde_json::from_str(text).map_err(ScanError::Json)?;
-    let model = model(body, parsed.model)?;
+    let (model, model_at) = match (parsed.model, named) {
+        (None, Some(named)) => (Cow::Borrowed(named), None),
+        (value, _) => model(body, value)?,
+    };
     let stream = parsed.stream.is_some_and(|value| value.get() == "true");
     let stream_options = parsed.stream_options.map(|value| place(body, value.get()));
     let (wants_usage, splice) = match parsed.stream_options {
         None => (false, Splice::NewOptions(start + 1)),
         Some(value) => options(body, value.get()),
     };
-    Ok(Scan { model, stream, wants_usage, stream_options, splice })
+    Ok(Scan { model, model_at, stream, wants_usage, stream_options, splice })
 }
 
-/// The body with `"stream_options":{"include_usage":true}` in it and nothing else changed. `None` when
-/// the client does not stream, asks itself, or says something there that the backend should refuse.
+/// The change that puts `"stream_options":{"include_usage":true}` into the body. `None` when the client does not
+/// stream, asks itself, or says something there that the backend should refuse.
 /// For the endpoints that know the option: chat completions and completions.
-pub fn ask_for_usage(body: &[u8], scan: &Scan<'_>) -> Option<Bytes> {
+pub fn ask_for_usage(scan: &Scan<'_>) -> Option<Edit> {
     if !scan.stream || scan.wants_usage {
         return None;
     }
-    let (place, new) = match &scan.splice {
+    let (at, new) = match &scan.splice {
         Splice::Leave => return None,
         Splice::NewOptions(at) => (*at..*at, r#""stream_options":{"include_usage":true},"#),
         Splice::Options(place) => (place.clone(), r#"{"include_usage":true}"#),
@@ -155,22 +212,35 @@ pub fn ask_for_usage(body: &[u8], scan: &Scan<'_>) -> Option<Bytes> {
         Splice::NewFlag(at, false) => (*at..*at, r#""include_usage":true"#),
         Splice::Flag(place) => (place.clone(), "true"),
     };
-    let (before, after) = (body.get(..place.start)?, body.get(place.end..)?);
-    let mut spliced = Vec::with_capacity(before.len() + new.len() + after.len());
-    spliced.extend_from_slice(before);
-    spliced.extend_from_slice(new.as_bytes());
-    spliced.extend_from_slice(after);
-    Some(spliced.into())
+    Some(Edit { at, new: Bytes::from_static(new.as_bytes()) })
 }
 
-fn model<'a>(body: &[u8], value: Option<&'a RawValue>) -> Result<Cow<'a, str>, ScanError> {
+/// The change that gives the model another name. `None` when the body does not name it.
+pub fn rename(scan: &Scan<'_>, name: &str) -> Option<Edit> {
+    let at = scan.model_at.clone()?;
+    Some(Edit { at, new: serde_json::Value::from(name).to_string().into() })
+}
+
+fn not_utf8(body: &[u8], at: usize) -> ScanError {
+    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
+        return ScanError::Utf16;
+    }
+    let (line, column) = position(body, at);
+    ScanError::NotUtf8 { line, column }
+}
+
+fn model<'a>(
+    body: &[u8],
+    value: Option<&'a RawValue>,
+) -> Result<(Cow<'a, str>, Option<Range<usize>>), ScanError> {
     let value = value.ok_or(ScanError::NoModel)?.get();
+    let at = place(body, value);
     if !value.starts_with('"') {
-        let (line, column) = position(body, place(body, value).start);
+        let (line, column) = position(body, at.start);
         return Err(ScanError::ModelNotAString { found: kind(value), line, column });
     }
     let Text(model) = serde_json::from_str(value).map_err(ScanError::Json)?;
-    if model.is_empty() { Err(ScanError::EmptyModel) } else { Ok(model) }
+    if model.is_empty() { Err(ScanError::EmptyModel) } else { Ok((model, Some(at))) }
 }
 
 /// Whether these options ask for usage already, and else how to make them.
@@ -208,7 +278,7 @@ fn no_object(text: &str) -> ScanError {
         return ScanError::Multipart;
     }
     // Whatever is JSON but no object is named as what it is; the rest gets the parser's own words.
-    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+    match serde_json::from_str::<IgnoredAny>(text) {
         Ok(_) => ScanError::NotAnObject(kind(text)),
         Err(error) => ScanError::Json(error),
     }

@@ -5,6 +5,7 @@ use super::config_file::ConfigFile;
 use super::error::ApiError;
 use super::hosts::Hosts;
 use super::pulse::Pulse;
+use super::stray::Strays;
 use super::upstream::Pool;
 use actix_web::http::header::HeaderMap;
 use jiff::Timestamp;
@@ -16,8 +17,9 @@ use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Directory, Lease, ModelHandle};
 use llm_manager_actors::scheduler::Scheduler;
 use llm_manager_actors::supervisor::Supervisor;
+use llm_manager_policy::endpoints::Endpoints;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +34,9 @@ pub struct Shared {
     /// Where all of this was read from.
     pub config: ConfigFile,
     /// Every path that some mode serves.
-    pub endpoints: HashSet<String>,
+    pub endpoints: Endpoints,
+    /// Requests that reached no model.
+    pub strays: Strays,
     /// Largest request body.
     pub max_body_bytes: usize,
     /// Cancelled when the program begins to stop.

@@ -11,8 +11,6 @@ use std::{fmt, io};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use bytes::Bytes;
-use http_body_util::Full;
 
 use crate::http::headers;
 use connection::{Broken, Connection};
@@ -21,10 +19,12 @@ use idle::Idle;
 mod body;
 mod connection;
 mod idle;
+mod payload;
 #[cfg(test)]
 mod tests;
 
 pub use body::{Body, BodyError};
+pub use payload::{Edit, Payload};
 
 const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 
@@ -93,7 +93,12 @@ impl Pool {
     }
 
     /// Sends the request and waits for the head of its answer, as long as it takes.
-    pub async fn send(&self, request: RequestParts<'_>, body: Bytes) -> Result<Response, UpstreamError> {
+    pub async fn send(
+        &self,
+        request: RequestParts<'_>,
+        body: impl Into<Payload>,
+    ) -> Result<Response, UpstreamError> {
+        let body = body.into();
         let is_head = request.method == actix_web::http::Method::HEAD;
         if let Some(mut kept) = self.0.idle.take() {
             match kept.ask(self.head(request, body.clone())?).await {
@@ -109,11 +114,7 @@ impl Pool {
         Ok(self.response(answer, fresh, is_head))
     }
 
-    fn head(
-        &self,
-        parts: RequestParts<'_>,
-        body: Bytes,
-    ) -> Result<http::Request<Full<Bytes>>, UpstreamError> {
+    fn head(&self, parts: RequestParts<'_>, body: Payload) -> Result<http::Request<Payload>, UpstreamError> {
         let bad = |error: &dyn fmt::Display| UpstreamError::BadRequest(error.to_string());
         let mut headers = headers::to_backend(parts.headers, &self.0.host);
         let method =
@@ -127,7 +128,7 @@ impl Pool {
         if let Ok(id) = http::HeaderValue::from_bytes(parts.request_id.as_bytes()) {
             headers.insert(REQUEST_ID, id);
         }
-        let mut request = http::Request::new(Full::new(body));
+        let mut request = http::Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = parts.path_and_query.parse().map_err(|error| bad(&error))?;
         *request.headers_mut() = headers;

@@ -30,3 +30,4 @@ mod runs;
 mod sessions;
 mod soak;
 mod supervision;
+mod through;

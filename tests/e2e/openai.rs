@@ -366,20 +366,6 @@ fn without_keys_of_ours_authorization_passes() {
 }
 
 #[test]
-fn websockets_are_refused() {
-    let manager = chat();
-    let reply = manager
-        .get("/v1/realtime")
-        .header("Connection", "Upgrade")
-        .header("Upgrade", "websocket")
-        .header("Sec-WebSocket-Version", "13")
-        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .send();
-    assert!((400..600).contains(&reply.status), "{}", reply.status);
-    assert!(reply.message().to_lowercase().contains("websocket"), "{}", reply.text());
-}
-
-#[test]
 fn statuses_and_errors_of_the_backend_pass() {
     let manager = chat();
     for status in [400, 404, 418, 429, 500, 503] {

@@ -8,6 +8,7 @@
 
 pub mod devices;
 pub mod ending;
+pub mod endpoints;
 pub mod energy;
 pub mod gate;
 mod json_skim;

@@ -99,6 +99,10 @@ pub(super) struct Delta {
 
 impl Delta {
     pub(super) fn add(&mut self, row: &RequestRow, facet: i64) {
+        // It reached no model: the log of requests shows it, and no sum has it.
+        if row.labels.model.is_empty() {
+            return;
+        }
         let ended = row.ended_us();
         *self.minutes.entry((floor_to(ended, 60), facet)).or_default() += Sums::of(row);
         self.hours.entry((floor_to(ended, 3600), facet)).or_default().add(row.duration_us, row.first_byte_us);

@@ -54,7 +54,7 @@ fn storage(db: &mut Db, location: &Location) -> Result<Storage, StoreError> {
          CAST(COALESCE((SELECT SUM(byte_count) FROM facets WHERE model_id = models.id), 0) AS BIGINT) AS bytes, \
          (SELECT COUNT(*) FROM runs WHERE model_id = models.id) AS runs, \
          COALESCE((SELECT {names}(old_name, ',') FROM renames WHERE model_id = models.id), '') AS former_names \
-         FROM models WHERE models.name IS NOT NULL ORDER BY models.name"
+         FROM models WHERE models.name IS NOT NULL AND models.name <> '' ORDER BY models.name"
     ))
     .load::<ModelStorage>(db)?;
     let deleting = db.number("SELECT COUNT(*) AS number FROM models WHERE name IS NULL")?;

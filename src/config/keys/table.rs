@@ -34,7 +34,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Named(Section::Mode),
         "",
         Preset::Nothing,
-        "Modes beside the built-in Chat, Base, Embedding and Reranker, by name. Default: none.",
+        "Modes beside the built-in Chat, Base, Embedding, Reranker, Transcription, Speech and Image, by name; under the name of one of these, what is added to it. Default: none.",
     ),
     row(
         Section::Root,
@@ -236,8 +236,8 @@ pub(super) static TABLE: &[Key] = &[
         "endpoints",
         Kind::Texts,
         "",
-        Preset::Required,
-        "Paths that models of this mode serve, each starting with \"/\"; not those of the manager itself.",
+        Preset::Nothing,
+        "Paths that models of this mode serve, each starting with \"/\"; {name} stands for any one part of a path. Not those of the manager itself. A built-in mode serves them besides its own; any other mode must have some.",
     ),
     row(
         Section::Mode,
@@ -245,7 +245,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::One(Section::Probe),
         "",
         Preset::Nothing,
-        "The request that tells whether a model is ready: a 2xx answer. Default: GET /v1/models, or else /health.",
+        "The request that tells whether a model is ready: a 2xx answer. Default: that of the built-in mode, or else GET /v1/models, or else /health.",
     ),
     row(
         Section::Mode,
@@ -320,7 +320,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Text("Chat"),
-        "What the model serves: Chat, Base, Embedding, Reranker or an entry of modes.",
+        "What the model serves: Chat, Base, Embedding, Reranker, Transcription, Speech, Image or an entry of modes.",
     ),
     row(
         Section::Model,

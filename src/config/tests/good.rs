@@ -106,15 +106,32 @@ fn own_modes_are_probed_as_they_say() {
          body: '{\"model\": {model}}'}}\nLocal-Models: {m: {mode: B, $V}}\n",
     );
     let names: Vec<_> = spec.modes.iter().map(|mode| mode.name.as_str()).collect();
-    assert_eq!(names, ["Chat", "Base", "Embedding", "Reranker", "A", "B", "C"]);
+    assert_eq!(
+        names,
+        ["Chat", "Base", "Embedding", "Reranker", "Transcription", "Speech", "Image", "A", "B", "C"]
+    );
     let probe = |index: usize| {
         let [probe] = &spec.modes[index].probes[..] else { panic!("{:?}", spec.modes[index]) };
         (probe.method.as_str(), probe.paths.join(" "), probe.body.as_deref())
     };
-    assert_eq!(probe(4), ("GET", "/v1/models /health".to_owned(), None));
-    assert_eq!(probe(5), ("POST", "/x /y".to_owned(), Some(r#"{"m":{model},"n":1}"#)));
-    assert_eq!(probe(6), ("POST", "/c".to_owned(), Some(r#"{"model": {model}}"#)));
-    assert_eq!(spec.models[0].mode, spec.modes[5]);
+    assert_eq!(probe(7), ("GET", "/v1/models /health".to_owned(), None));
+    assert_eq!(probe(8), ("POST", "/x /y".to_owned(), Some(r#"{"m":{model},"n":1}"#)));
+    assert_eq!(probe(9), ("POST", "/c".to_owned(), Some(r#"{"model": {model}}"#)));
+    assert_eq!(spec.models[0].mode, spec.modes[8]);
+}
+
+#[test]
+fn built_in_modes_are_extended() {
+    let spec = spec(
+        "modes:\n  Chat: {endpoints: [/v1/threads, /v1/messages]}\n  Speech: {probe: {path: /ready}, usage: {input: /n}}\n",
+    );
+    let chat = &spec.modes[0];
+    assert_eq!(chat.endpoints.first().map(String::as_str), Some("/v1/chat/completions"));
+    assert_eq!(chat.endpoints.last().map(String::as_str), Some("/v1/threads"));
+    assert_eq!((chat.probes.len(), spec.modes.len()), (2, 7));
+    let speech = spec.modes.iter().find(|mode| mode.name == "Speech").unwrap();
+    assert_eq!((speech.probes.len(), speech.probes[0].paths[0].as_str()), (1, "/ready"));
+    assert!(speech.usage.is_some() && speech.endpoints.contains(&"/v1/audio/speech".to_owned()));
 }
 
 #[test]
@@ -126,8 +143,8 @@ fn electricity_has_a_price_and_a_mode_its_pointers() {
     let electricity = spec.program.electricity.unwrap();
     assert_eq!((electricity.per_kwh.to_string(), electricity.currency.as_str()), ("0.6".to_owned(), "EUR"));
     let pointers = Pointers::default().input("/in").and_then(|pointers| pointers.output("/out/a~1b"));
-    assert_eq!(spec.modes[4].usage.as_deref(), pointers.ok().as_ref());
-    assert_eq!(spec.modes[5].usage, None);
+    assert_eq!(spec.modes[7].usage.as_deref(), pointers.ok().as_ref());
+    assert_eq!(spec.modes[8].usage, None);
 }
 
 #[test]

@@ -251,13 +251,14 @@ fn modes_and_probes() {
         ],
     );
     check("Local-Models: {a: {mode: Painting, $V}}", &["1 Local-Models.a.mode: unknown mode | `modes`"]);
-    check("modes:\n  Chat: {endpoints: [/x]}\n", &["2 modes.Chat: built-in mode"]);
+    check("modes:\n  Chat: {endpoints: [/x]}\n  Base: {probe: {path: /x}}\n", &[]);
     check("modes:\n  M: {}\n", &["2 modes.M: `endpoints` is missing"]);
     check("modes:\n  M:\n", &["2 modes.M: wants a mapping, got nothing"]);
     check("modes: {M: {endpoints: []}}", &["1 modes.M.endpoints: is empty"]);
     check("modes: {M: {endpoints: [v1/x]}}", &["1 modes.M.endpoints[0]: starts with \"/\" | \"/v1/x\""]);
     check("modes: {M: {endpoints: [\"/x?y\"]}}", &["1 modes.M.endpoints[0]: without query"]);
-    for reserved in ["/api", "/api/x", "/health", "/metrics", "/v1/models", "/v1/models/x", "/"] {
+    for reserved in ["/api", "/api/x", "/health", "/metrics", "/v1/models", "/v1/models/x", "/upstream", "/"]
+    {
         let yaml = format!("modes:\n  M:\n    endpoints:\n      - /v1/fine\n      - {reserved}\n");
         check(&yaml, &["5 modes.M.endpoints[1]: reserved"]);
     }

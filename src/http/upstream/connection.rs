@@ -10,8 +10,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -19,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::coop;
 
-use super::UpstreamError;
+use super::{Payload, UpstreamError};
 
 /// The backend is on this machine: it takes a connection at once or something is wrong.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -41,8 +39,8 @@ pub(super) enum Broken {
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: http1::SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Socket>, Full<Bytes>>,
+    sender: http1::SendRequest<Payload>,
+    driver: http1::Connection<TokioIo<Socket>, Payload>,
     /// How the driver has finished; it must not be polled any more then.
     end: Option<Result<(), hyper::Error>>,
     seen: Rc<Seen>,
@@ -94,7 +92,7 @@ impl Connection {
     /// still be on its way then.
     pub(super) async fn ask(
         &mut self,
-        request: http::Request<Full<Bytes>>,
+        request: http::Request<Payload>,
     ) -> Result<http::Response<Incoming>, Broken> {
         self.seen.read.set(false);
         let mut answer = pin!(self.sender.send_request(request));

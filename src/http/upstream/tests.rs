@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use bytes::Bytes;
 
 /// What the backend does on one connection; when the steps are over it closes.
 #[derive(Clone, Copy)]

@@ -76,6 +76,9 @@ async fn converse(mut stream: TcpStream, server: &Server) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(4096);
     loop {
         let Some(request) = read_request(&mut input, &mut output, &mut buffer).await? else { return Ok(()) };
+        if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key")) {
+            return talk(&request, &mut input, &mut output, &mut buffer).await;
+        }
         let quiet = request.path.starts_with("/fake/");
         let active = (!quiet).then(|| STATS.begin(request.script.given));
         let after = {
@@ -100,6 +103,31 @@ async fn converse(mut stream: TcpStream, server: &Server) -> io::Result<()> {
         }
         if after? == After::Close || !request.keep_alive {
             return output.shutdown().await;
+        }
+    }
+}
+
+/// A WebSocket that says under which path it was opened, and then what it hears; `status` refuses it. Frames aren't
+/// looked at.
+async fn talk(
+    request: &Request,
+    input: &mut ReadHalf<'_>,
+    output: &mut WriteHalf<'_>,
+    buffer: &mut Vec<u8>,
+) -> io::Result<()> {
+    if let Some(status) = request.script.status {
+        let head = format!("HTTP/1.1 {status} Told So\r\nContent-Length: 4\r\n\r\nnot!");
+        return output.write_all(head.as_bytes()).await;
+    }
+    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Accept: fake\r\n\r\n";
+    let hello = format!("{head}opened {}?{}\n", request.path, request.query);
+    output.write_all(hello.as_bytes()).await?;
+    loop {
+        output.write_all(buffer).await?;
+        buffer.clear();
+        if input.read_buf(buffer).await? == 0 {
+            return Ok(());
         }
     }
 }

@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "house_rules/arrows.rs"]
+mod arrows;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -80,24 +84,21 @@ fn found_outside(folders: &[&str], except: &[&str], words: &[&str]) -> Vec<Strin
 
 #[test]
 fn only_the_ledger_knows_the_database() {
-    let found =
-        found_outside(&["src", "actors"], &["actors/src/ledger/", "actors/src/ledger.rs"], &["diesel"]);
-    assert_none(&found, "SQL and diesel stay in actors/src/ledger: add a function there and call it");
+    let found = found_outside(&["src", "actors"], &["actors/ledger/"], &["diesel"]);
+    assert_none(&found, "SQL and diesel stay in actors/ledger: add a function there and call it");
 }
 
 #[test]
 fn only_two_folders_start_processes() {
     let except = [
-        "actors/src/process/",
-        "actors/src/process.rs",
-        "actors/src/devices/",
-        "actors/src/devices.rs",
+        "actors/process/",
+        "actors/devices/",
         "actors/examples/",
         "actors/src/billing/tests/",
-        "actors/src/ledger/tests/",
+        "actors/ledger/src/testing/",
     ];
     let found = found_outside(&["src", "actors"], &except, &["Command::new", "tokio::process"]);
-    let advice = "Processes are started in actors/src/process (backends, the guard) and actors/src/devices \
+    let advice = "Processes are started in actors/process (backends, the guard) and actors/devices \
                   (plugins) only, where they are also ended: use `Launcher`, or add a function there";
     assert_none(&found, advice);
 }
@@ -290,4 +291,143 @@ fn the_readmes_name_every_subcommand() {
             &format!("Describe these commands of src/cli.rs in {readme}, as `llm-manager NAME`"),
         );
     }
+}
+
+/// The crates whose files may not go in circles. Between crates, Cargo sees to that.
+const CRATES: &[&str] = &[
+    "src/lib.rs",
+    "actors/src/lib.rs",
+    "actors/devices/src/lib.rs",
+    "actors/ledger/src/lib.rs",
+    "actors/policy/src/lib.rs",
+    "actors/process/src/lib.rs",
+];
+
+/// Folders whose files still went in a circle when the rule came. Only ever take from this list.
+const CIRCLES: &[&str] = &["src/http", "actors/policy/src/usage"];
+
+/// The floors as ARCHITECTURE.md draws them: the number of the line on which a room stands, counted from above.
+fn floors(text: &str) -> BTreeMap<String, usize> {
+    let block = text.split("```floors\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or("");
+    let mut found = BTreeMap::new();
+    for (number, line) in block.lines().enumerate() {
+        let rooms = line.split("  ").next().unwrap_or("").split([',', ' ']).filter(|room| !room.is_empty());
+        found.extend(rooms.map(|room| (room.to_owned(), number)));
+    }
+    found
+}
+
+/// The room of a file: the longest path in the picture that it lies in. `src/http/api/runs.rs` is in `src/http/api`.
+fn room<'a>(floors: &'a BTreeMap<String, usize>, file: &str) -> Option<(&'a str, usize)> {
+    let file = file.trim_end_matches(".rs");
+    let of = |room: &str| file == room || file.strip_prefix(room).is_some_and(|rest| rest.starts_with('/'));
+    let found = floors.iter().filter(|(room, _)| of(room)).max_by_key(|(room, _)| room.len());
+    found.map(|(room, floor)| (room.as_str(), *floor))
+}
+
+/// What is wrong with these arrows: circles, arrows up, and files without a room.
+fn bad_arrows(arrows: &arrows::Arrows, floors: &BTreeMap<String, usize>) -> Vec<String> {
+    let mut found = Vec::new();
+    for circle in arrows::circles(arrows) {
+        let within = |file: &String| circle.contains(file);
+        let lines = circle.iter().flat_map(|file| {
+            let targets = arrows.get(file).into_iter().flatten().filter(|(target, _)| within(target));
+            targets.map(move |(target, name)| format!("  {file} -> {target} (`{name}`)"))
+        });
+        found.push(format!("a circle of {}:\n{}", circle.len(), lines.collect::<Vec<_>>().join("\n")));
+    }
+    for (file, targets) in arrows {
+        let Some((from, floor)) = room(floors, file) else {
+            found.push(format!("{file} is in no room of the picture"));
+            continue;
+        };
+        for (target, name) in targets {
+            let Some((to, below)) = room(floors, target) else { continue };
+            if from != to && below <= floor {
+                found.push(format!("{file} -> {target} (`{name}`): {to} does not stand below {from}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_circles_and_no_upward_arrows() {
+    let floors = floors(&read("ARCHITECTURE.md"));
+    assert!(floors.len() > 10, "ARCHITECTURE.md has no picture of the floors any more");
+    let mut found = Vec::new();
+    for lib in CRATES {
+        let arrows = arrows::arrows(root(), &root().join(lib));
+        assert!(arrows.len() > 5, "only {} files of {lib} were found: is the walk broken?", arrows.len());
+        found.extend(bad_arrows(&arrows, &floors));
+    }
+    found.retain(|text| !CIRCLES.iter().any(|folder| text.contains(&format!("  {folder}"))));
+    let advice = "Arrows may only point down the picture of the floors in ARCHITECTURE.md, and no files may use each \
+                  other in a circle. Move what both need into a file of its own below them";
+    assert_none(&found, advice);
+}
+
+/// A small crate on disk, read by the same walk.
+fn planted(files: &[(&str, &str)], picture: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let arrows = arrows::arrows(folder.path(), &folder.path().join("src/lib.rs"));
+    bad_arrows(&arrows, &floors(&format!("```floors\n{picture}\n```")))
+}
+
+#[test]
+fn a_planted_circle_is_found() {
+    let picture = "src/lib\nsrc/one, src/two";
+    let clean = [
+        ("src/lib.rs", "mod one;\nmod two;\npub use one::One;\n"),
+        ("src/one.rs", "pub struct One(u8);\n#[cfg(test)]\nmod tests {\n    use crate::two::two;\n}\n"),
+        ("src/two.rs", "pub fn two() {}\n"),
+    ];
+    assert_eq!(planted(&clean, picture), [] as [String; 0]);
+
+    // By `use`, by a path in a body, in a macro, through a re-export, through a child.
+    let back = [
+        "use crate::one::One;\n",
+        "fn f() -> crate::one::One { loop {} }\n",
+        "fn f() { println!(\"{:?}\", super::one::One(1)); }\n",
+        "use crate::One;\n",
+        "use super::{self as up};\nfn f() { let _ = super::One; }\n",
+    ];
+    for text in back {
+        let files = [
+            ("src/lib.rs", "mod one;\nmod two;\npub use one::One;\n"),
+            ("src/one.rs", "pub struct One(u8);\nfn f() { crate::two::two(); }\n"),
+            ("src/two.rs", text),
+        ];
+        let found = planted(&files, "src/lib, src/one, src/two");
+        assert!(found.iter().any(|text| text.contains("a circle of 2")), "{text}: {found:?}");
+    }
+
+    let parent = [
+        ("src/lib.rs", "mod one;\n"),
+        ("src/one.rs", "mod child;\npub use child::Child;\npub struct One(Child);\n"),
+        ("src/one/child.rs", "pub struct Child;\nfn f(_: super::One) {}\n"),
+    ];
+    assert!(planted(&parent, "src/lib\nsrc/one").iter().any(|text| text.contains("a circle of 2")));
+}
+
+#[test]
+fn a_planted_arrow_up_is_found() {
+    let files = [
+        ("src/lib.rs", "mod cellar;\nmod roof;\n"),
+        ("src/cellar.rs", "use crate::roof;\n"),
+        ("src/roof.rs", "pub fn roof() {}\n"),
+    ];
+    let found = planted(&files, "src/lib\nsrc/roof\nsrc/cellar  (the lowest)");
+    assert!(
+        matches!(&*found, [one] if one.contains("src/roof does not stand below src/cellar")),
+        "{found:?}"
+    );
+    assert!(planted(&files, "src/lib\nsrc/cellar\nsrc/roof").is_empty());
+    let undrawn = planted(&files, "src/lib\nsrc/cellar");
+    assert!(undrawn.iter().any(|text| text.contains("src/roof.rs is in no room")), "{undrawn:?}");
 }

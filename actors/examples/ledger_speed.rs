@@ -15,7 +15,7 @@
 use actix::Actor;
 use jiff::tz::TimeZone;
 use llm_manager_actors::billing::{Billing, Close, Flush, Settings, start};
-use llm_manager_actors::ledger::{
+use llm_manager_ledger::{
     Bucket, Dimension, Filter, Generator, Labels, LedgerReader, Location, Outcome, PageQuery, RequestRow,
     StoreError, Tokens, UsageSource, now_us,
 };

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use actix::Actor;
 use llm_manager_actors::device_monitor::{Devices, Pace, Settings};
-use llm_manager_actors::devices::Registry;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::supervisor::Supervisor;
+use llm_manager_devices::Registry;
 use llm_manager_policy::spec::DevicePluginSpec;
 
 /// So many looks a second are taken, and counted as if there was one.

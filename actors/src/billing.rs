@@ -11,6 +11,7 @@ mod handle;
 mod jobs;
 mod overflow;
 mod prices;
+mod rejected;
 mod replay;
 mod run;
 mod start;

@@ -3,8 +3,9 @@
 //! Each plugin has a thread of its own that takes one sample at a time. The actor orders samples when its
 //! timer fires or somebody asks, collects the answers, and publishes when all are in, or a moment after the
 //! first: nobody waits for a plugin that hangs. Three misses in a row, and its devices are offline until its
-//! next good sample. Threads and the newest snapshot belong to [`Devices`], which outlives the actor.
+//! next good sample. Threads and the newest snapshot belong to the [`board`], which outlives the actor.
 
+mod board;
 mod handle;
 mod history;
 mod standing;
@@ -16,17 +17,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, SpawnHandle};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::devices::sampler::NotTaken;
-use crate::devices::{Sample, Snapshot};
+use crate::fault::Panic;
 use crate::live::tell;
-use crate::model::Panic;
-pub use handle::{Attention, Devices, Pace, Settings};
+use board::Board;
+pub use board::{Attention, Pace, Settings};
+pub use handle::Devices;
 use history::History;
-pub use history::{Past, Point, Reading};
+pub use history::{Point, Reading};
+use llm_manager_devices::sampler::NotTaken;
+use llm_manager_devices::{Sample, Snapshot};
 use standing::Standing;
 
 /// After the first answer, the others have this long to be in the same snapshot.
@@ -65,10 +68,10 @@ pub struct LookAt {
     pub within: Duration,
 }
 
-/// How often to look from now on, if nobody pays [`Attention`].
+/// Asks for the last hour, oldest point first.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct SetPace(pub Pace);
+#[rtype(result = "Vec<Arc<Point>>")]
+pub struct Past;
 
 /// A plugin has answered; sent by its thread.
 #[derive(Message)]
@@ -92,7 +95,7 @@ struct Asker {
 
 /// The actor.
 pub struct DeviceMonitor {
-    devices: Devices,
+    board: Arc<Board>,
     standings: Vec<Standing>,
     askers: Vec<Asker>,
     timer: Option<SpawnHandle>,
@@ -102,22 +105,15 @@ pub struct DeviceMonitor {
 
 impl DeviceMonitor {
     /// Begins with what its predecessor last saw.
-    pub fn new(devices: Devices) -> Self {
-        let last = devices.latest();
-        let samplers = devices.samplers().iter();
+    fn new(board: Arc<Board>) -> Self {
+        let last = board.latest();
+        let samplers = board.samplers().iter();
         let standings = samplers.map(|sampler| Standing::new(&sampler.name, sampler.plugin, &last)).collect();
-        Self {
-            devices,
-            standings,
-            askers: Vec::new(),
-            timer: None,
-            gather: None,
-            history: History::default(),
-        }
+        Self { board, standings, askers: Vec::new(), timer: None, gather: None, history: History::default() }
     }
 
     fn enabled(&self) -> bool {
-        !self.standings.is_empty() && !self.devices.stopped()
+        !self.standings.is_empty() && !self.board.stopped()
     }
 
     /// The timer has fired, or is overtaken by events.
@@ -128,7 +124,7 @@ impl DeviceMonitor {
         let now = Instant::now();
         let mut missed = false;
         for (plugin, standing) in self.standings.iter_mut().enumerate() {
-            let patience = self.devices.samplers().get(plugin).map_or(Duration::MAX, |one| one.patience);
+            let patience = self.board.samplers().get(plugin).map_or(Duration::MAX, |one| one.patience);
             if standing.hangs(now, patience) {
                 standing.miss(SILENT.to_owned(), now);
                 missed = true;
@@ -148,7 +144,7 @@ impl DeviceMonitor {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        self.timer = Some(ctx.run_later(self.devices.interval(), Self::tick));
+        self.timer = Some(ctx.run_later(self.board.interval(), Self::tick));
     }
 
     /// Orders a sample from every plugin of these that isn't taking one. With `count`, one that can't take the order
@@ -157,7 +153,7 @@ impl DeviceMonitor {
         let now = Instant::now();
         let mut missed = false;
         for (plugin, standing) in self.standings.iter_mut().enumerate().filter(|(plugin, _)| of(*plugin)) {
-            let Some(sampler) = self.devices.samplers().get(plugin).filter(|_| !standing.busy()) else {
+            let Some(sampler) = self.board.samplers().get(plugin).filter(|_| !standing.busy()) else {
                 continue;
             };
             let monitor = ctx.address();
@@ -204,12 +200,12 @@ impl DeviceMonitor {
             taken_at: Timestamp::now(),
             asked_at: self.asked_at(),
             asked: self.standings.iter().flat_map(Standing::asked).collect(),
-            sequence: self.devices.latest().sequence + 1,
+            sequence: self.board.latest().sequence + 1,
             stale,
             problems: self.standings.iter().filter_map(Standing::problem).collect(),
         });
         self.history.note(&snapshot);
-        self.devices.publish(Arc::clone(&snapshot));
+        self.board.publish(Arc::clone(&snapshot));
         for asker in self.askers.extract_if(.., |asker| asker.awaited.is_empty()) {
             // Whoever does not wait any more has taken the last one.
             let _ = asker.reply.send(Arc::clone(&snapshot));
@@ -226,7 +222,7 @@ impl DeviceMonitor {
     fn young(&self, max_age: Duration) -> Option<Arc<Snapshot>> {
         let now = Instant::now();
         let fresh = self.standings.iter().all(|standing| standing.younger_than(max_age, now));
-        let latest = self.devices.latest();
+        let latest = self.board.latest();
         (fresh && !max_age.is_zero() && !latest.stale).then_some(latest)
     }
 }
@@ -262,7 +258,7 @@ impl Handler<SampleNow> for DeviceMonitor {
     type Result = ResponseFuture<Arc<Snapshot>>;
 
     fn handle(&mut self, ask: SampleNow, ctx: &mut Context<Self>) -> Self::Result {
-        let young = self.young(ask.max_age).or_else(|| (!self.enabled()).then(|| self.devices.latest()));
+        let young = self.young(ask.max_age).or_else(|| (!self.enabled()).then(|| self.board.latest()));
         if let Some(young) = young {
             return Box::pin(async move { young });
         }
@@ -275,7 +271,7 @@ impl Handler<LookAt> for DeviceMonitor {
 
     fn handle(&mut self, look: LookAt, ctx: &mut Context<Self>) -> Self::Result {
         if !self.enabled() {
-            let latest = self.devices.latest();
+            let latest = self.board.latest();
             return Box::pin(async move { latest });
         }
         let has = |standing: &Standing| look.devices.iter().any(|id| standing.has(id));
@@ -304,12 +300,12 @@ impl DeviceMonitor {
         if self.askers.last().is_some_and(|asker| asker.awaited.is_empty()) {
             self.publish(ctx);
         }
-        let devices = self.devices.clone();
+        let board = Arc::clone(&self.board);
         Box::pin(async move {
             match tokio::time::timeout(within, answer).await {
                 Ok(Ok(snapshot)) => snapshot,
                 _ => {
-                    let latest = devices.latest();
+                    let latest = board.latest();
                     if latest.stale {
                         latest
                     } else {
@@ -321,11 +317,11 @@ impl DeviceMonitor {
     }
 }
 
-impl Handler<SetPace> for DeviceMonitor {
-    type Result = ();
+impl Handler<Past> for DeviceMonitor {
+    type Result = MessageResult<Past>;
 
-    fn handle(&mut self, set: SetPace, _: &mut Context<Self>) {
-        self.devices.set_pace(set.0);
+    fn handle(&mut self, _: Past, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.history.points())
     }
 }
 

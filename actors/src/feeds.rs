@@ -3,7 +3,6 @@
 //! Events go through a bounded broadcast channel. A watcher that is too slow misses the oldest events and is
 //! told so; it then asks for a snapshot. Nobody here waits for a watcher.
 
-use crate::model::ModelHandle;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
@@ -12,8 +11,8 @@ const LAG: usize = 1024;
 /// Something worth showing.
 #[derive(Clone)]
 pub enum Happening {
-    /// A model's state or numbers changed.
-    Model(Arc<ModelHandle>),
+    /// The state or the numbers of the model of this name changed.
+    Model(Arc<str>),
     /// An actor crashed, was restarted or was given up.
     Supervision {
         /// Its path in the tree, such as `models/qwen-14b`.

@@ -1,19 +1,18 @@
-//! What runs: the actors of LLM-Manager, and the adapters through which they touch the world.
+//! What runs: the actors of LLM-Manager, and the few rooms that they share.
 //!
-//! Read `supervisor` for who restarts whom, `model` for the actor that owns a backend, and
-//! `process` for how a backend is launched and ended. Decisions stand in `llm_manager_policy`; nothing
-//! here knows the manager's own routes or its configuration file.
+//! Read `supervisor` for who restarts whom, `model` for the actor that owns a backend, and `memory` for what Models
+//! and the Scheduler tell each other. Decisions stand in `llm_manager_policy`; the ledger, processes and devices are
+//! crates below this one. Nothing here knows the manager's own routes or its configuration file.
 
 pub mod billing;
 pub mod device_monitor;
-pub mod devices;
+pub mod fault;
 pub mod feeds;
-pub mod ledger;
 pub mod live;
 pub mod logs;
+pub mod memory;
 pub mod model;
 pub mod probe;
-pub mod process;
 pub mod scheduler;
 pub mod supervisor;
 

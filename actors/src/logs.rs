@@ -3,8 +3,10 @@
 //! Each source has a ring that is bounded in lines and in bytes; the oldest lines go first. A follower that
 //! falls behind by more than `FOLLOWER_LAG` lines misses the oldest of them and is told so by its channel.
 
-use crate::process::{LogLine, LogStream};
+use crate::Live;
 use actix::{Actor, Context, Handler, Message, MessageResult};
+use futures_util::future::LocalBoxFuture;
+use llm_manager_process::{OutputSink, Pipe};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -15,6 +17,35 @@ pub const MANAGER: &str = "";
 const RING_LINES: usize = 20_000;
 const RING_BYTES: usize = 4 << 20;
 const FOLLOWER_LAG: usize = 4096;
+
+/// Which stream a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl From<Pipe> for LogStream {
+    fn from(pipe: Pipe) -> Self {
+        match pipe {
+            Pipe::Stdout => Self::Stdout,
+            Pipe::Stderr => Self::Stderr,
+        }
+    }
+}
+
+/// One line.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// When it was read.
+    pub time: jiff::Timestamp,
+    /// Where it came from.
+    pub stream: LogStream,
+    /// The line without its end.
+    pub text: String,
+}
 
 /// A line with its place in the log of its source.
 #[derive(Clone, Debug)]
@@ -112,6 +143,22 @@ impl Handler<Follow> for LogHub {
     fn handle(&mut self, follow: Follow, _: &mut Context<Self>) -> Self::Result {
         let ring = self.rings.entry(follow.source).or_insert_with(Ring::new);
         MessageResult(Followed { lines: ring.tail(follow.tail), next: ring.followers.subscribe() })
+    }
+}
+
+/// Brings the output of backends to the LogHub.
+pub struct HubSink(pub Live<LogHub>);
+
+impl OutputSink for HubSink {
+    fn take(&self, model: &Arc<str>, pipe: Pipe, lines: Vec<String>) -> LocalBoxFuture<'static, ()> {
+        let Some(addr) = self.0.addr() else { return Box::pin(async {}) };
+        let (time, stream) = (jiff::Timestamp::now(), pipe.into());
+        let lines = lines.into_iter().map(|text| LogLine { time, stream, text }).collect();
+        let append = Append { source: Arc::clone(model), lines };
+        Box::pin(async move {
+            // A hub that has crashed meanwhile has lost its ring anyway.
+            let _ = addr.send(append).await;
+        })
     }
 }
 

@@ -5,8 +5,10 @@
 
 mod actor;
 mod effects;
+mod face;
 mod handle;
 mod lease;
+mod life;
 mod messages;
 mod scheduled;
 mod status;
@@ -14,8 +16,8 @@ pub mod traffic;
 mod waiters;
 
 pub use actor::{Environment, Model};
+pub use face::Face;
 pub use handle::{Directory, ModelHandle};
 pub use lease::{BreakReason, Lease};
-pub(crate) use messages::{Announce, Denied, Drew, Evict, Granted, Yield};
-pub use messages::{Operate, Panic, Refused, RefusedReason, Verb};
+pub use messages::{Operate, Refused, RefusedReason, Verb};
 pub use status::{RunRecord, Status};

@@ -78,7 +78,7 @@ pub async fn until_ready(
     address: SocketAddr,
     mode: &ModeSpec,
     model: &str,
-    check_listener: impl Future<Output = Result<(), crate::process::Stranger>>,
+    check_listener: impl Future<Output = Result<(), llm_manager_process::Stranger>>,
     remark: impl Fn(String),
 ) -> Result<(), ProbeFailure> {
     let client = client();

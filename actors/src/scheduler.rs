@@ -11,8 +11,5 @@ mod view;
 
 pub use actor::{Scheduler, Setup};
 pub use measured::{Measured, ModelMeasured};
-pub use messages::{
-    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Lost, Reservations, Returned,
-    SchedulerLink,
-};
+pub use messages::{Explain, Explained, Lost, Reservations};
 pub use view::snapshot;

@@ -11,9 +11,9 @@ use actix::dev::{Envelope, EnvelopeProxy, ToEnvelope};
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
 use actix_rt::task::JoinHandle;
 use jiff::Timestamp;
+use llm_manager_policy::fault::words_of;
 use llm_manager_policy::restart::{History, Intensity, Verdict};
 use serde::Serialize;
-use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
@@ -174,12 +174,6 @@ impl Supervisor {
             tell(&supervisor, ChildDown { index, generation, cause });
         });
     }
-}
-
-/// What a panic was raised with.
-pub(crate) fn words_of(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 impl Actor for Supervisor {

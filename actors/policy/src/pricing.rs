@@ -20,8 +20,6 @@
 //!   within a run, its parts are cut so that they add up to that. Hours and joules are then rounded to
 //!   the nearest 10^-12, halves up.
 
-use std::fmt;
-
 mod configured;
 mod draft;
 mod history;
@@ -33,20 +31,8 @@ mod tests;
 pub use configured::{Configured, configured};
 pub use draft::{MAX_TIERS, PlanDraft, Problem, TierDraft, Wrong};
 pub use history::{History, InThePast, Micros, PlanChange};
-pub use money::{BadDecimal, Currency, Money, Price};
+pub use money::{BadDecimal, Currency, Money, Overflow, Price};
 pub use share::{Interval, Shares, share_out};
-
-/// A cost that no [`Money`] can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overflow;
-
-impl fmt::Display for Overflow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the cost is too big to be counted")
-    }
-}
-
-impl std::error::Error for Overflow {}
 
 /// How a model is paid for. [`PlanDraft::build`] makes valid ones.
 #[derive(Clone, Debug, PartialEq, Eq)]

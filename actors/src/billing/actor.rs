@@ -1,13 +1,13 @@
 //! The Billing actor: decides what is written next, and waits when nothing can be written.
 
 use super::handle::{BATCH, Core, Ledger, State};
-use super::jobs::Job;
+use super::jobs::{self, DeleteModel, Job, RenameModel, Retain, SetPlan};
 use super::replay::Replay;
 use super::start::Settings;
 use super::work::{Done, Work, perform};
-use crate::ledger::{StoreError, Writer, now_us};
 use actix::fut::ActorFutureExt;
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, fut::wrap_future};
+use llm_manager_ledger::{Deleted, Renamed, StoreError, Writer, now_us};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -319,5 +319,50 @@ impl Handler<Close> for Billing {
         self.turn(ctx);
         let gone = || Err(StoreError::Other("billing has crashed while it was closing".into()));
         Box::pin(async move { answer.await.unwrap_or_else(|_| gone()) })
+    }
+}
+
+/// Queues a job and waits for its answer.
+fn ask<T: 'static>(
+    billing: &mut Billing,
+    ctx: &mut Context<Billing>,
+    job: impl FnOnce(jobs::Reply<T>) -> Job,
+) -> ResponseFuture<Result<T, StoreError>> {
+    let (reply, answer) = oneshot::channel();
+    billing.queue_job(job(reply), ctx);
+    Box::pin(async move {
+        answer.await.unwrap_or_else(|_| Err(StoreError::Other("billing was restarted; try again".into())))
+    })
+}
+
+impl Handler<SetPlan> for Billing {
+    type Result = ResponseFuture<Result<i64, StoreError>>;
+
+    fn handle(&mut self, set: SetPlan, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::SetPlan(set, reply))
+    }
+}
+
+impl Handler<DeleteModel> for Billing {
+    type Result = ResponseFuture<Result<Deleted, StoreError>>;
+
+    fn handle(&mut self, delete: DeleteModel, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::Delete(delete, reply))
+    }
+}
+
+impl Handler<RenameModel> for Billing {
+    type Result = ResponseFuture<Result<Renamed, StoreError>>;
+
+    fn handle(&mut self, rename: RenameModel, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::Rename(rename, reply))
+    }
+}
+
+impl Handler<Retain> for Billing {
+    type Result = ();
+
+    fn handle(&mut self, retain: Retain, ctx: &mut Context<Self>) {
+        self.queue_job(Job::Retain(retain.cutoff), ctx);
     }
 }

@@ -1,7 +1,7 @@
 //! Plans of the configuration: set before anything is served, when the configuration has changed.
 
 use super::handle::Ledger;
-use crate::ledger::{PlanSource, StoreError, Writer, now_us};
+use llm_manager_ledger::{PlanSource, StoreError, Writer, now_us};
 use llm_manager_policy::pricing::{Configured, Plan, configured};
 use std::sync::Arc;
 

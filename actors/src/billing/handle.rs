@@ -2,12 +2,9 @@
 
 use super::overflow::Overflow;
 use super::prices::Prices;
-use super::run::{Run, RunStart};
-use crate::ledger::{
-    Event, KeySource, LedgerReader, Location, Micros, RequestRow, RunRow, StoreError, Writer, now_us,
-};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use llm_manager_ledger::{Event, KeySource, LedgerReader, Location, Micros, RequestRow, StoreError, Writer};
 use llm_manager_policy::pricing::{self, Money};
 use llm_manager_policy::spec::Electricity;
 use std::path::PathBuf;
@@ -139,25 +136,6 @@ impl Ledger {
             core.counters.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
         self.push(Event::Request(row));
-    }
-
-    /// Opens a run: a backend was started.
-    pub fn run_started(&self, run: RunStart) -> Run {
-        let now = now_us();
-        // Microseconds, but no two the same.
-        let next = |last: i64| Some(now.max(last + 1));
-        let last = self.0.last_run.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
-        let row = RunRow {
-            id: now.max(last + 1),
-            model: run.model,
-            variant: run.variant,
-            queued_us: Some(run.queued_us.min(now)),
-            started_us: now,
-            heartbeat_us: now,
-            bill_loading: run.bill_loading,
-            ..RunRow::default()
-        };
-        Run::open(self.clone(), row)
     }
 
     /// What this much electricity costs, in the ledger's unit of money, and its currency.

@@ -1,10 +1,9 @@
 //! What is done to the ledger besides adding rows: price plans, deletion, renaming, retention, heartbeats.
 //! Long ones go in steps, between batches.
 
-use super::actor::Billing;
 use super::handle::Core;
-use crate::ledger::{Deleted, Micros, PlanSource, Renamed, Step, StoreError, Writer, now_us};
-use actix::{Context, Handler, Message, ResponseFuture};
+use actix::Message;
+use llm_manager_ledger::{Deleted, Micros, PlanSource, Renamed, Step, StoreError, Writer, now_us};
 use llm_manager_policy::pricing::Plan;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -51,7 +50,7 @@ pub struct Retain {
     pub cutoff: Micros,
 }
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A job in the actor's queue.
 pub(super) enum Job {
@@ -132,50 +131,5 @@ fn repeat(step: Result<Step, StoreError>, again: Job, then: Option<Job>) -> Step
         Ok(Step::More) => Ok(Some(again)),
         Ok(Step::Done) => Ok(then),
         Err(error) => Err((error, Some(again))),
-    }
-}
-
-/// Queues a job and waits for its answer.
-fn ask<T: 'static>(
-    billing: &mut Billing,
-    ctx: &mut Context<Billing>,
-    job: impl FnOnce(Reply<T>) -> Job,
-) -> ResponseFuture<Result<T, StoreError>> {
-    let (reply, answer) = oneshot::channel();
-    billing.queue_job(job(reply), ctx);
-    Box::pin(async move {
-        answer.await.unwrap_or_else(|_| Err(StoreError::Other("billing was restarted; try again".into())))
-    })
-}
-
-impl Handler<SetPlan> for Billing {
-    type Result = ResponseFuture<Result<i64, StoreError>>;
-
-    fn handle(&mut self, set: SetPlan, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::SetPlan(set, reply))
-    }
-}
-
-impl Handler<DeleteModel> for Billing {
-    type Result = ResponseFuture<Result<Deleted, StoreError>>;
-
-    fn handle(&mut self, delete: DeleteModel, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::Delete(delete, reply))
-    }
-}
-
-impl Handler<RenameModel> for Billing {
-    type Result = ResponseFuture<Result<Renamed, StoreError>>;
-
-    fn handle(&mut self, rename: RenameModel, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::Rename(rename, reply))
-    }
-}
-
-impl Handler<Retain> for Billing {
-    type Result = ();
-
-    fn handle(&mut self, retain: Retain, ctx: &mut Context<Self>) {
-        self.queue_job(Job::Retain(retain.cutoff), ctx);
     }
 }

@@ -4,8 +4,8 @@
 //! (a full disk, a crash) spoils no other. To be played back, the file is renamed to a segment; nobody
 //! appends to segments.
 
-use crate::ledger::Event;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use llm_manager_ledger::Event;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

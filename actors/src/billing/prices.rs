@@ -1,6 +1,6 @@
 //! The snapshot of all price plans, by which a request is priced at its end.
 
-use crate::ledger::{Micros, PlanRecord, Pricing, RequestRow};
+use llm_manager_ledger::{Micros, PlanRecord, Pricing, RequestRow};
 use llm_manager_policy::pricing::{self, Cost, Unpriced};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Prices {
         let Some(record) = self.at(&row.labels.model, row.ended_us()) else { return };
         let Some(plan) = &record.plan else { return };
         // What the manager refused has never been at the backend.
-        if matches!(row.outcome, crate::ledger::Outcome::Refused(_)) {
+        if matches!(row.outcome, llm_manager_ledger::Outcome::Refused(_)) {
             return;
         }
         row.plan_id = Some(record.id);

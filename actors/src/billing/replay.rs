@@ -2,7 +2,8 @@
 
 use super::handle::Core;
 use super::overflow::{read_line, with_suffix};
-use crate::ledger::{Event, Step, StoreError, Writer, Written};
+use super::rejected::write_all;
+use llm_manager_ledger::{Event, Step, StoreError, Writer, Written};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ impl Replay {
         let Some(path) = self.segments.first().cloned() else { return Ok((Written::default(), Step::Done)) };
         let io = |error: std::io::Error| StoreError::Other(format!("{}: {error}", path.display()));
         let (events, end, damaged) = read(&path, self.offset).map_err(io)?;
-        let written = super::work::write_all(core, writer, &events)?;
+        let written = write_all(core, writer, &events)?;
         if events.is_empty() && damaged == 0 && end == self.offset {
             // All of it is in the ledger; now also on the disk.
             writer.checkpoint()?;

@@ -1,9 +1,10 @@
 //! A life of a backend, held by whoever owns the backend: opened when it is started, closed when it ends.
 
 use super::handle::Ledger;
-use crate::ledger::{Energy, Event, Micros, RunRow};
+use llm_manager_ledger::{Energy, Event, Micros, RunRow, now_us};
 use llm_manager_policy::ending::EndCause;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often the energy of a running backend is recorded.
@@ -39,14 +40,31 @@ pub struct Run {
     told: Instant,
 }
 
-impl Run {
-    pub(super) fn open(ledger: Ledger, row: RunRow) -> Self {
-        let now = Instant::now();
-        let mut run = Self { ledger, row, started: now, told: now };
+impl Ledger {
+    /// Opens a run: a backend was started.
+    pub fn run_started(&self, run: RunStart) -> Run {
+        let now = now_us();
+        // Microseconds, but no two the same.
+        let next = |last: i64| Some(now.max(last + 1));
+        let last = self.0.last_run.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        let row = RunRow {
+            id: now.max(last + 1),
+            model: run.model,
+            variant: run.variant,
+            queued_us: Some(run.queued_us.min(now)),
+            started_us: now,
+            heartbeat_us: now,
+            bill_loading: run.bill_loading,
+            ..RunRow::default()
+        };
+        let at = Instant::now();
+        let mut run = Run { ledger: self.clone(), row, started: at, told: at };
         run.tell();
         run
     }
+}
 
+impl Run {
     /// The number by which requests refer to it.
     pub fn id(&self) -> i64 {
         self.row.id

@@ -3,8 +3,8 @@
 use super::handle::{Core, Counters, Ledger, State};
 use super::overflow::{Overflow, with_suffix};
 use super::prices::Prices;
-use crate::ledger::{KeySource, Location, OpenError, Opened, Writer, now_us, open};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use llm_manager_ledger::{KeySource, Location, OpenError, Opened, Writer, now_us, open};
 use llm_manager_policy::spec::Electricity;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,12 +6,13 @@ mod trouble;
 
 use super::{Billing, Close, Flush, Ledger, RunEnd, RunStart, Settings, start};
 use crate::feeds::Feed;
-use crate::ledger::tests::{MARCH, assert_rollups_are_sums_of_rows, block_on, everywhere, labels, name, raw};
-use crate::ledger::tests::{Place, SECOND};
-use crate::ledger::{Energy, Filter, Location, RequestRow, RunRow, Tokens, UsageSource};
 use crate::supervisor::{Child, ChildSpec, Supervisor, ask};
 use crate::{Live, tell};
 use actix::{Addr, Context, Handler, Message};
+use llm_manager_ledger::testing::{
+    Beside, MARCH, Place, SECOND, assert_rollups_are_sums_of_rows, block_on, everywhere, labels, name,
+};
+use llm_manager_ledger::{Energy, Filter, Location, RequestRow, RunRow, Tokens, UsageSource};
 use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::pricing::Currency;
 use llm_manager_policy::spec::Electricity;

@@ -4,21 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Context, Handler, Message, MessageResult};
 use jiff::Timestamp;
 
-use super::DeviceMonitor;
-use crate::devices::{Sample, Snapshot};
+use llm_manager_devices::{Sample, Snapshot};
 
 /// Between two points.
 const STEP: Duration = Duration::from_secs(10);
 /// An hour.
 const POINTS: usize = 360;
-
-/// Asks for the last hour, oldest point first.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Vec<Arc<Point>>")]
-pub struct Past;
 
 /// All devices at one moment, as far as their numbers change.
 #[derive(Clone, Debug)]
@@ -66,6 +59,11 @@ impl History {
         let online = snapshot.devices.iter().filter(|device| device.online);
         self.0.push_back(Arc::new(Point { time, devices: online.map(Reading::of).collect() }));
     }
+
+    /// Oldest first.
+    pub(super) fn points(&self) -> Vec<Arc<Point>> {
+        self.0.iter().cloned().collect()
+    }
 }
 
 impl Reading {
@@ -77,14 +75,6 @@ impl Reading {
             temperature_c: sample.temperature_c,
             power_w: sample.power_w,
         }
-    }
-}
-
-impl Handler<Past> for DeviceMonitor {
-    type Result = MessageResult<Past>;
-
-    fn handle(&mut self, _: Past, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.history.0.iter().cloned().collect())
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::devices::registry::made_by;
-use crate::devices::{PluginProblem, Sample, Snapshot};
+use llm_manager_devices::registry::made_by;
+use llm_manager_devices::{PluginProblem, Sample, Snapshot};
 
 /// Misses in a row until its devices are taken for offline.
 pub(super) const MISSES: u32 = 3;

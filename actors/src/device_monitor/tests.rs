@@ -6,10 +6,10 @@ use actix_rt::time::sleep;
 use llm_manager_policy::spec::DevicePluginSpec;
 
 use super::*;
-use crate::devices::{DevicePlugin, Registry, Source};
 use crate::feeds::Feed;
 use crate::live::Live;
 use crate::supervisor::{Child, Supervisor};
+use llm_manager_devices::{DevicePlugin, Registry, Source};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -139,11 +139,10 @@ async fn the_pace_is_fast_while_someone_attends_or_the_manager_says_so() {
     sleep(60 * MS).await;
     assert_eq!(samples.load(Ordering::SeqCst), settled);
 
-    let monitor = world.devices.live().addr().unwrap();
-    monitor.send(SetPace(Pace::Fast)).await.unwrap();
+    world.devices.set_pace(Pace::Fast);
     let so_far = world.devices.latest().sequence;
     world.until("more", |one| one.sequence >= so_far + 3).await;
-    monitor.send(SetPace(Pace::Slow)).await.unwrap();
+    world.devices.set_pace(Pace::Slow);
     assert_eq!(world.devices.pace(), Pace::Slow);
 }
 

@@ -1,21 +1,23 @@
 //! The Model actor: its state, and what it does with the messages that it hears.
 
-use super::effects::Timer;
-use super::handle::ModelHandle;
+use super::face::Face;
 use super::lease::Door;
-use super::messages::{Abandoned, Acquire, Operate, Panic, Refused, RefusedReason, Verb};
-use super::scheduled::Grant;
+use super::life::{CurrentRun, Grant, Timer};
+use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
+use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
-use crate::process::{self, ExitReport, Launcher};
-use crate::scheduler::SchedulerLink;
+use crate::memory::MemoryLink;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
 use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
+use llm_manager_policy::model_state::ModelState;
+use llm_manager_process as process;
+use llm_manager_process::{ExitReport, Launcher};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -40,7 +42,7 @@ pub struct Environment {
     /// Longest wait for memory.
     pub queue_timeout: Duration,
     /// Who looks after memory.
-    pub scheduler: SchedulerLink,
+    pub memory: MemoryLink,
     /// Where runs are recorded.
     pub ledger: Ledger,
     /// Cancelled when the manager begins to stop.
@@ -50,21 +52,9 @@ pub struct Environment {
     pub slot: Arc<Semaphore>,
 }
 
-/// What is known of the present run.
-pub(super) struct CurrentRun {
-    pub(super) queued_at: Timestamp,
-    pub(super) started_at: Timestamp,
-    pub(super) launched: Duration,
-    pub(super) ready_at: Option<Timestamp>,
-    pub(super) ready_moment: Option<Duration>,
-    pub(super) variant: Arc<str>,
-    pub(super) pid: Option<u32>,
-    pub(super) port: Option<u16>,
-}
-
 /// The actor.
 pub struct Model {
-    pub(super) handle: Arc<ModelHandle>,
+    pub(super) handle: Arc<Face>,
     pub(super) env: Environment,
     pub(super) limits: Limits,
     pub(super) state: State,
@@ -99,8 +89,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// An actor in its first phase; `handle` is how the world will know it.
-    pub fn new(handle: Arc<ModelHandle>, env: Environment) -> Self {
+    /// An actor in its first phase; `handle` is what the world will see of it.
+    pub fn new(handle: Arc<Face>, env: Environment) -> Self {
         let limits = Limits {
             start_timeout: handle.spec.start_timeout,
             stop_timeout: handle.spec.stop_timeout,
@@ -182,7 +172,7 @@ impl Model {
     /// Says in the log, in the status and in the feed what has changed.
     fn announce(&mut self, before: &Phase, event: Event) {
         let name = &self.handle.spec.name;
-        let (from, to) = (name_of(before), name_of(&self.state.phase));
+        let (from, to) = (ModelState::from(before), ModelState::from(&self.state.phase));
         if from != to {
             let why = self.reason(event);
             if matches!(self.state.phase, Phase::Failed { .. }) {
@@ -197,7 +187,7 @@ impl Model {
 
     /// Before those who wait are answered: they must find the new state.
     pub(super) fn publish_change(&self) {
-        if self.handle.status().state != name_of(&self.state.phase) {
+        if self.handle.status().state != ModelState::from(&self.state.phase) {
             self.publish();
         }
     }
@@ -206,7 +196,7 @@ impl Model {
         let now = self.handle.origin.elapsed();
         let wall = Timestamp::now();
         let old = self.handle.status();
-        let state = name_of(&self.state.phase);
+        let state = ModelState::from(&self.state.phase);
         let run = self.current.as_ref();
         let retry_at = match self.state.phase {
             Phase::Failed { retry_at } => Some(wall + retry_at.saturating_sub(now)),
@@ -225,12 +215,12 @@ impl Model {
             started_at: run.map(|run| run.started_at),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,
-            waits_for: self.waits_for.clone().filter(|_| state == "starting"),
+            waits_for: self.waits_for.clone().filter(|_| state == ModelState::Starting),
             last_error: self.last_error.clone(),
             failures: self.state.failures,
             runs: self.runs.iter().cloned().collect(),
         });
-        self.env.feed.publish(Happening::Model(Arc::clone(&self.handle)));
+        self.env.feed.publish(Happening::Model(self.handle.spec.name.as_str().into()));
     }
 
     /// The end of the log line of a transition.
@@ -348,19 +338,6 @@ impl Model {
             evicted_for,
         });
         self.runs.truncate(REMEMBERED_RUNS);
-    }
-}
-
-/// The word of the contract for a phase.
-fn name_of(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Stopped => "stopped",
-        Phase::Queued { .. } => "queued",
-        Phase::Starting { .. } => "starting",
-        Phase::Ready { .. } => "ready",
-        Phase::Draining { .. } => "draining",
-        Phase::Stopping { .. } => "stopping",
-        Phase::Failed { .. } => "failed",
     }
 }
 

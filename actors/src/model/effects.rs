@@ -1,20 +1,17 @@
 //! Carries out what the lifecycle decides: processes, probes, timers, the door.
 
-use super::actor::{CurrentRun, Model};
+use super::actor::Model;
 use super::lease::{BreakReason, Door, Way};
+use super::life::CurrentRun;
 use crate::billing::RunStart;
 use crate::probe::{self, ProbeFailure};
-use crate::process::{ExitReport, LaunchError, LaunchOrder, Run};
-use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, StreamHandler, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Effect, Event, Phase, Refusal, StopCause};
 use llm_manager_policy::oom::says_out_of_memory;
 use llm_manager_policy::spec::VariantSpec;
+use llm_manager_process::{ExitReport, LaunchError, LaunchOrder, Run};
 use std::sync::Arc;
-
-/// The one timer of a model.
-#[derive(Default)]
-pub(super) struct Timer(Option<SpawnHandle>);
 
 /// A lease came back while the door was watched.
 struct Freed;
@@ -163,7 +160,7 @@ impl Model {
     fn notice_missing_memory(&mut self, text: &str, report: &ExitReport) {
         let starting = matches!(self.state.phase, Phase::Starting { .. });
         let lines = report.last_lines.iter().map(String::as_str);
-        if starting && self.env.scheduler.is_there() && says_out_of_memory(lines) {
+        if starting && self.env.memory.is_there() && says_out_of_memory(lines) {
             self.out_of_memory = true;
             let variant = self.current.as_ref().map_or("", |run| &run.variant);
             let text = format!("variant {variant}: {text}");

@@ -1,19 +1,19 @@
 //! ModelHandle: how the rest of the program meets a model, without a lock and mostly without a message.
 
 use super::actor::Model;
-use super::lease::{Door, Lease};
+use super::face::Face;
+use super::lease::Lease;
 use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
 use super::status::Status;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
-use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_manager_policy::gate::Asker;
 use llm_manager_policy::spec::ModelSpec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// One model, as its clients and its operators see it.
 pub struct ModelHandle {
@@ -21,17 +21,9 @@ pub struct ModelHandle {
     pub spec: Arc<ModelSpec>,
     /// What its clients have had.
     pub traffic: Traffic,
-    pub(super) actor: Live<Model>,
-    pub(super) door: ArcSwapOption<Door>,
-    pub(super) origin: Instant,
-    status: ArcSwap<Status>,
-    /// Processes of the present run, as they were last counted.
-    pub(super) members: ArcSwapOption<watch::Receiver<Vec<u32>>>,
-    /// The life that was last ready, and how long it took to be.
-    pub(super) last_start: ArcSwapOption<(u64, Duration)>,
+    actor: Live<Model>,
+    face: Arc<Face>,
     ordered: AtomicUsize,
-    /// A standing order, `auto_start` among them, waits for it to be ready.
-    pub(super) standing_order: AtomicBool,
     waiting: AtomicUsize,
     max_waiting: usize,
 }
@@ -40,16 +32,11 @@ impl ModelHandle {
     /// A handle to a model whose actor is not up yet.
     pub fn new(spec: Arc<ModelSpec>, max_waiting: usize, origin: Instant) -> Self {
         Self {
+            face: Arc::new(Face::new(Arc::clone(&spec), origin)),
             spec,
             traffic: Traffic::default(),
             actor: Live::new(),
-            door: ArcSwapOption::empty(),
-            origin,
-            status: ArcSwap::from_pointee(Status::stopped()),
-            members: ArcSwapOption::empty(),
-            last_start: ArcSwapOption::empty(),
             ordered: AtomicUsize::new(0),
-            standing_order: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             max_waiting,
         }
@@ -60,9 +47,14 @@ impl ModelHandle {
         &self.actor
     }
 
+    /// What its actor shows of it.
+    pub fn face(&self) -> &Arc<Face> {
+        &self.face
+    }
+
     /// A lease without waiting, if the backend is ready and nobody is queued for it.
     pub fn try_lease(&self) -> Option<Lease> {
-        let door = self.door.load();
+        let door = self.face.door.load();
         Lease::take(door.as_ref()?, Asker::Newcomer)
     }
 
@@ -101,12 +93,12 @@ impl ModelHandle {
 
     /// What the actor last said of itself.
     pub fn status(&self) -> Arc<Status> {
-        self.status.load_full()
+        self.face.status()
     }
 
     /// Leases held now.
     pub fn leases(&self) -> u32 {
-        self.door.load().as_ref().map_or(0, |door| door.gate.look().leases())
+        self.face.door.load().as_ref().map_or(0, |door| door.gate.look().leases())
     }
 
     /// Requests that wait now.
@@ -116,31 +108,31 @@ impl ModelHandle {
 
     /// True while an operator, or `auto_start`, wants it to become ready.
     pub fn is_ordered(&self) -> bool {
-        self.ordered.load(Ordering::Relaxed) > 0 || self.standing_order.load(Ordering::Relaxed)
+        self.ordered.load(Ordering::Relaxed) > 0 || self.face.standing_order.load(Ordering::Relaxed)
     }
 
     /// When the last lease came back, on the clock that never jumps.
     pub fn unused_since(&self) -> Option<Duration> {
-        self.door.load().as_ref().map(|door| door.unused_since())
+        self.face.door.load().as_ref().map(|door| door.unused_since())
     }
 
     /// Process ids of the present run.
     pub fn members(&self) -> Vec<u32> {
-        self.members.load().as_ref().map_or_else(Vec::new, |members| members.borrow().clone())
+        self.face.members.load().as_ref().map_or_else(Vec::new, |members| members.borrow().clone())
     }
 
     /// How long that life took from launch to ready, if it was the last to be ready.
     pub fn took_off(&self, epoch: u64) -> Option<Duration> {
-        self.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.1)
+        self.face.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.1)
     }
 
     /// Time until it is stopped for being idle; `None` while it is busy, not ready, or never stopped.
     pub fn idle_left(&self) -> Option<Duration> {
         let alive_time = self.spec.alive_time?;
-        let door = self.door.load();
+        let door = self.face.door.load();
         let door = door.as_ref()?;
         let word = door.gate.look();
-        let unused = self.origin.elapsed().saturating_sub(door.unused_since());
+        let unused = self.face.origin.elapsed().saturating_sub(door.unused_since());
         (word.is_open() && word.leases() == 0).then(|| alive_time.saturating_sub(unused))
     }
 
@@ -148,16 +140,12 @@ impl ModelHandle {
     pub fn actor_crashed(&self, cause: &str, comes_again: bool) {
         self.actor.set(None);
         let what = if comes_again { "is being restarted" } else { "was given up" };
-        self.publish(Status {
+        self.face.publish(Status {
             // The next actor goes on counting, so that no life is taken for one of this actor's.
             epoch: self.status().epoch,
             last_error: Some(format!("the model's actor {cause} and {what}").into()),
             ..if comes_again { Status::stopped() } else { Status::failed() }
         });
-    }
-
-    pub(super) fn publish(&self, status: Status) {
-        self.status.store(Arc::new(status));
     }
 
     fn queue_up(&self) -> Result<Place<'_>, Refused> {

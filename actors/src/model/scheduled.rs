@@ -1,29 +1,12 @@
 //! What a Model and the Scheduler say to each other.
 
 use super::actor::Model;
-use super::messages::{Announce, Denied, Drew, Evict, Granted, Yield};
-use crate::scheduler::{Changed, Demand, EvictRefused, Holding, Holds, Returned};
+use super::life::Grant;
+use crate::memory::{Announce, Denied, Drew, Evict, Granted, MemoryNotice, Yield};
 use actix::{Context, Handler};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Event, Phase};
-use llm_manager_policy::queue::MadeRoom;
 use std::sync::Arc;
-
-/// The Scheduler's answer to the demand of the present life.
-#[derive(Default)]
-pub(super) struct Grant {
-    /// Position among the variants.
-    pub(super) variant: usize,
-    /// What is reserved; `None` without a Scheduler.
-    pub(super) holding: Option<Holding>,
-    /// UUIDs of NVIDIA cards.
-    pub(super) cuda: Vec<String>,
-    /// Why this variant.
-    pub(super) why: Option<Arc<str>>,
-    /// When those that went for it were gone, and when their memory was free.
-    #[expect(dead_code, reason = "the trace of a start will show it")]
-    pub(super) made_room: Option<MadeRoom>,
-}
 
 impl Model {
     /// Asks for memory; without a Scheduler there is memory for everything.
@@ -32,20 +15,24 @@ impl Model {
         self.grant = Grant::default();
         self.ran = false;
         self.queued_at = Timestamp::now();
-        if !self.env.scheduler.is_there() {
+        if !self.env.memory.is_there() {
             return Some(Event::Reserved { epoch });
         }
         self.boots = self.waiters.only_boot();
-        self.env.scheduler.tell(Demand { model: Arc::clone(&self.handle), epoch, boot: self.boots });
+        self.demand();
         None
     }
 
     /// What `auto_start` alone has wanted so far is now wanted by somebody: others have to go for it.
     pub(super) fn demand_in_earnest(&mut self) {
         if matches!(self.state.phase, Phase::Queued { .. }) && std::mem::take(&mut self.boots) {
-            let (model, epoch) = (Arc::clone(&self.handle), self.state.epoch);
-            self.env.scheduler.tell(Demand { model, epoch, boot: false });
+            self.demand();
         }
+    }
+
+    fn demand(&self) {
+        let (spec, epoch) = (Arc::clone(&self.handle.spec), self.state.epoch);
+        self.env.memory.tell(MemoryNotice::Demand { spec, epoch, boot: self.boots });
     }
 
     /// Gives memory back, or takes the demand back. The epoch has moved on already when a new life begins in
@@ -53,7 +40,7 @@ impl Model {
     pub(super) fn give_back(&mut self, epoch: u64) {
         let grant = std::mem::take(&mut self.grant);
         let epoch = grant.holding.map_or(epoch, |holding| holding.epoch);
-        self.env.scheduler.tell(Returned {
+        self.env.memory.tell(MemoryNotice::Returned {
             model: self.handle.spec.name.as_str().into(),
             epoch,
             ran: std::mem::take(&mut self.ran),
@@ -62,12 +49,14 @@ impl Model {
     }
 
     pub(super) fn tell_of_change(&self) {
-        self.env.scheduler.tell(Changed);
+        self.env.memory.tell(MemoryNotice::Changed);
     }
 
     fn refuse_eviction(&self, epoch: u64) {
         if matches!(self.state.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
-            self.env.scheduler.tell(EvictRefused { model: self.handle.spec.name.as_str().into(), epoch });
+            self.env
+                .memory
+                .tell(MemoryNotice::EvictRefused { model: self.handle.spec.name.as_str().into(), epoch });
         }
     }
 }
@@ -147,10 +136,9 @@ impl Handler<Announce> for Model {
 
     fn handle(&mut self, _: Announce, _: &mut Context<Self>) {
         if matches!(self.state.phase, Phase::Queued { .. }) {
-            let (model, epoch) = (Arc::clone(&self.handle), self.state.epoch);
-            self.env.scheduler.tell(Demand { model, epoch, boot: self.boots });
+            self.demand();
         }
         let holding = self.grant.holding.clone();
-        self.env.scheduler.tell(Holds { model: self.handle.spec.name.as_str().into(), holding });
+        self.env.memory.tell(MemoryNotice::Holds { model: self.handle.spec.name.as_str().into(), holding });
     }
 }

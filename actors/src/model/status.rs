@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use llm_manager_policy::ending::EndCause;
+use llm_manager_policy::model_state::ModelState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use std::time::Duration;
 /// without the actor.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// `stopped`, `queued`, `starting`, `ready`, `draining`, `stopping` or `failed`.
-    pub state: &'static str,
+    /// What it does.
+    pub state: ModelState,
     /// Since when.
     pub since: Timestamp,
     /// The same on the clock that never jumps, from the origin of all moments.
@@ -46,7 +47,7 @@ pub struct Status {
 impl Status {
     pub(super) fn stopped() -> Self {
         Self {
-            state: "stopped",
+            state: ModelState::Stopped,
             since: Timestamp::now(),
             moment: Duration::ZERO,
             ready_moment: None,
@@ -66,7 +67,7 @@ impl Status {
     }
 
     pub(super) fn failed() -> Self {
-        Self { state: "failed", ..Self::stopped() }
+        Self { state: ModelState::Failed, ..Self::stopped() }
     }
 }
 

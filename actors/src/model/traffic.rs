@@ -2,7 +2,7 @@
 //!
 //! Counters only grow, and counting never waits: a reader may see a request in one counter before the other.
 
-use crate::ledger::{Outcome, RequestRow};
+use llm_manager_ledger::{Outcome, RequestRow};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Upper bounds of the bins of time, in microseconds; one more bin has all that took longer.
@@ -147,7 +147,7 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Tokens;
+    use llm_manager_ledger::Tokens;
 
     #[test]
     fn every_request_is_in_one_bin_and_under_one_outcome() {

@@ -1,23 +1,24 @@
 //! The Scheduler actor: takes events through the policy's table and carries out what follows.
 
 use super::measured::Measured;
-use super::messages::{
-    Changed, Demand, EvictRefused, Explain, Explained, Holding, Holds, Lost, Reservations, Returned,
-};
+use super::messages::{Explain, Explained, Lost, Reservations};
 use super::view;
 use crate::device_monitor::{Devices, LookAt, Pace, SampleNow};
-use crate::devices::Snapshot;
+use crate::fault::Panic;
 use crate::live::tell;
-use crate::model::{Announce, Denied, Drew, Evict, Granted, ModelHandle, Panic, Yield};
+use crate::memory::{Announce, Denied, Drew, Evict, Granted, Holding, MemoryNotice, Yield};
+use crate::model::ModelHandle;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
     StreamHandler, WrapFuture,
 };
+use llm_manager_devices::Snapshot;
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Urgency, Variant};
 use llm_manager_policy::queue::{self, Denial, Effect, Event, MadeRoom, ModelView, State, View};
+use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -241,9 +242,8 @@ impl Scheduler {
         }
     }
 
-    fn variants(&self, model: &ModelHandle) -> Result<Arc<[Variant]>, BadRequirement> {
-        let spec = &model.spec;
-        let variant = |variant: &llm_manager_policy::spec::VariantSpec| {
+    fn variants(&self, spec: &ModelSpec) -> Result<Arc<[Variant]>, BadRequirement> {
+        let variant = |variant: &VariantSpec| {
             let measured = |requirement: &str| self.measured.peak(&spec.name, &variant.name, requirement);
             Variant::of(variant, |requirement| variant.memory_auto.then(|| measured(requirement)).flatten())
         };
@@ -290,32 +290,51 @@ impl StreamHandler<Seen> for Scheduler {
     }
 }
 
-impl Handler<Demand> for Scheduler {
+impl Handler<MemoryNotice> for Scheduler {
     type Result = ();
 
-    fn handle(&mut self, demand: Demand, ctx: &mut Context<Self>) {
-        let model = name(&demand.model);
-        match self.variants(&demand.model) {
-            Ok(variants) => {
-                let load = self.measured.reload(&model);
-                let urgency = if demand.boot { Urgency::Boot } else { Urgency::Wanted };
-                let overlap = demand.model.spec.overlap;
-                let epoch = demand.epoch;
-                self.drive(Event::Demand { model, epoch, variants, load, urgency, overlap }, ctx);
+    fn handle(&mut self, notice: MemoryNotice, ctx: &mut Context<Self>) {
+        match notice {
+            MemoryNotice::Demand { spec, epoch, boot } => self.demanded(&spec, epoch, boot, ctx),
+            MemoryNotice::Returned { model, epoch, ran, out_of_memory } => {
+                self.returned(model, epoch, ran, out_of_memory, ctx);
             }
-            Err(error) => {
-                let why = format!("a `required_devices` entry of {model} {error}");
-                self.tell(&model, Denied { epoch: demand.epoch, why: why.into() });
+            MemoryNotice::Holds { model, holding } => self.announced(&model, holding, ctx),
+            MemoryNotice::EvictRefused { model, epoch } => {
+                self.drive(Event::EvictRefused { model, epoch }, ctx)
             }
+            // Without anybody who waits, nothing depends on it.
+            MemoryNotice::Changed if self.state.waiting.is_empty() => (),
+            MemoryNotice::Changed => self.drive(Event::Changed, ctx),
         }
     }
 }
 
-impl Handler<Returned> for Scheduler {
-    type Result = ();
+impl Scheduler {
+    fn demanded(&mut self, spec: &ModelSpec, epoch: u64, boot: bool, ctx: &mut Context<Self>) {
+        let model: Arc<str> = spec.name.as_str().into();
+        match self.variants(spec) {
+            Ok(variants) => {
+                let load = self.measured.reload(&model);
+                let urgency = if boot { Urgency::Boot } else { Urgency::Wanted };
+                let overlap = spec.overlap;
+                self.drive(Event::Demand { model, epoch, variants, load, urgency, overlap }, ctx);
+            }
+            Err(error) => {
+                let why = format!("a `required_devices` entry of {model} {error}");
+                self.tell(&model, Denied { epoch, why: why.into() });
+            }
+        }
+    }
 
-    fn handle(&mut self, returned: Returned, ctx: &mut Context<Self>) {
-        let Returned { model, epoch, ran, out_of_memory } = returned;
+    fn returned(
+        &mut self,
+        model: Arc<str>,
+        epoch: u64,
+        ran: bool,
+        out_of_memory: bool,
+        ctx: &mut Context<Self>,
+    ) {
         if let Some(took) = self.find(&model).and_then(|handle| handle.took_off(epoch))
             && self.measured.note_reload(&model, took)
         {
@@ -327,42 +346,19 @@ impl Handler<Returned> for Scheduler {
         self.granted.remove(&(Arc::clone(&model), epoch));
         self.drive(Event::Returned { model, epoch, ran }, ctx);
     }
-}
 
-impl Handler<Holds> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, holds: Holds, ctx: &mut Context<Self>) {
-        if let Some(holding) = holds.holding {
-            let model = Arc::clone(&holds.model);
+    fn announced(&mut self, model: &Arc<str>, holding: Option<Holding>, ctx: &mut Context<Self>) {
+        if let Some(holding) = holding {
+            let model = Arc::clone(model);
             let Holding { epoch, variant, assignment } = holding.clone();
             self.granted.insert((Arc::clone(&model), epoch), holding);
             self.drive(Event::Holds { model, epoch, variant, assignment }, ctx);
         }
         let Some(silent) = &mut self.silent else { return };
-        silent.remove(&holds.model);
+        silent.remove(model);
         if silent.is_empty() {
             self.silent = None;
             self.drive(Event::AllAnnounced, ctx);
-        }
-    }
-}
-
-impl Handler<EvictRefused> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, refused: EvictRefused, ctx: &mut Context<Self>) {
-        self.drive(Event::EvictRefused { model: refused.model, epoch: refused.epoch }, ctx);
-    }
-}
-
-impl Handler<Changed> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, _: Changed, ctx: &mut Context<Self>) {
-        // Without anybody who waits, nothing depends on it.
-        if !self.state.waiting.is_empty() {
-            self.drive(Event::Changed, ctx);
         }
     }
 }
@@ -399,7 +395,7 @@ impl Handler<Explain> for Scheduler {
 
 impl Scheduler {
     fn explain(&self, explain: &Explain) -> Result<Explained, String> {
-        let variants = self.variants(&explain.model).map_err(|error| error.to_string())?;
+        let variants = self.variants(&explain.model.spec).map_err(|error| error.to_string())?;
         let models = self.models();
         let view = View {
             now: self.setup.origin.elapsed(),

@@ -1,8 +1,9 @@
 //! How the Scheduler sees the world: devices and models, in the words of the policy.
 
-use crate::devices::{Sample, Snapshot};
 use crate::model::ModelHandle;
+use llm_manager_devices::{Sample, Snapshot};
 use llm_manager_policy::devices::{Device, DeviceProcess, DeviceSnapshot};
+use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::placement::Standing;
 use llm_manager_policy::queue::ModelView;
 use std::sync::Arc;
@@ -43,14 +44,16 @@ pub(super) fn model(
     let status = handle.status();
     let waiting = handle.waiting() > 0;
     let standing = match status.state {
-        "starting" => Standing::Starting { wanted: waiting || handle.is_ordered(), since: status.moment },
-        "ready" => Standing::Ready {
+        ModelState::Starting => {
+            Standing::Starting { wanted: waiting || handle.is_ordered(), since: status.moment }
+        }
+        ModelState::Ready => Standing::Ready {
             since: status.moment,
             busy: waiting || handle.leases() > 0,
             idle_since: handle.unused_since().unwrap_or(status.moment),
         },
-        "draining" | "stopping" => Standing::Leaving { ready: status.ready_moment },
-        _ => return None,
+        ModelState::Draining | ModelState::Stopping => Standing::Leaving { ready: status.ready_moment },
+        ModelState::Stopped | ModelState::Queued | ModelState::Failed => return None,
     };
     let pids = handle.members();
     let used = |device: &Device| Some((Arc::clone(&device.id), device.used_by(|pid| pids.contains(&pid))?));

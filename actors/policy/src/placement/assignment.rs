@@ -3,10 +3,12 @@
 //! Kuhn's algorithm for bipartite matching (1955, as augmenting paths) answers whether all can be placed;
 //! the search asks it before each step, so it never runs into a dead end.
 
-use super::Variant;
-use super::room::mib;
+use super::world::Variant;
 use crate::devices::DeviceSnapshot;
 use std::sync::Arc;
+
+/// More memory than any device has; still far from an overflow.
+pub(super) const PLENTY: i64 = i64::MAX / 1_000_000;
 
 /// What a device costs a slot, and the less room it has the more.
 pub(super) type Rank = (u64, i64);
@@ -161,4 +163,8 @@ fn augment(
         return true;
     }
     false
+}
+
+pub(super) fn mib(mib: u64) -> i64 {
+    i64::try_from(mib).unwrap_or(PLENTY).min(PLENTY)
 }

@@ -1,9 +1,10 @@
 //! A decision in sentences: for each variant what it wants, what is there and who is in the way.
 
 use super::assignment::{self, Slot};
+use super::decide::{decide, for_whom, judge, parts};
 use super::room::Rooms;
 use super::victims::BUDGET;
-use super::{Decision, Demand, ModelName, Never, Part, Variant, Why, World, decide, judge};
+use super::world::{Decision, Demand, ModelName, Never, Part, Variant, Why, World};
 use crate::devices::{DeviceId, Missing};
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ pub fn explain(world: &World<'_>, demand: &Demand) -> Explanation {
         let verdict = if demand.excluded.contains(&at) {
             Decision::Never { reason: Never::OutOfMemory }
         } else {
-            super::for_whom(judge(world, &rooms, at, variant, &mut BUDGET.clone()), demand.urgency)
+            for_whom(judge(world, &rooms, at, variant, &mut BUDGET.clone()), demand.urgency)
         };
         explain_variant(world, &rooms, variant, verdict)
     });
@@ -100,7 +101,7 @@ fn explain_variant(
         if let Some(slots) = assignment::slots(snapshot, variant) {
             let anywhere: Vec<Slot> = slots.iter().map(|slot| Slot { mib: 0, ..slot.clone() }).collect();
             let devices = assignment::first(&anywhere, &rooms.with_idle).unwrap_or_default();
-            assignment = super::parts(snapshot, &slots, &devices);
+            assignment = parts(snapshot, &slots, &devices);
         } else {
             let need = assignment::first_missing(snapshot, variant).and_then(|at| variant.needs.get(at));
             missing.extend(need.map(|need| need.requirement.missing(snapshot)));

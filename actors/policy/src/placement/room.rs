@@ -1,14 +1,11 @@
 //! How much memory each device has, and for whom: free, going to be free, held by the idle, held by the rest.
 
-use super::assignment::Slot;
+use super::assignment::{PLENTY, Slot, mib};
 use super::cost::{eviction_cost, guessed_reload};
 use super::victims::{Candidate, Candidates};
-use super::{Blocker, Demand, Held, ModelName, Standing, Why, World};
+use super::world::{Blocker, Demand, Held, ModelName, Standing, Why, World};
 use crate::devices::Device;
 use crate::lifecycle::Moment;
-
-/// More memory than any device has; still far from an overflow.
-pub(super) const PLENTY: i64 = i64::MAX / 1_000_000;
 
 /// What one model's part is worth on a device.
 #[derive(Clone, Copy, Debug)]
@@ -257,8 +254,4 @@ fn full_cost_of(held: &Held) -> u64 {
 
 fn reload_of(held: &Held) -> Moment {
     held.reload.unwrap_or_else(|| guessed_reload(held.parts.iter().map(|part| part.mib).sum()))
-}
-
-pub(super) fn mib(mib: u64) -> i64 {
-    i64::try_from(mib).unwrap_or(PLENTY).min(PLENTY)
 }

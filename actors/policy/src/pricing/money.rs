@@ -3,7 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Overflow;
+/// A cost that no [`Money`] can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow;
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the cost is too big to be counted")
+    }
+}
+
+impl std::error::Error for Overflow {}
 
 /// An amount, in 10^-12 of the currency's unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,8 @@
 //! kill -9 of a process that records: what was recorded a moment before is there, once.
 
 use super::*;
-use crate::ledger::now_us;
-use crate::ledger::tests::place::pause;
+use llm_manager_ledger::now_us;
+use llm_manager_ledger::testing::pause;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 

@@ -2,7 +2,7 @@
 
 use super::super::{DeleteModel, RenameModel, SetPlan};
 use super::*;
-use crate::ledger::{Outcome, PageQuery, PlanSource, Pricing, StoreError, now_us};
+use llm_manager_ledger::{Outcome, PageQuery, PlanSource, Pricing, StoreError, now_us};
 use llm_manager_policy::pricing::{Currency, Plan, Price, Tier};
 
 /// Prices per million tokens; up to 1000 tokens of input.

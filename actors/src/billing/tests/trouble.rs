@@ -2,7 +2,7 @@
 
 use super::super::SetPlan;
 use super::*;
-use crate::ledger::{PlanSource, StoreError};
+use llm_manager_ledger::{PlanSource, StoreError};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn a_locked_ledger_costs_nothing() {
         let running = Running::start(&place);
         running.ledger.record(request("m", 0));
         running.flush().await;
-        let mut other = raw(&place.location);
+        let mut other = Beside::connect(&place.location);
         other.run("BEGIN IMMEDIATE").unwrap();
         for n in 1..=3000 {
             let before = Instant::now();
@@ -61,7 +61,7 @@ fn closing_while_it_is_locked_keeps_the_rows_for_the_next_start() {
         let place = Place::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        let mut other = raw(&place.location);
+        let mut other = Beside::connect(&place.location);
         other.run("BEGIN IMMEDIATE").unwrap();
         for n in 0..1500 {
             running.ledger.record(request("m", n));
@@ -145,7 +145,7 @@ fn a_database_that_is_full_fills_the_overflow_file_instead() {
         let place = Place::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        raw(&place.location)
+        Beside::connect(&place.location)
             .run(
                 "CREATE TRIGGER full BEFORE INSERT ON requests \
                  BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
@@ -157,7 +157,7 @@ fn a_database_that_is_full_fills_the_overflow_file_instead() {
         running.flush().await;
         let status = running.ledger.status();
         assert!(status.spilled == 100 && status.last_error.is_some(), "{status:?}");
-        raw(&place.location).run("DROP TRIGGER full").unwrap();
+        Beside::connect(&place.location).run("DROP TRIGGER full").unwrap();
         running.counted(100).await;
         running.close().await;
         assert_rollups_are_sums_of_rows(&place.location);
@@ -170,7 +170,7 @@ fn a_row_that_the_database_does_not_take_is_put_aside() {
         let place = Place::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        raw(&place.location)
+        Beside::connect(&place.location)
             .run(
                 "CREATE TRIGGER picky BEFORE INSERT ON requests WHEN NEW.request_id = 'r7' \
                  BEGIN SELECT RAISE(ABORT, 'not this one'); END",
@@ -224,7 +224,7 @@ fn torn_and_damaged_lines_spoil_no_others() {
         let place = Place::sqlite();
         let running = Running::start(&place);
         running.flush().await;
-        let mut other = raw(&place.location);
+        let mut other = Beside::connect(&place.location);
         other.run("BEGIN IMMEDIATE").unwrap();
         for n in 0..30 {
             running.ledger.record(request("m", n));
@@ -258,7 +258,7 @@ fn a_postgres_that_cuts_all_connections_is_found_again() {
             running.ledger.record(request("m", 0));
             running.flush().await;
             assert_eq!(running.count().await, 1);
-            raw(&place.location)
+            Beside::connect(&place.location)
                 .words(
                     "SELECT CAST(pg_terminate_backend(pid) AS TEXT) AS word FROM pg_stat_activity \
                      WHERE pid <> pg_backend_pid() AND datname = current_database()",

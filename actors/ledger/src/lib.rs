@@ -1,0 +1,62 @@
+//! The ledger: what every request and every hour of run time took and cost, in SQLite or PostgreSQL.
+//!
+//! All of diesel is here. `open` brings a ledger up to date or refuses it; one `Writer` (held by the
+//! `billing` actor) writes; a `LedgerReader` answers reports. Read `migrations/README.md` for the tables and
+//! their units, `row` for what is recorded, `write` for how, `report` and `requests` for what is read.
+
+mod buckets;
+mod db;
+mod error;
+mod filter;
+mod generator;
+mod histogram;
+mod insert;
+mod labels;
+mod latency;
+mod maintain;
+mod migrate;
+mod names;
+mod open;
+mod plans;
+mod reader;
+mod report;
+mod requests;
+mod rollup;
+mod row;
+mod runs;
+mod schema;
+mod shares;
+mod storage;
+#[cfg(any(test, feature = "testing"))]
+#[expect(clippy::unwrap_used, clippy::panic, missing_docs, reason = "it is for tests")]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod totals;
+mod write;
+
+pub use buckets::{Bucket, MOST_BUCKETS};
+pub use db::Location;
+pub use error::{OpenError, StoreError};
+pub use filter::{Dimension, Filter};
+pub use generator::Generator;
+pub use labels::Labels;
+pub use latency::{Latency, Quantiles};
+pub use maintain::{Deleted, Renamed, backup};
+pub use open::{Opened, open};
+pub use plans::{PlanRecord, PlanSource};
+pub use reader::LedgerReader;
+pub use requests::{Cursor, Page, PageQuery, RequestView};
+pub use row::{
+    Energy, Event, KeySource, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource,
+    now_us,
+};
+pub use runs::RunQuery;
+pub use runs::{RunCost, RunView};
+pub use shares::{RequestShare, RunShares};
+pub use storage::{ModelStorage, Storage};
+pub use totals::{Group, Series, Summary, Totals};
+pub use write::Written;
+
+pub use maintain::Step;
+pub use write::Writer;

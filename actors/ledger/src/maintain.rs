@@ -1,0 +1,222 @@
+//! Care of the ledger, in steps so small that the writing of rows never waits long: deletion, renaming,
+//! retention, giving space back, backups.
+
+use super::db::{Db, Location, Role, connect};
+use super::error::StoreError;
+use super::migrate::copy_into;
+use super::names::find_model;
+use super::rollup::floor_to;
+use super::row::Micros;
+use super::write::{ROW_BYTES, Writer, add_size};
+use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
+use std::path::Path;
+
+/// Rows that one step deletes.
+const STEP_ROWS: usize = 2000;
+/// Pages that one step gives back: 1 MiB.
+const STEP_PAGES: usize = 256;
+
+/// Whether a job has more to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Call again.
+    More,
+    /// Nothing is left.
+    Done,
+}
+
+/// What a deletion takes away; the rows themselves go in the background.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Rows of requests.
+    pub rows: i64,
+    /// Their bytes, about.
+    pub bytes: i64,
+}
+
+/// What a renaming has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// The new name was in the ledger already: both are one model now.
+    pub merged: bool,
+}
+
+#[derive(QueryableByName)]
+struct Doomed {
+    #[diesel(sql_type = sql_types::BigInt)]
+    id: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    facet_id: i64,
+    #[diesel(sql_type = sql_types::BigInt)]
+    bytes: i64,
+}
+
+/// Deletes the rows that the query names (`id`, `facet_id`, `bytes`), and counts them off.
+fn delete_rows(db: &mut Db, condition: &str) -> Result<Step, StoreError> {
+    let rows: Vec<Doomed> = sql_query(format!(
+        "SELECT id, facet_id, CAST({ROW_BYTES} + OCTET_LENGTH(request_id) + COALESCE(OCTET_LENGTH(error), 0) AS BIGINT) \
+         AS bytes FROM requests WHERE {condition} LIMIT {STEP_ROWS}"
+    ))
+    .load(db)?;
+    if rows.is_empty() {
+        return Ok(Step::Done);
+    }
+    let ids = super::filter::list(rows.iter().map(|row| &row.id));
+    db.run(&format!("DELETE FROM requests WHERE id IN ({ids})"))?;
+    let mut sizes = std::collections::BTreeMap::<i64, (i64, i64)>::new();
+    for row in &rows {
+        let (count, bytes) = sizes.entry(row.facet_id).or_default();
+        *count -= 1;
+        *bytes -= row.bytes;
+    }
+    for (facet, (count, bytes)) in sizes {
+        add_size(db, facet, count, bytes)?;
+    }
+    Ok(Step::More)
+}
+
+impl Writer {
+    /// Takes a model out of all reports. Its rows go with `sweep`. `keep_plans`: it is in the configuration
+    /// and goes on being priced as it was.
+    pub fn delete_model(&mut self, name: &str, keep_plans: bool, now: Micros) -> Result<Deleted, StoreError> {
+        self.transact(|db, names| {
+            names.forget();
+            let Some(id) = find_model(db, name)? else {
+                return Err(StoreError::Refused(format!("the ledger has no model {name:?}")));
+            };
+            let of = |db: &mut Db, column: &str| {
+                db.number(&format!(
+                    "SELECT CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS number FROM facets WHERE model_id = {id}"
+                ))
+            };
+            let deleted = Deleted { rows: of(db, "row_count")?, bytes: of(db, "byte_count")? };
+            db.run(&format!(
+                "UPDATE models SET name = NULL WHERE id = {id}; DELETE FROM runs WHERE model_id = {id} AND ended_us IS NOT NULL;"
+            ))?;
+            if keep_plans {
+                let heir = names.model(db, &name.into(), now)?;
+                db.run(&format!(
+                    "UPDATE price_plans SET model_id = {heir} WHERE model_id = {id}; \
+                     UPDATE runs SET model_id = {heir} WHERE model_id = {id};"
+                ))?;
+            }
+            Ok(deleted)
+        })
+    }
+
+    /// Deletes some of what belongs to models without a name.
+    pub fn sweep(&mut self) -> Result<Step, StoreError> {
+        self.transact(|db, names| {
+            let doomed = "SELECT facets.id FROM facets JOIN models ON models.id = facets.model_id WHERE models.name IS NULL";
+            if delete_rows(db, &format!("facet_id IN ({doomed})"))? == Step::More {
+                return Ok(Step::More);
+            }
+            for table in ["rollups", "latencies"] {
+                let found = db.number(&format!("SELECT COUNT(*) AS number FROM {table} WHERE facet_id IN ({doomed})"))?;
+                if found > 0 {
+                    db.run(&format!("DELETE FROM {table} WHERE facet_id IN ({doomed})"))?;
+                    return Ok(Step::More);
+                }
+            }
+            let models = "SELECT id FROM models WHERE name IS NULL";
+            names.forget();
+            db.run(&format!(
+                "DELETE FROM facets WHERE model_id IN ({models}); DELETE FROM runs WHERE model_id IN ({models}); \
+                 DELETE FROM tiers WHERE plan_id IN (SELECT id FROM price_plans WHERE model_id IN ({models})); \
+                 DELETE FROM price_plans WHERE model_id IN ({models}); DELETE FROM models WHERE name IS NULL;"
+            ))?;
+            Ok(Step::Done)
+        })
+    }
+
+    /// Gives a model another name and keeps its history. Where the new name is in the ledger already, both
+    /// become one; of the old one's plans those stay that held before the new one's first.
+    pub fn rename_model(&mut self, old: &str, new: &str, now: Micros) -> Result<Renamed, StoreError> {
+        self.transact(|db, names| {
+            names.forget();
+            if old == new || new.is_empty() {
+                return Err(StoreError::Refused("the new name must be another one".into()));
+            }
+            let Some(id) = find_model(db, old)? else {
+                return Err(StoreError::Refused(format!("the ledger has no model {old:?}")));
+            };
+            let target = find_model(db, new)?;
+            let kept = target.unwrap_or(id);
+            sql_query("INSERT INTO renames (model_id, old_name, new_name, at_us) VALUES ($1, $2, $3, $4)")
+                .bind::<sql_types::BigInt, _>(kept)
+                .bind::<sql_types::Text, _>(old)
+                .bind::<sql_types::Text, _>(new)
+                .bind::<sql_types::BigInt, _>(now)
+                .execute(db)?;
+            let Some(target) = target else {
+                sql_query("UPDATE models SET name = $1 WHERE id = $2")
+                    .bind::<sql_types::Text, _>(new)
+                    .bind::<sql_types::BigInt, _>(id)
+                    .execute(db)?;
+                return Ok(Renamed { merged: false });
+            };
+            let first = format!("(SELECT MIN(valid_from_us) FROM price_plans WHERE model_id = {target})");
+            let late = format!("model_id = {id} AND valid_from_us >= {first}");
+            db.run(&format!(
+                "DELETE FROM tiers WHERE plan_id IN (SELECT id FROM price_plans WHERE {late}); \
+                 DELETE FROM price_plans WHERE {late}; \
+                 UPDATE price_plans SET model_id = {target} WHERE model_id = {id}; \
+                 UPDATE facets SET model_id = {target} WHERE model_id = {id}; \
+                 UPDATE runs SET model_id = {target} WHERE model_id = {id}; \
+                 UPDATE renames SET model_id = {target} WHERE model_id = {id}; \
+                 UPDATE models SET first_seen_us = (SELECT MIN(first_seen_us) FROM models WHERE id IN ({id}, {target})) \
+                 WHERE id = {target}; \
+                 DELETE FROM models WHERE id = {id};"
+            ))?;
+            Ok(Renamed { merged: true })
+        })
+    }
+
+    /// Deletes some of the rows that ended before the UTC day of `cutoff`, and the rollups by the minute with
+    /// them; wider rollups stay.
+    pub fn retain(&mut self, cutoff: Micros) -> Result<Step, StoreError> {
+        let cutoff = floor_to(cutoff, 86_400);
+        self.transact(|db, _| {
+            if super::report::rows_since(db)? < cutoff {
+                // Before the first row goes: nobody may take what is left for all there was.
+                db.run(&format!(
+                    "INSERT INTO meta (name, value) VALUES ('rows_since_us', '{cutoff}') \
+                     ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+                ))?;
+            }
+            if delete_rows(db, &format!("ended_us < {cutoff}"))? == Step::More {
+                return Ok(Step::More);
+            }
+            // A day at a time.
+            let minutes =
+                "SELECT COALESCE(MIN(start_us), 9223372036854775807) AS number FROM rollups WHERE level = 60";
+            let first = db.number(minutes)?;
+            if first >= cutoff {
+                return Ok(Step::Done);
+            }
+            let end = (floor_to(first, 86_400) + 86_400_000_000).min(cutoff);
+            db.run(&format!("DELETE FROM rollups WHERE level = 60 AND start_us < {end}"))?;
+            Ok(Step::More)
+        })
+    }
+
+    /// Gives some free space back to the file system. PostgreSQL does that by itself.
+    pub fn vacuum(&mut self) -> Result<Step, StoreError> {
+        if !self.db.is_sqlite() {
+            return Ok(Step::Done);
+        }
+        self.db.run(&format!("PRAGMA incremental_vacuum({STEP_PAGES})"))?;
+        let free = self.db.number("SELECT freelist_count AS number FROM pragma_freelist_count")?;
+        Ok(if free > 0 { Step::More } else { Step::Done })
+    }
+
+    /// Brings the journal into the file, as the last thing that is done.
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        if self.db.is_sqlite() { self.db.run("PRAGMA wal_checkpoint(TRUNCATE)") } else { Ok(()) }
+    }
+}
+
+/// A consistent copy of a ledger that may be in use; refuses to replace a file. Blocks.
+pub fn backup(location: &Location, target: &Path) -> Result<(), StoreError> {
+    copy_into(&mut connect(location, Role::Write)?, target)
+}

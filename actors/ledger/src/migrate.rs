@@ -1,0 +1,184 @@
+//! Brings a ledger to the version of this program when it is opened, or refuses to touch it.
+//!
+//! A newer ledger is refused. An older one is copied first (SQLite). A damaged file, or one that is not a
+//! ledger, is left exactly as it is.
+
+use super::db::{APPLICATION_ID, Db, Location, Role, connect, either};
+use super::error::{OpenError, StoreError};
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub(super) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+#[cfg(feature = "postgres")]
+pub(super) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Files up to this size are checked as a whole at each start; larger ones would take too long.
+const CHECKED_SIZE: u64 = 256 << 20;
+
+/// Makes the ledger ready for use; answers the backup that was made, if one was.
+pub(super) fn prepare(location: &Location) -> Result<Option<PathBuf>, OpenError> {
+    if let Location::File(path) = location {
+        look_at(path)?;
+    }
+    let fresh =
+        matches!(location, Location::File(path) if fs::metadata(path).map_or(0, |meta| meta.len()) == 0);
+    let mut db = connect(location, Role::Setup).map_err(|error| judge(location, error))?;
+    if let Location::File(path) = location {
+        if fresh {
+            set_up(&mut db).map_err(|error| judge(location, error))?;
+        } else {
+            check(&mut db, path)?;
+        }
+    }
+    migrate(&mut db, location)
+}
+
+/// A damaged file is told from all other trouble.
+fn judge(location: &Location, error: StoreError) -> OpenError {
+    match (location, error) {
+        (Location::File(path), StoreError::Corrupt(detail)) => {
+            OpenError::Corrupt { path: path.clone(), detail }
+        }
+        (_, error) => location.failed(error),
+    }
+}
+
+/// Before SQLite gets to see it: its journal would be played into a file that is not one.
+fn look_at(path: &Path) -> Result<(), OpenError> {
+    let wrong = |error: std::io::Error| Location::File(path.to_owned()).failed(error);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    let mut file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(wrong(error)),
+    };
+    let size = file.metadata().map_err(wrong)?.len();
+    if size == 0 {
+        return Ok(());
+    }
+    let mut head = [0; 100];
+    let corrupt = |detail: &str| OpenError::Corrupt { path: path.to_owned(), detail: detail.to_owned() };
+    file.read_exact(&mut head).map_err(|_| corrupt("it is too short to be an SQLite file"))?;
+    if !head.starts_with(MAGIC) {
+        return Err(corrupt("it is not an SQLite file"));
+    }
+    Ok(())
+}
+
+fn set_up(db: &mut Db) -> Result<(), StoreError> {
+    // In this order: neither can be changed once there is a page. Space is given back in small steps later.
+    db.run(&format!(
+        "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID}; \
+         PRAGMA journal_mode = WAL;"
+    ))
+}
+
+fn check(db: &mut Db, path: &Path) -> Result<(), OpenError> {
+    let corrupt = |detail: String| OpenError::Corrupt { path: path.to_owned(), detail };
+    let failed = |error: StoreError| judge(&Location::File(path.to_owned()), error);
+    let id = db.number("SELECT application_id AS number FROM pragma_application_id").map_err(failed)?;
+    let tables = db.number("SELECT COUNT(*) AS number FROM sqlite_schema").map_err(failed)?;
+    if id != APPLICATION_ID && tables > 0 {
+        return Err(corrupt("it is an SQLite file of another program".into()));
+    }
+    if tables == 0 {
+        // The start was broken off before the first migration.
+        return set_up(db).map_err(failed);
+    }
+    if fs::metadata(path).map_or(0, |meta| meta.len()) <= CHECKED_SIZE {
+        let found = db.words("SELECT quick_check AS word FROM pragma_quick_check LIMIT 3").map_err(failed)?;
+        if found.iter().any(|word| word != "ok") {
+            return Err(corrupt(found.join("; ")));
+        }
+    }
+    Ok(())
+}
+
+fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenError> {
+    let failed = |error: &dyn std::fmt::Display| judge(location, StoreError::of_text(error.to_string()));
+    let (known, applied) = match db {
+        Db::Sqlite(conn) => (versions::<diesel::sqlite::Sqlite>(&SQLITE), conn.applied_migrations()),
+        #[cfg(feature = "postgres")]
+        Db::Postgres(conn) => (versions::<diesel::pg::Pg>(&POSTGRES), conn.applied_migrations()),
+    };
+    let applied = applied.map_err(|error| failed(&error))?;
+    let applied: Vec<String> = applied.iter().map(ToString::to_string).collect();
+    if let Some(unknown) = applied.iter().find(|version| !known.contains(version)) {
+        return Err(OpenError::Newer { place: location.to_string(), version: unknown.clone() });
+    }
+    let Some(target) = known.iter().rfind(|version| !applied.contains(version)) else { return Ok(None) };
+    let mut backup = None;
+    if let (Location::File(path), false) = (location, applied.is_empty()) {
+        backup = Some(back_up(db, path, target)?);
+    }
+    run_pending(db).map_err(|error| failed(&error))?;
+    Ok(backup)
+}
+
+fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<String> {
+    let migrations: Vec<Box<dyn Migration<DB>>> = source.migrations().unwrap_or_default();
+    let mut versions: Vec<String> =
+        migrations.iter().map(|migration| migration.name().version().to_string()).collect();
+    versions.sort();
+    versions
+}
+
+fn run_pending(db: &mut Db) -> diesel::migration::Result<()> {
+    match db {
+        Db::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(drop),
+        #[cfg(feature = "postgres")]
+        Db::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(drop),
+    }
+}
+
+/// Beside the ledger, under a name that is not taken.
+fn back_up(db: &mut Db, path: &Path, version: &str) -> Result<PathBuf, OpenError> {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".before-{version}"));
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        PathBuf::from(name)
+    };
+    let free = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1));
+    copy_into(db, &free)
+        .map_err(|error| OpenError::Backup { path: free.clone(), detail: error.to_string() })?;
+    Ok(free)
+}
+
+/// A consistent copy of a live SQLite database; the name appears when the copy is complete and on the disk.
+pub(super) fn copy_into(db: &mut Db, target: &Path) -> Result<(), StoreError> {
+    if !db.is_sqlite() {
+        return Err(StoreError::Refused("a ledger in PostgreSQL is backed up with its own `pg_dump`".into()));
+    }
+    if target.exists() {
+        return Err(StoreError::Refused(format!("{} is there already", target.display())));
+    }
+    let mut part = target.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let quoted = part
+        .to_str()
+        .ok_or_else(|| StoreError::Refused("the backup's path is not UTF-8".into()))?
+        .replace('\'', "''");
+    let io = |error: std::io::Error| StoreError::of_text(format!("{}: {error}", target.display()));
+    // What an earlier, broken-off backup has left.
+    if part.exists() {
+        fs::remove_file(&part).map_err(io)?;
+    }
+    let copied = either!(db, conn => conn.batch_execute(&format!("VACUUM INTO '{quoted}'")))
+        .map_err(StoreError::from)
+        .and_then(|()| fs::File::open(&part).and_then(|file| file.sync_all()).map_err(io))
+        // Not a rename: that would replace what has come there meanwhile.
+        .and_then(|()| fs::hard_link(&part, target).map_err(io));
+    let _ = fs::remove_file(&part);
+    copied
+}

@@ -1,0 +1,282 @@
+//! Summaries and series, from rollups: how often, how many tokens, how much, by whom.
+
+use super::buckets::{Bucket, Tile, borders, ceil_to, tiles};
+use super::db::Db;
+use super::error::StoreError;
+use super::filter::{Dimension, Facet, Filter, facets};
+use super::reader::LedgerReader;
+use super::rollup::floor_to;
+use super::row::Micros;
+use super::runs;
+use super::schema::rollups;
+use super::totals::{Group, Series, Summary, Totals, add_money};
+use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
+use jiff::tz::TimeZone;
+use llm_manager_policy::pricing::Money;
+use std::collections::{BTreeMap, HashMap};
+
+/// A row of `rollups`: bucket, facet, and the sums in the order of the columns.
+#[derive(Queryable)]
+struct RollupRow {
+    start_us: i64,
+    facet_id: i64,
+    requests: i64,
+    failed: i64,
+    rejected: i64,
+    client_left: i64,
+    refused: i64,
+    cancelled: i64,
+    replayed: i64,
+    estimated: i64,
+    unrecorded: i64,
+    unpriced: i64,
+    input: i64,
+    cached: i64,
+    cache_write: i64,
+    output: i64,
+    reasoning: i64,
+    cost: i64,
+    duration_us: i64,
+    queue_us: i64,
+    first_byte_us: i64,
+    first_bytes: i64,
+}
+
+impl Totals {
+    fn fields(&mut self) -> [&mut i64; 19] {
+        [
+            &mut self.requests,
+            &mut self.failed,
+            &mut self.rejected,
+            &mut self.client_left,
+            &mut self.refused,
+            &mut self.cancelled,
+            &mut self.replayed,
+            &mut self.estimated,
+            &mut self.unrecorded,
+            &mut self.unpriced,
+            &mut self.input,
+            &mut self.cached,
+            &mut self.cache_write,
+            &mut self.output,
+            &mut self.reasoning,
+            &mut self.duration_us,
+            &mut self.queue_us,
+            &mut self.first_byte_us,
+            &mut self.first_bytes,
+        ]
+    }
+
+    fn add(&mut self, row: &RollupRow, currency: &str) {
+        let values = [
+            row.requests,
+            row.failed,
+            row.rejected,
+            row.client_left,
+            row.refused,
+            row.cancelled,
+            row.replayed,
+            row.estimated,
+            row.unrecorded,
+            row.unpriced,
+            row.input,
+            row.cached,
+            row.cache_write,
+            row.output,
+            row.reasoning,
+            row.duration_us,
+            row.queue_us,
+            row.first_byte_us,
+            row.first_bytes,
+        ];
+        for (field, value) in self.fields().into_iter().zip(values) {
+            *field = field.saturating_add(value);
+        }
+        if !currency.is_empty() {
+            add_money(&mut self.cost, currency, Money::from_units(row.cost.max(0).cast_unsigned().into()));
+        }
+    }
+
+    fn merge(&mut self, mut other: Self) {
+        for (field, value) in self.fields().into_iter().zip(other.fields()) {
+            *field = field.saturating_add(*value);
+        }
+        for (currency, money) in &other.cost {
+            add_money(&mut self.cost, currency, *money);
+        }
+    }
+}
+
+/// Reads rollups and adds them up.
+struct Reading<'a> {
+    filter: &'a Filter,
+    by: &'a [Dimension],
+    /// Each facet that fits, and the number of its group.
+    facets: HashMap<i64, (usize, &'a str)>,
+    keys: Vec<Vec<&'a str>>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(facets: &'a [Facet], filter: &'a Filter, by: &'a [Dimension]) -> Self {
+        let key_of = |facet: &'a Facet| by.iter().map(|dimension| dimension.of(facet)).collect::<Vec<&str>>();
+        let fitting = || facets.iter().filter(|facet| filter.fits(facet));
+        let mut keys: Vec<Vec<&str>> = fitting().map(key_of).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let group = |facet: &'a Facet| {
+            let nth = keys.binary_search(&key_of(facet)).unwrap_or(0);
+            (facet.id, (nth, &*facet.currency))
+        };
+        let facets = fitting().map(group).collect();
+        Self { filter, by, facets, keys }
+    }
+
+    /// One summary for each pair of neighbouring borders.
+    fn read(&self, db: &mut Db, borders: &[Micros]) -> Result<Vec<Summary>, StoreError> {
+        let pairs = || borders.iter().zip(borders.iter().skip(1));
+        let mut points: Vec<Summary> =
+            pairs().map(|(from, to)| Summary { from: *from, to: *to, ..Summary::default() }).collect();
+        if self.facets.is_empty() {
+            return Ok(points);
+        }
+        let mut groups: Vec<BTreeMap<usize, Totals>> = vec![BTreeMap::new(); points.len()];
+        for span in spans(pairs().flat_map(|(from, to)| tiles(*from, *to))) {
+            let mut nth = 0;
+            for row in self.load(db, span)? {
+                // A facet that is not here does not fit, or belongs to a model that is being deleted.
+                let Some((group, currency)) = self.facets.get(&row.facet_id) else { continue };
+                // They come in the order of time.
+                while points.get(nth).is_some_and(|point| point.to <= row.start_us) {
+                    nth += 1;
+                }
+                let Some(groups) = groups.get_mut(nth) else { break };
+                groups.entry(*group).or_default().add(&row, currency);
+            }
+        }
+        for (point, groups) in points.iter_mut().zip(groups) {
+            let named = |(nth, totals): (usize, Totals)| {
+                let key = self.keys.get(nth).map(Vec::as_slice).unwrap_or_default();
+                Group { key: key.iter().map(|text| (*text).to_owned()).collect(), totals }
+            };
+            for totals in groups.values() {
+                point.total.merge(totals.clone());
+            }
+            if !self.by.is_empty() {
+                point.groups = groups.into_iter().map(named).collect();
+            }
+        }
+        Ok(points)
+    }
+
+    fn load(&self, db: &mut Db, span: Tile) -> Result<Vec<RollupRow>, StoreError> {
+        let query = rollups::table
+            .filter(rollups::level.eq(span.level))
+            .filter(rollups::start_us.ge(span.from))
+            .filter(rollups::start_us.lt(span.to))
+            .order((rollups::start_us.asc(), rollups::facet_id.asc()));
+        let query = query.select((
+            rollups::start_us,
+            rollups::facet_id,
+            rollups::requests,
+            rollups::failed,
+            rollups::rejected,
+            rollups::client_left,
+            rollups::refused,
+            rollups::cancelled,
+            rollups::replayed,
+            rollups::estimated,
+            rollups::unrecorded,
+            rollups::unpriced,
+            rollups::input,
+            rollups::cached,
+            rollups::cache_write,
+            rollups::output,
+            rollups::reasoning,
+            rollups::cost,
+            rollups::duration_us,
+            rollups::queue_us,
+            rollups::first_byte_us,
+            rollups::first_bytes,
+        ));
+        if self.filter.is_open() {
+            return Ok(query.load(db)?);
+        }
+        let ids: Vec<i64> = self.facets.keys().copied().collect();
+        Ok(query.filter(rollups::facet_id.eq_any(ids)).load(db)?)
+    }
+}
+
+/// Neighbouring tiles of one level in one.
+fn spans(tiles: impl Iterator<Item = Tile>) -> Vec<Tile> {
+    let mut spans: Vec<Tile> = Vec::new();
+    for tile in tiles {
+        match spans.last_mut() {
+            Some(last) if last.level == tile.level && last.to == tile.from => last.to = tile.to,
+            _ => spans.push(tile),
+        }
+    }
+    spans
+}
+
+/// Rows that ended before this may be gone, and with them the rollups by the minute.
+pub(super) fn rows_since(db: &mut Db) -> Result<Micros, StoreError> {
+    let words = db.words("SELECT value AS word FROM meta WHERE name = 'rows_since_us'")?;
+    Ok(words.first().and_then(|word| word.parse().ok()).unwrap_or(Micros::MIN))
+}
+
+/// The narrowest rollups that are there at this time.
+fn finest(time: Micros, since: Micros) -> i64 {
+    if time < since { 900 } else { 60 }
+}
+
+impl LedgerReader {
+    /// Sums of what ended from `from` (included) to `to`; both are moved outwards to the next minute, or
+    /// quarter of an hour where the rows are gone already.
+    pub async fn summary(
+        &self,
+        filter: Filter,
+        from: Micros,
+        to: Micros,
+        by: Vec<Dimension>,
+    ) -> Result<Summary, StoreError> {
+        self.with(move |db| {
+            let since = rows_since(db)?;
+            let (from, to) = (floor_to(from, finest(from, since)), ceil_to(to, finest(to, since)));
+            let all = facets(db)?;
+            let mut points = Reading::new(&all, &filter, &by).read(db, &[from, to])?;
+            if filter.speaks_of_runs(&by) {
+                runs::add_costs(db, &filter, &by, &mut points)?;
+            }
+            Ok(points.pop().unwrap_or_default())
+        })
+        .await
+    }
+
+    /// The same, point by point, as the clock and the calendar of `zone` have it.
+    pub async fn series(
+        &self,
+        filter: Filter,
+        from: Micros,
+        to: Micros,
+        bucket: Bucket,
+        zone: TimeZone,
+        by: Vec<Dimension>,
+    ) -> Result<Series, StoreError> {
+        self.with(move |db| {
+            let borders = borders(bucket, &zone, from, to)?;
+            let since = rows_since(db)?;
+            if bucket == Bucket::Minute && borders.first().is_some_and(|first| *first < since) {
+                return Err(StoreError::Refused(
+                    "minutes are kept only as long as the rows of requests: choose wider points".into(),
+                ));
+            }
+            let all = facets(db)?;
+            let mut points = Reading::new(&all, &filter, &by).read(db, &borders)?;
+            if filter.speaks_of_runs(&by) {
+                runs::add_costs(db, &filter, &by, &mut points)?;
+            }
+            Ok(Series { points })
+        })
+        .await
+    }
+}

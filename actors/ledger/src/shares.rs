@@ -1,0 +1,82 @@
+//! Shares the price of a run by the hour out to the requests that it has served: a view, not a bill.
+
+use super::db::Db;
+use super::error::StoreError;
+use super::filter::{Filter, facets};
+use super::reader::LedgerReader;
+use super::row::Micros;
+use super::runs::{LATEST, RunCost, RunView, run_view};
+use super::schema::requests;
+use super::totals::add_money;
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use llm_manager_policy::pricing::{Interval, Money, share_out};
+
+/// A run with more requests than this is not shared out.
+const MOST_REQUESTS: i64 = 100_000;
+
+/// What one request would pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestShare {
+    /// The id that the client was told.
+    pub request_id: String,
+    /// When it ended.
+    pub ended_us: Micros,
+    /// Its part of the run's price.
+    pub cost: RunCost,
+}
+
+/// The price of a run and its electricity, shared out: at each instant equally to the requests that were active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunShares {
+    /// The run and its price.
+    pub run: RunView,
+    /// The parts of its requests, in the order of their ends.
+    pub requests: Vec<RequestShare>,
+    /// The part of the time without a request.
+    pub idle: RunCost,
+}
+
+fn shares(db: &mut Db, id: i64) -> Result<Option<RunShares>, StoreError> {
+    let Some(view) = run_view(db, id)? else { return Ok(None) };
+    let run = &view.run;
+    let filter = Filter { models: vec![run.model.to_string()], ..Filter::default() };
+    let ids: Vec<i64> = facets(db)?.iter().filter(|facet| filter.fits(facet)).map(|facet| facet.id).collect();
+    let rows: Vec<(String, i64, i64)> = requests::table
+        .filter(requests::facet_id.eq_any(ids))
+        .filter(requests::ended_us.ge(run.started_us))
+        .filter(requests::ended_us.le(run.billed_to().saturating_add(LATEST)))
+        .filter(requests::run_id.eq(id))
+        .order((requests::ended_us.asc(), requests::id.asc()))
+        .limit(MOST_REQUESTS + 1)
+        .select((requests::request_id, requests::ended_us, requests::duration_us))
+        .load(db)?;
+    if i64::try_from(rows.len()).is_ok_and(|count| count > MOST_REQUESTS) {
+        return Err(StoreError::Refused(format!("the run has served more than {MOST_REQUESTS} requests")));
+    }
+    let times: Vec<Interval> =
+        rows.iter().map(|(_, ended, duration)| Interval { from: ended - duration, to: *ended }).collect();
+    let share = |(request_id, ended_us, _)| RequestShare { request_id, ended_us, cost: RunCost::new() };
+    let mut requests: Vec<RequestShare> = rows.into_iter().map(share).collect();
+    let mut idle = RunCost::new();
+    let paid = Interval { from: run.billed_from().unwrap_or(run.billed_to()), to: run.billed_to() };
+    let whole = Interval { from: run.started_us, to: run.billed_to() };
+    let hours = view.cost.iter().map(|(currency, cost)| (&**currency, *cost, paid));
+    let electricity = run.energy.iter().filter_map(|energy| energy.cost.as_ref()).map(|(cost, currency)| {
+        (&**currency, Money::from_units(u128::from((*cost).max(0).cast_unsigned())), whole)
+    });
+    for (currency, cost, time) in hours.chain(electricity) {
+        let parts = share_out(cost, time, &times).map_err(|error| StoreError::Other(error.to_string()))?;
+        for (request, money) in requests.iter_mut().zip(parts.requests) {
+            add_money(&mut request.cost, currency, money);
+        }
+        add_money(&mut idle, currency, parts.idle);
+    }
+    Ok(Some(RunShares { run: view, requests, idle }))
+}
+
+impl LedgerReader {
+    /// The price of a run, shared out to its requests; `None`: there is no such run.
+    pub async fn run_shares(&self, id: i64) -> Result<Option<RunShares>, StoreError> {
+        self.with(move |db| shares(db, id)).await
+    }
+}

@@ -1,0 +1,7 @@
+//! The ledger on SQLite, and on a real PostgreSQL where there is one.
+
+mod maintain;
+mod migrations;
+mod paging;
+mod reports;
+mod writing;

@@ -1,0 +1,279 @@
+//! Opening: fresh, older, newer, damaged, foreign; and the migrations themselves.
+
+use crate::db::Db;
+use crate::migrate::SQLITE;
+use crate::testing::{
+    MARCH, Place, assert_rollups_are_sums_of_rows, events, everything, everywhere, opened, raw, row,
+};
+use crate::{KeySource, Location, OpenError, Outcome, RequestRow, UsageSource, open};
+use diesel_migrations::MigrationHarness;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Tables and their columns with types, as the database has them.
+fn layout(db: &mut Db) -> Vec<String> {
+    let query = if db.is_sqlite() {
+        "SELECT t.name || '.' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk AS word \
+         FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' \
+         UNION ALL SELECT 'index ' || name FROM sqlite_schema WHERE type = 'index' AND name NOT LIKE 'sqlite_%' ORDER BY 1"
+    } else {
+        "SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable AS word \
+         FROM information_schema.columns WHERE table_schema = 'public' \
+         UNION ALL SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+    };
+    db.words(query).unwrap()
+}
+
+fn revert(db: &mut Db) {
+    match db {
+        Db::Sqlite(conn) => drop(conn.revert_all_migrations(SQLITE).unwrap()),
+        #[cfg(feature = "postgres")]
+        Db::Postgres(conn) => drop(conn.revert_all_migrations(crate::migrate::POSTGRES).unwrap()),
+    }
+}
+
+#[test]
+fn migrations_go_up_down_and_up_again() {
+    everywhere(|place| {
+        drop(opened(&place.location));
+        let first = layout(&mut raw(&place.location));
+        assert!(first.iter().any(|line| line.starts_with("requests.key")), "{first:?}");
+        revert(&mut raw(&place.location));
+        let bare = layout(&mut raw(&place.location));
+        assert!(bare.iter().all(|line| line.contains("__diesel_schema_migrations")), "{bare:?}");
+        drop(opened(&place.location));
+        assert_eq!(layout(&mut raw(&place.location)), first);
+    });
+}
+
+/// `schema.rs` says what the migrations make, on both databases.
+#[test]
+fn the_schema_is_that_of_the_migrations() {
+    let mut told = BTreeMap::new();
+    let mut table = "";
+    for line in include_str!("../schema.rs").lines() {
+        if let Some((name, _)) = line.strip_suffix(") {").and_then(|line| line.trim().split_once(" (")) {
+            table = name;
+        } else if line.starts_with("    ")
+            && let Some((column, kind)) = line.trim().trim_end_matches(',').split_once(" -> ")
+        {
+            told.insert(format!("{table}.{column}"), kind.to_owned());
+        }
+    }
+    everywhere(|place| {
+        drop(opened(&place.location));
+        let mut db = raw(&place.location);
+        let sqlite = db.is_sqlite();
+        let mut made = BTreeMap::new();
+        for line in
+            layout(&mut db).iter().filter(|line| !line.starts_with("index") && !line.starts_with("__diesel"))
+        {
+            let (column, kind) = line.split_once(' ').unwrap();
+            let (kind, optional) = if sqlite {
+                let mut parts = kind.split(' ');
+                (parts.next().unwrap().to_owned(), parts.next() == Some("0"))
+            } else {
+                let (kind, nullable) = kind.rsplit_once(' ').unwrap();
+                (kind.to_owned(), nullable == "YES")
+            };
+            let kind = match kind.as_str() {
+                "INTEGER" if told.get(column).is_some_and(|kind| kind == "Bool") => "Bool",
+                "INTEGER" | "bigint" => "BigInt",
+                "TEXT" | "text" => "Text",
+                "BLOB" | "bytea" => "Binary",
+                "boolean" => "Bool",
+                other => panic!("{column}: {other}"),
+            };
+            let kind = if optional { format!("Nullable<{kind}>") } else { kind.to_owned() };
+            made.insert(column.to_owned(), kind);
+        }
+        assert_eq!(made, told);
+    });
+}
+
+/// What an older version has written says afterwards what became of each request, in the rows and in the sums.
+#[test]
+fn outcomes_of_an_older_ledger_are_told_apart() {
+    everywhere(|place| {
+        let keys = KeySource::new();
+        {
+            let (_, mut writer) = opened(&place.location);
+            let old = [
+                (200, Outcome::Ok, UsageSource::Backend),
+                (500, Outcome::Ok, UsageSource::None),
+                (404, Outcome::Ok, UsageSource::None),
+                (204, Outcome::ClientLeft, UsageSource::None),
+                (200, Outcome::ClientLeft, UsageSource::None),
+                (502, Outcome::BackendError, UsageSource::None),
+                (500, Outcome::Refused("internal_error".into()), UsageSource::None),
+                (503, Outcome::Refused("overloaded".into()), UsageSource::None),
+            ];
+            let rows = old.into_iter().zip(0..).map(|((status, outcome, usage_source), nth)| RequestRow {
+                status,
+                outcome,
+                usage_source,
+                ..row(&keys, "m", MARCH + nth * 40 * 1_000_000)
+            });
+            writer.write(&events(&rows.collect::<Vec<_>>()), false).unwrap();
+        }
+        // Back to what the older version's tables and sums were.
+        let mut db = raw(&place.location);
+        match &mut db {
+            Db::Sqlite(conn) => drop(conn.revert_last_migration(SQLITE).unwrap()),
+            #[cfg(feature = "postgres")]
+            Db::Postgres(conn) => {
+                drop(conn.revert_last_migration(crate::migrate::POSTGRES).unwrap());
+            }
+        }
+        let old = |what: &str| {
+            format!(
+                "(SELECT COUNT(*) FROM requests WHERE facet_id = rollups.facet_id AND ended_us >= rollups.start_us \
+                 AND ended_us < rollups.start_us + rollups.level * 1000000 AND {what})"
+            )
+        };
+        db.run("UPDATE requests SET outcome = 'ok' WHERE status = 500 AND outcome = 'backend_error'")
+            .unwrap();
+        db.run(&format!(
+            "UPDATE rollups SET failed = {}, client_left = {}, refused = {}, unrecorded = {}",
+            old("outcome = 'backend_error'"),
+            old("outcome = 'client_left'"),
+            old("outcome LIKE 'refused:%'"),
+            old("usage_source = 'none' AND outcome NOT LIKE 'refused:%'"),
+        ))
+        .unwrap();
+        drop(db);
+        drop(opened(&place.location));
+        let outcomes =
+            raw(&place.location).words("SELECT outcome AS word FROM requests ORDER BY id").unwrap();
+        assert_eq!(
+            outcomes,
+            [
+                "ok",
+                "backend_error",
+                "rejected",
+                "ok",
+                "client_left",
+                "backend_error",
+                "failed",
+                "refused:overloaded"
+            ]
+        );
+        assert_rollups_are_sums_of_rows(&place.location);
+    });
+}
+
+#[test]
+fn a_newer_ledger_is_refused_and_left_alone() {
+    everywhere(|place| {
+        drop(opened(&place.location));
+        raw(&place.location)
+            .run("INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000000')")
+            .unwrap();
+        let before = layout(&mut raw(&place.location));
+        let error = open(&place.location, "test", MARCH).unwrap_err();
+        assert!(
+            matches!(&error, OpenError::Newer { version, .. } if version == "20991231000000"),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("newer version"), "{error}");
+        assert_eq!(layout(&mut raw(&place.location)), before);
+        let runs = raw(&place.location).number("SELECT COUNT(*) AS number FROM program_runs").unwrap();
+        assert_eq!(runs, 1, "nothing was written to it");
+    });
+}
+
+#[test]
+fn an_older_ledger_is_copied_before_it_is_migrated() {
+    let place = Place::sqlite();
+    let (_, mut writer) = opened(&place.location);
+    let keys = KeySource::new();
+    writer.write(&events(&[row(&keys, "m", MARCH)]), false).unwrap();
+    let now = layout(&mut raw(&place.location));
+    let older = |place: &Place| match &mut raw(&place.location) {
+        Db::Sqlite(conn) => conn.revert_last_migration(SQLITE).unwrap().to_string(),
+        #[cfg(feature = "postgres")]
+        Db::Postgres(_) => unreachable!(),
+    };
+    let version = older(&place);
+    let before = layout(&mut raw(&place.location));
+    assert_ne!(before, now);
+    let backup = open(&place.location, "test", MARCH).unwrap().backup.unwrap();
+    assert_eq!(backup, place.dir.path().join(format!("ledger.db.before-{version}")));
+    assert_eq!(layout(&mut raw(&place.location)), now);
+    let mut copy = raw(&Location::File(backup.clone()));
+    assert_eq!(layout(&mut copy), before);
+    assert_eq!(copy.number("SELECT COUNT(*) AS number FROM requests").unwrap(), 1);
+    // The next one does not replace it.
+    older(&place);
+    let second = open(&place.location, "test", MARCH).unwrap().backup.unwrap();
+    assert_ne!(second, backup);
+    assert!(backup.exists() && second.exists());
+    // When it cannot be made, nothing is migrated.
+    older(&place);
+    drop(writer);
+    let taken = place.dir.path().join(format!("ledger.db.before-{version}-3.part"));
+    fs::create_dir(&taken).unwrap();
+    let error = open(&place.location, "test", MARCH).unwrap_err();
+    assert!(matches!(error, OpenError::Backup { .. }), "{error:?}");
+    assert_eq!(layout(&mut raw(&place.location)), before);
+}
+
+#[test]
+fn a_damaged_file_is_refused_and_not_touched() {
+    let place = Place::sqlite();
+    let (opening, mut writer) = opened(&place.location);
+    let keys = KeySource::new();
+    let rows: Vec<_> = (0..3000).map(|n| row(&keys, "m", MARCH + n)).collect();
+    for chunk in rows.chunks(1000) {
+        writer.write(&events(chunk), false).unwrap();
+    }
+    writer.checkpoint().unwrap();
+    drop((opening, writer));
+    let whole = fs::read(place.file()).unwrap();
+    let damage = |at: usize, length: usize| {
+        let mut bytes = whole.clone();
+        bytes[at..at + length].fill(0xa5);
+        bytes
+    };
+    let cases = [
+        ("no header", damage(0, 100)),
+        ("the table of tables", damage(100, 3000)),
+        ("pages in the middle", damage(whole.len() / 2, 40_000)),
+        ("cut off", whole[..whole.len() / 3].to_vec()),
+        (
+            "text",
+            b"this is not a database at all, but somebody's letter to somebody else; a long one, too long\n"
+                .repeat(3),
+        ),
+        ("short", b"SQLite".to_vec()),
+    ];
+    for (case, bytes) in cases {
+        let _ = fs::remove_file(place.dir.path().join("ledger.db-wal"));
+        let _ = fs::remove_file(place.dir.path().join("ledger.db-shm"));
+        fs::write(place.file(), &bytes).unwrap();
+        let error = open(&place.location, "test", MARCH).unwrap_err();
+        assert!(matches!(error, OpenError::Corrupt { .. }), "{case}: {error:?}");
+        assert!(fs::read(place.file()).unwrap() == bytes, "{case}: the file was changed");
+    }
+}
+
+#[test]
+fn another_programs_database_is_refused() {
+    let place = Place::sqlite();
+    {
+        let mut db = raw(&place.location);
+        db.run("CREATE TABLE bookmarks (url TEXT)").unwrap();
+    }
+    let bytes = fs::read(place.file()).unwrap();
+    let error = open(&place.location, "test", MARCH).unwrap_err();
+    assert!(error.to_string().contains("another program"), "{error}");
+    assert!(fs::read(place.file()).unwrap() == bytes);
+}
+
+#[test]
+fn an_empty_file_becomes_a_ledger() {
+    let place = Place::sqlite();
+    fs::write(place.file(), b"").unwrap();
+    let (opening, _) = opened(&place.location);
+    assert_eq!(everything(&opening).total.requests, 0);
+}

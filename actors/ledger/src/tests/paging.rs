@@ -1,0 +1,129 @@
+//! The request log: complete and stable pages, whatever is asked for.
+
+use crate::testing::*;
+use crate::*;
+use std::sync::Arc;
+
+fn all_pages(opened: &Opened, query: &PageQuery, mut between: impl FnMut(&Page)) -> Vec<RequestRow> {
+    let mut query = query.clone();
+    let mut rows = Vec::new();
+    loop {
+        let page = block_on(opened.reader.requests(query.clone())).unwrap();
+        assert!(page.rows.len() <= query.limit);
+        between(&page);
+        rows.extend(page.rows.into_iter().map(|view| view.row));
+        match page.next {
+            // A cursor goes through the text of an address.
+            Some(next) => query.after = Some(next.to_string().parse().unwrap()),
+            None => return rows,
+        }
+    }
+}
+
+#[test]
+fn pages_are_complete_and_stable_while_rows_come() {
+    everywhere(|place| {
+        let (opening, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        // Many end at the same time, and they are not written in order.
+        let old: Vec<_> =
+            (0..200_i64).map(|n| row(&keys, ["a", "b", "c"][(n % 3) as usize], MARCH + n * 7 % 20)).collect();
+        writer.write(&events(&old), false).unwrap();
+        let mut added = 0;
+        let rows = all_pages(&opening, &PageQuery { limit: 7, ..PageQuery::default() }, |_| {
+            // Newer ones, and an older one that comes late.
+            let late = row(&keys, "a", MARCH - DAY);
+            let new: Vec<_> = (0..5).map(|n| row(&keys, "b", MARCH + HOUR + n)).collect();
+            writer.write(&events(&new), false).unwrap();
+            writer.write(&events(&[late]), false).unwrap();
+            added += 1;
+            assert!(added < 1000);
+            // The late ones are behind the cursor: they would be read for ever.
+            if added > 60 {
+                panic!("it does not end");
+            }
+        });
+        let mut seen: Vec<_> = rows.iter().map(|row| row.key).collect();
+        seen.sort();
+        let count = seen.len();
+        seen.dedup();
+        assert_eq!(seen.len(), count, "a row came twice");
+        for row in &old {
+            assert!(seen.binary_search(&row.key).is_ok(), "a row is missing");
+        }
+        assert!(rows.windows(2).all(|pair| pair[0].ended_us() >= pair[1].ended_us()));
+    });
+}
+
+#[test]
+fn filters_find_exactly_what_fits() {
+    everywhere(|place| {
+        let (opening, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let rows: Vec<_> = (0..300_i64)
+            .map(|n| {
+                let mut row = row(&keys, ["a", "b"][(n % 2) as usize], MARCH + n * SECOND);
+                row.outcome = outcome((n % 9) as u8);
+                row.status = if n % 5 == 0 { 500 } else { 200 };
+                row.run_id = Some(n % 3);
+                // More facets than are read one by one.
+                Arc::make_mut(&mut row.labels).api_key = format!("key-{}", n % 40).into();
+                row
+            })
+            .collect();
+        writer.write(&events(&rows), false).unwrap();
+        let base = || PageQuery { limit: 50, ..PageQuery::default() };
+        let models = |model: &str| Filter { models: vec![model.into()], ..Filter::default() };
+        type Fits = fn(&RequestRow) -> bool;
+        let cases: Vec<(PageQuery, Fits)> = vec![
+            (base(), |_| true),
+            (PageQuery { filter: models("a"), ..base() }, |row| &*row.labels.model == "a"),
+            (PageQuery { filter: models("nobody"), ..base() }, |_| false),
+            (
+                PageQuery {
+                    filter: Filter { models: vec!["a".into(), "b".into()], ..Filter::default() },
+                    ..base()
+                },
+                |_| true,
+            ),
+            (
+                PageQuery { filter: Filter { api_keys: vec!["key-7".into()], ..models("b") }, ..base() },
+                |row| &*row.labels.model == "b" && &*row.labels.api_key == "key-7",
+            ),
+            (PageQuery { outcome: Some("ok".into()), ..base() }, |row| row.outcome == Outcome::Ok),
+            (PageQuery { outcome: Some("not_ok".into()), ..base() }, |row| row.outcome != Outcome::Ok),
+            (PageQuery { outcome: Some("failed".into()), ..base() }, |row| {
+                matches!(row.outcome, Outcome::BackendError | Outcome::Failed)
+            }),
+            (PageQuery { outcome: Some("rejected".into()), ..base() }, |row| {
+                row.outcome == Outcome::Rejected
+            }),
+            (PageQuery { outcome: Some("cancelled".into()), ..base() }, |row| {
+                row.outcome == Outcome::Cancelled
+            }),
+            (PageQuery { outcome: Some("refused".into()), ..base() }, |row| {
+                matches!(row.outcome, Outcome::Refused(_))
+            }),
+            (PageQuery { outcome: Some("refused:queue_full".into()), ..base() }, |row| {
+                matches!(row.outcome, Outcome::Refused(_))
+            }),
+            (PageQuery { outcome: Some("' OR 1=1 --".into()), ..base() }, |_| false),
+            (PageQuery { status: Some(500), filter: models("a"), ..base() }, |row| {
+                row.status == 500 && &*row.labels.model == "a"
+            }),
+            (PageQuery { run_id: Some(2), ..base() }, |row| row.run_id == Some(2)),
+            (PageQuery { from: Some(MARCH + 10 * SECOND), to: Some(MARCH + 20 * SECOND), ..base() }, |row| {
+                (MARCH + 10 * SECOND..MARCH + 20 * SECOND).contains(&row.ended_us())
+            }),
+            (PageQuery { request_id: Some(format!("req-{}", MARCH + 30 * SECOND)), ..base() }, |row| {
+                row.ended_us() == MARCH + 30 * SECOND
+            }),
+        ];
+        for (query, fits) in cases {
+            let found = all_pages(&opening, &query, |_| ());
+            let wanted: Vec<_> = rows.iter().rev().filter(|row| fits(row)).cloned().collect();
+            assert!(found == wanted, "{query:?}: {} found, {} wanted", found.len(), wanted.len());
+        }
+        assert!("12".parse::<crate::Cursor>().is_err());
+    });
+}

@@ -1,0 +1,142 @@
+//! The decision about one demand.
+
+use super::assignment::{self, Slot};
+use super::room::{self, Rooms};
+use super::victims;
+use super::world::{Blocker, Decision, Demand, Never, Part, Prefer, Urgency, Variant, Why, World};
+use crate::devices::DeviceSnapshot;
+use std::sync::Arc;
+
+/// Decides about a demand.
+pub fn decide(world: &World<'_>, demand: &Demand) -> Decision {
+    let rooms = Rooms::new(world, demand);
+    if world.settings.disable_monitoring {
+        let assignment = demand.variants.first().map(|variant| unchecked(world, &rooms, variant));
+        return Decision::Fits { variant: 0, assignment: assignment.unwrap_or_default() };
+    }
+    let mut budget = victims::BUDGET;
+    let mut found: Option<(u8, Decision)> = None;
+    let mut reason = None;
+    for (variant, needs) in demand.variants.iter().enumerate() {
+        if demand.excluded.contains(&variant) {
+            reason = reason.max(Some(Never::OutOfMemory));
+            continue;
+        }
+        let decision = for_whom(judge(world, &rooms, variant, needs, &mut budget), demand.urgency);
+        let rank = match (&decision, world.settings.prefer) {
+            (Decision::Never { reason: why }, _) => {
+                reason = reason.max(Some(*why));
+                continue;
+            }
+            (Decision::Fits { .. }, _) => 0,
+            // Room that is being made was made for a reason.
+            (Decision::Evict { .. }, Prefer::Best) => 0,
+            (Decision::Wait { blockers, .. }, Prefer::Best) if only_leaving(blockers) => 0,
+            (Decision::Wait { blockers, .. }, Prefer::Resident) if only_leaving(blockers) => 1,
+            (Decision::Evict { .. }, Prefer::Resident) => 1,
+            (Decision::Wait { .. }, _) => 2,
+        };
+        if rank == 0 {
+            return decision;
+        }
+        if found.as_ref().is_none_or(|(best, _)| rank < *best) {
+            found = Some((rank, decision));
+        }
+    }
+    let never = Decision::Never { reason: reason.unwrap_or(Never::NoDevice) };
+    found.map_or(never, |(_, decision)| decision)
+}
+
+/// The memory that a demand may come to need on each device, whichever variant it will get: what those who
+/// come later must leave alone.
+pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
+    let mut claims: Vec<Part> = Vec::new();
+    let variants = demand.variants.iter().enumerate();
+    for (_, variant) in variants.filter(|(at, _)| !demand.excluded.contains(at)) {
+        for need in variant.needs.iter().filter(|need| need.mib > 0) {
+            let devices = need.requirement.matches(snapshot).into_iter();
+            let devices = devices.filter_map(|at| snapshot.devices.get(at));
+            let large = |total: Option<u64>| total.is_none_or(|total| total >= need.mib);
+            for device in devices.filter(|device| device.online && large(device.total_mib)) {
+                match claims.iter_mut().find(|claim| claim.device == device.id) {
+                    Some(claim) => claim.mib = claim.mib.max(need.mib),
+                    None => claims.push(Part {
+                        requirement: Arc::clone(need.requirement.text()),
+                        device: Arc::clone(&device.id),
+                        mib: need.mib,
+                    }),
+                }
+            }
+        }
+    }
+    claims
+}
+
+/// MiB used on each device of the snapshot that neither the models known to use it explain, nor starts that are under
+/// way. Negative when they use less than they reserved and the device doesn't say so.
+pub fn unexplained(world: &World<'_>) -> Vec<i64> {
+    room::unexplained(world)
+}
+
+/// `auto_start` alone takes what is free, or is about to be.
+pub(super) fn for_whom(decision: Decision, urgency: Urgency) -> Decision {
+    let others_go = match &decision {
+        Decision::Evict { .. } => true,
+        Decision::Wait { blockers, .. } => !only_leaving(blockers),
+        Decision::Fits { .. } | Decision::Never { .. } => false,
+    };
+    match urgency {
+        Urgency::Boot if others_go => Decision::Never { reason: Never::NotForBoot },
+        _ => decision,
+    }
+}
+
+fn only_leaving(blockers: &[Blocker]) -> bool {
+    blockers.iter().all(|blocker| matches!(blocker.why, Why::Leaving | Why::Settling))
+}
+
+pub(super) fn judge(
+    world: &World<'_>,
+    rooms: &Rooms,
+    variant: usize,
+    wanted: &Variant,
+    budget: &mut u32,
+) -> Decision {
+    let Some(slots) = assignment::slots(world.snapshot, wanted) else {
+        return Decision::Never { reason: Never::NoDevice };
+    };
+    let parts = |devices: &[usize]| parts(world.snapshot, &slots, devices);
+    if let Some(devices) = assignment::first(&slots, &rooms.free) {
+        return Decision::Fits { variant, assignment: parts(&devices) };
+    }
+    if let Some(devices) = assignment::first(&slots, &rooms.with_going) {
+        let blockers = rooms.going_on(world, &slots, &devices);
+        return Decision::Wait { variant, assignment: parts(&devices), blockers };
+    }
+    if let Some(choice) = victims::cheapest(&slots, &rooms.with_going, &rooms.idle, budget) {
+        let victims = choice.victims.iter().filter_map(|at| rooms.name(world, *at)).collect();
+        let assignment = parts(&choice.devices);
+        return Decision::Evict { variant, assignment, victims, cost: choice.cost };
+    }
+    if let Some(choice) = victims::cheapest(&slots, &rooms.with_idle, &rooms.blocked, budget) {
+        let blockers = choice.victims.iter().filter_map(|at| rooms.blocker(world, *at)).collect();
+        return Decision::Wait { variant, assignment: parts(&choice.devices), blockers };
+    }
+    Decision::Never { reason: Never::NoMemory }
+}
+
+/// Where a variant goes when nothing is checked: on what matches, as far as something does.
+fn unchecked(world: &World<'_>, rooms: &Rooms, variant: &Variant) -> Vec<Part> {
+    let Some(slots) = assignment::slots(world.snapshot, variant) else { return Vec::new() };
+    let unchecked: Vec<Slot> = slots.iter().map(|slot| Slot { mib: 0, ..slot.clone() }).collect();
+    let devices = assignment::first(&unchecked, &rooms.free).unwrap_or_default();
+    parts(world.snapshot, &slots, &devices)
+}
+
+pub(super) fn parts(snapshot: &DeviceSnapshot, slots: &[Slot], devices: &[usize]) -> Vec<Part> {
+    let part = |(slot, at): (&Slot, &usize)| {
+        let device = Arc::clone(&snapshot.devices.get(*at)?.id);
+        Some(Part { requirement: Arc::clone(&slot.requirement), device, mib: slot.mib })
+    };
+    slots.iter().zip(devices).filter_map(part).collect()
+}

@@ -1,0 +1,327 @@
+//! What a decision depends on, and what it can be.
+
+use crate::devices::{BadRequirement, DeviceId, DeviceSnapshot, Requirement};
+use crate::lifecycle::Moment;
+use crate::spec::VariantSpec;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A model's name.
+pub type ModelName = Arc<str>;
+
+/// What the user wants of placement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Whether a better variant is worth an eviction.
+    pub prefer: Prefer,
+    /// How long a model that has become ready keeps its memory, busy or idle.
+    pub min_hold: HoldTime,
+    /// How long busy models may keep another one waiting before they are told to finish.
+    pub max_hold: HoldTime,
+    /// Longest wait for memory.
+    pub queue_timeout: Duration,
+    /// How long after a process's end its memory is waited for to show as free.
+    pub settle: Duration,
+    /// `Disable_GPU_monitoring`: always start the first variant.
+    pub disable_monitoring: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            prefer: Prefer::Best,
+            min_hold: HoldTime::Auto,
+            max_hold: HoldTime::Auto,
+            queue_timeout: Duration::from_secs(300),
+            settle: Duration::from_secs(5),
+            disable_monitoring: false,
+        }
+    }
+}
+
+/// `min_hold` and `max_hold`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HoldTime {
+    /// It follows what a swap costs: see `queue::pace`.
+    Auto,
+    /// Always this long.
+    Fixed(Duration),
+}
+
+/// Which of two variants is taken when the better one needs an eviction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Prefer {
+    /// The better one.
+    #[default]
+    Best,
+    /// The one that leaves everybody where they are.
+    Resident,
+}
+
+/// Memory wanted on what one entry of `required_devices` means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Need {
+    /// Which devices.
+    pub requirement: Requirement,
+    /// MiB on each of them; 0: it only has to be online.
+    pub mib: u64,
+}
+
+/// One launch configuration, as far as placement is concerned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// Its key in the configuration.
+    pub name: Arc<str>,
+    /// All of them at once, each on a device of its own.
+    pub needs: Vec<Need>,
+}
+
+impl Variant {
+    /// The needs of a variant of the configuration. `measured` answers for an entry whose amount is not
+    /// declared; `memory_mb: auto` is that, and a plain omission is `|_| None`.
+    pub fn of(spec: &VariantSpec, measured: impl Fn(&str) -> Option<u64>) -> Result<Self, BadRequirement> {
+        let need = |text: &String| {
+            let declared = spec.memory_mb.get(text).copied();
+            let mib = declared.or_else(|| measured(text)).unwrap_or(0);
+            Ok(Need { requirement: Requirement::parse(text)?, mib })
+        };
+        let needs = spec.required_devices.iter().map(need).collect::<Result<_, _>>()?;
+        Ok(Self { name: spec.name.as_str().into(), needs })
+    }
+}
+
+/// A model that wants to run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Demand {
+    /// Who.
+    pub model: ModelName,
+    /// How, in order of priority.
+    pub variants: Arc<[Variant]>,
+    /// Positions of variants that ran out of memory when they were last tried.
+    pub excluded: Vec<usize>,
+    /// Who wants it: decides whether others have to go for it.
+    pub urgency: Urgency,
+    /// `overlap: true`: it may be started while memory of ended processes is still being given back.
+    pub overlap: bool,
+}
+
+impl Demand {
+    /// A request's, before anything has failed.
+    pub fn new(model: ModelName, variants: Arc<[Variant]>) -> Self {
+        Self { model, variants, excluded: Vec::new(), urgency: Urgency::Wanted, overlap: false }
+    }
+}
+
+/// Who wants a model to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Urgency {
+    /// `auto_start`, and nobody else: nobody has to go for it.
+    Boot,
+    /// A request or an operator.
+    #[default]
+    Wanted,
+}
+
+/// A model that occupies memory, or is about to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// Who.
+    pub model: ModelName,
+    /// Where and how much.
+    pub parts: Vec<HeldPart>,
+    /// Whether it could be stopped.
+    pub standing: Standing,
+    /// `pinned: true`: it is never stopped for another.
+    pub pinned: bool,
+    /// From launch to ready, as measured; `None`: guessed from its size.
+    pub reload: Option<Duration>,
+    /// What the Scheduler knows of its stay.
+    pub tenure: Option<Tenure>,
+    /// It is not stopped for the asker before that moment, though it is idle.
+    pub kept_until: Option<Moment>,
+    /// How long it may keep the asker waiting while it is busy; `None`: for ever.
+    pub patience: Option<Duration>,
+}
+
+impl Held {
+    /// A model with these parts that is just being started.
+    pub fn new(model: ModelName, parts: Vec<HeldPart>) -> Self {
+        Self {
+            model,
+            parts,
+            standing: Standing::Starting { wanted: true, since: Moment::ZERO },
+            pinned: false,
+            reload: None,
+            tenure: None,
+            kept_until: None,
+            patience: None,
+        }
+    }
+}
+
+/// What decides how long a model may stay while others want its memory; see `queue::pace`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tenure {
+    /// How long its load took, or will take.
+    pub load: Duration,
+    /// MiB that it holds on all devices.
+    pub mib: u64,
+    /// How much shorter it may stay because of what its predecessor left over.
+    pub credit: Duration,
+    /// Others wanted the same memory while it waited or loaded.
+    pub rivals: bool,
+}
+
+/// A model's memory on one device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeldPart {
+    /// Which.
+    pub device: DeviceId,
+    /// MiB reserved.
+    pub mib: u64,
+    /// MiB that the device says its processes use; `None`: it doesn't say.
+    pub actual: Option<u64>,
+    /// What `unexplained` said of the device when this was reserved: what came since is taken for its own,
+    /// until the device says better.
+    pub unexplained_before: Option<i64>,
+}
+
+/// What a model that holds memory does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It loads; stopped for another only if nobody waits for it.
+    Starting {
+        /// Somebody waits for it.
+        wanted: bool,
+        /// Since when.
+        since: Moment,
+    },
+    /// It serves.
+    Ready {
+        /// Since when.
+        since: Moment,
+        /// It has leases, or requests wait for one.
+        busy: bool,
+        /// When the last lease came back.
+        idle_since: Moment,
+    },
+    /// It has been told to go.
+    Leaving {
+        /// Since when it was ready, if it came so far.
+        ready: Option<Moment>,
+    },
+    /// Its process is gone and the device doesn't show it yet.
+    Settling,
+    /// It doesn't run yet: the memory that somebody who came first waits for.
+    First,
+}
+
+/// Everything that a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// The time.
+    pub now: Moment,
+    /// The devices.
+    pub snapshot: &'a DeviceSnapshot,
+    /// Who holds what.
+    pub held: &'a [Held],
+    /// What the user wants.
+    pub settings: &'a Settings,
+    /// The snapshot is older than the question: what it shows and nobody explains is taken for our own as far as it
+    /// can be, so that nobody goes who needn't.
+    pub dated: bool,
+}
+
+/// One device of an assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The entry of `required_devices` that it meets.
+    pub requirement: Arc<str>,
+    /// The device.
+    pub device: DeviceId,
+    /// MiB to reserve on it.
+    pub mib: u64,
+}
+
+/// Why somebody who is in the way can't be stopped now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Leases, or requests that wait for one.
+    Busy,
+    /// It is being started for somebody.
+    Starting,
+    /// It has not had its memory for long enough, see `min_hold`.
+    Young {
+        /// When it has.
+        until: Moment,
+        /// How long that is from now.
+        left: Duration,
+    },
+    /// It is on its way out.
+    Leaving,
+    /// Its process is gone, its memory not yet.
+    Settling,
+    /// It waits too, and came first.
+    First,
+    /// The user said so.
+    Pinned,
+}
+
+/// Somebody who is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Blocker {
+    /// Who.
+    pub model: ModelName,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a model can't be had however long one waits; what says most about a remedy comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Never {
+    /// No variant's devices are all online.
+    NoDevice,
+    /// They are, but none has the memory, even without all models that may be stopped.
+    NoMemory,
+    /// Others would have to go, and nothing but `auto_start` wants it.
+    NotForBoot,
+    /// Every variant that would fit ran out of memory when it was last tried.
+    OutOfMemory,
+}
+
+/// What to do about a demand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Start it there.
+    Fits {
+        /// Position among the demand's variants.
+        variant: usize,
+        /// Where.
+        assignment: Vec<Part>,
+    },
+    /// Stop the victims, then start it there.
+    Evict {
+        /// Position among the demand's variants.
+        variant: usize,
+        /// Where.
+        assignment: Vec<Part>,
+        /// Idle, sufficient, none of them dispensable.
+        victims: Vec<ModelName>,
+        /// See `eviction_cost`.
+        cost: u64,
+    },
+    /// Wait for the blockers.
+    Wait {
+        /// Position among the demand's variants of the one to wait for.
+        variant: usize,
+        /// Where it would go.
+        assignment: Vec<Part>,
+        /// For whom.
+        blockers: Vec<Blocker>,
+    },
+    /// Refuse it.
+    Never {
+        /// Why.
+        reason: Never,
+    },
+}

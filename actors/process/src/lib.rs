@@ -1,0 +1,139 @@
+//! Launching and ending backend processes: the one crate that starts and kills them.
+//!
+//! The rest of the program sees [`Launcher`] and [`Run`] only, so that a launcher for a cluster can stand
+//! beside [`LocalLauncher`]. A run owns everything that grew from one launch: it counts as ended when the
+//! process, all of its descendants and its output have ended, never when a signal was merely sent.
+
+mod command;
+mod error;
+mod guard;
+mod leftovers;
+mod lines;
+mod local;
+mod output;
+mod owner;
+mod platform;
+mod port;
+mod records;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use llm_manager_policy::spec::Launch;
+use tokio::sync::{Semaphore, watch};
+
+pub use error::{LaunchError, Stranger};
+pub use guard::{GuardHandle, guard_main, spawn_guard};
+pub use leftovers::{Reaped, reap_leftovers};
+pub use local::LocalLauncher;
+pub use platform::{die_with_this_thread, start_again};
+
+/// Whether [`start_again`] works here.
+pub const STARTS_AGAIN: bool = cfg!(target_os = "linux");
+
+/// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
+pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {
+    let Some(manager) = platform::this_process() else { return Vec::new() };
+    let state = records::canonical(state_dir).to_string_lossy().into_owned();
+    let owner = format!("{}:{}", manager.pid, manager.start_time);
+    let marks = [
+        (tree::marker::RUN, format!("{helper}#0")),
+        (tree::marker::INSTANCE, instance.to_owned()),
+        (tree::marker::STATE, state),
+        (tree::marker::OWNER, owner),
+    ];
+    marks.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Starts backends.
+pub trait Launcher {
+    /// Waits for the slot, then starts what the order says.
+    fn launch(&self, order: LaunchOrder) -> LocalBoxFuture<'static, Result<Box<dyn Run>, LaunchError>>;
+}
+
+/// What to start, and how.
+#[derive(Clone, Debug)]
+pub struct LaunchOrder {
+    /// The model's name.
+    pub model: String,
+    /// The variant's name, for log lines.
+    pub variant: String,
+    /// Tells this run from the model's other runs.
+    pub epoch: u64,
+    /// Script or command.
+    pub launch: Launch,
+    /// Where it runs; a relative program path starts here.
+    pub working_dir: PathBuf,
+    /// Added to the environment.
+    pub env: Vec<(String, String)>,
+    /// Port to listen on; `None`: the launcher chooses a free one.
+    pub port: Option<u16>,
+    /// One permit per model. A run holds it until nothing of it is left, so two never overlap.
+    pub slot: Arc<Semaphore>,
+}
+
+/// One life of a backend. Dropping it kills the backend.
+pub trait Run {
+    /// What an operator would look for, such as `pid 4121`.
+    fn label(&self) -> String;
+    /// The process id, if the backend is a process on this machine.
+    fn pid(&self) -> Option<u32>;
+    /// Where the backend will listen.
+    fn address(&self) -> SocketAddr;
+    /// Asks the whole tree to end.
+    fn terminate(&self);
+    /// Ends the whole tree now, again and again until nothing is left.
+    fn kill(&self);
+    /// The process ids of its tree as they were last counted, to know its share of a device's memory.
+    fn members(&self) -> watch::Receiver<Vec<u32>>;
+    /// The newest lines of output, as they come.
+    fn tail(&self) -> watch::Receiver<Tail>;
+    /// Whether the one who listens on the port belongs to this run.
+    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>>;
+    /// Resolves when nothing of the run is left and all of its output was delivered.
+    fn exited(&self) -> LocalBoxFuture<'static, ExitReport>;
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExitReport {
+    /// `exit code 1`, `killed by SIGKILL`, ...
+    pub status: String,
+    /// The backend ended with exit code 0.
+    pub success: bool,
+    /// The newest lines of output.
+    pub last_lines: Vec<String>,
+    /// Processes that even SIGKILL did not end; their memory may still be in use.
+    pub survivors: Vec<String>,
+}
+
+/// The newest lines of output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// Oldest first.
+    pub lines: VecDeque<String>,
+    /// Lines seen so far, those that have left `lines` too.
+    pub seen: u64,
+}
+
+/// Which pipe a line came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipe {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Takes the output of backends.
+pub trait OutputSink {
+    /// Takes lines, in the order of the pipe. It isn't read on until the future resolves: that is the back-pressure.
+    fn take(&self, model: &Arc<str>, pipe: Pipe, lines: Vec<String>) -> LocalBoxFuture<'static, ()>;
+}

@@ -1,0 +1,247 @@
+//! Backends as processes of this machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::command::{self, Markers};
+use super::output::{Outlet, TailWriter};
+use super::owner::{Owner, Wish};
+use super::platform::{self, ProcessId};
+use super::port::{self, PortHold, Ports};
+use super::records::{self, Record};
+use super::tree::Tree;
+use super::{ExitReport, LaunchError, LaunchOrder, Launcher, OutputSink, Pipe, Run, Stranger, Tail};
+
+/// Starts backends on this machine. It must be used on one thread, which lives as long as the program:
+/// the kernel kills a backend when the thread that spawned it ends.
+#[derive(Clone)]
+pub struct LocalLauncher {
+    instance_id: String,
+    state_dir: PathBuf,
+    output: Rc<dyn OutputSink>,
+    ports: Ports,
+}
+
+impl LocalLauncher {
+    /// `instance_id` differs from that of every other manager, living or dead; in `state_dir` the runs are
+    /// recorded, for [`super::reap_leftovers`] and [`super::guard_main`].
+    pub fn new(
+        instance_id: impl Into<String>,
+        state_dir: impl Into<PathBuf>,
+        output: Rc<dyn OutputSink>,
+    ) -> Self {
+        Self {
+            instance_id: instance_id.into(),
+            state_dir: records::canonical(&state_dir.into()),
+            output,
+            ports: Ports::default(),
+        }
+    }
+
+    /// Everything after this one's start is without a pause, so a caller who goes away leaves nothing.
+    fn spawn(
+        &self,
+        order: &LaunchOrder,
+        port: PortHold,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<LocalRun, LaunchError> {
+        let words = command::words(order, port.port);
+        let cannot = |error: &std::io::Error| command::explain(error, &words, order);
+        platform::supported().and_then(|()| command::check_script(order)).map_err(|error| cannot(&error))?;
+        let manager = platform::this_process().ok_or_else(|| cannot(&std::io::Error::other("no /proc")))?;
+        let markers = Markers {
+            run: format!("{}#{}", order.model, order.epoch),
+            instance: self.instance_id.clone(),
+            state: self.state_dir.clone().into_os_string(),
+            owner: format!("{}:{}", manager.pid, manager.start_time),
+        };
+        let build = |words: &[_]| {
+            let mut command =
+                tokio::process::Command::from(command::build(words, order, port.port, &markers));
+            command.kill_on_drop(true).spawn()
+        };
+        let mut child = match build(&words) {
+            // Executable, but without a first line that says by what.
+            Err(error) if is_script_without_shebang(&error, order) => {
+                build(&[&["sh".into()], words.as_slice()].concat())
+            }
+            other => other,
+        }
+        .map_err(|error| cannot(&error))?;
+        // Not yet waited for, so the pid is still its own, be it a zombie.
+        let leader =
+            child.id().and_then(platform::process).map(|info| info.id).ok_or_else(|| {
+                cannot(&std::io::Error::other("it was gone before it could be seen in /proc"))
+            })?;
+        log::info!(
+            "models/{}: started {} as pid {} on port {} (variant {})",
+            order.model,
+            words.first().map(|word| word.to_string_lossy()).unwrap_or_default(),
+            leader.pid,
+            port.port,
+            order.variant
+        );
+
+        let tree = Rc::new(Tree::new(leader, markers.run, markers.instance.clone(), markers.owner));
+        let tail = Rc::new(TailWriter::new());
+        let tree_gone = watch::Sender::new(false);
+        let outlet = Outlet {
+            model: Arc::from(order.model.as_str()),
+            sink: Rc::clone(&self.output),
+            tail: Rc::clone(&tail),
+            tree_gone: tree_gone.subscribe(),
+        };
+        let stdout = child.stdout.take().map(|pipe| outlet.clone().drain(Pipe::Stdout, pipe));
+        let stderr = child.stderr.take().map(|pipe| outlet.drain(Pipe::Stderr, pipe));
+        let readers = [stdout.map(actix_rt::spawn), stderr.map(actix_rt::spawn)];
+        let wish = watch::channel(Wish::Run);
+        let members = watch::channel(vec![leader.pid]);
+        let report = watch::Sender::new(None);
+        let run = LocalRun {
+            leader,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port.port)),
+            tree: Rc::clone(&tree),
+            tail: Rc::clone(&tail),
+            report: report.subscribe(),
+            members: members.1,
+            wish: wish.0,
+        };
+        let record = Record {
+            instance: markers.instance,
+            manager,
+            leader,
+            boot: platform::boot_id(),
+            model: order.model.clone(),
+            epoch: order.epoch,
+            members: Vec::new(),
+        };
+        let owner = Owner {
+            model: order.model.clone(),
+            leader,
+            child,
+            tree,
+            tail,
+            members: members.0,
+            wish: wish.1,
+            readers: readers.into_iter().flatten().collect(),
+            tree_gone,
+            report,
+            record_file: record.file(&self.state_dir),
+            record,
+            finished: false,
+            held: Some((slot, port)),
+        };
+        actix_rt::spawn(owner.run());
+        Ok(run)
+    }
+}
+
+fn is_script_without_shebang(error: &std::io::Error, order: &LaunchOrder) -> bool {
+    const ENOEXEC: i32 = 8;
+    matches!(order.launch, llm_manager_policy::spec::Launch::Script(_))
+        && error.raw_os_error() == Some(ENOEXEC)
+}
+
+impl Launcher for LocalLauncher {
+    fn launch(&self, order: LaunchOrder) -> LocalBoxFuture<'static, Result<Box<dyn Run>, LaunchError>> {
+        let launcher = self.clone();
+        async move {
+            let slot = Arc::clone(&order.slot);
+            let Ok(slot) = slot.acquire_owned().await else {
+                return Err(LaunchError::SlotClosed { model: order.model });
+            };
+            let port = launcher.ports.hold(order.port).await?;
+            launcher.spawn(&order, port, slot).map(|run| Box::new(run) as Box<dyn Run>)
+        }
+        .boxed_local()
+    }
+}
+
+/// The handle of a run. It has the only sender of wishes: when it is dropped, the owner kills the tree.
+struct LocalRun {
+    leader: ProcessId,
+    address: SocketAddr,
+    tree: Rc<Tree>,
+    tail: Rc<TailWriter>,
+    report: watch::Receiver<Option<ExitReport>>,
+    members: watch::Receiver<Vec<u32>>,
+    wish: watch::Sender<Wish>,
+}
+
+impl LocalRun {
+    fn wish(&self, wish: Wish) {
+        self.wish.send_if_modified(|old| {
+            let more = *old < wish;
+            *old = wish.max(*old);
+            more
+        });
+    }
+}
+
+impl Run for LocalRun {
+    fn label(&self) -> String {
+        format!("pid {}", self.leader.pid)
+    }
+
+    fn pid(&self) -> Option<u32> {
+        Some(self.leader.pid)
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn terminate(&self) {
+        self.wish(Wish::Terminate);
+    }
+
+    fn kill(&self) {
+        self.wish(Wish::Kill);
+    }
+
+    fn members(&self) -> watch::Receiver<Vec<u32>> {
+        self.members.clone()
+    }
+
+    fn tail(&self) -> watch::Receiver<Tail> {
+        self.tail.subscribe()
+    }
+
+    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
+        let tree = Rc::clone(&self.tree);
+        let port = self.address.port();
+        async move {
+            // The holders first: a worker that was born between the two readings is in the second.
+            let holders = port::holders(port).await;
+            let members = tree.scan().await;
+            if holders.is_empty() {
+                return Err(Stranger { port, by: None });
+            }
+            match holders.iter().find(|holder| members.iter().all(|info| info.id.pid != holder.pid)) {
+                Some(stranger) => Err(Stranger { port, by: Some(stranger.to_string()) }),
+                None => Ok(()),
+            }
+        }
+        .boxed_local()
+    }
+
+    fn exited(&self) -> LocalBoxFuture<'static, ExitReport> {
+        let mut report = self.report.clone();
+        async move {
+            let last = report.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
+            last.unwrap_or_else(|| ExitReport {
+                status: "lost: the task that watched it ended first".to_owned(),
+                success: false,
+                last_lines: Vec::new(),
+                survivors: Vec::new(),
+            })
+        }
+        .boxed_local()
+    }
+}

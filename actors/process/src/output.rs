@@ -1,0 +1,125 @@
+//! Reads what a backend writes: a backend that can't write stands still, so a reader never stops reading.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::lines::{Line, Splitter};
+use super::{OutputSink, Pipe, Tail};
+
+/// Lines that are kept for messages.
+const TAIL_LINES: usize = 20;
+/// A line without an end is shown after this much silence: a prompt, a bar without a return.
+const PARTIAL_AFTER: Duration = Duration::from_millis(500);
+/// When nothing of the tree is left, a stranger holds the pipe open; this much silence ends the reading.
+const SILENCE_AFTER_END: Duration = Duration::from_millis(200);
+/// And this many bytes: a pipe never holds more, so the rest isn't the tree's.
+const BYTES_AFTER_END: usize = 1024 * 1024;
+const BUFFER: usize = 64 * 1024;
+
+/// Keeps the newest lines of both streams.
+pub(super) struct TailWriter {
+    sender: watch::Sender<Tail>,
+    /// The newest line came from this stream and a terminal would write over it.
+    overwrite: Cell<Option<Pipe>>,
+}
+
+impl TailWriter {
+    pub(super) fn new() -> Self {
+        Self { sender: watch::Sender::new(Tail::default()), overwrite: Cell::new(None) }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Tail> {
+        self.sender.subscribe()
+    }
+
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        self.sender.borrow().lines.iter().cloned().collect()
+    }
+
+    fn push(&self, stream: Pipe, lines: &[Line]) {
+        self.sender.send_modify(|tail| {
+            for line in lines {
+                tail.seen += 1;
+                if line.text.trim().is_empty() {
+                    continue;
+                }
+                // A progress bar takes one line of the tail, not all of them.
+                if self.overwrite.get() == Some(stream) {
+                    tail.lines.pop_back();
+                } else if tail.lines.len() == TAIL_LINES {
+                    tail.lines.pop_front();
+                }
+                tail.lines.push_back(line.text.clone());
+                self.overwrite.set(line.overwritten.then_some(stream));
+            }
+        });
+    }
+}
+
+/// Where the lines of one run go.
+#[derive(Clone)]
+pub(super) struct Outlet {
+    pub(super) model: Arc<str>,
+    pub(super) sink: Rc<dyn OutputSink>,
+    pub(super) tail: Rc<TailWriter>,
+    /// True when nothing of the process tree is left.
+    pub(super) tree_gone: watch::Receiver<bool>,
+}
+
+impl Outlet {
+    /// Reads a stream to its end.
+    pub(super) async fn drain<R: AsyncRead + Unpin>(mut self, stream: Pipe, mut pipe: R) {
+        let mut splitter = Splitter::default();
+        let mut buffer = vec![0; BUFFER];
+        let mut after_end = 0;
+        while after_end < BYTES_AFTER_END {
+            let mut lines = Vec::new();
+            let read = tokio::select! {
+                biased;
+                read = pipe.read(&mut buffer) => read,
+                () = sleep(PARTIAL_AFTER), if splitter.has_partial() => {
+                    lines.extend(splitter.take_partial());
+                    self.publish(stream, lines).await;
+                    continue;
+                }
+                () = silence_after_end(&mut self.tree_gone) => break,
+            };
+            match read {
+                Ok(0) => break,
+                Ok(count) => {
+                    if *self.tree_gone.borrow() {
+                        after_end += count;
+                    }
+                    splitter.feed(&buffer[..count], &mut lines);
+                    self.publish(stream, lines).await;
+                }
+                Err(error) => {
+                    log::warn!("models/{}: its output can't be read any further: {error}", self.model);
+                    break;
+                }
+            }
+        }
+        self.publish(stream, splitter.take_partial().into_iter().collect()).await;
+    }
+
+    async fn publish(&self, stream: Pipe, lines: Vec<Line>) {
+        if lines.is_empty() {
+            return;
+        }
+        self.tail.push(stream, &lines);
+        let lines = lines.into_iter().map(|line| line.text).collect();
+        self.sink.take(&self.model, stream, lines).await;
+    }
+}
+
+async fn silence_after_end(tree_gone: &mut watch::Receiver<bool>) {
+    // The sender is gone only together with the run, so an error means the same.
+    let _ = tree_gone.wait_for(|gone| *gone).await;
+    sleep(SILENCE_AFTER_END).await;
+}

@@ -1,0 +1,78 @@
+//! What differs between operating systems: spawning, listing, signalling.
+//!
+//! Everything here blocks for at most some milliseconds; who calls it from an arbiter goes through
+//! `spawn_blocking`.
+
+mod identity;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use identity::{is_alive, this_process};
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::{
+    block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
+    supported,
+};
+#[cfg(target_os = "linux")]
+pub use linux::{die_with_this_thread, start_again};
+#[cfg(not(target_os = "linux"))]
+pub(super) use other::{
+    block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
+    supported,
+};
+#[cfg(not(target_os = "linux"))]
+pub use other::{die_with_this_thread, start_again};
+
+/// A process beyond doubt: a pid comes back after a while, a pid with its start time doesn't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct ProcessId {
+    pub(super) pid: u32,
+    /// In the clock ticks of the system, since it came up.
+    pub(super) start_time: u64,
+}
+
+/// A line of the process table.
+#[derive(Clone, Debug)]
+pub(super) struct ProcessInfo {
+    pub(super) id: ProcessId,
+    pub(super) parent: u32,
+    pub(super) group: u32,
+    pub(super) session: u32,
+    /// False for a zombie: it holds no memory, no port and no pipe.
+    pub(super) alive: bool,
+    pub(super) name: String,
+}
+
+impl std::fmt::Display for ProcessInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "pid {} ({})", self.id.pid, self.name)
+    }
+}
+
+/// What a process may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Please end.
+    Terminate,
+    /// End now.
+    Kill,
+}
+
+/// The environment with which a process was started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment(pub(super) Vec<u8>);
+
+impl Environment {
+    /// The value of a variable.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.split(|byte| *byte == 0).find_map(|entry| {
+            let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            std::str::from_utf8(value).ok()
+        })
+    }
+}

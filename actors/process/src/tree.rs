@@ -1,0 +1,160 @@
+//! Who belongs to a run: found in one reading of the process table.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io;
+
+use super::platform::{self, ProcessId, ProcessInfo, Signal};
+
+/// Environment variables that every descendant inherits, however it hides.
+pub(super) mod marker {
+    /// `<model>#<epoch>`
+    pub(crate) const RUN: &str = "LLM_MANAGER_RUN";
+    /// The instance id of the manager.
+    pub(crate) const INSTANCE: &str = "LLM_MANAGER_INSTANCE";
+    /// The manager's state folder.
+    pub(crate) const STATE: &str = "LLM_MANAGER_STATE";
+    /// `<pid>:<start time>` of the manager.
+    pub(crate) const OWNER: &str = "LLM_MANAGER_OWNER";
+    /// All of them.
+    pub(crate) const ALL: [&str; 4] = [RUN, INSTANCE, STATE, OWNER];
+}
+
+/// The living processes that grew from those for which `is_root` holds.
+///
+/// Children follow their parents, members follow the leader of their group or session. This process and
+/// its ancestors are never members, whoever started them.
+pub(super) fn members(all: &[ProcessInfo], is_root: impl Fn(&ProcessInfo) -> bool) -> Vec<ProcessInfo> {
+    let protected = ancestry(all, std::process::id());
+    let candidates: Vec<&ProcessInfo> = all.iter().filter(|info| !protected.contains(&info.id.pid)).collect();
+    let mut found: BTreeSet<u32> =
+        candidates.iter().filter(|info| is_root(info)).map(|info| info.id.pid).collect();
+    loop {
+        let before = found.len();
+        for info in &candidates {
+            if [info.parent, info.group, info.session].iter().any(|pid| found.contains(pid)) {
+                found.insert(info.id.pid);
+            }
+        }
+        if found.len() == before {
+            break;
+        }
+    }
+    candidates.into_iter().filter(|info| info.alive && found.contains(&info.id.pid)).cloned().collect()
+}
+
+fn ancestry(all: &[ProcessInfo], of: u32) -> BTreeSet<u32> {
+    let mut found = BTreeSet::from([0, 1]);
+    let mut next = Some(of);
+    while let Some(pid) = next.filter(|pid| found.insert(*pid)) {
+        next = all.iter().find(|info| info.id.pid == pid).map(|info| info.parent);
+    }
+    found
+}
+
+/// Members that are remembered.
+const KNOWN: usize = 4096;
+
+/// What one run is known by.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    /// The process that was spawned; it leads a group of the same number.
+    pub(super) leader: ProcessId,
+    pub(super) run: String,
+    pub(super) instance: String,
+    /// Instance ids are chosen by people, too; a manager's pid and start time never come twice.
+    pub(super) owner: String,
+    /// Members that were seen before: they stay members when they change group and lose their parent.
+    pub(super) known: BTreeSet<ProcessId>,
+}
+
+impl Search {
+    /// Reads the process table.
+    pub(super) fn run(&self) -> io::Result<Vec<ProcessInfo>> {
+        let all = platform::processes()?;
+        // The group outlives its leader, and no new process gets its number meanwhile. If one has it,
+        // the group is gone.
+        let group_is_ours =
+            all.iter().find(|info| info.id.pid == self.leader.pid).is_none_or(|info| info.id == self.leader);
+        Ok(members(&all, |info| {
+            info.id == self.leader
+                || self.known.contains(&info.id)
+                || info.id.start_time >= self.leader.start_time
+                    && ((group_is_ours && info.group == self.leader.pid) || self.is_marked(info))
+        }))
+    }
+
+    fn is_marked(&self, info: &ProcessInfo) -> bool {
+        let environment = platform::environment(info.id.pid);
+        environment.get(marker::RUN) == Some(&self.run)
+            && environment.get(marker::INSTANCE) == Some(&self.instance)
+            && environment.get(marker::OWNER) == Some(&self.owner)
+    }
+}
+
+/// The process tree of one run.
+#[derive(Debug)]
+pub(super) struct Tree {
+    search: RefCell<Search>,
+}
+
+impl Tree {
+    pub(super) fn new(leader: ProcessId, run: String, instance: String, owner: String) -> Self {
+        Self { search: RefCell::new(Search { leader, run, instance, owner, known: BTreeSet::new() }) }
+    }
+
+    /// Its living members.
+    pub(super) async fn scan(&self) -> Vec<ProcessInfo> {
+        let search = self.search.borrow().clone();
+        let found = tokio::task::spawn_blocking(move || search.run()).await;
+        self.take(found.unwrap_or_else(|error| Err(io::Error::other(error))))
+    }
+
+    /// Its living members, while the arbiter waits.
+    pub(super) fn scan_blocking(&self) -> Vec<ProcessInfo> {
+        let found = self.search.borrow().run();
+        self.take(found)
+    }
+
+    fn take(&self, found: io::Result<Vec<ProcessInfo>>) -> Vec<ProcessInfo> {
+        let mut search = self.search.borrow_mut();
+        match found {
+            Ok(found) => {
+                // Only ever more, as one reading may miss a process; a busy backend's past has a bound.
+                if search.known.len() > KNOWN {
+                    search.known.clear();
+                }
+                search.known.extend(found.iter().map(|info| info.id));
+                found
+            }
+            Err(error) => {
+                log::error!("{}: the process table can't be read: {error}", search.run);
+                search
+                    .known
+                    .iter()
+                    .chain([&search.leader])
+                    .filter_map(|id| platform::process(id.pid).filter(|info| info.id == *id && info.alive))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Signals each of them.
+pub(super) fn signal_all(processes: &[ProcessInfo], signal: Signal) {
+    for info in processes {
+        if let Err(error) = platform::send(info.id, signal) {
+            log::warn!("{info} can't be signalled: {error}");
+        }
+    }
+}
+
+/// Kills what the tree holds right now, without leaving the thread.
+pub(super) fn kill_blocking(tree: &Tree) {
+    signal_all(&tree.scan_blocking(), Signal::Kill);
+}
+
+/// `pid 7 (sh), pid 8 (sleep)`
+pub(super) fn names(processes: &[ProcessInfo]) -> String {
+    processes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,40 @@
+//! What a Model knows of its present life.
+
+use crate::memory::Holding;
+use actix::SpawnHandle;
+use jiff::Timestamp;
+use llm_manager_policy::queue::MadeRoom;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The one timer of a model.
+#[derive(Default)]
+pub(super) struct Timer(pub(super) Option<SpawnHandle>);
+
+/// What is known of the present run.
+pub(super) struct CurrentRun {
+    pub(super) queued_at: Timestamp,
+    pub(super) started_at: Timestamp,
+    pub(super) launched: Duration,
+    pub(super) ready_at: Option<Timestamp>,
+    pub(super) ready_moment: Option<Duration>,
+    pub(super) variant: Arc<str>,
+    pub(super) pid: Option<u32>,
+    pub(super) port: Option<u16>,
+}
+
+/// The Scheduler's answer to the demand of the present life.
+#[derive(Default)]
+pub(super) struct Grant {
+    /// Position among the variants.
+    pub(super) variant: usize,
+    /// What is reserved; `None` without a Scheduler.
+    pub(super) holding: Option<Holding>,
+    /// UUIDs of NVIDIA cards.
+    pub(super) cuda: Vec<String>,
+    /// Why this variant.
+    pub(super) why: Option<Arc<str>>,
+    /// When those that went for it were gone, and when their memory was free.
+    #[expect(dead_code, reason = "the trace of a start will show it")]
+    pub(super) made_room: Option<MadeRoom>,
+}

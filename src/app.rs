@@ -14,23 +14,24 @@ use crate::config::Loaded;
 use crate::http::{self, ConfigFile, Hosts, Keys, Pulse, Shared, Strays};
 use crate::logging;
 use actix_web::dev::ServerHandle;
-use futures_util::future::{LocalBoxFuture, join_all};
+use futures_util::future::join_all;
 use guard::Guard;
 use jiff::Timestamp;
 use ledger::Books;
 use llm_manager_actors::Live;
 use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
-use llm_manager_actors::devices::Registry;
 use llm_manager_actors::feeds::Feed;
-use llm_manager_actors::logs::{Append, LogHub};
+use llm_manager_actors::logs::HubSink;
 use llm_manager_actors::model::{Directory, ModelHandle, Verb};
-use llm_manager_actors::process::{self, Launcher, LocalLauncher, LogBatch, LogSink};
 use llm_manager_actors::scheduler::Setup;
 use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
+use llm_manager_devices::Registry;
 use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::placement::{Prefer, Settings};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
+use llm_manager_process as process;
+use llm_manager_process::{Launcher, LocalLauncher};
 use signals::Signals;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -115,21 +116,6 @@ async fn reap(state_dir: &Path, instance: &str) -> Result<(), String> {
         log::warn!("models/{leftover}");
     }
     Ok(())
-}
-
-/// Brings backends' lines to the LogHub.
-struct HubSink(Live<LogHub>);
-
-impl LogSink for HubSink {
-    fn append(&self, batch: LogBatch) -> LocalBoxFuture<'static, ()> {
-        let addr = self.0.addr();
-        Box::pin(async move {
-            if let Some(addr) = addr {
-                // A hub that has crashed meanwhile has lost its ring anyway.
-                let _ = addr.send(Append { source: batch.source, lines: batch.lines }).await;
-            }
-        })
-    }
 }
 
 fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {

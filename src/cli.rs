@@ -8,8 +8,9 @@ mod usage;
 
 use crate::{app, config};
 use clap::{Parser, Subcommand};
-use llm_manager_actors::ledger::{self, Location};
-use llm_manager_actors::process;
+use llm_manager_ledger as ledger;
+use llm_manager_ledger::Location;
+use llm_manager_process as process;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

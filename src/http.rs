@@ -1,60 +1,31 @@
 //! The HTTP side: one table of routes, and what stands behind them.
 //!
-//! `openai` serves the clients of models, `api`, `live`, `usage`, `requests`, `billing` and `storage` those who
-//! operate them. `openai` reads a request
-//! with `scan`, sends it through `upstream`, and hands the answer on as `answer`. `error` is the one place
-//! that knows status codes.
+//! Three wings: `access` (who may come in), `gateway` (requests for models), `api` (the management, a file per
+//! resource). `error` is the one place that knows status codes.
 
-mod account;
-mod answer;
+mod access;
 mod api;
-mod asked;
-mod auth;
-mod billing;
-mod body;
-mod config_file;
 mod error;
-mod form;
-pub mod headers;
-mod hosts;
-mod live;
-mod metrics;
-mod openai;
-mod openapi;
-mod passthrough;
-mod paths;
-mod placement;
-mod pulse;
-mod request_id;
-mod requests;
-mod runs;
-pub mod scan;
-mod session;
+mod gateway;
 mod state;
-mod storage;
-mod stray;
-#[cfg(test)]
-mod typescript;
-mod unpack;
-pub mod upstream;
-mod usage;
-mod views;
-mod websocket;
-mod webui;
-mod words;
 
-pub use auth::Keys;
-pub use config_file::ConfigFile;
+pub use access::hosts::Hosts;
+pub use access::keys::Keys;
+pub use api::config::ConfigFile;
+pub use api::pulse::Pulse;
 pub use error::{ApiError, Kind};
-pub use hosts::Hosts;
-pub use pulse::Pulse;
+pub use gateway::stray::Strays;
 pub use state::{Shared, Worker};
-pub use stray::Strays;
 
+use access::{keys, sessions};
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{App, HttpServer, guard, web};
+use api::{
+    billing, config, devices, events, metrics, models, openapi, requests, runs, storage, usage, webui,
+};
+use gateway::{passthrough, serve};
 use std::time::Duration;
 
 /// Connections that wait to be accepted.
@@ -85,7 +56,7 @@ pub fn bind(
             .configure(|config| {
                 // One with braces would be a pattern; the default route serves it all the same.
                 for endpoint in shared.endpoints.paths().filter(|endpoint| !endpoint.contains('{')) {
-                    config.service(web::resource(endpoint).default_service(web::to(openai::serve)));
+                    config.service(web::resource(endpoint).default_service(web::to(serve::serve)));
                 }
             })
             .configure(routes)
@@ -119,37 +90,37 @@ pub fn bind(
 fn routes(config: &mut web::ServiceConfig) {
     let post = web::post;
     config
-        .service(at("/health", read().to(api::health)))
+        .service(at("/health", read().to(models::health)))
         .service(at("/metrics", read().to(metrics::metrics)))
-        .service(at("/v1/models", read().to(openai::list)))
-        .service(at("/v1/models/{id:.+}", read().to(openai::one)))
+        .service(at("/v1/models", read().to(serve::list)))
+        .service(at("/v1/models/{id:.+}", read().to(serve::one)))
         .service(web::resource("/upstream/{model:.+}").to(passthrough::serve))
         .service(
             // Before the scope: who signs in has no key yet.
-            at("/api/session", read().to(session::show))
-                .app_data(web::PayloadConfig::new(session::LARGEST_BODY))
-                .route(post().to(session::sign_in))
-                .route(web::delete().to(session::sign_out))
+            at("/api/session", read().to(sessions::show))
+                .app_data(web::PayloadConfig::new(sessions::LARGEST_BODY))
+                .route(post().to(sessions::sign_in))
+                .route(web::delete().to(sessions::sign_out))
                 .wrap(actix_web::middleware::from_fn(own_page)),
         )
         .service(
             web::scope("/api")
                 .wrap(actix_web::middleware::from_fn(authenticate))
-                .service(at("/models", read().to(api::models)))
-                .service(at("/models/stop-all", post().to(api::stop_all)))
-                .service(at("/models/restart-autostart", post().to(api::restart_autostart)))
-                .service(at("/models/{name:.+}/start", post().to(api::start)))
-                .service(at("/models/{name:.+}/stop", post().to(api::stop)))
-                .service(at("/models/{name:.+}/restart", post().to(api::restart)))
-                .service(at("/models/{name:.+}/placement", read().to(placement::explain)))
-                .service(at("/models/{name:.+}/logs", read().to(live::model_logs)))
-                .service(at("/models/{name:.+}", read().to(api::model)))
-                .service(at("/devices", read().to(placement::devices)))
-                .service(at("/devices/history", read().to(placement::history)))
-                .service(at("/logs", read().to(live::manager_logs)))
+                .service(at("/models", read().to(models::models)))
+                .service(at("/models/stop-all", post().to(models::stop_all)))
+                .service(at("/models/restart-autostart", post().to(models::restart_autostart)))
+                .service(at("/models/{name:.+}/start", post().to(models::start)))
+                .service(at("/models/{name:.+}/stop", post().to(models::stop)))
+                .service(at("/models/{name:.+}/restart", post().to(models::restart)))
+                .service(at("/models/{name:.+}/placement", read().to(devices::explain)))
+                .service(at("/models/{name:.+}/logs", read().to(events::model_logs)))
+                .service(at("/models/{name:.+}", read().to(models::model)))
+                .service(at("/devices", read().to(devices::devices)))
+                .service(at("/devices/history", read().to(devices::history)))
+                .service(at("/logs", read().to(events::manager_logs)))
                 .service(at("/openapi.json", read().to(openapi::openapi)))
-                .service(at("/events", read().to(live::events)))
-                .service(at("/supervision", read().to(api::supervision)))
+                .service(at("/events", read().to(events::events)))
+                .service(at("/supervision", read().to(models::supervision)))
                 .service(at("/usage/summary", read().to(usage::summarize)))
                 .service(at("/usage/series", read().to(usage::series)))
                 .service(at("/usage/session", read().to(usage::session)))
@@ -161,27 +132,27 @@ fn routes(config: &mut web::ServiceConfig) {
                         .app_data(web::PayloadConfig::new(billing::LARGEST_PLAN))
                         .route(web::put().to(billing::set)),
                 )
-                .service(at("/config/schema", read().to(config_file::schema)))
-                .service(at("/config/check", post().to(config_file::check)).app_data(config_body()))
+                .service(at("/config/schema", read().to(config::schema)))
+                .service(at("/config/check", post().to(config::check)).app_data(config_body()))
                 .service(
-                    at("/config", read().to(config_file::show))
+                    at("/config", read().to(config::show))
                         .app_data(config_body())
-                        .route(web::put().to(config_file::save)),
+                        .route(web::put().to(config::save)),
                 )
-                .service(at("/restart", post().to(config_file::restart)))
+                .service(at("/restart", post().to(config::restart)))
                 .service(at("/storage", read().to(storage::storage)))
                 .service(at("/storage/{model:.+}/rename", post().to(storage::rename)))
                 .service(at("/storage/{model:.+}", web::delete().to(storage::delete)))
-                .service(at("/debug/panic/{name:.+}", post().to(api::panic)))
-                .default_service(web::to(api::unknown)),
+                .service(at("/debug/panic/{name:.+}", post().to(models::panic)))
+                .default_service(web::to(models::unknown)),
         )
         .service(webui::pages())
-        .default_service(web::to(openai::serve));
+        .default_service(web::to(serve::serve));
 }
 
 /// A path with one method; any other is refused in the form of all errors.
 fn at(path: &str, route: actix_web::Route) -> actix_web::Resource {
-    web::resource(path).route(route).default_service(web::to(api::wrong_method))
+    web::resource(path).route(route).default_service(web::to(models::wrong_method))
 }
 
 /// GET, and HEAD as whoever monitors a service sends it.
@@ -196,7 +167,7 @@ async fn authenticate(
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
         shared.enter_management(request.headers())?;
     }
-    auth::check_origin(request.headers())?;
+    keys::check_origin(request.headers())?;
     next.call(request).await
 }
 
@@ -208,10 +179,10 @@ async fn own_page(
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
         shared.hosts.check(request.headers())?;
     }
-    auth::check_site(request.headers())?;
+    keys::check_site(request.headers())?;
     next.call(request).await
 }
 
 fn config_body() -> web::PayloadConfig {
-    web::PayloadConfig::new(config_file::LARGEST_BODY)
+    web::PayloadConfig::new(config::LARGEST_BODY)
 }

@@ -5,8 +5,7 @@
 
 use env_logger::{Builder, Env};
 use llm_manager_actors::Live;
-use llm_manager_actors::logs::{Append, LogHub, MANAGER, manager_line};
-use llm_manager_actors::process::LogLine;
+use llm_manager_actors::logs::{Append, LogHub, LogLine, MANAGER, manager_line};
 use log::{Log, Metadata, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

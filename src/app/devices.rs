@@ -1,9 +1,9 @@
 //! Devices that the configuration names and this machine doesn't have: a warning, for they may be plugged in.
 
-use llm_manager_actors::devices::cpu::Cpu;
-use llm_manager_actors::devices::nvidia::Nvidia;
-use llm_manager_actors::devices::{DevicePlugin, Sample, Snapshot};
 use llm_manager_actors::scheduler;
+use llm_manager_devices::cpu::Cpu;
+use llm_manager_devices::nvidia::Nvidia;
+use llm_manager_devices::{DevicePlugin, Sample, Snapshot};
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::spec::Spec;
 use std::time::Instant;

@@ -1,6 +1,7 @@
 //! The guard: a process that ends the backends of a manager that was killed. It is replaced if it dies.
 
-use llm_manager_actors::process::{self, GuardHandle};
+use llm_manager_process as process;
+use llm_manager_process::GuardHandle;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};

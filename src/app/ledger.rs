@@ -2,8 +2,8 @@
 
 use llm_manager_actors::Live;
 use llm_manager_actors::billing::{self, Billing, Close, Ledger, Settings};
-use llm_manager_actors::ledger::Location;
 use llm_manager_actors::supervisor::{Child, ChildSpec};
+use llm_manager_ledger::Location;
 use llm_manager_policy::pricing::{Configured, Plan};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec};
 use std::path::Path;

@@ -1,14 +1,15 @@
 //! The supervision tree: who is started in which order, and below whom.
 
-use llm_manager_actors::Live;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
+use llm_manager_actors::memory::MemoryLink;
 use llm_manager_actors::model::{Environment, Model, ModelHandle};
-use llm_manager_actors::process::Launcher;
-use llm_manager_actors::scheduler::{Lost, Scheduler, SchedulerLink, Setup};
+use llm_manager_actors::scheduler::{Lost, Scheduler, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
+use llm_manager_actors::{Live, tell};
 use llm_manager_policy::spec::Spec;
+use llm_manager_process::Launcher;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,7 +41,9 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
         let (models, base_dir) = (models.to_vec(), spec.base_dir.clone());
         let (drain_timeout, queue_timeout) = (spec.program.drain_timeout, spec.program.queue_timeout);
         let (ledger, stopping) = (ledger.clone(), stopping.clone());
-        let link = SchedulerLink(scheduler.as_ref().map(|(live, _)| live.clone()));
+        let link =
+            scheduler.as_ref().map_or_else(MemoryLink::default, |(live, _)| MemoryLink::to(live.clone()));
+        let keeper = scheduler.as_ref().map(|(live, _)| live.clone());
         // One slot per model for the whole program: a restarted tree waits for what the old one left.
         let slots: Vec<Arc<Semaphore>> = models.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
         move || {
@@ -55,13 +58,13 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
                         working_dir: working_dir.clone(),
                         drain_timeout,
                         queue_timeout,
-                        scheduler: link.clone(),
+                        memory: link.clone(),
                         ledger: ledger.clone(),
                         stopping: stopping.clone(),
                         slot: Arc::clone(&slot),
                     }
                 };
-                model_child(Arc::clone(model), link.clone(), environment)
+                model_child(Arc::clone(model), keeper.clone(), environment)
             });
             Child::start(Supervisor::new("models", specs.collect(), feed.clone()), &supervisor)
         }
@@ -86,12 +89,12 @@ fn scheduler_child(live: Live<Scheduler>, setup: Setup) -> ChildSpec {
 
 fn model_child(
     model: Arc<ModelHandle>,
-    scheduler: SchedulerLink,
+    scheduler: Option<Live<Scheduler>>,
     environment: impl Fn() -> Environment + 'static,
 ) -> ChildSpec {
     let started = Arc::clone(&model);
     let described = Arc::clone(&model);
-    let start = move || Child::start(Model::new(Arc::clone(&started), environment()), started.actor());
+    let start = move || Child::start(Model::new(Arc::clone(started.face()), environment()), started.actor());
     ChildSpec {
         detail: Box::new(move || {
             let status = described.status();
@@ -101,7 +104,7 @@ fn model_child(
             ];
             let words: Vec<String> = words.into_iter().flatten().collect();
             Some(if words.is_empty() {
-                status.state.to_owned()
+                status.state.to_string()
             } else {
                 format!("{} ({})", status.state, words.join(", "))
             })
@@ -110,7 +113,9 @@ fn model_child(
             let model = Arc::clone(&model);
             move |cause, comes_again| {
                 model.actor_crashed(cause, comes_again);
-                scheduler.tell(Lost { model: model.spec.name.as_str().into() });
+                if let Some(addr) = scheduler.as_ref().and_then(Live::addr) {
+                    tell(&addr, Lost { model: model.spec.name.as_str().into() });
+                }
             }
         }),
         ..ChildSpec::new(model.spec.name.clone(), start)

@@ -1,12 +1,12 @@
 //! What the handlers share: `Shared` over all workers, `Worker` within one.
 
-use super::auth::Keys;
-use super::config_file::ConfigFile;
+use super::access::hosts::Hosts;
+use super::access::keys::Keys;
+use super::api::config::ConfigFile;
+use super::api::pulse::Pulse;
 use super::error::ApiError;
-use super::hosts::Hosts;
-use super::pulse::Pulse;
-use super::stray::Strays;
-use super::upstream::Pool;
+use super::gateway::stray::Strays;
+use super::gateway::upstream::Pool;
 use actix_web::http::header::HeaderMap;
 use jiff::Timestamp;
 use llm_manager_actors::Live;

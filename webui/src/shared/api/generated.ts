@@ -92,7 +92,12 @@ export type ModelDetails = {
 /**
  * Why the variant that runs was chosen; null: nothing runs, or memory is not looked after.
  */
-chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: 'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed', since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+
+/**
+ * What a model does: `ModelState` as the API spells it.
+ */
+export type ModelState = "stopped" | "queued" | "starting" | "ready" | "draining" | "stopping" | "failed";
 
 /**
  * What a model's clients got per second, since the last time this was told.
@@ -106,7 +111,7 @@ output_tokens_per_second: number, };
 /**
  * One model in `GET /api/models`. Durations are seconds, times are UTC.
  */
-export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, state: 'stopped' | 'queued' | 'starting' | 'ready' | 'draining' | 'stopping' | 'failed', since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
 
 /**
  * `GET /api/models/{name}/placement`. Without the scheduler there is only the text.

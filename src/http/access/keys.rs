@@ -1,0 +1,197 @@
+//! API keys: who may come in, and which header may not go on to a backend.
+
+use super::sessions::{Sessions, hex};
+use crate::http::error::{ApiError, Kind, quoted};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::borrow::Cow;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// The keys of the configuration; none: everybody may come in.
+pub struct Keys {
+    keys: Vec<String>,
+    /// What reports call them.
+    labels: Vec<Arc<str>>,
+    pub(crate) sessions: Sessions,
+}
+
+impl Keys {
+    /// Asks for one of these keys from now on. `label_key` makes their labels; the port tells the cookie from that of
+    /// another manager.
+    pub fn new(keys: Vec<String>, label_key: &[u8; 32], port: u16) -> Result<Self, String> {
+        let labels: Result<_, _> = keys.iter().map(|key| label_of(label_key, key)).collect();
+        Ok(Self { keys, labels: labels?, sessions: Sessions::new(port)? })
+    }
+
+    /// Whether a key is asked for.
+    pub fn wanted(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// Whether a key came in a header, which no page can make a browser add for it.
+    pub(crate) fn in_header(&self, headers: &HeaderMap) -> bool {
+        self.wanted() && headers.iter().any(|(name, value)| self.is_ours(name, value))
+    }
+
+    /// Looks for a key in `Authorization: Bearer KEY`, in `x-api-key` as Anthropic's clients send it, or for the
+    /// cookie of a sign-in. Browsers send cookies on their own, so then the sender must be our own page.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        if !self.wanted() || self.in_header(headers) {
+            return Ok(());
+        }
+        if self.sessions.of(headers).is_some() {
+            return check_site(headers);
+        }
+        let given = headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key");
+        let message = if given {
+            "this API key is not one of `program.api_keys`"
+        } else {
+            "an API key is wanted: send `Authorization: Bearer KEY` with one of `program.api_keys`"
+        };
+        Err(ApiError::new(Kind::InvalidApiKey, message))
+    }
+
+    /// The headers without those that carry a key of the manager: it is no business of the backend's.
+    pub fn withhold<'a>(&self, headers: &'a HeaderMap) -> Cow<'a, HeaderMap> {
+        if !self.wanted() {
+            return Cow::Borrowed(headers);
+        }
+        let kept = headers.iter().filter(|(name, value)| !self.is_ours(name, value));
+        let kept = kept.filter_map(|(name, value)| match *name == COOKIE {
+            true => Some((name.clone(), self.sessions.withhold(value)?)),
+            false => Some((name.clone(), value.clone())),
+        });
+        Cow::Owned(kept.collect())
+    }
+
+    /// What a report calls the key that opened the door.
+    pub fn label(&self, headers: &HeaderMap) -> Arc<str> {
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        let given = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
+        let place = given.into_iter().flatten().find_map(|key| self.place(key));
+        let place = place.or_else(|| if self.wanted() { self.sessions.of(headers) } else { None });
+        place.and_then(|place| self.label_of(place)).cloned().unwrap_or_default()
+    }
+
+    /// What a report calls the key at this place.
+    pub(crate) fn label_of(&self, place: usize) -> Option<&Arc<str>> {
+        self.labels.get(place)
+    }
+
+    /// Where this key stands. All keys are compared, and each in constant time: the answer's delay tells nothing.
+    pub(crate) fn place(&self, key: &[u8]) -> Option<usize> {
+        let places = self.keys.iter().enumerate();
+        places.fold(None, |found, (place, ours)| {
+            let is_this = bool::from(ours.as_bytes().ct_eq(key));
+            found.or(is_this.then_some(place))
+        })
+    }
+
+    fn is_ours(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+        let key = if *name == AUTHORIZATION {
+            bearer(value.as_bytes())
+        } else if name.as_str() == "x-api-key" {
+            Some(value.as_bytes())
+        } else {
+            None
+        };
+        key.is_some_and(|key| self.place(key).is_some())
+    }
+}
+
+/// Who pays must not depend on the key's place in the file, and a report must not tell the key. A plain hash would: short
+/// keys can be tried out.
+fn label_of(label_key: &[u8; 32], key: &str) -> Result<Arc<str>, String> {
+    let mac = Hmac::<Sha256>::new_from_slice(label_key);
+    let mut mac = mac.map_err(|error| format!("the label of a key: {error}"))?;
+    mac.update(key.as_bytes());
+    let hash = hex(&mac.finalize().into_bytes());
+    Ok(format!("key-{}", hash.get(..8).unwrap_or_default()).into())
+}
+
+/// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
+/// A page whose own name leads here (DNS rebinding) is `Hosts`' business.
+pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let origin = origin.to_str().unwrap_or_default();
+    let site = origin.split_once("://").map_or("", |(_, site)| site);
+    if !host.is_empty() && site.eq_ignore_ascii_case(host) {
+        return Ok(());
+    }
+    let message = format!("a page of {} may not use {}", quoted(origin), quoted(host));
+    Err(ApiError::new(Kind::ForeignOrigin, message))
+}
+
+/// The same, and without `Origin` by what browsers say of the sender: a page on another port of this computer is of
+/// the same site, so it would be sent our cookie.
+pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
+    check_origin(headers)?;
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => {
+            let message =
+                "a page of another address may not use the session of this one: open the manager's own page";
+            Err(ApiError::new(Kind::ForeignOrigin, message))
+        }
+    }
+}
+
+/// The token of a `Bearer` header; the scheme's name is case-insensitive (RFC 9110, 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(header: Option<(&'static str, &'static str)>) -> bool {
+        let mut headers = HeaderMap::new();
+        if let Some((name, value)) = header {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        Keys::new(vec!["first".into(), "second".into()], &[0; 32], 1).unwrap().check(&headers).is_ok()
+    }
+
+    #[test]
+    fn a_key_comes_in_either_header() {
+        assert!(check(Some(("authorization", "Bearer second"))));
+        assert!(check(Some(("authorization", "bearer  first "))));
+        assert!(check(Some(("x-api-key", "first"))));
+    }
+
+    #[test]
+    fn everything_else_stays_out() {
+        assert!(!check(None));
+        assert!(!check(Some(("authorization", "Bearer third"))));
+        assert!(!check(Some(("authorization", "Bearer"))));
+        assert!(!check(Some(("authorization", "Basic first"))));
+        assert!(!check(Some(("x-api-key", "firs"))));
+        assert!(!check(Some(("x-api-key", ""))));
+    }
+
+    #[test]
+    fn a_label_follows_its_key_and_not_its_place() {
+        let labels = |keys: &[&str], secret| {
+            let keys =
+                Keys::new(keys.iter().map(|key| (*key).to_owned()).collect(), &[secret; 32], 1).unwrap();
+            (0..2).map(|place| keys.label_of(place).unwrap().to_string()).collect::<Vec<_>>()
+        };
+        let first = labels(&["alice-pw", "bob-pw"], 1);
+        assert_eq!(labels(&["bob-pw", "alice-pw"], 1), [first[1].as_str(), first[0].as_str()]);
+        assert_ne!(first[0], first[1]);
+        // Known beforehand, a short key could be found by trying.
+        assert_ne!(labels(&["alice-pw", "bob-pw"], 2), first);
+        let digits = first[0].strip_prefix("key-").unwrap();
+        assert!(digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{first:?}");
+    }
+
+    #[test]
+    fn without_keys_everybody_may_come_in() {
+        assert!(Keys::new(Vec::new(), &[0; 32], 1).unwrap().check(&HeaderMap::new()).is_ok());
+    }
+}

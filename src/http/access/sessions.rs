@@ -1,0 +1,216 @@
+//! Sign-in for browsers: a page can't send a key with an `EventSource`, and must not keep one where scripts read.
+//!
+//! A session is a token that this process has signed; nothing is kept of it. So it ends when the browser closes,
+//! after `LIFETIME`, or with the process. Signing out takes the cookie from the browser: a copy that somebody else
+//! has made stays good until then.
+
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::Sha256;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+/// Largest body of a sign-in.
+pub(crate) const LARGEST_BODY: usize = 16 * 1024;
+/// A dashboard may stay open for a week.
+const LIFETIME: i64 = 7 * 24 * 3600;
+/// A wrong key holds one of the places for this long, whether or not its sender waits.
+const AFTER_A_WRONG_KEY: Duration = Duration::from_secs(1);
+/// So many keys may be tried at once; with the pause, so many per second.
+const GUESSES: usize = 8;
+
+/// Makes tokens, and knows its own again.
+pub(crate) struct Sessions {
+    secret: [u8; 32],
+    /// Cookies don't tell ports apart: two managers of one machine would sign each other's users out.
+    cookie: String,
+    guesses: Arc<Semaphore>,
+}
+
+impl Sessions {
+    pub(crate) fn new(port: u16) -> Result<Self, String> {
+        let mut secret = [0; 32];
+        random(&mut secret)?;
+        Ok(Self { secret, cookie: format!("llm-manager-{port}"), guesses: Arc::new(Semaphore::new(GUESSES)) })
+    }
+
+    /// A token for whoever has the key at this place of the configuration.
+    fn issue(&self, place: usize, now: i64) -> Result<String, String> {
+        let mut nonce = [0; 16];
+        random(&mut nonce)?;
+        let claims = format!("{}.{place}.{}", now.saturating_add(LIFETIME), hex(&nonce));
+        let mac = self.sign(&claims).ok_or("the session could not be signed")?;
+        Ok(format!("{claims}.{mac}"))
+    }
+
+    /// The key's place, if the token is ours and still good.
+    fn place(&self, token: &str, now: i64) -> Option<usize> {
+        let (claims, mac) = token.rsplit_once('.')?;
+        if !bool::from(self.sign(claims)?.as_bytes().ct_eq(mac.as_bytes())) {
+            return None;
+        }
+        let mut parts = claims.split('.');
+        let (expires, place) = (parts.next()?.parse::<i64>().ok()?, parts.next()?.parse().ok()?);
+        (now < expires).then_some(place)
+    }
+
+    /// Whose session the cookie of a request is.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> Option<usize> {
+        let now = Timestamp::now().as_second();
+        let values = headers.get_all(COOKIE).filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(';')).find_map(|pair| self.place(self.token(pair)?, now))
+    }
+
+    /// What is left of a `Cookie` header for a backend.
+    pub(crate) fn withhold(&self, value: &HeaderValue) -> Option<HeaderValue> {
+        // What isn't ASCII can't be told apart, and so stays here.
+        let text = value.to_str().ok()?;
+        let kept: Vec<_> = text.split(';').map(str::trim).filter(|pair| self.token(pair).is_none()).collect();
+        if kept.is_empty() { None } else { HeaderValue::from_str(&kept.join("; ")).ok() }
+    }
+
+    fn token<'a>(&self, pair: &'a str) -> Option<&'a str> {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == self.cookie).then_some(value)
+    }
+
+    fn sign(&self, claims: &str) -> Option<String> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).ok()?;
+        mac.update(claims.as_bytes());
+        Some(hex(&mac.finalize().into_bytes()))
+    }
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), String> {
+    getrandom::fill(bytes).map_err(|error| format!("the system gives no random numbers: {error}"))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[derive(Deserialize)]
+struct Given {
+    key: String,
+}
+
+/// `GET /api/session`: whether a key is wanted, and whether this browser has given one.
+pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+    answer(&shared, shared.keys.sessions.of(request.headers()), None)
+}
+
+/// `POST /api/session` `{"key":K}`
+pub(crate) async fn sign_in(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let Given { key } = serde_json::from_slice(&body).map_err(|error| {
+        ApiError::new(Kind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))
+    })?;
+    let sessions = &shared.keys.sessions;
+    if !shared.keys.wanted() {
+        return Ok(answer(&shared, None, None));
+    }
+    // Before the look at the key: otherwise a refusal would tell that this one was wrong.
+    let Ok(turn) = Arc::clone(&sessions.guesses).try_acquire_owned() else {
+        let message = "too many sign-ins were tried within a second; try again";
+        let error = ApiError::new(Kind::TooManyAttempts, message);
+        return Err(ApiError { retry_after: Some(AFTER_A_WRONG_KEY), ..error });
+    };
+    let Some(place) = shared.keys.place(key.as_bytes()) else {
+        let peer = request.peer_addr().map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
+        log::warn!("a sign-in{peer} with a key that is not one of `program.api_keys`");
+        // A task of its own: whoever leaves early must not give the place back early.
+        let pause = actix_web::rt::spawn(async move {
+            tokio::time::sleep(AFTER_A_WRONG_KEY).await;
+            drop(turn);
+        });
+        let _ = pause.await;
+        return Err(ApiError::new(Kind::InvalidApiKey, "this key is not one of `program.api_keys`"));
+    };
+    let token = sessions
+        .issue(place, Timestamp::now().as_second())
+        .map_err(|error| ApiError::new(Kind::Internal, error))?;
+    // Whoever lies here only harms themselves: their browser then keeps the cookie for https.
+    let proto = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    let tls = proto.is_some_and(|proto| {
+        proto.split(',').next().unwrap_or_default().trim().eq_ignore_ascii_case("https")
+    });
+    let secure = if tls { "; Secure" } else { "" };
+    let cookie = format!("{}={token}; HttpOnly; SameSite=Strict; Path=/{secure}", sessions.cookie);
+    Ok(answer(&shared, Some(place), Some(cookie)))
+}
+
+/// `DELETE /api/session`: takes the cookie from the browser.
+pub(crate) async fn sign_out(shared: web::Data<Shared>) -> HttpResponse {
+    let name = &shared.keys.sessions.cookie;
+    answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path=/")))
+}
+
+fn answer(shared: &Shared, place: Option<usize>, cookie: Option<String>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(cookie) = cookie {
+        response.insert_header((SET_COOKIE, cookie));
+    }
+    response.json(json!({
+        "key_wanted": shared.keys.wanted(),
+        "signed_in": place.is_some(),
+        "key": place.and_then(|place| shared.keys.label_of(place)),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions() -> Sessions {
+        Sessions::new(8080).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_time_and_its_process() {
+        let ours = sessions();
+        let token = ours.issue(1, 1000).unwrap();
+        assert_eq!(ours.place(&token, 1000), Some(1));
+        assert_eq!(ours.place(&token, 999 + LIFETIME), Some(1));
+        assert_eq!(ours.place(&token, 1000 + LIFETIME), None);
+        assert_eq!(sessions().place(&token, 1000), None);
+        assert_ne!(token, ours.issue(1, 1000).unwrap());
+    }
+
+    #[test]
+    fn a_token_that_was_changed_is_worth_nothing() {
+        let ours = sessions();
+        let token = ours.issue(0, 1000).unwrap();
+        let other_place = token.replacen(".0.", ".1.", 1);
+        for wrong in [other_place.as_str(), &format!("9{token}"), &token[..token.len() - 1], "", ".", "..."] {
+            assert_eq!(ours.place(wrong, 1000), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_our_cookie_is_withheld() {
+        let ours = sessions();
+        let left = |text: &'static str| {
+            ours.withhold(&HeaderValue::from_static(text)).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(left("a=1; llm-manager-8080=x.y; b=2").as_deref(), Some("a=1; b=2"));
+        assert_eq!(left("llm-manager-8080=x"), None);
+        assert_eq!(left("llm-manager-8081=x; odd").as_deref(), Some("llm-manager-8081=x; odd"));
+    }
+}

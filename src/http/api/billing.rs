@@ -1,0 +1,270 @@
+//! Price plans: which one is in force, which ones there were, and a new one.
+
+use super::models::find;
+use super::usage::{from_store, invalid, rfc3339, time};
+use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::state::Shared;
+use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
+use llm_manager_actors::billing::SetPlan;
+use llm_manager_ledger::{PlanRecord, PlanSource, now_us};
+use llm_manager_policy::pricing::{Plan, PlanDraft, Tier, TierDraft};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+type Answered = Result<HttpResponse, ApiError>;
+
+/// A plan of the most tiers is far smaller.
+pub(crate) const LARGEST_PLAN: usize = 64 << 10;
+
+/// `GET /api/billing/{model}`
+pub(crate) async fn show(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+    let model = match shared.directory.find(&name) {
+        Some(model) => model.spec.name.clone(),
+        // A model that has left the configuration still has its history.
+        None if !shared.ledger.prices().history(&name).is_empty() => name.into_inner(),
+        None => find(&shared, &name)?.spec.name.clone(),
+    };
+    Ok(HttpResponse::Ok().json(PlansView::of(&shared, &model)))
+}
+
+/// `PUT /api/billing/{model}`
+pub(crate) async fn set(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> Answered {
+    let too_large = |error| {
+        ApiError::new(
+            Kind::RequestTooLarge,
+            format!("the body: {error}; a plan has at most {LARGEST_PLAN} bytes"),
+        )
+    };
+    let body = body.map_err(too_large)?;
+    let model: Arc<str> = find(&shared, &name)?.spec.name.as_str().into();
+    let (plan, valid_from) = read(&body)?;
+    let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");
+    let billing = shared.billing.addr().ok_or_else(down)?;
+    let order = SetPlan { model: Arc::clone(&model), plan, valid_from, source: PlanSource::Api };
+    billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
+    Ok(HttpResponse::Ok().json(PlansView::of(&shared, &model)))
+}
+
+/// `GET /api/billing/{model}`: what is in force.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Billing"), schemars(rename = "Billing"))]
+pub(crate) struct PlansView<'a> {
+    model: &'a str,
+    plan: Option<PlanView>,
+    #[cfg_attr(test, ts(type = "'config' | 'api' | null"))]
+    source: Option<&'static str>,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    valid_from: Option<Timestamp>,
+    /// Newest first, those to come too.
+    history: Vec<RecordView>,
+}
+
+/// An entry of the history.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlanVersion"), schemars(rename = "PlanVersion"))]
+struct RecordView {
+    id: i64,
+    #[cfg_attr(test, ts(type = "string"))]
+    valid_from: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
+    created_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "'config' | 'api'"))]
+    source: &'static str,
+    /// Null: from then on there is no price.
+    plan: Option<PlanView>,
+}
+
+/// A price plan. Prices are decimal texts.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PricePlan"), schemars(rename = "PricePlan"))]
+#[serde(tag = "method", rename_all = "lowercase")]
+enum PlanView {
+    Tiered { currency: String, cache_pricing: bool, tiers: Vec<TierView> },
+    Hourly { currency: String, per_hour: String },
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Tier"), schemars(rename = "Tier"))]
+struct TierView {
+    max_input: Option<u64>,
+    max_output: Option<u64>,
+    input: String,
+    output: String,
+    cache_read: String,
+    cache_write: String,
+}
+
+impl<'a> PlansView<'a> {
+    fn of(shared: &Shared, model: &'a str) -> Self {
+        let prices = shared.ledger.prices();
+        let current = prices.at(model, now_us());
+        Self {
+            model,
+            plan: current.and_then(|record| record.plan.as_ref()).map(PlanView::of),
+            source: current.map(|record| record.source.text()),
+            valid_from: current.and_then(|record| rfc3339(record.valid_from)),
+            history: prices.history(model).iter().rev().map(RecordView::of).collect(),
+        }
+    }
+}
+
+impl RecordView {
+    fn of(record: &PlanRecord) -> Self {
+        Self {
+            id: record.id,
+            valid_from: rfc3339(record.valid_from),
+            created_at: rfc3339(record.created),
+            source: record.source.text(),
+            plan: record.plan.as_ref().map(PlanView::of),
+        }
+    }
+}
+
+impl PlanView {
+    fn of(plan: &Plan) -> Self {
+        match plan {
+            Plan::Tiered { currency, cache_pricing, tiers } => Self::Tiered {
+                currency: currency.as_str().to_owned(),
+                cache_pricing: *cache_pricing,
+                tiers: tiers.iter().map(TierView::of).collect(),
+            },
+            Plan::Hourly { currency, per_hour } => {
+                Self::Hourly { currency: currency.as_str().to_owned(), per_hour: per_hour.to_string() }
+            }
+        }
+    }
+}
+
+impl TierView {
+    fn of(tier: &Tier) -> Self {
+        Self {
+            max_input: tier.max_input,
+            max_output: tier.max_output,
+            input: tier.input.to_string(),
+            output: tier.output.to_string(),
+            cache_read: tier.cache_read.to_string(),
+            cache_write: tier.cache_write.to_string(),
+        }
+    }
+}
+
+/// Reads a body; all that is wrong with it is said at once. The plan `null` ends all pricing.
+fn read(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| invalid(format!("the body: {error}")))?;
+    let mut problems = Vec::new();
+    let fields = Fields::of(&value, String::new(), &mut problems);
+    let draft = fields.plan(&mut problems);
+    let valid_from = fields.text("valid_from", &mut problems);
+    let valid_from = match time("valid_from", valid_from.as_ref()) {
+        Ok(valid_from) => valid_from,
+        Err(error) => {
+            problems.push(error.message.to_string());
+            None
+        }
+    };
+    if fields.map.is_some_and(|map| map.get("method").is_some_and(Value::is_null)) && problems.is_empty() {
+        return Ok((None, valid_from));
+    }
+    match draft.build() {
+        Ok(plan) if problems.is_empty() => Ok((Some(plan), valid_from)),
+        built => {
+            let wrong = built.err().unwrap_or_default();
+            // What is of the wrong type is missing for the plan, too: it is said once.
+            let said = |at: &str| problems.iter().any(|problem| problem.starts_with(&format!("{at}:")));
+            let more: Vec<String> =
+                wrong.iter().filter(|problem| !said(&problem.at)).map(ToString::to_string).collect();
+            problems.extend(more);
+            Err(invalid(problems.join("\n")))
+        }
+    }
+}
+
+/// The keys of a JSON object at a place.
+struct Fields<'a> {
+    map: Option<&'a Map<String, Value>>,
+    at: String,
+}
+
+impl<'a> Fields<'a> {
+    fn of(value: &'a Value, at: String, problems: &mut Vec<String>) -> Self {
+        let map = value.as_object();
+        if map.is_none() {
+            let place = if at.is_empty() { "the body" } else { at.trim_end_matches('.') };
+            problems.push(format!("{place}: is not an object"));
+        }
+        Self { map, at }
+    }
+
+    fn get(&self, key: &str) -> Option<&'a Value> {
+        self.map?.get(key).filter(|value| !value.is_null())
+    }
+
+    fn wrong(&self, key: &str, what: &str, problems: &mut Vec<String>) {
+        problems.push(format!("{}{key}: {what}", self.at));
+    }
+
+    fn text(&self, key: &str, problems: &mut Vec<String>) -> Option<String> {
+        let value = self.get(key)?;
+        if value.as_str().is_none() {
+            self.wrong(key, "is not a text in quotes (numbers with a point are not exact in JSON)", problems);
+        }
+        value.as_str().map(str::to_owned)
+    }
+
+    fn limit(&self, key: &str, problems: &mut Vec<String>) -> Option<u64> {
+        let value = self.get(key)?;
+        if value.as_u64().is_none() {
+            self.wrong(key, "is neither a whole number nor null", problems);
+        }
+        value.as_u64()
+    }
+
+    fn only(&self, known: &[&str], problems: &mut Vec<String>) {
+        let unknown = self.map.into_iter().flat_map(Map::keys).filter(|key| !known.contains(&key.as_str()));
+        problems.extend(unknown.map(|key| format!("{}{}: is not known", self.at, quoted(key))));
+    }
+
+    fn plan(&self, problems: &mut Vec<String>) -> PlanDraft {
+        self.only(&["method", "currency", "cache_pricing", "tiers", "per_hour", "valid_from"], problems);
+        let cache_pricing = self.get("cache_pricing");
+        if cache_pricing.is_some_and(|value| !value.is_boolean()) {
+            self.wrong("cache_pricing", "is neither true nor false", problems);
+        }
+        let tiers = self.get("tiers");
+        if tiers.is_some_and(|value| !value.is_array()) {
+            self.wrong("tiers", "is not a list", problems);
+        }
+        let tiers = tiers.and_then(Value::as_array).into_iter().flatten().enumerate();
+        PlanDraft {
+            method: self.text("method", problems).unwrap_or_default(),
+            currency: self.text("currency", problems).unwrap_or_default(),
+            cache_pricing: cache_pricing.and_then(Value::as_bool).unwrap_or_default(),
+            per_hour: self.text("per_hour", problems),
+            tiers: tiers
+                .map(|(nth, tier)| Fields::of(tier, format!("tiers[{nth}]."), problems).tier(problems))
+                .collect(),
+        }
+    }
+
+    fn tier(&self, problems: &mut Vec<String>) -> TierDraft {
+        self.only(&["max_input", "max_output", "input", "output", "cache_read", "cache_write"], problems);
+        TierDraft {
+            max_input: self.limit("max_input", problems),
+            max_output: self.limit("max_output", problems),
+            input: self.text("input", problems),
+            output: self.text("output", problems),
+            cache_read: self.text("cache_read", problems),
+            cache_write: self.text("cache_write", problems),
+        }
+    }
+}

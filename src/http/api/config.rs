@@ -1,0 +1,194 @@
+//! The configuration from afar: read it, check a text, save it, and start the manager again with it.
+//!
+//! Whoever may write this file may run commands as the manager's user. So without `api_keys` only this computer
+//! may use it.
+
+use crate::config::{self, Problem, Report, Severity, Unsaved};
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::http::StatusCode;
+use actix_web::http::header::FORWARDED;
+use actix_web::{HttpRequest, HttpResponse, web};
+use llm_manager_process as process;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Largest body: the text as JSON.
+pub(crate) const LARGEST_BODY: usize = 8 * 1024 * 1024;
+
+type Answered = Result<HttpResponse, ApiError>;
+
+/// The file that this manager was started with.
+pub struct ConfigFile {
+    path: PathBuf,
+    /// Of the text that is in force.
+    running: String,
+    /// One save at a time: between the look at the version and the rename nobody else may write.
+    saving: Arc<Semaphore>,
+    /// Cancelled when the manager shall start again.
+    pub(crate) restart: CancellationToken,
+}
+
+impl ConfigFile {
+    /// The file at `path`, which had this text when it was loaded.
+    pub fn new(path: PathBuf, text: &str) -> Self {
+        let restart = CancellationToken::new();
+        Self { path, running: config::version(text), saving: Arc::new(Semaphore::new(1)), restart }
+    }
+}
+
+#[derive(Deserialize)]
+struct Draft {
+    text: String,
+    #[serde(default)]
+    version: String,
+}
+
+/// `GET /api/config/schema`: what `llm-manager schema` prints. Holds nothing of the file.
+pub(crate) async fn schema() -> HttpResponse {
+    HttpResponse::Ok().json(config::schema())
+}
+
+/// `GET /api/config`
+pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+    trusted(&shared, &request)?;
+    let path = shared.config.path.clone();
+    let present = blocking(move || config::read(&path)).await?;
+    let present = present.map_err(|error| ApiError::new(Kind::Internal, error))?;
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({
+        "path": shared.config.path.display().to_string(),
+        "restart_needed": present.version != shared.config.running,
+        "text": present.text,
+        "version": present.version,
+        "writable": present.writable,
+        "live_reload": false,
+    })))
+}
+
+/// `POST /api/config/check` `{"text"}`: what `llm-manager check` would say of the text.
+pub(crate) async fn check(shared: web::Data<Shared>, request: HttpRequest, body: web::Bytes) -> Answered {
+    trusted(&shared, &request)?;
+    let draft = draft(&body)?;
+    let path = shared.config.path.clone();
+    let checked = blocking(move || config::parse(draft.text.as_bytes(), &path)).await?;
+    let report = checked.map_or_else(|report| report, |loaded| loaded.warnings);
+    let told = |severity| problems(&report, severity);
+    Ok(HttpResponse::Ok()
+        .json(json!({"problems": told(Severity::Error), "warnings": told(Severity::Warning)})))
+}
+
+/// `PUT /api/config` `{"text","version"}`
+pub(crate) async fn save(shared: web::Data<Shared>, request: HttpRequest, body: web::Bytes) -> Answered {
+    trusted(&shared, &request)?;
+    let draft = draft(&body)?;
+    let Ok(turn) = Arc::clone(&shared.config.saving).try_acquire_owned() else {
+        return Err(ApiError::new(
+            Kind::ConfigChanged,
+            "another change is being saved right now; read it first",
+        ));
+    };
+    let path = shared.config.path.clone();
+    let new = config::version(&draft.text);
+    let saved = blocking(move || {
+        let saved = config::save(&path, &draft.text, &draft.version);
+        drop(turn);
+        saved
+    });
+    match saved.await? {
+        Ok(backup) => {
+            log::info!(
+                "the configuration was changed through the API; the former one is {}",
+                backup.display()
+            );
+            Ok(HttpResponse::Ok().json(json!({
+                "restart_needed": new != shared.config.running,
+                "backup": backup.display().to_string(),
+                "version": new,
+            })))
+        }
+        Err(Unsaved::Changed) => Err(ApiError::new(
+            Kind::ConfigChanged,
+            "`version` is not that of the file, which was changed meanwhile: read it with GET /api/config, then save again",
+        )),
+        Err(Unsaved::Invalid(report)) => Ok(refusal(StatusCode::BAD_REQUEST, "nothing was saved", &report)),
+        Err(Unsaved::Failed(error)) => Err(ApiError::new(Kind::ConfigNotWritable, error)),
+    }
+}
+
+/// `POST /api/restart`: as on SIGTERM, and then the same program again with the file as it then is.
+pub(crate) async fn restart(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+    trusted(&shared, &request)?;
+    if !process::STARTS_AGAIN {
+        let message = "the manager can't start itself again on this system; stop it and start it";
+        return Err(ApiError::new(Kind::NotSupported, message));
+    }
+    let path = shared.config.path.clone();
+    if let Err(report) = blocking(move || config::check(&path)).await? {
+        return Ok(refusal(StatusCode::CONFLICT, "the manager would not come back", &report));
+    }
+    if shared.stopping.is_cancelled() {
+        return Err(ApiError::shutting_down());
+    }
+    shared.config.restart.cancel();
+    Ok(HttpResponse::Accepted().json(json!({"restarting": true})))
+}
+
+/// A proxy on this computer speaks for others, and says so.
+fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiError> {
+    let headers = request.headers();
+    let for_others = headers.contains_key("x-forwarded-for") || headers.contains_key(FORWARDED);
+    let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    if shared.keys.wanted() || (here && !for_others) {
+        return Ok(());
+    }
+    let message = "who writes the configuration can run commands as the manager's user, so without \
+                   `program.api_keys` only this computer itself may read, change or reload it: set `program.api_keys`";
+    Err(ApiError::new(Kind::ApiKeysNeeded, message))
+}
+
+fn draft(body: &[u8]) -> Result<Draft, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        ApiError::new(
+            Kind::InvalidRequest,
+            format!("wants {{\"text\": \"...\", \"version\": \"...\"}}: {error}"),
+        )
+    })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    actix_web::rt::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ApiError::new(Kind::Internal, format!("the configuration: {error}")))
+}
+
+fn problems(report: &Report, severity: Severity) -> Vec<Value> {
+    let told = report.problems.iter().filter(|problem| problem.severity == severity);
+    told.map(|Problem { path, line, message, hint, .. }| {
+        json!({"path": path, "line": line, "message": message, "hint": hint})
+    })
+    .collect()
+}
+
+/// The form of all errors, with the problems in it.
+fn refusal(status: StatusCode, outcome: &str, report: &Report) -> HttpResponse {
+    let errors = problems(report, Severity::Error);
+    let first = report.problems.iter().find(|problem| problem.severity == Severity::Error);
+    let first = first.map_or_else(String::new, |problem| {
+        let line = problem.line.map_or_else(String::new, |line| format!("line {line}: "));
+        let path = if problem.path.is_empty() { String::new() } else { format!("{}: ", problem.path) };
+        format!(": {line}{path}{}", problem.message)
+    });
+    let count = errors.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let message = format!("{outcome}: the configuration has {count} error{plural}{first}");
+    let body = ApiError::new(Kind::InvalidConfig, message).body();
+    let mut body: Value = serde_json::from_str(&body).unwrap_or_default();
+    if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
+        error.insert("problems".to_owned(), errors.into());
+    }
+    HttpResponse::build(status).json(body)
+}

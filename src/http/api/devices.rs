@@ -1,0 +1,296 @@
+//! Devices and placement: who holds what, and what would happen if a model were asked for now.
+
+use super::models::find;
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
+use llm_manager_actors::Live;
+use llm_manager_actors::device_monitor::{Past, Point, Reading, SampleNow};
+use llm_manager_actors::scheduler::{Explain, Explained, Reservations};
+use llm_manager_actors::supervisor::ask;
+use llm_manager_devices::Sample;
+use llm_manager_policy::placement::{Decision, VariantExplanation};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A plugin that hangs does not hold an answer up for long.
+const LOOK: SampleNow = SampleNow { within: Duration::from_secs(1), max_age: Duration::from_secs(1) };
+
+/// One device in `GET /api/devices`. Memory is MiB.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+pub(crate) struct DeviceView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    plugin: &'static str,
+    uuid: Option<String>,
+    pci: Option<String>,
+    pub(crate) online: bool,
+    pub(crate) memory_total_mb: Option<u64>,
+    pub(crate) memory_used_mb: Option<u64>,
+    pub(crate) memory_reserved_mb: u64,
+    pub(crate) utilization: Option<f32>,
+    pub(crate) temperature_c: Option<f32>,
+    pub(crate) power_w: Option<f32>,
+    holders: Vec<HolderView>,
+}
+
+/// A model that holds memory of a device.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DeviceHolder"), schemars(rename = "DeviceHolder"))]
+struct HolderView {
+    model: String,
+    reserved_mb: u64,
+    /// What its processes use, where the device tells.
+    used_mb: Option<u64>,
+}
+
+/// `GET /api/devices`
+pub(crate) async fn devices(shared: web::Data<Shared>) -> HttpResponse {
+    // At a slow pace the newest snapshot may be old.
+    shared.devices.sample_now(LOOK).await;
+    HttpResponse::Ok().json(device_views(&shared).await)
+}
+
+/// `GET /api/devices/history`: the last hour, a point in ten seconds.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DeviceHistory"), schemars(rename = "DeviceHistory"))]
+pub(crate) struct HistoryView {
+    /// Oldest first.
+    points: Vec<PointView>,
+}
+
+/// All devices that were online at one moment.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DevicePoint"), schemars(rename = "DevicePoint"))]
+struct PointView {
+    #[cfg_attr(test, ts(type = "string"))]
+    time: Timestamp,
+    devices: Vec<ReadingView>,
+}
+
+/// One device then.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DeviceReading"), schemars(rename = "DeviceReading"))]
+struct ReadingView {
+    id: String,
+    memory_used_mb: Option<u64>,
+    utilization: Option<f32>,
+    temperature_c: Option<f32>,
+    power_w: Option<f32>,
+}
+
+impl PointView {
+    fn of(point: &Point) -> Self {
+        let reading = |reading: &Reading| ReadingView {
+            id: reading.id.clone(),
+            memory_used_mb: reading.memory_used_mib,
+            utilization: reading.utilization,
+            temperature_c: reading.temperature_c,
+            power_w: reading.power_w,
+        };
+        Self { time: point.time, devices: point.devices.iter().map(reading).collect() }
+    }
+}
+
+/// `GET /api/devices/history`
+pub(crate) async fn history(shared: web::Data<Shared>) -> HttpResponse {
+    let past = match shared.devices.live().addr() {
+        Some(addr) => ask(&addr, Past).await.unwrap_or_default(),
+        // Devices are not looked at, or their monitor is being restarted.
+        None => Vec::new(),
+    };
+    HttpResponse::Ok().json(HistoryView { points: past.iter().map(|point| PointView::of(point)).collect() })
+}
+
+/// The devices as the API and the event feed show them.
+pub(crate) async fn device_views(shared: &Shared) -> Vec<DeviceView> {
+    let snapshot = shared.devices.latest();
+    let held = match shared.scheduler.as_ref().and_then(Live::addr) {
+        Some(addr) => ask(&addr, Reservations).await.unwrap_or_default(),
+        None => BTreeMap::new(),
+    };
+    snapshot.devices.iter().map(|device| view(shared, device, &held)).collect()
+}
+
+fn view(shared: &Shared, device: &Sample, held: &BTreeMap<String, Vec<(String, u64)>>) -> DeviceView {
+    let id = device.uuid.as_deref().unwrap_or(&device.name);
+    let holders: Vec<HolderView> = held
+        .get(id)
+        .into_iter()
+        .flatten()
+        .map(|(model, mib)| HolderView {
+            model: model.clone(),
+            reserved_mb: *mib,
+            used_mb: used_by(shared, device, model),
+        })
+        .collect();
+    DeviceView {
+        id: id.to_owned(),
+        name: device.name.clone(),
+        plugin: device.plugin,
+        uuid: device.uuid.clone(),
+        pci: device.pci.clone(),
+        online: device.online,
+        memory_total_mb: device.memory_total_mib,
+        memory_used_mb: device.memory_used_mib,
+        memory_reserved_mb: holders.iter().map(|holder| holder.reserved_mb).sum(),
+        utilization: device.utilization,
+        temperature_c: device.temperature_c,
+        power_w: device.power_w,
+        holders,
+    }
+}
+
+fn used_by(shared: &Shared, device: &Sample, model: &str) -> Option<u64> {
+    let pids = shared.directory.find(model)?.members();
+    let ours = device.processes.iter().filter(|process| pids.contains(&process.pid));
+    ours.map(|process| process.mib).try_fold(None, |sum, mib| Some(Some(sum.unwrap_or(0) + mib?)))?
+}
+
+/// `GET /api/models/{name}/placement`
+pub(crate) async fn explain(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let model = find(&shared, &name)?;
+    let Some(scheduler) = &shared.scheduler else {
+        return Ok(HttpResponse::Ok().json(PlacementView::unmonitored(&model.spec.name)));
+    };
+    let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
+    let addr = scheduler.addr().ok_or_else(down)?;
+    let explained = ask(&addr, Explain { model: Arc::clone(model) }).await.ok_or_else(down)?;
+    let explained = explained.map_err(|error| ApiError::new(Kind::Internal, error))?;
+    Ok(HttpResponse::Ok().json(PlacementView::of(&explained)))
+}
+
+/// `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Placement"), schemars(rename = "Placement"))]
+pub(crate) struct PlacementView {
+    model: String,
+    #[cfg_attr(test, ts(type = "'fits' | 'evict' | 'wait' | 'never'"))]
+    decision: &'static str,
+    variant: Option<String>,
+    detail: DetailView,
+    text: String,
+    variants: Vec<VariantVerdict>,
+}
+
+/// What stands in the way; at most one of the three.
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlacementDetail"), schemars(rename = "PlacementDetail"))]
+struct DetailView {
+    /// Idle models that would be stopped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    victims: Vec<String>,
+    /// Busy models that would be waited for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<String>>"))]
+    blockers: Vec<String>,
+    /// Why it can never be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    reason: Option<String>,
+}
+
+/// What would become of one variant.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlacementVariant"), schemars(rename = "PlacementVariant"))]
+struct VariantVerdict {
+    variant: String,
+    #[cfg_attr(test, ts(type = "'fits' | 'evict' | 'wait' | 'never'"))]
+    verdict: &'static str,
+    devices: Vec<AssignedView>,
+    missing: Vec<String>,
+    lacks: Vec<String>,
+    /// The measured peak by device, in MiB.
+    #[cfg_attr(test, ts(type = "Record<string, number> | null"))]
+    measured_mb: Option<BTreeMap<String, u64>>,
+}
+
+/// A required device, and the one that is it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlacementDevice"), schemars(rename = "PlacementDevice"))]
+struct AssignedView {
+    requirement: String,
+    device: String,
+    memory_mb: u64,
+}
+
+impl PlacementView {
+    fn of(explained: &Explained) -> Self {
+        let explanation = &explained.explanation;
+        let (decision, variant, detail) = match &explanation.decision {
+            Decision::Fits { variant, .. } => ("fits", Some(*variant), DetailView::default()),
+            Decision::Evict { variant, victims, .. } => {
+                let victims = victims.iter().map(ToString::to_string).collect();
+                ("evict", Some(*variant), DetailView { victims, ..DetailView::default() })
+            }
+            Decision::Wait { variant, blockers, .. } => {
+                let blockers = blockers.iter().map(|one| format!("{} {}", one.model, one.why)).collect();
+                ("wait", Some(*variant), DetailView { blockers, ..DetailView::default() })
+            }
+            Decision::Never { reason } => {
+                let reason = Some(reason.to_string());
+                ("never", None, DetailView { reason, ..DetailView::default() })
+            }
+        };
+        let variant = variant.and_then(|at| explanation.variants.get(at));
+        Self {
+            model: explanation.model.to_string(),
+            decision,
+            variant: variant.map(|variant| variant.variant.to_string()),
+            detail,
+            text: explanation.to_string(),
+            variants: explanation.variants.iter().map(|one| VariantVerdict::of(one, explained)).collect(),
+        }
+    }
+
+    fn unmonitored(model: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            decision: "fits",
+            variant: None,
+            detail: DetailView::default(),
+            text: format!("{model}: memory is not looked after (Disable_GPU_monitoring)"),
+            variants: Vec::new(),
+        }
+    }
+}
+
+impl VariantVerdict {
+    fn of(variant: &VariantExplanation, explained: &Explained) -> Self {
+        let verdict = match variant.verdict {
+            Decision::Fits { .. } => "fits",
+            Decision::Evict { .. } => "evict",
+            Decision::Wait { .. } => "wait",
+            Decision::Never { .. } => "never",
+        };
+        let devices = variant.assignment.iter().map(|part| AssignedView {
+            requirement: part.requirement.to_string(),
+            device: part.device.to_string(),
+            memory_mb: part.mib,
+        });
+        Self {
+            variant: variant.variant.to_string(),
+            verdict,
+            devices: devices.collect(),
+            missing: variant.missing.iter().map(ToString::to_string).collect(),
+            lacks: variant.lacks.iter().map(ToString::to_string).collect(),
+            measured_mb: explained.measured.get(&*variant.variant).cloned(),
+        }
+    }
+}

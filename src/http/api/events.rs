@@ -1,0 +1,158 @@
+//! Server-sent events: logs that are followed, and everything that the dashboard shows.
+//!
+//! A watcher never holds anybody up. One that falls behind misses log lines, and is told how many; the event
+//! feed gives it a fresh snapshot instead.
+
+use super::devices::{self, DeviceView};
+use super::models::find;
+use super::pulse::Throughput;
+use super::views::{LineView, ModelView};
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+use llm_manager_actors::logs::{Entry, Follow, Followed, MANAGER};
+use llm_manager_actors::supervisor::ask;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+const DEFAULT_TAIL: usize = 200;
+/// Comments keep proxies from closing a quiet stream, and find out watchers that are gone.
+const PING_EVERY: Duration = Duration::from_secs(15);
+
+/// Query of the logs.
+#[derive(Deserialize)]
+pub(crate) struct LogOptions {
+    tail: Option<usize>,
+    #[serde(default)]
+    follow: bool,
+}
+
+/// `GET /api/models/{name}/logs`
+pub(crate) async fn model_logs(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    options: web::Query<LogOptions>,
+) -> Result<HttpResponse, ApiError> {
+    let source = find(&shared, &name)?.spec.name.as_str().into();
+    logs(&shared, source, &options).await
+}
+
+/// `GET /api/logs`
+pub(crate) async fn manager_logs(
+    shared: web::Data<Shared>,
+    options: web::Query<LogOptions>,
+) -> Result<HttpResponse, ApiError> {
+    logs(&shared, MANAGER.into(), &options).await
+}
+
+async fn logs(shared: &Shared, source: Arc<str>, options: &LogOptions) -> Result<HttpResponse, ApiError> {
+    let down =
+        || ApiError::new(Kind::Internal, "the log hub does not answer; see the manager's standard error");
+    let addr = shared.logs.addr().ok_or_else(down)?;
+    let tail = options.tail.unwrap_or(DEFAULT_TAIL);
+    let followed = ask(&addr, Follow { source, tail }).await.ok_or_else(down)?;
+    if !options.follow {
+        let lines: Vec<LineView<'_>> = followed.lines.iter().map(|entry| LineView::of(entry)).collect();
+        return Ok(HttpResponse::Ok().json(lines));
+    }
+    Ok(event_stream(follow(followed), shared.stopping.clone()))
+}
+
+fn follow(followed: Followed) -> impl Stream<Item = Bytes> {
+    let past = stream::iter(followed.lines).map(|entry| line_event(&entry));
+    let future = stream::unfold(followed.next, |mut next| async move {
+        match next.recv().await {
+            Ok(entry) => Some((line_event(&entry), next)),
+            Err(RecvError::Lagged(missed)) => Some((event(Some("missed"), &json!({"lines": missed})), next)),
+            Err(RecvError::Closed) => None,
+        }
+    });
+    past.chain(future)
+}
+
+fn line_event(entry: &Entry) -> Bytes {
+    event(None, &LineView::of(entry))
+}
+
+/// What `/api/events` sends.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "ServerEvent"), schemars(rename = "ServerEvent"))]
+#[serde(tag = "type", content = "data", rename_all = "lowercase")]
+pub(crate) enum Told {
+    /// Everything, at first and after a gap.
+    Snapshot { models: Vec<ModelView> },
+    /// A model's state or numbers changed.
+    Model(Box<ModelView>),
+    /// An actor crashed, was restarted or was given up.
+    Supervision { path: Arc<str>, message: Arc<str> },
+    /// Every device, once a second.
+    Devices(Vec<DeviceView>),
+    /// What the models' clients get, once a second.
+    Throughput(Throughput),
+}
+
+impl Told {
+    /// All models as they are now.
+    pub(crate) fn snapshot(shared: &Shared) -> Self {
+        Self::Snapshot {
+            models: shared.directory.models().iter().map(|model| ModelView::of(model)).collect(),
+        }
+    }
+
+    /// As it is sent.
+    pub(crate) fn event(&self) -> Bytes {
+        event(None, self)
+    }
+}
+
+/// `GET /api/events`: first everything, then what changes; after a gap everything again.
+pub(crate) async fn events(shared: web::Data<Shared>) -> HttpResponse {
+    let watcher = shared.pulse.watch();
+    let first = Told::snapshot(&shared).event();
+    let stopping = shared.stopping.clone();
+    // Whoever opens the page wants to see the devices before the next second.
+    let devices = Told::Devices(devices::device_views(&shared).await).event();
+    let next = stream::unfold((watcher, shared), |(mut watcher, shared)| async move {
+        let bytes = match watcher.recv().await {
+            Ok(bytes) => bytes,
+            Err(RecvError::Lagged(_)) => Told::snapshot(&shared).event(),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((bytes, (watcher, shared)))
+    });
+    event_stream(stream::iter([first, devices]).chain(next), stopping)
+}
+
+/// One event. Its data is JSON, hence a single line.
+fn event(name: Option<&str>, data: &impl Serialize) -> Bytes {
+    let data =
+        serde_json::to_string(data).unwrap_or_else(|error| json!({"error": error.to_string()}).to_string());
+    match name {
+        Some(name) => format!("event: {name}\ndata: {data}\n\n").into(),
+        None => format!("data: {data}\n\n").into(),
+    }
+}
+
+/// The stream as an answer, with a comment now and then, until the program stops.
+fn event_stream(events: impl Stream<Item = Bytes> + 'static, stopping: CancellationToken) -> HttpResponse {
+    let pings = stream::unfold((), |()| async {
+        tokio::time::sleep(PING_EVERY).await;
+        Some((Bytes::from_static(b": ping\n\n"), ()))
+    });
+    let both = stream::select(events.boxed_local(), pings.boxed_local());
+    let bytes = both.take_until(stopping.cancelled_owned()).map(Ok::<_, Infallible>);
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
+        .streaming(bytes)
+}

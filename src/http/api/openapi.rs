@@ -1,0 +1,348 @@
+//! `/api/openapi.json`: what the management API is, for those who write clients.
+//!
+//! The text is made from the views, as the dashboard's types are; a test keeps it fresh.
+
+use actix_web::HttpResponse;
+
+pub(crate) const TEXT: &str = include_str!("openapi.json");
+
+/// `GET /api/openapi.json`
+pub(crate) async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(TEXT)
+}
+
+#[cfg(test)]
+mod made {
+    use crate::http::api::typescript::assert_fresh;
+    use crate::http::api::{billing, devices, events, requests, runs, storage, usage, views};
+    use schemars::generate::{SchemaGenerator, SchemaSettings};
+    use schemars::{JsonSchema, Schema};
+    use serde_json::{Map, Value, json};
+
+    const FILE: &str = "src/http/api/openapi.json";
+
+    /// One method of one path.
+    struct Operation {
+        method: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        query: &'static str,
+        body: Option<Value>,
+        /// Status, type of the content, its schema.
+        answer: (&'static str, &'static str, Value),
+    }
+
+    impl Operation {
+        fn query(mut self, names: &'static str) -> Self {
+            self.query = names;
+            self
+        }
+
+        fn body(mut self, schema: Value) -> Self {
+            self.body = Some(schema);
+            self
+        }
+
+        fn status(mut self, status: &'static str) -> Self {
+            self.answer.0 = status;
+            self
+        }
+
+        fn content(mut self, kind: &'static str) -> Self {
+            self.answer.1 = kind;
+            self
+        }
+    }
+
+    fn operation(
+        method: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        answer: Value,
+    ) -> Operation {
+        let answer = ("200", "application/json", answer);
+        Operation { method, path, summary, query: "", body: None, answer }
+    }
+
+    /// Schemas of the views, each once.
+    struct Schemas(SchemaGenerator);
+
+    impl Schemas {
+        fn of<T: JsonSchema>(&mut self) -> Value {
+            Schema::to_value(self.0.subschema_for::<T>())
+        }
+
+        fn list<T: JsonSchema>(&mut self) -> Value {
+            json!({"type": "array", "items": self.of::<T>()})
+        }
+    }
+
+    /// An object with these members; the ones with `?` may be missing.
+    fn object(members: &[(&str, &str)]) -> Value {
+        let schema = |(name, kind): &(&str, &str)| {
+            let kind = match *kind {
+                "object" => json!({"type": "object"}),
+                "objects" => json!({"type": "array", "items": {"type": "object"}}),
+                "string?" => json!({"type": ["string", "null"]}),
+                kind => json!({"type": kind}),
+            };
+            (name.trim_end_matches('?').to_owned(), kind)
+        };
+        let required: Vec<_> =
+            members.iter().filter(|(name, _)| !name.ends_with('?')).map(|(name, _)| *name).collect();
+        json!({"type": "object", "properties": members.iter().map(schema).collect::<Map<_, _>>(), "required": required})
+    }
+
+    fn openai() -> Vec<Operation> {
+        let request =
+            || json!({"type": "object", "properties": {"model": {"type": "string"}}, "required": ["model"]});
+        let any = || json!({"type": "object"});
+        let served = [
+            ("/v1/chat/completions", "A chat; `stream: true` answers as server-sent events"),
+            ("/v1/responses", "OpenAI's responses"),
+            ("/v1/messages", "Anthropic's messages"),
+            ("/v1/completions", "A completion"),
+            ("/v1/embeddings", "Embeddings"),
+            ("/v1/rerank", "A ranking of documents"),
+        ];
+        let mut all: Vec<_> = served
+            .into_iter()
+            .map(|(path, summary)| operation("post", path, summary, any()).body(request()))
+            .collect();
+        let model =
+            object(&[("id", "string"), ("object", "string"), ("created", "integer"), ("owned_by", "string")]);
+        let list = json!({"type": "object", "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": model}}});
+        all.push(operation("get", "/v1/models", "Names and aliases of all models", list));
+        all.push(operation("get", "/v1/models/{id}", "One of them", model));
+        all
+    }
+
+    fn models(schemas: &mut Schemas) -> Vec<Operation> {
+        let (one, all) = (schemas.of::<views::ModelView>(), schemas.list::<views::ModelView>());
+        let lines = schemas.list::<views::LineView<'static>>();
+        let devices = schemas.list::<devices::DeviceView>();
+        let order = |path, summary| operation("post", path, summary, one.clone()).query("wait");
+        vec![
+            operation("get", "/health", "Whether it serves", object(&[("status", "string")])),
+            operation("get", "/metrics", "Numbers for Prometheus (OpenMetrics)", json!({"type": "string"}))
+                .content("application/openmetrics-text"),
+            operation("get", "/api/models", "All models", all.clone()),
+            operation(
+                "get",
+                "/api/models/{name}",
+                "One model, its variants and runs",
+                schemas.of::<views::ModelDetails>(),
+            ),
+            order("/api/models/{name}/start", "Makes it ready"),
+            order("/api/models/{name}/stop", "Stops it; aborts a start").query("wait,now"),
+            order("/api/models/{name}/restart", "A fresh backend"),
+            operation("post", "/api/models/stop-all", "Stops every model", all.clone()).query("wait,now"),
+            operation("post", "/api/models/restart-autostart", "Restarts those with `auto_start`", all)
+                .query("wait"),
+            operation(
+                "get",
+                "/api/models/{name}/placement",
+                "What would happen if it were started now",
+                schemas.of::<devices::PlacementView>(),
+            ),
+            operation(
+                "get",
+                "/api/models/{name}/logs",
+                "What its backend printed; with `follow`, as server-sent events",
+                lines.clone(),
+            )
+            .query("tail,follow"),
+            operation("get", "/api/logs", "The manager's own log", lines).query("tail,follow"),
+            operation("get", "/api/devices", "All devices, and who holds what", devices),
+            operation(
+                "get",
+                "/api/devices/history",
+                "What they were like in the last hour",
+                schemas.of::<devices::HistoryView>(),
+            ),
+            operation(
+                "get",
+                "/api/events",
+                "Everything that the dashboard shows, as server-sent events; each one's data",
+                schemas.of::<events::Told>(),
+            )
+            .content("text/event-stream"),
+            operation("get", "/api/supervision", "The tree of actors", schemas.of::<views::NodeView>()),
+            operation(
+                "post",
+                "/api/debug/panic/{name}",
+                "Makes an actor panic; only with fault injection",
+                object(&[("actor", "string")]),
+            )
+            .status("202"),
+        ]
+    }
+
+    fn ledger(schemas: &mut Schemas) -> Vec<Operation> {
+        const FILTERS: &str = "from,to,model,variant,mode,endpoint,api_key,by";
+        let plans = schemas.of::<billing::PlansView<'static>>();
+        let report = schemas.of::<usage::views::ReportView>();
+        let plan = json!({"type": "object", "description": "A plan as `plan` of the answer; `method` null ends all pricing",
+            "properties": {"valid_from": {"type": "string", "format": "date-time"}}});
+        let renaming = object(&[("to", "string"), ("merge?", "boolean")]);
+        let renamed = object(&[("model", "string"), ("former_name", "string"), ("merged", "boolean")]);
+        let deleted = object(&[("model", "string"), ("orphan", "boolean"), ("deleted", "object")]);
+        vec![
+            operation("get", "/api/usage/summary", "Sums over a stretch of time", report.clone()).query(FILTERS),
+            operation("get", "/api/usage/series", "The same, point by point", schemas.of::<usage::views::SeriesView>())
+                .query("from,to,model,variant,mode,endpoint,api_key,by,bucket,tz"),
+            operation("get", "/api/usage/session", "Sums since the manager's start", report)
+                .query("model,variant,mode,endpoint,api_key,by"),
+            operation("get", "/api/requests", "The request log; CSV with `Accept: text/csv`", schemas.of::<requests::PageView<'static>>())
+                .query("from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares"),
+            operation("get", "/api/runs", "Runs of backends, newest first", schemas.of::<runs::Page>())
+                .query("model,from,to,limit"),
+            operation("get", "/api/runs/{id}/shares", "The price of a run, shared out to its requests", schemas.of::<runs::Shares>()),
+            operation("get", "/api/billing/{model}", "The price plan in force, and the history", plans.clone()),
+            operation("put", "/api/billing/{model}", "A new plan", plans).body(plan),
+            operation("get", "/api/storage", "Rows and bytes of each model", schemas.of::<storage::StorageView<'static>>()),
+            operation("delete", "/api/storage/{model}", "Deletes a model's data", deleted),
+            operation("post", "/api/storage/{model}/rename", "Data go on under another name", renamed).body(renaming),
+        ]
+    }
+
+    fn program() -> Vec<Operation> {
+        let session = object(&[("key_wanted", "boolean"), ("signed_in", "boolean"), ("key", "string?")]);
+        let config = object(&[
+            ("path", "string"),
+            ("text", "string"),
+            ("version", "string"),
+            ("writable", "boolean"),
+            ("live_reload", "boolean"),
+            ("restart_needed", "boolean"),
+        ]);
+        let saved = object(&[("restart_needed", "boolean"), ("backup", "string"), ("version", "string")]);
+        let checked = object(&[("problems", "objects"), ("warnings", "objects")]);
+        let draft = object(&[("text", "string"), ("version", "string")]);
+        vec![
+            operation(
+                "get",
+                "/api/session",
+                "Whether a key is wanted, and whose this session is",
+                session.clone(),
+            ),
+            operation("post", "/api/session", "Signs a browser in", session.clone())
+                .body(object(&[("key", "string")])),
+            operation("delete", "/api/session", "Takes the cookie from the browser", session),
+            operation("get", "/api/config", "The configuration", config),
+            operation("put", "/api/config", "Replaces it, if `version` is that of the file", saved)
+                .body(draft),
+            operation("post", "/api/config/check", "What `llm-manager check` would say", checked)
+                .body(object(&[("text", "string")])),
+            operation("get", "/api/config/schema", "Its JSON Schema", json!({"type": "object"})),
+            operation(
+                "post",
+                "/api/restart",
+                "Shuts down and starts again",
+                object(&[("restarting", "boolean")]),
+            )
+            .status("202"),
+            operation("get", "/api/openapi.json", "This description", json!({"type": "object"})),
+        ]
+    }
+
+    fn parameters(operation: &Operation) -> Vec<Value> {
+        let in_path = operation.path.split('{').skip(1).filter_map(|part| part.split('}').next());
+        let in_path = in_path
+            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+        let in_query = operation.query.split(',').filter(|name| !name.is_empty()).map(|name| {
+            let kind = match name {
+                "wait" | "now" | "follow" | "shares" => "boolean",
+                "tail" | "limit" | "status" | "run_id" => "integer",
+                _ => "string",
+            };
+            json!({"name": name, "in": "query", "schema": {"type": kind}})
+        });
+        in_path.chain(in_query).collect()
+    }
+
+    fn described(operation: &Operation) -> Value {
+        let (status, kind, schema) = &operation.answer;
+        let error = json!({"description": "An error", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
+        let mut text = json!({
+            "summary": operation.summary,
+            "responses": {
+                *status: {"description": operation.summary, "content": {*kind: {"schema": schema}}},
+                "default": error,
+            },
+        });
+        let parameters = parameters(operation);
+        if !parameters.is_empty() {
+            text["parameters"] = json!(parameters);
+        }
+        if let Some(body) = &operation.body {
+            text["requestBody"] =
+                json!({"required": true, "content": {"application/json": {"schema": body}}});
+        }
+        if matches!(operation.path, "/health" | "/api/session") {
+            text["security"] = json!([]);
+        }
+        text
+    }
+
+    fn description() -> String {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.definitions_path = "/components/schemas".into();
+        let mut schemas = Schemas(settings.into_generator());
+        let all = [openai(), models(&mut schemas), ledger(&mut schemas), program()];
+        let mut paths = Map::new();
+        for operation in all.iter().flatten() {
+            let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+            path[operation.method] = described(operation);
+        }
+        let mut components = schemas.0.take_definitions(true);
+        let error =
+            object(&[("message", "string"), ("type", "string"), ("code", "string"), ("param", "string?")]);
+        components.insert(
+            "Error".to_owned(),
+            json!({"type": "object", "properties": {"error": error}, "required": ["error"]}),
+        );
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": {"title": "LLM-Manager", "version": env!("CARGO_PKG_VERSION"), "license": {"name": "MIT OR Apache-2.0"}},
+            "security": [{"bearer": []}, {"x-api-key": []}, {}],
+            "paths": paths,
+            "components": {
+                "schemas": components,
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                },
+            },
+        });
+        format!("{document:#}\n")
+    }
+
+    #[test]
+    fn the_description_is_that_of_the_views() {
+        assert_fresh(FILE, &description());
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let source = include_str!("../../http.rs");
+        let described = description();
+        let at = source.split("at(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let missing: Vec<String> = at
+            .map(|path| path.replace(":.+}", "}"))
+            .map(|path| {
+                if path.starts_with("/v1")
+                    || path.starts_with("/health")
+                    || path.starts_with("/metrics")
+                    || path == "/api/session"
+                {
+                    path
+                } else {
+                    format!("/api{path}")
+                }
+            })
+            .filter(|path| !described.contains(&format!("\"{path}\"")))
+            .collect();
+        assert!(missing.is_empty(), "describe these routes in src/http/api/openapi.rs: {missing:?}");
+    }
+}

@@ -1,0 +1,196 @@
+//! Pulse: what `/api/events` sends, written once for all who watch.
+//!
+//! A task turns changes of models, snapshots of devices and, each second, the throughput into bytes; watchers
+//! get the same bytes through a bounded channel. While nobody watches it does nothing. A watcher that falls
+//! behind misses events and gets everything afresh.
+
+use super::devices;
+use super::events::Told;
+use super::views::ModelView;
+use crate::http::state::Shared;
+use actix_web::web::Data;
+use bytes::Bytes;
+use jiff::Timestamp;
+use llm_manager_actors::feeds::Happening;
+use llm_manager_actors::model::ModelHandle;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, broadcast};
+
+/// Events that a watcher may be behind.
+const LAG: usize = 1024;
+const TICK: Duration = Duration::from_secs(1);
+
+/// The channel to the watchers; cheap to clone.
+#[derive(Clone)]
+pub struct Pulse {
+    events: broadcast::Sender<Bytes>,
+    wanted: Arc<Notify>,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { events: broadcast::channel(LAG).0, wanted: Arc::default() }
+    }
+}
+
+/// What a model's clients got per second, since the last time this was told.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "ModelThroughput"), schemars(rename = "ModelThroughput"))]
+pub(crate) struct Rates {
+    model: String,
+    mode: String,
+    requests_per_second: f64,
+    input_tokens_per_second: f64,
+    /// Counted while they stream.
+    output_tokens_per_second: f64,
+}
+
+/// The throughput of all models; those without any are left out.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Throughput"), schemars(rename = "Throughput"))]
+pub(crate) struct Throughput {
+    #[cfg_attr(test, ts(type = "string"))]
+    time: Timestamp,
+    models: Vec<Rates>,
+}
+
+/// A model as it was last told.
+struct Beat {
+    model: Arc<ModelHandle>,
+    leases: u32,
+    waiting: usize,
+    requests: u64,
+    input: u64,
+    output: u64,
+}
+
+impl Pulse {
+    /// Begins to watch.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Bytes> {
+        let receiver = self.events.subscribe();
+        self.wanted.notify_one();
+        receiver
+    }
+
+    /// Sends events to whoever watches, until the program stops.
+    pub(crate) async fn run(self, shared: Data<Shared>) {
+        let stopping = shared.stopping.clone();
+        let work = async {
+            loop {
+                if self.events.receiver_count() == 0 {
+                    self.wanted.notified().await;
+                }
+                self.serve(&shared).await;
+            }
+        };
+        tokio::select! {
+            () = work => (),
+            () = stopping.cancelled() => (),
+        }
+    }
+
+    /// As long as somebody watches.
+    async fn serve(&self, shared: &Data<Shared>) {
+        let mut changes = shared.feed.watch();
+        let mut snapshots = shared.devices.subscribe();
+        // While somebody watches, devices are looked at once a second.
+        let _attention = shared.devices.attend();
+        let mut beats: Vec<Beat> = shared.directory.models().iter().map(Beat::of).collect();
+        // The first watcher may have seen the state before the one from which changes are told now.
+        self.tell(&Told::snapshot(shared));
+        let mut last = Instant::now();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        while self.events.receiver_count() > 0 {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Ok(happening) => self.tell_of(happening, &mut beats),
+                    Err(RecvError::Lagged(_)) => self.tell(&Told::snapshot(shared)),
+                    Err(RecvError::Closed) => return,
+                },
+                changed = snapshots.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    snapshots.borrow_and_update();
+                    self.tell(&Told::Devices(devices::device_views(shared).await));
+                }
+                _ = ticks.tick() => {
+                    let time = last.elapsed();
+                    if time >= TICK / 2 {
+                        last = Instant::now();
+                        self.beat(&mut beats, time);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Models that were taken or left since, and the throughput.
+    fn beat(&self, beats: &mut [Beat], time: Duration) {
+        for beat in beats.iter_mut() {
+            if (beat.leases, beat.waiting) != (beat.model.leases(), beat.model.waiting()) {
+                beat.note_load();
+                self.tell(&Told::Model(Box::new(ModelView::of(&beat.model))));
+            }
+        }
+        let models = beats.iter_mut().filter_map(|beat| beat.rates(time)).collect();
+        self.tell(&Told::Throughput(Throughput { time: Timestamp::now(), models }));
+    }
+
+    fn tell_of(&self, happening: Happening, beats: &mut [Beat]) {
+        let name = match happening {
+            Happening::Supervision { path, message } => {
+                return self.tell(&Told::Supervision { path, message });
+            }
+            Happening::Model(name) => name,
+        };
+        if let Some(beat) = beats.iter_mut().find(|beat| *beat.model.spec.name == *name) {
+            beat.note_load();
+            self.tell(&Told::Model(Box::new(ModelView::of(&beat.model))));
+        }
+    }
+
+    fn tell(&self, told: &Told) {
+        // The last watcher may just have gone: that is not an error.
+        let _ = self.events.send(told.event());
+    }
+}
+
+impl Beat {
+    fn of(model: &Arc<ModelHandle>) -> Self {
+        let model = Arc::clone(model);
+        let mut beat = Self { model, leases: 0, waiting: 0, requests: 0, input: 0, output: 0 };
+        beat.note_load();
+        beat.rates(TICK);
+        beat
+    }
+
+    fn note_load(&mut self) {
+        (self.leases, self.waiting) = (self.model.leases(), self.model.waiting());
+    }
+
+    /// What came since the last time; `None`: nothing.
+    fn rates(&mut self, time: Duration) -> Option<Rates> {
+        let (requests, input, output) = self.model.traffic.live();
+        let came = [requests - self.requests, input - self.input, output - self.output];
+        (self.requests, self.input, self.output) = (requests, input, output);
+        if came == [0; 3] {
+            return None;
+        }
+        let [requests_per_second, input_tokens_per_second, output_tokens_per_second] =
+            came.map(|count| (count as f64 / time.as_secs_f64() * 10.0).round() / 10.0);
+        Some(Rates {
+            model: self.model.spec.name.clone(),
+            mode: self.model.spec.mode.name.clone(),
+            requests_per_second,
+            input_tokens_per_second,
+            output_tokens_per_second,
+        })
+    }
+}

@@ -1,0 +1,360 @@
+//! The request log: pages in JSON, or all of it as CSV.
+
+use super::usage::views::money;
+use super::usage::{from_store, invalid, list, models, rfc3339, seconds, time};
+use crate::http::error::{ApiError, quoted};
+use crate::http::gateway::request_id;
+use crate::http::state::Shared;
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+use jiff::Timestamp;
+use llm_manager_actors::model::traffic::OUTCOMES;
+use llm_manager_ledger::{
+    Cursor, Filter, LedgerReader, Micros, Page, PageQuery, RequestShare, RequestView, StoreError,
+};
+use llm_manager_policy::pricing::Money;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write;
+
+const DEFAULT_PAGE: usize = 100;
+/// Most requests end within it.
+const USUAL_LENGTH: Micros = 3_600_000_000;
+/// A clock may have been set back a little between the making of an id and the end of its request.
+const CLOCK_STEP: Micros = 60_000_000;
+/// Rows that one reading of an export takes.
+const EXPORT_PAGE: usize = 1000;
+
+/// Query of the log. Lists have commas.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogQuery {
+    from: Option<String>,
+    to: Option<String>,
+    model: Option<String>,
+    variant: Option<String>,
+    mode: Option<String>,
+    endpoint: Option<String>,
+    #[serde(alias = "key")]
+    api_key: Option<String>,
+    outcome: Option<String>,
+    status: Option<u16>,
+    request_id: Option<String>,
+    run_id: Option<i64>,
+    limit: Option<usize>,
+    after: Option<String>,
+    /// Each row with its share of what its run cost.
+    #[serde(default)]
+    shares: bool,
+}
+
+impl LogQuery {
+    fn page(&self, shared: &Shared) -> Result<PageQuery, ApiError> {
+        if let Some(outcome) = &self.outcome {
+            let known = OUTCOMES.contains(&outcome.as_str()) || outcome == "not_ok";
+            if !known && !outcome.starts_with("refused:") {
+                let known = format!(
+                    "{}, refused:CODE and not_ok (any but ok); `failed` includes backend_error, as in the sums",
+                    OUTCOMES.join(", ")
+                );
+                let outcome = quoted(outcome);
+                return Err(invalid(format!("`outcome`: \"{outcome}\" is not known; there are {known}")));
+            }
+        }
+        let after = match self.after.as_deref().filter(|after| !after.is_empty()) {
+            Some(after) => {
+                let cursor: Result<Cursor, StoreError> = after.parse();
+                Some(cursor.map_err(|error| invalid(format!("`after`: {error}")))?)
+            }
+            None => None,
+        };
+        Ok(PageQuery {
+            filter: Filter {
+                models: models(shared, self.model.as_ref()),
+                variants: list(self.variant.as_ref()),
+                modes: list(self.mode.as_ref()),
+                endpoints: list(self.endpoint.as_ref()),
+                api_keys: list(self.api_key.as_ref()),
+            },
+            from: time("from", self.from.as_ref())?,
+            to: time("to", self.to.as_ref())?,
+            outcome: self.outcome.clone(),
+            status: self.status,
+            request_id: self.request_id.clone(),
+            run_id: self.run_id,
+            limit: self.limit.unwrap_or(DEFAULT_PAGE),
+            after,
+        })
+    }
+}
+
+/// One request as the API shows it. The fields but `id` are the columns of the CSV.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestRow"), schemars(rename = "RequestRow"))]
+struct RowView<'a> {
+    id: String,
+    request_id: &'a str,
+    #[cfg_attr(test, ts(type = "string"))]
+    started_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
+    ended_at: Option<Timestamp>,
+    model: &'a str,
+    variant: Option<&'a str>,
+    mode: &'a str,
+    endpoint: &'a str,
+    api_key: Option<&'a str>,
+    status: u16,
+    outcome: String,
+    input_tokens: Option<i64>,
+    cached_tokens: Option<i64>,
+    cache_write_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    #[cfg_attr(test, ts(type = "'backend' | 'estimated' | 'none'"))]
+    usage_source: &'static str,
+    cost: Option<String>,
+    currency: Option<&'a str>,
+    #[cfg_attr(test, ts(type = "'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly'"))]
+    pricing: &'static str,
+    plan_id: Option<i64>,
+    run_id: Option<i64>,
+    duration_seconds: f64,
+    queue_seconds: f64,
+    first_byte_seconds: Option<f64>,
+    replayed: bool,
+    error: Option<&'a str>,
+    /// With `shares=true`: its part of the hourly price and the electricity of its run, by currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, type = "Record<string, string>"))]
+    share: Option<BTreeMap<String, String>>,
+}
+
+/// A page of the log, newest first.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestPage"), schemars(rename = "RequestPage"))]
+pub(crate) struct PageView<'a> {
+    rows: Vec<RowView<'a>>,
+    /// Of the next page: `?after=`.
+    next: Option<String>,
+}
+
+/// Empty is nothing.
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+impl<'a> RowView<'a> {
+    fn of(view: &'a RequestView) -> Self {
+        let row = &view.row;
+        let cost = |cost: i64| Money::from_units(u128::from(cost.max(0).cast_unsigned())).to_string();
+        Self {
+            id: view.cursor.to_string(),
+            request_id: &row.request_id,
+            started_at: rfc3339(row.started_us),
+            ended_at: rfc3339(row.ended_us()),
+            model: &row.labels.model,
+            variant: given(&row.labels.variant),
+            mode: &row.labels.mode,
+            endpoint: &row.labels.endpoint,
+            api_key: given(&row.labels.api_key),
+            status: row.status,
+            outcome: row.outcome.text().into_owned(),
+            input_tokens: row.tokens.input,
+            cached_tokens: row.tokens.cached,
+            cache_write_tokens: row.tokens.cache_write,
+            output_tokens: row.tokens.output,
+            reasoning_tokens: row.tokens.reasoning,
+            usage_source: row.usage_source.text(),
+            cost: row.cost.map(cost),
+            currency: given(&row.labels.currency),
+            pricing: row.pricing.text(),
+            plan_id: row.plan_id,
+            run_id: row.run_id,
+            duration_seconds: seconds(row.duration_us),
+            queue_seconds: seconds(row.queue_us),
+            first_byte_seconds: row.first_byte_us.map(seconds),
+            replayed: row.replayed,
+            error: row.error.as_deref(),
+            share: None,
+        }
+    }
+
+    /// Adds it as a line of CSV.
+    fn write_csv(&self, csv: &mut String) {
+        let time = |time: Option<Timestamp>| time.map_or_else(String::new, |time| time.to_string());
+        let count = |count: Option<i64>| count.map_or_else(String::new, |count| count.to_string());
+        let texts = [
+            self.model,
+            self.variant.unwrap_or_default(),
+            self.mode,
+            self.endpoint,
+            self.api_key.unwrap_or_default(),
+        ];
+        let texts = texts.map(field).join(",");
+        let counts = [
+            self.input_tokens,
+            self.cached_tokens,
+            self.cache_write_tokens,
+            self.output_tokens,
+            self.reasoning_tokens,
+        ]
+        .map(count)
+        .join(",");
+        let first_byte = self.first_byte_seconds.map_or_else(String::new, |time| time.to_string());
+        let _ = write!(
+            csv,
+            "{},{},{},{texts},{},{},{counts},{},{},{},{},{},{},{},{},{first_byte},{},{}\r\n",
+            field(self.request_id),
+            time(self.started_at),
+            time(self.ended_at),
+            self.status,
+            field(&self.outcome),
+            self.usage_source,
+            self.cost.as_deref().unwrap_or_default(),
+            self.currency.unwrap_or_default(),
+            self.pricing,
+            count(self.plan_id),
+            count(self.run_id),
+            self.duration_seconds,
+            self.queue_seconds,
+            self.replayed,
+            field(self.error.unwrap_or_default()),
+        );
+    }
+}
+
+const CSV_HEAD: &str = "request_id,started_at,ended_at,model,variant,mode,endpoint,api_key,status,outcome,\
+    input_tokens,cached_tokens,cache_write_tokens,output_tokens,reasoning_tokens,usage_source,cost,currency,pricing,plan_id,run_id,duration_seconds,queue_seconds,\
+    first_byte_seconds,replayed,error\r\n";
+
+/// A text as a field of CSV. What a spreadsheet would run as a formula gets an apostrophe before it.
+fn field(text: &str) -> String {
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
+    let mark = if formula { "'" } else { "" };
+    if formula || text.contains([',', '"', '\r', '\n']) {
+        format!("\"{mark}{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Whether the client wants CSV rather than JSON.
+fn wants_csv(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').filter_map(|part| part.split(';').next()).any(|part| part.trim() == "text/csv")
+}
+
+/// `GET /api/requests`
+pub(crate) async fn requests(
+    shared: web::Data<Shared>,
+    query: web::Query<LogQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let mut page = query.page(&shared)?;
+    let reader = shared.ledger.reader();
+    if !wants_csv(&request) {
+        let page = look_up(reader, page).await.map_err(from_store)?;
+        let mut rows: Vec<RowView<'_>> = page.rows.iter().map(RowView::of).collect();
+        if query.shares {
+            add_shares(reader, &mut rows).await?;
+        }
+        let next = page.next.map(|cursor| cursor.to_string());
+        return Ok(HttpResponse::Ok().json(PageView { rows, next }));
+    }
+    // Without a limit an export is everything.
+    let left = query.limit.unwrap_or(usize::MAX);
+    page.limit = left.min(EXPORT_PAGE);
+    let first = reader.requests(page.clone()).await.map_err(from_store)?;
+    let mut text = CSV_HEAD.to_owned();
+    first.rows.iter().for_each(|row| RowView::of(row).write_csv(&mut text));
+    page.after = first.next;
+    let rest = Rest { reader: reader.clone(), left: left.saturating_sub(first.rows.len()), page };
+    let bytes = stream::once(async { Ok(Bytes::from(text)) }).chain(pages(rest));
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .streaming(bytes))
+}
+
+/// A page. An id that the manager has made tells when, so the time after that is looked at first: the whole log may be
+/// long, and no index leads to an id.
+async fn look_up(reader: &LedgerReader, page: PageQuery) -> Result<Page, StoreError> {
+    let made = page.request_id.as_deref().and_then(request_id::time_of).map(Timestamp::as_microsecond);
+    if let Some(made) = made {
+        let near = PageQuery {
+            from: page.from.max(Some(made - CLOCK_STEP)),
+            to: Some(page.to.unwrap_or(Micros::MAX).min(made.saturating_add(USUAL_LENGTH))),
+            ..page.clone()
+        };
+        let found = reader.requests(near).await?;
+        if !found.rows.is_empty() {
+            return Ok(found);
+        }
+    }
+    reader.requests(page).await
+}
+
+/// Adds to each row its part of what its run cost; a run that cost nothing or is too long adds nothing.
+async fn add_shares(reader: &LedgerReader, rows: &mut [RowView<'_>]) -> Result<(), ApiError> {
+    let runs: BTreeSet<i64> = rows.iter().filter_map(|row| row.run_id).collect();
+    let mut shares = HashMap::new();
+    for run in runs {
+        match reader.run_shares(run).await {
+            Ok(found) => shares.extend(found.into_iter().flat_map(|found| found.requests).map(|share| {
+                let RequestShare { request_id, ended_us, cost } = share;
+                ((run, request_id, rfc3339(ended_us)), money(&cost))
+            })),
+            Err(StoreError::Refused(_)) => (),
+            Err(error) => return Err(from_store(error)),
+        }
+    }
+    for row in rows {
+        let Some(run) = row.run_id else { continue };
+        let key = (run, row.request_id.to_owned(), row.ended_at);
+        row.share = shares.get(&key).filter(|share| !share.is_empty()).cloned();
+    }
+    Ok(())
+}
+
+/// What an export still has to read.
+struct Rest {
+    reader: LedgerReader,
+    left: usize,
+    page: PageQuery,
+}
+
+/// Page by page, read when the client has taken the one before. A failure breaks the answer off, so that
+/// nobody takes a part for the whole.
+fn pages(rest: Rest) -> impl Stream<Item = Result<Bytes, StoreError>> {
+    stream::try_unfold(rest, |mut rest| async move {
+        if rest.page.after.is_none() || rest.left == 0 {
+            return Ok(None);
+        }
+        rest.page.limit = rest.left.min(EXPORT_PAGE);
+        let page = rest.reader.requests(rest.page.clone()).await?;
+        let mut text = String::new();
+        page.rows.iter().for_each(|row| RowView::of(row).write_csv(&mut text));
+        rest.left = rest.left.saturating_sub(page.rows.len());
+        rest.page.after = page.next;
+        Ok(Some((Bytes::from(text), rest)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn fields_are_quoted_and_run_nothing() {
+        assert_eq!(field("plain"), "plain");
+        assert_eq!(field("a,b \"c\""), "\"a,b \"\"c\"\"\"");
+        assert_eq!(field("=1+1"), "\"'=1+1\"");
+        assert_eq!(field(" @SUM(A1)"), "\"' @SUM(A1)\"");
+        assert_eq!(field("\t=x"), "\"'\t=x\"");
+    }
+}

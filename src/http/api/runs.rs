@@ -1,0 +1,165 @@
+//! Runs: the lives of backends as the ledger has them, also those before this start of the manager, and what
+//! they cost.
+
+use super::usage::views::{money, watt_hours};
+use super::usage::{from_store, invalid, models, rfc3339, seconds, time};
+use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::state::Shared;
+use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
+use llm_manager_ledger::{Micros, RequestShare, RunQuery, RunView};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const DEFAULT_LIMIT: i64 = 100;
+const MOST: i64 = 10_000;
+
+/// Query of the runs. Lists have commas.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    model: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<i64>,
+}
+
+/// One life of a backend in the ledger.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "LedgerRun"), schemars(rename = "LedgerRun"))]
+pub(crate) struct View {
+    id: i64,
+    model: String,
+    variant: String,
+    /// When it was first wanted; until its start it waited for memory.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    queued_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
+    started_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    ready_at: Option<Timestamp>,
+    /// Null: it still runs.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    ended_at: Option<Timestamp>,
+    /// As in `RunRecord`; also `manager_lost` and `actor_crashed`.
+    cause: Option<String>,
+    evicted_for: Option<String>,
+    exit: Option<String>,
+    /// Ready time, or the whole with `bill_loading`.
+    paid_seconds: f64,
+    /// By the hour.
+    #[cfg_attr(test, ts(type = "Record<string, string>"))]
+    cost: BTreeMap<String, String>,
+    /// Null: nothing was measured.
+    energy_wh: Option<f64>,
+    #[cfg_attr(test, ts(type = "Record<string, string>"))]
+    energy_cost: BTreeMap<String, String>,
+}
+
+/// `GET /api/runs`
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "LedgerRuns"), schemars(rename = "LedgerRuns"))]
+pub(crate) struct Page {
+    /// Newest first.
+    runs: Vec<View>,
+}
+
+/// `GET /api/runs/{id}/shares`: what a run cost, shared out to the requests that ran in it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RunShares"), schemars(rename = "RunShares"))]
+pub(crate) struct Shares {
+    run: View,
+    requests: Vec<Share>,
+    /// Of the time in which nobody asked.
+    #[cfg_attr(test, ts(type = "Record<string, string>"))]
+    idle: BTreeMap<String, String>,
+}
+
+/// What one request would pay of its run.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RequestShare"), schemars(rename = "RequestShare"))]
+struct Share {
+    request_id: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    ended_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "Record<string, string>"))]
+    cost: BTreeMap<String, String>,
+}
+
+impl View {
+    fn of(view: &RunView) -> Self {
+        let run = &view.run;
+        let paid = run.billed_from().map_or(0, |from| run.billed_to().saturating_sub(from));
+        let energy = run.energy.as_ref();
+        let energy_cost = energy.and_then(|energy| energy.cost.as_ref()).map(|(cost, currency)| {
+            let cost = u128::from((*cost).max(0).cast_unsigned());
+            (currency.to_string(), llm_manager_policy::pricing::Money::from_units(cost))
+        });
+        Self {
+            id: run.id,
+            model: run.model.to_string(),
+            variant: run.variant.to_string(),
+            queued_at: run.queued_us.and_then(rfc3339),
+            started_at: rfc3339(run.started_us),
+            ready_at: run.ready_us.and_then(rfc3339),
+            ended_at: run.ended_us.and_then(rfc3339),
+            cause: run.cause.clone(),
+            evicted_for: run.evicted_for.clone(),
+            exit: run.end_reason.clone(),
+            paid_seconds: seconds(paid.max(0)),
+            cost: money(&view.cost),
+            energy_wh: energy.map(|energy| watt_hours(energy.millijoules)),
+            energy_cost: money(&energy_cost.into_iter().collect()),
+        }
+    }
+}
+
+impl Share {
+    fn of(share: &RequestShare) -> Self {
+        Self {
+            request_id: share.request_id.clone(),
+            ended_at: rfc3339(share.ended_us),
+            cost: money(&share.cost),
+        }
+    }
+}
+
+/// `GET /api/runs`
+pub(crate) async fn runs(
+    shared: web::Data<Shared>,
+    query: web::Query<Wanted>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        return Err(invalid(format!("`limit` is from 1 to {MOST}")));
+    }
+    let wanted = RunQuery {
+        models: models(&shared, query.model.as_ref()),
+        from: time("from", query.from.as_ref())?.unwrap_or(Micros::MIN),
+        to: time("to", query.to.as_ref())?.unwrap_or(Micros::MAX),
+        limit,
+    };
+    let found = shared.ledger.reader().runs(wanted).await.map_err(from_store)?;
+    Ok(HttpResponse::Ok().json(Page { runs: found.iter().map(View::of).collect() }))
+}
+
+/// `GET /api/runs/{id}/shares`
+pub(crate) async fn shares(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let unknown = || {
+        ApiError::new(Kind::RunNotFound, format!("the ledger has no run `{}`; see /api/runs", quoted(&id)))
+    };
+    let number = id.parse().map_err(|_| unknown())?;
+    let found = shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(unknown)?;
+    Ok(HttpResponse::Ok().json(Shares {
+        run: View::of(&found.run),
+        requests: found.requests.iter().map(Share::of).collect(),
+        idle: money(&found.idle),
+    }))
+}

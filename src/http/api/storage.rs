@@ -1,0 +1,157 @@
+//! What the ledger's data take, their deletion, and their renaming.
+
+use super::usage::{from_store, invalid, rfc3339};
+use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::state::Shared;
+use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
+use llm_manager_actors::billing::{DeleteModel, RenameModel};
+use llm_manager_ledger::ModelStorage;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+type Answered = Result<HttpResponse, ApiError>;
+
+fn is_configured(shared: &Shared, model: &str) -> bool {
+    shared.directory.models().iter().any(|known| known.spec.name == model)
+}
+
+/// `GET /api/storage`
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Storage"), schemars(rename = "Storage"))]
+pub(crate) struct StorageView<'a> {
+    total_bytes: i64,
+    free_bytes: i64,
+    /// Days that rows of requests are kept; reports by the quarter of an hour and wider go on.
+    retention_days: u32,
+    /// Models whose data are being deleted.
+    deleting: i64,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    rows_since: Option<Timestamp>,
+    models: Vec<ModelStorageView<'a>>,
+}
+
+/// The data of one model.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "StorageModel"), schemars(rename = "StorageModel"))]
+struct ModelStorageView<'a> {
+    model: &'a str,
+    /// The configuration does not have it any more.
+    orphan: bool,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    first_seen: Option<Timestamp>,
+    rows: i64,
+    bytes: i64,
+    runs: i64,
+    /// Names that it had before.
+    former_names: Vec<&'a str>,
+}
+
+impl<'a> ModelStorageView<'a> {
+    fn of(shared: &Shared, one: &'a ModelStorage) -> Self {
+        Self {
+            model: &one.model,
+            orphan: !is_configured(shared, &one.model),
+            first_seen: rfc3339(one.first_seen_us),
+            rows: one.rows,
+            bytes: one.bytes,
+            runs: one.runs,
+            former_names: one.former_names.split(',').filter(|name| !name.is_empty()).collect(),
+        }
+    }
+}
+
+/// `GET /api/storage`
+pub(crate) async fn storage(shared: web::Data<Shared>) -> Answered {
+    let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
+    Ok(HttpResponse::Ok().json(StorageView {
+        total_bytes: storage.total_bytes,
+        free_bytes: storage.free_bytes,
+        retention_days: shared.retention_days,
+        deleting: storage.deleting,
+        rows_since: storage.rows_since_us.and_then(rfc3339),
+        models: storage.models.iter().map(|one| ModelStorageView::of(&shared, one)).collect(),
+    }))
+}
+
+/// Refuses a name that has no data.
+async fn known(shared: &Shared, name: &str) -> Result<(), ApiError> {
+    if find(shared, name).await?.is_some() {
+        return Ok(());
+    }
+    let name = quoted(name);
+    let message =
+        format!("the ledger has no data of a model `{name}`; `GET /api/storage` lists those it has");
+    Err(ApiError::new(Kind::ModelNotFound, message))
+}
+
+async fn find(shared: &Shared, name: &str) -> Result<Option<ModelStorage>, ApiError> {
+    let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
+    Ok(storage.models.into_iter().find(|one| one.model == name))
+}
+
+fn down() -> ApiError {
+    ApiError::new(Kind::Internal, "billing does not answer; see the manager's log")
+}
+
+/// `DELETE /api/storage/{model}`: the model's name in the ledger, not an alias.
+pub(crate) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+    let name = name.into_inner();
+    known(&shared, &name).await?;
+    let billing = shared.billing.addr().ok_or_else(down)?;
+    let configured = is_configured(&shared, &name);
+    let order = DeleteModel { model: name.clone(), configured };
+    let deleted = billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
+    Ok(HttpResponse::Ok().json(json!({
+        "model": name,
+        "orphan": !configured,
+        "deleted": {"rows": deleted.rows, "bytes": deleted.bytes},
+    })))
+}
+
+/// Body of a renaming.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Renaming {
+    /// The name from now on.
+    to: String,
+    /// True: if that name has data already, both become one.
+    #[serde(default)]
+    merge: bool,
+}
+
+/// `POST /api/storage/{model}/rename`: the history goes on under another name.
+///
+/// A model that is configured would go on writing under its old name: the configuration is changed first.
+pub(crate) async fn rename(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    body: Result<web::Json<Renaming>, actix_web::Error>,
+) -> Answered {
+    let Renaming { to, merge } = body.map_err(|error| invalid(format!("the body: {error}")))?.into_inner();
+    let (old, new) = (name.into_inner(), to.trim().to_owned());
+    known(&shared, &old).await?;
+    if is_configured(&shared, &old) {
+        let message = format!(
+            "`{}` is in the configuration and would go on under this name; rename it there first, restart the \
+             manager, and then rename its data",
+            quoted(&old)
+        );
+        return Err(ApiError::new(Kind::Conflict, message));
+    }
+    let taken = find(&shared, &new).await?.is_some_and(|there| there.rows > 0 || there.runs > 0);
+    if taken && !merge && new != old {
+        let message = format!(
+            "`{}` has data of its own; with \"merge\": true (`--merge`) both become one, for good",
+            quoted(&new)
+        );
+        return Err(ApiError::new(Kind::Conflict, message));
+    }
+    let billing = shared.billing.addr().ok_or_else(down)?;
+    let order = RenameModel { old: old.clone(), new: new.clone() };
+    let renamed = billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
+    log::info!("billing: the data of {old} are those of {new} from now on");
+    Ok(HttpResponse::Ok().json(json!({"model": new, "former_name": old, "merged": renamed.merged})))
+}

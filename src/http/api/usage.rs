@@ -1,0 +1,204 @@
+//! Usage: sums of requests, tokens and money over a stretch of time, as a whole and point by point.
+
+pub(crate) mod views;
+
+use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::state::Shared;
+use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use llm_manager_ledger::{Bucket, Dimension, Filter, Micros, StoreError, now_us};
+use serde::Deserialize;
+
+use views::{ReportView, SeriesView, SummaryView};
+
+type Answered = Result<HttpResponse, ApiError>;
+
+const HOUR: Micros = 3_600_000_000;
+
+/// Query of the reports. Lists have commas; what is missing is left open.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UsageQuery {
+    from: Option<String>,
+    to: Option<String>,
+    model: Option<String>,
+    variant: Option<String>,
+    mode: Option<String>,
+    endpoint: Option<String>,
+    #[serde(alias = "key")]
+    api_key: Option<String>,
+    by: Option<String>,
+    bucket: Option<String>,
+    tz: Option<String>,
+}
+
+/// A refusal of what the client has written.
+pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(Kind::InvalidRequest, message.into())
+}
+
+/// What the ledger says when it can't do something.
+pub(crate) fn from_store(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Refused(message) => invalid(message),
+        error => {
+            log::error!("the ledger: {error}");
+            ApiError::new(Kind::Internal, format!("the ledger: {error}"))
+        }
+    }
+}
+
+/// A time of the query, in microseconds since 1970.
+pub(crate) fn time(name: &str, text: Option<&String>) -> Result<Option<Micros>, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let parsed: Result<Timestamp, _> = text.parse();
+    parsed.map(|time| Some(time.as_microsecond())).map_err(|_| {
+        let text = quoted(text);
+        invalid(format!(
+            "`{name}`: \"{text}\" is not a time of RFC 3339 like 2026-01-31T00:00:00Z (a `+` is %2B in a URL)"
+        ))
+    })
+}
+
+/// As the API shows times.
+pub(crate) fn rfc3339(time: Micros) -> Option<Timestamp> {
+    Timestamp::from_microsecond(time).ok()
+}
+
+/// The values of a list with commas.
+pub(crate) fn list(text: Option<&String>) -> Vec<String> {
+    let values = text.map_or("", String::as_str).split(',').map(str::trim);
+    values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
+/// The list of models, where an alias of the configuration stands for its model.
+pub(crate) fn models(shared: &Shared, text: Option<&String>) -> Vec<String> {
+    let known = |name: String| shared.directory.find(&name).map_or(name, |model| model.spec.name.clone());
+    list(text).into_iter().map(known).collect()
+}
+
+pub(crate) fn seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+impl UsageQuery {
+    fn filter(&self, shared: &Shared) -> Filter {
+        Filter {
+            models: models(shared, self.model.as_ref()),
+            variants: list(self.variant.as_ref()),
+            modes: list(self.mode.as_ref()),
+            endpoints: list(self.endpoint.as_ref()),
+            api_keys: list(self.api_key.as_ref()),
+        }
+    }
+
+    /// The stretch of time, which ends now and is this long unless the query says otherwise.
+    fn stretch(&self, default: Micros) -> Result<(Micros, Micros), ApiError> {
+        let to = time("to", self.to.as_ref())?.unwrap_or_else(now_us);
+        let from = time("from", self.from.as_ref())?.unwrap_or(to.saturating_sub(default));
+        if from >= to {
+            return Err(invalid("`from` is not before `to`"));
+        }
+        Ok((from, to))
+    }
+
+    fn by(&self) -> Result<Vec<Dimension>, ApiError> {
+        let named = |name: String| match name.as_str() {
+            "model" => Ok(Dimension::Model),
+            "variant" => Ok(Dimension::Variant),
+            "mode" => Ok(Dimension::Mode),
+            "endpoint" => Ok(Dimension::Endpoint),
+            "api_key" | "key" => Ok(Dimension::ApiKey),
+            _ => {
+                let name = quoted(&name);
+                let known = "model, variant, mode, endpoint and api_key";
+                Err(invalid(format!("`by`: \"{name}\" is not known; there are {known}")))
+            }
+        };
+        list(self.by.as_ref()).into_iter().map(named).collect()
+    }
+
+    fn bucket(&self, (from, to): (Micros, Micros)) -> Result<Bucket, ApiError> {
+        Ok(match self.bucket.as_deref() {
+            None if to - from <= 3 * HOUR => Bucket::Minute,
+            None if to - from <= 72 * HOUR => Bucket::Hour,
+            None => Bucket::Day,
+            Some("minute") => Bucket::Minute,
+            Some("quarter") => Bucket::Quarter,
+            Some("hour") => Bucket::Hour,
+            Some("day") => Bucket::Day,
+            Some("week") => Bucket::Week,
+            Some("month") => Bucket::Month,
+            Some(other) => {
+                let known = "minute, quarter (of an hour), hour, day, week and month";
+                let other = quoted(other);
+                return Err(invalid(format!("`bucket`: \"{other}\" is not known; there are {known}")));
+            }
+        })
+    }
+
+    fn zone(&self) -> Result<TimeZone, ApiError> {
+        let Some(name) = self.tz.as_deref() else { return Ok(TimeZone::UTC) };
+        TimeZone::get(name).map_err(|_| {
+            let name = quoted(name);
+            invalid(format!("`tz`: \"{name}\" is no time zone of the IANA database, like Europe/Berlin"))
+        })
+    }
+}
+
+fn bucket_name(bucket: Bucket) -> &'static str {
+    match bucket {
+        Bucket::Minute => "minute",
+        Bucket::Quarter => "quarter",
+        Bucket::Hour => "hour",
+        Bucket::Day => "day",
+        Bucket::Week => "week",
+        Bucket::Month => "month",
+    }
+}
+
+async fn sums(shared: &Shared, query: &UsageQuery, (from, to): (Micros, Micros)) -> Answered {
+    let by = query.by()?;
+    let filter = query.filter(shared);
+    let reader = shared.ledger.reader();
+    let (sums, times) = futures_util::join!(
+        reader.summary(filter.clone(), from, to, by.clone()),
+        reader.latency(filter, from, to)
+    );
+    let sums = sums.map_err(from_store)?;
+    Ok(HttpResponse::Ok().json(ReportView::of(&sums, &by, &times.map_err(from_store)?, to - from)))
+}
+
+/// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
+pub(crate) async fn summarize(shared: web::Data<Shared>, query: web::Query<UsageQuery>) -> Answered {
+    for (name, given) in [("bucket", &query.bucket), ("tz", &query.tz)] {
+        if given.is_some() {
+            return Err(invalid(format!("`{name}` belongs to /api/usage/series")));
+        }
+    }
+    let stretch = query.stretch(30 * 24 * HOUR)?;
+    sums(&shared, &query, stretch).await
+}
+
+/// `GET /api/usage/session`: since this run of the manager began.
+pub(crate) async fn session(shared: web::Data<Shared>, query: web::Query<UsageQuery>) -> Answered {
+    let given = [&query.from, &query.to, &query.bucket, &query.tz];
+    if given.iter().any(|given| given.is_some()) {
+        return Err(invalid("the session is from the manager's start to now: it takes no times"));
+    }
+    let from = shared.ledger.session_start();
+    sums(&shared, &query, (from, now_us().max(from + 1))).await
+}
+
+/// `GET /api/usage/series`; the last 24 hours unless the query says otherwise.
+pub(crate) async fn series(shared: web::Data<Shared>, query: web::Query<UsageQuery>) -> Answered {
+    let (from, to) = query.stretch(24 * HOUR)?;
+    let by = query.by()?;
+    let bucket = query.bucket((from, to))?;
+    let zone = query.zone()?;
+    let series =
+        shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by.clone()).await;
+    let points = series.map_err(from_store)?.points.iter().map(|point| SummaryView::of(point, &by)).collect();
+    Ok(HttpResponse::Ok().json(SeriesView { bucket: bucket_name(bucket), points }))
+}

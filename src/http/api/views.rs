@@ -1,0 +1,252 @@
+//! The JSON of the management API: how a model, a run, a log line and an actor look from outside.
+//!
+//! The types of the dashboard are made from these and from those of the other views, see `typescript`.
+
+use jiff::Timestamp;
+use llm_manager_actors::logs::Entry;
+use llm_manager_actors::logs::LogStream;
+use llm_manager_actors::model::{ModelHandle, RunRecord};
+use llm_manager_actors::supervisor::Node;
+use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::spec::{Launch, VariantSpec};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a model does: `ModelState` as the API spells it.
+#[derive(Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "ModelState"), schemars(rename = "ModelState"))]
+#[serde(rename_all = "lowercase")]
+enum StateView {
+    Stopped,
+    Queued,
+    Starting,
+    Ready,
+    Draining,
+    Stopping,
+    Failed,
+}
+
+impl From<ModelState> for StateView {
+    fn from(state: ModelState) -> Self {
+        match state {
+            ModelState::Stopped => Self::Stopped,
+            ModelState::Queued => Self::Queued,
+            ModelState::Starting => Self::Starting,
+            ModelState::Ready => Self::Ready,
+            ModelState::Draining => Self::Draining,
+            ModelState::Stopping => Self::Stopping,
+            ModelState::Failed => Self::Failed,
+        }
+    }
+}
+
+/// One model in `GET /api/models`. Durations are seconds, times are UTC.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+pub(crate) struct ModelView {
+    name: String,
+    aliases: Vec<String>,
+    mode: String,
+    port: Option<u16>,
+    state: StateView,
+    #[cfg_attr(test, ts(type = "string"))]
+    since: Timestamp,
+    variant: Option<Arc<str>>,
+    pid: Option<u32>,
+    leases: u32,
+    waiting: usize,
+    idle_seconds_left: Option<f64>,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    started_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    ready_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    retry_at: Option<Timestamp>,
+    waits_for: Option<Arc<str>>,
+    last_error: Option<Arc<str>>,
+    failures: u32,
+    auto_start: bool,
+    alive_seconds: Option<f64>,
+    max_concurrency: Option<u32>,
+}
+
+impl ModelView {
+    /// What the handle shows now.
+    pub(crate) fn of(model: &ModelHandle) -> Self {
+        let status = model.status();
+        let spec = &model.spec;
+        Self {
+            name: spec.name.clone(),
+            aliases: spec.aliases.clone(),
+            mode: spec.mode.name.clone(),
+            port: status.port.or(spec.port),
+            state: status.state.into(),
+            since: status.since,
+            variant: status.variant.clone(),
+            pid: status.pid,
+            leases: model.leases(),
+            waiting: model.waiting(),
+            idle_seconds_left: model.idle_left().map(|left| rounded(left.as_secs_f64())),
+            started_at: status.started_at,
+            ready_at: status.ready_at,
+            retry_at: status.retry_at,
+            waits_for: status.waits_for.clone(),
+            last_error: status.last_error.clone(),
+            failures: status.failures,
+            auto_start: spec.auto_start,
+            alive_seconds: spec.alive_time.map(|time| time.as_secs_f64()),
+            max_concurrency: spec.max_concurrency,
+        }
+    }
+}
+
+/// Milliseconds are as fine as anybody reads.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// One model in `GET /api/models/{name}`.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+pub(crate) struct ModelDetails {
+    #[serde(flatten)]
+    model: ModelView,
+    /// Why the variant that runs was chosen; null: nothing runs, or memory is not looked after.
+    chosen: Option<Arc<str>>,
+    variants: Vec<VariantView>,
+    runs: Vec<RunView>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+struct VariantView {
+    name: String,
+    required_devices: Vec<String>,
+    #[cfg_attr(test, ts(type = "Record<string, number>"))]
+    memory_mb: BTreeMap<String, u64>,
+    script_path: Option<String>,
+    command: Option<Vec<String>>,
+}
+
+/// One life of a backend that has ended.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "RunRecord"), schemars(rename = "RunRecord"))]
+struct RunView {
+    variant: Arc<str>,
+    pid: Option<u32>,
+    #[cfg_attr(test, ts(type = "string"))]
+    started_at: Timestamp,
+    #[cfg_attr(test, ts(type = "string | null"))]
+    ready_at: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
+    ended_at: Timestamp,
+    exit: String,
+    #[cfg_attr(test, ts(type = "string"))]
+    queued_at: Timestamp,
+    #[cfg_attr(
+        test,
+        ts(
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed'"
+        )
+    )]
+    cause: &'static str,
+    /// Of an evicted one: the model that needed its memory.
+    evicted_for: Option<Arc<str>>,
+}
+
+impl RunView {
+    fn of(run: &RunRecord) -> Self {
+        Self {
+            variant: Arc::clone(&run.variant),
+            pid: run.pid,
+            started_at: run.started_at,
+            ready_at: run.ready_at,
+            ended_at: run.ended_at,
+            exit: run.exit.clone(),
+            queued_at: run.queued_at,
+            cause: run.cause.text(),
+            evicted_for: run.evicted_for.clone(),
+        }
+    }
+}
+
+impl ModelDetails {
+    /// What the handle shows now.
+    pub(crate) fn of(model: &ModelHandle) -> Self {
+        Self {
+            model: ModelView::of(model),
+            variants: model.spec.variants.iter().map(VariantView::of).collect(),
+            chosen: model.status().chosen.clone(),
+            runs: model.status().runs.iter().map(RunView::of).collect(),
+        }
+    }
+}
+
+impl VariantView {
+    fn of(variant: &VariantSpec) -> Self {
+        let (script_path, command) = match &variant.launch {
+            Launch::Script(path) => (Some(path.display().to_string()), None),
+            Launch::Command(command) => (None, Some(command.clone())),
+        };
+        Self {
+            name: variant.name.clone(),
+            required_devices: variant.required_devices.clone(),
+            memory_mb: variant.memory_mb.clone(),
+            script_path,
+            command,
+        }
+    }
+}
+
+/// One line of a log.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "LogLine"), schemars(rename = "LogLine"))]
+pub(crate) struct LineView<'a> {
+    seq: u64,
+    #[cfg_attr(test, ts(type = "string"))]
+    time: Timestamp,
+    #[cfg_attr(test, ts(type = "'stdout' | 'stderr'"))]
+    stream: &'static str,
+    line: &'a str,
+}
+
+impl<'a> LineView<'a> {
+    /// The line as the API shows it.
+    pub(crate) fn of(entry: &'a Entry) -> Self {
+        let stream = match entry.line.stream {
+            LogStream::Stdout => "stdout",
+            LogStream::Stderr => "stderr",
+        };
+        Self { seq: entry.seq, time: entry.line.time, stream, line: &entry.line.text }
+    }
+}
+
+/// An actor in the tree of `GET /api/supervision`, with those below it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "SupervisionNode"), schemars(rename = "SupervisionNode"))]
+pub(crate) struct NodeView {
+    name: String,
+    path: String,
+    #[cfg_attr(test, ts(type = "'running' | 'restarting' | 'failed'"))]
+    state: &'static str,
+    detail: Option<String>,
+    restarts: u64,
+    #[cfg_attr(test, ts(type = "string"))]
+    since: Timestamp,
+    last_exit: Option<String>,
+    children: Vec<NodeView>,
+}
+
+impl NodeView {
+    /// The actor as the API shows it.
+    pub(crate) fn of(node: Node) -> Self {
+        let Node { name, path, state, detail, restarts, since, last_exit, children } = node;
+        let children = children.into_iter().map(Self::of).collect();
+        Self { name, path, state, detail, restarts, since, last_exit, children }
+    }
+}

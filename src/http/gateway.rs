@@ -1,0 +1,21 @@
+//! Gateway: a request for a model, from its first byte to its row in the ledger.
+//!
+//! `serve` reads a request with `scan`, sends it through `upstream`, and hands the answer on as `answer`, which keeps its
+//! `account`.
+
+pub(super) mod account;
+pub(super) mod answer;
+pub(super) mod asked;
+pub(super) mod body;
+pub(super) mod form;
+pub(super) mod headers;
+pub(super) mod passthrough;
+pub(super) mod paths;
+pub(super) mod request_id;
+pub(super) mod scan;
+pub(super) mod serve;
+pub(super) mod stray;
+pub(super) mod unpack;
+pub(super) mod upstream;
+pub(super) mod websocket;
+pub(super) mod words;

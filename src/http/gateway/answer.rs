@@ -1,0 +1,286 @@
+//! Answer: the body that goes to the client while the backend sends it. It holds the lease, so that the end,
+//! an error and a client who leaves all give it back, and close the backend's connection.
+
+use super::account::Account;
+use super::headers;
+use super::request_id::RequestId;
+use super::upstream::{Body, Response};
+use crate::http::error::{ApiError, Kind};
+use actix_http::ConnectionType;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::{StatusCode, Version};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
+use llm_manager_policy::sse::{Output, UsageHider};
+use std::collections::VecDeque;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+type Waiting = Pin<Box<dyn Future<Output = ()>>>;
+
+/// How far an answer has come.
+enum Progress {
+    /// The backend sends.
+    Running,
+    /// Nothing is left to send.
+    Ended,
+    /// To be told to the server, so that it cuts the connection.
+    Failing(String),
+}
+
+/// The body of an answer.
+pub(crate) struct Answer {
+    size: BodySize,
+    body: Option<Body>,
+    lease: Lease,
+    usage: Option<Box<UsageHider>>,
+    is_sse: bool,
+    /// Parts of a chunk from which something was taken out.
+    ready: VecDeque<Bytes>,
+    progress: Progress,
+    broken: Option<Waiting>,
+    break_noticed: bool,
+    silence: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
+    bytes: u64,
+    id: RequestId,
+    model: Arc<ModelHandle>,
+    account: Account,
+}
+
+impl Answer {
+    /// The answer to a request: the backend's status, headers and body.
+    pub(crate) fn respond(
+        request: &HttpRequest,
+        response: Response,
+        lease: Lease,
+        hide_usage: bool,
+        id: RequestId,
+        model: Arc<ModelHandle>,
+        mut account: Account,
+    ) -> HttpResponse {
+        let status = response.status;
+        let mut builder = HttpResponseBuilder::new(status);
+        let is_sse = headers::is_event_stream(&response.headers);
+        account.answered(status.as_u16(), headers::content_type(&response.headers));
+        for (name, value) in response.headers {
+            builder.append_header((name, value));
+        }
+        let usage = (hide_usage && is_sse).then(Box::default);
+        let size = match response.body.size() {
+            _ if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED => BodySize::None,
+            // An event may be taken out, or one that tells of a failure put in.
+            BodySize::Sized(_) if is_sse => BodySize::Stream,
+            size => size,
+        };
+        if size.is_eof() {
+            // Nobody will ask for the next part of nothing.
+            account.completed();
+        }
+        let silence = model.spec.idle_timeout.map(|limit| (limit, Box::pin(tokio::time::sleep(limit))));
+        let answer = Self {
+            size,
+            body: Some(response.body),
+            lease,
+            usage,
+            is_sse,
+            ready: VecDeque::new(),
+            progress: Progress::Running,
+            broken: None,
+            break_noticed: false,
+            silence,
+            bytes: 0,
+            id,
+            model,
+            account,
+        };
+        log::debug!(
+            "request {}: {} answers {status} after {:.3} s",
+            answer.id,
+            answer.model.spec.name,
+            answer.account.elapsed().as_secs_f64()
+        );
+        let is_old = request.version() < Version::HTTP_11 && matches!(size, BodySize::Stream);
+        let mut response = builder.message_body(answer).map_or_else(
+            |error| {
+                actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
+            },
+            HttpResponse::map_into_boxed_body,
+        );
+        if is_old {
+            // HTTP/1.0 knows no chunks: the end of the connection is the end of the body (RFC 9112, 6.1).
+            response.head_mut().no_chunking(true);
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        response
+    }
+
+    fn pass(&mut self, chunk: Bytes) -> Option<Bytes> {
+        let Some(hider) = &mut self.usage else { return Some(chunk) };
+        match hider.push(&chunk) {
+            Output::All => Some(chunk),
+            Output::Pieces(pieces) => {
+                if !pieces.held.is_empty() {
+                    self.ready.push_back(pieces.held.into());
+                }
+                self.ready.extend(pieces.ranges.into_iter().map(|range| chunk.slice(range)));
+                self.ready.pop_front()
+            }
+        }
+    }
+
+    /// Closes the backend's side; the lease goes with the answer.
+    fn end(&mut self) {
+        self.body = None;
+        self.broken = None;
+        self.progress = Progress::Ended;
+    }
+
+    fn end_well(&mut self) -> Option<Bytes> {
+        self.account.completed();
+        let held = self.usage.as_mut().map(|hider| hider.finish()).filter(|held| !held.is_empty());
+        self.end();
+        held.map(Bytes::from)
+    }
+
+    /// A stream ends with an event that says what happened; anything else is cut off, so that nobody takes
+    /// the part for the whole.
+    fn end_badly(&mut self, error: &ApiError) -> Option<Bytes> {
+        log::warn!("request {}: {error}; {} bytes had been sent", self.id, self.bytes);
+        self.account.failed(error);
+        self.end();
+        self.ready.clear();
+        if self.is_sse {
+            // The empty line first: the stream may have broken off in the middle of an event.
+            return Some(format!("\n\nevent: error\ndata: {}\n\n", error.body()).into());
+        }
+        self.progress = Progress::Failing(error.to_string());
+        None
+    }
+
+    fn poll_break(&mut self, context: &mut Context<'_>) -> Option<ApiError> {
+        if self.break_noticed {
+            return None;
+        }
+        let broken = self.broken.get_or_insert_with(|| Box::pin(self.lease.broken()));
+        if broken.as_mut().poll(context).is_pending() {
+            return None;
+        }
+        self.break_noticed = true;
+        let name = &self.model.spec.name;
+        match self.lease.break_reason() {
+            // Its sockets are closed: what is still to be read will be read, and then the end.
+            Some(BreakReason::BackendGone) => None,
+            _ => Some(ApiError::new(
+                Kind::ModelStopped,
+                format!("model `{name}` was stopped during the answer"),
+            )),
+        }
+    }
+
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Option<ApiError> {
+        let (limit, timer) = self.silence.as_mut()?;
+        if timer.as_mut().poll(context).is_pending() {
+            return None;
+        }
+        let (name, seconds) = (&self.model.spec.name, limit.as_secs_f64());
+        let message = format!("model `{name}` sent nothing for longer than its idle_timeout ({seconds} s)");
+        Some(ApiError::new(Kind::BackendTimeout, message))
+    }
+
+    fn heard(&mut self) {
+        if let Some((limit, timer)) = &mut self.silence {
+            timer.as_mut().reset(tokio::time::Instant::now() + *limit);
+        }
+    }
+
+    fn poll_backend(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            match body.poll_next(context) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    self.heard();
+                    self.account.read(&chunk);
+                    if !self.is_sse && self.body.as_ref().is_some_and(Body::is_whole) {
+                        // The client has all that there is: it may go now.
+                        self.account.completed();
+                    }
+                    if let Some(chunk) = self.pass(chunk) {
+                        return Poll::Ready(Some(chunk));
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(self.end_well()),
+                Poll::Ready(Some(Err(error))) => {
+                    let name = &self.model.spec.name;
+                    let message = format!(
+                        "the backend of model `{name}` broke off in the middle of its answer: {error}"
+                    );
+                    return Poll::Ready(self.end_badly(&ApiError::new(Kind::BackendError, message)));
+                }
+                Poll::Pending => {
+                    let error = self.poll_break(context).or_else(|| self.poll_silence(context));
+                    return match error {
+                        Some(error) => Poll::Ready(self.end_badly(&error)),
+                        None => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl MessageBody for Answer {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let answer = self.get_mut();
+        if let Some(chunk) = answer.ready.pop_front() {
+            answer.bytes += chunk.len() as u64;
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        match std::mem::replace(&mut answer.progress, Progress::Running) {
+            Progress::Running => (),
+            Progress::Ended => {
+                answer.progress = Progress::Ended;
+                return Poll::Ready(None);
+            }
+            Progress::Failing(error) => {
+                answer.progress = Progress::Ended;
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        }
+        match answer.poll_backend(context) {
+            Poll::Ready(Some(chunk)) => {
+                answer.bytes += chunk.len() as u64;
+                Poll::Ready(Some(Ok(chunk)))
+            }
+            Poll::Ready(None) if matches!(answer.progress, Progress::Failing(_)) => {
+                // actix-http drops what it has not flushed when a body fails: the head and the chunks before
+                // the failure must reach the client first.
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let (name, seconds) = (&self.model.spec.name, self.account.elapsed().as_secs_f64());
+        let how = if matches!(self.progress, Progress::Ended) { "ended" } else { "left by its client" };
+        log::debug!("request {}: {name} {how} after {} bytes and {seconds:.3} s", self.id, self.bytes);
+    }
+}

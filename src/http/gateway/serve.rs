@@ -1,0 +1,366 @@
+//! The OpenAI side: finds the model that a request names, waits for its backend, and hands the answer on.
+//!
+//! In the order of a request's life: key, body, model, mode, lease, backend, answer.
+
+use super::account::Account;
+use super::answer::Answer;
+use super::asked::Asked;
+use super::body;
+use super::form;
+use super::paths::{self, Elsewhere};
+use super::request_id::RequestId;
+use super::stray;
+use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
+use super::websocket;
+use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::state::{Shared, Worker};
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
+use llm_manager_policy::endpoints::{Endpoint, Found, tidy};
+use serde_json::json;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a broken connection may be the first news of a backend that has died.
+const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
+
+/// `GET /v1/models`: names and aliases of all models.
+pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    shared.enter(request.headers())?;
+    Ok(all_cards(&shared))
+}
+
+/// `GET /v1/models/{id}`.
+pub(crate) async fn one(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    shared.enter(request.headers())?;
+    one_card(&shared, &id)
+}
+
+fn all_cards(shared: &Shared) -> HttpResponse {
+    let names = shared.directory.models().iter().flat_map(|model| {
+        std::iter::once(&model.spec.name).chain(&model.spec.aliases).map(|name| card(shared, name))
+    });
+    HttpResponse::Ok().json(json!({"object": "list", "data": names.collect::<Vec<_>>()}))
+}
+
+fn one_card(shared: &Shared, id: &str) -> Result<HttpResponse, ApiError> {
+    find(shared, id)?;
+    Ok(HttpResponse::Ok().json(card(shared, id)))
+}
+
+fn card(shared: &Shared, name: &str) -> serde_json::Value {
+    json!({"id": name, "object": "model", "created": shared.started_at.as_second(), "owned_by": "llm-manager"})
+}
+
+/// Every other path: a request for a model, or nothing that we know.
+pub(crate) async fn serve(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+) -> HttpResponse {
+    let began = Instant::now();
+    let id = RequestId::of(&request);
+    let result = handle(&request, payload, &shared, &worker, &id, began).await;
+    let mut response = result.unwrap_or_else(|error| {
+        log_refusal(&request, &id, began, &error);
+        stray::note(&shared, &request, &id, began, &error);
+        actix_web::ResponseError::error_response(&error)
+    });
+    id.write_to(response.headers_mut());
+    response
+}
+
+/// One line: what the backend printed is told once, where the start failed. A stray request for a page that
+/// isn't there is nobody's concern.
+pub(crate) fn log_refusal(request: &HttpRequest, id: &RequestId, began: Instant, error: &ApiError) {
+    let level = if error.kind == Kind::UnknownEndpoint { log::Level::Debug } else { log::Level::Warn };
+    let reason = error.message.lines().next().unwrap_or_default();
+    log::log!(
+        level,
+        "request {id}: {} {} refused after {:.3} s: {}: {reason}",
+        request.method(),
+        request.path(),
+        began.elapsed().as_secs_f64(),
+        error.code()
+    );
+}
+
+async fn handle(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+    worker: &Worker,
+    id: &RequestId,
+    began: Instant,
+) -> Result<HttpResponse, ApiError> {
+    shared.enter(request.headers())?;
+    let Some(found) = shared.endpoints.find(request.path()) else { return elsewhere(request, shared) };
+    if websocket::is_asked_for(request.headers()) {
+        return websocket::serve(request, payload, shared, &found, id, began).await;
+    }
+    if !found.endpoint.takes(request.method().as_str()) {
+        return Err(paths::not_taken(found.endpoint, request.method()));
+    }
+    let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
+    let asked = Asked::read(request, &received.bytes)?;
+    let model = find(shared, asked.model())?;
+    let endpoint = serving(model, &found);
+    let mut account = Account::open(
+        shared,
+        request,
+        model,
+        id,
+        began,
+        received.bytes.len(),
+        endpoint.unwrap_or(found.endpoint),
+    );
+    let answered = async {
+        let endpoint = endpoint.ok_or_else(|| mismatch(model, request.path()))?;
+        let usage = asked.ask_for_usage(endpoint);
+        let outgoing = Outgoing {
+            request,
+            path: found.path.as_deref(),
+            headers: outgoing_headers(shared, request, received.unpacked),
+            body: &received.bytes,
+            asked: Some(&asked),
+            usage: usage.as_ref(),
+        };
+        let (response, lease) = exchange(&outgoing, shared, worker, model, id, &mut account).await?;
+        Ok((response, lease, usage.is_some()))
+    };
+    match answered.await {
+        Ok((response, lease, hide_usage)) => {
+            Ok(Answer::respond(request, response, lease, hide_usage, id.clone(), Arc::clone(model), account))
+        }
+        Err(error) => {
+            account.failed(&error);
+            Err(error)
+        }
+    }
+}
+
+/// A path that is no endpoint: the list of models in another spelling, or nothing that we know.
+fn elsewhere(request: &HttpRequest, shared: &Shared) -> Result<HttpResponse, ApiError> {
+    let path = tidy(request.path());
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match paths::elsewhere(&path).filter(|_| is_read) {
+        Some(Elsewhere::Models) => Ok(all_cards(shared)),
+        Some(Elsewhere::Model(id)) => one_card(shared, id),
+        None => Err(paths::unknown(shared, request)),
+    }
+}
+
+/// A request on its way to a backend.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) request: &'a HttpRequest,
+    /// Where it isn't the client's.
+    pub(crate) path: Option<&'a str>,
+    pub(crate) headers: Cow<'a, HeaderMap>,
+    pub(crate) body: &'a Bytes,
+    /// `None`: nothing is to be changed in it.
+    pub(crate) asked: Option<&'a Asked<'a>>,
+    pub(crate) usage: Option<&'a Edit>,
+}
+
+impl Outgoing<'_> {
+    fn payload(&self, name: Option<&str>) -> Payload {
+        self.asked
+            .map_or_else(|| self.body.clone().into(), |asked| asked.payload(self.body, self.usage, name))
+    }
+}
+
+/// The path and the query for the backend of this lease, which may know the model by another name than the one that
+/// was asked for, and begin its API elsewhere. `path`: where it isn't the client's. Nothing is asked of the rest of
+/// a backend, whose paths are its own.
+pub(crate) fn path_and_query<'a>(
+    request: &'a HttpRequest,
+    path: Option<&'a str>,
+    asked: Option<&str>,
+    lease: &Lease,
+) -> Cow<'a, str> {
+    let query = request.query_string();
+    let name = lease.served_name().filter(|name| asked.is_some_and(|asked| *asked != ***name));
+    let renamed = name.and_then(|name| form::rename_in_query(query, name));
+    let prefix = lease.api_prefix().filter(|_| asked.is_some());
+    if path.is_none() && renamed.is_none() && prefix.is_none() {
+        return Cow::Borrowed(request.uri().path_and_query().map_or("/", |path| path.as_str()));
+    }
+    let path = path.unwrap_or_else(|| request.path());
+    let below = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = match (prefix, below) {
+        (Some(prefix), Some(rest)) => format!("{prefix}{rest}").into(),
+        _ => Cow::Borrowed(path),
+    };
+    match renamed.as_deref().unwrap_or(query) {
+        "" => path,
+        query => format!("{path}?{query}").into(),
+    }
+}
+
+/// The client's headers without our key, and without the coding that the body no longer has.
+pub(crate) fn outgoing_headers<'a>(
+    shared: &Shared,
+    request: &'a HttpRequest,
+    unpacked: bool,
+) -> Cow<'a, HeaderMap> {
+    let mut headers = shared.keys.withhold(request.headers());
+    if unpacked {
+        headers.to_mut().remove(header::CONTENT_ENCODING);
+    }
+    headers
+}
+
+/// Of what a path leads to, the endpoint that the model serves.
+pub(crate) fn serving<'a>(model: &ModelHandle, found: &Found<'a>) -> Option<&'a Arc<Endpoint>> {
+    let endpoints = &model.spec.mode.endpoints;
+    let serves = |endpoint: &&Arc<Endpoint>| endpoints.iter().any(|path| **path == *endpoint.path);
+    std::iter::once(found.endpoint).chain(found.otherwise).find(serves)
+}
+
+pub(crate) fn mismatch(model: &ModelHandle, path: &str) -> ApiError {
+    let mode = &model.spec.mode;
+    let message = format!(
+        "model `{}` has the mode {}, which serves {}, not `{}`",
+        model.spec.name,
+        mode.name,
+        mode.endpoints.join(", "),
+        quoted(path)
+    );
+    ApiError::new(Kind::ModeMismatch, message)
+}
+
+pub(crate) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
+    shared.directory.find(name).ok_or_else(|| {
+        let message = format!(
+            "no model has the name or alias `{}`; `GET /v1/models` lists those there are",
+            quoted(name)
+        );
+        ApiError::new(Kind::ModelNotFound, message)
+    })
+}
+
+/// Brings the request to the backend and answers with the head of what comes back.
+///
+/// A request that was on a backend when it died, and of whose answer no byte has come, is sent once more to
+/// the next life of the backend.
+pub(crate) async fn exchange(
+    outgoing: &Outgoing<'_>,
+    shared: &Shared,
+    worker: &Worker,
+    model: &Arc<ModelHandle>,
+    id: &RequestId,
+    account: &mut Account,
+) -> Result<(Response, Lease), ApiError> {
+    let mut replayed = false;
+    loop {
+        let lease = take_lease(shared, model).await?;
+        account.leased(&lease);
+        let error = match send(outgoing, worker, model, &lease, id).await {
+            Ok(response) => return Ok((response, lease)),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::BrokeBeforeAnswer(error)) => error,
+        };
+        let died = tokio::time::timeout(NEWS_OF_DEATH, lease.broken()).await.is_ok();
+        let reason = lease.break_reason();
+        drop(lease);
+        if replayed || !died {
+            let name = &model.spec.name;
+            let message = format!("model `{name}`: {error}");
+            return Err(ApiError::new(Kind::BackendError, message));
+        }
+        if reason == Some(BreakReason::Stopped) {
+            return Err(stopped(model));
+        }
+        log::info!("request {id}: the backend of `{}` died before an answer; sent again", model.spec.name);
+        account.replayed();
+        replayed = true;
+    }
+}
+
+pub(crate) async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, ApiError> {
+    if let Some(lease) = model.try_lease() {
+        return Ok(lease);
+    }
+    if shared.stopping.is_cancelled() {
+        return Err(ApiError::shutting_down());
+    }
+    let lease = model.lease().await;
+    lease.map_err(|refused| match shared.stopping.is_cancelled() {
+        true => ApiError::shutting_down(),
+        false => refused.into(),
+    })
+}
+
+enum Failure {
+    Final(ApiError),
+    BrokeBeforeAnswer(UpstreamError),
+}
+
+async fn send(
+    outgoing: &Outgoing<'_>,
+    worker: &Worker,
+    model: &Arc<ModelHandle>,
+    lease: &Lease,
+    id: &RequestId,
+) -> Result<Response, Failure> {
+    let pool = worker.pool(model, lease);
+    let name = lease.served_name().map(|name| &**name);
+    let asked = outgoing.asked.map(Asked::model);
+    let path = path_and_query(outgoing.request, outgoing.path, asked, lease);
+    let parts = RequestParts {
+        method: outgoing.request.method(),
+        path_and_query: &path,
+        headers: &outgoing.headers,
+        request_id: id.value(),
+    };
+    let answered = pool.send(parts, outgoing.payload(name));
+    let broken = async {
+        lease.broken().await;
+        if lease.break_reason() == Some(BreakReason::BackendGone) {
+            // Its sockets are closed: the exchange ends by itself, perhaps with an answer already sent.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let late = async {
+        match model.spec.first_byte_timeout {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = answered => answer.map_err(|error| failure(error, model)),
+        () = broken => Err(Failure::Final(stopped(model))),
+        () = late => {
+            let seconds = model.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
+            let name = &model.spec.name;
+            let message = format!("model `{name}` gave no answer within its first_byte_timeout ({seconds} s)");
+            Err(Failure::Final(ApiError::new(Kind::BackendTimeout, message)))
+        }
+    }
+}
+
+fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
+    let kind = match error {
+        UpstreamError::Connect(_) | UpstreamError::BeforeAnswer(_) => {
+            return Failure::BrokeBeforeAnswer(error);
+        }
+        UpstreamError::BadAnswer(_) => Kind::BackendError,
+        UpstreamError::BadRequest(_) => Kind::InvalidRequest,
+    };
+    Failure::Final(ApiError::new(kind, format!("model `{}`: {error}", model.spec.name)))
+}
+
+pub(crate) fn stopped(model: &ModelHandle) -> ApiError {
+    let message = format!("model `{}` was stopped before it could answer", model.spec.name);
+    ApiError::new(Kind::ModelStopped, message)
+}

@@ -1,0 +1,123 @@
+//! The body of an answer. It owns its connection, drives it, and gives it back to the pool at its end.
+
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use actix_web::body::BodySize;
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+
+use super::Shared;
+use super::connection::{Connection, describe};
+use super::idle::Idle;
+
+/// The bytes of an answer as they come. Dropping it before its end closes the connection.
+#[derive(Debug)]
+pub(crate) struct Body {
+    size: BodySize,
+    incoming: Incoming,
+    /// What a declared length still lacks.
+    missing: Option<u64>,
+    /// Until the end, or an error.
+    open: Option<(Box<Connection>, Rc<Shared>)>,
+}
+
+/// The backend broke the answer off.
+#[derive(Debug)]
+pub(crate) struct BodyError(String);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the backend broke its answer off: {}", self.0)
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl Body {
+    pub(super) fn new(
+        incoming: Incoming,
+        bodiless: bool,
+        announced: Option<u64>,
+        connection: Box<Connection>,
+        pool: Rc<Shared>,
+    ) -> Self {
+        let length = incoming.size_hint().exact();
+        let size = match (bodiless, announced, length) {
+            (true, Some(length), _) | (false, _, Some(length)) => BodySize::Sized(length),
+            (true, None, _) => BodySize::None,
+            (false, _, None) => BodySize::Stream,
+        };
+        let mut body = Self { size, incoming, missing: length, open: Some((connection, pool)) };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    /// Whether its last byte has come.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// For the client's answer. After HEAD, the length that GET would have: no byte of it comes.
+    pub(crate) fn size(&self) -> BodySize {
+        self.size
+    }
+
+    /// The next bytes. `None` is the true end: an answer that breaks off ends with an error.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let mut driven = false;
+        loop {
+            let Some((connection, _)) = &mut self.open else { return Poll::Ready(None) };
+            // Only the connection brings bytes, and it wakes this task; see `Connection::ask`.
+            match Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    // Trailers say nothing to our clients.
+                    let Ok(bytes) = frame.into_data() else { continue };
+                    self.missing = self.missing.map(|missing| missing.saturating_sub(bytes.len() as u64));
+                    if self.incoming.is_end_stream() {
+                        self.finish();
+                    }
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return self.fail(describe(&error)),
+                Poll::Ready(None) if self.missing.is_some_and(|missing| missing > 0) => {
+                    return self.fail("it is shorter than its length".to_owned());
+                }
+                Poll::Ready(None) if connection.failure().is_some() => return self.fail_as_connection(),
+                Poll::Ready(None) => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if connection.has_ended() => return self.fail_as_connection(),
+                Poll::Pending if driven => return Poll::Pending,
+                Poll::Pending => {
+                    connection.drive(cx);
+                    driven = true;
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some((connection, pool)) = self.open.take() {
+            Idle::put(&pool, connection);
+        }
+    }
+
+    fn fail_as_connection(&mut self) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let failure = self.open.as_ref().and_then(|(connection, _)| connection.failure());
+        let why = failure.map_or_else(|| "connection closed".to_owned(), describe);
+        self.fail(why)
+    }
+
+    fn fail(&mut self, why: String) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.open = None;
+        Poll::Ready(Some(Err(BodyError(why))))
+    }
+}

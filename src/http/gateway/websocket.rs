@@ -1,0 +1,410 @@
+//! WebSocket: the handshake goes to the backend as it came, and after it bytes pass both ways, unread. The lease is
+//! held until the connection ends.
+//!
+//! One task drives both directions: whoever drops the answer closes the backend's side and gives the lease back.
+
+use super::account::Account;
+use super::form;
+use super::headers;
+use super::request_id::RequestId;
+use super::serve::{find, mismatch, path_and_query, serving, stopped, take_lease};
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use llm_manager_actors::model::{Lease, ModelHandle};
+use llm_manager_policy::endpoints::{Endpoint, Found};
+use std::borrow::Cow;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Largest head of the backend's answer, and the largest refusal that is passed on.
+const LARGEST_HEAD: usize = 64 * 1024;
+/// What is read from the backend at once.
+const PIECE: usize = 16 * 1024;
+/// The backend is on this machine: it takes a connection at once or something is wrong.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the rest of a refusal may take.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Whether a request asks for a WebSocket.
+pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
+    // `contains_key` first: it is all that other requests pay.
+    headers.contains_key(header::UPGRADE)
+        && headers.get_all(header::UPGRADE).any(|value| {
+            value
+                .as_bytes()
+                .split(|byte| *byte == b',')
+                .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        })
+}
+
+/// A handshake for an endpoint of a mode.
+pub(crate) async fn serve(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+    found: &Found<'_>,
+    id: &RequestId,
+    began: Instant,
+) -> Result<HttpResponse, ApiError> {
+    if *request.method() != Method::GET || !found.endpoint.takes("GET") {
+        let message = format!(
+            "`{}` is no WebSocket: send plain HTTP requests; `\"stream\": true` streams",
+            found.endpoint.path
+        );
+        return Err(ApiError::new(Kind::WebSocketUnsupported, message));
+    }
+    let named = form::in_query(request.query_string()).ok_or_else(|| {
+        let message = "a WebSocket names its model in the query: `?model=NAME`";
+        ApiError::new(Kind::InvalidRequest, message)
+    })?;
+    let model = find(shared, &named)?;
+    let endpoint = serving(model, found);
+    let opening = Opening { request, shared, model, id, began, asked: Some(named.clone()) };
+    match endpoint {
+        Some(endpoint) => opening.open(payload, endpoint, found.path.as_deref()).await,
+        None => {
+            let mut account = opening.account(found.endpoint);
+            let error = mismatch(model, request.path());
+            account.failed(&error);
+            Err(error)
+        }
+    }
+}
+
+/// A handshake on its way.
+pub(crate) struct Opening<'a> {
+    pub(crate) request: &'a HttpRequest,
+    pub(crate) shared: &'a Shared,
+    pub(crate) model: &'a Arc<ModelHandle>,
+    pub(crate) id: &'a RequestId,
+    pub(crate) began: Instant,
+    /// The name in the query; `None` where the path has it.
+    pub(crate) asked: Option<Cow<'a, str>>,
+}
+
+impl Opening<'_> {
+    fn account(&self, endpoint: &Arc<Endpoint>) -> Account {
+        Account::open(self.shared, self.request, self.model, self.id, self.began, 0, endpoint)
+    }
+
+    /// Takes a lease and opens the way. `path` is the backend's, where it isn't the client's.
+    pub(crate) async fn open(
+        &self,
+        payload: web::Payload,
+        endpoint: &Arc<Endpoint>,
+        path: Option<&str>,
+    ) -> Result<HttpResponse, ApiError> {
+        let mut account = self.account(endpoint);
+        match self.shake_hands(path, &mut account).await {
+            Ok((answer, lease)) => Ok(self.respond(payload, answer, lease, account).await),
+            Err(error) => {
+                account.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn shake_hands(
+        &self,
+        path: Option<&str>,
+        account: &mut Account,
+    ) -> Result<(Answered, Lease), ApiError> {
+        let lease = take_lease(self.shared, self.model).await?;
+        account.leased(&lease);
+        let head = self.head(path, &lease);
+        let late = async {
+            match self.model.spec.first_byte_timeout {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let answered = tokio::select! {
+            biased;
+            answered = ask(&lease, &head) => answered,
+            () = lease.broken() => return Err(stopped(self.model)),
+            () = late => Err(io::Error::other("no answer within its first_byte_timeout")),
+        };
+        let answered = answered.map_err(|error| {
+            let message =
+                format!("model `{}`: its backend opened no WebSocket: {error}", self.model.spec.name);
+            ApiError::new(Kind::BackendError, message)
+        })?;
+        Ok((answered, lease))
+    }
+
+    /// The head for the backend: the client's, with the backend's `Host` and without our key.
+    fn head(&self, path: Option<&str>, lease: &Lease) -> Vec<u8> {
+        let path = path_and_query(self.request, path, self.asked.as_deref(), lease);
+        let host = lease.address().to_string();
+        let host = http::HeaderValue::from_str(&host).unwrap_or(http::HeaderValue::from_static("localhost"));
+        let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
+        let mut passed = headers::to_backend(&self.shared.keys.withhold(self.request.headers()), &host);
+        if let Ok(id) = http::HeaderValue::from_bytes(self.id.value().as_bytes()) {
+            passed.insert("x-request-id", id);
+        }
+        for (name, value) in &passed {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        }
+        head.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+        head
+    }
+
+    async fn respond(
+        &self,
+        payload: web::Payload,
+        answered: Answered,
+        lease: Lease,
+        mut account: Account,
+    ) -> HttpResponse {
+        let Answered { status, headers, mut stream, rest } = answered;
+        account.answered(status.as_u16(), "");
+        let mut builder = HttpResponse::build(status);
+        for (name, value) in headers::to_client(&headers) {
+            builder.append_header((name, value));
+        }
+        if status != StatusCode::SWITCHING_PROTOCOLS {
+            let mut body = rest;
+            let length = headers.get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
+            let all = length.unwrap_or(LARGEST_HEAD).min(LARGEST_HEAD);
+            let reading = async {
+                while body.len() < all && matches!(stream.read_buf(&mut body).await, Ok(read) if read > 0) {}
+            };
+            // A refusal that does not end is passed on as far as it came.
+            let _ = tokio::time::timeout(REFUSAL_DEADLINE, reading).await;
+            body.truncate(all);
+            account.completed();
+            return builder.body(body.freeze());
+        }
+        log::debug!("request {}: {} opens a WebSocket", self.id, self.model.spec.name);
+        builder.upgrade("websocket");
+        let spec = &self.model.spec;
+        let silence = spec.idle_timeout.or(spec.alive_time);
+        let broken: Pin<Box<dyn Future<Output = ()>>> = Box::pin(lease.broken());
+        let relay = Relay {
+            payload,
+            stream,
+            first: rest.freeze(),
+            pending: Bytes::new(),
+            broken,
+            silence: silence.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+            ended: false,
+            model: Arc::clone(self.model),
+            account,
+            _lease: lease,
+        };
+        builder.message_body(relay).map_or_else(
+            |error| {
+                actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
+            },
+            HttpResponse::map_into_boxed_body,
+        )
+    }
+}
+
+/// What the backend says to a handshake.
+struct Answered {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    stream: TcpStream,
+    /// What came behind the head.
+    rest: BytesMut,
+}
+
+async fn ask(lease: &Lease, head: &[u8]) -> io::Result<Answered> {
+    let connecting = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(lease.address()));
+    let mut stream = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    stream.set_nodelay(true)?;
+    stream.write_all(head).await?;
+    let mut came = BytesMut::with_capacity(PIECE);
+    loop {
+        if stream.read_buf(&mut came).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some((status, headers, length)) = parse(&came)? {
+            let rest = came.split_off(length);
+            return Ok(Answered { status, headers, stream, rest });
+        }
+        if came.len() > LARGEST_HEAD {
+            return Err(io::Error::other("its answer has too large a head"));
+        }
+    }
+}
+
+/// The head of an answer, once it is whole.
+fn parse(came: &[u8]) -> io::Result<Option<(StatusCode, http::HeaderMap, usize)>> {
+    let mut found = [httparse::EMPTY_HEADER; 100];
+    let mut response = httparse::Response::new(&mut found);
+    let length = match response.parse(came).map_err(io::Error::other)? {
+        httparse::Status::Complete(length) => length,
+        httparse::Status::Partial => return Ok(None),
+    };
+    let status = StatusCode::from_u16(response.code.unwrap_or_default()).map_err(io::Error::other)?;
+    let mut headers = http::HeaderMap::new();
+    for header in response.headers {
+        if let (Ok(name), Ok(value)) =
+            (http::HeaderName::try_from(header.name), http::HeaderValue::from_bytes(header.value))
+        {
+            headers.append(name, value);
+        }
+    }
+    Ok(Some((status, headers, length)))
+}
+
+/// The bytes in both directions; as a body, those from the backend.
+struct Relay {
+    payload: web::Payload,
+    stream: TcpStream,
+    /// What the backend sent behind its head.
+    first: Bytes,
+    /// From the client, not yet written.
+    pending: Bytes,
+    broken: Pin<Box<dyn Future<Output = ()>>>,
+    silence: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
+    ended: bool,
+    model: Arc<ModelHandle>,
+    account: Account,
+    _lease: Lease,
+}
+
+impl Relay {
+    fn heard(&mut self) {
+        if let Some((limit, timer)) = &mut self.silence {
+            timer.as_mut().reset(tokio::time::Instant::now() + *limit);
+        }
+    }
+
+    /// Brings what the client sends to the backend; ready when the client has ended.
+    fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while !self.pending.is_empty() {
+                let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.pending))?;
+                drop(self.pending.split_to(written));
+            }
+            match ready!(Pin::new(&mut self.payload).poll_next(context)) {
+                Some(Ok(chunk)) => {
+                    self.heard();
+                    self.pending = chunk;
+                }
+                Some(Err(_)) | None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    fn poll_backend(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut bytes = BytesMut::zeroed(PIECE);
+        let mut buffer = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let read = buffer.filled().len();
+        bytes.truncate(read);
+        Poll::Ready(Ok(bytes.freeze()))
+    }
+
+    /// It ended; `error` says what was wrong, if anything was.
+    fn end(&mut self, error: Option<ApiError>) -> Poll<Option<Result<Bytes, io::Error>>> {
+        self.ended = true;
+        match error {
+            None => self.account.completed(),
+            Some(error) => {
+                log::warn!("models/{}: a WebSocket was closed: {error}", self.model.spec.name);
+                self.account.failed(&error);
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl MessageBody for Relay {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let relay = self.get_mut();
+        if relay.ended {
+            return Poll::Ready(None);
+        }
+        if !relay.first.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut relay.first))));
+        }
+        let name = relay.model.spec.name.clone();
+        let failed = |why: &dyn std::fmt::Display| {
+            ApiError::new(
+                Kind::BackendError,
+                format!("the backend of model `{name}` broke the WebSocket: {why}"),
+            )
+        };
+        match relay.poll_client(context) {
+            // Whoever of the two closes first: that is how WebSockets end.
+            Poll::Ready(Ok(())) => return relay.end(None),
+            Poll::Ready(Err(error)) => return relay.end(Some(failed(&error))),
+            Poll::Pending => {}
+        }
+        match relay.poll_backend(context) {
+            Poll::Ready(Ok(bytes)) if bytes.is_empty() => return relay.end(None),
+            Poll::Ready(Ok(bytes)) => {
+                relay.heard();
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            Poll::Ready(Err(error)) => return relay.end(Some(failed(&error))),
+            Poll::Pending => {}
+        }
+        if relay.broken.as_mut().poll(context).is_ready() {
+            let error = stopped(&relay.model);
+            return relay.end(Some(error));
+        }
+        if let Some((limit, timer)) = &mut relay.silence
+            && timer.as_mut().poll(context).is_ready()
+        {
+            let limit = limit.as_secs_f64();
+            let message = format!("nothing passed over a WebSocket of model `{name}` for {limit} s");
+            return relay.end(Some(ApiError::new(Kind::BackendTimeout, message)));
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    #[test]
+    fn a_websocket_is_recognised_by_its_upgrade() {
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static("upgrade"), HeaderValue::from_static(value));
+            is_asked_for(&headers)
+        };
+        assert!(with("websocket") && with("h2c, WebSocket"));
+        assert!(!with("h2c") && !is_asked_for(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_head_is_read_once_it_is_whole() {
+        let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n\x81\x00";
+        assert!(parse(&head[..20]).unwrap().is_none());
+        let (status, headers, length) = parse(head).unwrap().unwrap();
+        assert_eq!((status.as_u16(), headers["sec-websocket-accept"].as_bytes()), (101, b"x".as_slice()));
+        assert_eq!(&head[length..], b"\x81\x00");
+        assert!(parse(b"\x00\x01").is_err());
+    }
+}

@@ -51,7 +51,7 @@ async fn handle(
     began: Instant,
 ) -> Result<HttpResponse, ApiError> {
     shared.enter_management(request.headers())?;
-    auth::check_origin(request.headers())?;
+    keys::check_origin(request.headers())?;
     let (model, prefix, path) = split(shared, request.path())?;
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if path.is_empty() && is_read {

@@ -25,7 +25,7 @@ const OTHERS: &str = "(other)";
 const LONGEST_PATH: usize = 120;
 
 /// What is remembered of them.
-pub(crate) struct Strays {
+pub struct Strays {
     paths: ArcSwap<HashSet<Arc<str>>>,
     origin: Instant,
     /// When the rows so far would have been due, one by one, in microseconds since the origin.

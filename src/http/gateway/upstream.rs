@@ -23,7 +23,7 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use body::{Body, BodyError};
+pub(crate) use body::Body;
 pub(crate) use payload::{Edit, Payload};
 
 const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");

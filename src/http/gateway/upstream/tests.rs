@@ -7,6 +7,7 @@ use actix_web::http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::body::BodyError;
 use super::*;
 use bytes::Bytes;
 

@@ -1,7 +1,10 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint deny webui dashboard browser engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test deny webui dashboard browser engine bench clean
+
+# WINDOWS=0: `make test` doesn't check that it compiles for Windows.
+WINDOWS ?= 1
 
 # ENGINE=0: `make test` without the real model server (nothing is fetched).
 ENGINE ?= 1
@@ -16,7 +19,7 @@ build: dashboard ## Builds the program (release), with the dashboard if Node is 
 	cargo build --release --bin llm-manager
 
 # The dashboard comes first: it is a part of what is compiled.
-test: check-fmt webui lint deny engine ## Everything that has to be true: fmt, clippy, deny, all tests.
+test: check-fmt webui lint windows-check deny engine ## Everything that has to be true: fmt, clippy, deny, all tests.
 	CI_REQUIRE_ENGINE=$(ENGINE) tests/run.sh
 
 check-fmt:
@@ -27,6 +30,17 @@ fmt: ## Formats the sources.
 
 lint: ## Runs clippy; a warning is an error.
 	cargo clippy --workspace --all-targets -- -D warnings
+
+windows-check: ## Runs clippy on what is compiled for Windows, if Rust's library for it is there.
+ifneq ($(WINDOWS),0)
+	@scripts/windows/build.sh --check
+endif
+
+windows: ## Builds llm-manager.exe and its zip.
+	@scripts/windows/build.sh
+
+windows-test: ## Tests llm-manager.exe under Wine.
+	@scripts/windows/test.sh
 
 deny: ## Checks the licences and origins of everything that is linked in.
 	@if cargo deny --version > /dev/null 2>&1; then \

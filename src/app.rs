@@ -7,6 +7,7 @@ pub(crate) mod devices;
 mod guard;
 mod label_key;
 mod ledger;
+mod notify;
 mod signals;
 mod tree;
 
@@ -57,6 +58,15 @@ pub enum Ended {
 
 /// Runs the manager until it is told to stop. An error is ready to be printed.
 pub async fn serve(loaded: Loaded, path: &Path) -> Result<Ended, String> {
+    serve_until(loaded, path, None).await
+}
+
+/// Runs it until a signal comes or `stop` is cancelled.
+pub(crate) async fn serve_until(
+    loaded: Loaded,
+    path: &Path,
+    stop: Option<CancellationToken>,
+) -> Result<Ended, String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let file = ConfigFile::new(path, &loaded.text);
     let spec = loaded.spec;
@@ -65,10 +75,14 @@ pub async fn serve(loaded: Loaded, path: &Path) -> Result<Ended, String> {
         log::warn!("{}: {}", warning.path, warning.message);
     }
     raise_open_files();
-    let mut signals = Signals::new();
+    if let Err(error) = process::contain_this_process() {
+        log::warn!("what is just being started may outlive a manager that is killed: {error}");
+    }
+    let mut signals = Signals::new(stop);
     let running = Running::start(&spec, file, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
     actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
+    notify::ready(&running.address);
     let ended = running.until_stopped(&mut signals).await;
     log::info!("stopped; no backend is left");
     Ok(ended)
@@ -98,7 +112,7 @@ fn raise_open_files() {
 }
 
 /// Folder of the records of running backends: where the ledger is, for it can be written to.
-fn state_dir(spec: &Spec) -> PathBuf {
+pub(crate) fn state_dir(spec: &Spec) -> PathBuf {
     let database = Path::new(&spec.program.database);
     let folder = database.parent().filter(|_| !spec.program.database.contains("://"));
     folder.map_or_else(|| spec.base_dir.join("data"), Path::to_owned)
@@ -260,6 +274,7 @@ impl Running {
             "{name}: no new requests are taken; running answers may take {} s (a second signal breaks them off)",
             self.drain_timeout.as_secs()
         );
+        notify::stopping(ended);
         self.stopping.cancel();
         let hurry = async {
             let name = signals.next().await;

@@ -6,7 +6,7 @@ mod client;
 mod remote;
 mod usage;
 
-use crate::{app, config};
+use crate::{app, config, service};
 use clap::{Parser, Subcommand};
 use llm_manager_ledger as ledger;
 use llm_manager_ledger::Location;
@@ -89,6 +89,22 @@ enum Command {
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
+    /// Have the system start the manager with the machine, and again after a crash.
+    Service {
+        /// What to do.
+        #[command(subcommand)]
+        order: service::Order,
+        /// For this user alone (Linux).
+        #[arg(long, global = true)]
+        user: bool,
+    },
+    /// Asks processes of Windows to end; started by the manager itself.
+    #[command(hide = true)]
+    CtrlBreak {
+        /// Processes in the consoles that hear it.
+        #[arg(required = true)]
+        pids: Vec<u32>,
+    },
     /// Ends the backends of a manager that was killed; started by the manager itself.
     #[command(hide = true)]
     Guard {
@@ -107,6 +123,11 @@ pub fn main() -> ExitCode {
         Command::Serve => serve(path),
         Command::Check => check(path),
         Command::Schema => say(&format!("{:#}", config::schema())),
+        Command::Service { order, user } => service(order, path, user),
+        Command::CtrlBreak { pids } => match process::ctrl_break_main(&pids) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&format!("ctrl-break: {error}"), 1),
+        },
         Command::Guard { state_dir, instance } => guard(&state_dir, &instance),
         Command::Status => remote(path, remote::Order::Status),
         Command::Start { model } => remote(path, remote::Order::Start(model)),
@@ -132,6 +153,23 @@ fn serve(path: &Path) -> ExitCode {
         // It comes back only when it has failed.
         Ok(app::Ended::Restart) => {
             complain(&format!("llm-manager: it could not start again: {}", process::start_again()), 1)
+        }
+        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+    }
+}
+
+fn service(order: service::Order, path: &Path, user: bool) -> ExitCode {
+    #[cfg(windows)]
+    if order == service::Order::Run {
+        return match service::run(path) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&format!("llm-manager: {error}"), 1),
+        };
+    }
+    match service::obey(order, path, user) {
+        Ok(done) => {
+            let said = say(&done.text);
+            if done.success { said } else { ExitCode::FAILURE }
         }
         Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }

@@ -4,7 +4,7 @@ use llm_manager_actors::scheduler;
 use llm_manager_devices::cpu::Cpu;
 use llm_manager_devices::nvidia::Nvidia;
 use llm_manager_devices::{DevicePlugin, Sample, Snapshot};
-use llm_manager_policy::devices::Requirement;
+use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::spec::Spec;
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub(crate) fn check(spec: &Spec) -> Vec<String> {
     unmatched(spec, &Snapshot { devices, ..Snapshot::empty() })
 }
 
-/// One sentence for each entry of `required_devices` that no device online meets.
+/// One sentence for each entry of `required_devices` that no device online meets, or whose use can't be measured.
 pub(crate) fn unmatched(spec: &Spec, snapshot: &Snapshot) -> Vec<String> {
     let devices = scheduler::snapshot(snapshot, Instant::now());
     let online: Vec<&str> = devices.devices.iter().filter(|one| one.online).map(|one| &*one.name).collect();
@@ -34,8 +34,21 @@ pub(crate) fn unmatched(spec: &Spec, snapshot: &Snapshot) -> Vec<String> {
         for variant in &model.variants {
             for text in &variant.required_devices {
                 let Ok(requirement) = Requirement::parse(text) else { continue };
-                let met = requirement.matches(&devices).into_iter();
-                if met.filter_map(|at| devices.devices.get(at)).any(|device| device.online) {
+                let matching = requirement.matches(&devices).into_iter();
+                let met: Vec<_> = matching
+                    .filter_map(|at| devices.devices.get(at))
+                    .filter(|device| device.online)
+                    .collect();
+                if let Some(silent) = met.iter().find(|device| tells_no_amounts(device))
+                    && variant.memory_auto
+                {
+                    warnings.push(format!(
+                        "Local-Models.{}.{}.memory_mb: auto can't be measured on {}: its driver doesn't say what each \
+                         process uses (as in WDDM mode on Windows); write the MiB that it needs",
+                        model.name, variant.name, silent.name
+                    ));
+                }
+                if !met.is_empty() {
                     continue;
                 }
                 warnings.push(format!(
@@ -50,9 +63,16 @@ pub(crate) fn unmatched(spec: &Spec, snapshot: &Snapshot) -> Vec<String> {
     warnings
 }
 
+/// Whether it names the processes on it, but of none how much it uses.
+fn tells_no_amounts(device: &Device) -> bool {
+    let mut processes = device.processes.iter().flatten().peekable();
+    processes.peek().is_some() && processes.all(|process| process.mib.is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llm_manager_devices::ProcessMemory;
 
     #[test]
     fn a_device_that_is_not_here_is_named() {
@@ -66,5 +86,22 @@ mod tests {
             warnings,
             ["Local-Models.m.V.required_devices: no device online matches \"v100\"; here are: cpu"]
         );
+    }
+
+    #[test]
+    fn a_card_that_does_not_tell_what_processes_use_cannot_be_measured() {
+        let yaml = b"Local-Models:\n  m:\n    mode: Chat\n    V:\n      command: [sleep, '1']\n      \
+                     required_devices: [rtx 4060]\n      memory_mb: auto\n";
+        let spec = crate::config::parse(yaml, std::path::Path::new("config.yaml")).unwrap().spec;
+        let warned = |amounts: &[Option<u64>]| {
+            let processes = amounts.iter().map(|mib| ProcessMemory { pid: 4, mib: *mib }).collect();
+            let card = Sample { name: "RTX 4060".into(), online: true, processes, ..Sample::default() };
+            unmatched(&spec, &Snapshot { devices: vec![card], ..Snapshot::empty() })
+        };
+        assert!(
+            warned(&[None, None])[0]
+                .starts_with("Local-Models.m.V.memory_mb: auto can't be measured on RTX 4060")
+        );
+        assert!(warned(&[]).is_empty() && warned(&[None, Some(3)]).is_empty());
     }
 }

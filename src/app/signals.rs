@@ -1,27 +1,56 @@
 //! Signals: what asks the program to stop.
 
-/// SIGTERM and Ctrl-C, one after the other.
+use tokio_util::sync::CancellationToken;
+
+/// SIGTERM and Ctrl-C, one after the other; on Windows whatever a console may tell.
 pub(super) struct Signals {
+    /// The system, where the program is a service of Windows. It asks once.
+    stop: Option<CancellationToken>,
     #[cfg(unix)]
     terminate: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     interrupt: Option<tokio::signal::unix::Signal>,
+    #[cfg(windows)]
+    ctrl_c: Option<tokio::signal::windows::CtrlC>,
+    #[cfg(windows)]
+    ctrl_break: Option<tokio::signal::windows::CtrlBreak>,
+    #[cfg(windows)]
+    close: Option<tokio::signal::windows::CtrlClose>,
+    #[cfg(windows)]
+    logoff: Option<tokio::signal::windows::CtrlLogoff>,
+    #[cfg(windows)]
+    shutdown: Option<tokio::signal::windows::CtrlShutdown>,
+}
+
+impl Signals {
+    /// What asks next.
+    pub(super) async fn next(&mut self) -> &'static str {
+        let Some(stop) = self.stop.clone() else { return self.heard().await };
+        tokio::select! {
+            name = self.heard() => name,
+            () = stop.cancelled() => {
+                self.stop = None;
+                "the service is being stopped"
+            }
+        }
+    }
 }
 
 #[cfg(unix)]
 impl Signals {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(stop: Option<CancellationToken>) -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind, name: &str| {
             signal(kind).inspect_err(|error| log::error!("{name} can't be heard: {error}")).ok()
         };
         Self {
+            stop,
             terminate: listen(SignalKind::terminate(), "SIGTERM"),
             interrupt: listen(SignalKind::interrupt(), "SIGINT"),
         }
     }
 
-    pub(super) async fn next(&mut self) -> &'static str {
+    async fn heard(&mut self) -> &'static str {
         async fn heard(signal: &mut Option<tokio::signal::unix::Signal>) {
             match signal {
                 Some(signal) => drop(signal.recv().await),
@@ -35,17 +64,42 @@ impl Signals {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Signals {
-    pub(super) fn new() -> Self {
-        Self {}
+    pub(super) fn new(stop: Option<CancellationToken>) -> Self {
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+        fn heard<T>(name: &str, listener: std::io::Result<T>) -> Option<T> {
+            listener.inspect_err(|error| log::error!("{name} can't be heard: {error}")).ok()
+        }
+        Self {
+            stop,
+            ctrl_c: heard("Ctrl-C", ctrl_c()),
+            ctrl_break: heard("Ctrl-Break", ctrl_break()),
+            close: heard("the closing of the window", ctrl_close()),
+            logoff: heard("the end of the session", ctrl_logoff()),
+            shutdown: heard("the end of the system", ctrl_shutdown()),
+        }
     }
 
-    pub(super) async fn next(&mut self) -> &'static str {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            log::error!("Ctrl-C can't be heard: {error}");
-            std::future::pending::<()>().await;
+    async fn heard(&mut self) -> &'static str {
+        macro_rules! heard {
+            ($listener:expr) => {
+                async {
+                    match &mut $listener {
+                        Some(listener) => drop(listener.recv().await),
+                        None => std::future::pending().await,
+                    }
+                }
+            };
         }
-        "Ctrl-C"
+        // The system gives a program some seconds after each of the last three, then it ends it; the job ends the
+        // backends with it.
+        tokio::select! {
+            () = heard!(self.ctrl_c) => "Ctrl-C",
+            () = heard!(self.ctrl_break) => "Ctrl-Break",
+            () = heard!(self.close) => "the window is being closed",
+            () = heard!(self.logoff) => "the session is ending",
+            () = heard!(self.shutdown) => "the system is shutting down",
+        }
     }
 }

@@ -72,6 +72,8 @@ pub(super) enum Kind {
     Command,
     /// Device name to MiB.
     Memory,
+    /// A file, or one for each system.
+    Script,
     /// Variable name to value.
     Env,
     /// JSON as text or as a mapping.

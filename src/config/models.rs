@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::spec::{Launch, ModeSpec, ModelSpec, VariantSpec};
+use llm_manager_policy::system::System;
 use serde_yaml::Value;
 
 use super::backend::Backend;
@@ -12,7 +13,7 @@ use super::billing;
 use super::fields::{Fields, Walk};
 use super::keys::{Section, original};
 use super::suggest;
-use super::validate::{Defaults, absolute, alive_time, command, missing};
+use super::validate::{Defaults, absolute, alive_time, command, missing, runs_here};
 
 /// The three ways to say how a variant is started.
 const LAUNCHES: [&str; 3] = ["script_path", "bat_path", "command"];
@@ -170,19 +171,37 @@ fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {
             None
         }
         ["command"] => Some(Launch::Command(command(walk, fields, "command"))),
-        [script] => {
-            let path = absolute(walk.base_dir, fields.text(script)?);
-            if !path.is_file() {
-                missing(walk, &fields.at(script), &path);
-            }
-            Some(Launch::Script(path))
-        }
+        [name] => script(walk, fields, name),
         [first, second, ..] => {
             let message = format!("has `{first}` and `{second}`, and only one of them can start it");
             walk.error(&fields.at(second), message, Some("remove one of them".to_owned()));
             None
         }
     }
+}
+
+/// The script for this system.
+fn script(walk: &mut Walk<'_>, fields: &Fields<'_>, name: &str) -> Option<Launch> {
+    let (value, at) = (fields.value(name)?, fields.at(name));
+    let (text, at) = match value.as_mapping() {
+        None => (value.as_str()?, at),
+        Some(scripts) => {
+            let here = System::HERE;
+            let Some(text) = scripts.get(here.key()).and_then(Value::as_str) else {
+                let hint = format!("add `{}: FILE` to it", here.key());
+                walk.error(&at, format!("has no script for {}", here.name()), Some(hint));
+                return None;
+            };
+            (text, at.key(here.key()))
+        }
+    };
+    let path = absolute(walk.base_dir, text);
+    if path.is_file() {
+        runs_here(walk, &at, &path);
+    } else {
+        missing(walk, &at, &path);
+    }
+    Some(Launch::Script(path))
 }
 
 fn memory(walk: &mut Walk<'_>, fields: &Fields<'_>, devices: &[String]) -> BTreeMap<String, u64> {

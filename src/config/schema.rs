@@ -71,6 +71,11 @@ fn property(key: &Key) -> Value {
             {"const": "auto"},
             {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
         ]}),
+        Kind::Script => json!({"anyOf": [
+            text(),
+            {"type": "object", "additionalProperties": false, "minProperties": 1,
+             "properties": {"linux": text(), "windows": text()}},
+        ]}),
         Kind::Env => json!({
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "boolean"]},

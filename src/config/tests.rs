@@ -5,6 +5,7 @@ mod backend;
 mod good;
 mod mistakes;
 mod robust;
+mod scripts;
 mod slips;
 
 use std::path::PathBuf;

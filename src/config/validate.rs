@@ -1,6 +1,8 @@
 //! From a YAML value to a [`Spec`]: each section by the table, then what holds between sections.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use llm_manager_policy::placement::HoldTime;
 use llm_manager_policy::pricing::Currency;
 use llm_manager_policy::spec::{DevicePluginSpec, Electricity, ModelSpec, ProgramSpec, Spec};
+use llm_manager_policy::system::{self, System};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
@@ -204,13 +207,29 @@ pub(super) fn command(walk: &mut Walk<'_>, fields: &Fields<'_>, key: &str) -> Ve
         && !program.contains('{')
     {
         let path = absolute(walk.base_dir, program);
-        let is_there = path.is_file() || (cfg!(windows) && path.with_extension("exe").is_file());
-        if !is_there {
-            missing(walk, &fields.at(key).item(0), &path);
+        let at = fields.at(key).item(0);
+        if path.is_file() {
+            runs_here(walk, &at, &path);
+        } else if !(cfg!(windows) && path.with_extension("exe").is_file()) {
+            missing(walk, &at, &path);
         }
         *program = path.to_string_lossy().into_owned();
     }
+    if let Err((index, unrunnable)) = system::check_arguments(System::HERE, &command) {
+        walk.error(&fields.at(key).item(index), unrunnable.cause, Some(unrunnable.hint));
+    }
     command
+}
+
+/// Says if the file at `path` is of a kind that this system can't run.
+pub(super) fn runs_here(walk: &mut Walk<'_>, at: &KeyPath, path: &Path) {
+    let mut head = Vec::new();
+    // A file that can't be read is told at its start, with the system's own reason.
+    let _ = File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
+    if let Err(unrunnable) = system::runner(System::HERE, &path.to_string_lossy(), &head) {
+        let message = format!("{} {}", path.display(), unrunnable.cause);
+        walk.error(at, message, Some(unrunnable.hint));
+    }
 }
 
 /// Says that there is no file at `path`.

@@ -1,6 +1,7 @@
 //! Whether one value is of the kind that its key wants, and how to say so if not.
 
 use llm_manager_policy::pricing::Price;
+use llm_manager_policy::system::System;
 use serde_yaml::Value;
 
 use super::keys::{Key, Kind, Section};
@@ -62,6 +63,13 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
                 whole(0, 1_000_000_000, "MiB", mib)
             })
         }
+        Kind::Script if value.is_mapping() => {
+            entries(place, "a script, or one for each system", |system, path| {
+                is_system(system)?;
+                text(path)
+            })
+        }
+        Kind::Script => one(text(place)),
         Kind::Env => entries(place, "a mapping from variable names to values", variable),
         Kind::Body => one(body(place)),
         Kind::Headers => entries(place, "a mapping from header names to values", header),
@@ -308,6 +316,15 @@ fn entries(
         }
     };
     mapping.iter().filter_map(entry).collect()
+}
+
+fn is_system(key: &str) -> Result<(), Misfit> {
+    let known = [System::Unix.key(), System::Windows.key()];
+    if known.contains(&key) {
+        return Ok(());
+    }
+    let hint = super::suggest::hint(key, known.iter().copied(), || "write linux or windows".to_owned());
+    Err(Misfit::saying("is not a system that has scripts of its own", Some(hint)))
 }
 
 fn variable(name: &str, place: Place<'_>) -> Result<(), Misfit> {

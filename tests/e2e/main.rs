@@ -27,6 +27,7 @@ mod orphans;
 mod real_engine;
 mod reconcile;
 mod runs;
+mod service;
 mod sessions;
 mod soak;
 mod supervision;

@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How the process behaves, from its first moment to its last.
 #[derive(Debug, Parser)]
@@ -154,10 +153,16 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Ends on SIGTERM and SIGINT, as llama-server does, unless told to ignore them.
+/// Ends on SIGTERM and SIGINT, as llama-server does, unless told to ignore them. On Windows on Ctrl-Break and Ctrl-C.
 async fn obey_signals(ignore: bool) {
-    let mut term = signal(SignalKind::terminate()).unwrap();
-    let mut interrupt = signal(SignalKind::interrupt()).unwrap();
+    #[cfg(unix)]
+    let (mut term, mut interrupt) = {
+        use tokio::signal::unix::{SignalKind, signal};
+        (signal(SignalKind::terminate()).unwrap(), signal(SignalKind::interrupt()).unwrap())
+    };
+    #[cfg(windows)]
+    let (mut term, mut interrupt) =
+        (tokio::signal::windows::ctrl_break().unwrap(), tokio::signal::windows::ctrl_c().unwrap());
     loop {
         tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
         if !ignore {
@@ -193,7 +198,15 @@ fn talk(flags: &Flags) {
 
 /// A child that sleeps, shrugs off TERM, and carries the marker in its environment.
 #[expect(clippy::zombie_processes, reason = "the manager has to end them")]
+#[cfg_attr(windows, expect(unused_variables, reason = "there are no sessions to leave for"))]
 fn start_child(own_session: bool, marker: &str) {
+    #[cfg(windows)]
+    let mut command = {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--ignore-term", "--port", "0", "--marker", marker]).env_remove("PORT");
+        command
+    };
+    #[cfg(unix)]
     let mut command = if own_session {
         let mut command = Command::new("setsid");
         command.arg("sh");
@@ -201,6 +214,7 @@ fn start_child(own_session: bool, marker: &str) {
     } else {
         Command::new("sh")
     };
+    #[cfg(unix)]
     command.args(["-c", "trap '' TERM; while :; do sleep 600; done"]).env("FAKE_MARKER", marker);
     command.stdin(Stdio::null()).spawn().unwrap();
 }

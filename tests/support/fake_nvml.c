@@ -1,6 +1,7 @@
 /* A stand-in for NVIDIA's management library, for machines without a GPU.
  *
  *   cc -shared -fPIC -O2 -fvisibility=hidden -o libnvidia-ml.so.1 fake_nvml.c
+ *   x86_64-w64-mingw32-gcc -shared -O2 -w -o nvml.dll fake_nvml.c
  *
  * What it answers stands in a text file, named by FAKE_NVML_FILE at compile time or else by the variable
  * FAKE_NVML at run time, and read anew at each call:
@@ -20,6 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#ifdef _WIN32
+__declspec(dllimport) void __stdcall Sleep(unsigned long milliseconds);
+#endif
 
 #define API __attribute__((visibility("default")))
 typedef int ret;
@@ -115,8 +119,12 @@ static ret told(const char *call, const char *uuid) {
     if (!strcmp(verb, "fail")) r = code;
     if (!strcmp(verb, "crash")) abort();
     if (!strcmp(verb, "sleep")) {
+#ifdef _WIN32
+      Sleep(code);
+#else
       struct timespec t = {code / 1000, code % 1000 * 1000000L};
       nanosleep(&t, 0);
+#endif
     }
   }
   fclose(in);

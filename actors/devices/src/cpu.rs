@@ -1,43 +1,41 @@
 //! The machine's own memory and processors.
 
-use sysinfo::{Component, Components, MemoryRefreshKind, System};
+#[cfg(not(windows))]
+mod sysinfo_reader;
+#[cfg(windows)]
+mod windows;
 
 use super::{DevicePlugin, Sample, mib, mib_up};
+#[cfg(not(windows))]
+use sysinfo_reader::Reader;
+#[cfg(windows)]
+use windows::Reader;
 
 /// What the log and the configuration call it. Not the brand: a requirement "amd" must never match it.
 pub const NAME: &str = "cpu";
 
-/// Sensors that tell the temperature of the processor itself, best first.
-const SENSORS: [&str; 7] = ["tctl", "tdie", "package id 0", "k10temp", "coretemp", "cpu_thermal", "cpu"];
+/// What one look showed.
+struct Reading {
+    /// Bytes.
+    total: u64,
+    /// Bytes that a program could have.
+    available: u64,
+    /// Percent; unknown at the first look.
+    load: Option<f32>,
+    temperature: Option<f32>,
+}
 
 /// Reads RAM, load and temperature.
+#[derive(Default)]
 pub struct Cpu {
-    system: System,
-    sensor: Option<Component>,
+    reader: Reader,
 }
 
 impl Cpu {
     /// Looks for the sensor once; the load is known from the second sample on.
     pub fn new() -> Self {
-        Self { system: System::new(), sensor: best_sensor() }
+        Self::default()
     }
-}
-
-impl Default for Cpu {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn best_sensor() -> Option<Component> {
-    let rank = |component: &Component| {
-        let label = component.label().to_lowercase();
-        component.temperature()?;
-        SENSORS.iter().position(|known| label.contains(known))
-    };
-    let found = Vec::from(Components::new_with_refreshed_list());
-    let ranked = found.into_iter().filter_map(|component| Some((rank(&component)?, component)));
-    ranked.min_by_key(|(rank, _)| *rank).map(|(_, component)| component)
 }
 
 impl DevicePlugin for Cpu {
@@ -46,42 +44,18 @@ impl DevicePlugin for Cpu {
     }
 
     fn sample(&mut self) -> Result<Vec<Sample>, String> {
-        let first = self.system.cpus().is_empty();
-        self.system.refresh_cpu_usage();
-        self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-        let (total, available) = memory(&self.system)?;
-        let load = self.system.global_cpu_usage();
-        let temperature = self.sensor.as_mut().and_then(|sensor| {
-            sensor.refresh();
-            sensor.temperature()
-        });
+        let Reading { total, available, load, temperature } = self.reader.read()?;
         Ok(vec![Sample {
             name: NAME.to_owned(),
             plugin: "cpu",
             online: true,
             memory_total_mib: Some(mib(total)),
             memory_used_mib: Some(mib_up(total.saturating_sub(available)).min(mib(total))),
-            utilization: (!first && load.is_finite()).then(|| load.clamp(0.0, 100.0)),
+            utilization: load.filter(|load| load.is_finite()).map(|load| load.clamp(0.0, 100.0)),
             temperature_c: temperature.filter(|value| value.is_finite()),
             ..Sample::default()
         }])
     }
-}
-
-/// Total and available bytes: the machine's, or the container's if that has less.
-fn memory(system: &System) -> Result<(u64, u64), String> {
-    let total = system.total_memory();
-    if total == 0 {
-        return Err("the system doesn't say how much memory it has".to_owned());
-    }
-    let available = system.available_memory().min(total);
-    // A page cache that fills the container's limit can be dropped; only anonymous memory can't.
-    Ok(match system.cgroup_limits() {
-        Some(limit) if limit.total_memory > 0 && limit.total_memory < total => {
-            (limit.total_memory, available.min(limit.total_memory.saturating_sub(limit.rss)))
-        }
-        _ => (total, available),
-    })
 }
 
 #[cfg(test)]

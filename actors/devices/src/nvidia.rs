@@ -24,9 +24,14 @@ pub use read::NAME;
 use read::{Session, explain};
 use roster::Roster;
 
-/// Where the library may be when the loader doesn't find it: WSL, NixOS.
-const ELSEWHERE: [&str; 2] =
-    ["/usr/lib/wsl/lib/libnvidia-ml.so.1", "/run/opengl-driver/lib/libnvidia-ml.so.1"];
+/// Where the library may be when the loader doesn't find it: WSL, NixOS; drivers of Windows from before 2019.
+#[cfg(not(windows))]
+const ELSEWHERE: &[&str] =
+    &["/usr/lib/wsl/lib/libnvidia-ml.so.1", "/run/opengl-driver/lib/libnvidia-ml.so.1"];
+#[cfg(windows)]
+const ELSEWHERE: &[&str] = &[r"C:\Program Files\NVIDIA Corporation\NVSMI\nvml.dll"];
+/// What isn't there when there is no driver.
+const LIBRARY: &str = if cfg!(windows) { "nvml.dll" } else { "libnvidia-ml.so.1" };
 /// One entry per card that the driver has; appears and disappears with it.
 const BUS: &str = "/sys/bus/pci/drivers/nvidia";
 /// Between two attempts to initialise. Each wakes the cards up, so not too often.
@@ -196,9 +201,9 @@ const fn absent(error: &NvmlError) -> bool {
     matches!(error, NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound | NvmlError::DriverNotLoaded)
 }
 
-fn short(error: &NvmlError) -> &'static str {
+fn short(error: &NvmlError) -> String {
     match error {
-        NvmlError::DriverNotLoaded => "the driver is not loaded",
-        _ => "libnvidia-ml.so.1 is not installed",
+        NvmlError::DriverNotLoaded => "the driver is not loaded".to_owned(),
+        _ => format!("{LIBRARY} is not installed"),
     }
 }

@@ -23,4 +23,5 @@ pub mod queue;
 pub mod restart;
 pub mod spec;
 pub mod sse;
+pub mod system;
 pub mod usage;

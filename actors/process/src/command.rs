@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use llm_manager_policy::spec::Launch;
+use llm_manager_policy::system::{self, Runner, System, Unrunnable};
 
 use super::tree::marker;
 use super::{LaunchError, LaunchOrder, platform};
@@ -34,9 +35,12 @@ pub(super) fn words(order: &LaunchOrder, port: u16) -> Vec<OsString> {
 /// A script that isn't executable (a fresh checkout, a FAT disk) still runs through what its first line
 /// names.
 fn script_words(path: &Path) -> Vec<OsString> {
-    let mut words = Vec::new();
-    if !platform::is_executable(path) {
-        match shebang(path) {
+    let mut words: Vec<OsString> = Vec::new();
+    match system::runner(System::HERE, &path.to_string_lossy(), &head(path)) {
+        Ok(Runner::PowerShell) => {
+            words.extend(POWERSHELL.map(OsString::from));
+        }
+        Ok(Runner::Shell) if !platform::is_executable(path) => match shebang(path) {
             Some(line) => {
                 // As the kernel reads it: the program, then all of the rest as one argument.
                 let (program, rest) = line.split_once([' ', '\t']).unwrap_or((&line, ""));
@@ -46,26 +50,53 @@ fn script_words(path: &Path) -> Vec<OsString> {
                 }
             }
             None => words.push("sh".into()),
-        }
+        },
+        // What can't be run was refused by `check_script`.
+        Ok(Runner::Shell | Runner::Itself) | Err(_) => {}
     }
     words.push(path.into());
     words
 }
 
-fn shebang(path: &Path) -> Option<String> {
+/// Its own policy would refuse scripts that came from elsewhere, and a profile could print, wait or fail.
+const POWERSHELL: [&str; 5] = ["powershell.exe", "-NoProfile", "-ExecutionPolicy", "Bypass", "-File"];
+
+/// The first bytes of a file, by which its kind is known.
+fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
-    std::fs::File::open(path).ok()?.take(256).read_to_end(&mut head).ok()?;
+    // What can't be read fails at its start, with the system's own reason.
+    let _ = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
+    head
+}
+
+fn shebang(path: &Path) -> Option<String> {
+    let head = head(path);
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line).trim().to_owned();
     (!line.is_empty()).then_some(line)
 }
 
-/// `sh` would start all the same, and only then miss the script.
-pub(super) fn check_script(order: &LaunchOrder) -> io::Result<()> {
+/// What the spawn itself would not tell, or too late: `sh` would start all the same, and only then miss the script.
+pub(super) fn check(words: &[OsString], order: &LaunchOrder) -> Result<(), LaunchError> {
     match &order.launch {
-        Launch::Script(path) => std::fs::metadata(path).map(|_| ()),
-        Launch::Command(_) => Ok(()),
+        Launch::Script(path) => {
+            std::fs::metadata(path).map_err(|error| explain(&error, words, order))?;
+            system::runner(System::HERE, &path.to_string_lossy(), &head(path))
+                .map_err(|unrunnable| refused(&path.display().to_string(), unrunnable))?;
+        }
+        Launch::Command(_) => {
+            let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            system::check_arguments(System::HERE, &words).map_err(|(index, unrunnable)| {
+                refused(words.get(index).map_or("", String::as_str), unrunnable)
+            })?;
+        }
     }
+    Ok(())
+}
+
+fn refused(what: &str, unrunnable: Unrunnable) -> LaunchError {
+    let Unrunnable { cause, hint } = unrunnable;
+    LaunchError::CannotSpawn { program: what.to_owned(), cause: format!("it {cause}"), hint }
 }
 
 /// A command that waits for nothing but its spawn.
@@ -80,6 +111,10 @@ pub(super) fn build(words: &[OsString], order: &LaunchOrder, port: u16, markers:
         .current_dir(&order.working_dir)
         .env("PORT", port.to_string())
         .env("MODEL_NAME", &order.model)
+        // A backend that knows them would speak for the manager.
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("WATCHDOG_USEC")
+        .env_remove("WATCHDOG_PID")
         .envs(order.env.iter().map(|(name, value)| (name, value)))
         // Last, so that no configuration can hide a backend from the search for what is left of it.
         .env(marker::RUN, &markers.run)

@@ -1,6 +1,7 @@
 //! What may go wrong with a launch, in words that name the thing, the cause and the way out.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Why a backend could not be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,13 @@ pub enum LaunchError {
         port: u16,
         /// `pid 77 (llama-server)`; `None` when it can't be seen, such as another user's process.
         by: Option<String>,
+    },
+    /// The system keeps the model's port to itself (Windows).
+    PortReserved {
+        /// The port.
+        port: u16,
+        /// The ports that it keeps, if it says so.
+        range: Option<RangeInclusive<u16>>,
     },
     /// No port is free, or none may be opened.
     NoFreePort {
@@ -53,6 +61,16 @@ impl fmt::Display for LaunchError {
                 "port {port} is taken by a process that can't be seen (another user's, or in a container): \
                  end it, or give the model another `port`"
             ),
+            Self::PortReserved { port, range: Some(range) } => write!(
+                f,
+                "port {port} is in the range {} to {} that Windows keeps for Hyper-V, WSL or Docker: give the model \
+                 another `port`, or none (netsh interface ipv4 show excludedportrange protocol=tcp lists the ranges)",
+                range.start(),
+                range.end()
+            ),
+            Self::PortReserved { port, range: None } => {
+                write!(f, "port {port} may not be opened: give the model another `port`, or none")
+            }
             Self::NoFreePort { cause } => write!(
                 f,
                 "no free port was found on 127.0.0.1: {cause}; close programs that hold many ports, or give \

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::platform::{self, ProcessId, ProcessInfo, Signal};
+use super::platform::{self, FORCE, ProcessId, ProcessInfo, Signal};
 use super::records::{self, Record};
 use super::tree::{self, marker};
 
@@ -32,7 +32,7 @@ impl fmt::Display for Reaped {
             (false, false) => {
                 write!(
                     f,
-                    "{run}: a former manager left {}, and SIGKILL did not end all",
+                    "{run}: a former manager left {}, and {FORCE} did not end all",
                     processes.join(", ")
                 )
             }

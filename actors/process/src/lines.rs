@@ -11,7 +11,7 @@ pub(super) struct Line {
     pub(super) overwritten: bool,
 }
 
-/// Cuts at `\n`, `\r\n` and `\r`; what isn't UTF-8 becomes U+FFFD.
+/// Cuts at `\n`, `\r\n` and `\r`; what isn't UTF-8 is read as the system's consoles would.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
     pending: Vec<u8>,
@@ -76,5 +76,8 @@ impl Splitter {
 }
 
 fn decode(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => super::platform::decode(bytes),
+    }
 }

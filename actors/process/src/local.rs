@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::command::{self, Markers};
 use super::output::{Outlet, TailWriter};
 use super::owner::{Owner, Wish};
-use super::platform::{self, ProcessId};
+use super::platform::{self, Enclosure, ProcessId};
 use super::port::{self, PortHold, Ports};
 use super::records::{self, Record};
 use super::tree::Tree;
@@ -53,7 +53,8 @@ impl LocalLauncher {
     ) -> Result<LocalRun, LaunchError> {
         let words = command::words(order, port.port);
         let cannot = |error: &std::io::Error| command::explain(error, &words, order);
-        platform::supported().and_then(|()| command::check_script(order)).map_err(|error| cannot(&error))?;
+        platform::supported().map_err(|error| cannot(&error))?;
+        command::check(&words, order)?;
         let manager = platform::this_process().ok_or_else(|| cannot(&std::io::Error::other("no /proc")))?;
         let markers = Markers {
             run: format!("{}#{}", order.model, order.epoch),
@@ -61,10 +62,11 @@ impl LocalLauncher {
             state: self.state_dir.clone().into_os_string(),
             owner: format!("{}:{}", manager.pid, manager.start_time),
         };
+        let enclosure = Enclosure::new().map_err(|error| cannot(&error))?;
         let build = |words: &[_]| {
-            let mut command =
-                tokio::process::Command::from(command::build(words, order, port.port, &markers));
-            command.kill_on_drop(true).spawn()
+            let mut command = command::build(words, order, port.port, &markers);
+            enclosure.prepare(&mut command);
+            tokio::process::Command::from(command).kill_on_drop(true).spawn()
         };
         let mut child = match build(&words) {
             // Executable, but without a first line that says by what.
@@ -74,6 +76,7 @@ impl LocalLauncher {
             other => other,
         }
         .map_err(|error| cannot(&error))?;
+        enclosure.admit(&child).map_err(|error| cannot(&error))?;
         // Not yet waited for, so the pid is still its own, be it a zombie.
         let leader =
             child.id().and_then(platform::process).map(|info| info.id).ok_or_else(|| {
@@ -88,7 +91,8 @@ impl LocalLauncher {
             order.variant
         );
 
-        let tree = Rc::new(Tree::new(leader, markers.run, markers.instance.clone(), markers.owner));
+        let tree =
+            Rc::new(Tree::new(leader, markers.run, markers.instance.clone(), markers.owner, enclosure));
         let tail = Rc::new(TailWriter::new());
         let tree_gone = watch::Sender::new(false);
         let outlet = Outlet {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ExitReport;
 use super::output::TailWriter;
-use super::platform::{self, ProcessId, ProcessInfo, Signal};
+use super::platform::{self, ASK, FORCE, ProcessId, ProcessInfo, Signal};
 use super::port::PortHold;
 use super::records::{self, Record};
 use super::tree::{self, Tree};
@@ -101,7 +101,7 @@ impl Owner {
         let status = match status {
             Some(status) => status,
             None if survivors.iter().any(|info| info.id == self.leader) => {
-                Err(io::Error::other("it survived SIGKILL"))
+                Err(io::Error::other(format!("it survived {FORCE}")))
             }
             None => self.child.wait().await,
         };
@@ -120,7 +120,7 @@ impl Owner {
                     Wish::Kill => return None,
                     Wish::Terminate => {
                         log::info!("models/{}: asking pid {} to end", self.model, self.leader.pid);
-                        tree::signal_all(&self.tree.scan().await, Signal::Terminate);
+                        self.tree.signal(&self.tree.scan().await, Signal::Terminate);
                     }
                     Wish::Run => {}
                 },
@@ -160,7 +160,7 @@ impl Owner {
                 count(&rest),
                 tree::names(&rest)
             );
-            tree::signal_all(&rest, Signal::Terminate);
+            self.tree.signal(&rest, Signal::Terminate);
         }
         let grace = Instant::now() + LEFTOVER_GRACE;
         let mut pause = SHORTEST_PAUSE;
@@ -168,7 +168,7 @@ impl Owner {
             tokio::select! {
                 () = next_wish(&mut self.wish, ending) => match ending.wish {
                     Wish::Kill => return false,
-                    _ => tree::signal_all(&rest, Signal::Terminate),
+                    _ => self.tree.signal(&rest, Signal::Terminate),
                 },
                 () = sleep_until(grace), if by_itself => return false,
                 () = sleep(pause) => {
@@ -196,10 +196,10 @@ impl Owner {
                 told = true;
                 log::warn!("models/{}: {}", self.model, self.why_kill(ending, leader_gone, &left));
             }
-            tree::signal_all(&left, Signal::Kill);
+            self.tree.signal(&left, Signal::Kill);
             if started.elapsed() > KILL_LIMIT {
                 log::error!(
-                    "models/{}: SIGKILL did not end {} within {} s: {}; their memory stays in use",
+                    "models/{}: {FORCE} did not end {} within {} s: {}; their memory stays in use",
                     self.model,
                     count(&left),
                     KILL_LIMIT.as_secs(),
@@ -219,14 +219,14 @@ impl Owner {
             _ if ending.orphaned => format!("nobody watches pid {pid} any more, killing its tree ({all})"),
             (None, false) => format!("killing pid {pid} and its tree ({all})"),
             (None, true) => {
-                format!("what pid {pid} left behind ignored SIGTERM, killing {}", tree::names(left))
+                format!("what pid {pid} left behind ignored {ASK}, killing {}", tree::names(left))
             }
             (Some(asked), false) => format!(
-                "pid {pid} ignored SIGTERM for {:.0} s, killing its tree ({all})",
+                "pid {pid} ignored {ASK} for {:.0} s, killing its tree ({all})",
                 asked.elapsed().as_secs_f32()
             ),
             (Some(asked), true) => format!(
-                "pid {pid} obeyed SIGTERM, but not all of its tree in {:.0} s, killing {}",
+                "pid {pid} obeyed {ASK}, but not all of its tree in {:.0} s, killing {}",
                 asked.elapsed().as_secs_f32(),
                 tree::names(left)
             ),

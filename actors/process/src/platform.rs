@@ -6,27 +6,40 @@
 mod identity;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 mod other;
+#[cfg(not(windows))]
+mod unenclosed;
+#[cfg(windows)]
+mod windows;
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use identity::{is_alive, this_process};
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{
+use linux as here;
+#[cfg(not(any(target_os = "linux", windows)))]
+use other as here;
+#[cfg(not(windows))]
+use unenclosed as fence;
+#[cfg(windows)]
+use {windows as fence, windows as here};
+
+pub(super) use fence::{Enclosure, decode};
+pub use fence::{contain_this_process, ctrl_break_main};
+pub(super) use here::{
     block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
     supported,
 };
-#[cfg(target_os = "linux")]
-pub use linux::{die_with_this_thread, start_again};
-#[cfg(not(target_os = "linux"))]
-pub(super) use other::{
-    block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
-    supported,
-};
-#[cfg(not(target_os = "linux"))]
-pub use other::{die_with_this_thread, start_again};
+pub use here::{die_with_this_thread, start_again};
+#[cfg(windows)]
+pub use windows::log_into;
+
+/// How a backend is asked to end, in log lines.
+pub(super) const ASK: &str = if cfg!(windows) { "Ctrl-Break" } else { "SIGTERM" };
+/// How it is ended by force.
+pub(super) const FORCE: &str = if cfg!(windows) { "TerminateJobObject" } else { "SIGKILL" };
 
 /// A process beyond doubt: a pid comes back after a while, a pid with its start time doesn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,9 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use super::LaunchError;
+use llm_manager_policy::system;
+
+use super::{LaunchError, run_tool};
 
 /// Ports that runs were given. A backend opens its port only after a while, and nobody else should be
 /// given it until then.
@@ -72,9 +75,26 @@ async fn test(port: u16) -> Result<(), LaunchError> {
             let by = holders(port).await.first().map(ToString::to_string);
             Err(LaunchError::PortTaken { port, by })
         }
+        // Hyper-V and others keep ranges to themselves: nobody listens there, and yet nobody may.
+        Err(error) if cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(LaunchError::PortReserved { port, range: reserved(port).await })
+        }
+        // Windows lets a second program have 127.0.0.1 of a port whose other addresses somebody has.
+        Ok(_) if cfg!(windows) => match holders(port).await.first() {
+            Some(holder) => Err(LaunchError::PortTaken { port, by: Some(holder.to_string()) }),
+            None => Ok(()),
+        },
         // Any other trouble, such as a port below 1024, is the backend's to solve or to report.
         _ => Ok(()),
     }
+}
+
+/// The range of reserved ports that it is in, as the system's own tool tells it.
+async fn reserved(port: u16) -> Option<RangeInclusive<u16>> {
+    let words = ["interface", "ipv4", "show", "excludedportrange", "protocol=tcp"];
+    let asked = tokio::task::spawn_blocking(move || run_tool("netsh", &words)).await;
+    let text = asked.ok()?.ok()?.text;
+    system::excluded_ports(&text).into_iter().find(|range| range.contains(&port))
 }
 
 /// Who answers on 127.0.0.1:`port`, as far as it can be seen.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 
-use super::platform::{self, ProcessId, ProcessInfo, Signal};
+use super::platform::{self, Enclosure, ProcessId, ProcessInfo, Signal};
 
 /// Environment variables that every descendant inherits, however it hides.
 pub(super) mod marker {
@@ -66,11 +66,15 @@ pub(super) struct Search {
     pub(super) owner: String,
     /// Members that were seen before: they stay members when they change group and lose their parent.
     pub(super) known: BTreeSet<ProcessId>,
+    pub(super) enclosure: Enclosure,
 }
 
 impl Search {
-    /// Reads the process table.
+    /// Reads the process table, where nothing better knows.
     pub(super) fn run(&self) -> io::Result<Vec<ProcessInfo>> {
+        if let Some(found) = self.enclosure.members()? {
+            return Ok(found);
+        }
         let all = platform::processes()?;
         // The group outlives its leader, and no new process gets its number meanwhile. If one has it,
         // the group is gone.
@@ -99,8 +103,20 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(leader: ProcessId, run: String, instance: String, owner: String) -> Self {
-        Self { search: RefCell::new(Search { leader, run, instance, owner, known: BTreeSet::new() }) }
+    pub(super) fn new(
+        leader: ProcessId,
+        run: String,
+        instance: String,
+        owner: String,
+        enclosure: Enclosure,
+    ) -> Self {
+        let known = BTreeSet::new();
+        Self { search: RefCell::new(Search { leader, run, instance, owner, known, enclosure }) }
+    }
+
+    /// Signals each of them, all of them members.
+    pub(super) fn signal(&self, processes: &[ProcessInfo], signal: Signal) {
+        self.search.borrow().enclosure.signal(processes, signal);
     }
 
     /// Its living members.
@@ -151,7 +167,7 @@ pub(super) fn signal_all(processes: &[ProcessInfo], signal: Signal) {
 
 /// Kills what the tree holds right now, without leaving the thread.
 pub(super) fn kill_blocking(tree: &Tree) {
-    signal_all(&tree.scan_blocking(), Signal::Kill);
+    tree.signal(&tree.scan_blocking(), Signal::Kill);
 }
 
 /// `pid 7 (sh), pid 8 (sleep)`

@@ -535,12 +535,12 @@ pub(super) static TABLE: &[Key] = &[
     row(
         Section::Variant,
         "script_path",
-        Kind::Text,
+        Kind::Script,
         "",
         Preset::Nothing,
-        "Script that starts the backend and stays with it; end it with `exec`. It runs through its shebang or `sh`; Windows is not supported yet. Exactly one of script_path, bat_path and command is wanted.",
+        "Script that starts the backend and stays with it. Linux: it runs through its shebang or `sh`; end it with `exec`. Windows: .bat, .cmd, .ps1 or .exe. One file for both systems: `{linux: run.sh, windows: run.bat}`. Exactly one of script_path, bat_path and command is wanted.",
     ),
-    row(Section::Variant, "bat_path", Kind::Text, "", Preset::Nothing, "Older spelling of script_path."),
+    row(Section::Variant, "bat_path", Kind::Script, "", Preset::Nothing, "Older spelling of script_path."),
     row(
         Section::Variant,
         "command",

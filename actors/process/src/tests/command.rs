@@ -83,3 +83,16 @@ async fn a_closed_slot_is_said() {
     let said = error(&house, shell("true")).await;
     assert!(said.contains("being removed"), "{said}");
 }
+
+#[actix_rt::test]
+async fn a_script_of_another_system_is_not_given_to_sh() {
+    let house = House::new();
+    let batch = error(&house, house.script("run.bat", "@echo off\r\n")).await;
+    assert!(
+        batch.contains("run.bat`: it is a batch file of Windows, which Linux can't run; write"),
+        "{batch}"
+    );
+    // Without a permit in the hands of what never started, the next one can.
+    assert_eq!(house.slot.available_permits(), 1);
+    assert_eq!(house.records(), 0);
+}

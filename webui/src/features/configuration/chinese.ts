@@ -32,7 +32,7 @@ export const chinese: Record<string, string> = {
   'Local-Models.*.*.env': '附加到后端的环境变量。',
   'Local-Models.*.*.memory_mb': '在 required_devices 的每个设备上需要的内存（MiB）；或写 auto：采用以往运行测得的峰值（仅限 NVIDIA 显卡），没有测得之前不检查。太高：白白停止其他模型。太低：后端内存不足。默认不检查。',
   'Local-Models.*.*.required_devices': '必须在线的设备，逐项列出；名称中的所有单词都出现在设备名里即匹配，后缀 `#2` 表示其中第二个，前缀 `2x` 表示需要两个。UUID 或 PCI 地址对应唯一设备。',
-  'Local-Models.*.*.script_path': '启动后端并与之共存的脚本，请以 `exec` 结尾。通过其 shebang 或 `sh` 运行。script_path、bat_path 与 command 必须恰好有一个。',
+  'Local-Models.*.*.script_path': '启动后端并与之共存的脚本。Linux：通过其 shebang 或 `sh` 运行，请以 `exec` 结尾。Windows：.bat、.cmd、.ps1 或 .exe。两个系统共用一个文件时写 `{linux: run.sh, windows: run.bat}`。script_path、bat_path 与 command 必须恰好有一个。',
   'Local-Models.*.served_name': '后端所用的模型名称；请求以此名称转发。默认：后端拒绝所请求的名称时，使用探测到的名称。',
   'Local-Models.*.api_prefix': '后端 API 的起点：路径中的 "/v1" 替换为它。后端提供 /chat/completions 或 /embeddings 时写 ""。默认 /v1。',
   'Local-Models.*.probe': '判断模型是否就绪的请求：返回 2xx 即就绪。默认为模式自己的探测。',

@@ -1,0 +1,45 @@
+//! What differs between operating systems, as far as it can be decided from texts and numbers.
+//!
+//! Nothing here asks which system it runs on: the caller says so, and both are tested on either.
+
+mod exit_code;
+mod ports;
+mod script;
+#[cfg(test)]
+mod tests;
+
+pub use exit_code::{ENDED_BY_MANAGER, exit_code};
+pub use ports::excluded_ports;
+pub use script::{Runner, Unrunnable, check_arguments, runner};
+
+/// An operating system, as far as launching is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// Linux, and what behaves like it.
+    Unix,
+    /// Windows.
+    Windows,
+}
+
+impl System {
+    /// The one that this program was built for.
+    pub const HERE: Self = if cfg!(windows) { Self::Windows } else { Self::Unix };
+
+    /// Its key in a `script_path` that has a script for each system.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Unix => "linux",
+            Self::Windows => "windows",
+        }
+    }
+
+    /// Its name in a sentence.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unix => "Linux",
+            Self::Windows => "Windows",
+        }
+    }
+}

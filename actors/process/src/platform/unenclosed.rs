@@ -1,0 +1,46 @@
+//! Systems on which nothing but its marks and its parents holds a run together.
+
+use std::io;
+use std::process::Command;
+
+use super::{ProcessInfo, Signal};
+
+/// What would hold the processes of one run together.
+#[derive(Clone, Debug)]
+pub(crate) struct Enclosure;
+
+impl Enclosure {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn prepare(&self, _command: &mut Command) {}
+
+    pub(crate) fn admit(&self, _child: &tokio::process::Child) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// `None`: the process table has to be searched for them.
+    pub(crate) fn members(&self) -> io::Result<Option<Vec<ProcessInfo>>> {
+        Ok(None)
+    }
+
+    /// Signals each of them.
+    pub(crate) fn signal(&self, processes: &[ProcessInfo], signal: Signal) {
+        super::super::tree::signal_all(processes, signal);
+    }
+}
+
+/// The guard does what a job would do.
+pub fn contain_this_process() -> io::Result<()> {
+    Ok(())
+}
+
+/// Output is UTF-8, or nothing that could be known.
+pub(crate) fn decode(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub fn ctrl_break_main(_pids: &[u32]) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "Ctrl-Break is a matter of Windows"))
+}

@@ -1,0 +1,99 @@
+//! `llm-manager service`: the manager as a service of the system, which starts it with the machine and again after
+//! a crash. On Linux a unit of systemd, on Windows a service.
+
+#[cfg(target_os = "linux")]
+mod systemd;
+#[cfg(target_os = "linux")]
+mod unit;
+#[cfg(windows)]
+mod windows;
+
+use crate::config;
+use clap::Subcommand;
+use std::path::Path;
+#[cfg(target_os = "linux")]
+use systemd as here;
+#[cfg(windows)]
+use windows as here;
+
+#[cfg(windows)]
+pub(crate) use windows::run;
+
+/// What `service` can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum Order {
+    /// Have the system start the manager from now on.
+    Install,
+    /// Stop the service and forget it; the configuration and the data stay.
+    Uninstall,
+    /// Start the service.
+    Start,
+    /// Stop the service, and with it all backends.
+    Stop,
+    /// Say whether it runs.
+    Status,
+    /// Serve as a service; started by the system.
+    #[command(hide = true)]
+    Run,
+}
+
+/// How it went: whether `status` found it running, and what to print.
+pub(crate) struct Done {
+    pub(crate) success: bool,
+    pub(crate) text: String,
+}
+
+impl Done {
+    fn well(text: impl Into<String>) -> Self {
+        Self { success: true, text: text.into() }
+    }
+}
+
+/// Carries an order out. `user`: for this user only, where the system has such services.
+pub(crate) fn obey(order: Order, config: &Path, user: bool) -> Result<Done, String> {
+    let config = std::path::absolute(config).map_err(|error| format!("{}: {error}", config.display()))?;
+    match order {
+        Order::Install => {
+            // It would fail again and again otherwise, where nobody looks.
+            let loaded = config::load(&config).map_err(|report| report.to_string())?;
+            here::install(&config, &loaded.spec, user)
+        }
+        Order::Uninstall => here::uninstall(user),
+        Order::Start => here::start(user),
+        Order::Stop => here::stop(user),
+        Order::Status => here::status(user),
+        Order::Run => Err("the system starts this; use `llm-manager serve` in a terminal".to_owned()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
+mod here {
+    use super::Done;
+    use llm_manager_policy::spec::Spec;
+    use std::path::Path;
+
+    fn none() -> Result<Done, String> {
+        Err("no kind of service is known for this system: have its own supervisor run `llm-manager serve`"
+            .to_owned())
+    }
+
+    pub(super) fn install(_config: &Path, _spec: &Spec, _user: bool) -> Result<Done, String> {
+        none()
+    }
+
+    pub(super) fn uninstall(_user: bool) -> Result<Done, String> {
+        none()
+    }
+
+    pub(super) fn start(_user: bool) -> Result<Done, String> {
+        none()
+    }
+
+    pub(super) fn stop(_user: bool) -> Result<Done, String> {
+        none()
+    }
+
+    pub(super) fn status(_user: bool) -> Result<Done, String> {
+        none()
+    }
+}

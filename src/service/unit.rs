@@ -1,0 +1,143 @@
+//! The text of the unit.
+
+use llm_manager_policy::spec::Spec;
+use std::path::Path;
+use std::time::Duration;
+
+/// What the unit is made from.
+pub(super) struct Unit<'a> {
+    pub(super) exe: &'a Path,
+    pub(super) config: &'a Path,
+    pub(super) spec: &'a Spec,
+    /// Whose rights it has; `None`: a unit of the user's own manager, which has the user's anyway.
+    pub(super) account: Option<&'a str>,
+}
+
+impl Unit<'_> {
+    pub(super) fn text(&self) -> String {
+        let folder = self.config.parent().unwrap_or(Path::new("/"));
+        let (account, wanted_by) = match self.account {
+            Some(account) => (format!("User={account}\n"), "multi-user.target"),
+            None => (String::new(), "default.target"),
+        };
+        let stop = self.longest_stop().as_secs();
+        // A unit of a user may not set up mounts, which these need.
+        let system_only = if self.account.is_some() {
+            format!(
+                "ProtectSystem=full\nReadWritePaths=-{}\nProtectKernelTunables=yes\nProtectControlGroups=yes\n\
+                 ProtectClock=yes\nProtectHostname=yes\n",
+                quoted(folder)
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "# Written by `llm-manager service install`, and written anew by the next one. Put changes of your own\n\
+             # into `systemctl edit llm-manager`.\n\
+             [Unit]\n\
+             Description=LLM-Manager: one OpenAI-compatible address for many local model servers\n\
+             After=network-online.target postgresql.service nvidia-persistenced.service\n\
+             Wants=network-online.target\n\
+             StartLimitIntervalSec=300\n\
+             StartLimitBurst=10\n\
+             \n\
+             [Service]\n\
+             Type=notify\n\
+             NotifyAccess=main\n\
+             ExecStart={exe} --config {config} serve\n\
+             WorkingDirectory={folder}\n\
+             {account}\
+             Restart=on-failure\n\
+             RestartSec=2\n\
+             # It says that it lives every 30 s; a manager that hangs is ended and started again.\n\
+             WatchdogSec=60\n\
+             TimeoutStartSec=300\n\
+             # Running answers may end, and backends have their stop_timeout.\n\
+             TimeoutStopSec={stop}\n\
+             # The manager ends its backends itself; what is left afterwards is ended with the service.\n\
+             KillMode=mixed\n\
+             LimitNOFILE=1048576\n\
+             UMask=0077\n\
+             # Backends have the same limits. No sudo in scripts: give the service's user the right itself (the\n\
+             # groups video, render or docker, for example).\n\
+             NoNewPrivileges=yes\n\
+             RestrictSUIDSGID=yes\n\
+             LockPersonality=yes\n\
+             RestrictRealtime=yes\n\
+             {system_only}\
+             \n\
+             [Install]\n\
+             WantedBy={wanted_by}\n",
+            exe = quoted(self.exe),
+            config = quoted(self.config),
+            folder = directory(folder),
+        )
+    }
+
+    /// The longest that a stop in order may take.
+    fn longest_stop(&self) -> Duration {
+        let models = self.spec.models.iter().map(|model| model.stop_timeout).max().unwrap_or_default();
+        self.spec.program.drain_timeout + models + Duration::from_secs(30)
+    }
+}
+
+/// A path as a word of a command: in quotes, without anything that systemd would fill in.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let mut word = String::with_capacity(text.len() + 2);
+    word.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => word.extend(['\\', letter]),
+            '%' | '$' => word.extend([letter, letter]),
+            _ => word.push(letter),
+        }
+    }
+    word.push('"');
+    word
+}
+
+/// A path that is a whole value: quotes would be a part of it.
+fn directory(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(account: Option<&str>) -> String {
+        let yaml = b"program: {drain_timeout: 20}\nLocal-Models:\n  m: {mode: Chat, stop_timeout: 40, V: {command: [sh]}}\n";
+        let spec = crate::config::parse(yaml, Path::new("/srv/my models/config.yaml")).unwrap().spec;
+        let exe = Path::new("/opt/50% \"off\"/llm-manager");
+        Unit { exe, config: Path::new("/srv/my models/config.yaml"), spec: &spec, account }.text()
+    }
+
+    #[test]
+    fn paths_are_words_whatever_they_hold() {
+        let text = text(Some("ai"));
+        let start = "\nExecStart=\"/opt/50%% \\\"off\\\"/llm-manager\" --config \"/srv/my models/config.yaml\" serve\n";
+        assert!(text.contains(start), "{text}");
+        assert!(text.contains("\nWorkingDirectory=/srv/my models\n"), "{text}");
+        assert!(text.contains("\nReadWritePaths=-\"/srv/my models\"\n"), "{text}");
+    }
+
+    #[test]
+    fn a_stop_has_the_time_that_the_configuration_gives() {
+        assert!(text(None).contains("\nTimeoutStopSec=90\n"));
+    }
+
+    #[test]
+    fn a_user_has_no_account_to_change() {
+        let (system, user) = (text(Some("ai")), text(None));
+        assert!(
+            system.contains("\nUser=ai\n") && system.ends_with("\nWantedBy=multi-user.target\n"),
+            "{system}"
+        );
+        assert!(!user.contains("User=") && user.ends_with("\nWantedBy=default.target\n"), "{user}");
+        for text in [system, user] {
+            assert!(text.contains("\nType=notify\n") && text.contains("\nNoNewPrivileges=yes\n"), "{text}");
+            assert!(text.lines().all(|line| !line.starts_with(' ')), "{text}");
+        }
+    }
+}

@@ -97,6 +97,7 @@ fn is_of_tests(attributes: &[Attribute]) -> bool {
 
 impl Crate {
     /// Reads a file and those of the modules that it declares.
+    #[expect(clippy::panic, reason = "a test may")]
     fn read(&mut self, base: &Path, file: &Path, module: Module) {
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));

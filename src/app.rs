@@ -7,6 +7,7 @@ pub(crate) mod devices;
 mod guard;
 mod label_key;
 mod ledger;
+pub(crate) mod limits;
 mod notify;
 mod signals;
 mod tree;
@@ -74,7 +75,6 @@ pub(crate) async fn serve_until(
     for warning in &loaded.warnings.problems {
         log::warn!("{}: {}", warning.path, warning.message);
     }
-    raise_open_files();
     if let Err(error) = process::contain_this_process() {
         log::warn!("what is just being started may outlive a manager that is killed: {error}");
     }
@@ -102,13 +102,6 @@ async fn warn_of_missing_devices(spec: Spec, devices: Devices) {
 /// `1 model`, `2 models`, ...
 pub(crate) fn models(count: usize) -> String {
     format!("{count} model{}", if count == 1 { "" } else { "s" })
-}
-
-/// Ten thousand clients may wait at once, and each is an open file.
-fn raise_open_files() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        log::warn!("the limit of open files could not be raised: {error}");
-    }
 }
 
 /// Folder of the records of running backends: where the ledger is, for it can be written to.

@@ -6,7 +6,7 @@ mod client;
 mod remote;
 mod usage;
 
-use crate::{app, config, service};
+use crate::{app, config, logging, service};
 use clap::{Parser, Subcommand};
 use llm_manager_ledger as ledger;
 use llm_manager_ledger::Location;
@@ -147,7 +147,12 @@ fn serve(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return complain(&report.to_string(), 2),
     };
+    // Before the runtime, which can only panic about it.
+    if let Err(error) = app::limits::check() {
+        return complain(&format!("llm-manager: {error}"), 1);
+    }
     let ended = actix_web::rt::System::new().block_on(app::serve(loaded, path));
+    logging::finish();
     match ended {
         Ok(app::Ended::Stopped) => ExitCode::SUCCESS,
         // It comes back only when it has failed.
@@ -242,8 +247,7 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    // Where standard error is gone, the exit code must do.
-    let _ = writeln!(io::stderr(), "{text}");
+    logging::say_past_the_log(text);
     ExitCode::from(code)
 }
 

@@ -68,7 +68,7 @@ pub fn bind(
         .client_request_timeout(HEAD_TIMEOUT)
         // Otherwise a client that has gone is not noticed before the backend answers.
         .h1_allow_half_closed(false)
-        .max_connections(100_000)
+        .max_connections(crate::app::limits::clients_per_worker())
         .disable_signals()
         .shutdown_timeout(drain.as_secs().saturating_add(30))
         .bind((host.trim_start_matches('[').trim_end_matches(']'), port))

@@ -1,17 +1,28 @@
 //! The manager's own log: to standard error, and to the LogHub for `/api/logs`.
 //!
-//! `RUST_LOG` goes before `log_level`. The way to the hub is a bounded queue that nobody waits for: when it is
-//! full, the hub misses lines (standard error has them all) and a later line says how many.
+//! `RUST_LOG` goes before `log_level`. Both ways are bounded queues that nobody waits for: when one is full, lines are
+//! lost there, and a later line says how many. So a log that nobody reads never stops the manager.
 
-use env_logger::{Builder, Env};
+mod outlet;
+
+use env_logger::{Builder, Env, Target, WriteStyle};
 use llm_manager_actors::Live;
 use llm_manager_actors::logs::{Append, LogHub, LogLine, MANAGER, manager_line};
 use log::{Log, Metadata, Record};
+use outlet::Outlet;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 const QUEUE_LINES: usize = 4096;
+/// How long the end of the program waits for the last lines to be taken.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The one way to standard error, for the end of the program.
+static OUTLET: OnceLock<Outlet> = OnceLock::new();
 
 struct Tee {
     stderr: env_logger::Logger,
@@ -30,7 +41,7 @@ impl Log for Tee {
         }
         // Backends and clients put words into our lines; a terminal must not obey them.
         let text = record.args().to_string();
-        if text.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\t') {
+        if text.chars().any(is_obeyed) {
             let (level, target) = (record.level(), record.target());
             let words = printable(&text);
             let mut safe = Record::builder();
@@ -58,14 +69,23 @@ impl Log for Tee {
 /// Longest line that goes to the hub, in bytes; standard error has it whole.
 const LONGEST: usize = 8 << 10;
 
+/// What a terminal or a browser would obey rather than show: controls, and marks that turn the order of letters round.
+fn is_obeyed(letter: char) -> bool {
+    match letter {
+        '\n' | '\t' => false,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => letter.is_control(),
+    }
+}
+
 /// Without characters that a terminal would obey; line ends stay, for an error shows a backend's last lines.
 fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LONGEST));
     for letter in text.chars() {
-        match letter {
-            '\n' | '\t' => line.push(letter),
-            _ if letter.is_control() => line.extend(letter.escape_debug()),
-            _ => line.push(letter),
+        if is_obeyed(letter) {
+            line.extend(letter.escape_debug());
+        } else {
+            line.push(letter);
         }
         if line.len() > LONGEST {
             line.push_str(" ... (cut)");
@@ -82,14 +102,53 @@ pub(crate) struct Lines(mpsc::Receiver<LogLine>);
 pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
     // The libraries below us report what we report better, in our own words.
     let quiet = format!("{level},actix_server=warn,actix_http=warn,hyper=warn,mio=warn");
-    let stderr = Builder::from_env(Env::default().default_filter_or(quiet))
-        .format_target(false)
-        .format_timestamp_millis()
-        .build();
+    let mut builder = Builder::new();
+    // A pipe has no colours of its own accord; the terminal at its end may.
+    if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+        builder.write_style(WriteStyle::Always);
+    }
+    builder.parse_env(Env::default().default_filter_or(quiet)).format_target(false).format_timestamp_millis();
+    match Outlet::start(io::stderr()) {
+        Ok(outlet) => {
+            builder.target(Target::Pipe(Box::new(outlet.clone())));
+            // Set once, as the logger is.
+            let _ = OUTLET.set(outlet);
+        }
+        // Without a thread for it, a reader that doesn't read stops those who write.
+        Err(_) => {
+            builder.target(Target::Stderr);
+        }
+    }
+    let stderr = builder.build();
     let (queue, lines) = mpsc::channel(QUEUE_LINES);
     log::set_max_level(stderr.filter());
     log::set_boxed_logger(Box::new(Tee { stderr, queue, missed: AtomicU64::new(0) }))?;
+    // The usual hook writes to standard error itself, and would stand still there.
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        log::error!("thread {}: {panic}", thread.name().unwrap_or("without a name"));
+    }));
     Ok(Lines(lines))
+}
+
+/// Waits for the last lines to be written, for at most a second.
+pub(crate) fn finish() {
+    if let Some(outlet) = OUTLET.get() {
+        outlet.drain(LAST_WORDS);
+    }
+}
+
+/// Writes to standard error past the log, and gives up on a reader that takes nothing for a second.
+pub(crate) fn say_past_the_log(text: &str) {
+    // The lines before it first.
+    finish();
+    if let Ok(mut outlet) = Outlet::start(io::stderr()) {
+        // An outlet never fails to take a line.
+        let _ = io::Write::write_all(&mut outlet, format!("{text}\n").as_bytes());
+        outlet.drain(LAST_WORDS);
+    } else {
+        let _ = io::Write::write_all(&mut io::stderr(), format!("{text}\n").as_bytes());
+    }
 }
 
 /// Carries the lines to the hub, for as long as the program runs.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 const PAUSE: Duration = Duration::from_secs(1);
+/// Between tries to start one, once many have failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Keeps a guard alive until it is sent home.
 pub(super) struct Guard {
@@ -40,14 +42,26 @@ impl Guard {
 }
 
 async fn keep(state_dir: PathBuf, instance: String, mut homeward: oneshot::Receiver<()>) {
+    let mut pause = PAUSE;
     loop {
         let mut guard = match spawn(&state_dir, &instance) {
             Ok(guard) => guard,
             Err(error) => {
-                log::warn!("no guard: children of backends may outlive a manager that is killed ({error})");
-                return;
+                if pause == PAUSE {
+                    log::warn!(
+                        "no guard: children of backends may outlive a manager that is killed ({error}); trying again"
+                    );
+                }
+                tokio::select! {
+                    biased;
+                    _ = &mut homeward => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
             }
         };
+        pause = PAUSE;
         let died = tokio::select! {
             biased;
             _ = &mut homeward => None,

@@ -17,6 +17,7 @@ mod client_gone;
 mod config_file;
 mod devices;
 mod fake;
+mod ground;
 mod hourly;
 mod ledger;
 mod lifecycle;

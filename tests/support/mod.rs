@@ -8,7 +8,7 @@ pub(crate) mod config;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -75,22 +75,30 @@ impl Manager {
     /// Starts the program (again) in the same folder.
     #[track_caller]
     pub(crate) fn launch(&mut self) {
-        assert!(self.child.is_none(), "it runs already");
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let child = self
+        self.launch_with(log.into());
+    }
+
+    /// The same, with a log of one's own; answers its reading end if it is a pipe.
+    #[track_caller]
+    pub(crate) fn launch_with(&mut self, log: Stdio) -> Option<ChildStderr> {
+        assert!(self.child.is_none(), "it runs already");
+        let mut child = self
             .command()
             .envs(self.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
+            .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
+        let pipe = child.stderr.take();
         self.child = Some(child);
         wait_until("the manager serves", PATIENCE, || {
             let exited = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(exited.is_none(), "the manager ended at its start: {exited:?}");
             self.get("/health").try_send().is_ok_and(|reply| reply.status == 200)
         });
+        pipe
     }
 
     fn command(&self) -> Command {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use super::tree::{self, marker};
 
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// Until the next look after one that failed.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// One run of a former manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +30,10 @@ impl fmt::Display for Reaped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, processes, gone } = self;
         match (processes.is_empty(), gone) {
-            (true, _) => write!(f, "{run}: a former manager left its record, but no process"),
+            (true, false) => {
+                write!(f, "{run}: a former manager left its record, and nobody could look for its processes")
+            }
+            (true, true) => write!(f, "{run}: a former manager left its record, but no process"),
             (false, true) => write!(f, "{run}: killed what a former manager left: {}", processes.join(", ")),
             (false, false) => {
                 write!(
@@ -56,7 +62,7 @@ pub fn reap_leftovers(state_dir: &Path, own_instance: &str) -> Vec<Reaped> {
 }
 
 pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
-    let records = whose.records();
+    let records = loop_until_seen(|| whose.records());
     let mut killed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, record) in &records {
         killed.entry(run_name(record)).or_default();
@@ -66,17 +72,33 @@ pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(2);
     let mut empty_readings = 0;
+    let mut blind = None;
     // As with a single run, one reading may miss a process that is just calling exec.
     while empty_readings < 2 && started.elapsed() < KILL_LIMIT {
-        let found = whose.processes(&records, &mut known);
+        let found = match whose.processes(&records, &mut known) {
+            Ok(found) => found,
+            Err(error) => {
+                if blind.replace(error.kind()).is_none() {
+                    log::error!("can't look for what former managers left ({error}); trying again");
+                }
+                wait(LOOK_AGAIN);
+                continue;
+            }
+        };
+        blind = None;
         alive = found.iter().map(|(run, _)| run.clone()).collect();
         empty_readings = if found.is_empty() { empty_readings + 1 } else { 0 };
         for (run, info) in found {
             killed.entry(run).or_default().insert(info.to_string());
-            tree::signal_all(&[info], Signal::Kill);
+            // Who can't be reached is found again in the next round.
+            let _ = tree::signal_all([&info], Signal::Kill);
         }
         wait(pause);
         pause = (pause * 2).min(Duration::from_millis(100));
+    }
+    if blind.is_some() {
+        // Whoever can't be seen isn't gone: the records stay for the next one who looks.
+        alive = records.iter().map(|(_, record)| run_name(record)).collect();
     }
     for (file, record) in &records {
         if !alive.contains(&run_name(record)) {
@@ -88,6 +110,27 @@ pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
         Reaped { run, processes: processes.into_iter().collect(), gone }
     };
     killed.into_iter().map(reaped).collect()
+}
+
+/// Looks until it works, or for as long as killing may take.
+fn loop_until_seen<T: Default>(look: impl Fn() -> io::Result<T>) -> T {
+    let started = Instant::now();
+    let mut told = false;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(error) if started.elapsed() > KILL_LIMIT => {
+                log::error!("gave up looking for what former managers left: {error}");
+                return T::default();
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    log::error!("can't look for what former managers left ({error}); trying again");
+                }
+                wait(LOOK_AGAIN);
+            }
+        }
+    }
 }
 
 #[expect(
@@ -103,20 +146,27 @@ fn run_name(record: &Record) -> String {
 }
 
 impl Whose<'_> {
-    fn records(&self) -> Vec<(PathBuf, Record)> {
-        let mut found = match self {
+    fn records(&self) -> io::Result<Vec<(PathBuf, Record)>> {
+        let all = match self {
             Self::DeadManagers { state_dir, .. } | Self::Instance { state_dir, .. } => {
-                records::list(state_dir)
+                records::list(state_dir)?
             }
         };
-        found.retain(|(_, record)| match self {
-            Self::Instance { instance, .. } => record.instance == *instance,
-            Self::DeadManagers { own_instance, .. } => {
-                record.instance != *own_instance
-                    && (record.boot != platform::boot_id() || !platform::is_alive(record.manager))
+        let boot = platform::boot_id()?;
+        let mut found = Vec::new();
+        for (file, record) in all {
+            let meant = match self {
+                Self::Instance { instance, .. } => record.instance == *instance,
+                Self::DeadManagers { own_instance, .. } => {
+                    record.instance != *own_instance
+                        && (record.boot != boot || !platform::is_alive(record.manager)?)
+                }
+            };
+            if meant {
+                found.push((file, record));
             }
-        });
-        found
+        }
+        Ok(found)
     }
 
     /// The living processes, each with the run that it belongs to.
@@ -124,21 +174,19 @@ impl Whose<'_> {
         &self,
         records: &[(PathBuf, Record)],
         known: &mut BTreeMap<ProcessId, String>,
-    ) -> Vec<(String, ProcessInfo)> {
-        let all = match platform::processes() {
-            Ok(all) => all,
-            Err(error) => {
-                log::error!("what former managers left can't be looked for: {error}");
-                return Vec::new();
-            }
-        };
+    ) -> io::Result<Vec<(String, ProcessInfo)>> {
+        let all = platform::processes()?;
+        let boot = platform::boot_id()?;
         let mut found = BTreeMap::new();
         let mut roots: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
         for info in &all {
-            let run = known
-                .get(&info.id)
-                .cloned()
-                .or_else(|| self.marked(info).or_else(|| self.recorded(info, &all, records)));
+            let run = match known.get(&info.id).cloned() {
+                Some(run) => Some(run),
+                None => match self.marked(info)? {
+                    Some(run) => Some(run),
+                    None => self.recorded(info, &all, records, &boot)?,
+                },
+            };
             if let Some(run) = run {
                 roots.entry(run).or_default().insert(info.id.pid);
             }
@@ -149,28 +197,28 @@ impl Whose<'_> {
                 found.entry(info.id).or_insert((run.clone(), info));
             }
         }
-        found.into_values().collect()
+        Ok(found.into_values().collect())
     }
 
     /// The run that its environment names.
-    fn marked(&self, info: &ProcessInfo) -> Option<String> {
-        let environment = platform::environment(info.id.pid);
-        let run = environment.get(marker::RUN)?;
-        let instance = environment.get(marker::INSTANCE)?;
+    fn marked(&self, info: &ProcessInfo) -> io::Result<Option<String>> {
+        let environment = platform::environment(info.id.pid)?;
+        let (Some(run), Some(instance)) = (environment.get(marker::RUN), environment.get(marker::INSTANCE))
+        else {
+            return Ok(None);
+        };
         let in_state =
             |dir: &Path| environment.get(marker::STATE).is_some_and(|state| Path::new(state) == dir);
         let meant = match self {
             Self::Instance { state_dir, instance: meant } => instance == *meant && in_state(state_dir),
             Self::DeadManagers { state_dir, own_instance } => {
-                instance != *own_instance
-                    && in_state(state_dir)
-                    && environment
-                        .get(marker::OWNER)
-                        .and_then(owner)
-                        .is_some_and(|id| !platform::is_alive(id))
+                match environment.get(marker::OWNER).and_then(owner) {
+                    Some(id) if instance != *own_instance && in_state(state_dir) => !platform::is_alive(id)?,
+                    _ => false,
+                }
             }
         };
-        meant.then(|| run.to_owned())
+        Ok(meant.then(|| run.to_owned()))
     }
 
     /// The run whose record names it, or whose group it is in.
@@ -179,31 +227,39 @@ impl Whose<'_> {
         info: &ProcessInfo,
         all: &[ProcessInfo],
         records: &[(PathBuf, Record)],
-    ) -> Option<String> {
-        let boot = platform::boot_id();
-        let record = records.iter().map(|(_, record)| record).find(|record| {
+        boot: &str,
+    ) -> io::Result<Option<String>> {
+        for (_, record) in records.iter().filter(|(_, record)| record.boot == boot) {
             let named = info.id == record.leader || record.members.contains(&info.id);
-            record.boot == boot && (named || self.in_group(info, all, record))
-        })?;
-        Some(run_name(record))
+            if named || self.in_group(info, all, record)? {
+                return Ok(Some(run_name(record)));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a process is in the group that the run's leader made.
-    fn in_group(&self, info: &ProcessInfo, all: &[ProcessInfo], record: &Record) -> bool {
+    fn in_group(&self, info: &ProcessInfo, all: &[ProcessInfo], record: &Record) -> io::Result<bool> {
         let number = record.leader.pid;
         if info.group != number || info.id.start_time < record.leader.start_time {
-            return false;
+            return Ok(false);
         }
         match self {
             // The manager watched the leader until just now. If its number belongs to another process by
             // now, that one has the group.
             Self::Instance { .. } => {
-                all.iter().find(|other| other.id.pid == number).is_none_or(|other| other.id == record.leader)
+                let now = all.iter().find(|other| other.id.pid == number);
+                Ok(now.is_none_or(|other| other.id == record.leader))
             }
             // Long after, the number may have come back; a marked member shows that the group never ended.
-            Self::DeadManagers { .. } => all.iter().any(|other| {
-                other.group == number && self.marked(other).is_some_and(|run| run == run_name(record))
-            }),
+            Self::DeadManagers { .. } => {
+                for other in all.iter().filter(|other| other.group == number) {
+                    if self.marked(other)?.is_some_and(|run| run == run_name(record)) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
         }
     }
 }

@@ -49,7 +49,8 @@ pub const NEEDS_GUARD: bool = !cfg!(windows);
 
 /// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
 pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {
-    let Some(manager) = platform::this_process() else { return Vec::new() };
+    // Without it a helper runs all the same; only the guard wouldn't find it.
+    let Ok(Some(manager)) = platform::this_process() else { return Vec::new() };
     let state = records::canonical(state_dir).to_string_lossy().into_owned();
     let owner = format!("{}:{}", manager.pid, manager.start_time);
     let marks = [

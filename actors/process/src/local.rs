@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -12,11 +13,15 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::command::{self, Markers};
 use super::output::{Outlet, TailWriter};
 use super::owner::{Owner, Wish};
-use super::platform::{self, Enclosure, ProcessId};
+use super::platform::{self, Enclosure, Leader, ProcessId, Signal};
 use super::port::{self, PortHold, Ports};
 use super::records::{self, Record};
 use super::tree::Tree;
 use super::{ExitReport, LaunchError, LaunchOrder, Launcher, OutputSink, Pipe, Run, Stranger, Tail};
+
+/// How often the listener of a port is looked for before it is taken for a stranger, or for none.
+const LOOKS: u32 = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Starts backends on this machine. It must be used on one thread, which lives as long as the program:
 /// the kernel kills a backend when the thread that spawned it ends.
@@ -55,7 +60,10 @@ impl LocalLauncher {
         let cannot = |error: &std::io::Error| command::explain(error, &words, order);
         platform::supported().map_err(|error| cannot(&error))?;
         command::check(&words, order)?;
-        let manager = platform::this_process().ok_or_else(|| cannot(&std::io::Error::other("no /proc")))?;
+        let manager =
+            platform::this_process().and_then(|found| found.ok_or_else(|| std::io::Error::other("no /proc")));
+        let manager = manager.map_err(|error| cannot(&error))?;
+        let boot = platform::boot_id().map_err(|error| cannot(&error))?;
         let markers = Markers {
             run: format!("{}#{}", order.model, order.epoch),
             instance: self.instance_id.clone(),
@@ -78,10 +86,15 @@ impl LocalLauncher {
         .map_err(|error| cannot(&error))?;
         enclosure.admit(&child).map_err(|error| cannot(&error))?;
         // Not yet waited for, so the pid is still its own, be it a zombie.
-        let leader =
-            child.id().and_then(platform::process).map(|info| info.id).ok_or_else(|| {
-                cannot(&std::io::Error::other("it was gone before it could be seen in /proc"))
-            })?;
+        let pid = child.id().unwrap_or_default();
+        let held = Leader::hold(pid);
+        let gone = || std::io::Error::other("it was gone before it could be seen in /proc");
+        let leader = platform::process(pid).and_then(|found| found.map(|info| info.id).ok_or_else(gone));
+        let leader = leader.map_err(|error| {
+            // Nothing is known of it that would find its children later.
+            let _ = held.signal(Signal::Kill, false);
+            cannot(&error)
+        })?;
         log::info!(
             "models/{}: started {} as pid {} on port {} (variant {})",
             order.model,
@@ -120,7 +133,7 @@ impl LocalLauncher {
             instance: markers.instance,
             manager,
             leader,
-            boot: platform::boot_id(),
+            boot,
             model: order.model.clone(),
             epoch: order.epoch,
             members: Vec::new(),
@@ -129,6 +142,7 @@ impl LocalLauncher {
             model: order.model.clone(),
             leader,
             child,
+            held,
             tree,
             tail,
             members: members.0,
@@ -139,7 +153,7 @@ impl LocalLauncher {
             record_file: record.file(&self.state_dir),
             record,
             finished: false,
-            held: Some((slot, port)),
+            slot: Some((slot, port)),
         };
         actix_rt::spawn(owner.run());
         Ok(run)
@@ -221,15 +235,34 @@ impl Run for LocalRun {
         let tree = Rc::clone(&self.tree);
         let port = self.address.port();
         async move {
-            // The holders first: a worker that was born between the two readings is in the second.
-            let holders = port::holders(port).await;
-            let members = tree.scan().await;
-            if holders.is_empty() {
-                return Err(Stranger { port, by: None });
-            }
-            match holders.iter().find(|holder| members.iter().all(|info| info.id.pid != holder.pid)) {
-                Some(stranger) => Err(Stranger { port, by: Some(stranger.to_string()) }),
-                None => Ok(()),
+            let mut tries = 0;
+            let mut told = false;
+            loop {
+                // The holders first: a worker that was born between the two readings is in the second.
+                let looked = async { Ok((port::holders(port).await?, tree.scan().await?)) };
+                let (holders, members) = match looked.await {
+                    Ok(found) => found,
+                    // Whoever probes has a limit; what can't be looked at isn't a stranger.
+                    Err(error) => {
+                        if !std::mem::replace(&mut told, true) {
+                            let error: std::io::Error = error;
+                            log::warn!(
+                                "can't tell which process listens on port {port} ({error}); looking again"
+                            );
+                        }
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                        continue;
+                    }
+                };
+                tries += 1;
+                let stranger =
+                    holders.iter().find(|holder| members.iter().all(|info| info.id.pid != holder.pid));
+                match stranger {
+                    None if !holders.is_empty() => return Ok(()),
+                    // A reading may miss a process for want of files; one that isn't there stays away.
+                    _ if tries < LOOKS => tokio::time::sleep(LOOK_AGAIN).await,
+                    stranger => return Err(Stranger { port, by: stranger.map(ToString::to_string) }),
+                }
             }
         }
         .boxed_local()

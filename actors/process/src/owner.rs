@@ -1,5 +1,6 @@
 //! The task that owns one child process, from spawn until nothing of its tree is left.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ExitReport;
 use super::output::TailWriter;
-use super::platform::{self, ASK, FORCE, ProcessId, ProcessInfo, Signal};
+use super::platform::{self, ASK, FORCE, Leader, ProcessId, ProcessInfo, Signal};
 use super::port::PortHold;
 use super::records::{self, Record};
 use super::tree::{self, Tree};
@@ -26,6 +27,10 @@ const KILL_LIMIT: Duration = Duration::from_secs(30);
 /// The tree is recorded this long after the start, and then in ever longer intervals.
 const FIRST_CENSUS: Duration = Duration::from_secs(1);
 const LONGEST_CENSUS: Duration = Duration::from_secs(60);
+/// A child that has been killed and is a zombie only has to be told of.
+const REAP_LIMIT: Duration = Duration::from_secs(5);
+/// Until the process table is read again after a reading that failed.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -41,6 +46,8 @@ pub(super) struct Owner {
     pub(super) model: String,
     pub(super) leader: ProcessId,
     pub(super) child: Child,
+    /// For when nothing can be looked at.
+    pub(super) held: Leader,
     pub(super) tree: Rc<Tree>,
     pub(super) tail: Rc<TailWriter>,
     pub(super) members: watch::Sender<Vec<u32>>,
@@ -52,7 +59,7 @@ pub(super) struct Owner {
     pub(super) record_file: PathBuf,
     pub(super) finished: bool,
     /// Given back when nothing of the run is left.
-    pub(super) held: Option<(OwnedSemaphorePermit, PortHold)>,
+    pub(super) slot: Option<(OwnedSemaphorePermit, PortHold)>,
 }
 
 /// Why and since when the tree is being ended, for the log.
@@ -60,12 +67,37 @@ struct Ending {
     wish: Wish,
     asked: Option<Instant>,
     orphaned: bool,
+    /// Who has been asked to end: once is enough, and some take a second time for a hurry.
+    told: BTreeSet<ProcessId>,
+    group_told: bool,
+    /// The last asking didn't reach everybody.
+    ask_again: Option<Instant>,
+    /// That nothing can be looked at was told.
+    blind: bool,
+}
+
+/// What became of a tree that was to be killed.
+#[derive(Default)]
+struct Left {
+    survivors: Vec<ProcessInfo>,
+    /// Why it can't be known who is left.
+    unseen: Option<io::Error>,
+}
+
+impl Left {
+    fn names(&self) -> Vec<String> {
+        let unseen = self.unseen.iter().map(|error| {
+            format!("an unknown number of processes (the process table can't be read: {error})")
+        });
+        self.survivors.iter().map(ToString::to_string).chain(unseen).collect()
+    }
 }
 
 impl Owner {
     pub(super) async fn run(mut self) {
         records::write(self.record_file.clone(), self.record.clone()).await;
-        let (status, survivors) = self.end().await;
+        let (status, left) = self.end().await;
+        let survivors = left.names();
         self.tree_gone.send_replace(true);
         for reader in std::mem::take(&mut self.readers) {
             if let Err(error) = reader.await {
@@ -81,31 +113,36 @@ impl Owner {
             Err(error) => (false, format!("exit status unknown: {error}")),
         };
         self.finished = true;
-        self.held = None;
-        let report = ExitReport {
-            status,
-            success,
-            last_lines: self.tail.last_lines(),
-            survivors: survivors.iter().map(ToString::to_string).collect(),
-        };
+        self.slot = None;
+        let report = ExitReport { status, success, last_lines: self.tail.last_lines(), survivors };
         self.report.send_replace(Some(report));
     }
 
-    async fn end(&mut self) -> (io::Result<ExitStatus>, Vec<ProcessInfo>) {
-        let mut ending = Ending { wish: Wish::Run, asked: None, orphaned: false };
+    async fn end(&mut self) -> (io::Result<ExitStatus>, Left) {
+        let mut ending = Ending {
+            wish: Wish::Run,
+            asked: None,
+            orphaned: false,
+            told: BTreeSet::new(),
+            group_told: false,
+            ask_again: None,
+            blind: false,
+        };
         let status = self.until_leader_ends(&mut ending).await;
         if status.is_some() && ending.wish < Wish::Kill && self.until_rest_ends(&mut ending).await {
-            return (status.unwrap_or_else(|| Err(io::Error::other("lost"))), Vec::new());
+            return (status.unwrap_or_else(|| Err(io::Error::other("lost"))), Left::default());
         }
-        let survivors = self.kill_tree(&ending, status.is_some()).await;
+        let left = self.kill_tree(&mut ending, status.is_some()).await;
         let status = match status {
             Some(status) => status,
-            None if survivors.iter().any(|info| info.id == self.leader) => {
+            None if left.survivors.iter().any(|info| info.id == self.leader) => {
                 Err(io::Error::other(format!("it survived {FORCE}")))
             }
-            None => self.child.wait().await,
+            None => tokio::time::timeout(REAP_LIMIT, self.child.wait())
+                .await
+                .unwrap_or_else(|_| Err(io::Error::other("it did not end in time"))),
         };
-        (status, survivors)
+        (status, left)
     }
 
     /// `None`: it is to be killed.
@@ -113,6 +150,7 @@ impl Owner {
         let mut interval = FIRST_CENSUS;
         let mut census = Instant::now() + interval;
         loop {
+            let ask_again = due(ending.ask_again);
             tokio::select! {
                 biased;
                 status = self.child.wait() => return Some(status),
@@ -120,10 +158,11 @@ impl Owner {
                     Wish::Kill => return None,
                     Wish::Terminate => {
                         log::info!("models/{}: asking pid {} to end", self.model, self.leader.pid);
-                        self.tree.signal(&self.tree.scan().await, Signal::Terminate);
+                        self.ask_to_end(ending).await;
                     }
                     Wish::Run => {}
                 },
+                () = ask_again => self.ask_to_end(ending).await,
                 () = sleep_until(census) => {
                     self.take_census().await;
                     interval = (interval * 2).min(LONGEST_CENSUS);
@@ -135,7 +174,9 @@ impl Owner {
 
     /// Should the manager be killed, its guard and its successor know whom to end.
     async fn take_census(&mut self) {
-        let members: Vec<ProcessId> = self.tree.scan().await.into_iter().map(|info| info.id).collect();
+        // What can't be counted now is counted the next time.
+        let Ok(members) = self.tree.scan().await else { return };
+        let members: Vec<ProcessId> = members.into_iter().map(|info| info.id).collect();
         if members != self.record.members {
             self.members.send_replace(members.iter().map(|id| id.pid).collect());
             self.record.members = members;
@@ -143,12 +184,63 @@ impl Owner {
         }
     }
 
+    /// Asks every member to end that hasn't been asked yet. Who can't be seen or reached now is asked soon again.
+    async fn ask_to_end(&self, ending: &mut Ending) {
+        ending.ask_again = None;
+        let members = match self.tree.scan().await {
+            Ok(members) => members,
+            Err(error) => {
+                self.tell_blind(ending, &error);
+                if !ending.group_told {
+                    self.signal_by_number(Signal::Terminate);
+                    ending.group_told = true;
+                }
+                ending.ask_again = Some(Instant::now() + LOOK_AGAIN);
+                return;
+            }
+        };
+        let by_number = |info: &ProcessInfo| ending.group_told && info.group == self.leader.pid;
+        let new: Vec<ProcessInfo> =
+            members.into_iter().filter(|info| !ending.told.contains(&info.id) && !by_number(info)).collect();
+        let sent = self.tree.signal(&new, Signal::Terminate);
+        ending.told.extend(new.iter().map(|info| info.id));
+        if let Err((missed, error)) = sent {
+            self.tell_blind(ending, &error);
+            for info in missed {
+                ending.told.remove(&info.id);
+            }
+            ending.ask_again = Some(Instant::now() + LOOK_AGAIN);
+        }
+    }
+
+    /// The leader and its group are reached without looking at anything, while nobody has waited for the leader.
+    fn signal_by_number(&self, signal: Signal) {
+        if let Err(error) = self.held.signal(signal, self.child.id().is_none()) {
+            log::warn!("models/{}: pid {} can't be signalled: {error}", self.model, self.leader.pid);
+        }
+    }
+
+    fn tell_blind(&self, ending: &mut Ending, error: &io::Error) {
+        if !std::mem::replace(&mut ending.blind, true) {
+            log::error!(
+                "models/{}: can't look at its processes ({error}); trying again until it is known what is left",
+                self.model
+            );
+        }
+    }
+
     /// Waits for the rest of the tree after its leader; false: it is to be killed.
     async fn until_rest_ends(&mut self, ending: &mut Ending) -> bool {
-        let mut rest = self.settled().await;
-        if rest.is_empty() {
-            return true;
-        }
+        let rest = match self.settled().await {
+            Ok(rest) if rest.is_empty() => return true,
+            Ok(rest) => rest,
+            // Killing looks again, and tells.
+            Err(_) if ending.wish == Wish::Run => return false,
+            Err(error) => {
+                self.tell_blind(ending, &error);
+                Vec::new()
+            }
+        };
         // Asked to end, the rest has the time that the one who asked gives it. Otherwise a backend without
         // its leader is a broken backend, which only stands in the way of the next start.
         let by_itself = ending.wish == Wish::Run;
@@ -160,50 +252,65 @@ impl Owner {
                 count(&rest),
                 tree::names(&rest)
             );
-            self.tree.signal(&rest, Signal::Terminate);
+            self.ask_to_end(ending).await;
         }
         let grace = Instant::now() + LEFTOVER_GRACE;
         let mut pause = SHORTEST_PAUSE;
         loop {
+            let ask_again = due(ending.ask_again);
             tokio::select! {
                 () = next_wish(&mut self.wish, ending) => match ending.wish {
                     Wish::Kill => return false,
-                    _ => self.tree.signal(&rest, Signal::Terminate),
+                    _ => self.ask_to_end(ending).await,
                 },
+                () = ask_again => self.ask_to_end(ending).await,
                 () = sleep_until(grace), if by_itself => return false,
                 () = sleep(pause) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    rest = self.settled().await;
-                    if rest.is_empty() {
-                        return true;
+                    match self.settled().await {
+                        Ok(left) if left.is_empty() => return true,
+                        Ok(_) => {}
+                        Err(error) => self.tell_blind(ending, &error),
                     }
                 }
             }
         }
     }
 
-    /// Kills until nothing is left; returns what would not die.
-    async fn kill_tree(&self, ending: &Ending, leader_gone: bool) -> Vec<ProcessInfo> {
+    /// Kills until nothing is left; returns what would not die, or could not be looked at.
+    async fn kill_tree(&self, ending: &mut Ending, leader_gone: bool) -> Left {
         let started = Instant::now();
         let mut pause = SHORTEST_PAUSE;
         let mut told = false;
         loop {
-            let left = self.settled().await;
-            if left.is_empty() {
-                return left;
+            let left = match self.settled().await {
+                Ok(left) if left.is_empty() => return Left::default(),
+                Ok(survivors) => Left { survivors, unseen: None },
+                Err(error) => Left { survivors: Vec::new(), unseen: Some(error) },
+            };
+            match &left.unseen {
+                None if !told => {
+                    told = true;
+                    let why = self.why_kill(ending, leader_gone, &left.survivors);
+                    log::warn!("models/{}: {why}", self.model);
+                }
+                None => {}
+                Some(error) => {
+                    self.tell_blind(ending, error);
+                    self.signal_by_number(Signal::Kill);
+                }
             }
-            if !told {
-                told = true;
-                log::warn!("models/{}: {}", self.model, self.why_kill(ending, leader_gone, &left));
-            }
-            self.tree.signal(&left, Signal::Kill);
+            // Who was missed is met again in the next round.
+            let missed = self.tree.signal(&left.survivors, Signal::Kill);
             if started.elapsed() > KILL_LIMIT {
+                if let Err((_, error)) = missed {
+                    log::error!("models/{}: sending SIGKILL fails: {error}", self.model);
+                }
                 log::error!(
-                    "models/{}: {FORCE} did not end {} within {} s: {}; their memory stays in use",
+                    "models/{}: {FORCE} did not end everything within {} s. Left: {}; their memory stays in use",
                     self.model,
-                    count(&left),
                     KILL_LIMIT.as_secs(),
-                    tree::names(&left)
+                    left.names().join(", ")
                 );
                 return left;
             }
@@ -235,10 +342,10 @@ impl Owner {
 
     /// The living members; none only if two readings in a row find none. A process that is just calling
     /// exec shows no environment for a moment, and one reading may miss it.
-    async fn settled(&self) -> Vec<ProcessInfo> {
-        let first = self.tree.scan().await;
+    async fn settled(&self) -> io::Result<Vec<ProcessInfo>> {
+        let first = self.tree.scan().await?;
         if !first.is_empty() {
-            return first;
+            return Ok(first);
         }
         sleep(SHORTEST_PAUSE).await;
         self.tree.scan().await
@@ -249,8 +356,17 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // The runtime ends under it: there is no later.
         if !self.finished {
+            self.signal_by_number(Signal::Kill);
             tree::kill_blocking(&self.tree);
         }
+    }
+}
+
+/// Resolves at that moment, or never.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What differs between operating systems: spawning, listing, signalling.
 //!
 //! Everything here blocks for at most some milliseconds; who calls it from an arbiter goes through
-//! `spawn_blocking`.
+//! `spawn_blocking`. Every look can fail (files run out), and says so: what can't be looked at isn't gone.
 
 mod identity;
 #[cfg(target_os = "linux")]
@@ -29,8 +29,8 @@ use {windows as fence, windows as here};
 pub(super) use fence::{Enclosure, decode};
 pub use fence::{contain_this_process, ctrl_break_main};
 pub(super) use here::{
-    block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process, processes, send,
-    supported,
+    Leader, block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process,
+    processes, send, supported,
 };
 pub use here::{die_with_this_thread, start_again};
 #[cfg(windows)]

@@ -72,7 +72,8 @@ impl Ports {
 async fn test(port: u16) -> Result<(), LaunchError> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let by = holders(port).await.first().map(ToString::to_string);
+            // Who it is only helps; that it is taken is known.
+            let by = holders(port).await.unwrap_or_default().first().map(ToString::to_string);
             Err(LaunchError::PortTaken { port, by })
         }
         // Hyper-V and others keep ranges to themselves: nobody listens there, and yet nobody may.
@@ -98,19 +99,12 @@ async fn reserved(port: u16) -> Option<RangeInclusive<u16>> {
 }
 
 /// Who answers on 127.0.0.1:`port`, as far as it can be seen.
-pub(super) async fn holders(port: u16) -> Vec<Holder> {
-    let listed = tokio::task::spawn_blocking(move || list(port)).await;
-    listed.unwrap_or_default()
+pub(super) async fn holders(port: u16) -> io::Result<Vec<Holder>> {
+    tokio::task::spawn_blocking(move || list(port)).await.map_err(io::Error::other)?
 }
 
-fn list(port: u16) -> Vec<Holder> {
-    let all = match listeners::get_all() {
-        Ok(all) => all,
-        Err(error) => {
-            log::warn!("who listens on port {port} can't be found out: {error}");
-            return Vec::new();
-        }
-    };
+fn list(port: u16) -> io::Result<Vec<Holder>> {
+    let all = listeners::get_all().map_err(|error| io::Error::other(error.to_string()))?;
     let mut found: Vec<Holder> = all
         .into_iter()
         .filter(|listener| {
@@ -128,7 +122,7 @@ fn list(port: u16) -> Vec<Holder> {
     if found.iter().any(|holder| holder.address == IpAddr::V4(Ipv4Addr::LOCALHOST)) {
         found.retain(|holder| holder.address == IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    found
+    Ok(found)
 }
 
 fn reaches(socket: SocketAddr, port: u16) -> bool {

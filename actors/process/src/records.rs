@@ -94,20 +94,31 @@ pub(super) fn remove_blocking(file: &Path) {
     }
 }
 
-/// All records of a state folder. A file that isn't one is left where it is and named.
-pub(super) fn list(state_dir: &Path) -> Vec<(PathBuf, Record)> {
-    let Ok(entries) = std::fs::read_dir(state_dir.join("runs")) else { return Vec::new() };
-    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    files
-        .filter(|file| file.extension().is_some_and(|extension| extension == "json"))
-        .filter_map(|file| match std::fs::read(&file).map(|bytes| serde_json::from_slice(&bytes)) {
-            Ok(Ok(record)) => Some((file, record)),
-            Ok(Err(error)) => {
-                log::warn!("{} is not a record of a run: {error}", file.display());
-                None
-            }
+/// All records of a state folder. A file that isn't one is left where it is and named; one that can't be read is an
+/// error.
+pub(super) fn list(state_dir: &Path) -> io::Result<Vec<(PathBuf, Record)>> {
+    let entries = match std::fs::read_dir(state_dir.join("runs")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let file = entry?.path();
+        if file.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        match std::fs::read(&file).map(|bytes| serde_json::from_slice(&bytes)) {
+            Ok(Ok(record)) => found.push((file, record)),
+            Ok(Err(error)) => log::warn!("{} is not a record of a run: {error}", file.display()),
             // Its run has just ended.
-            Err(_) => None,
-        })
-        .collect()
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Another user's: not one of ours.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                log::warn!("can't read {}: {error}", file.display());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }

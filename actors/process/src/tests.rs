@@ -109,7 +109,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 fn alive(pid: u32) -> bool {
-    platform::process(pid).is_some_and(|info| info.alive)
+    platform::process(pid).unwrap().is_some_and(|info| info.alive)
 }
 
 /// The first `count` lines that a run printed, as process ids.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
+use std::time::Duration;
 
 use super::platform::{self, Enclosure, ProcessId, ProcessInfo, Signal};
 
@@ -54,6 +55,8 @@ fn ancestry(all: &[ProcessInfo], of: u32) -> BTreeSet<u32> {
 
 /// Members that are remembered.
 const KNOWN: usize = 4096;
+/// Reading the process table takes milliseconds; a thread for it may have to be waited for.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// What one run is known by.
 #[derive(Clone, Debug)]
@@ -80,19 +83,24 @@ impl Search {
         // the group is gone.
         let group_is_ours =
             all.iter().find(|info| info.id.pid == self.leader.pid).is_none_or(|info| info.id == self.leader);
-        Ok(members(&all, |info| {
-            info.id == self.leader
+        let mut roots = BTreeSet::new();
+        for info in &all {
+            let is_root = info.id == self.leader
                 || self.known.contains(&info.id)
                 || info.id.start_time >= self.leader.start_time
-                    && ((group_is_ours && info.group == self.leader.pid) || self.is_marked(info))
-        }))
+                    && ((group_is_ours && info.group == self.leader.pid) || self.is_marked(info)?);
+            if is_root {
+                roots.insert(info.id);
+            }
+        }
+        Ok(members(&all, |info| roots.contains(&info.id)))
     }
 
-    fn is_marked(&self, info: &ProcessInfo) -> bool {
-        let environment = platform::environment(info.id.pid);
-        environment.get(marker::RUN) == Some(&self.run)
+    fn is_marked(&self, info: &ProcessInfo) -> io::Result<bool> {
+        let environment = platform::environment(info.id.pid)?;
+        Ok(environment.get(marker::RUN) == Some(&self.run)
             && environment.get(marker::INSTANCE) == Some(&self.instance)
-            && environment.get(marker::OWNER) == Some(&self.owner)
+            && environment.get(marker::OWNER) == Some(&self.owner))
     }
 }
 
@@ -115,59 +123,62 @@ impl Tree {
     }
 
     /// Signals each of them, all of them members.
-    pub(super) fn signal(&self, processes: &[ProcessInfo], signal: Signal) {
-        self.search.borrow().enclosure.signal(processes, signal);
+    pub(super) fn signal(&self, processes: &[ProcessInfo], signal: Signal) -> Signalled {
+        self.search.borrow().enclosure.signal(processes, signal)
     }
 
-    /// Its living members.
-    pub(super) async fn scan(&self) -> Vec<ProcessInfo> {
+    /// Its living members. An error means that nobody could look, not that there are none.
+    pub(super) async fn scan(&self) -> io::Result<Vec<ProcessInfo>> {
         let search = self.search.borrow().clone();
-        let found = tokio::task::spawn_blocking(move || search.run()).await;
-        self.take(found.unwrap_or_else(|error| Err(io::Error::other(error))))
+        let looking = tokio::task::spawn_blocking(move || search.run());
+        let found = tokio::time::timeout(LOOK_LIMIT, looking).await;
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "reading the process table takes too long");
+        self.take(found.map_err(late)?.map_err(io::Error::other)??)
     }
 
     /// Its living members, while the arbiter waits.
-    pub(super) fn scan_blocking(&self) -> Vec<ProcessInfo> {
-        let found = self.search.borrow().run();
+    pub(super) fn scan_blocking(&self) -> io::Result<Vec<ProcessInfo>> {
+        let found = self.search.borrow().run()?;
         self.take(found)
     }
 
-    fn take(&self, found: io::Result<Vec<ProcessInfo>>) -> Vec<ProcessInfo> {
+    fn take(&self, found: Vec<ProcessInfo>) -> io::Result<Vec<ProcessInfo>> {
         let mut search = self.search.borrow_mut();
-        match found {
-            Ok(found) => {
-                // Only ever more, as one reading may miss a process; a busy backend's past has a bound.
-                if search.known.len() > KNOWN {
-                    search.known.clear();
-                }
-                search.known.extend(found.iter().map(|info| info.id));
-                found
-            }
-            Err(error) => {
-                log::error!("{}: the process table can't be read: {error}", search.run);
-                search
-                    .known
-                    .iter()
-                    .chain([&search.leader])
-                    .filter_map(|id| platform::process(id.pid).filter(|info| info.id == *id && info.alive))
-                    .collect()
-            }
+        // Only ever more, as one reading may miss a process; a busy backend's past has a bound.
+        if search.known.len() > KNOWN {
+            search.known.clear();
         }
+        search.known.extend(found.iter().map(|info| info.id));
+        Ok(found)
     }
 }
 
+/// Those who could not be signalled, and why the last one couldn't.
+pub(super) type Signalled = Result<(), (Vec<ProcessInfo>, io::Error)>;
+
 /// Signals each of them.
-pub(super) fn signal_all(processes: &[ProcessInfo], signal: Signal) {
+pub(super) fn signal_all<'a>(
+    processes: impl IntoIterator<Item = &'a ProcessInfo>,
+    signal: Signal,
+) -> Signalled {
+    let mut missed = Vec::new();
+    let mut why = None;
     for info in processes {
         if let Err(error) = platform::send(info.id, signal) {
-            log::warn!("{info} can't be signalled: {error}");
+            missed.push(info.clone());
+            why = Some(error);
         }
     }
+    why.map_or(Ok(()), |error| Err((missed, error)))
 }
 
 /// Kills what the tree holds right now, without leaving the thread.
 pub(super) fn kill_blocking(tree: &Tree) {
-    tree.signal(&tree.scan_blocking(), Signal::Kill);
+    let killed =
+        tree.scan_blocking().and_then(|found| tree.signal(&found, Signal::Kill).map_err(|(_, error)| error));
+    if let Err(error) = killed {
+        log::error!("can't look for the rest of a process tree that is being killed: {error}");
+    }
 }
 
 /// `pid 7 (sh), pid 8 (sleep)`

@@ -1,6 +1,7 @@
 //! Linux: /proc, process groups and the parent death signal.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -8,15 +9,17 @@ use std::process::{Command, ExitStatus};
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, Signal as UnixSignal, kill};
-use nix::unistd::{Pid, getpid, getppid, setsid};
+use nix::sys::signal::{SigSet, Signal as UnixSignal, kill, killpg};
+use nix::unistd::{Pid, getpgid, getpid, getppid, setsid};
+use procfs::ProcError;
 use procfs::process::{Process, Stat};
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::{Environment, ProcessId, ProcessInfo, Signal};
 
 /// Whether backends can be run on this system.
 pub(crate) fn supported() -> io::Result<()> {
-    match process(std::process::id()) {
+    match process(std::process::id())? {
         Some(_) => Ok(()),
         None => Err(io::Error::other("/proc can't be read, so no process can be watched; mount it")),
     }
@@ -36,16 +39,46 @@ pub fn start_again() -> io::Error {
     Command::new(exe).args(std::env::args_os().skip(1)).exec()
 }
 
-/// All processes that may be seen.
+/// All processes that may be seen. One that can't be looked at for want of files or memory is an error: nobody
+/// may take it for gone.
 pub(crate) fn processes() -> io::Result<Vec<ProcessInfo>> {
-    let all = procfs::process::all_processes().map_err(|error| io::Error::other(error.to_string()))?;
-    // Whoever ends between two lines of the listing is simply not there.
-    Ok(all.filter_map(|process| Some(info(process.ok()?.stat().ok()?))).collect())
+    let mut found = Vec::new();
+    for process in procfs::process::all_processes().map_err(cause)? {
+        found.extend(seen(process.and_then(|process| process.stat()))?.map(info));
+    }
+    Ok(found)
 }
 
-/// One process.
-pub(crate) fn process(pid: u32) -> Option<ProcessInfo> {
-    Some(info(Process::new(i32::try_from(pid).ok()?).ok()?.stat().ok()?))
+/// One process; `None` if there is none with this number, or it may not be seen.
+pub(crate) fn process(pid: u32) -> io::Result<Option<ProcessInfo>> {
+    let Ok(pid) = i32::try_from(pid) else { return Ok(None) };
+    Ok(seen(Process::new(pid).and_then(|process| process.stat()))?.map(info))
+}
+
+/// What isn't there, or isn't ours to see, is told from what couldn't be looked at.
+fn seen<T>(looked: Result<T, ProcError>) -> io::Result<Option<T>> {
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(ProcError::NotFound(_) | ProcError::PermissionDenied(_)) => Ok(None),
+        Err(error) => {
+            let error = cause(error);
+            if is_gone(&error) { Ok(None) } else { Err(error) }
+        }
+    }
+}
+
+fn cause(error: ProcError) -> io::Error {
+    match error {
+        ProcError::Io(error, _) => error,
+        ProcError::NotFound(_) => io::ErrorKind::NotFound.into(),
+        ProcError::PermissionDenied(_) => io::ErrorKind::PermissionDenied.into(),
+        other => io::Error::other(other.to_string()),
+    }
+}
+
+/// A process may end between two steps of looking at it.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)
 }
 
 fn info(stat: Stat) -> ProcessInfo {
@@ -61,22 +94,32 @@ fn info(stat: Stat) -> ProcessInfo {
     }
 }
 
-/// The environment of a process; empty when it may not be read.
-pub(crate) fn environment(pid: u32) -> Environment {
-    Environment(std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default())
+/// The environment of a process; empty when it may not be read, or is gone.
+pub(crate) fn environment(pid: u32) -> io::Result<Environment> {
+    match std::fs::read(format!("/proc/{pid}/environ")) {
+        Ok(bytes) => Ok(Environment(bytes)),
+        Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok(Environment::default())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Sends a signal, unless the pid belongs to another process by now.
 pub(crate) fn send(id: ProcessId, signal: Signal) -> io::Result<()> {
     let Ok(raw) = i32::try_from(id.pid) else { return Ok(()) };
-    if process(id.pid).is_none_or(|info| info.id != id) {
+    if process(id.pid)?.is_none_or(|info| info.id != id) {
         return Ok(());
     }
     let pid = Pid::from_raw(raw);
+    send_with(signal, |signal| kill(pid, signal))
+}
+
+fn send_with(signal: Signal, send: impl Fn(UnixSignal) -> nix::Result<()>) -> io::Result<()> {
     let sent = match signal {
-        Signal::Kill => kill(pid, UnixSignal::SIGKILL),
+        Signal::Kill => send(UnixSignal::SIGKILL),
         // A stopped process would not see the request before somebody wakes it.
-        Signal::Terminate => kill(pid, UnixSignal::SIGTERM).and_then(|()| kill(pid, UnixSignal::SIGCONT)),
+        Signal::Terminate => send(UnixSignal::SIGTERM).and_then(|()| send(UnixSignal::SIGCONT)),
     };
     match sent {
         Err(Errno::ESRCH) => Ok(()),
@@ -84,9 +127,51 @@ pub(crate) fn send(id: ProcessId, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Tells this life of the machine from others; start times repeat after a reboot.
-pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+/// A child that leads a group of its own, held so that it can be signalled without opening a file.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    pid: Pid,
+    /// Names the process for good. `None` where the kernel has no such thing; its number is exact until somebody
+    /// has waited for it.
+    fd: Option<OwnedFd>,
+}
+
+impl Leader {
+    /// Takes hold of a child that nobody has waited for yet.
+    pub(crate) fn hold(pid: u32) -> Self {
+        let raw = i32::try_from(pid).unwrap_or(0);
+        let fd =
+            rustix::process::Pid::from_raw(raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Self { pid: Pid::from_raw(raw), fd }
+    }
+
+    /// Signals the child and its group by number; `waited`: somebody has waited for it, so that the number may be
+    /// another's by now.
+    pub(crate) fn signal(&self, signal: Signal, waited: bool) -> io::Result<()> {
+        if self.pid.as_raw() <= 1 || waited {
+            return Ok(());
+        }
+        // One signal each: the leader is in its group unless it has gone elsewhere.
+        let in_group = getpgid(Some(self.pid)).is_ok_and(|group| group == self.pid);
+        send_with(signal, |signal| killpg(self.pid, signal))?;
+        match &self.fd {
+            _ if in_group => Ok(()),
+            Some(fd) => send_with(signal, |signal| {
+                let signal = rustix::process::Signal::from_named_raw(signal as i32).ok_or(Errno::EINVAL)?;
+                pidfd_send_signal(fd, signal).map_err(|error| Errno::from_raw(error.raw_os_error()))
+            }),
+            None => send_with(signal, |signal| kill(self.pid, signal)),
+        }
+    }
+}
+
+/// Tells this life of the machine from others; start times repeat after a reboot. Empty where there is none.
+pub(crate) fn boot_id() -> io::Result<String> {
+    match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether the file may be started by its path.

@@ -25,20 +25,33 @@ pub(crate) fn processes() -> io::Result<Vec<ProcessInfo>> {
     not_yet()
 }
 
-pub(crate) fn process(_pid: u32) -> Option<ProcessInfo> {
-    None
+pub(crate) fn process(_pid: u32) -> io::Result<Option<ProcessInfo>> {
+    Ok(None)
 }
 
-pub(crate) fn environment(_pid: u32) -> Environment {
-    Environment::default()
+pub(crate) fn environment(_pid: u32) -> io::Result<Environment> {
+    Ok(Environment::default())
+}
+
+#[derive(Debug)]
+pub(crate) struct Leader;
+
+impl Leader {
+    pub(crate) fn hold(_pid: u32) -> Self {
+        Self
+    }
+
+    pub(crate) fn signal(&self, _signal: Signal, _waited: bool) -> io::Result<()> {
+        not_yet()
+    }
 }
 
 pub(crate) fn send(_id: ProcessId, _signal: Signal) -> io::Result<()> {
     not_yet()
 }
 
-pub(crate) fn boot_id() -> String {
-    String::new()
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(String::new())
 }
 
 pub(crate) fn is_executable(path: &Path) -> bool {

@@ -4,6 +4,7 @@ use std::io;
 use std::process::Command;
 
 use super::{ProcessInfo, Signal};
+use crate::tree::Signalled;
 
 /// What would hold the processes of one run together.
 #[derive(Clone, Debug)]
@@ -26,8 +27,8 @@ impl Enclosure {
     }
 
     /// Signals each of them.
-    pub(crate) fn signal(&self, processes: &[ProcessInfo], signal: Signal) {
-        super::super::tree::signal_all(processes, signal);
+    pub(crate) fn signal(&self, processes: &[ProcessInfo], signal: Signal) -> Signalled {
+        crate::tree::signal_all(processes, signal)
     }
 }
 

@@ -26,7 +26,7 @@ pub use sys::log_into;
 
 /// Whether backends can be run on this system.
 pub(crate) fn supported() -> io::Result<()> {
-    match super::this_process() {
+    match super::this_process()? {
         Some(_) => Ok(()),
         None => Err(io::Error::other("this process can't look at itself, so no process can be watched")),
     }
@@ -68,21 +68,38 @@ fn entry(entry: sys::Entry) -> ProcessInfo {
 }
 
 /// One process; its parent isn't looked for.
-pub(crate) fn process(pid: u32) -> Option<ProcessInfo> {
-    let handle = sys::open(pid, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE).ok()?;
-    Some(ProcessInfo {
-        id: ProcessId { pid, start_time: sys::creation_time(&handle).ok()? },
+pub(crate) fn process(pid: u32) -> io::Result<Option<ProcessInfo>> {
+    // What may not be opened is never ours.
+    let Ok(handle) = sys::open(pid, PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE) else {
+        return Ok(None);
+    };
+    Ok(Some(ProcessInfo {
+        id: ProcessId { pid, start_time: sys::creation_time(&handle)? },
         parent: 0,
         group: pid,
         session: pid,
         alive: sys::is_running(&handle),
         name: sys::image_name(&handle),
-    })
+    }))
 }
 
 /// Not told of other processes; what belongs to a run is known by its job.
-pub(crate) fn environment(_pid: u32) -> Environment {
-    Environment::default()
+pub(crate) fn environment(_pid: u32) -> io::Result<Environment> {
+    Ok(Environment::default())
+}
+
+/// The job reaches everybody without looking at anything.
+#[derive(Debug)]
+pub(crate) struct Leader;
+
+impl Leader {
+    pub(crate) fn hold(_pid: u32) -> Self {
+        Self
+    }
+
+    pub(crate) fn signal(&self, _signal: Signal, _waited: bool) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Ends a process, unless the pid belongs to another one by now. Only a console can ask one to end.
@@ -103,8 +120,8 @@ pub(crate) fn send(id: ProcessId, signal: Signal) -> io::Result<()> {
 }
 
 /// Start times are absolute here, so no life of the machine needs a name.
-pub(crate) fn boot_id() -> String {
-    "windows".to_owned()
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok("windows".to_owned())
 }
 
 /// Whether the file may be started by its path.

@@ -95,7 +95,7 @@ async fn the_guard_ends_what_a_killed_manager_leaves() {
     let (mut manager, pids) = manager(dir.path(), true).await;
     assert_eq!(pids.len(), 6);
     // What a terminal or an init system would send to everyone.
-    let guard = platform::process(pids[5]).unwrap();
+    let guard = platform::process(pids[5]).unwrap().unwrap();
     assert_eq!(guard.session, pids[5], "Ctrl-C does not reach it");
     platform::send(guard.id, platform::Signal::Terminate).unwrap();
     manager.0.kill().unwrap();
@@ -128,7 +128,7 @@ async fn leftovers_of_a_dead_manager_are_killed_and_a_living_one_is_left_alone()
     until("the kernel ends the leader with its manager", || !alive(pids[4])).await;
     // Once its entry is gone too, the number of the group says no more by itself. A container whose first
     // process reaps nobody keeps the entry; then this part is not tested there.
-    let reaped = until("the leader is reaped", || platform::process(pids[4]).is_none());
+    let reaped = until("the leader is reaped", || platform::process(pids[4]).unwrap().is_none());
     let _ = tokio::time::timeout(Duration::from_secs(2), reaped).await;
     assert!(pids[..4].iter().all(|pid| alive(*pid)), "but not the leader's children");
     assert_eq!(

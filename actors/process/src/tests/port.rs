@@ -19,7 +19,7 @@ fn python(address: &str) -> Launch {
 }
 
 fn this_process() -> String {
-    let info = platform::process(std::process::id()).unwrap();
+    let info = platform::process(std::process::id()).unwrap().unwrap();
     format!("pid {} ({})", info.id.pid, info.name)
 }
 

@@ -47,10 +47,12 @@ async fn a_child_that_fled_into_another_session_is_killed() {
     let house = House::new();
     let run = house.shell("setsid sh -c '(sleep 1000 & echo $!)'; echo $$; sleep 1000").await;
     let pids = pids(&*run, 2).await;
-    let stray = platform::process(pids[0]).unwrap();
+    let stray = platform::process(pids[0]).unwrap().unwrap();
     assert_ne!(stray.group, pids[1], "it has left the group");
-    until("it has lost its parent", || platform::process(pids[0]).is_none_or(|info| info.parent != pids[1]))
-        .await;
+    until("it has lost its parent", || {
+        platform::process(pids[0]).unwrap().is_none_or(|info| info.parent != pids[1])
+    })
+    .await;
     run.kill();
     ended(&*run).await;
     assert_all_gone(&pids);
@@ -62,10 +64,10 @@ async fn a_child_without_environment_is_found_by_its_parent() {
     let run = house.shell("env -i setsid sleep 1000 & echo $!; wait").await;
     let pids = pids(&*run, 1).await;
     until("it has a session of its own", || {
-        platform::process(pids[0]).is_some_and(|info| info.session == pids[0])
+        platform::process(pids[0]).unwrap().is_some_and(|info| info.session == pids[0])
     })
     .await;
-    until("it has no environment", || platform::environment(pids[0]).get("PORT").is_none()).await;
+    until("it has no environment", || platform::environment(pids[0]).unwrap().get("PORT").is_none()).await;
     run.kill();
     ended(&*run).await;
     assert_all_gone(&pids);

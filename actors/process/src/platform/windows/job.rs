@@ -11,6 +11,7 @@ use windows_sys::Win32::System::Threading::CREATE_SUSPENDED;
 
 use super::super::{ProcessInfo, Signal};
 use super::{QUIET, console, process, sys};
+use crate::tree::Signalled;
 
 /// What holds the processes of one run together.
 #[derive(Clone, Debug)]
@@ -41,20 +42,22 @@ impl Enclosure {
     /// Its living processes; `None` where the process table has to be searched for them.
     pub(crate) fn members(&self) -> io::Result<Option<Vec<ProcessInfo>>> {
         let pids = sys::job_pids(&self.job)?;
-        Ok(Some(pids.into_iter().filter_map(process).filter(|info| info.alive).collect()))
+        let mut found = Vec::new();
+        for pid in pids {
+            found.extend(process(pid)?.filter(|info| info.alive));
+        }
+        Ok(Some(found))
     }
 
     /// Asks its processes to end, or ends them all at once: none can start another one in between.
-    pub(crate) fn signal(&self, processes: &[ProcessInfo], signal: Signal) {
+    pub(crate) fn signal(&self, processes: &[ProcessInfo], signal: Signal) -> Signalled {
         let pids: Vec<u32> = processes.iter().map(|info| info.id.pid).collect();
         let done = match signal {
             _ if pids.is_empty() => Ok(()),
             Signal::Terminate => console::ask_to_end(&pids),
             Signal::Kill => sys::terminate_job(&self.job, ENDED_BY_MANAGER),
         };
-        if let Err(error) = done {
-            log::warn!("{} can't be told to end: {error}", super::super::super::tree::names(processes));
-        }
+        done.map_err(|error| (processes.to_vec(), error))
     }
 }
 

@@ -1,0 +1,100 @@
+//! What the system lets this process have: open files and threads. Too little of either is told before anything
+//! starts; clients get what processes, backends and /proc don't need.
+
+use std::sync::mpsc::sync_channel;
+
+/// Below this many open files not even one model can be served.
+const FEWEST_FILES: u64 = 40;
+/// Files that the manager needs for itself and for its first models.
+const OWN_FILES: u64 = 36;
+/// The share of the limit that clients never get, beside those: a process takes six files while it starts, each look
+/// at /proc three.
+const SPARE_PART: u64 = 4;
+const MOST_SPARE: u64 = 1024;
+/// Threads beside the workers of the HTTP server: the one that accepts, the log, the ledger's, looks at /proc.
+const OTHER_THREADS: usize = 5;
+/// Of one HTTP worker, however many files there are.
+const MOST_PER_WORKER: u64 = 100_000;
+
+/// Raises the limit of open files and checks what there is. An error is ready to be printed.
+pub(crate) fn check() -> Result<(), String> {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        log::warn!("can't raise the limit of open files: {error}");
+    }
+    let files = files();
+    if files < FEWEST_FILES {
+        return Err(format!(
+            "the limit of open files is {files}, and at least {FEWEST_FILES} are needed: raise it (`ulimit -n`, or \
+             `LimitNOFILE=` of the service)"
+        ));
+    }
+    threads(workers() + OTHER_THREADS).map_err(|error| {
+        format!(
+            "can't start the threads that the manager needs: {error}; raise the limit of processes (`ulimit -u`, \
+             `TasksMax=` of the service, `--pids-limit` of the container)"
+        )
+    })
+}
+
+/// As the HTTP server counts them.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+fn files() -> u64 {
+    rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
+}
+
+/// How many connections of clients each HTTP worker may hold.
+pub(crate) fn clients_per_worker() -> usize {
+    per_worker(files(), workers() as u64)
+}
+
+/// A client's request takes a second file, towards its backend.
+fn per_worker(files: u64, workers: u64) -> usize {
+    let reserve = OWN_FILES + (files / SPARE_PART).min(MOST_SPARE);
+    let clients = files.saturating_sub(reserve) / 2;
+    usize::try_from((clients / workers.max(1)).clamp(1, MOST_PER_WORKER)).unwrap_or(1)
+}
+
+/// Starts so many threads at once, and lets them end.
+fn threads(count: usize) -> std::io::Result<()> {
+    let mut held = Vec::new();
+    let mut wrong = Ok(());
+    for _ in 0..count {
+        let (keep, kept) = sync_channel::<()>(0);
+        match std::thread::Builder::new().stack_size(64 << 10).spawn(move || kept.recv().is_ok()) {
+            Ok(thread) => held.push((keep, thread)),
+            Err(error) => {
+                wrong = Err(error);
+                break;
+            }
+        }
+    }
+    for (keep, thread) in held {
+        drop(keep);
+        // It does nothing that could fail.
+        let _ = thread.join();
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_leave_files_for_everything_else() {
+        // limit, workers, wanted per worker
+        let table =
+            [(40, 2, 1), (64, 2, 3), (128, 2, 15), (1024, 4, 91), (1 << 20, 8, 65406), (1 << 30, 2, 100_000)];
+        for (files, workers, wanted) in table {
+            assert_eq!(per_worker(files, workers), wanted, "{files} files, {workers} workers");
+        }
+    }
+
+    #[test]
+    fn some_threads_can_be_started() {
+        threads(8).unwrap();
+    }
+}

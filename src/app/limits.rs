@@ -87,7 +87,7 @@ mod tests {
     fn clients_leave_files_for_everything_else() {
         // limit, workers, wanted per worker
         let table =
-            [(40, 2, 1), (64, 2, 3), (128, 2, 15), (1024, 4, 91), (1 << 20, 8, 65406), (1 << 30, 2, 100_000)];
+            [(40, 2, 1), (64, 2, 3), (128, 2, 15), (1024, 4, 91), (1 << 20, 8, 65469), (1 << 30, 2, 100_000)];
         for (files, workers, wanted) in table {
             assert_eq!(per_worker(files, workers), wanted, "{files} files, {workers} workers");
         }

@@ -94,8 +94,8 @@ fn write_all(items: &Receiver<Item>, counts: &Counts, mut target: impl Write) {
         }
         let lost = counts.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let _ =
-                writeln!(target, "({lost} log lines are missing here: standard error was not being read)");
+            let note = format!("({lost} log lines are missing here: standard error was not being read)\n");
+            let _ = target.write_all(note.as_bytes());
         }
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         // One line may be in the thread's hands, the others wait; the last ones find no room.
         let sent = LINES + 50;
         for number in 0..sent {
-            writeln!(outlet, "line {number}").unwrap();
+            outlet.write_all(format!("line {number}\n").as_bytes()).unwrap();
         }
         outlet.drain(Duration::from_millis(1));
         (0..=sent).for_each(|_| permit.send(()).unwrap());
@@ -173,7 +173,7 @@ mod tests {
         let (written, lines) = channel();
         let (permit, permits) = channel();
         let mut outlet = Outlet::start(Gate { permits, written }).unwrap();
-        writeln!(outlet, "the last words").unwrap();
+        outlet.write_all(b"the last words\n").unwrap();
         (0..4).for_each(|_| permit.send(()).unwrap());
         outlet.drain(Duration::from_secs(20));
         assert!(lines.try_recv().unwrap().starts_with("the last words"));

@@ -81,7 +81,7 @@ async fn test(port: u16) -> Result<(), LaunchError> {
             Err(LaunchError::PortReserved { port, range: reserved(port).await })
         }
         // Windows lets a second program have 127.0.0.1 of a port whose other addresses somebody has.
-        Ok(_) if cfg!(windows) => match holders(port).await.first() {
+        Ok(_) if cfg!(windows) => match holders(port).await.unwrap_or_default().first() {
             Some(holder) => Err(LaunchError::PortTaken { port, by: Some(holder.to_string()) }),
             None => Ok(()),
         },

@@ -37,7 +37,7 @@ export default function BillingPage() {
     enabled: model !== '',
   })
   const save = useMutation({
-    mutationFn: (plan: PricePlan) => apiJson<Billing | null>(billingPath(model), { method: 'PUT', body: plan }),
+    mutationFn: (plan: PricePlan | { method: null }) => apiJson<Billing | null>(billingPath(model), { method: 'PUT', body: plan }),
     onSuccess: () => {
       toast('ok', t.saved)
       return client.invalidateQueries({ queryKey: keys.billing(model) })
@@ -67,6 +67,7 @@ export default function BillingPage() {
             plan={billing.data?.plan ?? null}
             fromConfig={billing.data?.source === 'config'}
             onSave={missing ? null : (plan) => save.mutate(plan)}
+            onEnd={() => save.mutate({ method: null })}
             saving={save.isPending}
           />
           {billing.data && <PlanHistory history={billing.data.history} />}

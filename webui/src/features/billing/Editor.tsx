@@ -12,36 +12,39 @@ import { TierTable } from './TierTable'
 const all = texts(
   {
     plan: 'Price plan', method: 'Method', tiered: 'By tokens', hourly: 'By the hour', currency: 'Currency', perHour: 'Price per ready hour',
-    cache: 'Cached tokens have their own price', save: 'Save', undo: 'Undo', config: 'The plan in force comes from config.yaml; one that is saved here takes its place.',
+    cache: 'Cached tokens have their own price', save: 'Save', undo: 'Undo', end: 'No price from now on', config: 'The plan in force comes from config.yaml; one that is saved here takes its place.',
     none: 'No plan is in force: requests cost nothing.', unsaved: 'not saved yet', local: 'This version cannot keep plans; here you can try out how one would bill.',
   },
   {
-    plan: '价格方案', method: '计费方式', tiered: '按令牌', hourly: '按小时', currency: '货币', perHour: '每就绪小时价格',
-    cache: '缓存令牌单独计价', save: '保存', undo: '撤销', config: '当前方案来自 config.yaml；在此保存的方案会取代它。',
+    plan: '价格方案', method: '计费方式', tiered: '按 token', hourly: '按小时', currency: '货币', perHour: '每就绪小时价格',
+    cache: '缓存 token 单独计价', save: '保存', undo: '撤销', end: '从现在起不计费', config: '当前方案来自 config.yaml；在此保存的方案会取代它。',
     none: '当前没有价格方案：请求不计费。', unsaved: '尚未保存', local: '当前版本不能保存方案，可以在这里试算。',
   },
 )
 
-const TIER: Tier = { max_input: null, max_output: null, input: '0.8', output: '2', cache_read: '0.2', cache_write: '0' }
+/** Nobody's price: what isn't filled in can't be saved. */
+const TIER: Tier = { max_input: null, max_output: null, input: '', output: '', cache_read: '', cache_write: '0' }
 
 interface Props {
   plan: PricePlan | null
   fromConfig: boolean
   /** Null: plans cannot be kept. */
   onSave: ((plan: PricePlan) => void) | null
+  /** From now on there is no price. */
+  onEnd: () => void
   saving: boolean
 }
 
 /** Both methods are kept while one of them is edited, so that a look at the other loses nothing. */
-export function Editor({ plan, fromConfig, onSave, saving }: Props) {
+export function Editor({ plan, fromConfig, onSave, onEnd, saving }: Props) {
   const t = useTexts(all)
   const words = useTexts(problemTexts)
   const start = {
     method: plan?.method ?? 'tiered',
     currency: plan?.currency ?? 'CNY',
-    cache_pricing: plan?.method === 'tiered' ? plan.cache_pricing : true,
-    tiers: plan?.method === 'tiered' ? plan.tiers : [{ ...TIER, max_input: 32_768 }, { ...TIER, input: '2.4', output: '6', cache_read: '0.6' }],
-    per_hour: plan?.method === 'hourly' ? plan.per_hour : '1.50',
+    cache_pricing: plan?.method === 'tiered' ? plan.cache_pricing : false,
+    tiers: plan?.method === 'tiered' ? plan.tiers : [TIER],
+    per_hour: plan?.method === 'hourly' ? plan.per_hour : '',
   }
   const [draft, setDraft] = useState(start)
   const set = (change: Partial<typeof start>) => setDraft({ ...draft, ...change })
@@ -49,8 +52,9 @@ export function Editor({ plan, fromConfig, onSave, saving }: Props) {
   const hourly: HourlyPlan = { method: 'hourly', currency: draft.currency, per_hour: draft.per_hour }
   const edited: PricePlan = draft.method === 'tiered' ? tiered : hourly
   const wrong = problems(edited)
-  const changed = JSON.stringify(edited) !== JSON.stringify(plan)
-  const problem = (at: string) => tell(wrong.find((one) => one.at === at), words)
+  const changed = plan === null ? JSON.stringify(draft) !== JSON.stringify(start) : JSON.stringify(edited) !== JSON.stringify(plan)
+  // A form that nobody has touched has no mistakes.
+  const problem = (at: string) => (changed ? tell(wrong.find((one) => one.at === at), words) : null)
 
   return (
     <div className="grid grid-cols-1 gap-3">
@@ -63,6 +67,11 @@ export function Editor({ plan, fromConfig, onSave, saving }: Props) {
               <Button small disabled={!changed} onClick={() => setDraft(start)}>
                 {t.undo}
               </Button>
+              {plan !== null && (
+                <Button small disabled={saving} onClick={onEnd}>
+                  {t.end}
+                </Button>
+              )}
               <Button small kind="primary" disabled={!changed || wrong.length > 0 || saving} onClick={() => onSave(edited)}>
                 {t.save}
               </Button>

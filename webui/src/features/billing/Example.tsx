@@ -17,7 +17,7 @@ const all = texts(
     none: 'No tier fits: the request costs 0 and is marked unpriced.', invalid: 'The plan has to be valid first.', written: 'input + cache write',
   },
   {
-    title: '计算示例', input: '输入令牌', cached: '其中缓存', output: '输出令牌', hours: '就绪小时数', part: '项目', tokens: '令牌', price: '每百万',
+    title: '计算示例', input: '输入 token', cached: '其中缓存', output: '输出 token', hours: '就绪小时数', part: '项目', tokens: 'token', price: '每百万',
     cost: '费用', total: '合计', paidInput: '输入', paidCached: '缓存输入', paidOutput: '输出', tier: (n: number) => `第 ${n} 档最先符合，整个请求按它计价。`,
     none: '没有符合的档：该请求费用为 0，并标记为未计价。', invalid: '请先修正方案。', written: '输入 + 缓存写入',
   },

@@ -14,7 +14,7 @@ const all = texts(
   {
     tier: '档', tiers: '价格档', max_input: '输入上限', max_output: '输出上限', input: '输入', output: '输出', cache_read: '缓存读取', cache_write: '缓存写入',
     any: '不限', add: '增加一档', remove: (n: number) => `删除第 ${n} 档`, up: (n: number) => `上移第 ${n} 档`, down: (n: number) => `下移第 ${n} 档`,
-    cell: (what: string, n: number) => `第 ${n} 档：${what}`, note: '上限为令牌数，价格为每百万令牌。请求整体按第一个符合的档计价。',
+    cell: (what: string, n: number) => `第 ${n} 档：${what}`, note: '上限为 token 数，价格为每百万 token。请求整体按第一个符合的档计价。',
     actions: '顺序',
   },
 )

@@ -13,7 +13,7 @@ const all = texts(
   },
   {
     title: (name: string) => `删除 ${name} 的全部数据？`, remove: '删除', type: '输入模型名称以确认',
-    text: (rows: string, runs: string) => `将永久删除 ${rows} 个请求和 ${runs} 次运行，连同令牌与费用。过去的报表中也不再包含它们。`,
+    text: (rows: string, runs: string) => `将永久删除 ${rows} 个请求和 ${runs} 次运行，连同 token 与费用。过去的报表中也不再包含它们。`,
   },
 )
 

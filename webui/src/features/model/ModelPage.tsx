@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Tabs } from 'radix-ui'
-import { useEffect } from 'react'
+import { lazy, Suspense, useEffect } from 'react'
 import { useParams, useSearchParams } from 'react-router'
 import { apiJson, Failure, modelPath } from '@/shared/api/client'
 import { keys } from '@/shared/api/keys'
@@ -9,7 +9,7 @@ import { texts, useTexts } from '@/shared/i18n/texts'
 import { useLiveModel } from '@/shared/live/store'
 import { LogView } from '@/shared/log/LogView'
 import { Orders } from '@/shared/model/Orders'
-import { Empty, QueryFace } from '@/shared/ui/Face'
+import { Empty, Loading, QueryFace } from '@/shared/ui/Face'
 import { PageHead } from '@/shared/ui/Panel'
 import { StateTag } from '@/shared/ui/Status'
 import { Now } from './Now'
@@ -18,12 +18,14 @@ import { Runs } from './Runs'
 import { Usage } from './Usage'
 import { Variants } from './Variants'
 
+const Connect = lazy(() => import('@/shared/connect/Connect'))
+
 const all = texts(
-  { log: 'Log', variants: 'Variants', runs: 'Runs', usage: 'Usage', requests: 'Requests', gone: 'There is no model of this name', parts: 'Parts of this page' },
-  { log: '日志', variants: '启动方案', runs: '运行记录', usage: '用量', requests: '请求', gone: '没有这个名称的模型', parts: '页面内容' },
+  { connect: 'Connect', log: 'Log', variants: 'Variants', runs: 'Runs', usage: 'Usage', requests: 'Requests', gone: 'There is no model of this name', parts: 'Parts of this page' },
+  { connect: '连接', log: '日志', variants: '变体', runs: '运行记录', usage: '用量', requests: '请求', gone: '没有这个名称的模型', parts: '页面内容' },
 )
 
-const TABS = ['log', 'variants', 'runs', 'requests', 'usage'] as const
+const TABS = ['log', 'connect', 'variants', 'runs', 'requests', 'usage'] as const
 
 export default function ModelPage() {
   const t = useTexts(all)
@@ -60,6 +62,11 @@ export default function ModelPage() {
         </Tabs.List>
         <Tabs.Content value="log">
           <LogView path={modelPath(name, 'logs')} className="h-[max(26rem,calc(100dvh-24rem))]" />
+        </Tabs.Content>
+        <Tabs.Content value="connect">
+          <Suspense fallback={<Loading rows={8} />}>
+            <Connect name={name} />
+          </Suspense>
         </Tabs.Content>
         <Tabs.Content value="variants">
           <QueryFace query={details}>{(model) => <Variants model={model} />}</QueryFace>

@@ -1,6 +1,6 @@
 /** What a model is doing now, in figures. */
 import { count } from '@/shared/format/number'
-import { moment, whole } from '@/shared/format/time'
+import { duration, moment, whole } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
@@ -11,10 +11,10 @@ const all = texts(
   {
     mode: 'Mode', aliases: 'Aliases', variant: 'Variant', pid: 'Process', port: 'Port', started: 'Started', ready: 'Ready after',
     running: 'Running', waiting: 'Waiting', alive: 'Stops after idle', never: 'never', auto: 'Starts with the program', yes: 'yes', no: 'no',
-    noLimit: 'no limit', limit: 'At once', error: 'Last error', uptime: 'Up for',
+    noLimit: 'no limit', limit: 'Concurrency limit', error: 'Last error', uptime: 'Up for',
   },
   {
-    mode: '模式', aliases: '别名', variant: '启动方案', pid: '进程', port: '端口', started: '启动于', ready: '就绪用时',
+    mode: '模式', aliases: '别名', variant: '变体', pid: '进程', port: '端口', started: '启动于', ready: '就绪用时',
     running: '运行', waiting: '等待', alive: '空闲多久后停止', never: '从不', auto: '随程序启动', yes: '是', no: '否',
     noLimit: '不限', limit: '并发上限', error: '最近的错误', uptime: '已运行',
   },
@@ -33,7 +33,7 @@ export function Now({ model }: { model: LiveModel }) {
     [t.pid, model.pid?.toString() ?? '–'],
     [t.port, model.port?.toString() ?? '–'],
     [t.started, started ? moment(new Date(started), new Date(now)) : '–'],
-    [t.ready, started && ready ? whole((ready - started) / 1000) : '–'],
+    [t.ready, started && ready ? duration((ready - started) / 1000) : '–'],
     [t.uptime, ready ? whole((now - ready) / 1000) : '–'],
     [t.mode, model.mode],
     [t.aliases, model.aliases.join(', ') || '–'],

@@ -1,7 +1,7 @@
 /** The lives of a model's backend: how each went, why it ended, what it cost. */
 import { useState } from 'react'
 import { wattHours } from '@/shared/format/number'
-import { moment, whole } from '@/shared/format/time'
+import { duration, moment, whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
@@ -21,7 +21,7 @@ const all = texts(
     none: 'No run yet', never: 'never', shares: (time: string) => `What the run of ${time} cost, by request`,
   },
   {
-    runs: '运行记录', started: '启动', variant: '启动方案', waited: '等待', loading: '加载', ready: '就绪时长', exit: '结束原因', cost: '费用', energy: '用电',
+    runs: '运行记录', started: '启动', variant: '变体', waited: '等待', loading: '加载', ready: '就绪时长', exit: '结束原因', cost: '费用', energy: '用电',
     none: '还没有运行过', never: '未就绪', shares: (time: string) => `${time} 那次运行的费用，按请求分摊`,
   },
 )
@@ -65,7 +65,7 @@ function RunTable({ runs, live, onOpen }: { runs: Run[]; live: LiveModel | undef
   const waited = runs.some((run) => waitOf(run) !== null)
   const paid = runs.some((run) => Object.keys(run.cost).length + Object.keys(run.energyCost).length > 0)
   const energy = runs.some((run) => run.energyWh !== null)
-  const seconds = (from: number, to: number) => whole((to - from) / 1000)
+  const seconds = (from: number, to: number) => duration((to - from) / 1000)
   return (
     <Panel title={t.runs} flush>
       <table className="w-full">

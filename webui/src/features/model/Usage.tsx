@@ -19,8 +19,8 @@ const all = texts(
     energy_cost: 'Cost of electricity', energy: 'Electricity', sum: 'Cost in all', first: 'First byte, half within', days: 'Output tokens by the day', more: 'Usage and cost', plan: 'Its price plan',
   },
   {
-    today: '今天', month: '本月', requests: '请求', errors: '其中失败', input: '输入令牌', cached: '其中缓存', output: '输出令牌', cost: '请求费用', run_cost: '运行时长费用',
-    energy_cost: '电费', energy: '用电', sum: '费用合计', first: '首字节（半数在此之内）', days: '每日输出令牌', more: '用量与费用', plan: '价格方案',
+    today: '今天', month: '本月', requests: '请求', errors: '其中失败', input: '输入 token', cached: '其中缓存', output: '输出 token', cost: '请求费用', run_cost: '运行时长费用',
+    energy_cost: '电费', energy: '用电', sum: '费用合计', first: '首字节（半数在此之内）', days: '每日输出 token', more: '用量与费用', plan: '价格方案',
   },
 )
 

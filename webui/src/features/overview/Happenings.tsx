@@ -1,5 +1,5 @@
 import { Link } from 'react-router'
-import { ago, whole } from '@/shared/format/time'
+import { ago, duration } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
@@ -59,7 +59,7 @@ function Told({ happening }: { happening: Happening }) {
   const language = useLanguage()
   const now = useNow()
   const crashed = happening.what === 'crashed'
-  const text = happening.what === 'ended' ? causeOf(happening.run, causes) : happening.what === 'ready' ? t.ready(whole(happening.seconds)) : crashed ? happening.message : t.queued
+  const text = happening.what === 'ended' ? causeOf(happening.run, causes) : happening.what === 'ready' ? t.ready(duration(happening.seconds)) : crashed ? happening.message : t.queued
   const kind = kindOf(happening)
   return (
     <li className="flex items-baseline gap-2">

@@ -1,9 +1,10 @@
+import { lazy, Suspense } from 'react'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useLive } from '@/shared/live/store'
 import { FirstModel } from '@/shared/model/FirstModel'
 import { pageTexts } from '@/shared/pages'
 import { Loading } from '@/shared/ui/Face'
-import { PageHead } from '@/shared/ui/Panel'
+import { PageHead, Panel } from '@/shared/ui/Panel'
 import { Attention } from './Attention'
 import { DevicesGlance } from './DevicesGlance'
 import { Happenings } from './Happenings'
@@ -11,9 +12,12 @@ import { Running } from './Running'
 import { Throughput } from './Throughput'
 import { Tiles } from './Tiles'
 
+// After the first view: nobody waits for it.
+const Connect = lazy(() => import('@/shared/connect/Connect'))
+
 const all = texts(
-  { models: (n: number) => `${n} model${n === 1 ? '' : 's'}` },
-  { models: (n: number) => `${n} 个模型` },
+  { models: (n: number) => `${n} model${n === 1 ? '' : 's'}`, connect: 'Connect a client' },
+  { models: (n: number) => `${n} 个模型`, connect: '连接客户端' },
 )
 
 export default function OverviewPage() {
@@ -38,6 +42,11 @@ export default function OverviewPage() {
             </div>
             <div className="grid grid-cols-1 gap-3">
               <DevicesGlance />
+              <Panel title={t.connect}>
+                <Suspense fallback={<Loading rows={6} />}>
+                  <Connect />
+                </Suspense>
+              </Panel>
               <Happenings />
             </div>
           </div>

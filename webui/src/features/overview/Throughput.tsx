@@ -21,7 +21,7 @@ const all = texts(
   },
   {
     title: '吞吐', now: '5 分钟', hour: '1 小时', output: '输出', input: '输入', mode: '按模式', model: '按模型', span: '时间', direction: '方向', by: '拆分', rest: '其他',
-    none: '这段时间没有令牌', label: '每秒令牌数随时间的变化', outNow: '令牌/秒 输出', inNow: '令牌/秒 输入', requestsNow: '请求/秒', present: '此刻',
+    none: '这段时间没有 token', label: '每秒 token 数随时间的变化', outNow: 'token/秒 输出', inNow: 'token/秒 输入', requestsNow: '请求/秒', present: '此刻',
   },
 )
 

@@ -9,11 +9,11 @@ import { type StatusKind, StatusMark } from '@/shared/ui/Status'
 
 const all = texts(
   {
-    ready: 'Ready', changing: 'Changing', waiting: 'Waiting', running: 'Running', failed: 'Failed', asks: 'requests',
+    ready: 'Ready', changing: 'Starting or stopping', waiting: 'Waiting', running: 'In progress', failed: 'Failed', asks: 'requests',
     requests: 'Requests today', costToday: 'Cost today', costMonth: 'Cost this month', of: (n: number) => `of ${n}`,
   },
   {
-    ready: '就绪', changing: '启动或停止中', waiting: '等待', running: '运行', failed: '失败', asks: '个请求',
+    ready: '就绪', changing: '启动或停止中', waiting: '等待', running: '处理中', failed: '失败', asks: '个请求',
     requests: '今日请求', costToday: '今日费用', costMonth: '本月费用', of: (n: number) => `/ ${n}`,
   },
 )

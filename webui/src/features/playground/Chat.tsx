@@ -20,10 +20,10 @@ const all = texts(
   },
   {
     message: '消息', send: '发送', stop: '停止', clear: '清空', you: '你', model: '模型', empty: '和模型说点什么',
-    hint: '已停止的模型会由第一条消息启动。', system: '系统提示词', temperature: '温度', most: '最多令牌数',
+    hint: '已停止的模型会由第一条消息启动。', system: '系统提示词', temperature: '温度', most: '最多 token 数',
     placeholder: '输入消息；回车发送，Shift+回车换行', settings: '设置', thinking: '思考', stopped: '已停止',
-    waiting: '等待模型', talk: '对话', first: (t: string) => `首个令牌 ${t}`, total: (t: string) => `共 ${t}`,
-    speed: (r: string) => `${r} 令牌/秒`, tokens: (n: string) => `${n} 个令牌`, about: (n: string) => `约 ${n} 个令牌`, prompt: (n: string) => `提示词 ${n} 个`,
+    waiting: '等待模型', talk: '对话', first: (t: string) => `首个 token ${t}`, total: (t: string) => `共 ${t}`,
+    speed: (r: string) => `${r} token/秒`, tokens: (n: string) => `${n} 个 token`, about: (n: string) => `约 ${n} 个 token`, prompt: (n: string) => `提示词 ${n} 个`,
   },
 )
 

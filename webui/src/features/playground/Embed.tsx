@@ -20,7 +20,7 @@ const all = texts(
   },
   {
     input: '文本，每行一条', embed: '嵌入', alike: '相似度（余弦）', text: '文本', vector: '前几个值',
-    facts: (dimensions: string, tokens: string, time: string) => `${dimensions} 维 · ${tokens} 个令牌 · ${time}`,
+    facts: (dimensions: string, tokens: string, time: string) => `${dimensions} 维 · ${tokens} 个 token · ${time}`,
     example: '天空是蓝色的\n蓝色是天空的颜色\n发票三十天内付款',
   },
 )

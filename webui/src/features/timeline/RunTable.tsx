@@ -1,5 +1,5 @@
 import { Link } from 'react-router'
-import { moment, whole } from '@/shared/format/time'
+import { duration, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
@@ -10,7 +10,7 @@ import { keyOf, phaseTexts, reasonOf } from './words'
 
 const all = texts(
   { model: 'Model', variant: 'Variant', started: 'Started', waited: 'Waited', loaded: 'Loaded', ready: 'Ready for', reason: 'Why it ended, or what it does', cost: 'Cost' },
-  { model: '模型', variant: '启动方案', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因或现状', cost: '费用' },
+  { model: '模型', variant: '变体', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因或现状', cost: '费用' },
 )
 
 /** By the hour, and electricity. */
@@ -24,7 +24,7 @@ export function RunTable({ bars }: { bars: Bar[] }) {
   const paid = bars.some((bar) => Object.keys(costOf(bar)).length > 0)
   const long = (bar: Bar, phase: Phase) => {
     const span = bar.spans.find((one) => one.phase === phase)
-    return span ? whole((span.to - span.from) / 1000) : '–'
+    return span ? duration((span.to - span.from) / 1000) : '–'
   }
   return (
     <table className="w-full">

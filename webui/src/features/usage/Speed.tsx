@@ -13,7 +13,7 @@ const all = texts(
   },
   {
     title: '速度', of: (n: string) => `基于 ${n} 个得到回答的请求`, about: '误差在一成以内', first: '首字节', whole: '完整回答', p50: '半数在此之内', p95: '95% 在此之内', p99: '99% 在此之内',
-    requests: '请求/秒', input: '令牌/秒 输入', output: '令牌/秒 输出', mean: '整段时间平均',
+    requests: '请求/秒', input: 'token/秒 输入', output: 'token/秒 输出', mean: '整段时间平均',
   },
 )
 

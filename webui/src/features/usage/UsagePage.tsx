@@ -23,8 +23,8 @@ const all = texts(
   },
   {
     range: '时间', hour: '最近一小时', today: '今天', week: '7 天', month: '本月', lastMonth: '上月', quarter: '90 天', custom: '日期',
-    by: '分组', model: '模型', mode: '模式', api_key: '密钥', variant: '启动方案', endpoint: '接口', bucket: '粒度', minute: '分钟', quarterHour: '一刻钟',
-    hours: '小时', days: '天', weeks: '周', months: '月', measure: '显示', output_tokens: '输出令牌', input_tokens: '输入令牌', requests: '请求',
+    by: '分组', model: '模型', mode: '模式', api_key: '密钥', variant: '变体', endpoint: '接口', bucket: '粒度', minute: '分钟', quarterHour: '一刻钟',
+    hours: '小时', days: '天', weeks: '周', months: '月', measure: '显示', output_tokens: '输出 token', input_tokens: '输入 token', requests: '请求',
     cost: '费用', energy_wh: '用电', currency: '货币', none: '这段时间没有请求', first: '首日', last: '末日', chart: '随时间变化',
   },
 )

@@ -18,7 +18,7 @@ const all = texts(
   },
   {
     table: '数据', csv: 'CSV', requests: '请求', failed: '失败', rejected: '被后端拒绝', refused: '被管理器拒绝', client_left: '客户端离开', cancelled: '已取消', input_tokens: '输入', cached_tokens: '缓存', output_tokens: '输出', cost: '请求费用', run_cost: '运行时长费用', energy_cost: '电费', sum: '费用', energy: '用电',
-    share: '占比', total: '合计', hours: '运行时长与电费属于模型，仅在按模型或启动方案分组时统计。', none: '（无）', unrecorded: (n: string) => `${n} 个请求没有令牌数`, estimated: (n: string) => `${n} 个为估算`,
+    share: '占比', total: '合计', hours: '运行时长与电费属于模型，仅在按模型或变体分组时统计。', none: '（无）', unrecorded: (n: string) => `${n} 个请求没有 token 数`, estimated: (n: string) => `${n} 个为估算`,
     unpriced: (n: string) => `${n} 个没有匹配的价格档`,
   },
 )

@@ -20,11 +20,11 @@ const all = texts(
     no_counts: 'unknown counts cannot be priced', too_big: 'more than the ledger can hold', hourly: 'the run pays by the hour', priced: 'priced',
   },
   {
-    title: '请求', id: '编号', model: '模型', variant: '启动方案', mode: '模式', endpoint: '接口', key: '密钥', outcome: '结果', status: 'HTTP 状态', error: '错误',
-    started: '开始', ended: '结束', queue: '等待模型', first: '首字节', total: '总用时', input: '输入令牌', cached: '其中缓存',
-    output: '输出令牌', reasoning: '其中推理', source: '计数来源', cost: '费用', share: '所属运行的分摊', shareHint: '按小时价格与电费分摊，不单独计费', run: '运行', replayed: '重发过', yes: '是', no: '否',
+    title: '请求', id: '编号', model: '模型', variant: '变体', mode: '模式', endpoint: '接口', key: '密钥', outcome: '结果', status: 'HTTP 状态', error: '错误',
+    started: '开始', ended: '结束', queue: '等待模型', first: '首字节', total: '总用时', input: '输入 token', cached: '其中缓存',
+    output: '输出 token', reasoning: '其中推理', source: '计数来源', cost: '费用', share: '所属运行的分摊', shareHint: '按小时价格与电费分摊，不单独计费', run: '运行', replayed: '重发过', yes: '是', no: '否',
     backend: '后端', estimated: '估算', none: '未知', no_plan: '该模型没有价格方案', no_tier: '没有匹配的价格档',
-    no_counts: '令牌数未知，无法计价', too_big: '超出账本上限', hourly: '按运行时长计费', priced: '已计价',
+    no_counts: 'token 数未知，无法计价', too_big: '超出账本上限', hourly: '按运行时长计费', priced: '已计价',
   },
 )
 

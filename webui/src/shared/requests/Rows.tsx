@@ -15,7 +15,7 @@ const all = texts(
   },
   {
     ended: '结束', model: '模型', endpoint: '接口', status: '状态', input: '输入', cached: '缓存', output: '输出', first: '首字节', total: '总用时',
-    speed: '令牌/秒', cost: '费用', about: '估算', open: (id: string) => `请求 ${id} 的详情`,
+    speed: 'token/秒', cost: '费用', about: '估算', open: (id: string) => `请求 ${id} 的详情`,
   },
 )
 

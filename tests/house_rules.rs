@@ -430,4 +430,15 @@ fn a_planted_arrow_up_is_found() {
     assert!(planted(&files, "src/lib\nsrc/cellar\nsrc/roof").is_empty());
     let undrawn = planted(&files, "src/lib\nsrc/cellar");
     assert!(undrawn.iter().any(|text| text.contains("src/roof.rs is in no room")), "{undrawn:?}");
+
+#[test]
+fn every_finding_is_listed() {
+    let list = read("findings/README.md");
+    let scripts = sources(&["findings"], &[".sh"]);
+    let is_missing = |source: &&Source| {
+        let name = source.path.trim_start_matches("findings/");
+        !list.contains(&format!("[{name}]({name})"))
+    };
+    let missing: Vec<String> = scripts.iter().filter(is_missing).map(|source| source.path.clone()).collect();
+    assert_none(&missing, "Add a line for these scripts to findings/README.md");
 }

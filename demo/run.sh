@@ -10,25 +10,25 @@ else
   echo "npm isn't installed: the dashboard is left out"
 fi
 cargo build --release --bin llm-manager
+manager() { cargo run --quiet --release --bin llm-manager -- --config "$config" "$@"; }
+
 if [ -e config.yaml ]; then
-  exec cargo run --quiet --release --bin llm-manager -- --config config.yaml
+  config=config.yaml
+else
+  config=.demo/config.yaml
+  demo/install.sh .demo
+  mkdir -p .demo/scripts
+  cp demo/scripts/*.sh .demo/scripts/
+  # A configuration that was changed in .demo stays.
+  [ -e "$config" ] || cp demo/config.yaml "$config"
+  echo
+  echo "There is no ./config.yaml: this is the demo, from $config."
 fi
 
-demo/install.sh .demo
-mkdir -p .demo/scripts
-cp demo/scripts/*.sh .demo/scripts/
-# A configuration that was changed in .demo stays.
-[ -e .demo/config.yaml ] || cp demo/config.yaml .demo/config.yaml
-port=$(sed -n 's/^  port: *\([0-9]*\).*/\1/p' .demo/config.yaml | head -n 1)
-cat << TRY
-
-There is no ./config.yaml: this is the demo, from .demo/config.yaml. When it serves, try in another terminal:
-
-  curl -N http://127.0.0.1:$port/v1/chat/completions -H 'Content-Type: application/json' -d \\
-    '{"model":"chat","stream":true,"messages":[{"role":"user","content":"Why is the sky blue?"}]}'
-
-  curl http://127.0.0.1:$port/v1/embeddings -H 'Content-Type: application/json' -d \\
-    '{"model":"embedding","input":"the sky"}'
-
-TRY
-exec cargo run --quiet --release --bin llm-manager -- --config .demo/config.yaml
+# What is wrong with a configuration, the manager says itself below.
+if clients=$(manager connect 2> /dev/null); then
+  printf '\nFor clients, as soon as it says "serving":\n\n%s\n\nTo try it, in another terminal:\n\n' "$clients"
+  manager connect curl 2> /dev/null || echo "  (the configuration has no model yet)"
+  echo
+fi
+exec cargo run --quiet --release --bin llm-manager -- --config "$config"

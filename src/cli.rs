@@ -3,6 +3,9 @@
 //! Exit codes: 0 done; 1 it went wrong while running; 2 the configuration or the command line is wrong.
 
 mod client;
+mod connect;
+mod import;
+mod init;
 mod remote;
 mod usage;
 
@@ -32,6 +35,12 @@ enum Command {
     Serve,
     /// Validate the configuration and print every problem; starts nothing.
     Check,
+    /// Look at this machine and write a configuration for what is on it; starts nothing.
+    Init(init::InitOrder),
+    /// Take over the configuration of llama-swap, or configuration and ledger of the original LLM-Manager.
+    Import(import::ImportOrder),
+    /// Print what to put into a client, for this configuration's address, key and models.
+    Connect(connect::ConnectOrder),
     /// Show the models of the running manager.
     Status,
     /// Start a model of the running manager.
@@ -122,6 +131,9 @@ pub fn main() -> ExitCode {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(path),
         Command::Check => check(path),
+        Command::Init(order) => tell(order.run(path)),
+        Command::Import(order) => tell(order.run(path)),
+        Command::Connect(order) => connect(path, &order),
         Command::Schema => say(&format!("{:#}", config::schema())),
         Command::Service { order, user } => service(order, path, user),
         Command::CtrlBreak { pids } => match process::ctrl_break_main(&pids) {
@@ -194,6 +206,21 @@ fn check(path: &Path) -> ExitCode {
             say(&format!("{warnings}{}: no error; {models}", path.display()))
         }
         Err(report) => complain(&report.to_string(), 2),
+    }
+}
+
+fn connect(path: &Path, order: &connect::ConnectOrder) -> ExitCode {
+    match config::load(path) {
+        Ok(loaded) => tell(order.run(&loaded.spec, &client::origin(&loaded.spec.program))),
+        Err(report) => complain(&report.to_string(), 2),
+    }
+}
+
+/// Prints what a command has to say, or why it failed.
+fn tell(said: Result<String, String>) -> ExitCode {
+    match said {
+        Ok(text) => say(&text),
+        Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }
 }
 

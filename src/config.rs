@@ -77,6 +77,28 @@ pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
     if report.is_empty() { Ok(spec.program) } else { Err(report) }
 }
 
+/// What is right in the file at `path`, whatever is wrong with the rest.
+///
+/// # Errors
+/// The file can't be read, or is no YAML.
+pub fn load_any(path: &Path) -> Result<Spec, Report> {
+    let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
+    examine(&bytes, path).map(|(spec, ..)| spec)
+}
+
+/// What holds when the file at `path` says nothing.
+pub fn defaults(path: &Path) -> Spec {
+    let base_dir = base_dir(path);
+    let lines = locate::Lines::default();
+    let mut walk = fields::Walk { lines: &lines, base_dir: &base_dir, problems: Vec::new() };
+    validate::spec(&mut walk, &serde_yaml::Value::Null)
+}
+
+/// Whether a model may have the key `name`.
+pub fn is_model_key(name: &str) -> bool {
+    keys::Section::Model.key(name).is_some()
+}
+
 /// Checks `bytes` as if they were the content of the file at `path`, which need not exist. Scripts that it names
 /// are looked for from the folder of `path`.
 ///

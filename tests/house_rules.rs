@@ -430,6 +430,7 @@ fn a_planted_arrow_up_is_found() {
     assert!(planted(&files, "src/lib\nsrc/cellar\nsrc/roof").is_empty());
     let undrawn = planted(&files, "src/lib\nsrc/cellar");
     assert!(undrawn.iter().any(|text| text.contains("src/roof.rs is in no room")), "{undrawn:?}");
+}
 
 #[test]
 fn every_finding_is_listed() {

@@ -15,26 +15,27 @@ pub(super) struct Manager {
     key: Option<String>,
 }
 
+/// The address under which this computer reaches the manager, without a path.
+pub(super) fn origin(program: &ProgramSpec) -> String {
+    let host = match program.host.as_str() {
+        "0.0.0.0" => "127.0.0.1",
+        "::" | "[::]" => "[::1]",
+        host => host,
+    };
+    // An IPv6 address stands in brackets in a URL.
+    let host = match host.contains(':') && !host.starts_with('[') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    };
+    format!("http://{host}:{}", program.port)
+}
+
 impl Manager {
     pub(super) fn of(program: &ProgramSpec) -> Self {
-        let host = match program.host.as_str() {
-            "0.0.0.0" => "127.0.0.1",
-            "::" | "[::]" => "[::1]",
-            host => host,
-        };
-        // An IPv6 address stands in brackets in a URL.
-        let host = match host.contains(':') && !host.starts_with('[') {
-            true => format!("[{host}]"),
-            false => host.to_owned(),
-        };
         let connector = Connector::new().timeout(Duration::from_secs(5));
         // A start may take as long as the model needs.
         let client = Client::builder().disable_timeout().connector(connector).finish();
-        Self {
-            client,
-            base: format!("http://{host}:{}", program.port),
-            key: program.api_keys.first().cloned(),
-        }
+        Self { client, base: origin(program), key: program.api_keys.first().cloned() }
     }
 
     /// Sends a request; an error of the manager's is an error here, in its own words.

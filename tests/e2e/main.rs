@@ -15,6 +15,7 @@ mod support;
 
 mod client_gone;
 mod config_file;
+mod connect;
 mod devices;
 mod fake;
 mod ground;

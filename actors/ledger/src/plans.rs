@@ -123,7 +123,7 @@ impl Writer {
     }
 }
 
-fn insert_plan(
+pub(super) fn insert_plan(
     db: &mut Db,
     names: &mut Names,
     model: &Arc<str>,

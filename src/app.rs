@@ -13,7 +13,7 @@ mod signals;
 mod tree;
 
 use crate::config::Loaded;
-use crate::http::{self, ConfigFile, Hosts, Keys, Pulse, Shared, Strays};
+use crate::http::{self, ConfigFile, Hosts, Keys, Origins, Pulse, Shared, Strays};
 use crate::logging;
 use actix_web::dev::ServerHandle;
 use futures_util::future::join_all;
@@ -190,6 +190,8 @@ impl Running {
             directory: Directory::new(models.clone()),
             keys: Keys::new(program.api_keys.clone(), &label_key, program.port)?,
             hosts: Hosts::new(&program.host, &program.allowed_hosts),
+            origins: Origins::new(&program.allowed_origins),
+            loading_comments: program.loading_comments,
             config,
             endpoints: Endpoints::new(spec.modes.iter().map(|mode| &**mode)),
             strays: Strays::default(),

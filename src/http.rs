@@ -9,6 +9,7 @@ mod error;
 mod gateway;
 mod state;
 
+pub use access::cors::Origins;
 pub use access::hosts::Hosts;
 pub use access::keys::Keys;
 pub use api::config::ConfigFile;
@@ -25,7 +26,7 @@ use actix_web::{App, HttpServer, guard, web};
 use api::{
     billing, config, devices, events, metrics, models, openapi, requests, runs, storage, usage, webui,
 };
-use gateway::{passthrough, serve};
+use gateway::{catalog, ollama, passthrough, serve};
 use std::time::Duration;
 
 /// Connections that wait to be accepted.
@@ -92,9 +93,17 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .service(at("/health", read().to(models::health)))
         .service(at("/metrics", read().to(metrics::metrics)))
-        .service(at("/v1/models", read().to(serve::list)))
-        .service(at("/v1/models/{id:.+}", read().to(serve::one)))
+        .service(at("/v1/models", read().to(catalog::list)))
+        .service(at("/v1/models/{id:.+}", read().to(catalog::one)))
         .service(web::resource("/upstream/{model:.+}").to(passthrough::serve))
+        .service(at("/api/version", read().to(ollama::version)))
+        .service(at("/api/tags", read().to(ollama::tags)))
+        .service(at("/api/ps", read().to(ollama::ps)))
+        .service(at("/api/show", post().to(ollama::show)))
+        .service(at("/api/chat", post().to(ollama::chat)))
+        .service(at("/api/generate", post().to(ollama::generate)))
+        .service(at("/api/embed", post().to(ollama::embed)))
+        .service(at("/api/embeddings", post().to(ollama::embeddings)))
         .service(
             // Before the scope: who signs in has no key yet.
             at("/api/session", read().to(sessions::show))

@@ -4,10 +4,11 @@
 mod backend;
 pub(super) mod original;
 mod table;
+mod through;
 
 /// Every key of the file.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
-    [table::TABLE, backend::ROWS].into_iter().flatten()
+    [table::TABLE, backend::ROWS, through::ROWS].into_iter().flatten()
 }
 
 /// A kind of mapping in the file.
@@ -82,6 +83,8 @@ pub(super) enum Kind {
     Headers,
     /// The beginning of a path; empty for none.
     Prefix,
+    /// A flag, or `{aliases: flag}`.
+    Listed,
     One(Section),
     Many(Section),
     Named(Section),

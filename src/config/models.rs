@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use llm_manager_policy::devices::Requirement;
-use llm_manager_policy::spec::{Launch, ModeSpec, ModelSpec, VariantSpec};
+use llm_manager_policy::spec::{Launch, Listed, ModeSpec, ModelSpec, VariantSpec};
 use llm_manager_policy::system::System;
 use serde_yaml::Value;
 
@@ -67,6 +67,9 @@ fn model(
         bill_loading: fields.flag("bill_loading"),
         billing,
         pinned: fields.flag("pinned"),
+        listed: listed(fields),
+        context_length: fields.whole("context_length"),
+        rewrite_model: fields.flag("rewrite_model"),
         overlap: fields.flag("overlap"),
         variants,
     })
@@ -80,6 +83,14 @@ fn aliases(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         walk.warn(&fields.at("aliases").item(index), "has a full-width comma in it", hint);
     }
     aliases
+}
+
+/// `listed`: a flag, or `{aliases: false}`.
+fn listed(fields: &Fields<'_>) -> Listed {
+    let value = fields.value("listed");
+    let name = value.and_then(Value::as_bool).unwrap_or(true);
+    let aliases = value.and_then(|value| value.get("aliases")).and_then(Value::as_bool).unwrap_or(true);
+    Listed { name, aliases }
 }
 
 /// The mode that the model names. After an unknown one some other, so that the rest of the model is still checked.

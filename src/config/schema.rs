@@ -87,6 +87,10 @@ fn property(key: &Key) -> Value {
             "additionalProperties": {"type": ["string", "number"]},
             "propertyNames": {"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
         }),
+        Kind::Listed => json!({"anyOf": [
+            {"type": ["boolean", "null"]},
+            {"type": "object", "properties": {"aliases": {"type": "boolean"}}, "additionalProperties": false},
+        ]}),
         Kind::Prefix => json!({"type": "string", "pattern": "^(/[^\\s?#]*)?$"}),
         Kind::One(section) => self::section(section),
         Kind::Many(section) => json!({"type": "array", "items": self::section(section)}),

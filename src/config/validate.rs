@@ -101,6 +101,8 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
         max_waiting: usize::try_from(whole("max_waiting")).unwrap_or(usize::MAX),
         max_body_bytes: usize::try_from(whole("max_body_mb") * 1024 * 1024).unwrap_or(usize::MAX),
         log_retention_days: u32::try_from(whole("log_retention_days")).unwrap_or(u32::MAX),
+        allowed_origins: allowed_origins(walk, fields),
+        loading_comments: fields.flag("loading_comments"),
         electricity: electricity(walk, fields),
     }
 }
@@ -134,6 +136,21 @@ fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
         return "127.0.0.1".to_owned();
     }
     bare.to_owned()
+}
+
+/// Origins as browsers write them.
+fn allowed_origins(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
+    let origins: Vec<_> = fields.texts("allowed_origins").into_iter().map(str::to_owned).collect();
+    for (index, origin) in origins.iter().enumerate() {
+        let site = origin.split_once("://").map(|(_, site)| site.trim_end_matches('/'));
+        let fits = site.is_some_and(|site| !site.is_empty() && !site.contains(['/', '?', '#', ' ']));
+        if origin != "*" && !fits {
+            let hint = "write it as a browser does: https://app.example.com, with the port if it isn't the usual one";
+            let message = format!("wants an origin, got the text {origin:?}");
+            walk.error(&fields.at("allowed_origins").item(index), message, Some(hint.to_owned()));
+        }
+    }
+    origins
 }
 
 /// Names as `Host` has them, but without a port.

@@ -74,6 +74,13 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
         Kind::Body => one(body(place)),
         Kind::Headers => entries(place, "a mapping from header names to values", header),
         Kind::Prefix => one(prefix(place)),
+        Kind::Listed if value.is_mapping() => {
+            entries(place, "true, false or {aliases: false}", |name, aliases| match name {
+                "aliases" => flag(aliases),
+                _ => Err(Misfit::saying("unknown key", Some("write listed: {aliases: false}".to_owned()))),
+            })
+        }
+        Kind::Listed => one(flag(place)),
         Kind::One(section) if !value.is_mapping() => {
             vec![Misfit::new("a mapping", place, no_mapping(place, section))]
         }

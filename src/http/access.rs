@@ -1,5 +1,6 @@
-//! Access: who may come in. Keys, names of hosts, sessions of browsers.
+//! Access: who may come in. Keys, names of hosts, origins of pages, sessions of browsers.
 
+pub(super) mod cors;
 pub(super) mod hosts;
 pub(super) mod keys;
 pub(super) mod sessions;

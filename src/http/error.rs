@@ -4,10 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use llm_manager_actors::model::{Refused, RefusedReason};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The longest pause that a client is told, in seconds.
+const LONGEST_PAUSE: f64 = 60.0;
 
 /// What kind of error; each has one row in `Kind::row`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,12 +138,14 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// Methods that are taken, where this one isn't.
     pub allow: Option<Arc<str>>,
+    /// True: trying again soon can't help, and clients that try by themselves should not.
+    pub hopeless: bool,
 }
 
 impl ApiError {
     /// An error without a time to try again.
     pub fn new(kind: Kind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, allow: None }
+        Self { kind, message: message.into(), retry_after: None, allow: None, hopeless: false }
     }
 
     /// The manager takes nothing new.
@@ -151,8 +156,13 @@ impl ApiError {
 
     /// The body that clients of OpenAI's API know.
     pub fn body(&self) -> String {
+        self.json().to_string()
+    }
+
+    /// The same, for those who add to it.
+    pub(super) fn json(&self) -> Value {
         let (_, code, kind) = self.kind.row();
-        json!({"error": {"message": &*self.message, "type": kind, "code": code, "param": null}}).to_string()
+        json!({"error": {"message": &*self.message, "type": kind, "code": code, "param": null}})
     }
 
     /// Its code, for the log.
@@ -179,8 +189,13 @@ impl ResponseError for ApiError {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         if let Some(pause) = self.retry_after {
-            // Whole seconds, never 0: "at once" would be a busy loop.
-            response.insert_header((RETRY_AFTER, pause.as_secs_f64().ceil().max(1.0).to_string()));
+            // Whole seconds, never 0: "at once" would be a busy loop. Clients take more than a minute for nonsense, or
+            // sleep that long without a word.
+            let seconds = pause.as_secs_f64().ceil().clamp(1.0, LONGEST_PAUSE);
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if self.hopeless {
+            response.insert_header(("x-should-retry", "false"));
         }
         if let Some(allow) = &self.allow {
             response.insert_header((ALLOW, &**allow));

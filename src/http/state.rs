@@ -1,5 +1,6 @@
 //! What the handlers share: `Shared` over all workers, `Worker` within one.
 
+use super::access::cors::Origins;
 use super::access::hosts::Hosts;
 use super::access::keys::Keys;
 use super::api::config::ConfigFile;
@@ -31,6 +32,10 @@ pub struct Shared {
     pub keys: Keys,
     /// Under which names browsers may come.
     pub hosts: Hosts,
+    /// Pages of other sites that may call `/v1`.
+    pub origins: Origins,
+    /// True: a stream says that it waits for its model.
+    pub loading_comments: bool,
     /// Where all of this was read from.
     pub config: ConfigFile,
     /// Every path that some mode serves.
@@ -66,10 +71,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The door to what programs use: the key, and of browsers a name that is ours.
+    /// The door to what programs use: the key; of browsers a name that is ours, and a page that may.
     pub(super) fn enter(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         self.keys.check(headers)?;
-        if self.keys.in_header(headers) { Ok(()) } else { self.hosts.check_browser(headers) }
+        if self.keys.in_header(headers) {
+            return Ok(());
+        }
+        self.hosts.check_browser(headers)?;
+        self.origins.check(headers)
     }
 
     /// The door to the management: whoever gives no key in a header must come by a name that is ours.

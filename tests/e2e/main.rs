@@ -14,6 +14,7 @@
 mod support;
 
 mod client_gone;
+mod clients;
 mod config_file;
 mod connect;
 mod devices;
@@ -24,6 +25,7 @@ mod ledger;
 mod lifecycle;
 mod management;
 mod metrics;
+mod ollama;
 mod openai;
 mod orphans;
 mod real_engine;

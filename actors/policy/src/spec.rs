@@ -58,6 +58,10 @@ pub struct ProgramSpec {
     pub max_body_bytes: usize,
     /// Days that logs and request rows are kept.
     pub log_retention_days: u32,
+    /// Origins whose pages may call `/v1` from a browser.
+    pub allowed_origins: Vec<String>,
+    /// True: a stream says that it waits for its model.
+    pub loading_comments: bool,
     /// What electricity costs; `None`: its amount is recorded, but not its price.
     pub electricity: Option<Electricity>,
 }
@@ -142,8 +146,23 @@ pub struct ModelSpec {
     pub pinned: bool,
     /// True: it may be started while memory of ended processes is still being given back.
     pub overlap: bool,
+    /// Which of its names `/v1/models` has.
+    pub listed: Listed,
+    /// Tokens that it takes at once, as the user says.
+    pub context_length: Option<u64>,
+    /// True: the answer's `model` becomes the name that was asked for.
+    pub rewrite_model: bool,
     /// Launch configurations in order of priority; never empty.
     pub variants: Vec<VariantSpec>,
+}
+
+/// Which names of a model are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The model at all.
+    pub name: bool,
+    /// Its aliases too.
+    pub aliases: bool,
 }
 
 /// One launch configuration of a model.

@@ -1,6 +1,7 @@
 //! Management: what an operator sees of the models, and what they may order.
 
 use super::views::{ModelDetails, ModelView, NodeView};
+use crate::http::access::cors;
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::gateway::paths;
 use crate::http::gateway::request_id::RequestId;
@@ -182,6 +183,11 @@ pub(crate) async fn unknown(shared: web::Data<Shared>, request: HttpRequest) -> 
 
 /// A known path with a method that it does not take.
 pub(crate) async fn wrong_method(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+    if request.path().starts_with("/v1/")
+        && let Some(answer) = cors::preflight(&shared, &request)
+    {
+        return Ok(answer);
+    }
     stray(&shared, &request, paths::wrong_method(&request))
 }
 

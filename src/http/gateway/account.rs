@@ -72,6 +72,11 @@ impl Account {
         self.began.elapsed()
     }
 
+    /// Its endpoint, as the mode writes it.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint.path
+    }
+
     /// A backend has taken it.
     pub(crate) fn leased(&mut self, lease: &Lease) {
         let Some(row) = &mut self.row else { return };

@@ -2,12 +2,15 @@
 //! an error and a client who leaves all give it back, and close the backend's connection.
 
 use super::account::Account;
+use super::forms::Form;
 use super::headers;
+use super::rename::{Renamed, Renamer};
 use super::request_id::RequestId;
 use super::upstream::{Body, Response};
 use crate::http::error::{ApiError, Kind};
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
@@ -54,6 +57,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The answer to a request: the backend's status, headers and body.
+    #[expect(clippy::too_many_arguments, reason = "all that an answer is made of")]
     pub(crate) fn respond(
         request: &HttpRequest,
         response: Response,
@@ -61,15 +65,40 @@ impl Answer {
         hide_usage: bool,
         id: RequestId,
         model: Arc<ModelHandle>,
-        mut account: Account,
+        account: Account,
+        rename: Option<Renamer>,
     ) -> HttpResponse {
-        let status = response.status;
-        let mut builder = HttpResponseBuilder::new(status);
-        let is_sse = headers::is_event_stream(&response.headers);
-        account.answered(status.as_u16(), headers::content_type(&response.headers));
-        for (name, value) in response.headers {
+        let mut builder = HttpResponseBuilder::new(response.status);
+        let (headers, answer) = Self::new(response, lease, hide_usage, id, model, account);
+        let rename = rename.filter(|_| headers::is_readable(&headers));
+        for (name, value) in headers {
             builder.append_header((name, value));
         }
+        let failed = |error: actix_web::Error| {
+            actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
+        };
+        let mut response = match rename {
+            Some(renamer) => builder
+                .message_body(Renamed::new(answer, renamer))
+                .map_or_else(failed, HttpResponse::map_into_boxed_body),
+            None => builder.message_body(answer).map_or_else(failed, HttpResponse::map_into_boxed_body),
+        };
+        unchunked(request, &mut response);
+        response
+    }
+
+    /// The backend's headers, and its body on the way.
+    pub(super) fn new(
+        response: Response,
+        lease: Lease,
+        hide_usage: bool,
+        id: RequestId,
+        model: Arc<ModelHandle>,
+        mut account: Account,
+    ) -> (Vec<(HeaderName, HeaderValue)>, Self) {
+        let status = response.status;
+        let is_sse = headers::is_event_stream(&response.headers);
+        account.answered(status.as_u16(), headers::content_type(&response.headers));
         let usage = (hide_usage && is_sse).then(Box::default);
         let size = match response.body.size() {
             _ if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED => BodySize::None,
@@ -104,19 +133,7 @@ impl Answer {
             answer.model.spec.name,
             answer.account.elapsed().as_secs_f64()
         );
-        let is_old = request.version() < Version::HTTP_11 && matches!(size, BodySize::Stream);
-        let mut response = builder.message_body(answer).map_or_else(
-            |error| {
-                actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
-            },
-            HttpResponse::map_into_boxed_body,
-        );
-        if is_old {
-            // HTTP/1.0 knows no chunks: the end of the connection is the end of the body (RFC 9112, 6.1).
-            response.head_mut().no_chunking(true);
-            response.head_mut().set_connection_type(ConnectionType::Close);
-        }
-        response
+        (response.headers, answer)
     }
 
     fn pass(&mut self, chunk: Bytes) -> Option<Bytes> {
@@ -156,7 +173,8 @@ impl Answer {
         self.ready.clear();
         if self.is_sse {
             // The empty line first: the stream may have broken off in the middle of an event.
-            return Some(format!("\n\nevent: error\ndata: {}\n\n", error.body()).into());
+            let event = Form::of_path(self.account.endpoint()).event(error);
+            return Some([b"\n\n".as_slice(), &event].concat().into());
         }
         self.progress = Progress::Failing(error.to_string());
         None
@@ -230,6 +248,14 @@ impl Answer {
                 }
             }
         }
+    }
+}
+
+/// HTTP/1.0 knows no chunks: the end of the connection is the end of the body (RFC 9112, 6.1).
+pub(super) fn unchunked(request: &HttpRequest, response: &mut HttpResponse) {
+    if request.version() < Version::HTTP_11 && matches!(response.body().size(), BodySize::Stream) {
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
 }
 

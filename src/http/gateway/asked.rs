@@ -62,6 +62,11 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Whether the client wants a stream.
+    pub(super) fn wants_stream(&self) -> bool {
+        matches!(self, Self::Json(scan) if scan.stream)
+    }
+
     /// The change that asks for usage, where the endpoint does not send it by itself.
     pub(crate) fn ask_for_usage(&self, endpoint: &Endpoint) -> Option<Edit> {
         match self {

@@ -65,6 +65,13 @@ pub(crate) fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
     })
 }
 
+/// Whether the bytes are JSON or server-sent events that are not compressed.
+pub fn is_readable(headers: &[(HeaderName, HeaderValue)]) -> bool {
+    let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);
+    let plain = encoding.is_none_or(|(_, value)| value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    plain && (is_event_stream(headers) || content_type(headers).to_ascii_lowercase().contains("json"))
+}
+
 /// The content type; empty when there is none, or it is no text.
 pub(crate) fn content_type(headers: &[(HeaderName, HeaderValue)]) -> &str {
     let found = headers.iter().find(|(name, _)| *name == outer::CONTENT_TYPE);

@@ -81,7 +81,7 @@ async fn handle(
     match exchange(&outgoing, shared, worker, model, id, &mut account).await {
         Ok((mut response, lease)) => {
             keep_below(&mut response, prefix);
-            Ok(Answer::respond(request, response, lease, false, id.clone(), Arc::clone(model), account))
+            Ok(Answer::respond(request, response, lease, false, id.clone(), Arc::clone(model), account, None))
         }
         Err(error) => {
             account.failed(&error);

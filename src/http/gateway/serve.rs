@@ -6,59 +6,36 @@ use super::account::Account;
 use super::answer::Answer;
 use super::asked::Asked;
 use super::body;
+use super::catalog;
 use super::form;
+use super::forms::Form;
+use super::loading::{self, Exchanged, Exchanging, Loading};
 use super::paths::{self, Elsewhere};
+use super::rename::{Renamed, Renamer};
 use super::request_id::RequestId;
 use super::stray;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use super::websocket;
+use crate::http::access::cors;
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::{Shared, Worker};
+use actix_web::body::BoxBody;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::endpoints::{Endpoint, Found, tidy};
-use serde_json::json;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// So many failures in a row are no accident.
+const FAILED_FOR_GOOD: u32 = 3;
+/// A refusal for want of memory that comes so soon has not waited for any.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// How long a broken connection may be the first news of a backend that has died.
 const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
-
-/// `GET /v1/models`: names and aliases of all models.
-pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    shared.enter(request.headers())?;
-    Ok(all_cards(&shared))
-}
-
-/// `GET /v1/models/{id}`.
-pub(crate) async fn one(
-    shared: web::Data<Shared>,
-    request: HttpRequest,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    shared.enter(request.headers())?;
-    one_card(&shared, &id)
-}
-
-fn all_cards(shared: &Shared) -> HttpResponse {
-    let names = shared.directory.models().iter().flat_map(|model| {
-        std::iter::once(&model.spec.name).chain(&model.spec.aliases).map(|name| card(shared, name))
-    });
-    HttpResponse::Ok().json(json!({"object": "list", "data": names.collect::<Vec<_>>()}))
-}
-
-fn one_card(shared: &Shared, id: &str) -> Result<HttpResponse, ApiError> {
-    find(shared, id)?;
-    Ok(HttpResponse::Ok().json(card(shared, id)))
-}
-
-fn card(shared: &Shared, name: &str) -> serde_json::Value {
-    json!({"id": name, "object": "model", "created": shared.started_at.as_second(), "owned_by": "llm-manager"})
-}
 
 /// Every other path: a request for a model, or nothing that we know.
 pub(crate) async fn serve(
@@ -68,15 +45,18 @@ pub(crate) async fn serve(
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     let began = Instant::now();
+    if let Some(answer) = cors::preflight(&shared, &request) {
+        return answer;
+    }
     let id = RequestId::of(&request);
     let result = handle(&request, payload, &shared, &worker, &id, began).await;
     let mut response = result.unwrap_or_else(|error| {
         log_refusal(&request, &id, began, &error);
         stray::note(&shared, &request, &id, began, &error);
-        actix_web::ResponseError::error_response(&error)
+        Form::of(request.path(), request.headers()).respond(&error)
     });
     id.write_to(response.headers_mut());
-    response
+    cors::allow(&shared, &request, response)
 }
 
 /// One line: what the backend printed is told once, where the start failed. A stray request for a page that
@@ -97,8 +77,8 @@ pub(crate) fn log_refusal(request: &HttpRequest, id: &RequestId, began: Instant,
 async fn handle(
     request: &HttpRequest,
     payload: web::Payload,
-    shared: &Shared,
-    worker: &Worker,
+    shared: &web::Data<Shared>,
+    worker: &web::Data<Worker>,
     id: &RequestId,
     began: Instant,
 ) -> Result<HttpResponse, ApiError> {
@@ -123,8 +103,39 @@ async fn handle(
         received.bytes.len(),
         endpoint.unwrap_or(found.endpoint),
     );
-    let answered = async {
-        let endpoint = endpoint.ok_or_else(|| mismatch(model, request.path()))?;
+    let Some(endpoint) = endpoint else {
+        let error = mismatch(model, request.path());
+        account.failed(&error);
+        return Err(error);
+    };
+    let rename = model.spec.rewrite_model.then(|| Renamer::new(asked.model()));
+    let (account, exchanged) = if shared.loading_comments && asked.wants_stream() {
+        let whole = Whole {
+            request: request.clone(),
+            shared: shared.clone(),
+            worker: worker.clone(),
+            id: id.clone(),
+            model: Arc::clone(model),
+            endpoint: Arc::clone(endpoint),
+            path: found.path.clone(),
+            received,
+        };
+        let mut exchanging: Exchanging = Box::pin(whole.exchange(account));
+        match tokio::time::timeout(loading::PATIENCE, &mut exchanging).await {
+            Ok(exchanged) => exchanged,
+            Err(_) => {
+                let (id, model) = (id.clone(), Arc::clone(model));
+                let body = |response, lease, hide_usage, account| {
+                    let (_, answer) = Answer::new(response, lease, hide_usage, id, model, account);
+                    match rename {
+                        Some(renamer) => BoxBody::new(Renamed::new(answer, renamer)),
+                        None => BoxBody::new(answer),
+                    }
+                };
+                return Ok(Loading::respond(request, Form::of_path(&endpoint.path), exchanging, body));
+            }
+        }
+    } else {
         let usage = asked.ask_for_usage(endpoint);
         let outgoing = Outgoing {
             request,
@@ -134,12 +145,24 @@ async fn handle(
             asked: Some(&asked),
             usage: usage.as_ref(),
         };
-        let (response, lease) = exchange(&outgoing, shared, worker, model, id, &mut account).await?;
-        Ok((response, lease, usage.is_some()))
+        let exchanged = exchange(&outgoing, shared, worker, model, id, &mut account).await;
+        (account, exchanged.map(|(response, lease)| (response, lease, usage.is_some())))
     };
-    match answered.await {
+    finish(request, model, id, account, exchanged, rename)
+}
+
+fn finish(
+    request: &HttpRequest,
+    model: &Arc<ModelHandle>,
+    id: &RequestId,
+    mut account: Account,
+    exchanged: Result<(Response, Lease, bool), ApiError>,
+    rename: Option<Renamer>,
+) -> Result<HttpResponse, ApiError> {
+    match exchanged {
         Ok((response, lease, hide_usage)) => {
-            Ok(Answer::respond(request, response, lease, hide_usage, id.clone(), Arc::clone(model), account))
+            let (id, model) = (id.clone(), Arc::clone(model));
+            Ok(Answer::respond(request, response, lease, hide_usage, id, model, account, rename))
         }
         Err(error) => {
             account.failed(&error);
@@ -148,13 +171,46 @@ async fn handle(
     }
 }
 
+/// A request with all that it needs, so that its answer can begin before it has come.
+struct Whole {
+    request: HttpRequest,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+    id: RequestId,
+    model: Arc<ModelHandle>,
+    endpoint: Arc<Endpoint>,
+    path: Option<String>,
+    received: body::Received,
+}
+
+impl Whole {
+    async fn exchange(self, mut account: Account) -> Exchanged {
+        let asked = match Asked::read(&self.request, &self.received.bytes) {
+            Ok(asked) => asked,
+            Err(error) => return (account, Err(error)),
+        };
+        let usage = asked.ask_for_usage(&self.endpoint);
+        let outgoing = Outgoing {
+            request: &self.request,
+            path: self.path.as_deref(),
+            headers: outgoing_headers(&self.shared, &self.request, self.received.unpacked),
+            body: &self.received.bytes,
+            asked: Some(&asked),
+            usage: usage.as_ref(),
+        };
+        let exchanged =
+            exchange(&outgoing, &self.shared, &self.worker, &self.model, &self.id, &mut account).await;
+        (account, exchanged.map(|(response, lease)| (response, lease, usage.is_some())))
+    }
+}
+
 /// A path that is no endpoint: the list of models in another spelling, or nothing that we know.
 fn elsewhere(request: &HttpRequest, shared: &Shared) -> Result<HttpResponse, ApiError> {
     let path = tidy(request.path());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match paths::elsewhere(&path).filter(|_| is_read) {
-        Some(Elsewhere::Models) => Ok(all_cards(shared)),
-        Some(Elsewhere::Model(id)) => one_card(shared, id),
+        Some(Elsewhere::Models) => Ok(catalog::all(shared)),
+        Some(Elsewhere::Model(id)) => catalog::of(shared, id),
         None => Err(paths::unknown(shared, request)),
     }
 }
@@ -293,10 +349,20 @@ pub(crate) async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Res
     if shared.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());
     }
+    let asked = Instant::now();
     let lease = model.lease().await;
     lease.map_err(|refused| match shared.stopping.is_cancelled() {
         true => ApiError::shutting_down(),
-        false => refused.into(),
+        false => {
+            let hopeless = match refused.reason {
+                // The start was tried before, and tried again.
+                RefusedReason::StartFailed => model.status().failures >= FAILED_FOR_GOOD,
+                // Nothing was waited for: it never fits.
+                RefusedReason::NoMemory => asked.elapsed() < AT_ONCE,
+                _ => false,
+            };
+            ApiError { hopeless, ..refused.into() }
+        }
     })
 }
 

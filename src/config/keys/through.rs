@@ -1,0 +1,47 @@
+//! The rows of what passes through the gateway: who may call it from a browser, and what clients see of models.
+
+use super::table::row;
+use super::{Key, Kind, Preset, Section};
+
+pub(super) static ROWS: &[Key] = &[
+    row(
+        Section::Program,
+        "allowed_origins",
+        Kind::Texts,
+        "",
+        Preset::Nothing,
+        "Origins whose pages may call /v1 from a browser, such as https://app.example.com; * for any. Pages of other sites are refused unless they send a key in a header. Default: none.",
+    ),
+    row(
+        Section::Program,
+        "loading_comments",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: a stream that waits for its model for longer than 2 seconds gets comments (Anthropic's clients: pings), so that proxies and clients don't give up. A failure after that is an event in the stream, no status.",
+    ),
+    row(
+        Section::Model,
+        "listed",
+        Kind::Listed,
+        "",
+        Preset::Flag(true),
+        "false: /v1/models does not list it; {aliases: false}: only its aliases are left out. It can be asked for all the same.",
+    ),
+    row(
+        Section::Model,
+        "context_length",
+        Kind::Whole { min: 1, max: 1_000_000_000 },
+        "tokens",
+        Preset::Nothing,
+        "How many tokens it takes at once; /v1/models tells clients. Default: not told.",
+    ),
+    row(
+        Section::Model,
+        "rewrite_model",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: the model in an answer becomes the name that was asked for. With false, answers carry the backend's own name.",
+    ),
+];

@@ -1,0 +1,80 @@
+//! `/v1/models`: which models there are, and what clients want to know of them before they ask.
+
+use super::serve::find;
+use crate::http::access::cors;
+use crate::http::error::ApiError;
+use crate::http::state::Shared;
+use actix_web::{HttpRequest, HttpResponse, web};
+use llm_manager_actors::model::ModelHandle;
+use serde_json::{Value, json};
+
+/// `GET /v1/models`: names and aliases of all models that are listed.
+pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    shared.enter(request.headers())?;
+    Ok(cors::allow(&shared, &request, all(&shared)))
+}
+
+/// `GET /v1/models/{id}`.
+pub(crate) async fn one(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    shared.enter(request.headers())?;
+    Ok(cors::allow(&shared, &request, of(&shared, &id)?))
+}
+
+/// All of them.
+pub(crate) fn all(shared: &Shared) -> HttpResponse {
+    let names = shared.directory.models().iter().filter(|model| model.spec.listed.name).flat_map(|model| {
+        let aliases = model.spec.aliases.iter().filter(|_| model.spec.listed.aliases);
+        std::iter::once(&model.spec.name).chain(aliases).map(|name| card(shared, name, model))
+    });
+    HttpResponse::Ok().json(json!({"object": "list", "data": names.collect::<Vec<_>>()}))
+}
+
+/// One of them; those that aren't listed too.
+pub(crate) fn of(shared: &Shared, id: &str) -> Result<HttpResponse, ApiError> {
+    let model = find(shared, id)?;
+    Ok(HttpResponse::Ok().json(card(shared, id, model)))
+}
+
+/// What OpenAI's clients read, and what others look for: the context under the names of vLLM, OpenRouter and
+/// llama.cpp.
+fn card(shared: &Shared, name: &str, model: &ModelHandle) -> Value {
+    let spec = &model.spec;
+    let mut card = json!({
+        "id": name,
+        "object": "model",
+        "created": shared.started_at.as_second(),
+        "owned_by": "llm-manager",
+        "mode": spec.mode.name,
+        "state": model.status().state.text(),
+        "capabilities": capabilities(&spec.mode.endpoints),
+    });
+    if *name != spec.name {
+        card["root"] = spec.name.as_str().into();
+    }
+    if let Some(length) = spec.context_length {
+        card["max_model_len"] = length.into();
+        card["context_length"] = length.into();
+        card["meta"] = json!({"n_ctx": length});
+    }
+    card
+}
+
+/// What a model can be asked for, from what its mode serves.
+fn capabilities(endpoints: &[String]) -> Vec<&'static str> {
+    const KNOWN: [(&str, &str); 8] = [
+        ("/v1/chat/completions", "chat"),
+        ("/v1/completions", "completion"),
+        ("/v1/embeddings", "embedding"),
+        ("/v1/rerank", "rerank"),
+        ("/v1/audio/transcriptions", "transcription"),
+        ("/v1/audio/speech", "speech"),
+        ("/v1/images/generations", "image"),
+        ("/v1/realtime", "realtime"),
+    ];
+    let serves = |path: &str| endpoints.iter().any(|endpoint| endpoint == path);
+    KNOWN.iter().filter(|(path, _)| serves(path)).map(|(_, name)| *name).collect()
+}

@@ -1,0 +1,413 @@
+//! Ollama's API over the same models, for clients that speak nothing else. A request is translated into OpenAI's words,
+//! goes the way of all others (key, lease, backend, ledger), and its answer is translated back.
+//!
+//! Its paths are below `/api`, but none of them is one of the management's; they follow `/v1` in everything.
+
+mod answer;
+mod request;
+
+use super::account::Account;
+use super::answer::Answer;
+use super::asked::Asked;
+use super::forms::Form;
+use super::request_id::RequestId;
+use super::serve::{Outgoing, exchange, find, log_refusal, mismatch, outgoing_headers, serving, take_lease};
+use super::{body, headers, scan, stray, words};
+use crate::http::access::cors;
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::{Shared, Worker};
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use answer::{Shape, Times, Translator};
+use bytes::{Bytes, BytesMut};
+use llm_manager_actors::model::{ModelHandle, Verb};
+use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::model_state::ModelState;
+use request::Translated;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::error::Error;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+type Answered = Result<HttpResponse, ApiError>;
+
+/// Whose API this is like: clients look for features by it.
+const VERSION: &str = "0.40.12";
+/// Largest answer that is gathered to be translated as a whole.
+const LARGEST_ANSWER: usize = 256 << 20;
+/// When a model goes that is never stopped for being idle.
+const FOR_EVER: &str = "2318-01-01T00:00:00Z";
+
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Text(Shape),
+    /// `/api/embed`; true: `/api/embeddings`, which answers one vector.
+    Vectors(bool),
+}
+
+/// `GET /api/version`
+pub(crate) async fn version(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+    listed(&shared, &request, |_| json!({"version": VERSION}))
+}
+
+/// `GET /api/tags`: all models that are listed.
+pub(crate) async fn tags(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+    listed(&shared, &request, |shared| {
+        let models = shared.directory.models().iter().filter(|model| model.spec.listed.name);
+        json!({"models": models.map(|model| card(shared, model)).collect::<Vec<_>>()})
+    })
+}
+
+/// `GET /api/ps`: those that are loaded.
+pub(crate) async fn ps(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+    listed(&shared, &request, |shared| {
+        let loaded =
+            shared.directory.models().iter().filter(|model| model.status().state == ModelState::Ready);
+        let card = |model: &Arc<ModelHandle>| {
+            let mut card = card(shared, model);
+            let left = model.idle_left().or(model.spec.alive_time);
+            let until = left.and_then(|left| jiff::Timestamp::now().checked_add(left).ok());
+            card["expires_at"] = until.map_or_else(|| FOR_EVER.to_owned(), |until| until.to_string()).into();
+            card["size_vram"] = 0.into();
+            if let Some(length) = model.spec.context_length {
+                card["context_length"] = length.into();
+            }
+            card
+        };
+        json!({"models": loaded.map(card).collect::<Vec<_>>()})
+    })
+}
+
+fn listed(shared: &Shared, request: &HttpRequest, list: impl FnOnce(&Shared) -> Value) -> HttpResponse {
+    let response = match shared.enter(request.headers()) {
+        Ok(()) => HttpResponse::Ok().json(list(shared)),
+        Err(error) => Form::Ollama.respond(&error),
+    };
+    cors::allow(shared, request, response)
+}
+
+/// `POST /api/show`
+pub(crate) async fn show(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+) -> HttpResponse {
+    let shown = async {
+        shared.enter(request.headers())?;
+        let received = body::read(&request, payload, shared.max_body_bytes, &shared.stopping).await?;
+        let asked = parse(&received.bytes)?;
+        let model = named(&shared, &asked)?;
+        let mut shown = card(&shared, model);
+        let mut info = json!({"general.architecture": "unknown", "general.basename": model.spec.name});
+        if let Some(length) = model.spec.context_length {
+            info["unknown.context_length"] = length.into();
+        }
+        for (name, value) in [("license", ""), ("modelfile", ""), ("parameters", ""), ("template", "")] {
+            shown[name] = value.into();
+        }
+        shown["model_info"] = info;
+        shown["capabilities"] = capabilities(model).into();
+        Ok(HttpResponse::Ok().json(shown))
+    };
+    let response = shown.await.unwrap_or_else(|error: ApiError| Form::Ollama.respond(&error));
+    cors::allow(&shared, &request, response)
+}
+
+/// What Ollama calls what a model can do.
+fn capabilities(model: &ModelHandle) -> Vec<&'static str> {
+    let serves = |path: &str| model.spec.mode.endpoints.iter().any(|endpoint| endpoint == path);
+    let mut all = Vec::new();
+    if serves("/v1/completions") {
+        all.push("completion");
+    }
+    if serves("/v1/chat/completions") {
+        all.push("tools");
+    }
+    if serves("/v1/embeddings") {
+        all.push("embedding");
+    }
+    all
+}
+
+fn card(shared: &Shared, model: &ModelHandle) -> Value {
+    let name = &model.spec.name;
+    let digest: String = Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "name": name, "model": name, "modified_at": shared.started_at.to_string(), "size": 0, "digest": digest,
+        "details": {
+            "parent_model": "", "format": "gguf", "family": "unknown", "families": ["unknown"],
+            "parameter_size": "", "quantization_level": "",
+        },
+    })
+}
+
+/// `POST /api/chat`
+pub(crate) async fn chat(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+) -> HttpResponse {
+    serve(request, payload, shared, worker, What::Text(Shape::Chat)).await
+}
+
+/// `POST /api/generate`
+pub(crate) async fn generate(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+) -> HttpResponse {
+    serve(request, payload, shared, worker, What::Text(Shape::Generate)).await
+}
+
+/// `POST /api/embed`
+pub(crate) async fn embed(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+) -> HttpResponse {
+    serve(request, payload, shared, worker, What::Vectors(false)).await
+}
+
+/// `POST /api/embeddings`
+pub(crate) async fn embeddings(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+) -> HttpResponse {
+    serve(request, payload, shared, worker, What::Vectors(true)).await
+}
+
+async fn serve(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    worker: web::Data<Worker>,
+    what: What,
+) -> HttpResponse {
+    let began = Instant::now();
+    let id = RequestId::of(&request);
+    let result = handle(&request, payload, &shared, &worker, &id, began, what).await;
+    let mut response = result.unwrap_or_else(|error| {
+        log_refusal(&request, &id, began, &error);
+        stray::note(&shared, &request, &id, began, &error);
+        Form::Ollama.respond(&error)
+    });
+    id.write_to(response.headers_mut());
+    cors::allow(&shared, &request, response)
+}
+
+async fn handle(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+    worker: &Worker,
+    id: &RequestId,
+    began: Instant,
+    what: What,
+) -> Answered {
+    shared.enter(request.headers())?;
+    let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
+    let asked = parse(&received.bytes)?;
+    let model = named(shared, &asked)?;
+    let called = name_of(&asked).unwrap_or(&model.spec.name).to_owned();
+    if let What::Text(shape) = what
+        && request::is_empty(&asked)
+    {
+        return load(shared, model, shape, &asked, &called).await;
+    }
+    let chats = model.spec.mode.endpoints.iter().any(|endpoint| endpoint == "/v1/chat/completions");
+    let Translated { path, body } = match what {
+        What::Text(Shape::Chat) => request::chat(&asked, &model.spec.name),
+        What::Text(Shape::Generate) => request::generate(&asked, &model.spec.name, chats),
+        What::Vectors(_) => request::embed(&asked, &model.spec.name),
+    };
+    let Some(found) = shared.endpoints.find(path) else { return Err(mismatch(model, path)) };
+    let mut account = Account::open(shared, request, model, id, began, received.bytes.len(), found.endpoint);
+    if serving(model, &found).is_none() {
+        let error = mismatch(model, path);
+        account.failed(&error);
+        return Err(error);
+    }
+    let body: Bytes = body.to_string().into();
+    let scan =
+        scan::scan(&body, None).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
+    let asked_for = Asked::Json(scan);
+    let mut headers = outgoing_headers(shared, request, received.unpacked);
+    headers.to_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.to_mut().remove(CONTENT_ENCODING);
+    let outgoing =
+        Outgoing { request, path: Some(path), headers, body: &body, asked: Some(&asked_for), usage: None };
+    let was_ready = model.status().state == ModelState::Ready;
+    let (response, lease) = match exchange(&outgoing, shared, worker, model, id, &mut account).await {
+        Ok(exchanged) => exchanged,
+        Err(error) => {
+            account.failed(&error);
+            return Err(error);
+        }
+    };
+    let times = Times { began, leased: (!was_ready).then(Instant::now) };
+    let status = response.status;
+    let (headers, answer) = Answer::new(response, lease, false, id.clone(), Arc::clone(model), account);
+    let _parting = request::goes_at_once(&asked).then(|| Parting(Arc::clone(model)));
+    let mut answer = Box::pin(answer);
+    if !status.is_success() {
+        let said = gather(&mut answer).await?;
+        let said = words::of_error(&said).unwrap_or_else(|| format!("status {}", status.as_u16()));
+        return Ok(HttpResponse::build(status).json(json!({"error": said})));
+    }
+    match what {
+        What::Vectors(only_one) => {
+            let body = gather(&mut answer).await?;
+            Ok(HttpResponse::Ok().json(answer::vectors(&body, &called, began, only_one)))
+        }
+        What::Text(shape) => {
+            let mut translator = Translator::new(shape, &called, times);
+            if request::wants_stream(&asked) && headers::is_event_stream(&headers) {
+                return Ok(streamed(request, Stream { answer, translator: Some(translator), _parting }));
+            }
+            let body = gather(&mut answer).await?;
+            let record = translator.whole(&body);
+            match request::wants_stream(&asked) {
+                true => Ok(ndjson(HttpResponse::Ok().body(format!("{record}\n")))),
+                false => Ok(HttpResponse::Ok().json(record)),
+            }
+        }
+    }
+}
+
+/// A request without a question loads its model, or lets it go.
+async fn load(
+    shared: &Shared,
+    model: &Arc<ModelHandle>,
+    shape: Shape,
+    asked: &Value,
+    called: &str,
+) -> Answered {
+    let reason = if request::goes_at_once(asked) {
+        drop(Parting(Arc::clone(model)));
+        "unload"
+    } else {
+        drop(take_lease(shared, model).await?);
+        "load"
+    };
+    let record = answer::nothing(shape, called, reason);
+    match request::wants_stream(asked) {
+        true => Ok(ndjson(HttpResponse::Ok().body(format!("{record}\n")))),
+        false => Ok(HttpResponse::Ok().json(record)),
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Value, ApiError> {
+    let parsed: Result<Value, _> = serde_json::from_slice(body);
+    let invalid = |message: String| ApiError::new(Kind::InvalidRequest, message);
+    let asked = parsed.map_err(|error| invalid(format!("the body is not valid JSON: {error}")))?;
+    if asked.is_object() { Ok(asked) } else { Err(invalid("the body must be a JSON object".to_owned())) }
+}
+
+fn name_of(asked: &Value) -> Option<&str> {
+    let name = asked.get("model").or_else(|| asked.get("name")).and_then(Value::as_str);
+    name.filter(|name| !name.is_empty())
+}
+
+/// The model that is asked for; Ollama's clients add `:latest` to a name without a tag.
+fn named<'a>(shared: &'a Shared, asked: &Value) -> Result<&'a Arc<ModelHandle>, ApiError> {
+    let name =
+        name_of(asked).ok_or_else(|| ApiError::new(Kind::InvalidRequest, "the body has no `model`"))?;
+    let bare = name.strip_suffix(":latest").filter(|_| shared.directory.find(name).is_none());
+    find(shared, bare.unwrap_or(name))
+}
+
+async fn gather(answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = poll_fn(|context| answer.as_mut().poll_next(context)).await {
+        let chunk = chunk.map_err(|error| ApiError::new(Kind::BackendError, error.to_string()))?;
+        if body.len() + chunk.len() > LARGEST_ANSWER {
+            return Err(ApiError::new(
+                Kind::BackendError,
+                "the backend's answer is too large to be translated",
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn ndjson(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
+}
+
+fn streamed(request: &HttpRequest, stream: Stream) -> HttpResponse {
+    let response = HttpResponse::build(StatusCode::OK).message_body(stream);
+    let mut response = response.map_or_else(
+        |error| actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string())),
+        HttpResponse::map_into_boxed_body,
+    );
+    super::answer::unchunked(request, &mut response);
+    ndjson(response)
+}
+
+/// `keep_alive: 0`: the model goes when this is dropped, unless others use it.
+struct Parting(Arc<ModelHandle>);
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        // The request's own lease may still be held: it is given back at this very moment.
+        if self.0.leases() <= 1
+            && self.0.waiting() == 0
+            && let Err(refused) = self.0.order(Verb::Stop(Urgency::Drain))
+        {
+            log::warn!("models/{}: keep_alive: 0 could not stop it: {}", self.0.spec.name, refused.message);
+        }
+    }
+}
+
+/// The lines of a stream.
+struct Stream {
+    answer: Pin<Box<Answer>>,
+    /// Until the final record.
+    translator: Option<Translator>,
+    _parting: Option<Parting>,
+}
+
+impl MessageBody for Stream {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let stream = self.get_mut();
+        loop {
+            let Some(translator) = &mut stream.translator else { return Poll::Ready(None) };
+            let lines = match stream.answer.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(chunk))) => translator.push(&chunk),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => {
+                    let last = translator.finish();
+                    stream.translator = None;
+                    last
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            if !lines.is_empty() {
+                return Poll::Ready(Some(Ok(lines)));
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! From OpenAI's answers to Ollama's: one object, or a line of JSON for each piece of a stream and a final record with
+//! the counts.
+
+use super::super::words;
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// A longer event is none.
+const LONGEST_EVENT: usize = 4 << 20;
+
+/// How the text comes: as a message, or as a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Chat,
+    Generate,
+}
+
+/// What the final record says of time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) began: Instant,
+    /// When a backend had taken the request.
+    pub(super) leased: Option<Instant>,
+}
+
+/// Reads an answer of OpenAI's and says the same in Ollama's words.
+pub(super) struct Translator {
+    shape: Shape,
+    /// As the client called it.
+    model: String,
+    times: Times,
+    first: Option<Instant>,
+    buffer: BytesMut,
+    calls: BTreeMap<u64, Call>,
+    reason: Option<String>,
+    counts: Map<String, Value>,
+    finished: bool,
+}
+
+/// A call of a tool, which comes in pieces.
+#[derive(Default)]
+struct Call {
+    name: String,
+    arguments: String,
+}
+
+impl Translator {
+    pub(super) fn new(shape: Shape, model: &str, times: Times) -> Self {
+        Self {
+            shape,
+            model: model.to_owned(),
+            times,
+            first: None,
+            buffer: BytesMut::new(),
+            calls: BTreeMap::new(),
+            reason: None,
+            counts: Map::new(),
+            finished: false,
+        }
+    }
+
+    /// The next bytes of a stream; what can be said by now, a line each.
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Bytes {
+        self.buffer.extend_from_slice(chunk);
+        let mut out = Vec::new();
+        while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+            let line = self.buffer.split_to(end + 1);
+            self.line(&line, &mut out);
+        }
+        if self.buffer.len() > LONGEST_EVENT {
+            self.buffer.clear();
+        }
+        out.into()
+    }
+
+    /// The end of a stream: the final record, unless an error was it.
+    pub(super) fn finish(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        let rest = self.buffer.split();
+        self.line(&rest, &mut out);
+        if !self.finished {
+            self.finished = true;
+            self.say_calls(&mut out);
+            say(self.last(), &mut out);
+        }
+        out.into()
+    }
+
+    /// A whole answer.
+    pub(super) fn whole(&mut self, body: &[u8]) -> Value {
+        let document: Value = serde_json::from_slice(body).unwrap_or_default();
+        let (text, thinking) = self.read(&document, "message");
+        let calls = std::mem::take(&mut self.calls);
+        let mut record = self.last();
+        match self.shape {
+            Shape::Generate => record["response"] = text.into(),
+            Shape::Chat => {
+                record["message"]["content"] = text.into();
+                if !calls.is_empty() {
+                    record["message"]["tool_calls"] = calls.into_values().map(Call::json).collect();
+                }
+            }
+        }
+        if !thinking.is_empty() {
+            match self.shape {
+                Shape::Generate => record["thinking"] = thinking.into(),
+                Shape::Chat => record["message"]["thinking"] = thinking.into(),
+            }
+        }
+        record
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        let Some(data) = line.strip_prefix(b"data:").filter(|_| !self.finished) else { return };
+        let Ok(event) = serde_json::from_slice::<Value>(data.trim_ascii()) else { return };
+        if event.get("error").is_some_and(|error| !error.is_null()) {
+            self.finished = true;
+            let said = words::of_error(data).unwrap_or_else(|| "the backend failed".to_owned());
+            return say(json!({"error": said}), out);
+        }
+        let (text, thinking) = self.read(&event, "delta");
+        if text.is_empty() && thinking.is_empty() {
+            return;
+        }
+        self.first.get_or_insert_with(Instant::now);
+        let mut record = json!({"model": self.model, "created_at": now(), "done": false});
+        match self.shape {
+            Shape::Generate => record["response"] = text.into(),
+            Shape::Chat => record["message"] = json!({"role": "assistant", "content": text}),
+        }
+        if !thinking.is_empty() {
+            match self.shape {
+                Shape::Generate => record["thinking"] = thinking.into(),
+                Shape::Chat => record["message"]["thinking"] = thinking.into(),
+            }
+        }
+        say(record, out);
+    }
+
+    /// Text and reasoning of the first choice; everything else is remembered.
+    fn read(&mut self, document: &Value, part: &str) -> (String, String) {
+        if let Some(usage) = document.get("usage").filter(|usage| usage.is_object()) {
+            let counts = [
+                ("prompt_eval_count", usage.get("prompt_tokens")),
+                ("eval_count", usage.get("completion_tokens")),
+                ("prompt_eval_cached_count", usage.pointer("/prompt_tokens_details/cached_tokens")),
+            ];
+            for (name, count) in counts {
+                if let Some(count) = count.filter(|count| count.is_u64()) {
+                    self.counts.insert(name.to_owned(), count.clone());
+                }
+            }
+        }
+        for (name, milliseconds) in
+            [("prompt_eval_duration", "/timings/prompt_ms"), ("eval_duration", "/timings/predicted_ms")]
+        {
+            if let Some(time) = document.pointer(milliseconds).and_then(Value::as_f64) {
+                self.counts.insert(name.to_owned(), json!((time * 1e6).round() as u64));
+            }
+        }
+        let choices = document.get("choices").and_then(Value::as_array);
+        let is_first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
+        let Some(choice) = choices.into_iter().flatten().find(is_first) else { return Default::default() };
+        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+            self.reason = Some(if reason == "length" { "length" } else { "stop" }.to_owned());
+        }
+        let message = choice.get(part).unwrap_or(choice);
+        for (place, call) in
+            message.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
+            let index = call.get("index").and_then(Value::as_u64).unwrap_or(place as u64);
+            let known = self.calls.entry(index).or_default();
+            let text = |name: &str| {
+                call.pointer(&format!("/function/{name}")).and_then(Value::as_str).unwrap_or_default()
+            };
+            known.name.push_str(text("name"));
+            known.arguments.push_str(text("arguments"));
+        }
+        let text = |names: &[&str]| {
+            let found = names.iter().find_map(|name| message.get(*name).and_then(Value::as_str));
+            found.unwrap_or_default().to_owned()
+        };
+        (text(&["content", "text"]), text(&["reasoning_content", "reasoning"]))
+    }
+
+    fn say_calls(&mut self, out: &mut Vec<u8>) {
+        let calls = std::mem::take(&mut self.calls);
+        if calls.is_empty() || self.shape == Shape::Generate {
+            return;
+        }
+        let calls: Vec<Value> = calls.into_values().map(Call::json).collect();
+        let message = json!({"role": "assistant", "content": "", "tool_calls": calls});
+        say(json!({"model": self.model, "created_at": now(), "message": message, "done": false}), out);
+    }
+
+    /// The final record.
+    fn last(&self) -> Value {
+        let nanos = |from: Instant, to: Instant| u64::try_from((to - from).as_nanos()).unwrap_or(u64::MAX);
+        let (now_, leased) = (Instant::now(), self.times.leased.unwrap_or(self.times.began));
+        let first = self.first.unwrap_or(now_).max(leased);
+        let mut record = json!({
+            "model": self.model,
+            "created_at": now(),
+            "done": true,
+            "done_reason": self.reason.as_deref().unwrap_or("stop"),
+            "total_duration": nanos(self.times.began, now_),
+            "load_duration": nanos(self.times.began, leased),
+            "prompt_eval_count": 0,
+            "prompt_eval_duration": nanos(leased, first),
+            "eval_count": 0,
+            "eval_duration": nanos(first, now_),
+        });
+        for (name, count) in &self.counts {
+            record[name] = count.clone();
+        }
+        match self.shape {
+            Shape::Generate => record["response"] = "".into(),
+            Shape::Chat => record["message"] = json!({"role": "assistant", "content": ""}),
+        }
+        record
+    }
+}
+
+impl Call {
+    fn json(self) -> Value {
+        // What is no JSON is the model's mistake; the client gets it all the same.
+        let arguments =
+            serde_json::from_str(&self.arguments).unwrap_or_else(|_| match self.arguments.trim() {
+                "" => json!({}),
+                text => text.into(),
+            });
+        json!({"function": {"name": self.name, "arguments": arguments}})
+    }
+}
+
+/// The answer to a request that asked for nothing: the model was loaded, or goes.
+pub(super) fn nothing(shape: Shape, model: &str, reason: &str) -> Value {
+    let mut record = json!({"model": model, "created_at": now(), "done": true, "done_reason": reason});
+    match shape {
+        Shape::Generate => record["response"] = "".into(),
+        Shape::Chat => record["message"] = json!({"role": "assistant", "content": ""}),
+    }
+    record
+}
+
+/// Vectors: as `/api/embed` answers them, or the one of `/api/embeddings`.
+pub(super) fn vectors(body: &[u8], model: &str, began: Instant, only_one: bool) -> Value {
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let data = document.get("data").and_then(Value::as_array);
+    let vectors: Vec<Value> =
+        data.into_iter().flatten().filter_map(|one| one.get("embedding").cloned()).collect();
+    if only_one {
+        return json!({"embedding": vectors.into_iter().next().unwrap_or_else(|| json!([]))});
+    }
+    let count = document.pointer("/usage/prompt_tokens").cloned().unwrap_or_else(|| 0.into());
+    let total = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    json!({
+        "model": model, "embeddings": vectors, "total_duration": total, "load_duration": 0, "prompt_eval_count": count,
+    })
+}
+
+fn say(record: Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(record.to_string().as_bytes());
+    out.push(b'\n');
+}
+
+fn now() -> String {
+    Timestamp::now().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translator(shape: Shape) -> Translator {
+        Translator::new(shape, "m:latest", Times { began: Instant::now(), leased: None })
+    }
+
+    fn lines(stream: &str, shape: Shape, step: usize) -> Vec<Value> {
+        let mut translator = translator(shape);
+        let mut out = Vec::new();
+        for chunk in stream.as_bytes().chunks(step) {
+            out.extend_from_slice(&translator.push(chunk));
+        }
+        out.extend_from_slice(&translator.finish());
+        String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    const STREAM: &str = concat!(
+        ": ping\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"reasoning_content\":\"hm\"}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"He\"}}]}\r\n\r\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"add\",\"arguments\":\"{\\\"a\\\"\"}}]}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\":1}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":2}},\"timings\":{\"predicted_ms\":1.5}}\n\n",
+        "data: [DONE]\n\n"
+    );
+
+    #[test]
+    fn a_stream_is_lines_and_a_final_record() {
+        for step in [1, 7, 10_000] {
+            let lines = lines(STREAM, Shape::Chat, step);
+            assert_eq!(lines.len(), 4, "{lines:?}");
+            assert_eq!(lines[0]["message"]["thinking"], "hm");
+            assert_eq!((&lines[1]["message"]["content"], &lines[1]["done"]), (&json!("He"), &json!(false)));
+            assert_eq!(
+                lines[2]["message"]["tool_calls"][0]["function"],
+                json!({"name": "add", "arguments": {"a": 1}})
+            );
+            let last = &lines[3];
+            assert_eq!(
+                (&last["done"], &last["done_reason"], &last["model"]),
+                (&json!(true), &json!("stop"), &json!("m:latest"))
+            );
+            assert_eq!((&last["prompt_eval_count"], &last["eval_count"]), (&json!(7), &json!(3)));
+            assert_eq!(
+                (&last["prompt_eval_cached_count"], &last["eval_duration"]),
+                (&json!(2), &json!(1_500_000))
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_is_the_last_line() {
+        let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n\n\nevent: error\ndata: {\"error\":{\"message\":\"gone\"}}\n\n";
+        let lines = lines(stream, Shape::Generate, 5);
+        assert_eq!((&lines[0]["response"], &lines[1]), (&json!("a"), &json!({"error": "gone"})));
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn a_whole_answer_is_one_record() {
+        let body = br#"{"choices":[{"message":{"content":"hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
+        let record = translator(Shape::Chat).whole(body);
+        assert_eq!((&record["message"]["content"], &record["done_reason"]), (&json!("hi"), &json!("length")));
+        let body = br#"{"choices":[{"text":"hi","finish_reason":"stop"}]}"#;
+        assert_eq!(translator(Shape::Generate).whole(body)["response"], "hi");
+        let vectors = vectors(
+            br#"{"data":[{"embedding":[1,2]}],"usage":{"prompt_tokens":3}}"#,
+            "m",
+            Instant::now(),
+            false,
+        );
+        assert_eq!((&vectors["embeddings"], &vectors["prompt_eval_count"]), (&json!([[1, 2]]), &json!(3)));
+    }
+}

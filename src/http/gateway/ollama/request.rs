@@ -1,0 +1,255 @@
+//! From Ollama's words to OpenAI's: what a client of `/api/chat`, `/api/generate` and `/api/embed` wants.
+
+use serde_json::{Map, Value, json};
+
+/// Options of Ollama that have another name in OpenAI's API.
+const OPTIONS: [(&str, &str); 10] = [
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("top_k", "top_k"),
+    ("min_p", "min_p"),
+    ("seed", "seed"),
+    ("stop", "stop"),
+    ("presence_penalty", "presence_penalty"),
+    ("frequency_penalty", "frequency_penalty"),
+    ("repeat_penalty", "repeat_penalty"),
+    ("num_predict", "max_tokens"),
+];
+
+/// What is asked of the backend.
+#[derive(Debug, PartialEq)]
+pub(super) struct Translated {
+    /// Its endpoint.
+    pub(super) path: &'static str,
+    pub(super) body: Value,
+}
+
+/// Whether the client wants a stream: Ollama's default.
+pub(super) fn wants_stream(asked: &Value) -> bool {
+    asked.get("stream").and_then(Value::as_bool).unwrap_or(true)
+}
+
+/// Whether the model shall go when this is done: `keep_alive: 0`, as a number or as a duration.
+pub(super) fn goes_at_once(asked: &Value) -> bool {
+    match asked.get("keep_alive") {
+        Some(Value::Number(number)) => number.as_f64() == Some(0.0),
+        Some(Value::String(text)) => {
+            let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+            digits.parse::<f64>() == Ok(0.0)
+        }
+        _ => false,
+    }
+}
+
+/// Whether nothing is asked: the model is to be loaded, or to go.
+pub(super) fn is_empty(asked: &Value) -> bool {
+    let no_messages = asked.get("messages").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    let no_prompt = asked.get("prompt").and_then(Value::as_str).is_none_or(str::is_empty);
+    no_messages && no_prompt
+}
+
+/// A chat.
+pub(super) fn chat(asked: &Value, model: &str) -> Translated {
+    let messages = asked.get("messages").and_then(Value::as_array);
+    let messages: Vec<Value> = messages.map_or_else(Vec::new, |messages| self::messages(messages));
+    let mut body = body(asked, model);
+    body.insert("messages".to_owned(), messages.into());
+    if let Some(tools) =
+        asked.get("tools").filter(|tools| tools.as_array().is_some_and(|list| !list.is_empty()))
+    {
+        body.insert("tools".to_owned(), tools.clone());
+    }
+    Translated { path: "/v1/chat/completions", body: body.into() }
+}
+
+/// A prompt: a chat of one message, unless it is to be taken as it stands (`raw`, `suffix`), or the model is one of
+/// completions.
+pub(super) fn generate(asked: &Value, model: &str, chats: bool) -> Translated {
+    let text = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default();
+    let raw = asked.get("raw").and_then(Value::as_bool) == Some(true);
+    let mut body = body(asked, model);
+    if raw || !chats || !text("suffix").is_empty() {
+        body.insert("prompt".to_owned(), text("prompt").into());
+        if !text("suffix").is_empty() {
+            body.insert("suffix".to_owned(), text("suffix").into());
+        }
+        return Translated { path: "/v1/completions", body: body.into() };
+    }
+    let mut messages = Vec::new();
+    if !text("system").is_empty() {
+        messages.push(json!({"role": "system", "content": text("system")}));
+    }
+    messages.push(json!({"role": "user", "content": content(text("prompt"), asked.get("images"))}));
+    body.insert("messages".to_owned(), messages.into());
+    Translated { path: "/v1/chat/completions", body: body.into() }
+}
+
+/// Vectors of one text or several.
+pub(super) fn embed(asked: &Value, model: &str) -> Translated {
+    let input = asked.get("input").or_else(|| asked.get("prompt")).cloned().unwrap_or_else(|| "".into());
+    let mut body = json!({"model": model, "input": input});
+    if let Some(dimensions) = asked.get("dimensions").filter(|dimensions| dimensions.is_number()) {
+        body["dimensions"] = dimensions.clone();
+    }
+    Translated { path: "/v1/embeddings", body }
+}
+
+/// Model, stream, options and form of the answer.
+fn body(asked: &Value, model: &str) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("model".to_owned(), model.into());
+    if wants_stream(asked) {
+        body.insert("stream".to_owned(), true.into());
+        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    }
+    let options = asked.get("options");
+    for (theirs, ours) in OPTIONS {
+        let Some(value) = options.and_then(|options| options.get(theirs)) else { continue };
+        // -1 and -2: as much as there is room for.
+        let unlimited = theirs == "num_predict" && value.as_i64().is_none_or(|count| count < 0);
+        if !unlimited && !value.is_null() {
+            body.insert(ours.to_owned(), value.clone());
+        }
+    }
+    let format = match asked.get("format") {
+        Some(Value::String(word)) if word == "json" => Some(json!({"type": "json_object"})),
+        Some(schema @ Value::Object(_)) => {
+            Some(json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}))
+        }
+        _ => None,
+    };
+    if let Some(format) = format {
+        body.insert("response_format".to_owned(), format);
+    }
+    body
+}
+
+/// Ollama's calls of tools have no ids, OpenAI's need them: a tool's answer belongs to the oldest call of its name that
+/// has none yet.
+fn messages(messages: &[Value]) -> Vec<Value> {
+    let mut open: Vec<(String, String)> = Vec::new();
+    let mut count = 0;
+    let mut translated = Vec::new();
+    for message in messages {
+        let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
+        let role = text("role");
+        let mut new = json!({"role": role, "content": content(text("content"), message.get("images"))});
+        if !text("thinking").is_empty() {
+            new["reasoning_content"] = text("thinking").into();
+        }
+        let calls = message.get("tool_calls").and_then(Value::as_array).filter(|calls| !calls.is_empty());
+        if let Some(calls) = calls {
+            let call = |call: &Value| {
+                let function = call.get("function").unwrap_or(&Value::Null);
+                let name = function.get("name").and_then(Value::as_str).unwrap_or_default();
+                let id = call.get("id").and_then(Value::as_str).map(str::to_owned);
+                let id = id.unwrap_or_else(|| format!("call_{count}"));
+                count += 1;
+                open.push((name.to_owned(), id.clone()));
+                let arguments = match function.get("arguments") {
+                    Some(Value::String(text)) => text.clone(),
+                    Some(arguments) => arguments.to_string(),
+                    None => "{}".to_owned(),
+                };
+                json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+            };
+            new["tool_calls"] = calls.iter().map(call).collect();
+        }
+        if role == "tool" {
+            let given = message.get("tool_call_id").and_then(Value::as_str).map(str::to_owned);
+            let name = if text("tool_name").is_empty() { text("name") } else { text("tool_name") };
+            let place = open.iter().position(|(known, _)| name.is_empty() || known == name);
+            let of_call = place.map(|place| open.remove(place).1);
+            new["tool_call_id"] = given.or(of_call).unwrap_or_else(|| "call_0".to_owned()).into();
+        }
+        translated.push(new);
+    }
+    translated
+}
+
+/// A text, with its images if there are any.
+fn content(text: &str, images: Option<&Value>) -> Value {
+    let images = images.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut parts: Vec<Value> = images
+        .map(|image| json!({"type": "image_url", "image_url": {"url": format!("data:{};base64,{image}", kind(image))}}))
+        .collect();
+    if parts.is_empty() {
+        return text.into();
+    }
+    parts.insert(0, json!({"type": "text", "text": text}));
+    parts.into()
+}
+
+/// What kind of image this is, by the beginning of its base64.
+fn kind(image: &str) -> &'static str {
+    match image.get(..4) {
+        Some("/9j/") => "image/jpeg",
+        Some("R0lG") => "image/gif",
+        Some("UklG") => "image/webp",
+        _ => "image/png",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_is_translated() {
+        let asked = json!({"model": "m", "messages": [
+            {"role": "user", "content": "look", "images": ["/9j/xx"]},
+            {"role": "assistant", "content": "", "tool_calls": [
+                {"function": {"name": "add", "arguments": {"a": 1}}}, {"function": {"name": "sub", "arguments": {}}}]},
+            {"role": "tool", "tool_name": "sub", "content": "0"},
+            {"role": "tool", "tool_name": "add", "content": "1"},
+        ], "options": {"num_predict": 5, "temperature": 0, "num_ctx": 9}, "format": {"type": "object"}, "tools": []});
+        let Translated { path, body } = chat(&asked, "served");
+        assert_eq!(path, "/v1/chat/completions");
+        assert_eq!(
+            (&body["model"], &body["stream"], &body["max_tokens"]),
+            (&json!("served"), &json!(true), &json!(5))
+        );
+        assert_eq!(body["stream_options"]["include_usage"], true);
+        assert_eq!(body["messages"][0]["content"][1]["image_url"]["url"], "data:image/jpeg;base64,/9j/xx");
+        assert_eq!(body["messages"][1]["tool_calls"][0]["function"]["arguments"], "{\"a\":1}");
+        assert_eq!(body["messages"][2]["tool_call_id"], body["messages"][1]["tool_calls"][1]["id"]);
+        assert_eq!(body["messages"][3]["tool_call_id"], body["messages"][1]["tool_calls"][0]["id"]);
+        assert_eq!(body["response_format"]["json_schema"]["schema"]["type"], "object");
+        assert!(body.get("tools").is_none() && body.get("num_ctx").is_none());
+    }
+
+    #[test]
+    fn a_prompt_is_a_chat_unless_it_is_raw() {
+        let asked = json!({"prompt": "p", "system": "s", "stream": false, "options": {"num_predict": -1}});
+        let translated = generate(&asked, "m", true);
+        assert_eq!(
+            translated.body["messages"],
+            json!([{"role": "system", "content": "s"}, {"role": "user", "content": "p"}])
+        );
+        assert!(translated.body.get("stream").is_none() && translated.body.get("max_tokens").is_none());
+        assert_eq!(generate(&asked, "m", false).path, "/v1/completions");
+        assert_eq!(generate(&json!({"prompt": "p", "raw": true}), "m", true).body["prompt"], "p");
+        assert_eq!(generate(&json!({"prompt": "p", "suffix": "s"}), "m", true).body["suffix"], "s");
+    }
+
+    #[test]
+    fn keeping_alive_for_no_time_is_going_at_once() {
+        for now in [json!(0), json!("0"), json!("0s"), json!(0.0), json!("0m")] {
+            assert!(goes_at_once(&json!({"keep_alive": now})), "{now}");
+        }
+        for later in [json!(-1), json!("5m"), json!(30), json!(null)] {
+            assert!(!goes_at_once(&json!({"keep_alive": later})), "{later}");
+        }
+        assert!(is_empty(&json!({"messages": []})) && is_empty(&json!({"prompt": ""})));
+        assert!(!is_empty(&json!({"prompt": "x"})));
+    }
+
+    #[test]
+    fn texts_become_vectors() {
+        assert_eq!(
+            embed(&json!({"input": ["a"], "dimensions": 8}), "m").body,
+            json!({"model": "m", "input": ["a"], "dimensions": 8})
+        );
+        assert_eq!(embed(&json!({"prompt": "a"}), "m").body["input"], "a");
+    }
+}

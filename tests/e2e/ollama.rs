@@ -1,0 +1,115 @@
+//! Ollama's API over the same models.
+
+use serde_json::{Value, json};
+
+use crate::support::{Config, Manager, Model, PATIENCE, Reply, wait_until};
+
+fn lines(reply: &Reply) -> Vec<Value> {
+    reply.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn start() -> Manager {
+    Manager::start(
+        &Config::with(Model::chat("chat").line("aliases: [llama3.2]").line("context_length: 4096"))
+            .model(Model::new("embed", "Embedding")),
+    )
+}
+
+#[test]
+fn models_are_listed_and_shown() {
+    let manager = start();
+    assert!(manager.api("/api/version")["version"].as_str().unwrap().contains('.'));
+    let tags = manager.api("/api/tags");
+    let names: Vec<&str> =
+        tags["models"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["chat", "embed"]);
+    assert_eq!(manager.api("/api/ps")["models"], json!([]));
+    let shown = manager.post("/api/show").json(&json!({"model": "llama3.2:latest"})).send().ok().json();
+    assert_eq!(shown["capabilities"], json!(["completion", "tools"]));
+    assert_eq!(shown["model_info"]["unknown.context_length"], 4096);
+    let reply = manager.post("/api/show").json(&json!({"name": "nobody"})).send();
+    assert!(
+        reply.status == 404 && reply.json()["error"].as_str().unwrap().contains("nobody"),
+        "{}",
+        reply.text()
+    );
+    assert!(manager.starts("chat").is_empty(), "listing starts nothing");
+}
+
+#[test]
+fn a_chat_streams_lines_and_is_in_the_ledger() {
+    let manager = start();
+    let asked = json!({"model": "chat:latest", "messages": [{"role": "user", "content": "hi"}], "options": {"num_predict": 3}});
+    let reply = manager.post("/api/chat").json(&asked).send().ok();
+    assert_eq!(reply.header("content-type"), Some("application/x-ndjson"));
+    let lines = lines(&reply);
+    let last = lines.last().unwrap();
+    assert_eq!((&last["done"], &last["model"]), (&json!(true), &json!("chat:latest")), "{last}");
+    assert_eq!((&last["eval_count"], &last["prompt_eval_count"]), (&json!(3), &json!(24)), "{last}");
+    let text: String = lines.iter().map(|line| line["message"]["content"].as_str().unwrap()).collect();
+    assert!(text.contains("word0") && text.contains("word2"), "{text}");
+    assert_eq!(manager.api("/api/ps")["models"][0]["name"], "chat");
+    let whole = json!({"model": "chat", "prompt": "hi", "stream": false});
+    let record = manager.post("/api/generate").fake("tokens=2").json(&whole).send().ok().json();
+    assert_eq!((&record["done"], &record["eval_count"]), (&json!(true), &json!(2)), "{record}");
+    assert!(record["response"].as_str().unwrap().contains("word1"), "{record}");
+    wait_until("both rows are written", PATIENCE, || {
+        let rows = manager.api("/api/requests?outcome=ok");
+        rows["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|row| row["endpoint"] == "/v1/chat/completions")
+            .count()
+            == 2
+    });
+    let rows = manager.api("/api/requests?outcome=ok");
+    assert_eq!(
+        (&rows["rows"][1]["output_tokens"], &rows["rows"][1]["usage_source"]),
+        (&json!(3), &json!("backend"))
+    );
+}
+
+#[test]
+fn vectors_and_failures_come_in_its_form() {
+    let manager = start();
+    let embedded =
+        manager.post("/api/embed").json(&json!({"model": "embed", "input": ["a"]})).send().ok().json();
+    assert!(embedded["embeddings"][0].is_array(), "{embedded}");
+    let one =
+        manager.post("/api/embeddings").json(&json!({"model": "embed", "prompt": "a"})).send().ok().json();
+    assert!(one["embedding"].is_array(), "{one}");
+    let asked = json!({"model": "chat", "messages": [{"role": "user", "content": "hi"}]});
+    let failed = manager.post("/api/chat").fake("status=500").json(&asked).send();
+    assert_eq!((failed.status, failed.json()["error"].is_string()), (500, true), "{}", failed.text());
+    let broken = manager.post("/api/chat").fake("cut=mid-stream,tokens=6").json(&asked).send();
+    assert!(lines(&broken).last().unwrap()["error"].is_string(), "{}", broken.text());
+    let wrong =
+        manager.post("/api/chat").json(&json!({"model": "embed", "messages": [{"role": "user"}]})).send();
+    assert_eq!((wrong.status, wrong.json()["code"].as_str().unwrap()), (400, "mode_mismatch"));
+    assert_eq!(manager.post("/api/chat").body("{").send().status, 400);
+}
+
+#[test]
+fn a_request_without_a_question_loads_its_model_or_lets_it_go() {
+    let manager = start();
+    let load = manager.post("/api/generate").json(&json!({"model": "chat"})).send().ok();
+    assert_eq!(lines(&load)[0]["done_reason"], "load");
+    assert_eq!(manager.state("chat"), "ready");
+    let asked = json!({"model": "chat", "messages": [{"role": "user", "content": "hi"}], "keep_alive": 0, "stream": false});
+    assert_eq!(manager.post("/api/chat").json(&asked).send().ok().json()["done"], true);
+    manager.wait_state("chat", "stopped");
+    let gone = manager.post("/api/generate").json(&json!({"model": "chat", "keep_alive": "0s"})).send().ok();
+    assert_eq!(lines(&gone)[0]["done_reason"], "unload");
+}
+
+#[test]
+fn its_paths_follow_the_gateway_in_keys_and_origins() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")).api_key("secret"));
+    assert_eq!(manager.bare("GET", "/api/tags").send().status, 401);
+    manager.get("/api/tags").header("Origin", "https://evil.example").send().ok();
+    let open = start();
+    let page = open.get("/api/tags").header("Origin", "https://evil.example").send();
+    assert_eq!((page.status, page.json()["code"].as_str().unwrap()), (403, "foreign_origin"));
+    assert_eq!(open.post("/api/tags").send().header("allow"), Some("GET, HEAD"));
+}

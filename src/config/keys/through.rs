@@ -25,8 +25,8 @@ pub(super) static ROWS: &[Key] = &[
         "listed",
         Kind::Listed,
         "",
-        Preset::Flag(true),
-        "false: /v1/models does not list it; {aliases: false}: only its aliases are left out. It can be asked for all the same.",
+        Preset::Nothing,
+        "false: /v1/models does not list it; {aliases: false}: only its aliases are left out. It can be asked for all the same. Default: true.",
     ),
     row(
         Section::Model,

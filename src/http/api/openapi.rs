@@ -114,6 +114,20 @@ mod made {
         let list = json!({"type": "object", "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": model}}});
         all.push(operation("get", "/v1/models", "Names and aliases of all models", list));
         all.push(operation("get", "/v1/models/{id}", "One of them", model));
+        let ollama = [
+            ("get", "/api/version", "Ollama: the version that its API is like"),
+            ("get", "/api/tags", "Ollama: all models"),
+            ("get", "/api/ps", "Ollama: those that are loaded"),
+            ("post", "/api/show", "Ollama: one of them"),
+            ("post", "/api/chat", "Ollama: a chat; streams lines of JSON unless `stream` is false"),
+            ("post", "/api/generate", "Ollama: a completion; streams lines of JSON unless `stream` is false"),
+            ("post", "/api/embed", "Ollama: embeddings"),
+            ("post", "/api/embeddings", "Ollama: one embedding"),
+        ];
+        all.extend(ollama.into_iter().map(|(method, path, summary)| {
+            let operation = operation(method, path, summary, any());
+            if method == "post" { operation.body(request()) } else { operation }
+        }));
         all
     }
 
@@ -334,7 +348,7 @@ mod made {
                 if path.starts_with("/v1")
                     || path.starts_with("/health")
                     || path.starts_with("/metrics")
-                    || path == "/api/session"
+                    || path.starts_with("/api/")
                 {
                     path
                 } else {

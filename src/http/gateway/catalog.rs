@@ -1,5 +1,6 @@
 //! `/v1/models`: which models there are, and what clients want to know of them before they ask.
 
+use super::forms::Form;
 use super::serve::find;
 use crate::http::access::cors;
 use crate::http::error::ApiError;
@@ -9,9 +10,8 @@ use llm_manager_actors::model::ModelHandle;
 use serde_json::{Value, json};
 
 /// `GET /v1/models`: names and aliases of all models that are listed.
-pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    shared.enter(request.headers())?;
-    Ok(cors::allow(&shared, &request, all(&shared)))
+pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+    answer(&shared, &request, |shared| Ok(all(shared)))
 }
 
 /// `GET /v1/models/{id}`.
@@ -19,9 +19,18 @@ pub(crate) async fn one(
     shared: web::Data<Shared>,
     request: HttpRequest,
     id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
-    shared.enter(request.headers())?;
-    Ok(cors::allow(&shared, &request, of(&shared, &id)?))
+) -> HttpResponse {
+    answer(&shared, &request, |shared| of(shared, id.trim_end_matches('/')))
+}
+
+fn answer(
+    shared: &Shared,
+    request: &HttpRequest,
+    found: impl FnOnce(&Shared) -> Result<HttpResponse, ApiError>,
+) -> HttpResponse {
+    let found = shared.enter(request.headers()).and_then(|()| found(shared));
+    let response = found.unwrap_or_else(|error| Form::of(request.path(), request.headers()).respond(&error));
+    cors::allow(shared, request, response)
 }
 
 /// All of them.

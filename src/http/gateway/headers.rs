@@ -66,7 +66,7 @@ pub(crate) fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
 }
 
 /// Whether the bytes are JSON or server-sent events that are not compressed.
-pub fn is_readable(headers: &[(HeaderName, HeaderValue)]) -> bool {
+pub(crate) fn is_readable(headers: &[(HeaderName, HeaderValue)]) -> bool {
     let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);
     let plain = encoding.is_none_or(|(_, value)| value.as_bytes().eq_ignore_ascii_case(b"identity"));
     plain && (is_event_stream(headers) || content_type(headers).to_ascii_lowercase().contains("json"))

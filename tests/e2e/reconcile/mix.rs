@@ -36,7 +36,7 @@ pub(super) struct Seen {
     pub(super) model: &'static str,
     pub(super) body_bytes: usize,
     /// It names no model that there is.
-    pub(super) rowless: bool,
+    pub(super) stray: bool,
     pub(super) ended: Instant,
     pub(super) what: What,
 }
@@ -51,7 +51,7 @@ pub(super) struct Ask {
     /// Tokens of the answer.
     tokens: u64,
     way: Way,
-    rowless: bool,
+    stray: bool,
     /// The backend does not survive it.
     deadly: bool,
 }
@@ -114,7 +114,7 @@ impl Ask {
             script,
             tokens,
             way,
-            rowless: model == "nobody",
+            stray: model == "nobody",
             deadly: words.starts_with("die"),
         }
     }
@@ -158,8 +158,8 @@ impl Ask {
         if self.deadly && matches!(&what, What::Answered { outcome, .. } if outcome == "backend_error") {
             revive(manager);
         }
-        let Self { id, model, body, rowless, .. } = self;
-        Some(Seen { id, model, body_bytes: body.len(), rowless, ended, what })
+        let Self { id, model, body, stray, .. } = self;
+        Some(Seen { id, model, body_bytes: body.len(), stray, ended, what })
     }
 }
 

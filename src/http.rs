@@ -134,6 +134,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/usage/series", read().to(usage::series)))
                 .service(at("/usage/session", read().to(usage::session)))
                 .service(at("/runs", read().to(runs::runs)))
+                .service(at("/runs/{id}", read().to(runs::one)))
                 .service(at("/runs/{id}/shares", read().to(runs::shares)))
                 .service(at("/requests", read().to(requests::requests)))
                 .service(

@@ -10,10 +10,13 @@ mod handle;
 mod lease;
 mod life;
 mod messages;
+mod probing;
 mod scheduled;
 mod status;
+mod trace;
 pub mod traffic;
 mod waiters;
+mod watching;
 
 pub use actor::{Environment, Model};
 pub use face::Face;
@@ -21,3 +24,4 @@ pub use handle::{Directory, ModelHandle};
 pub use lease::{BreakReason, Lease};
 pub use messages::{Operate, Refused, RefusedReason, Verb};
 pub use status::{RunRecord, Status};
+pub use trace::Trace;

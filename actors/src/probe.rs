@@ -1,220 +1,167 @@
-//! Readiness: asks a backend, again and again, whether it serves.
+//! Readiness: asks a backend, at a short and constant pace, whether it serves.
 //!
-//! The steps are those of the mode: first a cheap question, then one tiny real request. Each question has a
-//! deadline of its own; how long a start may take in total is the business of the Model.
+//! `policy::readiness` says what to ask and what the answers mean. How long a start may take in total is the business
+//! of the Model; each question has a deadline of its own.
 
-use awc::http::{Method, StatusCode};
-use awc::{Client, Connector};
-use llm_manager_policy::spec::{ModeSpec, ProbeSpec};
-use std::fmt;
+mod failure;
+mod line;
+mod listing;
+
+pub use failure::ProbeFailure;
+
+use line::Line;
+use llm_manager_policy::readiness::{Found, Heard, Next, Question, Readiness};
+use llm_manager_process::{Stranger, Tail};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A question that takes longer is worth a remark.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
-const LARGEST_ANSWER: usize = 1 << 20;
-/// A backend that goes on refusing for so long will not change its mind.
-const HOPELESS_AFTER: Duration = Duration::from_secs(10);
-/// A path that is unknown may still be added: some servers open their port first.
-const UNKNOWN_AFTER: Duration = Duration::from_secs(30);
 /// A start that takes long says in the log what it waits for, at this interval.
 const REMARK_EVERY: Duration = Duration::from_secs(10);
+/// A backend that prints has perhaps just become ready; one that prints without end is not asked without end.
+const AFTER_NEWS: Duration = Duration::from_millis(3);
 
-/// Why a backend will never be ready.
-#[derive(Debug)]
-pub enum ProbeFailure {
-    /// Somebody else answers on its port.
-    Stranger(String),
-    /// It refuses the tiny request for good.
-    Refuses {
-        /// Such as `POST /v1/embeddings`.
-        question: String,
-        /// Its status.
-        status: u16,
-        /// The beginning of its answer.
-        answer: String,
-    },
+/// A backend that served and answers its probe with errors, or not at all, has so long to do better.
+const CHECK_PATIENCE: Duration = Duration::from_secs(5);
+const CHECK_PAUSE: Duration = Duration::from_millis(250);
+/// And so long for one answer: it may have much to do.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a start tells while it is probed.
+pub trait Told {
+    /// Somebody listens on the port.
+    fn port_open(&self);
+    /// What is being waited for, whenever that changes.
+    fn waits_for(&self, text: String);
 }
 
-impl fmt::Display for ProbeFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stranger(text) => f.write_str(text),
-            Self::Refuses { question, status: status @ (401 | 403), answer } => write!(
-                f,
-                "the backend answers the probe {question} with status {status}: {answer} (it wants a key of its \
-                 own: start it without one, for only this machine reaches it)"
-            ),
-            Self::Refuses { question, status, answer } => write!(
-                f,
-                "the backend answers the probe {question} with status {status}: {answer} \
-                 (does the model's `mode` fit what the script starts?)"
-            ),
-        }
-    }
-}
-
-/// What one question brought.
-enum Answer {
-    /// A 2xx with this body.
-    Yes(Vec<u8>),
-    /// Not yet; why.
-    NotYet(String),
-    /// A status that is no question of time.
-    No { status: u16, body: Vec<u8> },
-    /// This path is unknown to the backend.
-    UnknownPath { status: u16, body: Vec<u8> },
-}
-
-/// Returns when the backend serves its mode, or never will. `check_listener` is asked once, as soon as
-/// somebody answers; `remark` hears what is being waited for whenever that changes.
+/// Returns when the backend serves its mode, or never will. `check_listener` is asked once, as soon as somebody
+/// listens; `output` wakes the next question.
 pub async fn until_ready(
     address: SocketAddr,
-    mode: &ModeSpec,
     model: &str,
-    check_listener: impl Future<Output = Result<(), llm_manager_process::Stranger>>,
-    remark: impl Fn(String),
-) -> Result<(), ProbeFailure> {
-    let client = client();
-    let mut watch = Watch::new(model, remark);
-    let mut check_listener = Some(check_listener);
-    let mut served_name = model.to_owned();
-    for probe in &mode.probes {
-        let mut pause = FIRST_PAUSE;
-        let mut refused_since: Option<Instant> = None;
-        loop {
-            let (question, answer) = ask_patiently(&client, address, probe, &served_name, &mut watch).await;
-            if !matches!(answer, Answer::NotYet(ref why) if why.starts_with(NO_CONNECTION))
-                && let Some(check) = check_listener.take()
-            {
-                check.await.map_err(|stranger| ProbeFailure::Stranger(stranger.to_string()))?;
+    mut readiness: Readiness,
+    mut output: watch::Receiver<Tail>,
+    check_listener: impl Future<Output = Result<(), Stranger>> + 'static,
+    told: &impl Told,
+) -> Result<Found, ProbeFailure> {
+    let mut line = Line::new(address);
+    let mut watch = Watch::new(model, told);
+    let mut listener = Listener::Unknown(check_listener);
+    let began = Instant::now();
+    output.borrow_and_update();
+    while let Some(question) = readiness.next() {
+        // What costs something is not asked of a stranger.
+        if question.body.is_some() {
+            listener.settle().await?;
+        }
+        let asked = Instant::now();
+        let (heard, why) = match line.connect().await {
+            Ok(()) => {
+                if listener.start() {
+                    told.port_open();
+                }
+                ask(&mut line, &question, &mut watch).await
             }
-            match answer {
-                Answer::Yes(body) => {
-                    if let Some(name) = first_model(&body) {
-                        served_name = name;
-                    }
-                    break;
-                }
-                Answer::NotYet(why) => {
-                    refused_since = None;
-                    watch.waits_for(&question, &why);
-                }
-                Answer::No { status, ref body } | Answer::UnknownPath { status, ref body } => {
-                    let known = matches!(answer, Answer::No { .. });
-                    let patience = if known { HOPELESS_AFTER } else { UNKNOWN_AFTER };
-                    let answer = excerpt(body);
-                    if refused_since.get_or_insert_with(Instant::now).elapsed() >= patience {
-                        return Err(ProbeFailure::Refuses { question, status, answer });
-                    }
-                    watch.waits_for(&question, &format!("status {status}: {answer}"));
-                }
+            Err(why) => (Heard::Nothing, Some(why)),
+        };
+        listener.look().await?;
+        match readiness.hear(heard, began.elapsed()) {
+            Next::AskOn => {}
+            Next::Ready(found) => {
+                listener.settle().await?;
+                return Ok(found);
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            Next::Never(refused) => return Err(ProbeFailure::Refuses(refused)),
+            Next::Wait(pause, refused) => {
+                let why = refused.or(why).unwrap_or_default();
+                watch.waits_for(&format!("{} {}", question.method, question.path), &why);
+                let news = async {
+                    // No news for ever once the outputs are closed.
+                    if output.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                    tokio::time::sleep(AFTER_NEWS.saturating_sub(asked.elapsed())).await;
+                };
+                tokio::select! { () = tokio::time::sleep(pause) => {}, () = news => {} }
+            }
+        }
+    }
+    Ok(Found::default())
+}
+
+/// Whether a backend that was ready still serves: its probe must succeed within some seconds. One that says that it is
+/// busy serves; one that refuses something else than before answers, too.
+pub async fn still_serves(address: SocketAddr, mut readiness: Readiness) -> Result<(), String> {
+    let mut line = Line::new(address);
+    let began = Instant::now();
+    let mut last;
+    while let Some(question) = readiness.next() {
+        let left = CHECK_TIMEOUT.saturating_sub(began.elapsed());
+        let heard = match tokio::time::timeout(left, line.ask(&question)).await {
+            Err(_) => {
+                return Err(format!(
+                    "{} {} was not answered within {} s",
+                    question.method,
+                    question.path,
+                    began.elapsed().as_secs()
+                ));
+            }
+            Ok(answer) => answer,
+        };
+        let heard = match heard {
+            Ok((429 | 503, _)) if question.body.is_some() => return Ok(()),
+            Ok((status, body)) => {
+                last = format!("{} {}: status {status}: {}", question.method, question.path, excerpt(&body));
+                let listing = listing::read(&body).filter(|_| question.body.is_none());
+                Heard::Answer { status, text: excerpt(&body), listing, took: Duration::ZERO }
+            }
+            Err(why) => {
+                last = format!("{} {}: {why}", question.method, question.path);
+                Heard::Nothing
+            }
+        };
+        match readiness.hear(heard, began.elapsed()) {
+            Next::AskOn => {}
+            Next::Ready(_) | Next::Never(_) => return Ok(()),
+            Next::Wait(..) if began.elapsed() >= CHECK_PATIENCE => return Err(last),
+            Next::Wait(pause, _) => tokio::time::sleep(pause.max(CHECK_PAUSE)).await,
         }
     }
     Ok(())
 }
 
-const NO_CONNECTION: &str = "no connection";
-
-fn client() -> Client {
-    let connector = Connector::new().timeout(CONNECT_TIMEOUT);
-    Client::builder().disable_redirects().no_default_headers().connector(connector).finish()
-}
-
-/// Asks, and remarks on it when the answer takes its time.
-async fn ask_patiently<R: Fn(String)>(
-    client: &Client,
-    address: SocketAddr,
-    probe: &ProbeSpec,
-    model: &str,
-    watch: &mut Watch<'_, R>,
-) -> (String, Answer) {
-    let mut asking = std::pin::pin!(ask(client, address, probe, model));
-    if let Ok(answered) = tokio::time::timeout(SLOW_ANSWER, &mut asking).await {
-        return answered;
-    }
-    let path = probe.paths.first().map_or("", String::as_str);
-    watch.waits_for(&format!("{} {path}", probe.method), &format!("{address} does not answer"));
-    asking.await
-}
-
-/// Asks the probe's paths in turn, until one is known to the backend.
-async fn ask(client: &Client, address: SocketAddr, probe: &ProbeSpec, model: &str) -> (String, Answer) {
-    let mut last = (String::new(), Answer::NotYet("no path to ask".to_owned()));
-    for path in &probe.paths {
-        last = (format!("{} {path}", probe.method), ask_path(client, address, probe, path, model).await);
-        if !matches!(last.1, Answer::UnknownPath { .. }) {
-            break;
+/// Asks, and remarks on it when the answer takes its time. What went wrong comes beside what was heard.
+async fn ask<T: Told>(
+    line: &mut Line,
+    question: &Question,
+    watch: &mut Watch<'_, T>,
+) -> (Heard, Option<String>) {
+    let address = line.address();
+    let began = Instant::now();
+    let mut asking = std::pin::pin!(line.ask(question));
+    let answered = match tokio::time::timeout(SLOW_ANSWER, &mut asking).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            let text = format!("{} {}", question.method, question.path);
+            watch.waits_for(&text, &format!("{address} does not answer"));
+            asking.await
         }
-    }
-    last
-}
-
-async fn ask_path(
-    client: &Client,
-    address: SocketAddr,
-    probe: &ProbeSpec,
-    path: &str,
-    model: &str,
-) -> Answer {
-    let method = if probe.method == "POST" { Method::POST } else { Method::GET };
-    let timeout = if probe.body.is_some() { REQUEST_TIMEOUT } else { QUESTION_TIMEOUT };
-    let request = client
-        .request(method, format!("http://{address}{path}"))
-        .no_decompress()
-        .force_close()
-        .timeout(timeout)
-        .insert_header(("host", address.to_string()))
-        .insert_header(("user-agent", "llm-manager"));
-    let sent = match &probe.body {
-        Some(body) => {
-            let name = serde_json::Value::from(model).to_string();
-            request.content_type("application/json").send_body(body.replace("{model}", &name)).await
-        }
-        None => request.send().await,
     };
-    let response = match sent {
-        Ok(response) => response,
-        Err(awc::error::SendRequestError::Connect(error)) => {
-            return Answer::NotYet(format!("{NO_CONNECTION} to {address}: {error}"));
+    match answered {
+        Ok((status, body)) => {
+            let listing = (question.body.is_none() && (200..300).contains(&status))
+                .then(|| listing::read(&body))
+                .flatten();
+            let text = excerpt(&body);
+            (Heard::Answer { status, text, listing, took: began.elapsed() }, None)
         }
-        Err(error) => return Answer::NotYet(format!("no answer: {error}")),
-    };
-    let mut response = response.timeout(timeout);
-    let body = match response.body().limit(LARGEST_ANSWER).await {
-        Ok(body) => body.to_vec(),
-        Err(error) => return Answer::NotYet(format!("an answer that breaks off: {error}")),
-    };
-    match response.status() {
-        status if status.is_success() => Answer::Yes(body),
-        // Loading, or busy.
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            Answer::NotYet(format!("status {}: {}", response.status().as_u16(), excerpt(&body)))
-        }
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            Answer::UnknownPath { status: response.status().as_u16(), body }
-        }
-        // Not every server says 503 while it loads. 501 is for good: it lacks the function.
-        status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
-            Answer::NotYet(format!("status {}: {}", status.as_u16(), excerpt(&body)))
-        }
-        status => Answer::No { status: status.as_u16(), body },
+        Err(why) => (Heard::Nothing, Some(why)),
     }
-}
-
-/// The name by which the backend itself knows its model: servers such as vLLM refuse any other.
-fn first_model(body: &[u8]) -> Option<String> {
-    let list: serde_json::Value = serde_json::from_slice(body).ok()?;
-    list.get("data")?.get(0)?.get("id")?.as_str().map(str::to_owned)
 }
 
 fn excerpt(body: &[u8]) -> String {
@@ -226,48 +173,83 @@ fn excerpt(body: &[u8]) -> String {
     }
 }
 
+/// Whether the one who listens is the backend: found out beside the questions.
+enum Listener<F> {
+    Unknown(F),
+    Asked(JoinHandle<Result<(), Stranger>>),
+    Ours,
+}
+
+impl<F: Future<Output = Result<(), Stranger>> + 'static> Listener<F> {
+    /// Begins to look; false: it has begun before.
+    fn start(&mut self) -> bool {
+        match std::mem::replace(self, Self::Ours) {
+            Self::Unknown(check) => {
+                *self = Self::Asked(actix_rt::spawn(check));
+                true
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+
+    /// Its result, if it is there.
+    async fn look(&mut self) -> Result<(), ProbeFailure> {
+        match self {
+            Self::Asked(check) if check.is_finished() => self.settle().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Its result, once it has begun.
+    async fn settle(&mut self) -> Result<(), ProbeFailure> {
+        let Self::Asked(check) = self else { return Ok(()) };
+        let checked = check.await;
+        *self = Self::Ours;
+        match checked {
+            Ok(Err(stranger)) => Err(ProbeFailure::Stranger(stranger.to_string())),
+            // A check that broke proves nothing.
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+}
+
 /// Says what is being waited for: when it changes, and in the log every few seconds.
-struct Watch<'a, R: Fn(String)> {
+struct Watch<'a, T: Told> {
     model: &'a str,
-    remark: R,
-    last: String,
+    told: &'a T,
+    last: (String, String),
     since: Instant,
     logged: Instant,
 }
 
-impl<'a, R: Fn(String)> Watch<'a, R> {
-    fn new(model: &'a str, remark: R) -> Self {
+impl<'a, T: Told> Watch<'a, T> {
+    fn new(model: &'a str, told: &'a T) -> Self {
         let now = Instant::now();
-        Self { model, remark, last: String::new(), since: now, logged: now }
+        Self { model, told, last: (String::new(), String::new()), since: now, logged: now }
     }
 
     fn waits_for(&mut self, question: &str, why: &str) {
-        let text = format!("{question} ({why})");
+        let is_new = self.last.0 != question || self.last.1 != why;
+        if !is_new && self.logged.elapsed() < REMARK_EVERY {
+            return;
+        }
         if self.logged.elapsed() >= REMARK_EVERY {
             self.logged = Instant::now();
             let seconds = self.since.elapsed().as_secs();
-            log::info!("models/{}: still starting after {seconds} s, waits for {text}", self.model);
+            log::info!(
+                "models/{}: still starting after {seconds} s, waiting for {question} ({why})",
+                self.model
+            );
         }
-        if text != self.last {
-            (self.remark)(text.clone());
-            self.last = text;
+        if is_new {
+            self.told.waits_for(format!("{question} ({why})"));
+            self.last = (question.to_owned(), why.to_owned());
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_backends_own_name_is_taken_from_its_list() {
-        assert_eq!(first_model(br#"{"data":[{"id":"a/b"},{"id":"c"}]}"#).as_deref(), Some("a/b"));
-        assert_eq!(first_model(br#"{"status":"ok"}"#), None);
-        assert_eq!(first_model(b"\xff"), None);
-    }
-
-    #[test]
-    fn an_excerpt_is_cut_between_characters() {
-        assert_eq!(excerpt("é".repeat(400).as_bytes()), format!("{}...", "é".repeat(300)));
-    }
-}
+mod tests;

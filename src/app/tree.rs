@@ -98,9 +98,18 @@ fn model_child(
     ChildSpec {
         detail: Box::new(move || {
             let status = described.status();
+            let failed = status.runs.iter().filter(|run| run.cause.is_failure());
+            let (failures, last) = (failed.clone().count(), failed.clone().next());
             let words = [
                 status.variant.as_deref().map(|variant| format!("variant {variant}")),
                 status.pid.map(|pid| format!("pid {pid}")),
+                last.map(|run| {
+                    format!(
+                        "{failures} of its last {} runs failed, at last: {}",
+                        status.runs.len(),
+                        run.cause.text()
+                    )
+                }),
             ];
             let words: Vec<String> = words.into_iter().flatten().collect();
             Some(if words.is_empty() {

@@ -45,6 +45,8 @@ pub enum Kind {
     ModelStartTimeout,
     /// An operator stopped the model.
     ModelStopped,
+    /// The model's end was ordered, and something of it is left.
+    StopFailed,
     /// The manager is stopping.
     ShuttingDown,
     /// The backend broke the connection.
@@ -109,6 +111,7 @@ impl Kind {
             Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
             Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),
             Kind::ModelStopped => (StatusCode::SERVICE_UNAVAILABLE, "model_stopped", SERVER),
+            Kind::StopFailed => (StatusCode::GATEWAY_TIMEOUT, "stop_failed", SERVER),
             Kind::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", SERVER),
             Kind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
             Kind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
@@ -215,6 +218,7 @@ impl From<Refused> for ApiError {
             RefusedReason::StartTimeout => Kind::ModelStartTimeout,
             RefusedReason::NoMemory => Kind::InsufficientResources,
             RefusedReason::Overloaded => Kind::Overloaded,
+            RefusedReason::StopFailed => Kind::StopFailed,
         };
         Self { retry_after: refused.retry_after, ..Self::new(kind, refused.message) }
     }

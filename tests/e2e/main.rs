@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backends;
 mod client_gone;
 mod clients;
 mod config_file;

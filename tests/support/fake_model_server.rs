@@ -53,6 +53,12 @@ struct Flags {
     /// Answer 503 "Loading model" until this file exists.
     #[arg(long)]
     load_until_file: Option<PathBuf>,
+    /// List these models instead of --name, and refuse any other name with 404, as vLLM does.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    knows: Vec<String>,
+    /// Answer 401 to whatever has another Bearer token.
+    #[arg(long)]
+    key: Option<String>,
     /// Don't end on SIGTERM, nor on SIGINT.
     #[arg(long)]
     ignore_term: bool,
@@ -134,6 +140,8 @@ fn main() -> ExitCode {
     eprintln!("fake: listening on {}", flags.port);
     let server = Arc::new(connection::Server {
         name: flags.name,
+        knows: flags.knows,
+        key: flags.key,
         loaded_at: Instant::now() + Duration::from_millis(flags.load_delay_ms),
         load_until_file: flags.load_until_file,
         hang: flags.hang_probe,

@@ -301,6 +301,11 @@ impl LedgerReader {
         .await
     }
 
+    /// One run and what it has cost so far.
+    pub async fn run(&self, id: i64) -> Result<Option<RunView>, StoreError> {
+        self.with(move |db| run_view(db, id)).await
+    }
+
     /// The newest runs of a model.
     pub async fn runs_of(&self, model: &str, limit: i64) -> Result<Vec<RunView>, StoreError> {
         self.runs(RunQuery { limit, ..RunQuery::of_models(vec![model.to_owned()]) }).await

@@ -25,6 +25,8 @@ pub enum EndCause {
     OutOfMemory,
     /// It died while it served.
     Crashed,
+    /// It served errors, or nothing at all, and was restarted.
+    Unresponsive,
 }
 
 /// What the phase does not know about an end.
@@ -40,7 +42,7 @@ pub struct Circumstances {
 
 impl EndCause {
     /// Every cause there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Idle,
         Self::Evicted,
         Self::Operator,
@@ -51,6 +53,7 @@ impl EndCause {
         Self::StartTimeout,
         Self::OutOfMemory,
         Self::Crashed,
+        Self::Unresponsive,
     ];
 
     /// Why a run ended whose last process went while its model was in this phase.
@@ -67,10 +70,20 @@ impl EndCause {
             StopCause::Restart => Self::Restart,
             StopCause::StartTimeout => Self::StartTimeout,
             StopCause::ProbeRefused => Self::StartFailed,
+            StopCause::Crashed => Self::Crashed,
+            StopCause::Hung | StopCause::Unwell => Self::Unresponsive,
             StopCause::Operator if seen.shutting_down => Self::Shutdown,
             StopCause::Operator if !seen.was_ready => Self::Aborted,
             StopCause::Operator => Self::Operator,
         }
+    }
+
+    /// Whether the backend, not somebody's will, ended the run.
+    pub fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::StartFailed | Self::StartTimeout | Self::OutOfMemory | Self::Crashed | Self::Unresponsive
+        )
     }
 
     /// The word for it.
@@ -86,6 +99,7 @@ impl EndCause {
             Self::StartTimeout => "start_timeout",
             Self::OutOfMemory => "out_of_memory",
             Self::Crashed => "crashed",
+            Self::Unresponsive => "unresponsive",
         }
     }
 
@@ -98,6 +112,7 @@ impl EndCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::Ending;
     use std::time::Duration;
 
     const QUIET: Circumstances =
@@ -105,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_end_has_its_word() {
-        let stopping = |cause| Phase::Stopping { kill_at: None, cause };
+        let stopping = |cause| Phase::Stopping { ending: Ending::Stuck, cause };
         let starting = Phase::Starting { deadline: Duration::ZERO };
         let ready = Phase::Ready { since: Duration::ZERO };
         let drain = Phase::Draining { deadline: None, cause: StopCause::Evicted };

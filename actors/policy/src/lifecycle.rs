@@ -1,7 +1,6 @@
 //! The life of one model's backend: what follows from what, without doing any of it.
 //!
-//! `step(state, event, view)` answers the next state, the effects to carry out in order, and the reason.
-//! The Model actor carries them out. Read `Phase` first, then `step`, whose match is the table of
+//! `step(state, event, view, limits)` answers the next state and the effects to carry out in order. The Model actor carries them out. Read `Phase` first, then `step`, whose match is the table of
 //! ARCHITECTURE.md.
 //!
 //! Promises that the callers keep: every `Effect::Launch` is followed by exactly one `Event::Gone` of the
@@ -17,6 +16,16 @@ pub type Moment = Duration;
 
 /// How long a request waits for the next try of a failed model rather than being refused at once.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a crashed backend leaves behind has at most this long to clean up.
+const CRASH_GRACE: Duration = Duration::from_secs(5);
+/// So long after it was killed, what is left of a backend is an operator's business.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+
+/// How long what a crashed backend leaves behind may clean up.
+pub fn crash_grace(stop_timeout: Duration) -> Duration {
+    stop_timeout.min(CRASH_GRACE)
+}
 
 /// Where a model is in its life; each variant carries only what that phase has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +56,8 @@ pub enum Phase {
     },
     /// The process has been asked to end.
     Stopping {
-        /// When it is killed; `None` once it has been.
-        kill_at: Option<Moment>,
+        /// How far its end has come.
+        ending: Ending,
         /// Why it stops.
         cause: StopCause,
     },
@@ -57,6 +66,17 @@ pub enum Phase {
         /// When the next try is allowed.
         retry_at: Moment,
     },
+}
+
+/// How far the end of a process has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// It was asked to end, and is killed at that time.
+    Asked(Moment),
+    /// It was killed; at that time nothing of it should be left.
+    Killed(Moment),
+    /// Something is left that can't be ended from here, such as a container that holds the port.
+    Stuck,
 }
 
 /// Why a backend is being stopped.
@@ -74,21 +94,40 @@ pub enum StopCause {
     StartTimeout,
     /// Its probe can't succeed.
     ProbeRefused,
+    /// Its first process died while it served; the rest of its tree is asked to end.
+    Crashed,
+    /// It gave no answer to several requests in a row.
+    Hung,
+    /// It served errors or no connection, and failed its probe then.
+    Unwell,
 }
 
 impl StopCause {
-    fn is_failure(self) -> bool {
-        matches!(self, StopCause::StartTimeout | StopCause::ProbeRefused)
+    /// Whether the backend, not somebody's will, is the cause.
+    pub fn is_failure(self) -> bool {
+        use StopCause::{
+            Crashed, Evicted, Hung, Idle, Operator, ProbeRefused, Restart, StartTimeout, Unwell,
+        };
+        match self {
+            StartTimeout | ProbeRefused | Crashed | Hung | Unwell => true,
+            Idle | Operator | Restart | Evicted => false,
+        }
     }
 }
 
 impl Phase {
+    /// Whether what is left of a crash is being ended.
+    pub fn is_crash(&self) -> bool {
+        matches!(self, Phase::Stopping { cause: StopCause::Crashed, .. })
+    }
+
     /// When the phase ends by itself, or may.
     fn due(&self) -> Option<Moment> {
         match self {
             Phase::Queued { deadline } | Phase::Starting { deadline } => Some(*deadline),
             Phase::Draining { deadline, .. } => *deadline,
-            Phase::Stopping { kill_at, .. } => *kill_at,
+            Phase::Stopping { ending: Ending::Asked(at) | Ending::Killed(at), .. } => Some(*at),
+            Phase::Stopping { ending: Ending::Stuck, .. } => None,
             Phase::Failed { retry_at } => Some(*retry_at),
             Phase::Stopped | Phase::Ready { .. } => None,
         }
@@ -171,6 +210,26 @@ pub enum Event {
         /// Its life.
         epoch: u64,
     },
+    /// Its first process has died by itself, and the rest of its tree is being ended; `Gone` follows.
+    Broken {
+        /// Its life.
+        epoch: u64,
+    },
+    /// It gave no answer to several requests in a row.
+    Hung {
+        /// Its life.
+        epoch: u64,
+    },
+    /// It answers with errors, or refuses connections.
+    Doubted {
+        /// Its life.
+        epoch: u64,
+    },
+    /// `Effect::Check` has failed.
+    CheckFailed {
+        /// Its life.
+        epoch: u64,
+    },
     /// No process of that life is left.
     Gone {
         /// Its life.
@@ -202,6 +261,8 @@ pub enum Effect {
     Launch,
     /// Probe it until it serves.
     Probe,
+    /// Probe it while it serves; `CheckFailed` follows if it fails.
+    Check,
     /// Let requests in.
     OpenGate,
     /// Let nobody in any more; `LeaseFreed` follows at once if nobody is inside.
@@ -218,6 +279,8 @@ pub enum Effect {
     Terminate,
     /// End the process tree.
     Kill,
+    /// Tell those who wait for its end that it doesn't come.
+    ReportStuck,
     /// Send `Deadline` at that moment, instead of any earlier order.
     ArmTimer(Moment),
     /// Send no `Deadline`.
@@ -300,7 +363,7 @@ pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
         Phase::Starting { .. } => starting(state, event, view, limits),
         Phase::Ready { since } => ready(state, *since, event, view, limits),
         Phase::Draining { deadline, cause } => draining(state, *deadline, *cause, event, view, limits),
-        Phase::Stopping { kill_at, cause } => stopping(state, *kill_at, *cause, event, view, limits),
+        Phase::Stopping { ending, cause } => stopping(state, *ending, *cause, event, view, limits),
         Phase::Failed { retry_at } => failed(state, *retry_at, event, view, limits),
     }
 }
@@ -404,6 +467,18 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
             stop_process(state, StopCause::Operator, urgency, view, limits, effects)
         }
         Event::Restart => drain(state, StopCause::Restart, view, limits, vec![Effect::CloseGate]),
+        Event::Doubted { .. } => stay(state, [Effect::Check]),
+        // Answers that still run may end; those that hang are broken off with the drain.
+        Event::Hung { .. } => {
+            drain(&failed_once_more(state), StopCause::Hung, view, limits, vec![Effect::CloseGate])
+        }
+        Event::CheckFailed { .. } => {
+            drain(&failed_once_more(state), StopCause::Unwell, view, limits, vec![Effect::CloseGate])
+        }
+        Event::Broken { .. } => {
+            let effects = vec![Effect::CloseGate, Effect::BreakLeases];
+            broken(&failed_once_more(state), StopCause::Crashed, view, limits, effects)
+        }
         Event::Gone { .. } => {
             let effects = vec![Effect::CloseGate, Effect::BreakLeases, Effect::ReturnReservation];
             await_retry(&failed_once_more(state), view, effects)
@@ -432,12 +507,21 @@ fn draining(
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             let deadline = deadline.unwrap_or(view.now.saturating_add(limits.drain_timeout));
             let phase = Phase::Draining { deadline: Some(deadline), cause: StopCause::Operator };
-            go(state, phase, [refuse, Effect::ArmTimer(deadline)])
+            go(&pardoned(state, cause), phase, [refuse, Effect::ArmTimer(deadline)])
         }
         Event::Stop(urgency) => {
             // Whoever asks a second time does not want to wait for the answers that are still running.
             let effects = vec![Effect::RefuseWaiters(Refusal::Stopped), Effect::BreakLeases];
-            stop_process(state, StopCause::Operator, urgency.max(Urgency::Now), view, limits, effects)
+            let urgency = urgency.max(Urgency::Now);
+            stop_process(&pardoned(state, cause), StopCause::Operator, urgency, view, limits, effects)
+        }
+        // An operator who says "start" has seen the failure; the backoff is not for them.
+        Event::Start | Event::Restart if cause.is_failure() => {
+            go(state, Phase::Draining { deadline, cause: StopCause::Restart }, [])
+        }
+        Event::Broken { .. } => broken(state, cause, view, limits, vec![Effect::BreakLeases]),
+        Event::Gone { .. } if cause.is_failure() => {
+            await_retry(state, view, vec![Effect::BreakLeases, Effect::ReturnReservation])
         }
         Event::Gone { .. } => next_life_or_rest(state, view, limits, vec![Effect::BreakLeases]),
         _ => stay(state, []),
@@ -446,31 +530,37 @@ fn draining(
 
 fn stopping(
     state: &State,
-    kill_at: Option<Moment>,
+    ending: Ending,
     cause: StopCause,
     event: Event,
     view: &View,
     limits: &Limits,
 ) -> Step {
     match event {
-        // What failed is an operator's business from now on; their word counts, not the backoff.
         Event::Stop(urgency) => {
-            let failures = if cause.is_failure() { 0 } else { state.failures };
-            let next = State { failures, ..state.clone() };
+            let next = pardoned(state, cause);
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             let cause = StopCause::Operator;
-            if urgency == Urgency::Kill {
-                let killed = Phase::Stopping { kill_at: None, cause };
-                return go(&next, killed, [refuse, Effect::Kill, Effect::DisarmTimer]);
+            if urgency == Urgency::Kill || ending == Ending::Stuck {
+                return kill(&next, cause, view, vec![refuse]);
             }
-            go(&next, Phase::Stopping { kill_at, cause }, [refuse])
+            go(&next, Phase::Stopping { ending, cause }, [refuse])
+        }
+        // Nobody can say when it will be gone.
+        Event::Acquire | Event::Start | Event::Restart if ending == Ending::Stuck => {
+            stay(state, [Effect::RefuseWaiters(Refusal::Failed { retry_after: STUCK_AFTER })])
         }
         Event::Start | Event::Restart if cause.is_failure() => {
-            go(state, Phase::Stopping { kill_at, cause: StopCause::Operator }, [])
+            go(state, Phase::Stopping { ending, cause: StopCause::Operator }, [])
         }
-        Event::Deadline if kill_at.is_some() => {
-            go(state, Phase::Stopping { kill_at: None, cause }, [Effect::Kill])
-        }
+        Event::Deadline => match ending {
+            Ending::Asked(_) => kill(state, cause, view, Vec::new()),
+            Ending::Killed(_) => {
+                let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after: STUCK_AFTER });
+                go(state, Phase::Stopping { ending: Ending::Stuck, cause }, [Effect::ReportStuck, refuse])
+            }
+            Ending::Stuck => stay(state, []),
+        },
         Event::Gone { .. } if cause.is_failure() => await_retry(state, view, vec![Effect::ReturnReservation]),
         Event::Gone { .. } => next_life_or_rest(state, view, limits, Vec::new()),
         _ => stay(state, []),
@@ -548,12 +638,30 @@ fn stop_process(
     mut effects: Vec<Effect>,
 ) -> Step {
     if urgency == Urgency::Kill {
-        effects.extend([Effect::Kill, Effect::DisarmTimer]);
-        return go(state, Phase::Stopping { kill_at: None, cause }, effects);
+        return kill(state, cause, view, effects);
     }
     let kill_at = view.now.saturating_add(limits.stop_timeout);
     effects.extend([Effect::Terminate, Effect::ArmTimer(kill_at)]);
-    go(state, Phase::Stopping { kill_at: Some(kill_at), cause }, effects)
+    go(state, Phase::Stopping { ending: Ending::Asked(kill_at), cause }, effects)
+}
+
+/// Ends the process tree, and looks again a little later whether that has helped.
+fn kill(state: &State, cause: StopCause, view: &View, mut effects: Vec<Effect>) -> Step {
+    let gone_by = view.now.saturating_add(STUCK_AFTER);
+    effects.extend([Effect::Kill, Effect::ArmTimer(gone_by)]);
+    go(state, Phase::Stopping { ending: Ending::Killed(gone_by), cause }, effects)
+}
+
+/// The first process is gone; the rest was asked to end by the one who noticed, and may clean up.
+fn broken(state: &State, cause: StopCause, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+    let kill_at = view.now.saturating_add(crash_grace(limits.stop_timeout));
+    effects.push(Effect::ArmTimer(kill_at));
+    go(state, Phase::Stopping { ending: Ending::Asked(kill_at), cause }, effects)
+}
+
+/// What failed is an operator's business from now on; their word counts, not the backoff.
+fn pardoned(state: &State, cause: StopCause) -> State {
+    State { failures: if cause.is_failure() { 0 } else { state.failures }, ..state.clone() }
 }
 
 /// A busy gate can't be unused before a whole `alive_time` has passed.
@@ -571,6 +679,10 @@ fn epoch_of(event: Event) -> Option<u64> {
         | Event::Launched { epoch }
         | Event::ProbeSucceeded { epoch }
         | Event::ProbeRefused { epoch }
+        | Event::Broken { epoch }
+        | Event::Hung { epoch }
+        | Event::Doubted { epoch }
+        | Event::CheckFailed { epoch }
         | Event::Gone { epoch }
         | Event::OutOfMemory { epoch } => Some(epoch),
         _ => None,

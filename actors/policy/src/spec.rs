@@ -5,6 +5,7 @@
 use crate::placement::HoldTime;
 use crate::pricing::{Currency, Plan, Price};
 use crate::usage::Pointers;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -197,4 +198,13 @@ pub enum Launch {
     Script(PathBuf),
     /// `command`: program and arguments; `{port}` and `{model}` are filled in at launch.
     Command(Vec<String>),
+}
+
+/// The path under which a backend serves what is `path` here: `prefix` stands for `/v1`.
+pub fn with_prefix<'a>(path: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
+    let Some(prefix) = prefix else { return path.into() };
+    match path.strip_prefix("/v1") {
+        Some(rest) if rest.starts_with('/') => format!("{prefix}{rest}").into(),
+        _ => path.into(),
+    }
 }

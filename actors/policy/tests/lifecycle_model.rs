@@ -13,7 +13,7 @@
 use Action::*;
 use llm_manager_policy::gate::{Asker, Word};
 use llm_manager_policy::lifecycle::{
-    Effect, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -73,6 +73,7 @@ struct News {
     launched: bool,
     probe_succeeded: bool,
     probe_refused: bool,
+    broken: bool,
     gone: bool,
     lease_freed: bool,
 }
@@ -139,6 +140,8 @@ enum Action {
     LaunchSucceeds,
     Serves,
     IsHopeless,
+    /// Its first process dies, and something is left.
+    Breaks,
     Exits,
 }
 
@@ -227,6 +230,8 @@ impl World {
                 self.process = Process::Launching;
             }
             Effect::Probe => self.probing = alive,
+            Effect::Check => self.demand(alive || self.news.gone, "a check of nothing"),
+            Effect::ReportStuck => self.demand(self.killed || self.news.gone, "stuck before it was killed"),
             Effect::OpenGate => {
                 self.demand(
                     self.process == Process::Serving || self.news.gone,
@@ -314,8 +319,13 @@ impl World {
             Phase::Draining { deadline, cause } => {
                 Phase::Draining { deadline: deadline.map(|at| past(at, NOW)), cause }
             }
-            Phase::Stopping { kill_at, cause } => {
-                Phase::Stopping { kill_at: kill_at.map(|at| past(at, NOW)), cause }
+            Phase::Stopping { ending, cause } => {
+                let ending = match ending {
+                    Ending::Asked(at) => Ending::Asked(past(at.min(NOW + TICK), NOW)),
+                    Ending::Killed(at) => Ending::Killed(past(at.min(NOW + TICK), NOW)),
+                    Ending::Stuck => Ending::Stuck,
+                };
+                Phase::Stopping { ending, cause }
             }
             Phase::Failed { retry_at } => Phase::Failed { retry_at: past(retry_at.min(NOW + 4 * TICK), NOW) },
             // Only a stable run matters, and `StableTimePasses` makes one of any.
@@ -325,7 +335,12 @@ impl World {
             Phase::Ready { .. } => Phase::Ready { since: NOW },
             Phase::Stopped => Phase::Stopped,
         };
-        self.timer = self.timer.map(|at| past(at, NOW));
+        let timer = match self.life.phase {
+            // Some ticks or one make no difference.
+            Phase::Stopping { .. } => self.timer.map(|at| at.min(NOW + TICK)),
+            _ => self.timer,
+        };
+        self.timer = timer.map(|at| past(at, NOW));
         self.unused_since = match self.life.phase {
             Phase::Ready { .. } => past(self.unused_since, NOW - TICK),
             _ => NOW,
@@ -390,10 +405,11 @@ impl World {
                     "draining: someone inside, a deadline",
                 )
             }
-            Phase::Stopping { kill_at, cause } => {
-                let ends = match kill_at {
-                    Some(at) => armed_for(*at) && (self.asked_to_end || gone),
-                    None => self.killed || gone,
+            Phase::Stopping { ending, cause } => {
+                let ends = match ending {
+                    Ending::Asked(at) => armed_for(*at) && (self.asked_to_end || gone),
+                    Ending::Killed(at) => armed_for(*at) && (self.killed || gone),
+                    Ending::Stuck => self.killed || gone,
                 };
                 let unused = self.leased == 0 || !matches!(cause, StopCause::Idle | StopCause::Evicted);
                 (
@@ -423,6 +439,7 @@ impl World {
             Event::Launched { epoch: THIS } => self.news.launched = false,
             Event::ProbeSucceeded { epoch: THIS } => self.news.probe_succeeded = false,
             Event::ProbeRefused { epoch: THIS } => self.news.probe_refused = false,
+            Event::Broken { epoch: THIS } => self.news.broken = false,
             Event::Gone { epoch: THIS } | Event::OutOfMemory { epoch: THIS } => self.news.gone = false,
             Event::LeaseFreed => self.news.lease_freed = false,
             _ => {}
@@ -456,6 +473,7 @@ fn forced(world: &World, actions: &mut Vec<Action>) {
             (news.launched, Event::Launched { epoch: THIS }),
             (news.probe_succeeded, Event::ProbeSucceeded { epoch: THIS }),
             (news.probe_refused, Event::ProbeRefused { epoch: THIS }),
+            (news.broken, Event::Broken { epoch: THIS }),
             (news.gone, Event::Gone { epoch: THIS }),
             (news.gone, Event::OutOfMemory { epoch: THIS }),
             (news.lease_freed, Event::LeaseFreed),
@@ -503,6 +521,7 @@ impl Model for Setup {
         may(world.process == Process::Loading && world.probing, Serves);
         may(world.process == Process::Loading && world.probing, IsHopeless);
         may(world.process != Process::None && !world.killed, Exits);
+        may(matches!(world.process, Process::Serving | Process::Loading) && !world.news.broken, Breaks);
         if !world.ops.is_empty() {
             return;
         }
@@ -525,8 +544,15 @@ impl Model for Setup {
         may(true, Hear(Event::Launched { epoch }));
         may(true, Hear(Event::ProbeSucceeded { epoch }));
         may(true, Hear(Event::ProbeRefused { epoch }));
+        may(true, Hear(Event::Broken { epoch }));
+        may(true, Hear(Event::Hung { epoch }));
         may(true, Hear(Event::Gone { epoch }));
         may(true, Hear(Event::OutOfMemory { epoch }));
+        if world.process == Process::Serving {
+            may(true, Hear(Event::Hung { epoch: THIS }));
+            may(true, Hear(Event::Doubted { epoch: THIS }));
+            may(true, Hear(Event::CheckFailed { epoch: THIS }));
+        }
         let timer_alone = world.timer.is_some_and(|at| at > NOW) && world.news == News::default();
         may(!timer_alone, TimePasses);
         may(matches!(world.life.phase, Phase::Ready { .. }), StableTimePasses);
@@ -594,6 +620,11 @@ impl Model for Setup {
                 world.probing = false;
                 world.news.probe_refused = true;
             }
+            Breaks => {
+                world.news.broken = true;
+                // Whoever notices it asks the rest to end.
+                world.asked_to_end = true;
+            }
             Exits => world.exits(),
         }
         let held = u32::from(world.leased + world.broken);
@@ -616,6 +647,12 @@ impl Model for Setup {
                 matches!(world.life.phase, Phase::Draining { .. }) && world.leased > 0
             }),
             Property::sometimes("a process that has to be killed", |_, world: &World| world.killed),
+            Property::sometimes("a process that can't be killed", |_, world: &World| {
+                matches!(world.life.phase, Phase::Stopping { ending: Ending::Stuck, .. })
+            }),
+            Property::sometimes("a hung backend with someone inside", |_, world: &World| {
+                matches!(world.life.phase, Phase::Draining { cause: StopCause::Hung, .. }) && world.leased > 0
+            }),
             Property::sometimes("memory granted after the demand was taken back", |_, world: &World| {
                 world.news.reserved && world.life.phase == Phase::Stopped
             }),

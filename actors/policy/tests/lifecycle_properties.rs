@@ -6,7 +6,7 @@
 
 use llm_manager_policy::gate::{Asker, Word};
 use llm_manager_policy::lifecycle::{
-    Effect, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -28,7 +28,14 @@ fn cause() -> impl Strategy<Value = StopCause> {
         StopCause::Evicted,
         StopCause::StartTimeout,
         StopCause::ProbeRefused,
+        StopCause::Crashed,
+        StopCause::Hung,
+        StopCause::Unwell,
     ])
+}
+
+fn ending() -> impl Strategy<Value = Ending> {
+    prop_oneof![moment().prop_map(Ending::Asked), moment().prop_map(Ending::Killed), Just(Ending::Stuck),]
 }
 
 fn urgency() -> impl Strategy<Value = Urgency> {
@@ -43,7 +50,7 @@ fn phase() -> impl Strategy<Value = Phase> {
         moment().prop_map(|since| Phase::Ready { since }),
         (prop::option::of(moment()), cause())
             .prop_map(|(deadline, cause)| Phase::Draining { deadline, cause }),
-        (prop::option::of(moment()), cause()).prop_map(|(kill_at, cause)| Phase::Stopping { kill_at, cause }),
+        (ending(), cause()).prop_map(|(ending, cause)| Phase::Stopping { ending, cause }),
         moment().prop_map(|retry_at| Phase::Failed { retry_at }),
     ]
 }
@@ -73,6 +80,10 @@ fn event() -> impl Strategy<Value = Event> {
         epoch().prop_map(|epoch| Event::Launched { epoch }),
         epoch().prop_map(|epoch| Event::ProbeSucceeded { epoch }),
         epoch().prop_map(|epoch| Event::ProbeRefused { epoch }),
+        epoch().prop_map(|epoch| Event::Broken { epoch }),
+        epoch().prop_map(|epoch| Event::Hung { epoch }),
+        epoch().prop_map(|epoch| Event::Doubted { epoch }),
+        epoch().prop_map(|epoch| Event::CheckFailed { epoch }),
         epoch().prop_map(|epoch| Event::Gone { epoch }),
         epoch().prop_map(|epoch| Event::OutOfMemory { epoch }),
         cause().prop_map(Event::Closed),
@@ -107,7 +118,8 @@ fn due(phase: &Phase) -> Option<Moment> {
     match phase {
         Phase::Queued { deadline } | Phase::Starting { deadline } => Some(*deadline),
         Phase::Draining { deadline, .. } => *deadline,
-        Phase::Stopping { kill_at, .. } => *kill_at,
+        Phase::Stopping { ending: Ending::Asked(at) | Ending::Killed(at), .. } => Some(*at),
+        Phase::Stopping { ending: Ending::Stuck, .. } => None,
         Phase::Stopped | Phase::Ready { .. } | Phase::Failed { .. } => None,
     }
 }
@@ -145,7 +157,9 @@ proptest! {
             prop_assert!(refused != retried, "who waits is refused or told to wait for the retry");
         }
         if moved && matches!(after, Phase::Stopping { .. }) {
-            prop_assert!(has(Effect::Terminate) != has(Effect::Kill));
+            // Who has died needs no asking.
+            let asked = has(Effect::Terminate) || matches!(event, Event::Broken { .. });
+            prop_assert!(asked != has(Effect::Kill));
         }
         let timers = step.effects.iter().filter(|effect| matches!(effect, Effect::ArmTimer(_) | Effect::DisarmTimer));
         prop_assert!(timers.count() <= 1);
@@ -288,6 +302,8 @@ impl Shell {
                 self.process = Some(process);
             }
             Effect::Probe => self.process.iter_mut().for_each(|process| process.probed = true),
+            Effect::Check => prop_assert!(self.process.is_some() || self.gone_is_on_its_way()),
+            Effect::ReportStuck => prop_assert!(self.process.is_none_or(|process| process.killed)),
             Effect::OpenGate => {
                 let serves = self.process.is_some_and(|process| process.stage == Stage::Serving);
                 prop_assert!(serves || self.gone_is_on_its_way());
@@ -401,6 +417,15 @@ impl Shell {
             }
             14..=17 => self.process_moves(pick),
             18 => self.exits(),
+            26 => {
+                let signs = [
+                    Event::Hung { epoch },
+                    Event::Doubted { epoch },
+                    Event::CheckFailed { epoch },
+                    Event::Broken { epoch },
+                ];
+                self.handle(signs[usize::from(pick) % signs.len()], gaps)?;
+            }
             19 if self.process.is_some_and(|process| process.asked || process.killed) => self.exits(),
             20 => self.pass(Duration::from_millis(u64::from(pick) * 20)),
             21 => self.pass(Duration::from_secs(u64::from(pick))),
@@ -464,7 +489,7 @@ impl Shell {
         if matches!(phase, Phase::Draining { .. }) {
             prop_assert!(self.gate.leases() > 0 || self.news.contains(&Event::LeaseFreed));
         }
-        if let Phase::Stopping { kill_at: None, .. } = phase {
+        if let Phase::Stopping { ending: Ending::Killed(_) | Ending::Stuck, .. } = phase {
             prop_assert!(self.gone_is_on_its_way() || self.process.is_some_and(|process| process.killed));
         }
         if let Phase::Stopping { cause: StopCause::Idle | StopCause::Evicted, .. } = phase {

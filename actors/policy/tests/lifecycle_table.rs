@@ -6,7 +6,7 @@
 use Effect::*;
 use Event::{Evict, LeaseFreed, Restart, Start};
 use llm_manager_policy::lifecycle::{
-    Effect, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
 use std::collections::BTreeSet;
@@ -26,6 +26,12 @@ const LIMITS: Limits = Limits {
 const DENIED: Event = Event::Denied { epoch: EPOCH };
 const GONE: Event = Event::Gone { epoch: EPOCH };
 const OUT_OF_MEMORY: Event = Event::OutOfMemory { epoch: EPOCH };
+const BROKEN: Event = Event::Broken { epoch: EPOCH };
+const HUNG: Event = Event::Hung { epoch: EPOCH };
+const DOUBTED: Event = Event::Doubted { epoch: EPOCH };
+const CHECK_FAILED: Event = Event::CheckFailed { epoch: EPOCH };
+/// What becomes known of a backend that serves.
+const SIGNS: [Event; 3] = [HUNG, DOUBTED, CHECK_FAILED];
 const LAUNCHED: Event = Event::Launched { epoch: EPOCH };
 const PROBE_REFUSED: Event = Event::ProbeRefused { epoch: EPOCH };
 const PROBE_SUCCEEDED: Event = Event::ProbeSucceeded { epoch: EPOCH };
@@ -62,16 +68,26 @@ const fn drains(deadline: Option<Moment>, cause: StopCause) -> Phase {
 }
 
 fn stopping(cause: StopCause) -> Phase {
-    Phase::Stopping { kill_at: Some(after(5)), cause }
+    Phase::Stopping { ending: Ending::Asked(after(5)), cause }
 }
 
+/// Just killed.
 fn killed(cause: StopCause) -> Phase {
-    Phase::Stopping { kill_at: None, cause }
+    Phase::Stopping { ending: Ending::Killed(after(5)), cause }
+}
+
+fn stuck(cause: StopCause) -> Phase {
+    Phase::Stopping { ending: Ending::Stuck, cause }
+}
+
+/// Its first process has died.
+fn breaks(cause: StopCause) -> Phase {
+    stopping(cause)
 }
 
 /// Just asked to end.
 fn ends(cause: StopCause) -> Phase {
-    Phase::Stopping { kill_at: Some(after(10)), cause }
+    Phase::Stopping { ending: Ending::Asked(after(10)), cause }
 }
 
 fn refuse_failed(retry_after: u64) -> Effect {
@@ -261,7 +277,7 @@ fn from_starting() -> Vec<Row> {
         let effects = [REFUSE_STOPPED, Terminate, ArmTimer(after(10))];
         rows.push(row(at, *stop, &ends(StopCause::Operator), effects));
     }
-    rows.push(row(at, STOPS[2], &killed(StopCause::Operator), [REFUSE_STOPPED, Kill, DisarmTimer]));
+    rows.push(row(at, STOPS[2], &killed(StopCause::Operator), [REFUSE_STOPPED, Kill, ArmTimer(after(5))]));
     rows.push(row(at, Restart, &ends(StopCause::Operator), end));
     for event in [Evict, Event::Yield] {
         rows.push(row(at, event, &ends(StopCause::Evicted), end).waiting(0));
@@ -305,7 +321,7 @@ fn from_ready() -> Vec<Row> {
     rows.push(row(at, Restart, restarts, [CloseGate, ArmTimer(after(30))]));
     let now = [CloseGate, REFUSE_STOPPED, BreakLeases, Terminate, ArmTimer(after(10))];
     rows.push(row(at, STOPS[1], &ends(StopCause::Operator), now));
-    let kill = [CloseGate, REFUSE_STOPPED, BreakLeases, Kill, DisarmTimer];
+    let kill = [CloseGate, REFUSE_STOPPED, BreakLeases, Kill, ArmTimer(after(5))];
     rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
 
     let crash = [CloseGate, BreakLeases, ReturnReservation];
@@ -325,6 +341,15 @@ fn from_ready() -> Vec<Row> {
         [&crash[..], &[refuse_failed(4), DisarmTimer]].concat(),
     );
     rows.push(Row { failures: 2, ..third.failures(3) });
+    // One that hangs gets no time to be asked again; its running answers may end first.
+    rows.push(row(at, DOUBTED, at, [Check]));
+    for (event, cause) in [(HUNG, StopCause::Hung), (CHECK_FAILED, StopCause::Unwell)] {
+        let effects = [CloseGate, ArmTimer(after(30))];
+        rows.push(row(at, event, &drains_for(cause), effects).failures(2));
+        rows.push(row(stable, event, &drains_for(cause), effects).failures(1));
+    }
+    let dies = [CloseGate, BreakLeases, ArmTimer(after(5))];
+    rows.push(row(at, BROKEN, &breaks(StopCause::Crashed), dies).failures(2));
     // A stable run is forgiven however it ends.
     let close = [Terminate, ArmTimer(after(10))];
     rows.push(row(stable, Event::Closed(StopCause::Idle), &ends(StopCause::Idle), close).failures(0));
@@ -362,7 +387,7 @@ fn from_draining() -> Vec<Row> {
         let effects = [&[REFUSE_STOPPED][..], &broken].concat();
         rows.push(row(at, *stop, &ends(StopCause::Operator), effects));
     }
-    let kill = [REFUSE_STOPPED, BreakLeases, Kill, DisarmTimer];
+    let kill = [REFUSE_STOPPED, BreakLeases, Kill, ArmTimer(after(5))];
     rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
     let again = [BreakLeases, ReturnReservation, ArmTimer(after(120)), Reserve];
     for event in [GONE, OUT_OF_MEMORY] {
@@ -373,6 +398,22 @@ fn from_draining() -> Vec<Row> {
     let restarting = &drains(Some(after(5)), StopCause::Restart);
     rows.push(row(restarting, STOPS[0], at, [REFUSE_STOPPED, ArmTimer(after(5))]));
     rows.push(row(restarting, LeaseFreed, &ends(StopCause::Restart), end).leases(0));
+    rows.push(row(at, BROKEN, &breaks(StopCause::Operator), [BreakLeases, ArmTimer(after(5))]));
+    for cause in [StopCause::Hung, StopCause::Unwell] {
+        let at = &drains(Some(after(5)), cause);
+        rows.push(row(at, LeaseFreed, &ends(cause), end).leases(0));
+        rows.push(row(at, BROKEN, &breaks(cause), [BreakLeases, ArmTimer(after(5))]));
+        let retry = &Phase::Failed { retry_at: after(1) };
+        let gone = [BreakLeases, ReturnReservation];
+        rows.push(row(at, GONE, retry, [&gone[..], &[ArmTimer(after(1))]].concat()).waiting(1));
+        rows.push(row(at, GONE, retry, [&gone[..], &[refuse_failed(1), DisarmTimer]].concat()).waiting(0));
+        for start in [Start, Restart] {
+            rows.push(row(at, start, &drains(Some(after(5)), StopCause::Restart), []));
+        }
+        rows.push(row(at, STOPS[0], &DRAINING, [REFUSE_STOPPED, ArmTimer(after(5))]).failures(0));
+        let broken = [&[REFUSE_STOPPED][..], &broken].concat();
+        rows.push(row(at, STOPS[1], &ends(StopCause::Operator), broken).failures(0));
+    }
     // Who yields may take as long as the answers need, until an operator says otherwise.
     rows.push(row(&YIELDING, LeaseFreed, &ends(StopCause::Evicted), end).leases(0));
     rows.push(row(&YIELDING, LeaseFreed, &YIELDING, []).leases(1));
@@ -401,11 +442,18 @@ fn from_stopping() -> Vec<Row> {
         StopCause::Evicted,
         StopCause::StartTimeout,
         StopCause::ProbeRefused,
+        StopCause::Crashed,
+        StopCause::Hung,
+        StopCause::Unwell,
     ] {
-        let failure = matches!(cause, StopCause::StartTimeout | StopCause::ProbeRefused);
-        for at in &[stopping(cause), killed(cause)] {
+        let willed =
+            [StopCause::Idle, StopCause::Operator, StopCause::Restart, StopCause::Evicted].contains(&cause);
+        let failure = !willed;
+        for at in &[stopping(cause), killed(cause), stuck(cause)] {
+            let is_stuck = *at == stuck(cause);
+            let hopeless = [refuse_failed(5)];
+            rows.push(row(at, Event::Acquire, at, if is_stuck { &hopeless[..] } else { &[] }));
             let events = [
-                Event::Acquire,
                 Evict,
                 Event::Yield,
                 RESERVED,
@@ -419,16 +467,20 @@ fn from_stopping() -> Vec<Row> {
             ];
             rows.extend(ignored(at, &events));
             // An operator's word ends the backoff that would follow.
-            let kill_at = if let Phase::Stopping { kill_at, .. } = at { *kill_at } else { None };
-            let operated = &Phase::Stopping { kill_at, cause: StopCause::Operator };
+            let ending = if let Phase::Stopping { ending, .. } = at { *ending } else { Ending::Stuck };
+            let operated = &Phase::Stopping { ending, cause: StopCause::Operator };
             let failures = u32::from(!failure);
+            let kill = [REFUSE_STOPPED, Kill, ArmTimer(after(5))];
             for stop in &STOPS[..2] {
-                rows.push(row(at, *stop, operated, [REFUSE_STOPPED]).failures(failures));
+                // What could not be ended is tried once more, and whoever asked hears of it in time.
+                let again = row(at, *stop, &killed(StopCause::Operator), kill).failures(failures);
+                let asked = row(at, *stop, operated, [REFUSE_STOPPED]).failures(failures);
+                rows.push(if is_stuck { again } else { asked });
             }
-            let kill = [REFUSE_STOPPED, Kill, DisarmTimer];
             rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill).failures(failures));
             for start in [Start, Restart] {
-                rows.push(row(at, start, if failure { operated } else { at }, []));
+                let waits = row(at, start, if failure { operated } else { at }, []);
+                rows.push(if is_stuck { row(at, start, at, hopeless) } else { waits });
             }
             if failure {
                 let retry = &Phase::Failed { retry_at: after(1) };
@@ -448,10 +500,13 @@ fn from_stopping() -> Vec<Row> {
                 }
             }
         }
-        let due = &Phase::Stopping { kill_at: Some(NOW), cause };
-        rows.push(row(due, Event::Deadline, &killed(cause), [Kill]));
+        let due = &Phase::Stopping { ending: Ending::Asked(NOW), cause };
+        rows.push(row(due, Event::Deadline, &killed(cause), [Kill, ArmTimer(after(5))]));
         rows.push(row(&stopping(cause), Event::Deadline, &stopping(cause), [ArmTimer(after(5))]));
-        rows.push(row(&killed(cause), Event::Deadline, &killed(cause), []));
+        let due = &Phase::Stopping { ending: Ending::Killed(NOW), cause };
+        rows.push(row(due, Event::Deadline, &stuck(cause), [ReportStuck, refuse_failed(5)]));
+        rows.push(row(&killed(cause), Event::Deadline, &killed(cause), [ArmTimer(after(5))]));
+        rows.push(row(&stuck(cause), Event::Deadline, &stuck(cause), []));
     }
     rows
 }
@@ -494,8 +549,20 @@ fn from_failed() -> Vec<Row> {
     rows
 }
 
+/// Signs of a backend that doesn't serve change nothing, nor does the death of one that isn't there.
+fn signs_without_a_service() -> Vec<Row> {
+    let idle = [Phase::Stopped, QUEUED, FAILED];
+    let rows = idle.iter().flat_map(|at| ignored(at, &[HUNG, DOUBTED, CHECK_FAILED, BROKEN]));
+    let leaving = [stopping(StopCause::Idle), killed(StopCause::Operator), stuck(StopCause::Crashed)];
+    let rows = rows.chain(leaving.iter().flat_map(|at| ignored(at, &[HUNG, DOUBTED, CHECK_FAILED, BROKEN])));
+    // A start that fails is told when nothing is left of it: it may have lacked memory.
+    let rows = rows.chain(ignored(&STARTING, &[HUNG, DOUBTED, CHECK_FAILED, BROKEN]));
+    rows.chain(ignored(&DRAINING, &SIGNS)).collect()
+}
+
 fn table() -> Vec<Row> {
     [
+        signs_without_a_service(),
         from_stopped(),
         from_queued(),
         from_starting(),
@@ -535,6 +602,10 @@ fn kind_of_event(event: Event) -> &'static str {
         Event::Launched { .. } => "Launched",
         Event::ProbeSucceeded { .. } => "ProbeSucceeded",
         Event::ProbeRefused { .. } => "ProbeRefused",
+        Event::Broken { .. } => "Broken",
+        Event::Hung { .. } => "Hung",
+        Event::Doubted { .. } => "Doubted",
+        Event::CheckFailed { .. } => "CheckFailed",
         Event::Gone { .. } => "Gone",
         Event::OutOfMemory { .. } => "OutOfMemory",
         Event::Closed(_) => "Closed",
@@ -545,7 +616,7 @@ fn kind_of_event(event: Event) -> &'static str {
 }
 
 const ALL_PHASES: [&str; 7] = ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
-const ALL_EVENTS: [&str; 19] = [
+const ALL_EVENTS: [&str; 23] = [
     "Acquire",
     "Start",
     "Stop(Drain)",
@@ -559,6 +630,10 @@ const ALL_EVENTS: [&str; 19] = [
     "Launched",
     "ProbeSucceeded",
     "ProbeRefused",
+    "Broken",
+    "Hung",
+    "Doubted",
+    "CheckFailed",
     "Gone",
     "OutOfMemory",
     "Closed",
@@ -600,6 +675,10 @@ fn news_of_a_former_life_changes_nothing() {
             Event::Launched { epoch: old },
             Event::ProbeSucceeded { epoch: old },
             Event::ProbeRefused { epoch: old },
+            Event::Broken { epoch: old },
+            Event::Hung { epoch: old },
+            Event::Doubted { epoch: old },
+            Event::CheckFailed { epoch: old },
             Event::Gone { epoch: old },
             Event::OutOfMemory { epoch: old },
         ];

@@ -11,7 +11,7 @@
 
 use Action::*;
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
-use llm_manager_policy::lifecycle::{self, Effect, Limits, Moment, Phase, StopCause, View};
+use llm_manager_policy::lifecycle::{self, Effect, Ending, Limits, Moment, Phase, StopCause, View};
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Variant};
 use llm_manager_policy::queue::{self, ModelView, Stage};
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -150,7 +150,12 @@ impl One {
                 }
                 Effect::RefuseWaiters(_) => self.waits = false,
                 Effect::Terminate | Effect::Kill => self.ending = true,
-                Effect::Probe | Effect::BreakLeases | Effect::ArmTimer(_) | Effect::DisarmTimer => {}
+                Effect::Probe
+                | Effect::Check
+                | Effect::ReportStuck
+                | Effect::BreakLeases
+                | Effect::ArmTimer(_)
+                | Effect::DisarmTimer => {}
             }
         }
         then.into_iter().for_each(|event| self.handle(event));
@@ -320,7 +325,9 @@ impl Setup {
                     *deadline = NOW + Duration::from_secs(1000);
                 }
                 Phase::Draining { deadline, cause } => (*deadline, *cause) = (None, StopCause::Evicted),
-                Phase::Stopping { kill_at, cause } => (*kill_at, *cause) = (Some(NOW), StopCause::Evicted),
+                Phase::Stopping { ending, cause } => {
+                    (*ending, *cause) = (Ending::Asked(NOW), StopCause::Evicted);
+                }
                 Phase::Ready { since } => past(since, 10),
                 Phase::Stopped | Phase::Failed { .. } => {}
             }

@@ -25,11 +25,14 @@ pub(super) struct Markers {
 pub(super) fn words(order: &LaunchOrder, port: u16) -> Vec<OsString> {
     match &order.launch {
         Launch::Script(path) => script_words(path),
-        Launch::Command(words) => words
-            .iter()
-            .map(|word| word.replace("{port}", &port.to_string()).replace("{model}", &order.model).into())
-            .collect(),
+        Launch::Command(words) => filled_in(words, order, port),
     }
+}
+
+/// The words of a command with the port and the model in their places.
+pub(super) fn filled_in(words: &[String], order: &LaunchOrder, port: u16) -> Vec<OsString> {
+    let fill = |word: &String| word.replace("{port}", &port.to_string()).replace("{model}", &order.model);
+    words.iter().map(|word| fill(word).into()).collect()
 }
 
 /// A script that isn't executable (a fresh checkout, a FAT disk) still runs through what its first line

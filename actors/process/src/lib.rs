@@ -15,6 +15,7 @@ mod owner;
 mod platform;
 mod port;
 mod records;
+mod stop;
 mod tool;
 mod tree;
 
@@ -25,6 +26,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use llm_manager_policy::spec::Launch;
@@ -85,6 +87,10 @@ pub struct LaunchOrder {
     pub env: Vec<(String, String)>,
     /// Port to listen on; `None`: the launcher chooses a free one.
     pub port: Option<u16>,
+    /// What it has to end in, once it is asked to.
+    pub stop_timeout: Duration,
+    /// Ends what the launch started elsewhere, such as a container; `{port}` and `{model}` are filled in.
+    pub stop_command: Option<Vec<String>>,
     /// One permit per model. A run holds it until nothing of it is left, so two never overlap.
     pub slot: Arc<Semaphore>,
 }
@@ -107,6 +113,12 @@ pub trait Run {
     fn tail(&self) -> watch::Receiver<Tail>;
     /// Whether the one who listens on the port belongs to this run.
     fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>>;
+    /// From now on whoever listens on the port is this run's, its child or not: the run ends when the port is free.
+    fn claim_port(&self);
+    /// Resolves when its first process has ended by itself and something of the run is left, which is being ended.
+    fn broke(&self) -> LocalBoxFuture<'static, ()>;
+    /// What keeps a run that was ended from being over, such as who listens on its port; `None`: nothing known.
+    fn remainder(&self) -> Option<String>;
     /// Resolves when nothing of the run is left and all of its output was delivered.
     fn exited(&self) -> LocalBoxFuture<'static, ExitReport>;
 }

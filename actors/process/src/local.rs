@@ -1,5 +1,6 @@
 //! Backends as processes of this machine.
 
+use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -8,14 +9,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use llm_manager_policy::lifecycle::crash_grace;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::command::{self, Markers};
 use super::output::{Outlet, TailWriter};
-use super::owner::{Owner, Wish};
+use super::owner::{Claims, Owner, Wish};
 use super::platform::{self, Enclosure, Leader, ProcessId, Signal};
 use super::port::{self, PortHold, Ports};
 use super::records::{self, Record};
+use super::stop::StopCommand;
 use super::tree::Tree;
 use super::{ExitReport, LaunchError, LaunchOrder, Launcher, OutputSink, Pipe, Run, Stranger, Tail};
 
@@ -105,7 +108,7 @@ impl LocalLauncher {
         );
 
         let tree =
-            Rc::new(Tree::new(leader, markers.run, markers.instance.clone(), markers.owner, enclosure));
+            Rc::new(Tree::new(leader, markers.run.clone(), markers.instance.clone(), markers.owner.clone(), enclosure));
         let tail = Rc::new(TailWriter::new());
         let tree_gone = watch::Sender::new(false);
         let outlet = Outlet {
@@ -115,12 +118,17 @@ impl LocalLauncher {
             tree_gone: tree_gone.subscribe(),
         };
         let stdout = child.stdout.take().map(|pipe| outlet.clone().drain(Pipe::Stdout, pipe));
-        let stderr = child.stderr.take().map(|pipe| outlet.drain(Pipe::Stderr, pipe));
+        let stderr = child.stderr.take().map(|pipe| outlet.clone().drain(Pipe::Stderr, pipe));
         let readers = [stdout.map(actix_rt::spawn), stderr.map(actix_rt::spawn)];
         let wish = watch::channel(Wish::Run);
         let members = watch::channel(vec![leader.pid]);
         let report = watch::Sender::new(None);
+        let broken = watch::Sender::new(false);
+        let claims =
+            Rc::new(Claims { port: port.port, claimed: Cell::new(false), remainder: RefCell::new(None) });
         let run = LocalRun {
+            broken: broken.subscribe(),
+            claims: Rc::clone(&claims),
             leader,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port.port)),
             tree: Rc::clone(&tree),
@@ -128,6 +136,13 @@ impl LocalLauncher {
             report: report.subscribe(),
             members: members.1,
             wish: wish.0,
+        };
+        let stop = StopCommand {
+            order: order.clone(),
+            port: port.port,
+            markers: markers.clone(),
+            outlet,
+            runs: Rc::default(),
         };
         let record = Record {
             instance: markers.instance,
@@ -150,6 +165,10 @@ impl LocalLauncher {
             readers: readers.into_iter().flatten().collect(),
             tree_gone,
             report,
+            broken,
+            claims,
+            stop,
+            crash_grace: crash_grace(order.stop_timeout),
             record_file: record.file(&self.state_dir),
             record,
             finished: false,
@@ -189,6 +208,8 @@ struct LocalRun {
     tail: Rc<TailWriter>,
     report: watch::Receiver<Option<ExitReport>>,
     members: watch::Receiver<Vec<u32>>,
+    broken: watch::Receiver<bool>,
+    claims: Rc<Claims>,
     wish: watch::Sender<Wish>,
 }
 
@@ -233,8 +254,13 @@ impl Run for LocalRun {
 
     fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
         let tree = Rc::clone(&self.tree);
-        let port = self.address.port();
+        let (port, leader) = (self.address.port(), self.leader);
         async move {
+            let is_leader =
+                || platform::process(leader.pid).ok().flatten().is_some_and(|info| info.id == leader);
+            if is_leader() && port::is_plainly_of(leader.pid, port).await && is_leader() {
+                return Ok(());
+            }
             let mut tries = 0;
             let mut told = false;
             loop {
@@ -266,6 +292,25 @@ impl Run for LocalRun {
             }
         }
         .boxed_local()
+    }
+
+    fn claim_port(&self) {
+        self.claims.claimed.set(true);
+    }
+
+    fn broke(&self) -> LocalBoxFuture<'static, ()> {
+        let mut broken = self.broken.clone();
+        async move {
+            if broken.wait_for(|broken| *broken).await.is_err() {
+                // It ended in one piece.
+                std::future::pending::<()>().await;
+            }
+        }
+        .boxed_local()
+    }
+
+    fn remainder(&self) -> Option<String> {
+        self.claims.remainder.borrow().clone()
     }
 
     fn exited(&self) -> LocalBoxFuture<'static, ExitReport> {

@@ -1,5 +1,6 @@
 //! The task that owns one child process, from spawn until nothing of its tree is left.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -15,13 +16,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::ExitReport;
 use super::output::TailWriter;
 use super::platform::{self, ASK, FORCE, Leader, ProcessId, ProcessInfo, Signal};
-use super::port::PortHold;
+use super::port::{self, PortHold};
 use super::records::{self, Record};
+use super::stop::StopCommand;
 use super::tree::{self, Tree};
 
-/// Between SIGTERM and SIGKILL for what a backend leaves behind when it ends by itself.
-/// Short: until they are gone, nobody can be told that the backend has died.
-const LEFTOVER_GRACE: Duration = Duration::from_millis(100);
+/// A port that is still taken after its run has ended is looked at this often.
+const PORT_PAUSE: Duration = Duration::from_millis(250);
+/// And named after this time: a listener that closes takes a moment.
+const PORT_PATIENCE: Duration = Duration::from_millis(500);
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
 /// The tree is recorded this long after the start, and then in ever longer intervals.
@@ -55,11 +58,27 @@ pub(super) struct Owner {
     pub(super) readers: Vec<JoinHandle<()>>,
     pub(super) tree_gone: watch::Sender<bool>,
     pub(super) report: watch::Sender<Option<ExitReport>>,
+    /// True: its first process has ended by itself, and something is left.
+    pub(super) broken: watch::Sender<bool>,
+    pub(super) claims: Rc<Claims>,
+    pub(super) stop: StopCommand,
+    /// How long what a crashed backend leaves behind may clean up.
+    pub(super) crash_grace: Duration,
     pub(super) record: Record,
     pub(super) record_file: PathBuf,
     pub(super) finished: bool,
     /// Given back when nothing of the run is left.
     pub(super) slot: Option<(OwnedSemaphorePermit, PortHold)>,
+}
+
+/// What a run has to do with its port, shared with its handle.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) port: u16,
+    /// Whoever listens there belongs to the run.
+    pub(super) claimed: Cell<bool>,
+    /// Who still listens there after the run was ended.
+    pub(super) remainder: RefCell<Option<String>>,
 }
 
 /// Why and since when the tree is being ended, for the log.
@@ -96,9 +115,19 @@ impl Left {
 impl Owner {
     pub(super) async fn run(mut self) {
         records::write(self.record_file.clone(), self.record.clone()).await;
-        let (status, left) = self.end().await;
+        let mut ending = Ending {
+            wish: Wish::Run,
+            asked: None,
+            orphaned: false,
+            told: BTreeSet::new(),
+            group_told: false,
+            ask_again: None,
+            blind: false,
+        };
+        let (status, left) = self.end(&mut ending).await;
         let survivors = left.names();
         self.tree_gone.send_replace(true);
+        self.until_port_is_free(&mut ending).await;
         for reader in std::mem::take(&mut self.readers) {
             if let Err(error) = reader.await {
                 log::error!("models/{}: the reader of its output broke: {error}", self.model);
@@ -118,21 +147,12 @@ impl Owner {
         self.report.send_replace(Some(report));
     }
 
-    async fn end(&mut self) -> (io::Result<ExitStatus>, Left) {
-        let mut ending = Ending {
-            wish: Wish::Run,
-            asked: None,
-            orphaned: false,
-            told: BTreeSet::new(),
-            group_told: false,
-            ask_again: None,
-            blind: false,
-        };
-        let status = self.until_leader_ends(&mut ending).await;
-        if status.is_some() && ending.wish < Wish::Kill && self.until_rest_ends(&mut ending).await {
+    async fn end(&mut self, ending: &mut Ending) -> (io::Result<ExitStatus>, Left) {
+        let status = self.until_leader_ends(ending).await;
+        if status.is_some() && ending.wish < Wish::Kill && self.until_rest_ends(ending).await {
             return (status.unwrap_or_else(|| Err(io::Error::other("lost"))), Left::default());
         }
-        let left = self.kill_tree(&mut ending, status.is_some()).await;
+        let left = self.kill_tree(ending, status.is_some()).await;
         let status = match status {
             Some(status) => status,
             None if left.survivors.iter().any(|info| info.id == self.leader) => {
@@ -159,6 +179,7 @@ impl Owner {
                     Wish::Terminate => {
                         log::info!("models/{}: asking pid {} to end", self.model, self.leader.pid);
                         self.ask_to_end(ending).await;
+                        self.stop.run();
                     }
                     Wish::Run => {}
                 },
@@ -245,6 +266,7 @@ impl Owner {
         // its leader is a broken backend, which only stands in the way of the next start.
         let by_itself = ending.wish == Wish::Run;
         if by_itself {
+            self.broken.send_replace(true);
             log::warn!(
                 "models/{}: pid {} ended and left {} behind: asking {} to end",
                 self.model,
@@ -254,7 +276,7 @@ impl Owner {
             );
             self.ask_to_end(ending).await;
         }
-        let grace = Instant::now() + LEFTOVER_GRACE;
+        let grace = Instant::now() + self.crash_grace;
         let mut pause = SHORTEST_PAUSE;
         loop {
             let ask_again = due(ending.ask_again);
@@ -275,6 +297,53 @@ impl Owner {
                 }
             }
         }
+    }
+
+    /// A server that is no child of ours (a container, one that left for a life of its own) is over when nobody
+    /// listens on its port any more. It can't be killed from here.
+    async fn until_port_is_free(&mut self, ending: &mut Ending) {
+        let port = self.claims.port;
+        if !self.claims.claimed.get() || ending.orphaned || !port::is_taken(port) {
+            return;
+        }
+        if ending.wish == Wish::Run {
+            self.broken.send_replace(true);
+            self.stop.run();
+        }
+        let began = Instant::now();
+        let mut named = false;
+        let mut pause = SHORTEST_PAUSE;
+        while port::is_taken(port) {
+            if !named && began.elapsed() > PORT_PATIENCE {
+                named = true;
+                let holders = port::holders(port).await.unwrap_or_default();
+                let by = holders.first().map_or_else(
+                    || "a process that can't be seen (another user's, or in a container)".to_owned(),
+                    ToString::to_string,
+                );
+                log::warn!(
+                    "models/{}: pid {} has ended, but {by} still listens on port {port}: waiting until the port is \
+                     free{}",
+                    self.model,
+                    self.leader.pid,
+                    self.stop.advice()
+                );
+                *self.claims.remainder.borrow_mut() = Some(format!(
+                    "port {port} is still in use by {by}, which this manager can't end{}",
+                    self.stop.advice()
+                ));
+            }
+            tokio::select! {
+                () = next_wish(&mut self.wish, ending) => {
+                    if ending.orphaned {
+                        return;
+                    }
+                    self.stop.run();
+                }
+                () = sleep(pause) => pause = (pause * 2).min(PORT_PAUSE),
+            }
+        }
+        self.claims.remainder.take();
     }
 
     /// Kills until nothing is left; returns what would not die, or could not be looked at.
@@ -326,7 +395,11 @@ impl Owner {
             _ if ending.orphaned => format!("nobody watches pid {pid} any more, killing its tree ({all})"),
             (None, false) => format!("killing pid {pid} and its tree ({all})"),
             (None, true) => {
-                format!("what pid {pid} left behind ignored {ASK}, killing {}", tree::names(left))
+                format!(
+                    "what pid {pid} left behind did not end within {} s, killing {}",
+                    self.crash_grace.as_secs_f32(),
+                    tree::names(left)
+                )
             }
             (Some(asked), false) => format!(
                 "pid {pid} ignored {ASK} for {:.0} s, killing its tree ({all})",

@@ -29,8 +29,8 @@ use {windows as fence, windows as here};
 pub(super) use fence::{Enclosure, decode};
 pub use fence::{contain_this_process, ctrl_break_main};
 pub(super) use here::{
-    Leader, block_end_signals, boot_id, environment, exit_text, is_executable, own_session, process,
-    processes, send, supported,
+    Leader, block_end_signals, boot_id, environment, exit_text, hold_sockets, is_executable, listening,
+    own_session, process, processes, send, supported,
 };
 pub use here::{die_with_this_thread, start_again};
 #[cfg(windows)]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use llm_manager_policy::system;
 
-use super::{LaunchError, run_tool};
+use super::{LaunchError, platform, run_tool};
 
 /// Ports that runs were given. A backend opens its port only after a while, and nobody else should be
 /// given it until then.
@@ -98,6 +98,33 @@ async fn reserved(port: u16) -> Option<RangeInclusive<u16>> {
     system::excluded_ports(&text).into_iter().find(|range| range.contains(&port))
 }
 
+/// Whether whoever answers on 127.0.0.1:`port` is `root` or a child of its, seen at a glance: a few files are read, not
+/// those of every process. False: look closer.
+pub(super) async fn is_plainly_of(root: u32, port: u16) -> bool {
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut sockets = platform::listening(port);
+        sockets.retain(|(address, _)| reaches(*address, port));
+        most_exact(&mut sockets, |(address, _)| address.ip());
+        !sockets.is_empty()
+            && platform::hold_sockets(root, sockets.into_iter().map(|(_, inode)| inode).collect())
+    });
+    looked.await.unwrap_or(false)
+}
+
+/// The most exact address gets the connection.
+fn most_exact<T>(sockets: &mut Vec<T>, address: impl Fn(&T) -> IpAddr) {
+    let exact = |socket: &T| address(socket) == IpAddr::V4(Ipv4Addr::LOCALHOST);
+    if sockets.iter().any(exact) {
+        sockets.retain(exact);
+    }
+}
+
+/// Whether somebody listens on `port`.
+pub(super) fn is_taken(port: u16) -> bool {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
 /// Who answers on 127.0.0.1:`port`, as far as it can be seen.
 pub(super) async fn holders(port: u16) -> io::Result<Vec<Holder>> {
     tokio::task::spawn_blocking(move || list(port)).await.map_err(io::Error::other)?
@@ -118,10 +145,7 @@ fn list(port: u16) -> io::Result<Vec<Holder>> {
             address: listener.socket.ip(),
         })
         .collect();
-    // The most exact address gets the connection.
-    if found.iter().any(|holder| holder.address == IpAddr::V4(Ipv4Addr::LOCALHOST)) {
-        found.retain(|holder| holder.address == IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
+    most_exact(&mut found, |holder| holder.address);
     Ok(found)
 }
 

@@ -92,6 +92,8 @@ fn order(dir: &Path, slot: Arc<Semaphore>, launch: Launch) -> LaunchOrder {
         working_dir: dir.to_owned(),
         env: vec![("EXTRA".to_owned(), "of the variant".to_owned())],
         port: None,
+        stop_timeout: Duration::from_millis(200),
+        stop_command: None,
         slot,
     }
 }

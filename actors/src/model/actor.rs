@@ -5,6 +5,7 @@ use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
 use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
 use super::status::{RunRecord, Status};
+use super::trace::Trace;
 use super::waiters::{Waiter, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
 use crate::fault::Panic;
@@ -16,9 +17,10 @@ use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
 use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::readiness::Lessons;
 use llm_manager_process as process;
 use llm_manager_process::{ExitReport, Launcher};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,6 +69,10 @@ pub struct Model {
     pub(super) launching: Option<SpawnHandle>,
     pub(super) probing: Option<SpawnHandle>,
     pub(super) listening: Option<SpawnHandle>,
+    pub(super) first_byte: Option<SpawnHandle>,
+    pub(super) watching: Option<SpawnHandle>,
+    pub(super) breaking: Option<SpawnHandle>,
+    pub(super) checking: Option<SpawnHandle>,
     pub(super) run: Option<Box<dyn process::Run>>,
     pub(super) current: Option<CurrentRun>,
     pub(super) exit: Option<ExitReport>,
@@ -86,6 +92,10 @@ pub struct Model {
     pub(super) waits_for: Option<Arc<str>>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) runs: VecDeque<RunRecord>,
+    /// What the last start of each variant has shown, by its position.
+    pub(super) lessons: HashMap<usize, Lessons>,
+    /// The name that the probe of the present life has found, until the door is opened.
+    pub(super) served_name: Option<Arc<str>>,
 }
 
 impl Model {
@@ -114,6 +124,10 @@ impl Model {
             launching: None,
             probing: None,
             listening: None,
+            first_byte: None,
+            watching: None,
+            breaking: None,
+            checking: None,
             run: None,
             current: None,
             exit: None,
@@ -128,6 +142,8 @@ impl Model {
             waits_for: None,
             last_error: None,
             runs: VecDeque::new(),
+            lessons: HashMap::new(),
+            served_name: None,
         }
     }
 
@@ -175,11 +191,14 @@ impl Model {
         let (from, to) = (ModelState::from(before), ModelState::from(&self.state.phase));
         if from != to {
             let why = self.reason(event);
-            if matches!(self.state.phase, Phase::Failed { .. }) {
-                log::error!("models/{name}: {from} -> {to}{why}");
-            } else {
-                log::info!("models/{name}: {from} -> {to}{why}");
-            }
+            let level = match &self.state.phase {
+                Phase::Failed { .. } => log::Level::Error,
+                Phase::Draining { cause, .. } | Phase::Stopping { cause, .. } if cause.is_failure() => {
+                    log::Level::Warn
+                }
+                _ => log::Level::Info,
+            };
+            log::log!(level, "models/{name}: {from} -> {to}{why}");
         }
         // Whoever is answered must find the new state.
         self.publish();
@@ -218,6 +237,8 @@ impl Model {
             waits_for: self.waits_for.clone().filter(|_| state == ModelState::Starting),
             last_error: self.last_error.clone(),
             failures: self.state.failures,
+            run_id: self.ledger_run.as_ref().map(|run| run.id()),
+            trace: run.map(|run| run.trace),
             runs: self.runs.iter().cloned().collect(),
         });
         self.env.feed.publish(Happening::Model(self.handle.spec.name.as_str().into()));
@@ -243,6 +264,9 @@ impl Model {
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
                 format!(" in {:.1} s{run_words}", took.unwrap_or_default().as_secs_f64())
+            }
+            Phase::Draining { cause: cause @ (StopCause::Hung | StopCause::Unwell), .. } => {
+                format!(": {}", self.why_stopping(*cause))
             }
             Phase::Draining { deadline: None, .. } => format!(
                 ": another model has waited long for its memory; {} answers may end first",
@@ -277,7 +301,11 @@ impl Model {
             StopCause::Restart => "an operator wants a fresh one".to_owned(),
             StopCause::Evicted => "another model needs its memory".to_owned(),
             // The whole of it follows when the process is gone.
-            StopCause::StartTimeout | StopCause::ProbeRefused => {
+            StopCause::StartTimeout
+            | StopCause::ProbeRefused
+            | StopCause::Crashed
+            | StopCause::Hung
+            | StopCause::Unwell => {
                 let error = self.last_error.as_deref().and_then(|error| error.lines().next());
                 error.unwrap_or("it can't become ready").to_owned()
             }
@@ -313,7 +341,9 @@ impl Model {
 
     /// Closes the books of a run whose processes are gone.
     pub(super) fn remember_run(&mut self, exit: &str) {
+        self.tell_trace();
         let Some(run) = self.current.take() else { return };
+        let id = self.ledger_run.as_ref().map(|run| run.id());
         let cause = EndCause::of(
             &self.state.phase,
             Circumstances {
@@ -327,6 +357,8 @@ impl Model {
             run.ended(RunEnd { exit: exit.to_owned(), cause, evicted_for: evicted_for.clone() });
         }
         self.runs.push_front(RunRecord {
+            id,
+            trace: run.trace,
             variant: run.variant,
             pid: run.pid,
             queued_at: run.queued_at,

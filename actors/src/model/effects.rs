@@ -3,8 +3,9 @@
 use super::actor::Model;
 use super::lease::{BreakReason, Door, Way};
 use super::life::CurrentRun;
+use super::messages::{Refused, RefusedReason};
+use super::trace::Trace;
 use crate::billing::RunStart;
-use crate::probe::{self, ProbeFailure};
 use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Effect, Event, Phase, Refusal, StopCause};
@@ -25,6 +26,8 @@ impl Model {
             Effect::ReturnReservation => self.give_back(epoch),
             Effect::Launch => self.launch(ctx),
             Effect::Probe => self.probe(ctx),
+            Effect::Check => self.check(ctx),
+            Effect::ReportStuck => self.report_stuck(),
             Effect::OpenGate => self.open_door(ctx),
             Effect::CloseGate => {
                 let inside = self.door.as_ref().map_or(0, |door| door.gate.close());
@@ -102,6 +105,13 @@ impl Model {
             variant: variant.name.as_str().into(),
             pid: None,
             port: spec.port,
+            trace: Trace {
+                placed: Some(Timestamp::now()),
+                victims_gone: self.grant.made_room.and_then(|room| self.wall_time(room.victims_gone)),
+                memory_free: self.grant.made_room.and_then(|room| self.wall_time(room.memory_free)),
+                ..Trace::of(self.queued_at)
+            },
+            traced: false,
         });
         let order = LaunchOrder {
             model: spec.name.clone(),
@@ -111,6 +121,8 @@ impl Model {
             working_dir: self.env.working_dir.clone(),
             env: self.environment(variant),
             port: spec.port,
+            stop_timeout: spec.stop_timeout,
+            stop_command: variant.stop_command.clone(),
             slot: Arc::clone(&self.env.slot),
         };
         let launched = self.env.launcher.launch(order).into_actor(self);
@@ -132,6 +144,7 @@ impl Model {
                 if let Some(current) = &mut self.current {
                     current.pid = run.pid();
                     current.port = Some(run.address().port());
+                    current.trace.launched = Some(Timestamp::now());
                 }
                 self.open_ledger_run();
                 self.ran = true;
@@ -139,7 +152,8 @@ impl Model {
                 let exited = run.exited().into_actor(self);
                 ctx.spawn(exited.map(move |report, model, ctx| {
                     let text = format!("{}{}", report.status, model.when_it_died(report.success));
-                    if matches!(model.state.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
+                    let phase = &model.state.phase;
+                    if matches!(phase, Phase::Starting { .. } | Phase::Ready { .. }) || phase.is_crash() {
                         model.last_error = Some(with_last_lines(text.clone(), &report.last_lines).into());
                     }
                     model.notice_missing_memory(&text, &report);
@@ -147,6 +161,7 @@ impl Model {
                     model.gone(epoch, ctx);
                 }));
                 self.run = Some(run);
+                self.watch_process(ctx);
                 self.publish();
                 self.drive(Event::Launched { epoch }, ctx);
             }
@@ -200,7 +215,15 @@ impl Model {
 
     /// The last process of the run is gone, or there was none.
     fn gone(&mut self, epoch: u64, ctx: &mut Context<Self>) {
-        for future in [self.probing.take(), self.listening.take()].into_iter().flatten() {
+        let futures = [
+            self.probing.take(),
+            self.listening.take(),
+            self.first_byte.take(),
+            self.watching.take(),
+            self.breaking.take(),
+            self.checking.take(),
+        ];
+        for future in futures.into_iter().flatten() {
             ctx.cancel_future(future);
         }
         self.run = None;
@@ -224,41 +247,13 @@ impl Model {
         }
     }
 
-    fn probe(&mut self, ctx: &mut Context<Self>) {
-        let Some(run) = &self.run else { return };
-        let (epoch, address) = (self.state.epoch, run.address());
-        let listener = run.check_listener();
-        let probed = Arc::clone(&self.handle);
-        let name = self.handle.spec.name.clone();
-        let mode = Arc::clone(&self.handle.spec.mode);
-        let strict = !self.handle.spec.foreign_listener;
-        let report = ProgressReport { model: ctx.address(), epoch };
-        let ready = async move {
-            let check = async move { if strict { listener.await } else { Ok(()) } };
-            probe::until_ready(address, &mode, &name, check, move |text| report.say(text)).await
-        };
-        let tail = run.tail();
-        let started = self.handle.origin.elapsed();
-        let progress = ready.into_actor(self).map(move |result: Result<(), ProbeFailure>, model, ctx| {
-            model.probing = None;
-            match result {
-                Ok(()) => model.drive(Event::ProbeSucceeded { epoch }, ctx),
-                Err(failure) => {
-                    let lines: Vec<String> = tail.borrow().lines.iter().cloned().collect();
-                    let after = probed.origin.elapsed().saturating_sub(started).as_secs_f64();
-                    let text = format!("{failure} (after {after:.1} s)");
-                    model.last_error = Some(with_last_lines(text, &lines).into());
-                    model.drive(Event::ProbeRefused { epoch }, ctx);
-                }
-            }
-        });
-        self.probing = Some(ctx.spawn(progress));
-    }
-
     fn open_door(&mut self, ctx: &mut Context<Self>) {
         let Some(run) = &self.run else { return };
+        run.claim_port();
         if let Some(current) = &mut self.current {
-            current.ready_at = Some(Timestamp::now());
+            let now = Timestamp::now();
+            current.ready_at = Some(now);
+            current.trace.ready = Some(now);
             current.ready_moment = Some(self.handle.origin.elapsed());
         }
         if let Some(run) = &self.current {
@@ -280,7 +275,7 @@ impl Model {
             epoch: self.state.epoch,
             variant: self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant)),
             run_id,
-            served_name: spec.and_then(|variant| variant.served_name.as_deref()).map(Arc::from),
+            served_name: self.served_name.take(),
             api_prefix: spec.and_then(|variant| variant.api_prefix.as_deref()).map(Arc::from),
         };
         let door = Arc::new(Door::new(way, limit, self.handle.origin));
@@ -294,6 +289,8 @@ impl Model {
         self.listening = Some(ctx.add_stream(freed));
         self.handle.door.store(Some(Arc::clone(&door)));
         self.door = Some(door);
+        self.await_first_byte(ctx);
+        self.watch_requests(ctx);
     }
 
     fn close_if_unused(&mut self, cause: StopCause) -> Event {
@@ -323,6 +320,27 @@ impl Model {
         }
     }
 
+    /// Those who wait for the end of a run that doesn't come are told so; the run is watched on.
+    fn report_stuck(&mut self) {
+        let name = &self.handle.spec.name;
+        let remainder = self.run.as_ref().and_then(|run| run.remainder());
+        let why = remainder.unwrap_or_else(|| "processes of it are left that SIGKILL did not end".to_owned());
+        let text = format!("it can't be stopped: {why}");
+        log::error!("models/{name}: {text}");
+        let message: Arc<str> = format!("model `{name}` could not be stopped: {why}").into();
+        self.last_error = Some(text.into());
+        self.publish();
+        for answer in self.stop_waiters.drain(..) {
+            let refused = Refused {
+                reason: RefusedReason::StopFailed,
+                message: Arc::clone(&message),
+                retry_after: None,
+            };
+            // An operator who hung up does not need the answer.
+            let _ = answer.send(Err(refused));
+        }
+    }
+
     /// A launch that has not come to a process yet ends by being dropped.
     fn give_up_launch(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
         let launching = self.launching.take()?;
@@ -342,36 +360,6 @@ impl StreamHandler<Freed> for Model {
     }
 }
 
-/// What a start waits for, told to the actor by its probe.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Progress {
-    epoch: u64,
-    text: Arc<str>,
-}
-
-struct ProgressReport {
-    model: actix::Addr<Model>,
-    epoch: u64,
-}
-
-impl ProgressReport {
-    fn say(&self, text: String) {
-        crate::tell(&self.model, Progress { epoch: self.epoch, text: text.into() });
-    }
-}
-
-impl actix::Handler<Progress> for Model {
-    type Result = ();
-
-    fn handle(&mut self, progress: Progress, _: &mut Context<Self>) {
-        if progress.epoch == self.state.epoch && matches!(self.state.phase, Phase::Starting { .. }) {
-            self.waits_for = Some(progress.text);
-            self.publish();
-        }
-    }
-}
-
 /// A line that may stand in an error, which goes to every client that waits.
 fn shortened(line: &str) -> String {
     const LONGEST: usize = 300;
@@ -382,7 +370,7 @@ fn shortened(line: &str) -> String {
 }
 
 /// An error with what the backend printed last; its first line says it all.
-fn with_last_lines(text: String, lines: &[String]) -> String {
+pub(super) fn with_last_lines(text: String, lines: &[String]) -> String {
     if lines.is_empty() {
         return format!("{text}; it printed nothing");
     }

@@ -1,11 +1,12 @@
 //! Lease: the right to send one request to a ready backend, given back when it is dropped.
 
 use llm_manager_policy::gate::{Asker, Gate};
+use llm_manager_policy::liveness::{Health, Sign, Verdict};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,15 @@ pub(super) struct Door {
     way: Way,
     origin: Instant,
     unused_since_us: AtomicU64,
+    /// When the head of its first answer came; 0: not yet.
+    first_byte_us: AtomicU64,
+    /// Fires at that.
+    pub(super) answered: Notify,
+    health: Health,
+    /// No doubt is left: it hangs.
+    pub(super) hung: AtomicBool,
+    /// Fires when its requests show that something is wrong.
+    pub(super) unwell: Notify,
     broken: CancellationToken,
     break_reason: OnceLock<BreakReason>,
 }
@@ -52,6 +62,11 @@ impl Door {
             way,
             origin,
             unused_since_us: AtomicU64::new(0),
+            first_byte_us: AtomicU64::new(0),
+            answered: Notify::new(),
+            health: Health::default(),
+            hung: AtomicBool::new(false),
+            unwell: Notify::new(),
             broken: CancellationToken::new(),
             break_reason: OnceLock::new(),
         };
@@ -70,9 +85,21 @@ impl Door {
         self.broken.cancel();
     }
 
+    pub(super) fn served_name(&self) -> Option<Arc<str>> {
+        self.way.served_name.clone()
+    }
+
+    /// When the head of the first answer came.
+    pub(super) fn first_byte(&self) -> Option<Duration> {
+        Some(self.first_byte_us.load(Ordering::Acquire)).filter(|us| *us > 0).map(Duration::from_micros)
+    }
+
     fn touch(&self) {
-        let now = u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.unused_since_us.store(now, Ordering::Release);
+        self.unused_since_us.store(self.now_us(), Ordering::Release);
+    }
+
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -115,6 +142,28 @@ impl Lease {
     /// What stands for `/v1` in the paths of this backend; `None`: `/v1`.
     pub fn api_prefix(&self) -> Option<&Arc<str>> {
         self.door.way.api_prefix.as_ref()
+    }
+
+    /// The head of an answer with this status has come. The time of the first of a run is noted.
+    pub fn answered(&self, status: u16) {
+        self.note(Sign::of_status(status));
+        let first = &self.door.first_byte_us;
+        if first.load(Ordering::Relaxed) == 0 {
+            let now = self.door.now_us().max(1);
+            if first.compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                self.door.answered.notify_one();
+            }
+        }
+    }
+
+    /// What became of the request, where it was no answer.
+    pub fn note(&self, sign: Sign) {
+        let door = &self.door;
+        let verdict = door.health.note(sign);
+        if verdict > Verdict::Well {
+            door.hung.fetch_or(verdict == Verdict::Hung, Ordering::AcqRel);
+            door.unwell.notify_one();
+        }
     }
 
     /// Resolves when the answer must be broken off.

@@ -1,5 +1,6 @@
 //! What a Model knows of its present life.
 
+use super::trace::Trace;
 use crate::memory::Holding;
 use actix::SpawnHandle;
 use jiff::Timestamp;
@@ -21,6 +22,9 @@ pub(super) struct CurrentRun {
     pub(super) variant: Arc<str>,
     pub(super) pid: Option<u32>,
     pub(super) port: Option<u16>,
+    pub(super) trace: Trace,
+    /// The trace is in the log.
+    pub(super) traced: bool,
 }
 
 /// The Scheduler's answer to the demand of the present life.
@@ -35,6 +39,5 @@ pub(super) struct Grant {
     /// Why this variant.
     pub(super) why: Option<Arc<str>>,
     /// When those that went for it were gone, and when their memory was free.
-    #[expect(dead_code, reason = "the trace of a start will show it")]
     pub(super) made_room: Option<MadeRoom>,
 }

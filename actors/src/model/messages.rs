@@ -65,4 +65,6 @@ pub enum RefusedReason {
     NoMemory,
     /// Too many wait already.
     Overloaded,
+    /// Its end was ordered and doesn't come.
+    StopFailed,
 }

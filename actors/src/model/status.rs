@@ -1,5 +1,6 @@
 //! Status: what a Model says of itself whenever its phase changes.
 
+use super::trace::Trace;
 use jiff::Timestamp;
 use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::model_state::ModelState;
@@ -40,6 +41,10 @@ pub struct Status {
     pub last_error: Option<Arc<str>>,
     /// Failures since the last stable run.
     pub failures: u32,
+    /// The number of the present run in the ledger.
+    pub run_id: Option<i64>,
+    /// How far its start has come.
+    pub trace: Option<Trace>,
     /// Former runs, newest first.
     pub runs: Arc<[RunRecord]>,
 }
@@ -62,6 +67,8 @@ impl Status {
             waits_for: None,
             last_error: None,
             failures: 0,
+            run_id: None,
+            trace: None,
             runs: Arc::from([]),
         }
     }
@@ -74,6 +81,10 @@ impl Status {
 /// One life of a backend that has ended.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
+    /// Its number in the ledger.
+    pub id: Option<i64>,
+    /// How far its start came.
+    pub trace: Trace,
     /// The launch variant.
     pub variant: Arc<str>,
     /// Of its first process.

@@ -211,6 +211,7 @@ mod made {
                 .query("from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares"),
             operation("get", "/api/runs", "Runs of backends, newest first", schemas.of::<runs::Page>())
                 .query("model,from,to,limit"),
+            operation("get", "/api/runs/{id}", "One run, with the moments of its start", schemas.of::<runs::One>()),
             operation("get", "/api/runs/{id}/shares", "The price of a run, shared out to its requests", schemas.of::<runs::Shares>()),
             operation("get", "/api/billing/{model}", "The price plan in force, and the history", plans.clone()),
             operation("put", "/api/billing/{model}", "A new plan", plans).body(plan),

@@ -7,12 +7,17 @@ use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::Shared;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
+use llm_manager_actors::model::Trace;
 use llm_manager_ledger::{Micros, RequestShare, RunQuery, RunView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const DEFAULT_LIMIT: i64 = 100;
 const MOST: i64 = 10_000;
+/// How often, and how long apart, a run that has just begun is looked for in the ledger.
+const WRITTEN_TRIES: u32 = 20;
+const WRITTEN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Query of the runs. Lists have commas.
 #[derive(Deserialize)]
@@ -90,6 +95,62 @@ struct Share {
     cost: BTreeMap<String, String>,
 }
 
+/// `GET /api/runs/{id}`: one run, with the moments of its start. Those that the ledger doesn't keep are known of a
+/// model's last runs since the manager started, and null otherwise.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "OneRun"), schemars(rename = "OneRun"))]
+pub(super) struct One {
+    #[serde(flatten)]
+    run: View,
+    /// When the model was first wanted.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    asked_at: Option<Timestamp>,
+    /// When a variant was chosen and its memory reserved.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    placed_at: Option<Timestamp>,
+    /// When the last process of those that had to go was gone; null: nobody had to.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    victims_gone_at: Option<Timestamp>,
+    /// When the devices showed the memory as free; null: it was, or they don't tell.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    memory_free_at: Option<Timestamp>,
+    /// When its process was there.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    launched_at: Option<Timestamp>,
+    /// When somebody listened on its port.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    port_open_at: Option<Timestamp>,
+    /// When the head of its first answer came.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    first_byte_at: Option<Timestamp>,
+}
+
+impl One {
+    fn of(mut run: View, trace: Option<Trace>) -> Self {
+        run.ready_at = trace.and_then(|trace| trace.ready).or(run.ready_at);
+        Self {
+            asked_at: trace.map(|trace| trace.asked).or(run.queued_at),
+            placed_at: trace.and_then(|trace| trace.placed),
+            victims_gone_at: trace.and_then(|trace| trace.victims_gone),
+            memory_free_at: trace.and_then(|trace| trace.memory_free),
+            launched_at: trace.and_then(|trace| trace.launched).or(run.started_at),
+            port_open_at: trace.and_then(|trace| trace.port_open),
+            first_byte_at: trace.and_then(|trace| trace.first_byte),
+            run,
+        }
+    }
+}
+
+/// What is remembered of the start of a run.
+fn trace_of(shared: &Shared, id: i64) -> Option<Trace> {
+    shared.directory.models().iter().find_map(|model| {
+        let status = model.status();
+        let current = status.trace.filter(|_| status.run_id == Some(id));
+        current.or_else(|| status.runs.iter().find(|run| run.id == Some(id)).map(|run| run.trace))
+    })
+}
+
 impl View {
     fn of(view: &RunView) -> Self {
         let run = &view.run;
@@ -147,16 +208,34 @@ pub(crate) async fn runs(
     Ok(HttpResponse::Ok().json(Page { runs: found.iter().map(View::of).collect() }))
 }
 
+/// `GET /api/runs/{id}`
+pub(super) async fn one(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    let number = id.parse().map_err(|_| unknown(&id))?;
+    let trace = trace_of(&shared, number);
+    // The ledger writes a run a moment after it has begun.
+    let mut tries = if trace.is_some() { WRITTEN_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match shared.ledger.reader().run(number).await.map_err(from_store)? {
+            Some(run) => return Ok(HttpResponse::Ok().json(One::of(View::of(&run), trace))),
+            None if tries == 0 => return Err(unknown(&id)),
+            None => tokio::time::sleep(WRITTEN_PAUSE).await,
+        }
+    }
+}
+
+fn unknown(id: &str) -> ApiError {
+    ApiError::new(Kind::RunNotFound, format!("the ledger has no run `{}`; see /api/runs", quoted(id)))
+}
+
 /// `GET /api/runs/{id}/shares`
 pub(crate) async fn shares(
     shared: web::Data<Shared>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let unknown = || {
-        ApiError::new(Kind::RunNotFound, format!("the ledger has no run `{}`; see /api/runs", quoted(&id)))
-    };
-    let number = id.parse().map_err(|_| unknown())?;
-    let found = shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(unknown)?;
+    let number = id.parse().map_err(|_| unknown(&id))?;
+    let found =
+        shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(|| unknown(&id))?;
     Ok(HttpResponse::Ok().json(Shares {
         run: View::of(&found.run),
         requests: found.requests.iter().map(Share::of).collect(),

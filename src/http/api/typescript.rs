@@ -47,6 +47,7 @@ fn generated() -> String {
     all.visit::<usage::views::SeriesView>();
     all.visit::<requests::PageView<'static>>();
     all.visit::<runs::Page>();
+    all.visit::<runs::One>();
     all.visit::<runs::Shares>();
     all.visit::<billing::PlansView<'static>>();
     all.visit::<storage::StorageView<'static>>();

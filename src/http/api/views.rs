@@ -149,7 +149,7 @@ struct RunView {
     #[cfg_attr(
         test,
         ts(
-            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed'"
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed' | 'unresponsive'"
         )
     )]
     cause: &'static str,

@@ -98,6 +98,7 @@ impl Answer {
     ) -> (Vec<(HeaderName, HeaderValue)>, Self) {
         let status = response.status;
         let is_sse = headers::is_event_stream(&response.headers);
+        lease.answered(status.as_u16());
         account.answered(status.as_u16(), headers::content_type(&response.headers));
         let usage = (hide_usage && is_sse).then(Box::default);
         let size = match response.body.size() {

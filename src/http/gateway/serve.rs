@@ -26,6 +26,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::endpoints::{Endpoint, Found, tidy};
+use llm_manager_policy::liveness::Sign;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -404,9 +405,15 @@ async fn send(
     };
     tokio::select! {
         biased;
-        answer = answered => answer.map_err(|error| failure(error, model)),
+        answer = answered => answer.map_err(|error| {
+            if matches!(error, UpstreamError::Connect(_)) {
+                lease.note(Sign::Refusal);
+            }
+            failure(error, model)
+        }),
         () = broken => Err(Failure::Final(stopped(model))),
         () = late => {
+            lease.note(Sign::Silence);
             let seconds = model.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
             let name = &model.spec.name;
             let message = format!("model `{name}` gave no answer within its first_byte_timeout ({seconds} s)");

@@ -67,6 +67,15 @@ pub(crate) async fn answer(
             {"message": "Loading model", "type": "unavailable_error", "code": 503}});
         return send_json(output, 503, &error).await;
     }
+    if let Some(key) = &server.key {
+        let wanted = format!("Bearer {key}");
+        let given =
+            |(name, value): &(String, String)| name.eq_ignore_ascii_case("authorization") && *value == wanted;
+        if !request.headers.iter().any(given) {
+            let error = json!({"error": {"message": "Invalid API key", "type": "auth_error", "code": 401}});
+            return send_json(output, 401, &error).await;
+        }
+    }
     let script = &request.script;
     server.journal.note(request, "asked");
     if !script.head_delay.is_zero() {
@@ -94,6 +103,11 @@ pub(crate) async fn answer(
             }
         }
     };
+    if let Some(model) = ask.model.as_deref().filter(|model| !server.takes(model)) {
+        let message = format!("The model `{model}` does not exist.");
+        let error = json!({"error": {"message": message, "type": "NotFoundError", "code": 404}});
+        return send_json(output, 404, &error).await;
+    }
     let tokens = script.tokens.or(ask.max_tokens).unwrap_or(8);
     let prompt = script.prompt.unwrap_or(24);
     let usage = Usage { prompt, cached: script.cached.unwrap_or(prompt / 2), completion: tokens };
@@ -330,8 +344,12 @@ fn body(server: &Server, request: &Request, model: &str, usage: Usage) -> Option
     let text = || text(usage.completion, script.size);
     let mut answer = match request.path.as_str() {
         "/health" | "/v1/health" => json!({"status": "ok"}),
-        "/v1/models" => json!({"object": "list", "data":
-            [{"id": server.name, "object": "model", "created": 1, "owned_by": "fake"}]}),
+        "/v1/models" => {
+            let names =
+                if server.knows.is_empty() { vec![&server.name] } else { server.knows.iter().collect() };
+            let card = |name| json!({"id": name, "object": "model", "created": 1, "owned_by": "fake"});
+            json!({"object": "list", "data": names.into_iter().map(card).collect::<Vec<_>>()})
+        }
         "/v1/chat/completions" => json!({
             "id": "chatcmpl-fake", "object": "chat.completion", "created": 1_700_000_000, "model": model,
             "choices": [{"index": 0, "finish_reason": "stop",

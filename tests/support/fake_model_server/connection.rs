@@ -19,10 +19,19 @@ use crate::stats::STATS;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) name: String,
+    pub(crate) knows: Vec<String>,
+    pub(crate) key: Option<String>,
     pub(crate) loaded_at: Instant,
     pub(crate) load_until_file: Option<PathBuf>,
     pub(crate) hang: bool,
     pub(crate) journal: Journal,
+}
+
+impl Server {
+    /// Whether it knows a model of this name.
+    pub(crate) fn takes(&self, model: &str) -> bool {
+        self.knows.is_empty() || self.knows.iter().any(|known| known == model)
+    }
 }
 
 /// A request as it came.

@@ -1,6 +1,7 @@
 //! Linux: /proc, process groups and the parent death signal.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,7 +13,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal as UnixSignal, kill, killpg};
 use nix::unistd::{Pid, getpgid, getpid, getppid, setsid};
 use procfs::ProcError;
-use procfs::process::{Process, Stat};
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process, Stat};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::{Environment, ProcessId, ProcessInfo, Signal};
@@ -92,6 +94,39 @@ fn info(stat: Stat) -> ProcessInfo {
         alive,
         name: stat.comm,
     }
+}
+
+/// The sockets that listen on `port`, by address and inode.
+pub(crate) fn listening(port: u16) -> Vec<(SocketAddr, u64)> {
+    // Without IPv6 its table isn't there.
+    let tables = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+    tables
+        .filter(|entry| entry.state == TcpState::Listen && entry.local_address.port() == port)
+        .map(|entry| (entry.local_address, entry.inode))
+        .collect()
+}
+
+/// Whether `root` and what grew from it hold all of these sockets; false if that can't be seen.
+pub(crate) fn hold_sockets(root: u32, mut inodes: Vec<u64>) -> bool {
+    const MOST: usize = 64;
+    let mut pids = vec![root];
+    let mut next = 0;
+    while let Some(pid) = pids.get(next).copied().filter(|_| !inodes.is_empty()) {
+        next += 1;
+        let Some(process) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else { continue };
+        let held = process.fd().into_iter().flatten().filter_map(|fd| match fd.ok()?.target {
+            FDTarget::Socket(inode) => Some(inode),
+            _ => None,
+        });
+        held.for_each(|held| inodes.retain(|inode| *inode != held));
+        if inodes.is_empty() || pids.len() > MOST {
+            break;
+        }
+        for task in process.tasks().into_iter().flatten().flatten() {
+            pids.extend(task.children().into_iter().flatten());
+        }
+    }
+    inodes.is_empty()
 }
 
 /// The environment of a process; empty when it may not be read, or is gone.

@@ -29,6 +29,14 @@ pub(crate) fn process(_pid: u32) -> io::Result<Option<ProcessInfo>> {
     Ok(None)
 }
 
+pub(crate) fn listening(_port: u16) -> Vec<(std::net::SocketAddr, u64)> {
+    Vec::new()
+}
+
+pub(crate) fn hold_sockets(_root: u32, _inodes: Vec<u64>) -> bool {
+    false
+}
+
 pub(crate) fn environment(_pid: u32) -> io::Result<Environment> {
     Ok(Environment::default())
 }

@@ -1,0 +1,247 @@
+//! What follows from what a backend answers: the engines of facts, one by one.
+
+use super::*;
+use crate::modes::built_in;
+
+fn chat() -> Vec<ProbeSpec> {
+    built_in().into_iter().find(|mode| mode.name == "Chat").map(|mode| mode.probes).unwrap_or_default()
+}
+
+fn names(own: &str, aliases: &[&str]) -> Names {
+    Names::new(own, &aliases.iter().map(|alias| (*alias).to_owned()).collect::<Vec<_>>(), None)
+}
+
+fn readiness(names: Names) -> Readiness {
+    Readiness::new(chat(), names, Lessons::default())
+}
+
+fn answer(status: u16, text: &str) -> Heard {
+    Heard::Answer { status, text: text.to_owned(), listing: None, took: Duration::from_millis(1) }
+}
+
+fn list(names: &[&str]) -> Heard {
+    let models = names.iter().map(|name| match name.strip_prefix('*') {
+        Some(name) => Listed { name: name.to_owned(), loaded: true },
+        None => Listed { name: (*name).to_owned(), loaded: false },
+    });
+    let listing = Listing { models: models.collect(), owner: None };
+    Heard::Answer { status: 200, text: String::new(), listing: Some(listing), took: Duration::from_millis(1) }
+}
+
+fn asked(readiness: &Readiness) -> (String, String) {
+    let question = readiness.next().expect("a question");
+    (format!("{} {}", question.method, question.path), question.name)
+}
+
+/// The names by which a backend is asked that lists these and refuses all but `known`; and what comes of it.
+fn names_asked(names: Names, listed: &[&str], known: &[&str]) -> (Vec<String>, Next) {
+    let mut readiness = readiness(names);
+    let mut next = readiness.hear(list(listed), Duration::ZERO);
+    let mut asked_for = Vec::new();
+    let mut now = Duration::ZERO;
+    loop {
+        match next {
+            Next::AskOn | Next::Wait(..) => {}
+            end => return (asked_for, end),
+        }
+        now += Duration::from_millis(500);
+        let (question, name) = asked(&readiness);
+        let heard = if question.starts_with("GET") {
+            list(listed)
+        } else if known.contains(&name.as_str()) {
+            answer(200, "{}")
+        } else {
+            answer(404, &format!("{{\"error\":{{\"message\":\"The model `{name}` does not exist.\"}}}}"))
+        };
+        if !question.starts_with("GET") && !asked_for.contains(&name) {
+            asked_for.push(name);
+        }
+        next = readiness.hear(heard, now);
+    }
+}
+
+fn served(next: Next) -> Option<String> {
+    match next {
+        Next::Ready(found) => found.served_name,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_of_a_list_is_never_asked_for_being_the_first() {
+    let own = || names("mine", &[]);
+    let (asked, next) = names_asked(own(), &["other/big", "mine"], &["other/big", "mine"]);
+    assert_eq!((asked, served(next)), (vec!["mine".to_owned()], Some("mine".to_owned())));
+    let (asked, next) = names_asked(names("qwen", &["mine"]), &["other/big", "mine"], &["other/big", "mine"]);
+    assert_eq!((asked, served(next)), (vec!["mine".to_owned()], Some("mine".to_owned())));
+    let (asked, next) = names_asked(own(), &["other/big", "*loaded", "c"], &["loaded", "other/big"]);
+    assert_eq!((asked, served(next)), (vec!["loaded".to_owned()], Some("loaded".to_owned())));
+    // Nobody knows it: not a foreign model, but a refusal that says so.
+    let (asked, next) = names_asked(own(), &["other/big", "c"], &["other/big", "c"]);
+    assert_eq!(asked, ["mine"]);
+    let Next::Never(refused) = next else { panic!("{next:?}") };
+    assert_eq!(refused.what, What::Name(vec!["mine".to_owned()]));
+    assert_eq!(refused.listed, ["other/big", "c"]);
+}
+
+#[test]
+fn a_single_foreign_name_is_taken_once_ours_is_refused() {
+    let (asked, next) = names_asked(names("qwen", &["gpt-4"]), &["org/Model-8B"], &["org/Model-8B"]);
+    assert_eq!(asked, ["qwen", "org/Model-8B"]);
+    assert_eq!(served(next).as_deref(), Some("org/Model-8B"));
+    // llama-server lists a path and takes any name: ours stays.
+    let (asked, next) =
+        names_asked(names("qwen", &["gpt-4"]), &["/srv/x.gguf"], &["/srv/x.gguf", "qwen", "gpt-4"]);
+    assert_eq!((asked, served(next)), (vec!["qwen".to_owned()], None));
+}
+
+#[test]
+fn an_alias_is_tried_where_a_listed_name_might_be_the_only_one() {
+    // vLLM: only its own.
+    let (asked, next) = names_asked(names("qwen", &["gpt-4"]), &["qwen"], &["qwen"]);
+    assert_eq!((asked.len(), served(next).as_deref()), (2, Some("qwen")));
+    // Takes any.
+    let (_, next) = names_asked(names("qwen", &["gpt-4"]), &["qwen"], &["qwen", "gpt-4"]);
+    assert_eq!(served(next), None);
+}
+
+#[test]
+fn served_name_is_the_only_name_that_is_asked_for() {
+    let names = Names::new("qwen", &["gpt-4".to_owned()], Some("org/q"));
+    let (asked, next) = names_asked(names.clone(), &["qwen", "org/q"], &["org/q", "qwen"]);
+    assert_eq!((asked, served(next).as_deref()), (vec!["org/q".to_owned()], Some("org/q")));
+    let (asked, next) = names_asked(names, &["qwen"], &["qwen"]);
+    assert_eq!(asked, ["org/q"]);
+    assert!(matches!(next, Next::Never(Refused { what: What::Name(_), .. })));
+}
+
+#[test]
+fn refusals_are_told_within_seconds_and_by_their_kind() {
+    let cases = [
+        (404, r#"{"detail":"Not Found"}"#, What::Path),
+        (404, r#"{"error":{"message":"File Not Found","type":"not_found_error"}}"#, What::Path),
+        (405, "", What::Path),
+        (404, r#"{"error":"Cannot find that one"}"#, What::Name(vec!["mine".to_owned()])),
+        (400, r#"{"detail":"Server is pinned to model '/srv/x'"}"#, What::Name(vec!["mine".to_owned()])),
+        (401, "no key", What::Key),
+        (501, "this server does not support chat", What::Request),
+    ];
+    for (status, text, what) in cases {
+        let mut readiness = readiness(names("mine", &[]));
+        let mut now = Duration::ZERO;
+        let refused = loop {
+            let heard = match readiness.next().expect("a question").method.as_str() {
+                "GET" => list(&[]),
+                _ => answer(status, text),
+            };
+            match readiness.hear(heard, now) {
+                Next::Never(refused) => break refused,
+                Next::Wait(pause, _) => now += pause,
+                Next::AskOn => {}
+                Next::Ready(_) => panic!("{status} {text} is not ready"),
+            }
+        };
+        assert_eq!(refused.what, what, "{status} {text}");
+        assert_eq!(refused.question, "POST /v1/chat/completions");
+        assert!(now <= Duration::from_secs(4), "{now:?}");
+    }
+}
+
+#[test]
+fn a_trial_that_is_refused_for_its_own_sake_is_ready() {
+    for status in [400, 413, 422] {
+        let mut readiness = readiness(names("mine", &[]));
+        assert_eq!(readiness.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
+        match readiness.hear(answer(status, "max_tokens must be at least 2"), Duration::ZERO) {
+            Next::Ready(found) => assert_eq!(found.trial_refused.map(|refused| refused.0), Some(status)),
+            other => panic!("{status}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn loading_is_waited_for_at_a_constant_pace() {
+    let mut readiness = readiness(names("mine", &[]));
+    for _ in 0..3 {
+        assert_eq!(readiness.hear(Heard::Nothing, Duration::ZERO), Next::Wait(PACE, None));
+    }
+    for status in [503, 429, 500, 502] {
+        let Next::Wait(pause, Some(_)) = readiness.hear(answer(status, "loading"), Duration::ZERO) else {
+            panic!("{status}")
+        };
+        // A backend that needs a millisecond for an answer isn't kept busy with answers.
+        assert_eq!(pause, Duration::from_millis(20));
+    }
+    assert_eq!(asked(&readiness).0, "GET /v1/models");
+}
+
+#[test]
+fn a_gate_that_says_yes_too_early_is_left_for_one_that_knows() {
+    // llama-server lists its model while it loads; its /health doesn't lie.
+    let mut readiness = readiness(names("mine", &[]));
+    assert_eq!(readiness.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
+    assert_eq!(readiness.hear(answer(503, "Loading model"), Duration::ZERO), Next::AskOn);
+    assert_eq!(asked(&readiness).0, "GET /health");
+    assert!(matches!(readiness.hear(answer(503, "Loading model"), Duration::ZERO), Next::Wait(..)));
+    assert_eq!(asked(&readiness).0, "GET /health");
+    assert_eq!(readiness.hear(answer(200, "ok"), Duration::ZERO), Next::AskOn);
+    let Next::Ready(found) = readiness.hear(answer(200, "{}"), Duration::ZERO) else { panic!("ready") };
+    // The next start knows: the list for the names, /health for the moment, and no trial.
+    let mut again = Readiness::new(chat(), names("mine", &[]), found.lessons);
+    assert_eq!(again.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
+    assert_eq!(asked(&again).0, "GET /health");
+    assert!(matches!(again.hear(answer(503, ""), Duration::ZERO), Next::Wait(..)));
+    let Next::Ready(found) = again.hear(answer(200, "ok"), Duration::ZERO) else { panic!("ready") };
+    assert_eq!(found.served_name.as_deref(), Some("mine"));
+}
+
+#[test]
+fn a_trial_is_left_out_only_where_the_gate_was_right_and_the_list_is_the_same() {
+    let ready = |took: Duration| {
+        let mut readiness = readiness(names("mine", &[]));
+        readiness.hear(list(&["mine"]), Duration::ZERO);
+        let trial = Heard::Answer { status: 200, text: String::new(), listing: None, took };
+        match readiness.hear(trial, Duration::ZERO) {
+            Next::Ready(found) => found.lessons,
+            other => panic!("{other:?}"),
+        }
+    };
+    let second = |lessons: Lessons, listed: &[&str]| {
+        Readiness::new(chat(), names("mine", &[]), lessons).hear(list(listed), Duration::ZERO)
+    };
+    let quick = ready(Duration::from_millis(30));
+    assert!(matches!(second(quick.clone(), &["mine"]), Next::Ready(_)));
+    assert_eq!(second(quick, &["other"]), Next::AskOn);
+    // It loaded while it was asked: the list tells nothing.
+    assert_eq!(second(ready(Duration::from_secs(20)), &["mine"]), Next::AskOn);
+}
+
+#[test]
+fn a_model_may_have_its_own_probe_or_only_headers() {
+    let mode = built_in().remove(0);
+    let mut variant = VariantSpec {
+        name: "V".to_owned(),
+        required_devices: Vec::new(),
+        memory_mb: std::collections::BTreeMap::default(),
+        memory_auto: false,
+        launch: crate::spec::Launch::Command(Vec::new()),
+        env: std::collections::BTreeMap::default(),
+        served_name: None,
+        api_prefix: Some(String::new()),
+        probe: None,
+        stop_command: None,
+    };
+    let paths = |probes: &[ProbeSpec]| probes.iter().map(|probe| probe.paths.join(" ")).collect::<Vec<_>>();
+    assert_eq!(paths(&probes(&mode, &variant)), ["/models /health", "/chat/completions"]);
+    let key = vec![("authorization".to_owned(), "Bearer x".to_owned())];
+    let own = |paths: &[&str]| ProbeSpec {
+        method: "GET".to_owned(),
+        paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        body: None,
+        headers: key.clone(),
+    };
+    variant.probe = Some(own(&[]));
+    assert!(probes(&mode, &variant).iter().all(|probe| probe.headers == key));
+    variant.probe = Some(own(&["/ready"]));
+    assert_eq!(probes(&mode, &variant), [own(&["/ready"])]);
+}

@@ -1,0 +1,83 @@
+//! The command by which a user ends what a launch started elsewhere, such as a container.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use super::LaunchOrder;
+use super::Pipe;
+use super::command::{self, Markers};
+use super::output::Outlet;
+
+/// Runs at most once at a time, beside the signals.
+pub(super) struct StopCommand {
+    pub(super) order: LaunchOrder,
+    pub(super) port: u16,
+    pub(super) markers: Markers,
+    pub(super) outlet: Outlet,
+    pub(super) runs: std::rc::Rc<Cell<bool>>,
+}
+
+impl StopCommand {
+    /// What an operator may do about a listener that doesn't go.
+    pub(super) fn advice(&self) -> &'static str {
+        match self.order.stop_command {
+            Some(_) => "; see what its `stop_command` printed",
+            None => "; end it, or give the model a `stop_command` that does",
+        }
+    }
+
+    /// Starts the command, if there is one and it doesn't run already.
+    pub(super) fn run(&self) {
+        let Some(words) = &self.order.stop_command else { return };
+        if self.runs.replace(true) {
+            return;
+        }
+        let model = self.order.model.clone();
+        let words = command::filled_in(words, &self.order, self.port);
+        let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        log::info!("models/{model}: running its stop_command: {shown}");
+        let child = spawn(&words, &self.order, self.port, &self.markers);
+        let (runs, outlet, limit) = (self.runs.clone(), self.outlet.clone(), self.order.stop_timeout);
+        actix_rt::spawn(async move {
+            let ended = match child {
+                Ok(child) => until_ended(child, outlet, limit).await,
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(why) = ended {
+                log::warn!("models/{model}: its stop_command `{shown}` failed: {why}");
+            }
+            runs.set(false);
+        });
+    }
+}
+
+fn spawn(
+    words: &[OsString],
+    order: &LaunchOrder,
+    port: u16,
+    markers: &Markers,
+) -> std::io::Result<tokio::process::Child> {
+    let command = command::build(words, order, port, markers);
+    tokio::process::Command::from(command).kill_on_drop(true).spawn()
+}
+
+/// Its output goes where the backend's goes.
+async fn until_ended(
+    mut child: tokio::process::Child,
+    outlet: Outlet,
+    limit: Duration,
+) -> Result<(), String> {
+    if let Some(pipe) = child.stdout.take() {
+        actix_rt::spawn(outlet.clone().drain(Pipe::Stdout, pipe));
+    }
+    if let Some(pipe) = child.stderr.take() {
+        actix_rt::spawn(outlet.drain(Pipe::Stderr, pipe));
+    }
+    match tokio::time::timeout(limit, child.wait()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(super::platform::exit_text(status)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("it did not end within stop_timeout ({} s)", limit.as_secs_f64())),
+    }
+}

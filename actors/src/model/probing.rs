@@ -1,0 +1,135 @@
+//! Carries out a probe: what the model asks its backend, and what it does with the end of it.
+
+use super::actor::Model;
+use super::effects::with_last_lines;
+use crate::probe::{self, Told};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use llm_manager_policy::lifecycle::{Event, Phase};
+use llm_manager_policy::readiness::{self, Found, Lessons, Names, Readiness};
+use std::sync::Arc;
+
+impl Model {
+    pub(super) fn probe(&mut self, ctx: &mut Context<Self>) {
+        let Some(run) = &self.run else { return };
+        let (epoch, address) = (self.state.epoch, run.address());
+        let Some(readiness) = self.readiness() else { return };
+        let listener = run.check_listener();
+        let strict = !self.handle.spec.foreign_listener;
+        let name = self.handle.spec.name.clone();
+        let told = Progress { model: ctx.address(), epoch };
+        let (output, tail) = (run.tail(), run.tail());
+        let ready = async move {
+            let check = async move { if strict { listener.await } else { Ok(()) } };
+            probe::until_ready(address, &name, readiness, output, check, &told).await
+        };
+        let started = self.handle.origin.elapsed();
+        let progress = ready.into_actor(self).map(move |result, model, ctx| {
+            model.probing = None;
+            match result {
+                Ok(found) => {
+                    model.learn(found);
+                    model.drive(Event::ProbeSucceeded { epoch }, ctx);
+                }
+                Err(failure) => {
+                    let lines: Vec<String> = tail.borrow().lines.iter().cloned().collect();
+                    let after = model.handle.origin.elapsed().saturating_sub(started).as_secs_f64();
+                    let text = format!("{failure} (after {after:.1} s)");
+                    model.last_error = Some(with_last_lines(text, &lines).into());
+                    model.drive(Event::ProbeRefused { epoch }, ctx);
+                }
+            }
+        });
+        self.probing = Some(ctx.spawn(progress));
+    }
+
+    /// The questions to the variant that was launched, with what its last start has shown.
+    fn readiness(&self) -> Option<Readiness> {
+        let spec = &self.handle.spec;
+        let variant = spec.variants.get(self.grant.variant)?;
+        let names = Names::new(&spec.name, &spec.aliases, variant.served_name.as_deref());
+        let lessons = self.lessons.get(&self.grant.variant).cloned().unwrap_or_default();
+        Some(Readiness::new(readiness::probes(&spec.mode, variant), names, lessons))
+    }
+
+    /// The same, trial included, for a backend that serves already.
+    pub(super) fn questions(&self) -> Option<Readiness> {
+        let spec = &self.handle.spec;
+        let variant = spec.variants.get(self.grant.variant)?;
+        let found = self.door.as_ref().and_then(|door| door.served_name());
+        let names = Names::new(&spec.name, &[], found.as_deref().or(variant.served_name.as_deref()));
+        Some(Readiness::new(readiness::probes(&spec.mode, variant), names, Lessons::default()))
+    }
+
+    fn learn(&mut self, found: Found) {
+        let spec = &self.handle.spec;
+        let name = &spec.name;
+        if let Some((status, text)) = found.trial_refused {
+            log::warn!(
+                "models/{name}: the backend refuses the request of the probe (status {status}: {text}), and is \
+                 taken for ready because it answers"
+            );
+        }
+        if let Some(served) = found.served_name.as_ref().filter(|served| *served != name) {
+            log::info!(
+                "models/{name}: the backend knows it as `{served}`: requests are sent on under that name"
+            );
+        }
+        let configured =
+            spec.variants.get(self.grant.variant).and_then(|variant| variant.served_name.as_deref());
+        self.served_name = configured.or(found.served_name.as_deref()).map(Arc::from);
+        self.lessons.insert(self.grant.variant, found.lessons);
+    }
+}
+
+/// Tells the actor how far a start has come.
+struct Progress {
+    model: actix::Addr<Model>,
+    epoch: u64,
+}
+
+impl Told for Progress {
+    fn port_open(&self) {
+        crate::tell(&self.model, Step { epoch: self.epoch, news: News::PortOpen });
+    }
+
+    fn waits_for(&self, text: String) {
+        crate::tell(&self.model, Step { epoch: self.epoch, news: News::WaitsFor(text.into()) });
+    }
+}
+
+/// How far a start has come.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Step {
+    epoch: u64,
+    news: News,
+}
+
+enum News {
+    PortOpen,
+    WaitsFor(Arc<str>),
+}
+
+impl actix::Handler<Step> for Model {
+    type Result = ();
+
+    fn handle(&mut self, step: Step, _: &mut Context<Self>) {
+        if step.epoch != self.state.epoch || !matches!(self.state.phase, Phase::Starting { .. }) {
+            return;
+        }
+        match step.news {
+            News::PortOpen => {
+                self.note_port_open();
+                if self.handle.spec.foreign_listener
+                    && let Some(run) = &self.run
+                {
+                    run.claim_port();
+                }
+            }
+            News::WaitsFor(text) => {
+                self.waits_for = Some(text);
+                self.publish();
+            }
+        }
+    }
+}

@@ -158,7 +158,9 @@ fn stop_command_ends_what_the_launch_started_elsewhere() {
     let server = container_pid(&manager);
     manager.act("/api/models/chat/stop");
     assert_eq!(manager.state("chat"), "stopped");
-    assert!(kill(Pid::from_raw(server), None).is_err(), "the server is gone");
+    // Whoever adopted it may not have waited for it yet.
+    let stat = || std::fs::read_to_string(format!("/proc/{server}/stat")).unwrap_or_default();
+    assert!(stat().is_empty() || stat().contains(") Z "), "the server is gone: {}", stat());
     assert!(manager.model_log("chat").iter().any(|line| line == "ended chat"), "its output is in the log");
 }
 

@@ -38,6 +38,9 @@ fn every_run_says_why_it_ended() {
     waiting.join().unwrap().error(503, "model_stopped");
     manager.chat("late").send().error(504, "model_start_timeout");
     manager.chat("ordered").send().ok();
+    wait_until("the third run is in the ledger", PATIENCE, || {
+        manager.api("/api/runs?model=ordered")["runs"].as_array().unwrap().len() == 3
+    });
     assert_eq!(causes(&ended(&manager, "idle", 1)), ["idle"]);
     assert_eq!(causes(&ended(&manager, "ordered", 2)), ["none", "operator", "restart"]);
     assert_eq!(causes(&ended(&manager, "weak", 1)), ["start_failed"]);

@@ -204,7 +204,9 @@ impl Readiness {
             // Loading, or busy. Not every server says 503 for that; 501 is for good: it lacks the function.
             429 | 500 | 502..=599 => self.not_yet(status, &text, took),
             401 | 403 => self.refuse(What::Key, status, text, took, now),
-            _ if self.is_trial() && says_wrong_name(status, &text, &self.candidate().name) => {
+            _ if self.is_trial()
+                && (says_wrong_name(status, &text, &self.candidate().name) || self.is_unlisted(status)) =>
+            {
                 self.wrong_name(status, text, took, now)
             }
             404 | 405 => self.unknown_path(status, text, took, now),
@@ -352,6 +354,12 @@ impl Readiness {
     /// Whether the present question names the model.
     fn is_trial(&self) -> bool {
         self.probes.get(self.at.probe).is_some_and(|probe| probe.body.is_some())
+    }
+
+    /// Whatever it says, a name that isn't in its list may be what it dislikes.
+    fn is_unlisted(&self, status: u16) -> bool {
+        let lists_others = |listing: &Listing| listing.lists_others_than(&self.candidate().name);
+        matches!(status, 400 | 422) && self.listing.as_ref().is_some_and(lists_others)
     }
 
     fn candidate(&self) -> &Candidate {

@@ -36,7 +36,8 @@ impl Model {
             Effect::CloseIfUnused(cause) => return Some(self.close_if_unused(cause)),
             Effect::BreakLeases => {
                 if let Some(door) = &self.door {
-                    let gone = self.run.is_none();
+                    // Those on a backend that has died may be sent again.
+                    let gone = self.run.is_none() || self.state.phase.is_crash();
                     door.break_leases(if gone { BreakReason::BackendGone } else { BreakReason::Stopped });
                 }
             }

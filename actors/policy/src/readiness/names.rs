@@ -37,6 +37,11 @@ impl Listing {
         self.models.iter().any(|model| model.name == name)
     }
 
+    /// Whether it has models, that name is none of theirs, and names matter.
+    pub(super) fn lists_others_than(&self, name: &str) -> bool {
+        !self.models.is_empty() && !self.has(name) && !self.takes_any_name()
+    }
+
     /// llama-server serves its one model under any name. As a router, it lists several.
     fn takes_any_name(&self) -> bool {
         self.models.len() == 1 && self.owner.as_deref() == Some("llamacpp")

@@ -148,6 +148,19 @@ fn refusals_are_told_within_seconds_and_by_their_kind() {
 }
 
 #[test]
+fn a_name_that_is_not_listed_is_to_blame_for_a_refusal_without_words() {
+    // infinity with an embedder and a reranker: 400 for the wrong one.
+    let refuses = |listed: &[&str]| {
+        let mut readiness = readiness(names("mine", &[]));
+        assert_eq!(readiness.hear(list(listed), Duration::ZERO), Next::AskOn);
+        readiness.hear(answer(400, "does not support rerank"), Duration::ZERO)
+    };
+    assert!(matches!(refuses(&["embedder", "other"]), Next::Wait(..)));
+    assert_eq!(refuses(&["embedder"]), Next::AskOn);
+    assert!(matches!(refuses(&["mine", "embedder"]), Next::Ready(_)));
+}
+
+#[test]
 fn a_trial_that_is_refused_for_its_own_sake_is_ready() {
     for status in [400, 413, 422] {
         let mut readiness = readiness(names("mine", &[]));

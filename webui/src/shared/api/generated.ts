@@ -114,6 +114,64 @@ output_tokens_per_second: number, };
 export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
 
 /**
+ * `GET /api/runs/{id}`: one run, with the moments of its start. Those that the ledger doesn't keep are known of a
+ * model's last runs since the manager started, and null otherwise.
+ */
+export type OneRun = { 
+/**
+ * When the model was first wanted.
+ */
+asked_at: string | null, 
+/**
+ * When a variant was chosen and its memory reserved.
+ */
+placed_at: string | null, 
+/**
+ * When the last process of those that had to go was gone; null: nobody had to.
+ */
+victims_gone_at: string | null, 
+/**
+ * When the devices showed the memory as free; null: it was, or they don't tell.
+ */
+memory_free_at: string | null, 
+/**
+ * When its process was there.
+ */
+launched_at: string | null, 
+/**
+ * When somebody listened on its port.
+ */
+port_open_at: string | null, 
+/**
+ * When the head of its first answer came.
+ */
+first_byte_at: string | null, id: number, model: string, variant: string, 
+/**
+ * When it was first wanted; until its start it waited for memory.
+ */
+queued_at: string | null, started_at: string, ready_at: string | null, 
+/**
+ * Null: it still runs.
+ */
+ended_at: string | null, 
+/**
+ * As in `RunRecord`; also `manager_lost` and `actor_crashed`.
+ */
+cause: string | null, evicted_for: string | null, exit: string | null, 
+/**
+ * Ready time, or the whole with `bill_loading`.
+ */
+paid_seconds: number, 
+/**
+ * By the hour.
+ */
+cost: Record<string, string>, 
+/**
+ * Null: nothing was measured.
+ */
+energy_wh: number | null, energy_cost: Record<string, string>, };
+
+/**
  * `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
  */
 export type Placement = { model: string, decision: 'fits' | 'evict' | 'wait' | 'never', variant: string | null, detail: PlacementDetail, text: string, variants: Array<PlacementVariant>, };
@@ -194,7 +252,7 @@ export type RequestShare = { request_id: string, ended_at: string, cost: Record<
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed', 
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed' | 'unresponsive', 
 /**
  * Of an evicted one: the model that needed its memory.
  */

@@ -5,7 +5,6 @@ use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
 use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
 use super::status::{RunRecord, Status};
-use super::trace::Trace;
 use super::waiters::{Waiter, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
 use crate::fault::Panic;

@@ -209,7 +209,10 @@ pub(crate) async fn runs(
 }
 
 /// `GET /api/runs/{id}`
-pub(super) async fn one(shared: web::Data<Shared>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn one(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let number = id.parse().map_err(|_| unknown(&id))?;
     let trace = trace_of(&shared, number);
     // The ledger writes a run a moment after it has begun.

@@ -107,8 +107,13 @@ impl LocalLauncher {
             order.variant
         );
 
-        let tree =
-            Rc::new(Tree::new(leader, markers.run.clone(), markers.instance.clone(), markers.owner.clone(), enclosure));
+        let tree = Rc::new(Tree::new(
+            leader,
+            markers.run.clone(),
+            markers.instance.clone(),
+            markers.owner.clone(),
+            enclosure,
+        ));
         let tail = Rc::new(TailWriter::new());
         let tree_gone = watch::Sender::new(false);
         let outlet = Outlet {

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 /// One OpenAI-compatible address for many local model servers.
 #[derive(Parser)]
-#[command(name = "llm-manager", version)]
+#[command(name = "llm-manager", version = env!("LLM_MANAGER_VERSION"))]
 struct Arguments {
     /// The configuration; relative paths in it start at its folder.
     #[arg(long, global = true, default_value = "config.yaml", value_name = "FILE")]

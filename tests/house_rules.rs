@@ -7,6 +7,7 @@
 #[path = "house_rules/arrows.rs"]
 mod arrows;
 
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -442,4 +443,33 @@ fn every_finding_is_listed() {
     };
     let missing: Vec<String> = scripts.iter().filter(is_missing).map(|source| source.path.clone()).collect();
     assert_none(&missing, "Add a line for these scripts to findings/README.md");
+}
+
+/// What the dashboard is built from, as `webui/sources.ts` has it.
+const DASHBOARD: &[&str] =
+    &["index.html", "package-lock.json", "precompress.ts", "public", "sources.ts", "src", "vite.config.ts"];
+
+#[test]
+fn the_built_dashboard_is_that_of_the_sources() {
+    // Without a build there is nothing that could be old.
+    let Ok(built) = fs::read_to_string(root().join("webui/dist/sources.sha256")) else { return };
+    let mut files = Vec::new();
+    let mut open: Vec<PathBuf> = DASHBOARD.iter().map(|name| root().join("webui").join(name)).collect();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let name = path.strip_prefix(root().join("webui")).unwrap().to_string_lossy().replace('\\', "/");
+            files.push((name, path));
+        }
+    }
+    files.retain(|(name, _)| !name.contains(".test."));
+    files.sort();
+    let mut hash = Sha256::new();
+    for (name, path) in &files {
+        hash.update(format!("{name}\n"));
+        hash.update(fs::read(path).unwrap());
+    }
+    let now: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(built.trim(), now, "webui/dist is older than its sources: run `npm run build` in webui");
 }

@@ -3,12 +3,13 @@ import react from '@vitejs/plugin-react'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { precompress } from './precompress'
+import { sources } from './sources'
 
 // `npm run dev` talks to a manager that runs: LLM_MANAGER_URL, else the default port.
 const manager = process.env.LLM_MANAGER_URL ?? 'http://127.0.0.1:8080'
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), precompress()],
+  plugins: [react(), tailwindcss(), precompress(), sources()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   server: { proxy: Object.fromEntries(['/api', '/v1', '/health'].map((path) => [path, manager])) },
   build: {

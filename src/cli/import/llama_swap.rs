@@ -30,7 +30,7 @@ const TOP: &[&str] = &[
 ];
 /// Keys at the top that mean nothing here, and why.
 const TOP_LOST: &[(&str, &str)] = &[
-    ("peers", "other servers are not asked; a model may be on another machine through its own variant"),
+    ("peers", "other servers are not asked"),
     ("selectors", "a name stands for one model; give it the alias instead"),
     ("profiles", "a name stands for one model; use aliases"),
     ("logRequests", "every request is in the ledger"),

@@ -126,6 +126,7 @@ impl Prices {
     pub(super) fn words(&self) -> String {
         match &self.plan {
             Some(Plan::Hourly { per_hour, .. }) => format!("{per_hour} CNY an hour"),
+            Some(Plan::Tiered { tiers, .. }) if tiers.len() == 1 => "one tier, in CNY".to_owned(),
             Some(Plan::Tiered { tiers, .. }) => format!("{} tiers, in CNY", tiers.len()),
             None if self.steps.is_empty() => "none was set".to_owned(),
             None => "kept with each request".to_owned(),

@@ -15,13 +15,13 @@ const HOUR = 3600
 
 const all = texts(
   {
-    online: 'Online', offline: 'Offline', plugin: 'Plugin', load: 'Load', temperature: 'Temperature', power: 'Power', none: 'No device is known',
+    online: 'Online', offline: 'Offline', plugin: 'Plugin', load: 'Load', temperature: 'Temperature', power: 'Power', none: 'No device is watched (with Disable_GPU_monitoring there is none)',
     noneHint: 'With Disable_GPU_monitoring devices are not looked at, and models start always.', noMemory: 'This device does not tell its memory.',
     gone: 'It will be used again as soon as it answers.', overTime: 'The last hour', loadPercent: 'Load, %', watts: 'Power, W', degrees: 'Temperature, °C', memoryGib: 'Memory used, GiB', soon: 'Fills while this page is open.',
     history: (what: string, device: string) => `${what} of ${device} over the last hour`,
   },
   {
-    online: '在线', offline: '离线', plugin: '插件', load: '负载', temperature: '温度', power: '功率', none: '没有已知设备',
+    online: '在线', offline: '离线', plugin: '插件', load: '负载', temperature: '温度', power: '功率', none: '没有受监控的设备（设置 Disable_GPU_monitoring 时如此）',
     noneHint: '设置 Disable_GPU_monitoring 后不再查看设备，模型总是直接启动。', noMemory: '此设备不提供内存信息。',
     gone: '恢复应答后会自动重新使用。', overTime: '最近一小时', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C', memoryGib: '已用内存，GiB', soon: '页面打开期间逐渐填充。',
     history: (what: string, device: string) => `${device} 最近一小时的${what}`,

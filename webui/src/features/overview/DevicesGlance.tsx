@@ -8,8 +8,8 @@ import { Panel } from '@/shared/ui/Panel'
 import { Tag } from '@/shared/ui/Status'
 
 const all = texts(
-  { title: 'Devices', memory: (used: string, total: string) => `${used} of ${total}`, load: 'load', offline: 'Offline', none: 'No device is known', all: 'Memory map' },
-  { title: '设备', memory: (used: string, total: string) => `${used} / ${total}`, load: '负载', offline: '离线', none: '没有已知设备', all: '内存分布' },
+  { title: 'Devices', memory: (used: string, total: string) => `${used} of ${total}`, load: 'load', offline: 'Offline', none: 'No device is watched (with Disable_GPU_monitoring there is none)', all: 'Memory map' },
+  { title: '设备', memory: (used: string, total: string) => `${used} / ${total}`, load: '负载', offline: '离线', none: '没有受监控的设备（设置 Disable_GPU_monitoring 时如此）', all: '内存分布' },
 )
 
 export function DevicesGlance() {

@@ -11,5 +11,6 @@ mod plugins;
 mod queue;
 mod restarts;
 mod room;
+mod turns;
 mod variants;
 mod world;

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """How long people wait when models take turns: swaps, cold starts, patterns; beside llama-swap if it is there.
 
-    bench/swaps.py [--manager PATH] [--fake PATH] [--llama-swap PATH] [--rounds N] [--only SECTION]...
+    bench/swaps.py [--manager PATH] [--fake PATH] [--llama-swap PATH] [--llama-server PATH --gguf FILE...]
+                   [--rounds N] [--load SECONDS]... [--only SECTION]...
 
-Sections: swap, cold, pattern, beside. Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
+Sections: swap, cold, pattern, beside, and engine: swaps between two copies of each FILE by the real llama-server, beside its own
+router (`llama-server --models-dir`). Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
 server is fake-model-server: it opens its port at once and answers 503 until its load time has passed, as llama-server does.
 The card is a command under `devices:` that either tells what is in use (the processes that are alive), or only its total.
 """
@@ -57,7 +59,7 @@ class Target:
     def chat(self, model):
         """Seconds until the answer."""
         begin = time.monotonic()
-        status, text = self.ask("POST", "/v1/chat/completions", {"model": model, "messages": []})
+        status, text = self.ask("POST", "/v1/chat/completions", {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]})
         if status != 200:
             raise SystemExit(f"bench: {model}: {status} {text}")
         return time.monotonic() - begin
@@ -74,7 +76,7 @@ class Target:
 
 
 class Manager(Target):
-    def __init__(self, options, folder, load, device, models="abc", **program):
+    def __init__(self, options, folder, load, device, models="abc", gguf=None, **program):
         self.folder, self.port = folder, free_port()
         folder.mkdir()
         (folder / "alive").mkdir()
@@ -91,8 +93,11 @@ class Manager(Target):
             config["devices"] = [{"name": "card", "command": [str(script)]}]
         for model in models:
             start = folder / f"{model}.sh"
-            start.write_text(f'#!/bin/sh\necho $$ > {folder}/alive/{model}\nexec {options.fake} --load-delay-ms {int(load * 1000)} '
-                             f'--start-file {folder}/starts-{model} --ready-file {folder}/ready-{model}\n')
+            server = (f"{options.fake} --load-delay-ms {int(load * 1000)} --start-file {folder}/starts-{model} "
+                      f"--ready-file {folder}/ready-{model}")
+            if gguf:
+                server = f"{options.llama_server} -m {gguf} --host 127.0.0.1 --port $PORT -a {model} {ENGINE}"
+            start.write_text(f"#!/bin/sh\necho $$ > {folder}/alive/{model}\nexec {server}\n")
             start.chmod(0o755)
             config["Local-Models"][model] = {"only": {"script_path": str(start), **needs}}
         (folder / "config.yaml").write_text(json.dumps(config))
@@ -117,6 +122,29 @@ class LlamaSwap(Target):
 
     def stop(self, _):
         self.ask("GET", "/unload")
+
+
+class Router(Target):
+    """llama-server's own router: loads what is asked for, and holds one model at a time."""
+
+    def __init__(self, options, folder, gguf):
+        self.folder, self.port = folder, free_port()
+        (folder / "models").mkdir(parents=True)
+        for model in "ab":
+            (folder / "models" / f"{model}.gguf").symlink_to(gguf.resolve())
+        command = [options.llama_server, "--host", "127.0.0.1", "--port", str(self.port), "--models-dir",
+                   folder / "models", "--models-max", "1", *ENGINE.split()]
+        self.serve(command, folder, "/health")
+
+
+def engine(options):
+    for gguf in options.gguf:
+        targets = {"llama-server's router": lambda folder: Router(options, folder, gguf),
+                   "manager, use told": lambda folder: Manager(options, folder, 0, "use", "ab", gguf),
+                   "manager, total only": lambda folder: Manager(options, folder, 0, "total", "ab", gguf)}
+        for name, make in targets.items():
+            with tempfile.TemporaryDirectory(prefix="bench-swaps-") as folder, make(Path(folder) / "run") as one:
+                print(f"  engine {gguf.name:>32} {name:>24}: {swap(one, options.rounds, 0)}", flush=True)
 
 
 def swap(target, rounds, _load):
@@ -178,6 +206,7 @@ def beside(target, _rounds, load):
     return f"{took:.2f} s"
 
 
+ENGINE = "-c 512 --no-webui"
 SECTIONS = {"swap": swap, "cold": cold, "pattern": pattern, "beside": beside}
 
 
@@ -187,9 +216,11 @@ def main():
     options.add_argument("--manager", default=target / "llm-manager", type=Path)
     options.add_argument("--fake", default=target / "fake-model-server", type=Path)
     options.add_argument("--llama-swap", default=None, type=Path)
+    options.add_argument("--llama-server", default=None, type=Path)
+    options.add_argument("--gguf", action="append", default=[], type=Path)
     options.add_argument("--rounds", default=10, type=int)
     options.add_argument("--load", action="append", type=float)
-    options.add_argument("--only", action="append", choices=SECTIONS)
+    options.add_argument("--only", action="append", choices=[*SECTIONS, "engine"])
     options = options.parse_args()
     options.fake, options.manager = options.fake.resolve(), options.manager.resolve()
     targets = {"manager, use told": (Manager, "use", {}), "manager, total only": (Manager, "total", {}),
@@ -197,7 +228,9 @@ def main():
                "manager, no devices": (Manager, None, {})}
     if options.llama_swap:
         targets["llama-swap"] = (LlamaSwap, None, {})
-    for section in options.only or SECTIONS:
+    if options.llama_server and "engine" in (options.only or ["engine"]):
+        engine(options)
+    for section in (one for one in options.only or SECTIONS if one != "engine"):
         for load in options.load or [0.5]:
             for name, (kind, device, program) in targets.items():
                 if (section == "cold") != (device is None) and kind is Manager:

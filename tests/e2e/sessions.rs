@@ -38,7 +38,8 @@ fn a_cookie_opens_what_a_key_opens_until_it_is_gone() {
         manager.bare("GET", path).header("Cookie", &format!("other=1; {pair}")).send().ok();
     }
     let session = manager.bare("GET", "/api/session").header("Cookie", &pair).send().ok().json();
-    assert_eq!((&session["signed_in"], &session["key"]), (&json!(true), &json!("#2 ...abcd")));
+    assert_eq!(session["signed_in"], true);
+    assert!(is_label(&session["key"]), "{session}");
 
     let forged = format!("{}0", &pair[..pair.len() - 1]);
     let forged = if forged == pair { format!("{}1", &pair[..pair.len() - 1]) } else { forged };
@@ -100,6 +101,12 @@ fn a_session_serves_our_own_pages_only() {
     chat().header("Origin", "http://127.0.0.1").header("Sec-Fetch-Site", "same-origin").send().ok();
 }
 
+/// `key-` and eight hex digits: says which key it was, and not what it is.
+fn is_label(value: &Value) -> bool {
+    let digits = value.as_str().and_then(|label| label.strip_prefix("key-"));
+    digits.is_some_and(|digits| digits.len() == 8 && digits.chars().all(|one| one.is_ascii_hexdigit()))
+}
+
 #[test]
 fn the_cookie_stays_here_and_the_ledger_names_its_key() {
     let manager = locked();
@@ -110,7 +117,7 @@ fn the_cookie_stays_here_and_the_ledger_names_its_key() {
     let sent: Vec<&Value> = headers.iter().filter(|pair| pair[0] == "cookie").map(|pair| &pair[1]).collect();
     assert_eq!(sent, [&json!("theme=dark")]);
     crate::support::wait_until("the request is recorded", crate::support::PATIENCE, || {
-        manager.api("/api/requests")["rows"][0]["api_key"] == "#2 ...abcd"
+        is_label(&manager.api("/api/requests")["rows"][0]["api_key"])
     });
 }
 

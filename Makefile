@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test deny webui dashboard browser engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test deny webui dashboard browser chaos soak mutants engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -42,9 +42,11 @@ windows: ## Builds llm-manager.exe and its zip.
 windows-test: ## Tests llm-manager.exe under Wine.
 	@scripts/windows/test.sh
 
-deny: ## Checks the licences and origins of everything that is linked in.
+deny: ## Checks the licences, origins and known vulnerabilities of everything that is linked in.
 	@if cargo deny --version > /dev/null 2>&1; then \
-	  cargo deny check licenses bans sources; \
+	  cargo deny check licenses bans sources || exit 1; \
+	  if cargo deny fetch db > /dev/null 2>&1; then cargo deny check advisories || exit 1; \
+	  else echo "known vulnerabilities are not checked: their database can't be fetched"; fi; \
 	else \
 	  echo "cargo-deny isn't installed (cargo install --locked cargo-deny): licences are not checked"; \
 	fi
@@ -62,6 +64,16 @@ dashboard:
 	else \
 	  echo "npm isn't installed: the dashboard is neither checked nor built"; \
 	fi
+
+chaos: ## Ten minutes of random troubles (CHAOS_SECONDS, CHAOS_SEED); the promises are checked after each.
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-600} cargo test --test e2e -- --nocapture chaos::
+
+soak: ## An hour of steady load (SOAK=24h): prints memory, files, threads, rows; fails if something grows.
+	cargo build --release --bins
+	python3 tests/soak.py --time $${SOAK:-1h}
+
+mutants: ## Mutation testing of the policy crate (cargo install --locked cargo-mutants); takes hours.
+	cargo mutants --package llm-manager-policy --exclude-re 'fmt::Display|fmt::Debug' --test-tool cargo
 
 browser: dashboard ## Runs the dashboard's tests in Chromium against the program.
 	cargo test --workspace --no-run --quiet

@@ -79,6 +79,7 @@ pub(crate) async fn serve_until(
         log::warn!("what is just being started may outlive a manager that is killed: {error}");
     }
     let mut signals = Signals::new(stop);
+    actix_web::rt::spawn(process::adopt_orphans());
     let running = Running::start(&spec, file, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
     actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
@@ -210,7 +211,13 @@ impl Running {
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
         };
         // The port first: a second manager must not touch the backends of the one that runs.
-        let serve = http::bind(shared, &program.host, program.port, program.drain_timeout)?;
+        let serve = http::bind(
+            shared,
+            &program.host,
+            program.port,
+            program.drain_timeout,
+            program.client_write_timeout,
+        )?;
         reap(&state_dir, &instance).await?;
         // As late: a manager that can't have the port must not change a price either.
         let (ours, configured) = (books.clone(), spec.models.clone());

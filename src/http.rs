@@ -19,15 +19,22 @@ pub use gateway::stray::Strays;
 pub use state::{Shared, Worker};
 
 use access::{keys, sessions};
+use actix_http::error::DispatchError;
+use actix_http::{Extensions, HttpService, Protocol};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::MessageBody;
-use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
-use actix_web::{App, HttpServer, guard, web};
+use actix_web::{App, guard, web};
 use api::{
     billing, config, devices, events, metrics, models, openapi, requests, runs, storage, usage, webui,
 };
+use gateway::socket::ClientSocket;
 use gateway::{catalog, ollama, passthrough, serve};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -35,6 +42,8 @@ const BACKLOG: u32 = 4096;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// From the first byte of a request to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection that is being closed may take to hear of it.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Opens the port; the answer makes the server, which serves once it is polled. An error is ready to be
 /// printed.
@@ -43,11 +52,18 @@ pub fn bind(
     host: &str,
     port: u16,
     drain: Duration,
+    write_timeout: Duration,
 ) -> Result<impl FnOnce() -> Server, String> {
     let shared = web::Data::new(shared);
     let watched = shared.clone();
-    let server = HttpServer::new(move || {
-        App::new()
+    let builder = Server::build()
+        .backlog(BACKLOG)
+        .max_concurrent_connections(crate::app::limits::clients_per_worker())
+        .disable_signals()
+        .shutdown_timeout(drain.as_secs().saturating_add(30));
+    let ending = builder.graceful_shutdown_signal();
+    let factory = move || {
+        let app = App::new()
             .app_data(shared.clone())
             .app_data(web::Data::new(Worker::default()))
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
@@ -61,18 +77,32 @@ pub fn bind(
                 }
             })
             .configure(routes)
-    });
-    server
-        .backlog(BACKLOG)
-        .tcp_nodelay(true)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        // Otherwise a client that has gone is not noticed before the backend answers.
-        .h1_allow_half_closed(false)
-        .max_connections(crate::app::limits::clients_per_worker())
-        .disable_signals()
-        .shutdown_timeout(drain.as_secs().saturating_add(30))
-        .bind((host.trim_start_matches('[').trim_end_matches(']'), port))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let ending = ending.clone();
+        // As actix's own HttpServer does it, but for the socket.
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let ending = ending.clone();
+                async move { ending.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(LINGER)
+            // Otherwise a client that has gone is not noticed before the backend answers.
+            .h1_allow_half_closed(false)
+            .on_connect_ext(|socket: &ClientSocket, data: &mut Extensions| {
+                data.insert(socket.pace());
+            })
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| async move {
+            let peer = stream.peer_addr().ok();
+            Ok::<_, DispatchError>((ClientSocket::new(stream, write_timeout), Protocol::Http1, peer))
+        })
+        .and_then(http)
+    };
+    builder
+        .bind("http", (host.trim_start_matches('[').trim_end_matches(']'), port), factory)
         .map(|server| {
             || {
                 actix_web::rt::spawn(watched.pulse.clone().run(watched));
@@ -178,7 +208,13 @@ async fn authenticate(
         shared.enter_management(request.headers())?;
     }
     keys::check_origin(request.headers())?;
-    next.call(request).await
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
 }
 
 /// For what is open without a key: a program, or a page of ours.

@@ -143,6 +143,14 @@ pub(crate) struct Yield {
     pub(crate) in_favour_of: Arc<str>,
 }
 
+/// The reason of a `Yield` is gone: let requests in again. Told by the Scheduler.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stay {
+    /// The life that is meant.
+    pub(crate) epoch: u64,
+}
+
 /// The present life has drawn this much more from the socket. Told by the Scheduler at each look at the devices.
 #[derive(Message)]
 #[rtype(result = "()")]

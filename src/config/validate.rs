@@ -94,6 +94,7 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
         api_keys,
         allowed_hosts: allowed_hosts(walk, fields),
         drain_timeout: fields.time("drain_timeout", 1.0).unwrap_or_default(),
+        client_write_timeout: fields.time("client_write_timeout", 1.0).unwrap_or_default(),
         queue_timeout: fields.time("queue_timeout", 1.0).unwrap_or_default(),
         min_hold: hold_time(fields, "min_hold"),
         max_hold: hold_time(fields, "max_hold"),

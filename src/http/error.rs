@@ -1,7 +1,9 @@
 //! The errors that the manager itself makes: one table of status, code and type, one form of body.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::{HttpResponse, ResponseError};
 use llm_manager_actors::model::{Refused, RefusedReason};
 use serde_json::{Value, json};
@@ -188,6 +190,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, "application/json"));
+        response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
         if self.kind == Kind::InvalidApiKey {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }

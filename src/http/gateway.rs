@@ -19,6 +19,7 @@ pub(super) mod rename;
 pub(super) mod request_id;
 pub(super) mod scan;
 pub(super) mod serve;
+pub(super) mod socket;
 pub(super) mod stray;
 pub(super) mod unpack;
 pub(super) mod upstream;

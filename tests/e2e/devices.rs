@@ -5,6 +5,7 @@
 
 mod api;
 mod energy;
+mod goodwill;
 mod memory;
 mod nvidia;
 mod plugins;

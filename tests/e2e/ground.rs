@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
 
 /// Sets the limit of open files of the running manager; answers the one before.
-fn limit_files(manager: &Manager, files: u64) -> u64 {
+pub(super) fn limit_files(manager: &Manager, files: u64) -> u64 {
     // The manager has raised its limit to the hard one, which is ours, too.
     let maximum = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     let limit = rustix::process::Rlimit { current: Some(files), maximum };
@@ -70,4 +70,87 @@ fn a_log_that_nobody_reads_stops_nobody() {
     manager.chat("chat").send().ok();
     manager.stop();
     drop(unread);
+}
+
+/// Closes a kept connection without a word, and dies at the second such request if told so.
+const FICKLE: &str = r#"
+import socket, sys, threading, os
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(64)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+def serve(c):
+    f = c.makefile("rb")
+    while True:
+        if not f.readline(): return
+        d = {}
+        while True:
+            l = f.readline()
+            if l in (b"\r\n", b""): break
+            k, v = l.split(b":", 1); d[k.lower()] = v.strip().decode()
+        f.read(int(d.get(b"content-length", "0")))
+        if b"x-bad" in d:
+            name = "asked-" + d[b"x-bad"]
+            with open(name, "a") as asked: asked.write("x")
+            if d[b"x-bad"] == "die" and len(open(name).read()) == 2: os._exit(1)
+            c.shutdown(2); c.close(); return
+        c.sendall(OK)
+while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+"#;
+
+#[test]
+fn a_backend_gets_a_request_at_most_twice_and_the_row_says_so() {
+    let model = Model::chat("chat").command(&["python3", "{dir}/fickle.py", "{port}"]);
+    let config = Config::with(model);
+    let manager = Manager::start(&config);
+    std::fs::write(manager.path("fickle.py"), FICKLE).unwrap();
+    for how in ["close", "die"] {
+        // Whichever worker takes the next request: one of them has a kept connection.
+        for _ in 0..8 {
+            manager.chat("chat").send().ok();
+        }
+        let call = manager.chat("chat").header("x-bad", how).header("x-request-id", how);
+        call.send().error(502, "backend_error");
+        let asked = std::fs::read(manager.path(&format!("asked-{how}"))).unwrap().len();
+        let mut row = serde_json::Value::Null;
+        wait_until("the row is there", PATIENCE, || {
+            let rows = manager.api("/api/requests");
+            let rows = rows["rows"].as_array().unwrap();
+            row = rows.iter().find(|row| row["request_id"] == how).cloned().unwrap_or_default();
+            row.is_object()
+        });
+        assert!(asked <= 2, "{how}: asked {asked} times");
+        assert_eq!(row["replayed"], asked == 2, "{how}: asked {asked} times, {row}");
+    }
+}
+
+#[test]
+fn no_spelling_of_our_key_reaches_a_backend() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")).api_key("sk-ours"));
+    let seen = |name: &str, value: &str| {
+        let reply = manager.chat("chat").header(name, value).fake("echo=1").send().ok();
+        reply.json()["headers"].to_string()
+    };
+    for name in ["api-key", "x-goog-api-key"] {
+        assert!(!seen(name, "sk-ours").contains("sk-ours"), "{name}");
+        assert!(seen(name, "sk-theirs").contains("sk-theirs"), "{name}: another's key passes");
+    }
+    let call =
+        manager.bare("POST", "/v1/chat/completions").chat("chat", false).header("x-api-key", "sk-ours");
+    // user:sk-ours
+    let reply = call.header("Authorization", "Basic dXNlcjpzay1vdXJz").fake("echo=1").send().ok();
+    assert!(!reply.json()["headers"].to_string().contains("dXNlcjpz"), "Basic");
+}
+
+#[test]
+fn an_http2_preface_is_refused() {
+    use std::io::{Read as _, Write as _};
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let mut client = std::net::TcpStream::connect(manager.url().trim_start_matches("http://")).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let mut said = Vec::new();
+    // A reset is a refusal, too.
+    let _ = client.read_to_end(&mut said);
+    assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 "), "{:?}", String::from_utf8_lossy(&said));
+    manager.chat("chat").send().ok();
 }

@@ -14,6 +14,7 @@
 mod support;
 
 mod backends;
+mod chaos;
 mod client_gone;
 mod clients;
 mod config_file;

@@ -111,7 +111,7 @@ fn connect_file(path: &Path, role: Role) -> Result<Db, StoreError> {
     match role {
         Role::Setup => (),
         Role::Write => conn.batch_execute(
-            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000; \
+            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000; \
              PRAGMA journal_size_limit = 67108864;",
         )?,
         Role::Read => conn.batch_execute(

@@ -192,6 +192,10 @@ fn draining(
         Event::Deadline if deadline.is_some() => {
             stop_process(state, cause, Urgency::Now, view, limits, vec![Effect::BreakLeases])
         }
+        Event::Stay if cause == StopCause::Evicted => {
+            let effects = [Effect::ReopenGate, Effect::GrantWaiters, idle_timer(view.now, limits)];
+            go(state, Phase::Ready { since: view.now }, effects)
+        }
         // Only a second stop is in a hurry; a restart or a yield has not been one.
         Event::Stop(Urgency::Drain) if cause != StopCause::Operator => {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);

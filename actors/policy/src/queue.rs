@@ -10,7 +10,8 @@
 //! - Victims are asked, not ordered: a model that has become busy meanwhile refuses, and is left alone.
 //! - Steady traffic doesn't hold memory for ever: a busy model in the way of a demand that has waited for
 //!   `max_hold` while it was ready is asked to yield, which closes it to newcomers until its running answers
-//!   have ended. Those newcomers wait, and come after the one that it yields to.
+//!   have ended. Those newcomers wait, and come after the one that it yields to. When nobody waits for its memory any
+//!   more (the one who asked has been refused, has left, or was given other memory), the yield is withdrawn.
 //! - An idle model goes at once, unless models compete for its memory: then it stays for a while (`pace`), so that
 //!   loading takes a bounded share of the time.
 //! - Memory of a process that has ended counts as taken until a device shows it free (three quarters of it, or no
@@ -142,6 +143,13 @@ pub enum Stage {
     Asked {
         /// When.
         at: Moment,
+        /// Memory in use on each of its devices then.
+        used: Vec<Option<u64>>,
+        /// For whom.
+        in_favour_of: ModelName,
+    },
+    /// It is busy, and has been asked to let nobody in any more.
+    Yielding {
         /// Memory in use on each of its devices then.
         used: Vec<Option<u64>>,
         /// For whom.
@@ -284,6 +292,13 @@ pub enum Effect {
         epoch: u64,
         /// For whom.
         in_favour_of: ModelName,
+    },
+    /// Nobody waits any more for what a model was asked to yield: it may go on.
+    WithdrawYield {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
     },
     /// Ask the DeviceMonitor for a new snapshot of these devices, soon.
     AskSnapshot(Vec<DeviceId>),

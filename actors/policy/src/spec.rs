@@ -45,6 +45,8 @@ pub struct ProgramSpec {
     pub allowed_hosts: Vec<String>,
     /// How long a shutdown or an operator's stop waits for running answers.
     pub drain_timeout: Duration,
+    /// In which a client must take a byte of its answer.
+    pub client_write_timeout: Duration,
     /// How long a start may wait for memory.
     pub queue_timeout: Duration,
     /// How long a model that has become ready keeps its memory.

@@ -109,6 +109,8 @@ struct World {
     operator_waits: bool,
     /// Leases of this life.
     leased: u8,
+    /// Those of them whose client takes no byte any more.
+    stalled: u8,
     /// Leases whose answer was broken off and that have not come back yet.
     broken: u8,
     violation: Option<&'static str>,
@@ -131,6 +133,10 @@ enum Action {
     AskAndLeave,
     Leave,
     Release,
+    /// A client stops reading, and stays.
+    Stalls,
+    /// One that takes no byte for its time is cut off.
+    CutOff,
     ReleaseBroken,
     Operate(Event, bool),
     OperatorLeaves,
@@ -164,6 +170,7 @@ impl World {
             waiting: 0,
             operator_waits: false,
             leased: 0,
+            stalled: 0,
             broken: 0,
             violation: None,
         }
@@ -240,6 +247,13 @@ impl World {
                 self.gate = self.gate.opened();
                 self.unused_since = NOW;
             }
+            Effect::ReopenGate => {
+                self.demand(
+                    self.process != Process::None || self.news.gone,
+                    "the gate opens without a process",
+                );
+                self.gate = self.gate.opened();
+            }
             Effect::CloseGate => {
                 self.gate = self.gate.closed();
                 self.news.lease_freed |= self.gate.leases() == 0;
@@ -262,7 +276,7 @@ impl World {
                 self.demand(!self.gentle || self.leased == 0, "a drain breaks an answer off at once");
                 self.demand(!self.gate.is_open(), "answers are broken off while the gate is open");
                 self.broken += self.leased;
-                self.leased = 0;
+                (self.leased, self.stalled) = (0, 0);
             }
             Effect::GrantWaiters => {
                 self.operator_waits = false;
@@ -448,7 +462,8 @@ impl World {
 
     /// At rest, and nobody waits but for a lease that someone else holds.
     fn rests(&self) -> bool {
-        let settled = self.ops.is_empty() && self.news == News::default();
+        // A client that reads ends its answer in its own time; one that doesn't must not be waited for.
+        let settled = self.ops.is_empty() && self.news == News::default() && self.stalled == 0;
         settled
             && match self.life.phase {
                 Phase::Stopped | Phase::Failed { .. } => self.waiters() == 0,
@@ -461,7 +476,8 @@ impl World {
 }
 
 /// What the program does by itself, whatever the world does or doesn't: the actor acts, what was sent
-/// arrives, time passes up to the timer, a killed process dies, a broken answer gives its lease back.
+/// arrives, time passes up to the timer, a killed process dies, a broken answer gives its lease back, a client that
+/// takes no byte is cut off.
 fn forced(world: &World, actions: &mut Vec<Action>) {
     if !world.ops.is_empty() {
         actions.push(Carry);
@@ -481,8 +497,8 @@ fn forced(world: &World, actions: &mut Vec<Action>) {
         actions.extend(heard.into_iter().filter(|(sent, _)| *sent).map(|(_, event)| Hear(event)));
         match world.timer {
             Some(at) if at <= NOW => actions.push(TimerFires),
-            // What was sent arrives in the end: not every timer goes before it for ever.
-            Some(_) if *news == News::default() => actions.push(TimePasses),
+            // What was sent arrives in the end, and a client's time is over: not every timer goes before them for ever.
+            Some(_) if *news == News::default() && world.stalled == 0 => actions.push(TimePasses),
             _ => {}
         }
     }
@@ -491,6 +507,9 @@ fn forced(world: &World, actions: &mut Vec<Action>) {
     }
     if world.broken > 0 {
         actions.push(ReleaseBroken);
+    }
+    if world.stalled > 0 {
+        actions.push(CutOff);
     }
 }
 
@@ -514,7 +533,8 @@ impl Model for Setup {
         may(room && world.gate.acquire(Asker::Newcomer, self.max_concurrency).is_some(), FastPath);
         may(world.waiting > 0, Leave);
         may(world.operator_waits, OperatorLeaves);
-        may(world.leased > 0, Release);
+        may(world.leased > world.stalled, Release);
+        may(world.leased > world.stalled, Stalls);
         may(world.memory == Memory::Wanted, Grant);
         may(world.memory == Memory::Wanted, Deny);
         may(world.process == Process::Launching, LaunchSucceeds);
@@ -529,6 +549,7 @@ impl Model for Setup {
         may(true, AskAndLeave);
         may(true, Evict);
         may(true, Hear(Event::Yield));
+        may(true, Hear(Event::Stay));
         for urgency in [Urgency::Drain, Urgency::Now, Urgency::Kill] {
             may(true, Operate(Event::Stop(urgency), false));
         }
@@ -585,6 +606,12 @@ impl Model for Setup {
             AskAndLeave => world.handle(Event::Acquire, &limits),
             Leave => world.waiting -= 1,
             Release => {
+                world.leased -= 1;
+                world.release();
+            }
+            Stalls => world.stalled += 1,
+            CutOff => {
+                world.stalled -= 1;
                 world.leased -= 1;
                 world.release();
             }

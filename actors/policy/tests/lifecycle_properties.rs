@@ -75,6 +75,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Restart),
         Just(Event::Evict),
         Just(Event::Yield),
+        Just(Event::Stay),
         epoch().prop_map(|epoch| Event::Reserved { epoch }),
         epoch().prop_map(|epoch| Event::Denied { epoch }),
         epoch().prop_map(|epoch| Event::Launched { epoch }),
@@ -309,6 +310,10 @@ impl Shell {
                 prop_assert!(serves || self.gone_is_on_its_way());
                 self.gate = self.gate.opened();
                 self.unused_since = self.now;
+            }
+            Effect::ReopenGate => {
+                prop_assert!(self.process.is_some() || self.gone_is_on_its_way());
+                self.gate = self.gate.opened();
             }
             Effect::CloseGate => {
                 self.gate = self.gate.closed();

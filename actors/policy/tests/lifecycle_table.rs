@@ -190,6 +190,7 @@ fn from_stopped() -> Vec<Row> {
         &[
             Evict,
             Event::Yield,
+            Event::Stay,
             RESERVED,
             DENIED,
             LAUNCHED,
@@ -226,6 +227,7 @@ fn from_queued() -> Vec<Row> {
             Restart,
             Evict,
             Event::Yield,
+            Event::Stay,
             LAUNCHED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
@@ -260,6 +262,7 @@ fn from_starting() -> Vec<Row> {
             Event::Closed(StopCause::Idle),
             Event::InUse(StopCause::Idle),
             LeaseFreed,
+            Event::Stay,
         ],
     );
     let open = &Phase::Ready { since: NOW };
@@ -291,7 +294,7 @@ fn from_starting() -> Vec<Row> {
 fn from_ready() -> Vec<Row> {
     let at = &READY;
     let stable = &Phase::Ready { since: NOW - STABLE_RUN };
-    let mut rows = ignored(at, &[RESERVED, DENIED, LAUNCHED, PROBE_SUCCEEDED, PROBE_REFUSED]);
+    let mut rows = ignored(at, &[RESERVED, DENIED, LAUNCHED, PROBE_SUCCEEDED, PROBE_REFUSED, Event::Stay]);
     for event in [Event::Acquire, Start, LeaseFreed] {
         rows.push(row(at, event, at, [GrantWaiters]));
     }
@@ -370,6 +373,7 @@ fn from_draining() -> Vec<Row> {
             Restart,
             Evict,
             Event::Yield,
+            Event::Stay,
             RESERVED,
             DENIED,
             LAUNCHED,
@@ -417,6 +421,12 @@ fn from_draining() -> Vec<Row> {
     // Who yields may take as long as the answers need, until an operator says otherwise.
     rows.push(row(&YIELDING, LeaseFreed, &ends(StopCause::Evicted), end).leases(0));
     rows.push(row(&YIELDING, LeaseFreed, &YIELDING, []).leases(1));
+    rows.push(row(
+        &YIELDING,
+        Event::Stay,
+        &Phase::Ready { since: NOW },
+        [ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)],
+    ));
     rows.push(row(&YIELDING, Event::Deadline, &YIELDING, []));
     rows.push(row(
         &YIELDING,
@@ -456,6 +466,7 @@ fn from_stopping() -> Vec<Row> {
             let events = [
                 Evict,
                 Event::Yield,
+                Event::Stay,
                 RESERVED,
                 DENIED,
                 LAUNCHED,
@@ -519,6 +530,7 @@ fn from_failed() -> Vec<Row> {
         &[
             Evict,
             Event::Yield,
+            Event::Stay,
             RESERVED,
             DENIED,
             LAUNCHED,
@@ -597,6 +609,7 @@ fn kind_of_event(event: Event) -> &'static str {
         Event::Restart => "Restart",
         Event::Evict => "Evict",
         Event::Yield => "Yield",
+        Event::Stay => "Stay",
         Event::Reserved { .. } => "Reserved",
         Event::Denied { .. } => "Denied",
         Event::Launched { .. } => "Launched",
@@ -616,7 +629,7 @@ fn kind_of_event(event: Event) -> &'static str {
 }
 
 const ALL_PHASES: [&str; 7] = ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
-const ALL_EVENTS: [&str; 23] = [
+const ALL_EVENTS: [&str; 24] = [
     "Acquire",
     "Start",
     "Stop(Drain)",
@@ -625,6 +638,7 @@ const ALL_EVENTS: [&str; 23] = [
     "Restart",
     "Evict",
     "Yield",
+    "Stay",
     "Reserved",
     "Denied",
     "Launched",

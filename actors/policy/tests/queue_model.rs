@@ -45,6 +45,7 @@ enum ToModel {
     Deny { epoch: u64 },
     Evict { epoch: u64 },
     Yield { epoch: u64 },
+    Stay { epoch: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +137,7 @@ impl One {
                     self.open = true;
                     self.to_queue.push(ToQueue::Changed);
                 }
+                Effect::ReopenGate => self.open = true,
                 Effect::CloseGate => {
                     self.open = false;
                     then.extend((!self.leased).then_some(lifecycle::Event::LeaseFreed));
@@ -171,7 +173,8 @@ impl One {
                 self.handle(lifecycle::Event::Reserved { epoch });
             }
             ToModel::Deny { epoch } => self.handle(lifecycle::Event::Denied { epoch }),
-            ToModel::Evict { epoch } | ToModel::Yield { epoch } if epoch != self.life.epoch => {}
+            ToModel::Evict { epoch } | ToModel::Yield { epoch } | ToModel::Stay { epoch }
+                if epoch != self.life.epoch => {}
             ToModel::Evict { epoch } => {
                 if !self.leased {
                     self.handle(lifecycle::Event::Evict);
@@ -182,6 +185,7 @@ impl One {
                     self.to_queue.push(ToQueue::Refused { epoch });
                 }
             }
+            ToModel::Stay { .. } => self.handle(lifecycle::Event::Stay),
             ToModel::Yield { .. } => {
                 if matches!(self.life.phase, Phase::Ready { .. }) {
                     self.handle(lifecycle::Event::Yield);
@@ -261,6 +265,7 @@ impl Setup {
                     }
                 }
                 queue::Effect::AskYield { model, epoch, .. } => tell(model, ToModel::Yield { epoch }),
+                queue::Effect::WithdrawYield { model, epoch } => tell(model, ToModel::Stay { epoch }),
                 queue::Effect::AskSnapshot(_) => {}
                 queue::Effect::ArmTimer(at) => world.timer = Some(at),
                 queue::Effect::DisarmTimer => world.timer = None,
@@ -314,7 +319,7 @@ impl Setup {
                         hold.stage = Stage::Kept;
                     }
                 }
-                Stage::Kept => {}
+                Stage::Kept | Stage::Yielding { .. } => {}
             }
         }
         world.timer.iter_mut().for_each(|at| past(at, 0));
@@ -337,7 +342,8 @@ impl Setup {
                 let (ToModel::Grant { epoch, .. }
                 | ToModel::Deny { epoch }
                 | ToModel::Evict { epoch }
-                | ToModel::Yield { epoch }) = message;
+                | ToModel::Yield { epoch }
+                | ToModel::Stay { epoch }) = message;
                 *epoch -= shift;
             }
             for message in &mut one.to_queue {

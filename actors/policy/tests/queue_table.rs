@@ -61,6 +61,7 @@ impl Desk {
             Effect::Deny { model, epoch, denial, .. } => Some(format!("deny {model}{epoch} {denial:?}")),
             Effect::AskEvict { model, epoch, .. } => Some(format!("evict {model}{epoch}")),
             Effect::AskYield { model, epoch, .. } => Some(format!("yield {model}{epoch}")),
+            Effect::WithdrawYield { model, epoch } => Some(format!("stay {model}{epoch}")),
             Effect::AskSnapshot(_) => Some("look".to_owned()),
             Effect::ArmTimer(_) | Effect::DisarmTimer => None,
         };

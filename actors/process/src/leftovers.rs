@@ -102,6 +102,7 @@ pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
     }
     for (file, record) in &records {
         if !alive.contains(&run_name(record)) {
+            record.room.iter().for_each(|room| platform::cgroup::close(room));
             records::remove_blocking(file);
         }
     }
@@ -135,9 +136,9 @@ fn loop_until_seen<T: Default>(look: impl Fn() -> io::Result<T>) -> T {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "no arbiter runs yet, or none any more: there is nothing to block"
+    reason = "no arbiter runs yet, or none any more, or this is a thread for blocking work"
 )]
-fn wait(time: Duration) {
+pub(super) fn wait(time: Duration) {
     std::thread::sleep(time);
 }
 
@@ -177,10 +178,17 @@ impl Whose<'_> {
     ) -> io::Result<Vec<(String, ProcessInfo)>> {
         let all = platform::processes()?;
         let boot = platform::boot_id()?;
+        let mut housed = BTreeMap::new();
+        for (_, record) in records.iter().filter(|(_, record)| record.boot == boot) {
+            if let Some(room) = &record.room {
+                let inside = platform::cgroup::inhabitants(room)?;
+                housed.extend(inside.into_iter().map(|pid| (pid, run_name(record))));
+            }
+        }
         let mut found = BTreeMap::new();
         let mut roots: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
         for info in &all {
-            let run = match known.get(&info.id).cloned() {
+            let run = match known.get(&info.id).or_else(|| housed.get(&info.id.pid)).cloned() {
                 Some(run) => Some(run),
                 None => match self.marked(info)? {
                     Some(run) => Some(run),

@@ -10,6 +10,7 @@ mod guard;
 mod leftovers;
 mod lines;
 mod local;
+mod orphans;
 mod output;
 mod owner;
 mod platform;
@@ -36,6 +37,7 @@ pub use error::{LaunchError, Stranger};
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;
+pub use orphans::adopt_orphans;
 #[cfg(windows)]
 pub use platform::log_into;
 pub use platform::{contain_this_process, ctrl_break_main, die_with_this_thread, start_again};

@@ -1,6 +1,7 @@
 //! Backends as processes of this machine.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -15,11 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::command::{self, Markers};
 use super::output::{Outlet, TailWriter};
 use super::owner::{Claims, Owner, Wish};
+use super::platform::cgroup::Room;
 use super::platform::{self, Enclosure, Leader, ProcessId, Signal};
 use super::port::{self, PortHold, Ports};
 use super::records::{self, Record};
 use super::stop::StopCommand;
-use super::tree::Tree;
+use super::tree::{Leaders, Search, Tree};
 use super::{ExitReport, LaunchError, LaunchOrder, Launcher, OutputSink, Pipe, Run, Stranger, Tail};
 
 /// How often the listener of a port is looked for before it is taken for a stranger, or for none.
@@ -34,6 +36,7 @@ pub struct LocalLauncher {
     state_dir: PathBuf,
     output: Rc<dyn OutputSink>,
     ports: Ports,
+    leaders: Leaders,
 }
 
 impl LocalLauncher {
@@ -49,6 +52,7 @@ impl LocalLauncher {
             state_dir: records::canonical(&state_dir.into()),
             output,
             ports: Ports::default(),
+            leaders: Leaders::default(),
         }
     }
 
@@ -74,9 +78,14 @@ impl LocalLauncher {
             owner: format!("{}:{}", manager.pid, manager.start_time),
         };
         let enclosure = Enclosure::new().map_err(|error| cannot(&error))?;
+        let room = Room::make(&format!("{}-{}", self.instance_id, port.port));
         let build = |words: &[_]| {
             let mut command = command::build(words, order, port.port, &markers);
             enclosure.prepare(&mut command);
+            if let Some(room) = &room {
+                // Without it the run is looked for as on any other system.
+                let _ = room.house(&mut command);
+            }
             tokio::process::Command::from(command).kill_on_drop(true).spawn()
         };
         let mut child = match build(&words) {
@@ -86,7 +95,10 @@ impl LocalLauncher {
             }
             other => other,
         }
-        .map_err(|error| cannot(&error))?;
+        .map_err(|error| {
+            room.iter().for_each(|room| platform::cgroup::close(room.path()));
+            cannot(&error)
+        })?;
         enclosure.admit(&child).map_err(|error| cannot(&error))?;
         // Not yet waited for, so the pid is still its own, be it a zombie.
         let pid = child.id().unwrap_or_default();
@@ -107,13 +119,18 @@ impl LocalLauncher {
             order.variant
         );
 
-        let tree = Rc::new(Tree::new(
+        self.leaders.add(leader);
+        let room = room.map(|room| room.path().to_owned());
+        let tree = Rc::new(Tree::new(Search {
             leader,
-            markers.run.clone(),
-            markers.instance.clone(),
-            markers.owner.clone(),
+            run: markers.run.clone(),
+            instance: markers.instance.clone(),
+            owner: markers.owner.clone(),
+            room: room.clone(),
+            leaders: self.leaders.clone(),
+            known: BTreeSet::new(),
             enclosure,
-        ));
+        }));
         let tail = Rc::new(TailWriter::new());
         let tree_gone = watch::Sender::new(false);
         let outlet = Outlet {
@@ -156,6 +173,7 @@ impl LocalLauncher {
             boot,
             model: order.model.clone(),
             epoch: order.epoch,
+            room,
             members: Vec::new(),
         };
         let owner = Owner {
@@ -163,6 +181,7 @@ impl LocalLauncher {
             leader,
             child,
             held,
+            leaders: self.leaders.clone(),
             tree,
             tail,
             members: members.0,

@@ -19,7 +19,7 @@ use super::platform::{self, ASK, FORCE, Leader, ProcessId, ProcessInfo, Signal};
 use super::port::{self, PortHold};
 use super::records::{self, Record};
 use super::stop::StopCommand;
-use super::tree::{self, Tree};
+use super::tree::{self, Leaders, Tree};
 
 /// A port that is still taken after its run has ended is looked at this often.
 const PORT_PAUSE: Duration = Duration::from_millis(250);
@@ -51,6 +51,7 @@ pub(super) struct Owner {
     pub(super) child: Child,
     /// For when nothing can be looked at.
     pub(super) held: Leader,
+    pub(super) leaders: Leaders,
     pub(super) tree: Rc<Tree>,
     pub(super) tail: Rc<TailWriter>,
     pub(super) members: watch::Sender<Vec<u32>>,
@@ -135,6 +136,10 @@ impl Owner {
         }
         // With survivors, the record tells the next manager whom to look for.
         if survivors.is_empty() {
+            if let Some(room) = self.record.room.clone() {
+                let closed = tokio::task::spawn_blocking(move || platform::cgroup::close(&room)).await;
+                closed.unwrap_or_else(|error| log::error!("models/{}: its cgroup: {error}", self.model));
+            }
             records::remove(self.record_file.clone()).await;
         }
         let (success, status) = match status {
@@ -142,6 +147,7 @@ impl Owner {
             Err(error) => (false, format!("exit status unknown: {error}")),
         };
         self.finished = true;
+        self.leaders.remove(self.leader);
         self.slot = None;
         let report = ExitReport { status, success, last_lines: self.tail.last_lines(), survivors };
         self.report.send_replace(Some(report));
@@ -431,6 +437,7 @@ impl Drop for Owner {
         if !self.finished {
             self.signal_by_number(Signal::Kill);
             tree::kill_blocking(&self.tree);
+            self.leaders.remove(self.leader);
         }
     }
 }

@@ -3,6 +3,11 @@
 //! Everything here blocks for at most some milliseconds; who calls it from an arbiter goes through
 //! `spawn_blocking`. Every look can fail (files run out), and says so: what can't be looked at isn't gone.
 
+#[cfg(target_os = "linux")]
+pub(super) mod cgroup;
+#[cfg(not(target_os = "linux"))]
+#[path = "platform/no_cgroup.rs"]
+pub(super) mod cgroup;
 mod identity;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -29,8 +34,8 @@ use {windows as fence, windows as here};
 pub(super) use fence::{Enclosure, decode};
 pub use fence::{contain_this_process, ctrl_break_main};
 pub(super) use here::{
-    Leader, block_end_signals, boot_id, environment, exit_text, hold_sockets, is_executable, listening,
-    own_session, process, processes, send, supported,
+    Leader, adopt_orphans, block_end_signals, boot_id, bury, ended_child, environment, exit_text,
+    hold_sockets, is_executable, listening, own_session, process, processes, program, send, supported,
 };
 pub use here::{die_with_this_thread, start_again};
 #[cfg(windows)]

@@ -17,6 +17,9 @@ pub(super) struct Record {
     pub(super) boot: String,
     pub(super) model: String,
     pub(super) epoch: u64,
+    /// The cgroup of the run, if it has one.
+    #[serde(default)]
+    pub(super) room: Option<PathBuf>,
     /// Descendants seen so far: they are found even if they have lost every sign of where they came from.
     #[serde(default)]
     pub(super) members: Vec<ProcessId>,

@@ -3,7 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use super::platform::{self, Enclosure, ProcessId, ProcessInfo, Signal};
 
@@ -58,6 +62,24 @@ const KNOWN: usize = 4096;
 /// Reading the process table takes milliseconds; a thread for it may have to be waited for.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
+/// The leaders of all runs of one manager, living or being buried.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leaders(Arc<ArcSwap<BTreeSet<ProcessId>>>);
+
+impl Leaders {
+    pub(super) fn get(&self) -> Arc<BTreeSet<ProcessId>> {
+        self.0.load_full()
+    }
+
+    pub(super) fn add(&self, leader: ProcessId) {
+        self.0.rcu(|old| old.iter().copied().chain([leader]).collect::<BTreeSet<_>>());
+    }
+
+    pub(super) fn remove(&self, leader: ProcessId) {
+        self.0.rcu(|old| old.iter().copied().filter(|one| *one != leader).collect::<BTreeSet<_>>());
+    }
+}
+
 /// What one run is known by.
 #[derive(Clone, Debug)]
 pub(super) struct Search {
@@ -67,6 +89,10 @@ pub(super) struct Search {
     pub(super) instance: String,
     /// Instance ids are chosen by people, too; a manager's pid and start time never come twice.
     pub(super) owner: String,
+    /// The cgroup of the run, if it has one.
+    pub(super) room: Option<PathBuf>,
+    /// The leaders of all runs of this manager.
+    pub(super) leaders: Leaders,
     /// Members that were seen before: they stay members when they change group and lose their parent.
     pub(super) known: BTreeSet<ProcessId>,
     pub(super) enclosure: Enclosure,
@@ -83,9 +109,14 @@ impl Search {
         // the group is gone.
         let group_is_ours =
             all.iter().find(|info| info.id.pid == self.leader.pid).is_none_or(|info| info.id == self.leader);
+        let inside = match &self.room {
+            Some(room) => platform::cgroup::inhabitants(room)?,
+            None => self.strays(&all)?,
+        };
         let mut roots = BTreeSet::new();
         for info in &all {
             let is_root = info.id == self.leader
+                || inside.contains(&info.id.pid)
                 || self.known.contains(&info.id)
                 || info.id.start_time >= self.leader.start_time
                     && ((group_is_ours && info.group == self.leader.pid) || self.is_marked(info)?);
@@ -94,6 +125,41 @@ impl Search {
             }
         }
         Ok(members(&all, |info| roots.contains(&info.id)))
+    }
+
+    /// Daemons without any sign of where they came from. This process has adopted them, and it has no other children
+    /// but leaders, helpers (marked) and its guard (its own program). Whose they are isn't written anywhere: the last
+    /// run that is old enough takes them.
+    fn strays(&self, all: &[ProcessInfo]) -> io::Result<BTreeSet<u32>> {
+        let own = std::process::id();
+        let leaders = self.leaders.get();
+        let could_be = |info: &ProcessInfo| {
+            info.parent == own
+                && info.alive
+                && !leaders.contains(&info.id)
+                && info.id.start_time >= self.leader.start_time
+                && !leaders
+                    .iter()
+                    .any(|other| *other != self.leader && other.start_time <= info.id.start_time)
+        };
+        let mut found: Vec<&ProcessInfo> = all.iter().filter(|info| could_be(info)).collect();
+        // A process that is just calling exec shows no environment for a moment.
+        for _ in 0..2 {
+            if found.is_empty() {
+                break;
+            }
+            let mut still = Vec::new();
+            for info in found {
+                let is_ours = platform::program(info.id.pid) == platform::program(own);
+                let marked = platform::environment(info.id.pid)?.get(marker::INSTANCE).is_some();
+                if !is_ours && !marked {
+                    still.push(info);
+                }
+            }
+            found = still;
+            super::leftovers::wait(Duration::from_millis(10));
+        }
+        Ok(found.into_iter().map(|info| info.id.pid).collect())
     }
 
     fn is_marked(&self, info: &ProcessInfo) -> io::Result<bool> {
@@ -111,15 +177,8 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(
-        leader: ProcessId,
-        run: String,
-        instance: String,
-        owner: String,
-        enclosure: Enclosure,
-    ) -> Self {
-        let known = BTreeSet::new();
-        Self { search: RefCell::new(Search { leader, run, instance, owner, known, enclosure }) }
+    pub(super) fn new(search: Search) -> Self {
+        Self { search: RefCell::new(search) }
     }
 
     /// Signals each of them, all of them members.

@@ -30,8 +30,16 @@ impl Model {
             Effect::ReportStuck => self.report_stuck(),
             Effect::OpenGate => self.open_door(ctx),
             Effect::CloseGate => {
+                let wanted = matches!(self.state.phase, Phase::Draining { cause: StopCause::Evicted, .. });
+                self.door.iter().for_each(|door| door.set_wanted(wanted));
                 let inside = self.door.as_ref().map_or(0, |door| door.gate.close());
                 return (inside == 0).then_some(Event::LeaseFreed);
+            }
+            Effect::ReopenGate => {
+                if let Some(door) = &self.door {
+                    door.set_wanted(false);
+                    door.gate.open();
+                }
             }
             Effect::CloseIfUnused(cause) => return Some(self.close_if_unused(cause)),
             Effect::BreakLeases => {

@@ -37,6 +37,8 @@ pub(super) struct Door {
     pub(super) hung: AtomicBool,
     /// Fires when its requests show that something is wrong.
     pub(super) unwell: Notify,
+    /// Another model waits for the memory of this run.
+    wanted: AtomicBool,
     broken: CancellationToken,
     break_reason: OnceLock<BreakReason>,
 }
@@ -67,6 +69,7 @@ impl Door {
             health: Health::default(),
             hung: AtomicBool::new(false),
             unwell: Notify::new(),
+            wanted: AtomicBool::new(false),
             broken: CancellationToken::new(),
             break_reason: OnceLock::new(),
         };
@@ -77,6 +80,10 @@ impl Door {
     /// When the last lease came back, or the door was made.
     pub(super) fn unused_since(&self) -> Duration {
         Duration::from_micros(self.unused_since_us.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_wanted(&self, wanted: bool) {
+        self.wanted.store(wanted, Ordering::Relaxed);
     }
 
     pub(super) fn break_leases(&self, reason: BreakReason) {
@@ -100,6 +107,16 @@ impl Door {
 
     fn now_us(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Whether another model waits for the memory of a run.
+pub struct Wanted(Arc<Door>);
+
+impl Wanted {
+    /// True from the moment at which the run was asked to yield.
+    pub fn is_wanted(&self) -> bool {
+        self.0.wanted.load(Ordering::Relaxed)
     }
 }
 
@@ -164,6 +181,11 @@ impl Lease {
             door.hung.fetch_or(verdict == Verdict::Hung, Ordering::AcqRel);
             door.unwell.notify_one();
         }
+    }
+
+    /// Tells, also when the lease is gone, whether another model waits for the memory of this run.
+    pub fn wanted(&self) -> Wanted {
+        Wanted(Arc::clone(&self.door))
     }
 
     /// Resolves when the answer must be broken off.

@@ -2,7 +2,7 @@
 
 use super::actor::Model;
 use super::life::Grant;
-use crate::memory::{Announce, Denied, Drew, Evict, Granted, MemoryNotice, Yield};
+use crate::memory::{Announce, Denied, Drew, Evict, Granted, MemoryNotice, Stay, Yield};
 use actix::{Context, Handler};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Event, Phase};
@@ -115,6 +115,16 @@ impl Handler<Yield> for Model {
             self.evicted_for = Some(yielding.in_favour_of);
             self.drive(Event::Yield, ctx);
             self.refuse_eviction(yielding.epoch);
+        }
+    }
+}
+
+impl Handler<Stay> for Model {
+    type Result = ();
+
+    fn handle(&mut self, stay: Stay, ctx: &mut Context<Self>) {
+        if stay.epoch == self.state.epoch {
+            self.drive(Event::Stay, ctx);
         }
     }
 }

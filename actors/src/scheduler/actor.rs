@@ -6,7 +6,7 @@ use super::view;
 use crate::device_monitor::{Devices, LookAt, Pace, SampleNow};
 use crate::fault::Panic;
 use crate::live::tell;
-use crate::memory::{Announce, Denied, Drew, Evict, Granted, Holding, MemoryNotice, Yield};
+use crate::memory::{Announce, Denied, Drew, Evict, Granted, Holding, MemoryNotice, Stay, Yield};
 use crate::model::ModelHandle;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
@@ -126,6 +126,10 @@ impl Scheduler {
                     "scheduler: {in_favour_of} has waited for max_hold; {model} ends its answers and makes room"
                 );
                 self.tell(&model, Yield { epoch, in_favour_of });
+            }
+            Effect::WithdrawYield { model, epoch } => {
+                log::info!("scheduler: nobody waits for the memory of {model} any more; it serves on");
+                self.tell(&model, Stay { epoch });
             }
             Effect::AskSnapshot(devices) => self.ask_snapshot(devices, ctx),
             Effect::ArmTimer(at) => {

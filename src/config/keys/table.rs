@@ -135,6 +135,14 @@ pub(super) static TABLE: &[Key] = &[
     ),
     row(
         Section::Program,
+        "client_write_timeout",
+        Kind::Number { min: SHORTEST, max: WEEK },
+        "seconds",
+        Preset::Whole(60),
+        "How long a client may take no byte of its answer before it counts as gone: 5 s at most while another model waits for the memory of the one that answers. Too high: suspended clients hold models. Too low: clients that pause while they read are cut off.",
+    ),
+    row(
+        Section::Program,
         "queue_timeout",
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",

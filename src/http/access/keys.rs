@@ -3,6 +3,8 @@
 use super::sessions::{Sessions, hex};
 use crate::http::error::{ApiError, Kind, quoted};
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::borrow::Cow;
@@ -90,14 +92,16 @@ impl Keys {
     }
 
     fn is_ours(&self, name: &HeaderName, value: &HeaderValue) -> bool {
-        let key = if *name == AUTHORIZATION {
-            bearer(value.as_bytes())
-        } else if name.as_str() == "x-api-key" {
-            Some(value.as_bytes())
-        } else {
-            None
-        };
-        key.is_some_and(|key| self.place(key).is_some())
+        let value = value.as_bytes();
+        // Whatever the header is called (`x-api-key`, `api-key`, ...): a key of ours is a key of ours.
+        if self.place(value.trim_ascii()).is_some() {
+            return true;
+        }
+        *name == AUTHORIZATION
+            && (bearer(value).is_some_and(|key| self.place(key).is_some())
+                || basic(value).is_some_and(|pair| {
+                    pair.splitn(2, |byte| *byte == b':').any(|part| self.place(part).is_some())
+                }))
     }
 }
 
@@ -137,6 +141,13 @@ pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
             Err(ApiError::new(Kind::ForeignOrigin, message))
         }
     }
+}
+
+/// Name and password of HTTP's Basic scheme, with the colon between them.
+fn basic(value: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, pair) = value.split_at_checked("basic ".len())?;
+    let is_basic = scheme.eq_ignore_ascii_case(b"basic ");
+    is_basic.then(|| BASE64_STANDARD.decode(pair.trim_ascii()).ok()).flatten()
 }
 
 /// The token of a `Bearer` header; the scheme's name is case-insensitive (RFC 9110, 11.1).

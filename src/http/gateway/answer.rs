@@ -6,10 +6,11 @@ use super::forms::Form;
 use super::headers;
 use super::rename::{Renamed, Renamer};
 use super::request_id::RequestId;
+use super::socket::Pace;
 use super::upstream::{Body, Response};
 use crate::http::error::{ApiError, Kind};
 use actix_http::ConnectionType;
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -23,6 +24,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+mod shared;
+
+use shared::Shared;
 
 type Waiting = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -49,6 +54,8 @@ pub(crate) struct Answer {
     broken: Option<Waiting>,
     break_noticed: bool,
     silence: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
+    /// The backend has been silent for too long.
+    silent: bool,
     bytes: u64,
     id: RequestId,
     model: Arc<ModelHandle>,
@@ -77,14 +84,26 @@ impl Answer {
         let failed = |error: actix_web::Error| {
             actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
         };
+        answer.watched_by(request);
         let mut response = match rename {
             Some(renamer) => builder
                 .message_body(Renamed::new(answer, renamer))
                 .map_or_else(failed, HttpResponse::map_into_boxed_body),
+            None if answer.silence.is_some() => {
+                let wanted = answer.lease.wanted();
+                let (shared, held) = Shared::new(answer);
+                Pace::watch(request, wanted, Some(held));
+                builder.body(BoxBody::new(shared))
+            }
             None => builder.message_body(answer).map_or_else(failed, HttpResponse::map_into_boxed_body),
         };
         unchunked(request, &mut response);
         response
+    }
+
+    /// Tells the client's connection for whose memory it is.
+    pub(super) fn watched_by(&self, request: &HttpRequest) {
+        Pace::watch(request, self.lease.wanted(), None);
     }
 
     /// The backend's headers, and its body on the way.
@@ -123,6 +142,7 @@ impl Answer {
             broken: None,
             break_noticed: false,
             silence,
+            silent: false,
             bytes: 0,
             id,
             model,
@@ -207,6 +227,7 @@ impl Answer {
             return None;
         }
         let (name, seconds) = (&self.model.spec.name, limit.as_secs_f64());
+        self.silent = true;
         let message = format!("model `{name}` sent nothing for longer than its idle_timeout ({seconds} s)");
         Some(ApiError::new(Kind::BackendTimeout, message))
     }

@@ -307,8 +307,8 @@ pub(crate) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHa
 
 /// Brings the request to the backend and answers with the head of what comes back.
 ///
-/// A request that was on a backend when it died, and of whose answer no byte has come, is sent once more to
-/// the next life of the backend.
+/// A backend gets it at most twice: once more when a kept connection ended without a word, or the backend died, before
+/// a byte of its answer came.
 pub(crate) async fn exchange(
     outgoing: &Outgoing<'_>,
     shared: &Shared,
@@ -317,19 +317,32 @@ pub(crate) async fn exchange(
     id: &RequestId,
     account: &mut Account,
 ) -> Result<(Response, Lease), ApiError> {
-    let mut replayed = false;
+    // How often a backend may have read it, and how often there was no connection at all.
+    let (mut sent, mut unreachable) = (0, 0);
     loop {
         let lease = take_lease(shared, model).await?;
         account.leased(&lease);
-        let error = match send(outgoing, worker, model, &lease, id).await {
+        let error = match send(outgoing, worker, model, &lease, id, sent > 0).await {
             Ok(response) => return Ok((response, lease)),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };
+        match error {
+            UpstreamError::Connect(_) => unreachable += 1,
+            _ => sent += 1,
+        }
+        if matches!(error, UpstreamError::Stale(_)) && sent < 2 {
+            log::info!(
+                "request {id}: the backend of `{}` closed a kept connection without a word; sent again",
+                model.spec.name
+            );
+            account.replayed();
+            continue;
+        }
         let died = tokio::time::timeout(NEWS_OF_DEATH, lease.broken()).await.is_ok();
         let reason = lease.break_reason();
         drop(lease);
-        if replayed || !died {
+        if sent >= 2 || unreachable >= 2 || !died {
             let name = &model.spec.name;
             let message = format!("model `{name}`: {error}");
             return Err(ApiError::new(Kind::BackendError, message));
@@ -338,8 +351,9 @@ pub(crate) async fn exchange(
             return Err(stopped(model));
         }
         log::info!("request {id}: the backend of `{}` died before an answer; sent again", model.spec.name);
-        account.replayed();
-        replayed = true;
+        if sent > 0 {
+            account.replayed();
+        }
     }
 }
 
@@ -378,6 +392,7 @@ async fn send(
     model: &Arc<ModelHandle>,
     lease: &Lease,
     id: &RequestId,
+    again: bool,
 ) -> Result<Response, Failure> {
     let pool = worker.pool(model, lease);
     let name = lease.served_name().map(|name| &**name);
@@ -389,7 +404,10 @@ async fn send(
         headers: &outgoing.headers,
         request_id: id.value(),
     };
-    let answered = pool.send(parts, outgoing.payload(name));
+    let answered = async {
+        let payload = outgoing.payload(name);
+        if again { pool.send_afresh(parts, payload).await } else { pool.send(parts, payload).await }
+    };
     let broken = async {
         lease.broken().await;
         if lease.break_reason() == Some(BreakReason::BackendGone) {
@@ -424,7 +442,7 @@ async fn send(
 
 fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
     let kind = match error {
-        UpstreamError::Connect(_) | UpstreamError::BeforeAnswer(_) => {
+        UpstreamError::Connect(_) | UpstreamError::BeforeAnswer(_) | UpstreamError::Stale(_) => {
             return Failure::BrokeBeforeAnswer(error);
         }
         UpstreamError::BadAnswer(_) => Kind::BackendError,

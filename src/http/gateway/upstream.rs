@@ -52,6 +52,9 @@ pub(crate) struct Response {
 pub(crate) enum UpstreamError {
     /// The backend is not reachable; nothing was sent.
     Connect(io::Error),
+    /// A kept connection ended without a word, after the backend may have read some of the request: it may be sent
+    /// once more, on a fresh connection.
+    Stale(String),
     /// The connection broke before the answer's head was there: the request may be sent once more, to a
     /// fresh backend.
     BeforeAnswer(String),
@@ -65,7 +68,9 @@ impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(error) => write!(f, "the backend is not reachable: {error}"),
-            Self::BeforeAnswer(why) => write!(f, "the backend broke the connection before an answer: {why}"),
+            Self::BeforeAnswer(why) | Self::Stale(why) => {
+                write!(f, "the backend broke the connection before an answer: {why}")
+            }
             Self::BadAnswer(why) => write!(f, "the backend's answer is not understood: {why}"),
             Self::BadRequest(why) => write!(f, "the request cannot be passed on: {why}"),
         }
@@ -92,7 +97,8 @@ impl Pool {
         Self(Rc::new(Shared { backend, host, idle: Idle::default() }))
     }
 
-    /// Sends the request and waits for the head of its answer, as long as it takes.
+    /// Sends the request and waits for the head of its answer, as long as it takes. The backend gets it at most
+    /// once.
     pub(crate) async fn send(
         &self,
         request: RequestParts<'_>,
@@ -102,16 +108,42 @@ impl Pool {
         let is_head = request.method == actix_web::http::Method::HEAD;
         if let Some(mut kept) = self.0.idle.take() {
             match kept.ask(self.head(request, body.clone())?).await {
-                Ok(answer) => return Ok(self.response(answer, kept, is_head)),
-                // The backend had closed this connection, or was just about to.
-                Err(_) if !kept.heard_anything() => {}
+                Ok(answer) => return self.answer(answer, kept, is_head),
+                // The backend had closed this connection before it could read any of the request.
+                Err(_) if !kept.heard_anything() && !kept.told_anything() => {}
+                Err(Broken::Lost(why)) if !kept.heard_anything() => return Err(UpstreamError::Stale(why)),
                 Err(broken) => return Err(broken.into()),
             }
         }
-        let request = self.head(request, body)?;
+        self.send_afresh(request, body).await
+    }
+
+    /// The same, on a connection of its own.
+    pub(crate) async fn send_afresh(
+        &self,
+        request: RequestParts<'_>,
+        body: impl Into<Payload>,
+    ) -> Result<Response, UpstreamError> {
+        let is_head = request.method == actix_web::http::Method::HEAD;
+        let request = self.head(request, body.into())?;
         let mut fresh = Box::new(Connection::open(self.0.backend).await?);
         let answer = fresh.ask(request).await?;
-        Ok(self.response(answer, fresh, is_head))
+        self.answer(answer, fresh, is_head)
+    }
+
+    /// An answer that switches to another protocol is none: nobody asked for one.
+    fn answer(
+        &self,
+        answer: http::Response<hyper::body::Incoming>,
+        connection: Box<Connection>,
+        is_head: bool,
+    ) -> Result<Response, UpstreamError> {
+        if answer.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+            return Err(UpstreamError::BadAnswer(
+                "101 Switching Protocols, which nobody asked for".to_owned(),
+            ));
+        }
+        Ok(self.response(answer, connection, is_head))
     }
 
     fn head(&self, parts: RequestParts<'_>, body: Payload) -> Result<http::Request<Payload>, UpstreamError> {

@@ -163,6 +163,8 @@ pub enum Event {
     /// Another model has waited long for its memory: let nobody in any more, and go when the running answers
     /// have ended.
     Yield,
+    /// Nobody waits any more for the memory that a `Yield` was about.
+    Stay,
     /// The scheduler has reserved its memory.
     Reserved {
         /// The life that asked for it.
@@ -245,6 +247,8 @@ pub enum Effect {
     OpenGate,
     /// Let nobody in any more; `LeaseFreed` follows at once if nobody is inside.
     CloseGate,
+    /// Let requests in again, of the same life.
+    ReopenGate,
     /// Close the gate if nobody has used it since the view was taken; answer `Closed` or `InUse` at once.
     CloseIfUnused(StopCause),
     /// Break running answers off.

@@ -80,6 +80,14 @@ impl Waiting {
     }
 }
 
+/// Whose memory somebody waits for.
+#[derive(Default)]
+struct Needed {
+    models: Vec<ModelName>,
+    /// A demand is yet to be decided.
+    all: bool,
+}
+
 pub(super) struct Round<'a> {
     pub(super) state: State,
     pub(super) view: &'a View<'a>,
@@ -146,7 +154,7 @@ impl Round<'_> {
             Event::AllAnnounced => self.state.quiet_until = None,
             Event::EvictRefused { model, epoch } => {
                 if let Some(hold) = self.hold(&model, epoch)
-                    && matches!(hold.stage, Stage::Asked { .. })
+                    && matches!(hold.stage, Stage::Asked { .. } | Stage::Yielding { .. })
                 {
                     hold.stage = Stage::Refused { until: now.saturating_add(POLL) };
                 }
@@ -199,7 +207,7 @@ impl Round<'_> {
         let mut asker = None;
         let before = match &hold.stage {
             Stage::Gone { .. } => return,
-            Stage::Asked { used, in_favour_of, .. } => {
+            Stage::Asked { used, in_favour_of, .. } | Stage::Yielding { used, in_favour_of } => {
                 asker = Some(in_favour_of.clone());
                 used.clone()
             }
@@ -238,6 +246,7 @@ impl Round<'_> {
         let now = self.view.now;
         let mut held = self.held();
         self.wants = self.all_wants();
+        let mut needed = Needed::default();
         for mut waiting in std::mem::take(&mut self.state.waiting) {
             let demand = self.demand(&waiting);
             if now >= waiting.since.saturating_add(self.view.settings.queue_timeout) {
@@ -246,6 +255,7 @@ impl Round<'_> {
             }
             let age = self.age(&waiting);
             if age == Age::Old {
+                needed.all = true;
                 held.extend(self.claim(&demand));
                 self.state.waiting.push(waiting);
                 continue;
@@ -271,6 +281,7 @@ impl Round<'_> {
                         self.ask(victim, &mut held, &waiting, false);
                     }
                     waiting.victims_asked.get_or_insert(now);
+                    needed.models.extend(victims);
                 }
                 Decision::Wait { blockers, .. } => {
                     let going = |one: &Blocker| matches!(one.why, Why::Leaving | Why::Settling);
@@ -279,10 +290,26 @@ impl Round<'_> {
                         let since = *waiting.blocked_since.get_or_insert(now);
                         self.ask_to_yield(&blockers, since, &mut held, &waiting);
                     }
+                    needed.models.extend(blockers.into_iter().map(|one| one.model));
                 }
             }
             held.extend(self.claim(&demand));
             self.state.waiting.push(waiting);
+        }
+        self.withdraw(&needed);
+    }
+
+    /// Lets those go on who were asked to yield and are in nobody's way any more.
+    fn withdraw(&mut self, needed: &Needed) {
+        if needed.all {
+            return;
+        }
+        for hold in self.state.holds.iter_mut().filter(|hold| !needed.models.contains(&hold.model)) {
+            if matches!(hold.stage, Stage::Yielding { .. }) {
+                hold.stage = Stage::Kept;
+                let (model, epoch) = (hold.model.clone(), hold.epoch);
+                self.effects.push(Effect::WithdrawYield { model, epoch });
+            }
         }
     }
 
@@ -406,7 +433,12 @@ impl Round<'_> {
         let used = used.map(|hold| self.used_on(&hold.parts)).unwrap_or_default();
         let in_favour_of = asker.model.clone();
         let Some(hold) = self.hold(model, at) else { return };
-        hold.stage = Stage::Asked { at: now, used, in_favour_of: in_favour_of.clone() };
+        let for_whom = in_favour_of.clone();
+        hold.stage = if busy {
+            Stage::Yielding { used, in_favour_of: for_whom }
+        } else {
+            Stage::Asked { at: now, used, in_favour_of: for_whom }
+        };
         let stayed = hold.ready.map_or(Duration::ZERO, |ready| now.saturating_sub(ready));
         let dwell = pace::dwell(hold.load, pace::expected(asker, hold.tenure()));
         let left = hold.credit.saturating_add(stayed).saturating_sub(dwell);
@@ -505,6 +537,7 @@ impl Round<'_> {
             let standing = match (&hold.stage, shown) {
                 (Stage::Gone { .. }, _) => Standing::Settling,
                 (Stage::Asked { at, .. }, _) if now < at.saturating_add(ANSWER_TIME) => leaving(shown),
+                (Stage::Yielding { .. }, _) => leaving(shown),
                 (Stage::Refused { until }, Standing::Ready { since, idle_since, .. }) if now < *until => {
                     Standing::Ready { since, busy: true, idle_since }
                 }

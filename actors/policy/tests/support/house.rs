@@ -91,6 +91,7 @@ enum News {
     Granted(usize, u64, Vec<(usize, u64)>),
     Evict(usize, u64),
     Yield(usize, u64),
+    Stay(usize, u64),
     Sample,
     Timer(u64),
     /// A device shows that memory is free: device, MiB.
@@ -237,6 +238,12 @@ impl<P: Policy> House<P> {
                     }
                 }
             }
+            News::Stay(at, epoch) if self.lives[at].epoch == epoch => {
+                if let Phase::Draining { ready } = self.lives[at].phase {
+                    self.lives[at].phase = Phase::Ready { since: ready };
+                    self.serve(at);
+                }
+            }
             News::Ended(at, epoch) => {
                 assert_eq!(self.lives[at].epoch, epoch);
                 for (device, mib) in std::mem::take(&mut self.lives[at].parts) {
@@ -257,7 +264,12 @@ impl<P: Policy> House<P> {
                 self.tell(Event::SnapshotTaken);
             }
             News::Timer(number) if number == self.timer => self.tell(Event::Timer),
-            News::Granted(..) | News::Loaded(..) | News::Evict(..) | News::Yield(..) | News::Timer(_) => {}
+            News::Granted(..)
+            | News::Loaded(..)
+            | News::Evict(..)
+            | News::Yield(..)
+            | News::Stay(..)
+            | News::Timer(_) => {}
         }
     }
 
@@ -386,6 +398,10 @@ impl<P: Policy> House<P> {
                 };
                 assert!(self.now >= since + least, "{model} has not had its time");
                 self.later(self.delay, News::Yield(at, epoch));
+            }
+            Effect::WithdrawYield { model, epoch } => {
+                let at = self.numbers[&model];
+                self.later(self.delay, News::Stay(at, epoch));
             }
             Effect::AskSnapshot(_) => self.later(self.delay, News::Sample),
             Effect::ArmTimer(at) => {

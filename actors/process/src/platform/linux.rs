@@ -11,6 +11,7 @@ use std::process::{Command, ExitStatus};
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal as UnixSignal, kill, killpg};
+use nix::sys::wait::{Id as WaitId, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, getpgid, getpid, getppid, setsid};
 use procfs::ProcError;
 use procfs::net::TcpState;
@@ -257,8 +258,33 @@ fn end_signals() -> SigSet {
     [UnixSignal::SIGINT, UnixSignal::SIGTERM, UnixSignal::SIGHUP].into_iter().collect()
 }
 
-fn before_exec(command: &mut Command, hook: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
-    #[expect(unsafe_code, reason = "both hooks above make system calls only: no allocation, no lock")]
+/// Has orphans of backends become children of this process, so that they can be seen and waited for.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true).map_err(io::Error::from)
+}
+
+/// A child that has ended and that nobody has waited for yet.
+pub(crate) fn ended_child() -> Option<u32> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(WaitId::All, flags).ok()?.pid().map(|pid| pid.as_raw().cast_unsigned())
+}
+
+/// Waits for a child that has ended.
+pub(crate) fn bury(pid: u32) {
+    // Somebody else may have been quicker.
+    let _ = waitpid(Pid::from_raw(pid.cast_signed()), Some(WaitPidFlag::WNOHANG));
+}
+
+/// The program that a process runs; `None` when it can't be told.
+pub(crate) fn program(pid: u32) -> Option<std::path::PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+pub(super) fn before_exec(
+    command: &mut Command,
+    hook: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
+    #[expect(unsafe_code, reason = "the hooks make system calls only: no allocation, no lock")]
     // SAFETY: between fork and exec only async-signal-safe functions may run, and only those do.
     unsafe {
         command.pre_exec(hook);

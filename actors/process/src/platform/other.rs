@@ -62,6 +62,20 @@ pub(crate) fn boot_id() -> io::Result<String> {
     Ok(String::new())
 }
 
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    not_yet()
+}
+
+pub(crate) fn ended_child() -> Option<u32> {
+    None
+}
+
+pub(crate) fn bury(_pid: u32) {}
+
+pub(crate) fn program(_pid: u32) -> Option<std::path::PathBuf> {
+    None
+}
+
 pub(crate) fn is_executable(path: &Path) -> bool {
     path.is_file()
 }

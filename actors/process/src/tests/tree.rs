@@ -1,6 +1,9 @@
 //! Nothing of a run is left when it is said to have ended.
 
 use super::*;
+use crate::platform::{Enclosure, ProcessId};
+use crate::tree::{Leaders, Search};
+use std::collections::BTreeSet;
 
 const STUBBORN: &str = "trap 'echo heard' TERM; echo $$; while :; do sleep 0.02; done";
 
@@ -187,4 +190,57 @@ async fn exited_answers_everyone_who_asks() {
     let mut lines = first.last_lines;
     lines.sort();
     assert_eq!(lines, ["one", "two"]);
+}
+
+#[actix_rt::test]
+async fn a_daemon_that_drops_every_sign_is_ended() {
+    // A subreaper as the manager is one; the daemon forks twice and keeps neither markers, group nor parent.
+    platform::adopt_orphans().unwrap();
+    let house = House::new();
+    let run = house.shell("env -i setsid sh -c '(sleep 1000 & echo $!)'; echo $$; sleep 1000").await;
+    let pids = pids(&*run, 2).await;
+    until("it has lost its parent", || {
+        platform::process(pids[0]).unwrap().is_some_and(|info| info.parent == std::process::id())
+    })
+    .await;
+    run.kill();
+    ended(&*run).await;
+    assert_all_gone(&pids);
+}
+
+#[actix_rt::test]
+async fn a_stray_belongs_to_the_last_run_that_is_old_enough() {
+    platform::adopt_orphans().unwrap();
+    let house = House::new();
+    let run = house.shell("env -i setsid sh -c '(sleep 1000 & echo $!)'; echo $$; sleep 1000").await;
+    let pids = pids(&*run, 2).await;
+    let stray = platform::process(pids[0]).unwrap().unwrap();
+    let search = |leader: ProcessId, leaders: &[ProcessId]| {
+        let all = Leaders::default();
+        leaders.iter().for_each(|leader| all.add(*leader));
+        let (run, instance, owner) = (String::new(), String::new(), String::new());
+        let search = Search {
+            leader,
+            run,
+            instance,
+            owner,
+            room: None,
+            leaders: all,
+            known: BTreeSet::new(),
+            enclosure: Enclosure::new().unwrap(),
+        };
+        search.run().unwrap().iter().any(|info| info.id == stray.id)
+    };
+    let older = ProcessId { pid: 1, start_time: stray.id.start_time };
+    let other = ProcessId { pid: 2, ..older };
+    let younger = ProcessId { pid: 3, start_time: stray.id.start_time + 1 };
+    until("it has lost its parent", || {
+        platform::process(pids[0]).unwrap().is_some_and(|info| info.parent == std::process::id())
+    })
+    .await;
+    assert!(search(older, &[older, younger]), "nobody else can have started it");
+    assert!(!search(older, &[older, other]), "either may have");
+    assert!(!search(younger, &[younger]), "it was there before");
+    run.kill();
+    ended(&*run).await;
 }

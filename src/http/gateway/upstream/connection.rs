@@ -27,6 +27,8 @@ const FILES_PAUSE: Duration = Duration::from_millis(20);
 const FILES_TRIES: u32 = 3000;
 /// The largest head, and the most that is read ahead of the client.
 const BUFFER: usize = 64 * 1024;
+/// What may come before the head of the answer itself: interim answers (1xx), of which a client hears nothing.
+const INTERIM: usize = 256 * 1024;
 
 /// How an answer failed to come.
 #[derive(Debug)]
@@ -53,6 +55,10 @@ struct Seen {
     read: Cell<bool>,
     /// The backend takes no more bytes.
     write_failed: Cell<bool>,
+    /// It has taken some of the last request.
+    written: Cell<bool>,
+    /// Bytes that came while the head of the answer is awaited; `None` once it is there.
+    before_head: Cell<Option<usize>>,
 }
 
 /// Connects; while the limit of open files is reached, waits for one to be closed.
@@ -95,6 +101,8 @@ impl Connection {
         request: http::Request<Payload>,
     ) -> Result<http::Response<Incoming>, Broken> {
         self.seen.read.set(false);
+        self.seen.written.set(false);
+        self.seen.before_head.set(Some(0));
         let mut answer = pin!(self.sender.send_request(request));
         let answer = poll_fn(|cx| {
             self.drive(cx);
@@ -114,7 +122,12 @@ impl Connection {
                 }
             }
         });
-        answer.await
+        let answer = answer.await;
+        if self.seen.before_head.take().is_some_and(|bytes| bytes > INTERIM) && answer.is_err() {
+            let why = format!("more than {} KiB came before an answer", INTERIM >> 10);
+            return Err(Broken::Garbled(why));
+        }
+        answer
     }
 
     /// Lets the connection read and write. Afterwards either it has ended or `cx` is woken when there is
@@ -138,6 +151,11 @@ impl Connection {
     /// Whether any byte came back for the last request.
     pub(super) fn heard_anything(&self) -> bool {
         self.seen.read.get()
+    }
+
+    /// Whether the backend may have read any of the last request.
+    pub(super) fn told_anything(&self) -> bool {
+        self.seen.written.get()
     }
 
     /// Whether another request may be sent: the last one and its answer are complete and neither side
@@ -184,6 +202,12 @@ impl Socket {
             _ => Err(error),
         })
     }
+
+    fn note_written(&self, wrote: &io::Result<usize>) {
+        if matches!(wrote, Ok(length) if *length > 0) {
+            self.seen.written.set(true);
+        }
+    }
 }
 
 impl AsyncRead for Socket {
@@ -194,8 +218,15 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
+        let came = buffer.filled().len() - before;
+        if came > 0 {
             self.seen.read.set(true);
+        }
+        if let Some(bytes) = self.seen.before_head.get() {
+            self.seen.before_head.set(Some(bytes + came));
+            if bytes + came > INTERIM {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -207,6 +238,7 @@ impl AsyncWrite for Socket {
             return Poll::Ready(Ok(bytes.len()));
         }
         let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.note_written(&wrote);
         Poll::Ready(self.written(wrote, bytes.len()))
     }
 
@@ -220,6 +252,7 @@ impl AsyncWrite for Socket {
             return Poll::Ready(Ok(length));
         }
         let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        self.note_written(&wrote);
         Poll::Ready(self.written(wrote, length))
     }
 

@@ -91,6 +91,7 @@ export const chinese: Record<string, string> = {
   'program.min_hold': '刚就绪的模型保有内存多久（秒）。auto：只有一个其他模型在等时，空闲模型立即让出；几个模型竞争时，随切换成本而定。太长：其他模型等待。太短：轮流的模型反复加载。',
   'program.port': '监听的 TCP 端口。1024 以下在多数系统上需要 root。',
   'program.prefer': 'best：为第一个可行的变体停止空闲模型。resident：若后面的变体无需停止任何模型即可放下，则采用它。',
+  'program.client_write_timeout': '客户端多久（秒）不接收回答的任何字节就视为已离开；有别的模型在等这块显存时最多 5 秒。太长：被挂起的客户端会一直占着模型。太短：读得慢、中途停顿的客户端会被切断。',
   'program.queue_timeout': '启动时等待忙碌模型占用的内存多久（秒）。太长：客户端很久才得到答复。太短：模型马上就要空闲却被拒绝。',
   'program.start_timeout': '从启动进程到就绪的时限（秒）。太长：卡住的模型让请求久等。太短：大模型永远无法就绪。',
   'program.stop_timeout': '从 SIGTERM 到对整个进程树 SIGKILL 的时间（秒）。太长：卡住的模型占着内存。太短：服务来不及清理。',

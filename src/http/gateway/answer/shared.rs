@@ -1,0 +1,66 @@
+//! An answer of a model with an `idle_timeout`: it can be looked at while its client takes nothing.
+
+use super::Answer;
+use crate::http::gateway::socket::Held;
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::error::Error;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+/// Bytes that are read ahead of a client that takes nothing, to see whether the backend still sends.
+const AHEAD: usize = 1 << 20;
+
+/// The answer as the server holds it.
+pub(super) struct Shared(Rc<RefCell<Answer>>);
+
+impl Shared {
+    /// The body, and what the connection looks at.
+    pub(super) fn new(answer: Answer) -> (Self, Weak<dyn Held>) {
+        let answer = Rc::new(RefCell::new(answer));
+        let held: Rc<dyn Held> = Rc::clone(&answer) as Rc<dyn Held>;
+        (Self(answer), Rc::downgrade(&held))
+    }
+}
+
+impl MessageBody for Shared {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        self.0.borrow().size
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_next(context)
+    }
+}
+
+impl Held for RefCell<Answer> {
+    fn has_ended(&self) -> bool {
+        // The connection looks only while it doesn't ask for the next part.
+        let Ok(mut answer) = self.try_borrow_mut() else { return false };
+        let mut parts = std::mem::take(&mut answer.ready);
+        let mut held: usize = parts.iter().map(Bytes::len).sum();
+        while held < AHEAD && answer.body.is_some() {
+            let Poll::Ready(Some(part)) = answer.poll_backend(&mut Context::from_waker(Waker::noop())) else {
+                break;
+            };
+            let more = std::mem::take(&mut answer.ready);
+            for part in std::iter::once(part).chain(more) {
+                held += part.len();
+                parts.push_back(part);
+            }
+        }
+        answer.ready = parts;
+        if held >= AHEAD {
+            // It may have more to say: a backend that is not listened to isn't silent.
+            answer.heard();
+        }
+        answer.silent
+    }
+}

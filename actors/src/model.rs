@@ -7,6 +7,7 @@ mod actor;
 mod effects;
 mod face;
 mod handle;
+pub mod learnt;
 mod lease;
 mod life;
 mod messages;

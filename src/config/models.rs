@@ -64,6 +64,7 @@ fn model(
         first_byte_timeout: fields.time("first_byte_timeout", 1.0),
         idle_timeout: fields.time("idle_timeout", 1.0),
         foreign_listener: fields.flag("foreign_listener"),
+        stream_usage: fields.flag("stream_usage"),
         bill_loading: fields.flag("bill_loading"),
         billing,
         pinned: fields.flag("pinned"),

@@ -29,7 +29,9 @@ mod management;
 mod metrics;
 mod ollama;
 mod openai;
+
 mod orphans;
+mod outcomes;
 mod real_engine;
 mod reconcile;
 mod runs;

@@ -31,6 +31,12 @@ impl Call {
         self.header("x-fake", script)
     }
 
+    /// The same with other orders for the fake backend.
+    pub(crate) fn fake_instead(mut self, script: &str) -> Self {
+        self.headers.retain(|(name, _)| name != "x-fake");
+        self.fake(script)
+    }
+
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self

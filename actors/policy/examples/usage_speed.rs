@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::Instant;
 
-use llm_manager_policy::usage::{Dialect, End, Meter, Shape};
+use llm_manager_policy::usage::{Dialect, End, Meter, Pace, Shape};
 
 fn main() -> std::io::Result<()> {
     let llama = |text: &str| {
@@ -54,7 +54,7 @@ fn chunks(name: &str, dialect: Dialect, chunks: &[String]) -> std::io::Result<()
             }
         }
         best = best.min(start.elapsed().as_nanos() as f64 / (ROUNDS * chunks.len()) as f64);
-        black_box(meter.finish(End::Complete));
+        black_box(meter.finish(End::Complete, &Pace::default()));
     }
     let bytes = chunks.iter().map(String::len).sum::<usize>() / chunks.len();
     writeln!(std::io::stdout(), "{name:32} {best:7.1} ns a chunk of {bytes} bytes")
@@ -68,7 +68,7 @@ fn document(name: &str, text: &str) -> std::io::Result<()> {
         for chunk in text.as_bytes().chunks(16 * 1024) {
             meter.push(black_box(chunk));
         }
-        black_box(meter.finish(End::Complete));
+        black_box(meter.finish(End::Complete, &Pace::default()));
         best = best.min(start.elapsed().as_nanos() as f64 / text.len() as f64);
     }
     writeln!(std::io::stdout(), "{name:32} {best:7.3} ns a byte")

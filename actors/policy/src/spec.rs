@@ -141,6 +141,8 @@ pub struct ModelSpec {
     pub idle_timeout: Option<Duration>,
     /// True: whoever listens on the port is taken for the backend (a container's port proxy, for example).
     pub foreign_listener: bool,
+    /// True: streams that don't ask for their usage are asked for it; false: the engine refuses `stream_options`.
+    pub stream_usage: bool,
     /// True: the time from launch to ready is paid, too, where the model is paid by the hour.
     pub bill_loading: bool,
     /// How it is paid, as far as the configuration says so.

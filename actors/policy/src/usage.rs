@@ -1,5 +1,5 @@
-//! How many tokens a request took: read from the bytes of the answer as they pass, JSON or server-sent
-//! events cut anywhere.
+//! The one reader of answers: how many tokens a request took, how its stream ended, and which event the client must not
+//! see. Read from the bytes as they pass, JSON or server-sent events cut anywhere.
 //!
 //! # One definition for all engines
 //!
@@ -17,44 +17,64 @@
 //! | OpenAI responses | `usage.input_tokens`, `output_tokens` and their `_details`, in `response.usage` of the last event | as it is |
 //! | Anthropic messages | `input_tokens` without `cache_read_input_tokens` and `cache_creation_input_tokens`; `message_start` has the input, `message_delta` the output so far | input is the sum of the three; the highest count wins, for counts in a stream are cumulative |
 //! | llama.cpp without `usage` | `timings`: `prompt_n` without `cache_n`, `predicted_n` | input is `prompt_n + cache_n` |
+//! | SGLang, Moonshot, DeepSeek | `reasoning_tokens`, `cached_tokens`, `prompt_cache_hit_tokens` in `usage` itself; Moonshot's streams: `usage` in the choice | as it is |
+//! | llama.cpp with several choices | in a stream one report for each choice; otherwise the report of the first | the sum; or estimated by the length of the texts |
 //! | embeddings, rerank (Jina, llama.cpp, vLLM) | `usage.prompt_tokens` or only `total_tokens` | input; output is 0 |
 //! | rerank and embeddings of Cohere | `meta.tokens.input_tokens`, or `meta.billed_units.input_tokens` | input; output is 0 |
 //! | a mode of `modes:` | JSON pointers | as they are; `input` has to include `cached` |
 //!
-//! Of several reports in a stream the last wins, they are never added; `"usage":null` is no report.
-//! A report counts once its object has ended, within a stream once its event has ended. A count that is
-//! negative, broken or beyond 2^63-1 is unknown. More cached than input is taken as all input.
+//! Counts in a stream are cumulative: of several reports the highest count of each kind wins, wherever it stood, so a later
+//! report that says less (zeros, nulls, half of it) takes nothing away. Only where each choice has a report of its own are
+//! they added. `"usage":null` is no report, and neither is one of nothing but zeros. A report counts once its object has
+//! ended, within a stream once its event has ended. A count that is negative, broken or beyond 2^63-1 is unknown. More
+//! cached than input is taken as all input. An output is never less than the texts that were seen.
 //!
-//! # Streams that end early
+//! # Estimates
 //!
-//! What was delivered is billed. When no token has come since the last report, that report is the truth.
-//! Otherwise each event that carries text counts as one token ([`Source::Estimated`]): that is what
-//! llama.cpp, vLLM and Anthropic send, and GPUStack estimates so too. The input, when no report has it,
-//! is the caller's to estimate from the request: [`Usage::or_input`].
+//! What was delivered is billed. When no text has come since the last report, that report is the truth. Otherwise the
+//! output is estimated ([`Source::Estimated`]) by what the model's counted answers had ([`Pace`]): one token an event, or
+//! so many bytes a token. Of a model that is not known yet, a text is a token if it is short, and a token for each four
+//! bytes if it is not. The input, when no report has it, is the caller's to estimate from the request ([`prompt`]).
 //! An unfinished JSON answer without a report stays unknown: [`Source::None`], never 0.
+//!
+//! # The usage event
+//!
+//! Streams of OpenAI's form carry usage only when they are asked to. Where the manager has asked and not the client, the
+//! event that is there for it is taken out ([`Meter::hiding`]): one in which no choice says anything. If there is
+//! anything else in it (llama.cpp's `timings`, vLLM's `metrics`), it is shown without its usage. Usage in the events
+//! of the choices is the engine's own doing: then nothing is touched.
 //!
 //! # Cost
 //!
-//! A [`Meter`] is some 700 bytes and the beginning and end of the last event, at most [`MAX_HELD`].
-//! The structure is checked only on the way to the fields; everything else is skipped in blocks. Most
-//! events of a stream equal the last one except in one string, so they are compared instead of parsed.
+//! A [`Meter`] is some 2 KiB, the last event of a stream twice (at most [`MAX_HELD`]) and, while it hides, an event that
+//! may be the one (at most [`MAX_EVENT`]). The structure is checked only on the way to the fields; everything else is
+//! skipped in blocks. Most events of a stream equal the last one except in one string and some numbers, so they are
+//! compared instead of parsed.
 
-use std::mem;
-
+mod draft;
+mod find;
+mod holes;
+mod output;
 mod paths;
-mod report;
+mod pointers;
+pub mod prompt;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod walk;
 
-pub use paths::{BadPointer, Dialect, Pointers};
+pub use output::{MAX_EVENT, Output, Part};
+pub use paths::Dialect;
+pub use pointers::{BadPointer, Pointers};
 
-use report::{Draft, Totals};
-use stream::Stream;
+use draft::Draft;
+use std::mem;
+use stream::{Reading, Stream};
+use totals::Totals;
 use walk::Walker;
 
-/// Bytes that a meter may hold besides itself.
+/// Bytes that a meter may hold of the events that it has read.
 pub const MAX_HELD: usize = 4096;
 
 /// How the answer is framed.
@@ -64,18 +84,37 @@ pub enum Shape {
     Json,
     /// `text/event-stream`.
     Sse,
+    /// The first bytes will tell.
+    Unknown,
 }
 
 impl Shape {
-    /// From the `Content-Type` of the answer; `None`: neither, so there is nothing to read in it.
-    pub fn of_content_type(value: &str) -> Option<Self> {
+    /// From the `Content-Type` of the answer, empty if it has none, and whether a stream was asked for; `None`: there is
+    /// nothing to read in it.
+    pub fn of_content_type(value: &str, stream_asked: bool) -> Option<Self> {
         let essence = value.split(';').next().unwrap_or_default().trim();
-        let is_json = |name: &str| name.eq_ignore_ascii_case("application/json") || name.ends_with("+json");
+        let is = |name: &str| essence.eq_ignore_ascii_case(name);
+        let is_json = is("application/json") || essence.ends_with("+json");
         match essence {
-            name if name.eq_ignore_ascii_case("text/event-stream") => Some(Self::Sse),
-            name if is_json(name) => Some(Self::Json),
+            _ if is("text/event-stream") => Some(Self::Sse),
+            // Some engines stream under another name.
+            _ if stream_asked && (is_json || is("application/x-ndjson")) => Some(Self::Unknown),
+            _ if is_json => Some(Self::Json),
+            "" => Some(Self::Unknown),
+            _ if is("text/plain") || is("application/octet-stream") => Some(Self::Unknown),
             _ => None,
         }
+    }
+
+    /// From the first bytes; `None`: they are too few. Streams are looked for only where one was asked for.
+    fn of_bytes(bytes: &[u8], stream_asked: bool) -> Option<Self> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+        let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+        let begins = |field: &&[u8]| bytes.starts_with(field) || field.starts_with(bytes);
+        if bytes.is_empty() {
+            return None;
+        }
+        Some(if stream_asked && fields.iter().any(|field| begins(&field)) { Self::Sse } else { Self::Json })
     }
 }
 
@@ -111,10 +150,6 @@ pub struct Timings {
     pub cache_n: Option<u64>,
     /// Generated tokens.
     pub predicted_n: Option<u64>,
-    /// Microseconds for the prompt.
-    pub prompt_us: Option<u64>,
-    /// Microseconds for the generation.
-    pub predicted_us: Option<u64>,
 }
 
 /// What one request took. `None` is unknown, which is not 0.
@@ -129,8 +164,11 @@ pub struct Usage {
     pub timings: Option<Timings>,
     /// Whole events of a stream that were JSON.
     pub events: u64,
-    /// Those of them that carried text.
+    /// Those of them that carried text, and the bytes of it.
     pub deltas: u64,
+    pub text_bytes: u64,
+    /// If several reports were added: the sum of their inputs, which is the input of several prompts.
+    pub all_inputs: Option<u64>,
 }
 
 impl Usage {
@@ -143,22 +181,61 @@ impl Usage {
         }
         self
     }
+
+    /// The request had so many prompts in it. Engines that report each by itself report the input of each.
+    #[must_use]
+    pub fn of_prompts(mut self, prompts: u64) -> Self {
+        if prompts > 1 && self.all_inputs.is_some() {
+            self.input = self.all_inputs;
+        }
+        self
+    }
 }
 
-/// Tokens in a text of this many bytes: four bytes are about one token of English text.
-///
-/// That is OpenAI's rule of thumb (help.openai.com, "What are tokens and how to count them?"), and what
-/// GPUStack takes for streams that broke. Pass the length of the text, not of images in base64.
-pub fn estimate_input(bytes: u64) -> u64 {
-    bytes.div_ceil(4)
+/// What the counted streams of a model had: those that nobody counts are estimated by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    pub tokens: u64,
+    /// Events with text, and its bytes.
+    pub texts: u64,
+    pub bytes: u64,
 }
 
-/// Reads the usage of one answer.
+impl Pace {
+    /// Fewer tokens are no measure.
+    const ENOUGH: u64 = 256;
+
+    /// Tokens in so many texts of so many bytes in all; `rule`, if the model isn't known.
+    fn tokens_of(&self, texts: u64, bytes: u64, rule: u64) -> u64 {
+        if self.tokens < Self::ENOUGH || self.bytes == 0 {
+            return rule;
+        }
+        // One token an event: then the events are exact.
+        if self.tokens <= self.texts.saturating_add(self.texts / 16) {
+            return if texts <= 1 { rule.max(texts) } else { texts };
+        }
+        let tokens = u128::from(bytes) * u128::from(self.tokens) / u128::from(self.bytes);
+        u64::try_from(tokens).unwrap_or(u64::MAX).max(texts)
+    }
+}
+
+/// What is shown of the usage event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    /// All but the usage, which lies here; and where its list of choices is, if that is empty.
+    Without((u64, u64), Option<(u64, u64)>),
+}
+
+/// Reads one answer.
 #[derive(Debug)]
 pub struct Meter {
     dialect: Dialect,
+    shape: Shape,
+    stream_asked: bool,
     /// `None`: the answer is one JSON document.
-    stream: Option<Stream>,
+    stream: Option<Box<Stream>>,
+    hides: bool,
     walker: Walker,
     draft: Draft,
     totals: Totals,
@@ -168,36 +245,117 @@ impl Meter {
     pub fn new(shape: Shape, dialect: Dialect) -> Self {
         Self {
             dialect,
-            stream: (shape == Shape::Sse).then(Stream::default),
+            shape,
+            stream_asked: shape == Shape::Sse,
+            stream: (shape == Shape::Sse).then(|| Box::new(Stream::new(false))),
+            hides: false,
             walker: Walker::default(),
             draft: Draft::default(),
             totals: Totals::default(),
         }
     }
 
-    /// Reads the next bytes as they came from the backend. True when the first text of the stream is in
-    /// them: now is the time to first token.
-    pub fn push(&mut self, chunk: &[u8]) -> bool {
-        let Some(stream) = &mut self.stream else {
-            self.walker.feed(chunk, 0, &self.dialect, &mut self.draft);
-            return false;
-        };
-        let had_text = self.totals.deltas > 0;
-        stream.push(chunk, &self.dialect, &mut self.walker, &mut self.draft, &mut self.totals);
-        !had_text && self.totals.deltas > 0
+    /// Takes the usage event out, because the client has not asked for it.
+    #[must_use]
+    pub fn hiding(mut self, hides: bool) -> Self {
+        self.hides = hides;
+        if let Some(stream) = &mut self.stream {
+            stream.hides = hides;
+        }
+        self
+    }
+
+    /// Whether the client has asked for a stream: then the first bytes may be one's.
+    #[must_use]
+    pub fn asked_for_stream(mut self, asked: bool) -> Self {
+        self.stream_asked |= asked;
+        self
+    }
+
+    /// Reads the next bytes as they came from the backend, and says what to send of them.
+    pub fn push(&mut self, chunk: &[u8]) -> Output {
+        if self.shape == Shape::Unknown {
+            let Some(shape) = Shape::of_bytes(chunk, self.stream_asked) else { return Output::All };
+            self.shape = shape;
+            if shape == Shape::Sse {
+                self.stream = Some(Box::new(Stream::new(self.hides)));
+            }
+        }
+        let Self { dialect, stream, walker, draft, totals, .. } = self;
+        match stream {
+            Some(stream) => stream.push(chunk, &mut Reading { dialect, walker, draft, totals }),
+            None => {
+                walker.feed(chunk, 0, dialect, draft);
+                Output::All
+            }
+        }
+    }
+
+    /// The answer has ended: the last event may lack its empty line. What was still held back of it.
+    pub fn close(&mut self) -> Vec<u8> {
+        let Self { dialect, stream, walker, draft, totals, .. } = self;
+        let Some(stream) = stream else { return Vec::new() };
+        stream.close(&mut Reading { dialect, walker, draft, totals })
     }
 
     /// Events so far that carried text.
     pub fn deltas(&self) -> u64 {
-        self.totals.deltas
+        self.totals.seen.texts
     }
 
-    pub fn finish(mut self, end: End) -> Usage {
-        let whole = self.walker.ended();
-        // The last event may lack its empty line; of a broken document, what has ended counts.
-        if whole || (self.stream.is_none() && end != End::Complete && !self.walker.failed()) {
-            self.totals.add(mem::take(&mut self.draft), &self.dialect, self.stream.is_some());
+    /// Whether it is a stream, as far as one can tell.
+    pub fn is_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Whether nothing is generated in this form of answer.
+    pub fn is_embedding(&self) -> bool {
+        self.dialect == Dialect::Embedding
+    }
+
+    /// Whether it may still turn out to be a stream.
+    pub fn may_be_stream(&self) -> bool {
+        self.shape == Shape::Unknown && self.stream_asked
+    }
+
+    /// Whether an event has come.
+    pub fn has_events(&self) -> bool {
+        self.totals.datas > 0
+    }
+
+    /// Whether the last event of the stream has come, or the last one of each choice.
+    pub fn has_ended(&self) -> bool {
+        self.totals.has_ended()
+    }
+
+    /// Whether a document is still incomplete.
+    pub fn is_cut(&self) -> bool {
+        self.stream.is_none() && self.shape == Shape::Json && !self.walker.ended() && !self.walker.failed()
+    }
+
+    /// The engine's words, if it has told of an error; they may be empty.
+    pub fn error(&self) -> Option<String> {
+        let document = self.stream.is_none() && self.walker.ended() && self.draft.error;
+        if document {
+            return Some(self.draft.words.text());
         }
-        self.totals.usage(&self.dialect, end, self.stream.is_some())
+        self.totals.error.then(|| self.totals.words.text())
+    }
+
+    /// The last line of a stream that was no part of it: proxies write their errors so.
+    pub fn stray(&self) -> Option<String> {
+        let words = self.stream.as_ref()?.stray();
+        (!words.is_empty()).then(|| words.text())
+    }
+
+    pub fn finish(mut self, end: End, pace: &Pace) -> Usage {
+        let is_stream = self.stream.is_some();
+        if is_stream {
+            self.close();
+        } else if self.walker.ended() || (end != End::Complete && !self.walker.failed()) {
+            // Of a broken document, what has ended counts.
+            self.totals.add(&mem::take(&mut self.draft), &self.dialect, false);
+        }
+        self.totals.usage(&self.dialect, end, is_stream, pace)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::actor::Model;
 use super::face::Face;
+use super::learnt::Learnt;
 use super::lease::Lease;
 use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
 use super::status::Status;
@@ -21,6 +22,8 @@ pub struct ModelHandle {
     pub spec: Arc<ModelSpec>,
     /// What its clients have had.
     pub traffic: Traffic,
+    /// What their answers have taught.
+    pub learnt: Learnt,
     actor: Live<Model>,
     face: Arc<Face>,
     ordered: AtomicUsize,
@@ -35,6 +38,7 @@ impl ModelHandle {
             face: Arc::new(Face::new(Arc::clone(&spec), origin)),
             spec,
             traffic: Traffic::default(),
+            learnt: Learnt::default(),
             actor: Live::new(),
             ordered: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),

@@ -420,6 +420,14 @@ pub(super) static TABLE: &[Key] = &[
     ),
     row(
         Section::Model,
+        "stream_usage",
+        Kind::Flag,
+        "",
+        Preset::Flag(true),
+        "false: the engine refuses stream_options. With true, streams are asked for their usage in the client's name; an engine that refuses that is found out by one request that is sent twice.",
+    ),
+    row(
+        Section::Model,
         "bill_loading",
         Kind::Flag,
         "",

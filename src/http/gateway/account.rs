@@ -1,4 +1,4 @@
-//! Account: what one request took, from its start to its one row in the ledger.
+//! Account: what one request took and what became of it, from its start to its one row in the ledger.
 //!
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.
@@ -8,13 +8,18 @@ use super::words;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Shared;
 use actix_web::HttpRequest;
+use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::model::{Lease, ModelHandle};
 use llm_manager_ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
 use llm_manager_policy::endpoints::Endpoint;
-use llm_manager_policy::usage::{self, Dialect, End, Meter, Shape, Usage};
+use llm_manager_policy::usage::prompt::{self, Prompt};
+use llm_manager_policy::usage::{self, Dialect, End, Meter, Output, Shape, Usage};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// A larger body isn't kept for an estimate that is needed but seldom: it is read at once.
+const LARGE: usize = 256 * 1024;
 
 /// What is known so far.
 pub(crate) struct Account {
@@ -24,26 +29,67 @@ pub(crate) struct Account {
     /// recorded.
     row: Option<Box<RequestRow>>,
     began: Instant,
-    body_bytes: usize,
+    question: Text,
     endpoint: Arc<Endpoint>,
     api_key: Arc<str>,
     variant: Option<Arc<str>>,
-    meter: Option<Meter>,
+    /// The client wants a stream.
+    stream: bool,
+    meter: Option<Box<Meter>>,
+    /// How a stream of this kind ends, in words.
+    end_of_stream: Option<&'static str>,
     /// The beginning of an error's body.
     error_body: Vec<u8>,
     /// Pieces of text that the model's traffic was told of.
     pieces: u64,
 }
 
+/// What the request asks with.
+#[derive(Default)]
+pub(super) struct Question {
+    text: Text,
+    /// The client wants a stream.
+    stream: bool,
+}
+
+/// Its text, read or still to be read.
+enum Text {
+    Body(Bytes),
+    Read(Prompt),
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::Read(Prompt::default())
+    }
+}
+
+impl Question {
+    /// That of a JSON body.
+    pub(super) fn of(body: &Bytes, stream: bool) -> Self {
+        let text = if body.len() > LARGE { Text::Read(prompt::read(body)) } else { Text::Body(body.clone()) };
+        Self { text, stream }
+    }
+}
+
+impl Text {
+    fn read(&self) -> Prompt {
+        match self {
+            Self::Body(body) => prompt::read(body),
+            Self::Read(prompt) => *prompt,
+        }
+    }
+}
+
 impl Account {
     /// Opens the account of a request.
-    pub(crate) fn open(
+    pub(super) fn open(
         shared: &Shared,
         request: &HttpRequest,
         model: &Arc<ModelHandle>,
         id: &RequestId,
         began: Instant,
-        body_bytes: usize,
+        question: Question,
         endpoint: &Arc<Endpoint>,
     ) -> Self {
         let row = || RequestRow {
@@ -57,11 +103,13 @@ impl Account {
             model: Arc::clone(model),
             row: shared.ledger.records().then(|| Box::new(row())),
             began,
-            body_bytes,
+            stream: question.stream,
+            question: question.text,
             endpoint: Arc::clone(endpoint),
             api_key: shared.keys.label(request.headers()),
             variant: None,
             meter: None,
+            end_of_stream: None,
             error_body: Vec::new(),
             pieces: 0,
         }
@@ -92,36 +140,90 @@ impl Account {
         }
     }
 
-    /// The head of the backend's answer is there.
-    pub(crate) fn answered(&mut self, status: u16, content_type: &str) {
-        let Some(row) = &mut self.row else { return };
-        row.status = status;
-        row.first_byte_us = Some(micros(self.began.elapsed()));
-        let shape = Shape::of_content_type(content_type)
-            .filter(|_| self.endpoint.counted && (200..300).contains(&status));
-        let dialect = || match &self.model.spec.mode.usage {
+    /// The head of the backend's answer is there. `readable`: its body is not compressed, or can be unpacked; `hide_usage`: the client must
+    /// not see the event that the manager has asked for.
+    pub(crate) fn answered(&mut self, status: u16, content_type: &str, readable: bool, hide_usage: bool) {
+        if let Some(row) = &mut self.row {
+            row.status = status;
+            row.first_byte_us = Some(micros(self.began.elapsed()));
+        }
+        if !(200..300).contains(&status) || !readable || !self.endpoint.counted {
+            return;
+        }
+        let Some(shape) = Shape::of_content_type(content_type, self.stream) else { return };
+        let dialect = match &self.model.spec.mode.usage {
             Some(pointers) => Dialect::Pointers(Arc::clone(pointers)),
             None => Dialect::of_endpoint(&self.endpoint.path),
         };
-        self.meter = shape.map(|shape| Meter::new(shape, dialect()));
+        self.end_of_stream = dialect.end_of_stream(&self.endpoint.path);
+        let meter = Meter::new(shape, dialect).hiding(hide_usage).asked_for_stream(self.stream);
+        self.meter = Some(Box::new(meter));
     }
 
-    /// Bytes of the backend's answer, as they came.
-    pub(crate) fn read(&mut self, bytes: &[u8]) {
-        let Some(row) = &mut self.row else { return };
-        if row.status >= 400 {
-            let room = words::LONGEST.saturating_sub(self.error_body.len());
-            self.error_body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        }
-        let Some(meter) = &mut self.meter else { return };
-        if meter.push(bytes) {
-            row.first_byte_us = Some(micros(self.began.elapsed()));
-        }
+    /// Bytes of the backend's answer, as they came; what to send of them.
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Output {
+        let Some(meter) = &mut self.meter else {
+            if self.row.as_ref().is_some_and(|row| row.status >= 400) {
+                let room = words::LONGEST.saturating_sub(self.error_body.len());
+                self.error_body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            }
+            return Output::All;
+        };
+        let output = meter.push(bytes);
         let pieces = meter.deltas();
         if pieces > self.pieces {
+            if let Some(row) = self.row.as_mut().filter(|_| self.pieces == 0) {
+                row.first_byte_us = Some(micros(self.began.elapsed()));
+            }
             self.model.traffic.streamed(pieces - self.pieces);
             self.pieces = pieces;
         }
+        output
+    }
+
+    /// Whether the answer is being read.
+    pub(crate) fn reads(&self) -> bool {
+        self.meter.is_some()
+    }
+
+    /// Whether the answer is a stream of events.
+    pub(super) fn is_stream(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.is_stream())
+    }
+
+    /// Whether it is one, or its first bytes may yet say so.
+    pub(super) fn may_be_stream(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.is_stream() || meter.may_be_stream())
+    }
+
+    /// Whether the end of a stream has come, good or bad: what follows changes nothing.
+    pub(super) fn has_ended(&self) -> bool {
+        self.meter
+            .as_ref()
+            .is_some_and(|meter| meter.is_stream() && (meter.has_ended() || meter.error().is_some()))
+    }
+
+    /// The backend has sent its last byte. What was held back of the answer, or what is wrong with its end.
+    /// `with_connection`: only the end of the connection has ended it.
+    pub(super) fn closes(&mut self, with_connection: bool) -> Result<Vec<u8>, ApiError> {
+        let Some(meter) = &mut self.meter else { return Ok(Vec::new()) };
+        let held = meter.close();
+        let told = meter.error().is_some();
+        let what = if meter.is_stream() {
+            match self.end_of_stream {
+                _ if told => None,
+                _ if !meter.has_events() => Some("ended its stream without an event".to_owned()),
+                Some(end) if !meter.has_ended() => Some(format!("ended its stream without {end}")),
+                _ => None,
+            }
+        } else {
+            let cut = with_connection && meter.is_cut();
+            cut.then(|| "broke off in the middle of its answer: the JSON has no end".to_owned())
+        };
+        let Some(what) = what else { return Ok(held) };
+        let stray = meter.stray().map(|line| format!("; its last line: {line}")).unwrap_or_default();
+        let message = format!("the backend of model `{}` {what}{stray}", self.model.spec.name);
+        Err(ApiError::new(Kind::BackendError, message))
     }
 
     /// The whole answer has come.
@@ -134,6 +236,19 @@ impl Account {
         };
         if row.status >= 400 {
             row.error = words::of_error(&self.error_body);
+        }
+        self.note_error();
+    }
+
+    /// An error that the backend has told of in an answer that began well.
+    fn note_error(&mut self) {
+        let (Some(row), Some(meter)) = (&mut self.row, &self.meter) else { return };
+        // What an endpoint of the user's own means by `error` in a whole answer, nobody knows.
+        let known = meter.is_stream() || self.end_of_stream.is_some() || meter.is_embedding();
+        if let Some(words) = meter.error().filter(|_| known) {
+            row.outcome = Outcome::BackendError;
+            let words = if words.is_empty() { "an error event without words".to_owned() } else { words };
+            row.error = Some(words);
         }
     }
 
@@ -154,6 +269,11 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        let left = self.row.as_ref().is_some_and(|row| row.outcome == Outcome::ClientLeft);
+        if left && self.has_ended() {
+            // Nothing was left to come: OpenAI's own client closes its connection at `[DONE]`.
+            self.completed();
+        }
         let Some(mut row) = self.row.take() else { return };
         row.duration_us = micros(self.began.elapsed());
         if std::thread::panicking() {
@@ -161,7 +281,7 @@ impl Drop for Account {
             row.error = Some("a part of the manager panicked; its log says where".to_owned());
         }
         if let Some(meter) = self.meter.take() {
-            count(meter, &mut row, self.body_bytes);
+            self.count(*meter, &mut row);
         } else if !self.endpoint.counted {
             // Nothing was generated: that is known, and costs nothing.
             row.tokens = Tokens { input: Some(0), output: Some(0), ..Tokens::default() };
@@ -175,20 +295,32 @@ impl Drop for Account {
     }
 }
 
-fn count(meter: Meter, row: &mut RequestRow, body_bytes: usize) {
-    let end = match row.outcome {
-        Outcome::Ok => End::Complete,
-        Outcome::ClientLeft => End::ClientLeft,
-        _ => End::Broken,
-    };
-    let estimate = usage::estimate_input(body_bytes as u64);
-    let usage = meter.finish(end).or_input(estimate);
-    row.usage_source = match usage.source {
-        usage::Source::Backend => UsageSource::Backend,
-        usage::Source::Estimated => UsageSource::Estimated,
-        usage::Source::None => UsageSource::None,
-    };
-    row.tokens = tokens(&usage);
+impl Account {
+    fn count(&self, meter: Meter, row: &mut RequestRow) {
+        let end = match row.outcome {
+            Outcome::Ok => End::Complete,
+            Outcome::ClientLeft => End::ClientLeft,
+            _ => End::Broken,
+        };
+        let learnt = &self.model.learnt;
+        let mut usage = meter.finish(end, &learnt.pace());
+        if usage.all_inputs.is_some() || (usage.input.is_none() && usage.output.is_some()) {
+            let question = self.question.read();
+            usage = usage.of_prompts(question.prompts);
+            if question.tokens() > 0 {
+                usage = usage.or_input(question.tokens());
+            }
+        }
+        if usage.source == usage::Source::Backend && row.outcome == Outcome::Ok {
+            learnt.counted(&usage);
+        }
+        row.usage_source = match usage.source {
+            usage::Source::Backend => UsageSource::Backend,
+            usage::Source::Estimated => UsageSource::Estimated,
+            usage::Source::None => UsageSource::None,
+        };
+        row.tokens = tokens(&usage);
+    }
 }
 
 fn tokens(usage: &Usage) -> Tokens {

@@ -7,16 +7,17 @@ use super::headers;
 use super::rename::{Renamed, Renamer};
 use super::request_id::RequestId;
 use super::socket::Pace;
+use super::unpack::{BITE, Coding, Refused, Unpacker};
 use super::upstream::{Body, Response};
 use crate::http::error::{ApiError, Kind};
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
 use actix_web::http::{StatusCode, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
-use llm_manager_policy::sse::{Output, UsageHider};
+use llm_manager_policy::usage::{Output, Part};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::Future;
@@ -28,6 +29,8 @@ use std::time::Duration;
 mod shared;
 
 use shared::Shared;
+/// More than this never comes out of one bite of a packed answer.
+const LARGEST_BITE: usize = 16 << 20;
 
 type Waiting = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -45,9 +48,11 @@ enum Progress {
 pub(crate) struct Answer {
     size: BodySize,
     body: Option<Body>,
+    /// The backend compresses what has to be read: the client gets it unpacked.
+    unpacker: Option<Box<Unpacker>>,
+    /// What is still to be unpacked.
+    packed: Bytes,
     lease: Lease,
-    usage: Option<Box<UsageHider>>,
-    is_sse: bool,
     /// Parts of a chunk from which something was taken out.
     ready: VecDeque<Bytes>,
     progress: Progress,
@@ -116,14 +121,21 @@ impl Answer {
         mut account: Account,
     ) -> (Vec<(HeaderName, HeaderValue)>, Self) {
         let status = response.status;
-        let is_sse = headers::is_event_stream(&response.headers);
+        let coding = headers::coding(&response.headers);
+        let unpacker = Coding::of(coding).and_then(|coding| Unpacker::new(coding, LARGEST_BITE).ok());
+        let readable = coding.is_empty() || unpacker.is_some();
         lease.answered(status.as_u16());
-        account.answered(status.as_u16(), headers::content_type(&response.headers));
-        let usage = (hide_usage && is_sse).then(Box::default);
+        account.answered(status.as_u16(), headers::content_type(&response.headers), readable, hide_usage);
+        // What nobody needs to read goes to the client as it comes.
+        let unpacker = unpacker.filter(|_| account.reads()).map(Box::new);
+        let mut headers = response.headers;
+        if unpacker.is_some() {
+            headers.retain(|(name, _)| *name != CONTENT_ENCODING);
+        }
         let size = match response.body.size() {
             _ if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED => BodySize::None,
             // An event may be taken out, or one that tells of a failure put in.
-            BodySize::Sized(_) if is_sse => BodySize::Stream,
+            BodySize::Sized(_) if account.may_be_stream() || unpacker.is_some() => BodySize::Stream,
             size => size,
         };
         if size.is_eof() {
@@ -134,9 +146,9 @@ impl Answer {
         let answer = Self {
             size,
             body: Some(response.body),
+            unpacker,
+            packed: Bytes::new(),
             lease,
-            usage,
-            is_sse,
             ready: VecDeque::new(),
             progress: Progress::Running,
             broken: None,
@@ -154,18 +166,17 @@ impl Answer {
             answer.model.spec.name,
             answer.account.elapsed().as_secs_f64()
         );
-        (response.headers, answer)
+        (headers, answer)
     }
 
     fn pass(&mut self, chunk: Bytes) -> Option<Bytes> {
-        let Some(hider) = &mut self.usage else { return Some(chunk) };
-        match hider.push(&chunk) {
+        match self.account.read(&chunk) {
             Output::All => Some(chunk),
-            Output::Pieces(pieces) => {
-                if !pieces.held.is_empty() {
-                    self.ready.push_back(pieces.held.into());
-                }
-                self.ready.extend(pieces.ranges.into_iter().map(|range| chunk.slice(range)));
+            Output::Parts(parts) => {
+                self.ready.extend(parts.into_iter().map(|part| match part {
+                    Part::Bytes(bytes) => bytes.into(),
+                    Part::Range(range) => chunk.slice(range),
+                }));
                 self.ready.pop_front()
             }
         }
@@ -178,21 +189,61 @@ impl Answer {
         self.progress = Progress::Ended;
     }
 
+    /// The backend has sent all that it will send.
     fn end_well(&mut self) -> Option<Bytes> {
+        let rest = match self.unpacker.take().map(|unpacker| unpacker.finish()) {
+            Some(Ok(rest)) => self.pass(rest),
+            Some(Err(refused)) => return self.end_badly(&self.unreadable(&refused)),
+            None => None,
+        };
+        let with_connection = self.body.as_ref().is_some_and(|body| body.ends_with_connection);
+        let held = match self.account.closes(with_connection) {
+            Ok(held) => held,
+            Err(error) => return self.end_badly(&error),
+        };
         self.account.completed();
-        let held = self.usage.as_mut().map(|hider| hider.finish()).filter(|held| !held.is_empty());
         self.end();
-        held.map(Bytes::from)
+        if let Some(first) = rest {
+            self.ready.push_front(first);
+        }
+        self.ready.push_back(held.into());
+        self.ready.retain(|bytes| !bytes.is_empty());
+        self.ready.pop_front()
+    }
+
+    fn unreadable(&self, refused: &Refused) -> ApiError {
+        let message =
+            format!("the backend of model `{}` packs its answer, but {refused}", self.model.spec.name);
+        ApiError::new(Kind::BackendError, message)
+    }
+
+    /// The next bytes of the answer as the client gets them; `None`: the backend has to send more first.
+    fn unpack(&mut self) -> Option<Result<Bytes, ApiError>> {
+        while !self.packed.is_empty() {
+            let bite = self.packed.split_to(self.packed.len().min(BITE));
+            match self.unpacker.as_mut()?.pass(&bite) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Some(Ok(bytes)),
+                Err(refused) => return Some(Err(self.unreadable(&refused))),
+            }
+        }
+        None
     }
 
     /// A stream ends with an event that says what happened; anything else is cut off, so that nobody takes
     /// the part for the whole.
     fn end_badly(&mut self, error: &ApiError) -> Option<Bytes> {
+        if self.account.has_ended() {
+            // The client has all of it: how the connection went afterwards is nobody's concern.
+            self.account.completed();
+            self.end();
+            return None;
+        }
         log::warn!("request {}: {error}; {} bytes had been sent", self.id, self.bytes);
         self.account.failed(error);
         self.end();
         self.ready.clear();
-        if self.is_sse {
+        if self.account.is_stream() {
             // The empty line first: the stream may have broken off in the middle of an event.
             let event = Form::of_path(self.account.endpoint()).event(error);
             return Some([b"\n\n".as_slice(), &event].concat().into());
@@ -240,16 +291,30 @@ impl Answer {
 
     fn poll_backend(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
+            let unpacked = self.unpack();
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            match body.poll_next(context) {
+            let next = match unpacked {
+                Some(Ok(chunk)) => Poll::Ready(Some(Ok(chunk))),
+                Some(Err(error)) => return Poll::Ready(self.end_badly(&error)),
+                None => match (body.poll_next(context), &self.unpacker) {
+                    (Poll::Ready(Some(Ok(chunk))), Some(_)) => {
+                        self.packed = chunk;
+                        self.heard();
+                        continue;
+                    }
+                    (next, _) => next,
+                },
+            };
+            match next {
                 Poll::Ready(Some(Ok(chunk))) => {
                     self.heard();
-                    self.account.read(&chunk);
-                    if !self.is_sse && self.body.as_ref().is_some_and(Body::is_whole) {
+                    let chunk = self.pass(chunk);
+                    let is_last = self.unpacker.is_none() && self.body.as_ref().is_some_and(Body::is_whole);
+                    if !self.account.is_stream() && is_last {
                         // The client has all that there is: it may go now.
                         self.account.completed();
                     }
-                    if let Some(chunk) = self.pass(chunk) {
+                    if let Some(chunk) = chunk {
                         return Poll::Ready(Some(chunk));
                     }
                 }

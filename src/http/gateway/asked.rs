@@ -1,5 +1,6 @@
 //! Asked: which model a request names, wherever it says so, and what of it must be changed for the backend.
 
+use super::account::Question;
 use super::form::{self, Form};
 use super::scan::{self, Scan, ScanError};
 use super::upstream::{Edit, Payload};
@@ -65,6 +66,14 @@ impl<'a> Asked<'a> {
     /// Whether the client wants a stream.
     pub(super) fn wants_stream(&self) -> bool {
         matches!(self, Self::Json(scan) if scan.stream)
+    }
+
+    /// What it asks with, for the ledger.
+    pub(super) fn question(&self, body: &Bytes) -> Question {
+        match self {
+            Self::Json(scan) => Question::of(body, scan.stream),
+            Self::Form(_) | Self::Query(_) => Question::default(),
+        }
     }
 
     /// The change that asks for usage, where the endpoint does not send it by itself.

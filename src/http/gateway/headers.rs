@@ -51,25 +51,28 @@ pub(crate) fn to_client(backend: &http::HeaderMap) -> Vec<(HeaderName, HeaderVal
     headers
 }
 
+/// How the body is compressed; empty: it isn't.
+pub(crate) fn coding(headers: &[(HeaderName, HeaderValue)]) -> &str {
+    let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);
+    let name = encoding.map_or("", |(_, value)| value.to_str().unwrap_or("?").trim());
+    if name.eq_ignore_ascii_case("identity") { "" } else { name }
+}
+
 /// Whether these are the headers of a stream of server-sent events that can be read, and added to: one that
 /// is compressed can't.
 pub(crate) fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
-    let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);
-    if encoding.is_some_and(|(_, value)| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return false;
-    }
     let content_type = headers.iter().find(|(name, _)| *name == outer::CONTENT_TYPE);
-    content_type.is_some_and(|(_, value)| {
+    let is_of_events = content_type.is_some_and(|(_, value)| {
         let start = value.as_bytes().get(.."text/event-stream".len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
-    })
+    });
+    is_of_events && coding(headers).is_empty()
 }
 
 /// Whether the bytes are JSON or server-sent events that are not compressed.
 pub(crate) fn is_readable(headers: &[(HeaderName, HeaderValue)]) -> bool {
-    let encoding = headers.iter().find(|(name, _)| *name == outer::CONTENT_ENCODING);
-    let plain = encoding.is_none_or(|(_, value)| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    plain && (is_event_stream(headers) || content_type(headers).to_ascii_lowercase().contains("json"))
+    coding(headers).is_empty()
+        && (is_event_stream(headers) || content_type(headers).to_ascii_lowercase().contains("json"))
 }
 
 /// The content type; empty when there is none, or it is no text.

@@ -6,7 +6,7 @@
 mod answer;
 mod request;
 
-use super::account::Account;
+use super::account::{Account, Question};
 use super::answer::Answer;
 use super::asked::Asked;
 use super::forms::Form;
@@ -233,13 +233,14 @@ async fn handle(
         What::Vectors(_) => request::embed(&asked, &model.spec.name),
     };
     let Some(found) = shared.endpoints.find(path) else { return Err(mismatch(model, path)) };
-    let mut account = Account::open(shared, request, model, id, began, received.bytes.len(), found.endpoint);
+    let body: Bytes = body.to_string().into();
+    let question = Question::of(&body, request::wants_stream(&asked));
+    let mut account = Account::open(shared, request, model, id, began, question, found.endpoint);
     if serving(model, &found).is_none() {
         let error = mismatch(model, path);
         account.failed(&error);
         return Err(error);
     }
-    let body: Bytes = body.to_string().into();
     let scan =
         scan::scan(&body, None).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
     let asked_for = Asked::Json(scan);

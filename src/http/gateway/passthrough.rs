@@ -3,7 +3,7 @@
 //!
 //! It is the operators' way: the doors are those of `/api`, for what a backend can be told here is not looked at.
 
-use super::account::Account;
+use super::account::{Account, Question};
 use super::answer::Answer;
 use super::body;
 use super::form;
@@ -69,7 +69,7 @@ async fn handle(
             .await;
     }
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
-    let mut account = Account::open(shared, request, model, id, began, received.bytes.len(), endpoint);
+    let mut account = Account::open(shared, request, model, id, began, Question::default(), endpoint);
     let outgoing = Outgoing {
         request,
         path: Some(path),

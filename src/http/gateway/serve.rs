@@ -21,9 +21,10 @@ use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::{Shared, Worker};
 use actix_web::body::BoxBody;
 use actix_web::http::header::HeaderMap;
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
+use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::endpoints::{Endpoint, Found, tidy};
 use llm_manager_policy::liveness::Sign;
@@ -101,7 +102,7 @@ async fn handle(
         model,
         id,
         began,
-        received.bytes.len(),
+        asked.question(&received.bytes),
         endpoint.unwrap_or(found.endpoint),
     );
     let Some(endpoint) = endpoint else {
@@ -137,7 +138,7 @@ async fn handle(
             }
         }
     } else {
-        let usage = asked.ask_for_usage(endpoint);
+        let usage = asked.ask_for_usage(endpoint).filter(|_| may_ask_for_usage(model));
         let outgoing = Outgoing {
             request,
             path: found.path.as_deref(),
@@ -146,8 +147,8 @@ async fn handle(
             asked: Some(&asked),
             usage: usage.as_ref(),
         };
-        let exchanged = exchange(&outgoing, shared, worker, model, id, &mut account).await;
-        (account, exchanged.map(|(response, lease)| (response, lease, usage.is_some())))
+        let exchanged = exchange_asking(outgoing, shared, worker, model, id, &mut account).await;
+        (account, exchanged)
     };
     finish(request, model, id, account, exchanged, rename)
 }
@@ -190,7 +191,7 @@ impl Whole {
             Ok(asked) => asked,
             Err(error) => return (account, Err(error)),
         };
-        let usage = asked.ask_for_usage(&self.endpoint);
+        let usage = asked.ask_for_usage(&self.endpoint).filter(|_| may_ask_for_usage(&self.model));
         let outgoing = Outgoing {
             request: &self.request,
             path: self.path.as_deref(),
@@ -200,9 +201,48 @@ impl Whole {
             usage: usage.as_ref(),
         };
         let exchanged =
-            exchange(&outgoing, &self.shared, &self.worker, &self.model, &self.id, &mut account).await;
-        (account, exchanged.map(|(response, lease)| (response, lease, usage.is_some())))
+            exchange_asking(outgoing, &self.shared, &self.worker, &self.model, &self.id, &mut account).await;
+        (account, exchanged)
     }
+}
+
+/// Brings the request to the backend, and once more without our question for the usage if it may have been that which the
+/// engine refuses. Answers whether the usage was asked for.
+async fn exchange_asking(
+    mut outgoing: Outgoing<'_>,
+    shared: &Shared,
+    worker: &Worker,
+    model: &Arc<ModelHandle>,
+    id: &RequestId,
+    account: &mut Account,
+) -> Result<(Response, Lease, bool), ApiError> {
+    let (response, lease) = exchange(&outgoing, shared, worker, model, id, account).await?;
+    if outgoing.usage.is_none() || !may_be_our_fault(model, response.status) {
+        return Ok((response, lease, outgoing.usage.is_some()));
+    }
+    // The lease goes first: there may be but one.
+    drop((response, lease));
+    outgoing.usage = None;
+    let (response, lease) = exchange(&outgoing, shared, worker, model, id, account).await?;
+    if response.status.is_success() {
+        log::info!("models/{}: the engine refuses `stream_options`; it is not asked again", model.spec.name);
+        model.learnt.refused_stream_options();
+    }
+    Ok((response, lease, false))
+}
+
+fn may_ask_for_usage(model: &ModelHandle) -> bool {
+    model.spec.stream_usage && model.learnt.stream_options() != StreamOptions::Refused
+}
+
+/// Whether an engine that we have asked for its usage may have refused that, and not the client's body. Once it has taken
+/// the option, it is the body.
+fn may_be_our_fault(model: &ModelHandle, status: StatusCode) -> bool {
+    if status.is_success() {
+        model.learnt.took_stream_options();
+    }
+    let is_about_the_body = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
+    is_about_the_body && model.learnt.stream_options() == StreamOptions::Unknown
 }
 
 /// A path that is no endpoint: the list of models in another spelling, or nothing that we know.

@@ -5,13 +5,14 @@ use super::body::grow;
 use brotli_decompressor::DecompressorWriter;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
+use std::fmt;
 use std::io::{self, Write};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 /// So much is unpacked before others of this thread get their turn.
 const TURN: usize = 1 << 20;
 /// So much of the packed bytes is taken at once: what comes out of it can be a thousand times as much.
-const BITE: usize = 1024;
+pub(super) const BITE: usize = 1024;
 const BUFFER: usize = 64 * 1024;
 /// Largest window of zstd, as a power of two: 8 MiB (RFC 9659).
 const LARGEST_WINDOW: u32 = 23;
@@ -47,6 +48,18 @@ pub(crate) enum Refused {
     TooLarge { limit: usize, coding: Coding },
     NoMemory,
     Broken { coding: Coding, why: String },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit, coding } => {
+                write!(f, "its {} unpacks to more than {} MiB at once", coding.name(), limit >> 20)
+            }
+            Self::NoMemory => f.write_str("there is no memory to unpack it"),
+            Self::Broken { coding, why } => write!(f, "its {} is broken: {why}", coding.name()),
+        }
+    }
 }
 
 /// Unpacks a body.
@@ -131,6 +144,18 @@ impl Unpacker {
         Ok(std::mem::take(&mut sink.bytes).into())
     }
 
+    /// The next packed bytes of an answer; what has come out of them so far. Few at a time: see `BITE`.
+    pub(super) fn pass(&mut self, packed: &[u8]) -> Result<Bytes, Refused> {
+        let written = self.engine.write(packed).and_then(|()| self.engine.flush());
+        written.map_err(|error| self.refused(&error))?;
+        let sink = match &mut self.engine {
+            Engine::Gzip(decoder) => decoder.get_mut(),
+            Engine::Brotli(decoder) => decoder.get_mut(),
+            Engine::Zstd { sink, .. } => sink,
+        };
+        Ok(std::mem::take(&mut sink.bytes).into())
+    }
+
     fn sink(&self) -> &Sink {
         match &self.engine {
             Engine::Gzip(decoder) => decoder.get_ref(),
@@ -172,6 +197,15 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    /// What has come is not kept back until more comes.
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Gzip(decoder) => decoder.flush(),
+            Self::Brotli(decoder) => decoder.flush(),
+            Self::Zstd { .. } => Ok(()),
         }
     }
 
@@ -237,6 +271,21 @@ mod tests {
         assert_eq!(unpack(Coding::Gzip, &two, 3).await.unwrap().as_ref(), b"abcd");
         let two = [zstd(b"ab"), zstd(b"cd")].concat();
         assert_eq!(unpack(Coding::Zstd, &two, 3).await.unwrap().as_ref(), b"abcd");
+    }
+
+    #[test]
+    fn an_answer_comes_out_as_it_goes_in() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let mut unpacker = Unpacker::new(Coding::Gzip, LIMIT).unwrap();
+        for event in ["data: one\n\n", "data: two\n\n"] {
+            encoder.write_all(event.as_bytes()).unwrap();
+            encoder.flush().unwrap();
+            let packed = std::mem::take(encoder.get_mut());
+            assert_eq!(unpacker.pass(&packed).unwrap(), event.as_bytes());
+        }
+        let end = encoder.finish().unwrap();
+        assert_eq!(unpacker.pass(&end).unwrap(), "");
+        assert_eq!(unpacker.finish().unwrap(), "");
     }
 
     #[actix_web::test]

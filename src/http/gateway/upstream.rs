@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::{fmt, io};
 
+use actix_web::body::BodySize;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -185,7 +186,9 @@ impl Pool {
         }
         let announced = length.and_then(|value| value.to_str().ok()?.parse().ok()).filter(|_| is_head);
         let bodiless = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let body = Body::new(incoming, bodiless, announced, connection, Rc::clone(&self.0));
+        let mut body = Body::new(incoming, bodiless, announced, connection, Rc::clone(&self.0));
+        body.ends_with_connection = matches!(body.size(), BodySize::Stream)
+            && !head.headers.contains_key(http::header::TRANSFER_ENCODING);
         Response { status, headers, body }
     }
 }

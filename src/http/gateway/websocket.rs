@@ -3,7 +3,7 @@
 //!
 //! One task drives both directions: whoever drops the answer closes the backend's side and gives the lease back.
 
-use super::account::Account;
+use super::account::{Account, Question};
 use super::form;
 use super::headers;
 use super::request_id::RequestId;
@@ -96,7 +96,15 @@ pub(crate) struct Opening<'a> {
 
 impl Opening<'_> {
     fn account(&self, endpoint: &Arc<Endpoint>) -> Account {
-        Account::open(self.shared, self.request, self.model, self.id, self.began, 0, endpoint)
+        Account::open(
+            self.shared,
+            self.request,
+            self.model,
+            self.id,
+            self.began,
+            Question::default(),
+            endpoint,
+        )
     }
 
     /// Takes a lease and opens the way. `path` is the backend's, where it isn't the client's.
@@ -171,7 +179,7 @@ impl Opening<'_> {
         mut account: Account,
     ) -> HttpResponse {
         let Answered { status, headers, mut stream, rest } = answered;
-        account.answered(status.as_u16(), "");
+        account.answered(status.as_u16(), "", false, false);
         let mut builder = HttpResponse::build(status);
         for (name, value) in headers::to_client(&headers) {
             builder.append_header((name, value));

@@ -91,6 +91,16 @@ pub(crate) async fn answer(
     if script.echo {
         return send_json(output, 200, &echo(request)).await;
     }
+    if let Some(file) = &script.raw {
+        output.write_all(&std::fs::read(file)?).await?;
+        await_file(script.stream_file.as_deref()).await;
+        return Ok(After::Close);
+    }
+    if script.strict && memchr::memmem::find(&request.body, b"stream_options").is_some() {
+        let error =
+            json!({"detail": [{"loc": ["body", "stream_options"], "msg": "extra fields not permitted"}]});
+        return send_json(output, 422, &error).await;
+    }
     let ask: Ask = if request.body.is_empty() {
         Ask::default()
     } else {

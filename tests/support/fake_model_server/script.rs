@@ -21,6 +21,8 @@ words of a request: header `x-fake: key=value,...`, query `?key=value&...`, or b
   ping=1            a comment line between events
   size=N            the answer's text has N bytes
   stamp=1           each token of a stream is `t=MICROSECONDS`: the Unix time at which it is written
+  raw=PATH          answers the bytes of this file, head and all, and closes (once stream_file exists)
+  strict=1          refuses a body with stream_options, as some engines do
   close=1           the connection is closed after the answer
   log=TEXT          prints TEXT to stderr
   echo=1            answers what came in: {method, path, query, headers, body}";
@@ -47,6 +49,8 @@ pub(crate) struct Script {
     pub(crate) ping: bool,
     pub(crate) size: Option<usize>,
     pub(crate) stamp: bool,
+    pub(crate) raw: Option<String>,
+    pub(crate) strict: bool,
     pub(crate) close: bool,
     pub(crate) echo: bool,
 }
@@ -83,6 +87,8 @@ impl Script {
                 "ping" => self.ping = value == "1",
                 "size" => self.size = value.parse().ok(),
                 "stamp" => self.stamp = value == "1",
+                "raw" => self.raw = Some(value.to_owned()),
+                "strict" => self.strict = value == "1",
                 "close" => self.close = value == "1",
                 "echo" => self.echo = value == "1",
                 "log" => eprintln!("{value}"),

@@ -1,6 +1,6 @@
-//! Where each engine writes its counts: the way from the root of a document to the fields.
+//! Where each engine writes what we read: the way from the root of a document to the fields.
 
-use std::fmt;
+use super::pointers::Pointers;
 use std::sync::Arc;
 
 /// The form of an answer.
@@ -24,107 +24,43 @@ impl Dialect {
         match path.rsplit('/').next().unwrap_or_default() {
             "responses" => Self::Responses,
             "messages" => Self::Anthropic,
-            "embeddings" | "embed" | "rerank" | "reranking" => Self::Embedding,
+            "embeddings" | "embed" | "rerank" | "reranking" | "score" => Self::Embedding,
             _ => Self::OpenAi,
         }
     }
-}
 
-/// Where a custom answer has its counts: JSON pointers (RFC 6901), compiled.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pointers {
-    paths: Vec<(Vec<String>, Field)>,
-}
-
-/// Why a JSON pointer can't be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadPointer {
-    /// It is empty or doesn't begin with `/`.
-    NoSlash,
-    /// A `~` is not followed by `0` or `1`.
-    Escape,
-    /// It goes deeper than 12 levels.
-    TooDeep,
-    /// A key in it is longer than 40 bytes.
-    TooLong,
-}
-
-impl fmt::Display for BadPointer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoSlash => "a JSON pointer begins with `/`",
-            Self::Escape => "`~` in a JSON pointer is written `~0`, `/` in a key `~1`",
-            Self::TooDeep => "a JSON pointer may be 12 levels deep",
-            Self::TooLong => "a key in a JSON pointer may be 40 bytes long",
-        })
-    }
-}
-
-impl std::error::Error for BadPointer {}
-
-impl Pointers {
-    /// Counts at `pointer`: see [`crate::usage`] for what they mean.
-    pub fn input(self, pointer: &str) -> Result<Self, BadPointer> {
-        self.with(pointer, Field::Input)
-    }
-
-    pub fn cached(self, pointer: &str) -> Result<Self, BadPointer> {
-        self.with(pointer, Field::Cached)
-    }
-
-    pub fn output(self, pointer: &str) -> Result<Self, BadPointer> {
-        self.with(pointer, Field::Output)
-    }
-
-    /// The text in an event of a stream, by which tokens are counted when no counts come.
-    pub fn text(self, pointer: &str) -> Result<Self, BadPointer> {
-        self.with(pointer, Field::Text)
-    }
-
-    fn with(mut self, pointer: &str, field: Field) -> Result<Self, BadPointer> {
-        let rest = pointer.strip_prefix('/').ok_or(BadPointer::NoSlash)?;
-        let path = rest.split('/').map(unescape).collect::<Result<Vec<_>, _>>()?;
-        if path.len() > 12 {
-            return Err(BadPointer::TooDeep);
+    /// How the streams of this endpoint end, in words; `None`: nobody knows, so any end is a good one.
+    pub fn end_of_stream(&self, path: &str) -> Option<&'static str> {
+        match self {
+            Self::OpenAi if path.ends_with("/completions") => Some("`[DONE]` or a `finish_reason`"),
+            Self::Responses => Some("`response.completed`"),
+            Self::Anthropic => Some("`message_stop`"),
+            Self::OpenAi | Self::Embedding | Self::Pointers(_) => None,
         }
-        if path.iter().any(|key| key.len() > super::walk::MAX_TEXT) {
-            return Err(BadPointer::TooLong);
-        }
-        self.paths.retain(|(_, other)| *other != field);
-        self.paths.push((path, field));
-        Ok(self)
     }
 
-    /// The paths of `among` (one bit each) that go on with this key at this depth.
-    fn narrow(&self, among: u8, depth: usize, key: &[u8]) -> Node {
-        let mut left = 0;
-        for (nth, (path, field)) in self.paths.iter().enumerate() {
-            let bit = 1 << nth;
-            if among & bit != 0 && path.get(depth).is_some_and(|part| part.as_bytes() == key) {
-                if path.len() == depth + 1 {
-                    return if *field == Field::Text { Node::Text } else { Node::Count(*field) };
-                }
-                left |= bit;
-            }
+    /// What the `type` of an event says of the stream.
+    pub(super) fn kind(&self, name: &[u8]) -> Kind {
+        match (self, name) {
+            (_, b"error") | (Self::Responses, b"response.failed") => Kind::Error,
+            (Self::Responses, b"response.completed" | b"response.incomplete" | b"response.cancelled")
+            | (Self::Anthropic, b"message_stop") => Kind::End,
+            (Self::Responses, b"response.audio.delta" | b"response.output_audio.delta") => Kind::Sound,
+            _ => Kind::Other,
         }
-        if left == 0 { Node::Other } else { Node::Pointers(left) }
     }
 }
 
-fn unescape(part: &str) -> Result<String, BadPointer> {
-    let mut rest = part.chars();
-    let mut key = String::with_capacity(part.len());
-    while let Some(letter) = rest.next() {
-        key.push(match letter {
-            '~' => match rest.next() {
-                Some('0') => '~',
-                Some('1') => '/',
-                _ => return Err(BadPointer::Escape),
-            },
-            _ => letter,
-        });
-    }
-    Ok(key)
+/// What an event means for its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Other,
+    /// The last one.
+    End,
+    Error,
+    /// Its text is sound in base64.
+    Sound,
 }
 
 /// One number that an answer can carry.
@@ -139,8 +75,8 @@ pub(super) enum Field {
     PromptN,
     CacheN,
     PredictedN,
-    PromptMs,
-    PredictedMs,
+    /// Which choice this is.
+    Choice,
     /// No number: the text of an event.
     Text,
 }
@@ -151,6 +87,8 @@ pub(super) enum Node {
     /// Nothing below here matters.
     #[default]
     Other,
+    /// A member of the root that a client may want, whatever it is.
+    More,
     Root,
     /// An object that holds a report at `usage`: `response` or `message` of an event.
     Wrapper,
@@ -168,6 +106,17 @@ pub(super) enum Node {
     ToolCalls,
     ToolCall,
     Function,
+    /// The parts of a whole answer, and one of them.
+    Blocks,
+    Block,
+    /// The engine has failed: an object, or the words themselves.
+    Error,
+    /// What it says of that.
+    Words,
+    /// The `type` of an event.
+    Kind,
+    /// The `finish_reason` of a choice.
+    Finish,
     Count(Field),
     Text,
     /// Bits of the custom paths that go through here.
@@ -177,12 +126,10 @@ pub(super) enum Node {
 impl Node {
     /// Whether an object or array here is worth looking into.
     pub(super) fn is_container(self) -> bool {
-        !matches!(self, Self::Other | Self::Count(_) | Self::Text)
-    }
-
-    /// Whether the end of this object completes a report.
-    pub(super) fn is_report(self) -> bool {
-        matches!(self, Self::Usage | Self::Timings | Self::Meta)
+        !matches!(
+            self,
+            Self::Other | Self::More | Self::Count(_) | Self::Text | Self::Words | Self::Kind | Self::Finish
+        )
     }
 }
 
@@ -198,7 +145,11 @@ impl Dialect {
     pub(super) fn child(&self, parent: Node, depth: usize, key: &[u8]) -> Node {
         match parent {
             Node::Root => self.root_child(key),
-            Node::Wrapper if key == b"usage" => Node::Usage,
+            Node::Wrapper => match key {
+                b"usage" => Node::Usage,
+                b"error" => Node::Error,
+                _ => Node::Other,
+            },
             Node::Usage => usage_child(key),
             Node::InputDetails => match key {
                 b"cached_tokens" => Node::Count(Field::Cached),
@@ -208,12 +159,10 @@ impl Dialect {
             Node::OutputDetails if matches!(key, b"reasoning_tokens" | b"thinking_tokens") => {
                 Node::Count(Field::Reasoning)
             }
-            Node::Timings => Node::count(match key {
+            Node::Timings => Node::Count(match key {
                 b"prompt_n" => Field::PromptN,
                 b"cache_n" => Field::CacheN,
                 b"predicted_n" => Field::PredictedN,
-                b"prompt_ms" => Field::PromptMs,
-                b"predicted_ms" => Field::PredictedMs,
                 _ => return Node::Other,
             }),
             Node::Meta if key == b"tokens" => Node::MetaTokens,
@@ -224,14 +173,25 @@ impl Dialect {
             Node::MetaBilled if key == b"input_tokens" => Node::Count(Field::Total),
             Node::Choices => Node::Choice,
             Node::Choice => match key {
-                b"delta" => Node::Delta,
+                b"delta" | b"message" => Node::Delta,
                 b"text" => Node::Text,
+                b"index" => Node::Count(Field::Choice),
+                b"finish_reason" => Node::Finish,
+                // Moonshot's streams.
+                b"usage" => Node::Usage,
                 _ => Node::Other,
             },
             Node::Delta => self.delta_child(key),
             Node::ToolCalls => Node::ToolCall,
             Node::ToolCall if key == b"function" => Node::Function,
             Node::Function if matches!(key, b"name" | b"arguments") => Node::Text,
+            Node::Blocks => Node::Block,
+            Node::Block => match key {
+                b"text" | b"thinking" | b"arguments" => Node::Text,
+                b"content" | b"summary" => Node::Blocks,
+                _ => Node::Other,
+            },
+            Node::Error if key == b"message" => Node::Words,
             Node::Pointers(among) => match self {
                 Self::Pointers(pointers) => pointers.narrow(among, depth, key),
                 _ => Node::Other,
@@ -241,15 +201,32 @@ impl Dialect {
     }
 
     fn root_child(&self, key: &[u8]) -> Node {
-        match (key, self) {
-            (b"usage", _) => Node::Usage,
-            (b"timings", _) => Node::Timings,
-            (b"choices", Self::OpenAi) => Node::Choices,
-            (b"response", Self::Responses) | (b"message", Self::Anthropic) => Node::Wrapper,
+        match (self, key) {
+            (Self::OpenAi, b"choices") => Node::Choices,
+            // What every event has.
+            (
+                Self::OpenAi,
+                b"id"
+                | b"object"
+                | b"created"
+                | b"model"
+                | b"system_fingerprint"
+                | b"service_tier"
+                | b"provider"
+                | b"obfuscation",
+            ) => Node::Other,
+            (_, b"usage") => Node::Usage,
+            (_, b"timings") => Node::Timings,
+            (_, b"error") => Node::Error,
+            (_, b"type") => Node::Kind,
+            (Self::Responses, b"response") | (Self::Anthropic, b"message") => Node::Wrapper,
             // Every `...delta` event of the responses has its text here.
-            (b"delta", Self::Responses) => Node::Text,
-            (b"delta", Self::Anthropic) => Node::Delta,
-            (b"meta", Self::Embedding) => Node::Meta,
+            (Self::Responses, b"delta") => Node::Text,
+            (Self::Anthropic, b"delta") => Node::Delta,
+            (Self::Responses, b"output") | (Self::Anthropic, b"content") => Node::Blocks,
+            (Self::Embedding, b"meta") => Node::Meta,
+            (_, b"message" | b"detail") => Node::Words,
+            (Self::OpenAi, _) => Node::More,
             _ => Node::Other,
         }
     }
@@ -265,21 +242,24 @@ impl Dialect {
     }
 }
 
-impl Node {
-    fn count(field: Field) -> Self {
-        Self::Count(field)
-    }
-}
-
 fn usage_child(key: &[u8]) -> Node {
-    Node::count(match key {
+    Node::Count(match key {
         b"prompt_tokens" | b"input_tokens" => Field::Input,
         b"completion_tokens" | b"output_tokens" => Field::Output,
         b"total_tokens" => Field::Total,
-        b"cache_read_input_tokens" | b"prompt_cache_hit_tokens" => Field::Cached,
+        // Anthropic; DeepSeek; Moonshot; others.
+        b"cache_read_input_tokens" | b"prompt_cache_hit_tokens" | b"cached_tokens" | b"num_cached_tokens" => {
+            Field::Cached
+        }
         b"cache_creation_input_tokens" => Field::CacheWrite,
-        b"prompt_tokens_details" | b"input_tokens_details" => return Node::InputDetails,
-        b"completion_tokens_details" | b"output_tokens_details" => return Node::OutputDetails,
+        // SGLang.
+        b"reasoning_tokens" => Field::Reasoning,
+        b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details" => {
+            return Node::InputDetails;
+        }
+        b"completion_tokens_details" | b"output_tokens_details" | b"output_token_details" => {
+            return Node::OutputDetails;
+        }
         _ => return Node::Other,
     })
 }

@@ -1,27 +1,64 @@
-//! Splits a stream of server-sent events into the documents they carry, and recognises an event that
-//! differs from an earlier one in its text alone.
+//! Splits a stream of server-sent events into the documents they carry; each is read once. Takes the event out that is there
+//! only because the usage was asked for; every other byte passes as it came.
 //!
 //! The format: <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 
 use std::mem;
 
-use super::MAX_HELD;
+use super::draft::{Draft, Words, within};
+use super::find;
+use super::holes::Template;
+use super::output::{MAX_EVENT, Outgoing};
 use super::paths::Dialect;
-use super::report::{Draft, Totals};
-use super::walk::{Walker, find};
+use super::totals::Totals;
+use super::walk::Walker;
+use super::{Output, Shown};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-const DATA: &[u8] = b"data:";
 
 #[derive(Debug, Default)]
 pub(super) struct Stream {
+    /// Where the next chunk begins.
+    position: u64,
     line: Line,
     /// The last byte was a carriage return; a line feed right after it belongs to the same line end.
     after_cr: bool,
+    /// ... and that line end closed a hidden event, so the line feed is hidden too.
+    hide_lf: bool,
     past_bom: bool,
     /// Bytes of an event have come, so the next byte begins none.
     in_event: bool,
+    event: Event,
     template: Template,
+    /// The usage event is taken out.
+    pub(super) hides: bool,
+    /// The beginning of an event that may be the one.
+    held: Vec<u8>,
+    /// The last line that is of no event.
+    stray: Words,
+}
+
+/// What is known of the event that is coming, beside its data.
+#[derive(Debug, Default)]
+struct Event {
+    /// Where its first line began that is no comment: comments before it keep a connection alive, so they never wait.
+    from: Option<u64>,
+    has_data: bool,
+    /// Part of it has been sent.
+    sent: bool,
+    name: Name,
+    /// Its data, if its name is `error`.
+    words: Words,
+}
+
+/// Whether the event's name is `error`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Name {
+    #[default]
+    None,
+    /// So many letters are the same.
+    Part(usize),
+    Other,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,105 +66,229 @@ enum Line {
     #[default]
     Start,
     Bom(usize),
-    /// In the field name, so far the same as in `data:`.
-    Name(usize),
+    /// In the name of this field, so far the same.
+    Field(Field, usize),
     Data,
+    /// The name of the event.
+    Name,
+    /// A field that doesn't matter, or a comment.
     Other,
+    /// Not of this format.
+    Stray,
 }
 
-/// An event that carried text and no report: what stood before the text and after it. Another event
-/// with the same around another text would be read the same way, byte for byte.
-#[derive(Debug, Default)]
-struct Template {
-    bytes: Vec<u8>,
-    /// Where the text was.
-    at: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Data,
+    Event,
+    Id,
+    Retry,
 }
 
-impl Template {
-    fn learn(&mut self, before: &[u8], after: &[u8]) {
-        if before.len() + after.len() <= MAX_HELD {
-            self.bytes.clear();
-            self.bytes.reserve_exact(before.len() + after.len());
-            self.bytes.extend_from_slice(before);
-            self.bytes.extend_from_slice(after);
-            self.at = before.len();
+impl Field {
+    fn beginning_with(byte: u8) -> Option<Self> {
+        [Self::Data, Self::Event, Self::Id, Self::Retry]
+            .into_iter()
+            .find(|field| field.name().first() == Some(&byte))
+    }
+
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Data => b"data:",
+            Self::Event => b"event:",
+            Self::Id => b"id:",
+            Self::Retry => b"retry:",
+        }
+    }
+}
+
+impl Name {
+    const ERROR: &'static [u8] = b" error";
+
+    fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            *self = match *self {
+                Self::None if *byte == b' ' => Self::Part(1),
+                Self::None if *byte == b'e' => Self::Part(2),
+                Self::Part(same) if Self::ERROR.get(same) == Some(byte) => Self::Part(same + 1),
+                _ => Self::Other,
+            };
         }
     }
 
-    /// How long the event is at the beginning of `bytes`, if it is of this form and whole.
-    fn matches(&self, bytes: &[u8]) -> Option<usize> {
-        let (before, after) = self.bytes.split_at_checked(self.at)?;
-        let mut rest = bytes.strip_prefix(before)?;
-        if before.is_empty() || rest.first() == Some(&b'"') {
-            return None;
-        }
-        loop {
-            let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r'))?;
-            rest = rest.get(plain..)?;
-            if rest.first() != Some(&b'\\') {
-                break;
-            }
-            match rest {
-                [_, b'\n' | b'\r', ..] => return None,
-                [_, _, after @ ..] => rest = after,
-                _ => return None,
-            }
-        }
-        Some(bytes.len() - rest.strip_prefix(after)?.len())
+    fn is_error(self) -> bool {
+        self == Self::Part(Self::ERROR.len())
     }
+}
+
+/// What reads an answer, beside the framing.
+pub(super) struct Reading<'a> {
+    pub(super) dialect: &'a Dialect,
+    pub(super) walker: &'a mut Walker,
+    pub(super) draft: &'a mut Draft,
+    pub(super) totals: &'a mut Totals,
 }
 
 impl Stream {
-    #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
-        self.template.bytes.capacity()
+    pub(super) fn new(hides: bool) -> Self {
+        Self { hides, ..Self::default() }
     }
 
-    pub(super) fn push(
-        &mut self,
-        chunk: &[u8],
-        dialect: &Dialect,
-        walker: &mut Walker,
-        draft: &mut Draft,
-        totals: &mut Totals,
-    ) {
-        let mut at = 0;
-        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
+    #[cfg(test)]
+    pub(super) fn recognises(&mut self, event: &[u8]) -> bool {
+        self.template.matches(event).is_some_and(|found| found.length == event.len())
+    }
+
+    #[cfg(test)]
+    pub(super) fn holds(&self) -> usize {
+        self.held.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembers(&self) -> usize {
+        self.template.held()
+    }
+
+    /// The stream has ended: the last event may lack its empty line. What was still held back.
+    pub(super) fn close(&mut self, reading: &mut Reading<'_>) -> Vec<u8> {
+        self.end_event(reading);
+        *reading.draft = Draft::default();
+        reading.walker.reset();
+        self.event = Event { sent: true, ..Event::default() };
+        mem::take(&mut self.held)
+    }
+
+    /// A line that was of no event: what a proxy says in its despair.
+    pub(super) fn stray(&self) -> &Words {
+        &self.stray
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8], reading: &mut Reading<'_>) -> Output {
+        let base = self.position;
+        self.position += chunk.len() as u64;
+        // Most often all of it is like what came before.
+        let mut at = self.skip_known(chunk, 0, reading);
+        if at == chunk.len() {
+            return Output::All;
+        }
+        let mut out = Outgoing::new(chunk.len());
+        if mem::take(&mut self.hide_lf) && chunk.first() == Some(&b'\n') {
+            self.after_cr = false;
+            out.skip(0..1);
+            at = 1;
+        }
+        while at < chunk.len() {
             let begins = !self.in_event && !self.after_cr;
-            if begins && let Some(length) = self.template.matches(rest) {
-                totals.add_text();
-                self.past_bom = true;
-                at += length;
-                continue;
+            let Some(end) = self.read_event(chunk, at, base, reading) else {
+                self.hold(chunk, base, reading, &mut out);
+                break;
+            };
+            if begins && reading.walker.ended() && chunk.get(at) != Some(&0xef) {
+                self.learn(chunk.get(at..end).unwrap_or_default(), base + at as u64, reading.draft);
             }
-            let Some(end) = self.event(chunk, at, dialect, walker, draft) else { return };
-            if walker.ended() {
-                let event = mem::take(draft);
-                if let (true, true, Some((from, to))) =
-                    (begins, chunk.get(at) != Some(&0xef), event.only_text())
-                    && let (Some(before), Some(after)) = (chunk.get(at..from), chunk.get(to..end))
-                    && after.ends_with(b"\n")
-                {
-                    self.template.learn(before, after);
-                }
-                totals.add(event, dialect, true);
-            } else {
-                *draft = Draft::default();
+            self.end_event(reading);
+            self.pass(chunk, base, end, reading, &mut out);
+            *reading.draft = Draft::default();
+            reading.walker.reset();
+            self.event = Event::default();
+            at = self.skip_known(chunk, end, reading);
+        }
+        out.finish()
+    }
+
+    /// Reads all events from here on that are like the one before; where the next one begins.
+    #[inline]
+    fn skip_known(&mut self, chunk: &[u8], mut at: usize, reading: &mut Reading<'_>) -> usize {
+        if self.in_event || self.after_cr {
+            return at;
+        }
+        while let Some(found) = chunk.get(at..).and_then(|rest| self.template.matches(rest)) {
+            match self.template.report() {
+                Some(draft) => reading.totals.add_like(draft, reading.dialect, found.text_bytes),
+                None => reading.totals.add_text(found.text_bytes),
             }
-            walker.reset();
-            at = end;
+            at += found.length;
+        }
+        at
+    }
+
+    fn learn(&mut self, event: &[u8], base: u64, draft: &Draft) {
+        if let Some(text) = draft.text_of_many()
+            && event.ends_with(b"\n")
+            && !self.event.name.is_error()
+        {
+            self.template.learn(event, base, text, draft);
+        }
+    }
+
+    /// The event that was read is whole.
+    fn end_event(&mut self, reading: &mut Reading<'_>) {
+        let is_error = self.event.name.is_error() && self.event.has_data;
+        if reading.walker.ended() {
+            reading.draft.error |= is_error;
+            reading.totals.add(reading.draft, reading.dialect, true);
+            return;
+        }
+        reading.totals.datas += u64::from(self.event.has_data);
+        reading.totals.ended |= reading.walker.is_done();
+        if is_error {
+            reading.totals.fail(mem::take(&mut self.event.words));
+        }
+    }
+
+    /// Sends the whole event that ends here, or takes it out.
+    fn pass(&mut self, chunk: &[u8], base: u64, end: usize, reading: &Reading<'_>, out: &mut Outgoing) {
+        if !self.hides {
+            return;
+        }
+        let from = self.event.from.map(|from| within((from, from), base).start);
+        let hidden = reading.walker.ended() && !self.event.sent && !reading.totals.reports_unasked;
+        let shown = if hidden { reading.draft.usage_event() } else { None };
+        let (Some(from), Some(shown)) = (from, shown) else {
+            out.bytes(mem::take(&mut self.held));
+            return;
+        };
+        let tail = chunk.get(from..end).unwrap_or_default();
+        if self.held.len() + tail.len() > MAX_EVENT {
+            out.bytes(mem::take(&mut self.held));
+            return;
+        }
+        let mut event = mem::take(&mut self.held);
+        event.extend_from_slice(tail);
+        out.skip(from..end);
+        match shown {
+            Shown::Nothing => self.hide_lf = self.after_cr,
+            Shown::Without(cut, choices) => {
+                out.bytes(without(&event, self.event.from.unwrap_or(0), cut, choices))
+            }
+        }
+    }
+
+    /// Of an event that hasn't ended, what may be the usage event is held back.
+    fn hold(&mut self, chunk: &[u8], base: u64, reading: &Reading<'_>, out: &mut Outgoing) {
+        if !self.hides {
+            return;
+        }
+        let Some(from) = self.event.from else { return };
+        let from = within((from, from), base).start;
+        let rest = chunk.get(from..).unwrap_or_default();
+        let is_other = reading.draft.is_no_usage_event() || !reading.walker.is_object();
+        if self.event.sent || is_other || self.held.len() + rest.len() > MAX_EVENT {
+            self.event.sent = true;
+            out.bytes(mem::take(&mut self.held));
+        } else {
+            self.held.extend_from_slice(rest);
+            out.skip(from..chunk.len());
         }
     }
 
     /// Reads up to the end of one event: where that is, if it lies in this chunk.
-    fn event(
+    fn read_event(
         &mut self,
         chunk: &[u8],
         from: usize,
-        dialect: &Dialect,
-        walker: &mut Walker,
-        draft: &mut Draft,
+        base: u64,
+        reading: &mut Reading<'_>,
     ) -> Option<usize> {
         let mut at = from;
         while let Some(&byte) = chunk.get(at) {
@@ -136,18 +297,16 @@ impl Stream {
                 continue;
             }
             self.in_event = true;
-            if matches!(self.line, Line::Data | Line::Other) {
+            if matches!(self.line, Line::Data | Line::Name | Line::Other | Line::Stray) {
                 let rest = chunk.get(at..)?;
-                let length = find(rest, |byte| (byte == b'\n') | (byte == b'\r'));
-                if self.line == Line::Data {
-                    walker.feed(rest.get(..length)?, at, dialect, draft);
-                }
+                let length = find::line_end(rest);
+                self.read_line(rest.get(..length)?, base + at as u64, reading);
                 at += length;
                 if at == chunk.len() {
                     return None;
                 }
             } else if !matches!(byte, b'\n' | b'\r') {
-                at += usize::from(self.name(byte));
+                at += usize::from(self.begin_line(byte, base + at as u64));
                 continue;
             }
             // The end of a line, which may be two bytes.
@@ -165,38 +324,103 @@ impl Stream {
                     return Some(at);
                 }
                 // Lines of data are joined by line feeds.
-                Line::Data => walker.feed(b"\n", at, dialect, draft),
-                Line::Bom(_) | Line::Name(_) | Line::Other => {}
+                Line::Data => reading.walker.feed(b"\n", base + at as u64, reading.dialect, reading.draft),
+                Line::Bom(_) | Line::Field(..) | Line::Name | Line::Other | Line::Stray => {}
             }
         }
         None
     }
 
+    fn read_line(&mut self, bytes: &[u8], base: u64, reading: &mut Reading<'_>) {
+        match self.line {
+            Line::Data => {
+                if self.event.name.is_error() {
+                    self.event.words.add(bytes);
+                }
+                reading.walker.feed(bytes, base, reading.dialect, reading.draft);
+            }
+            Line::Name => self.event.name.read(bytes),
+            Line::Stray => self.stray.add(bytes),
+            _ => {}
+        }
+    }
+
     /// A byte at the beginning of a line. True when it is done with, false when it has to be looked at again.
-    fn name(&mut self, byte: u8) -> bool {
+    fn begin_line(&mut self, byte: u8, here: u64) -> bool {
         let first_of_stream = !mem::replace(&mut self.past_bom, true);
         self.line = match self.line {
             Line::Start if first_of_stream && BOM.first() == Some(&byte) => Line::Bom(1),
-            Line::Start if DATA.first() == Some(&byte) => Line::Name(1),
-            Line::Bom(matched) if BOM.get(matched) == Some(&byte) => {
-                if matched + 1 == BOM.len() {
+            Line::Bom(same) if BOM.get(same) == Some(&byte) => {
+                if same + 1 == BOM.len() {
                     Line::Start
                 } else {
-                    Line::Bom(matched + 1)
+                    Line::Bom(same + 1)
                 }
             }
-            Line::Name(matched) if DATA.get(matched) == Some(&byte) => {
-                if matched + 1 == DATA.len() {
-                    Line::Data
-                } else {
-                    Line::Name(matched + 1)
+            Line::Start if byte == b':' => {
+                self.line = Line::Other;
+                return false;
+            }
+            Line::Start => {
+                self.event.from.get_or_insert(here);
+                match Field::beginning_with(byte) {
+                    Some(field) => Line::Field(field, 1),
+                    None => {
+                        self.be_stray(&[]);
+                        return false;
+                    }
                 }
+            }
+            Line::Field(field, same) if field.name().get(same) == Some(&byte) => {
+                if same + 1 < field.name().len() { Line::Field(field, same + 1) } else { self.field(field) }
+            }
+            Line::Field(field, same) => {
+                self.be_stray(field.name().get(..same).unwrap_or_default());
+                return false;
             }
             _ => {
-                self.line = Line::Other;
+                self.be_stray(&[]);
                 return false;
             }
         };
         true
     }
+
+    fn field(&mut self, field: Field) -> Line {
+        match field {
+            Field::Data => {
+                self.event.has_data = true;
+                Line::Data
+            }
+            Field::Event => {
+                self.event.name = Name::None;
+                Line::Name
+            }
+            Field::Id | Field::Retry => Line::Other,
+        }
+    }
+
+    fn be_stray(&mut self, beginning: &[u8]) {
+        self.line = Line::Stray;
+        self.stray = Words::default();
+        self.stray.add(beginning);
+    }
+}
+
+/// The event, which begins at `base`, without its usage. A choice that says nothing stands in an empty list: many clients
+/// take the first choice of an event without a look.
+fn without(event: &[u8], base: u64, cut: (u64, u64), choices: Option<(u64, u64)>) -> Vec<u8> {
+    const SILENT: &[u8] = br#"[{"index":0,"delta":{},"finish_reason":null}]"#;
+    let mut edits = vec![(within(cut, base), &b""[..])];
+    edits.extend(choices.map(|place| (within(place, base), SILENT)));
+    edits.sort_by_key(|(place, _)| place.start);
+    let mut shown = Vec::with_capacity(event.len() + SILENT.len());
+    let mut done = 0;
+    for (place, instead) in edits {
+        shown.extend_from_slice(event.get(done..place.start).unwrap_or_default());
+        shown.extend_from_slice(instead);
+        done = place.end;
+    }
+    shown.extend_from_slice(event.get(done..).unwrap_or_default());
+    shown
 }

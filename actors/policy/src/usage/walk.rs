@@ -1,8 +1,9 @@
-//! Walks through a JSON document byte by byte, cut anywhere, and hands over the numbers and texts at the
-//! places of [`super::paths`]. Keeps no more than the way down to them; never allocates, never recurses.
+//! Walks through a JSON document byte by byte, cut anywhere, and tells a [`Draft`] of the numbers, texts and marks at the
+//! places of [`super::paths`]. Keeps no more than the way down to them; never recurses, and allocates for errors only.
 
-use super::paths::{Dialect, Field, Node};
-use super::report::Draft;
+use super::draft::Draft;
+use super::find;
+use super::paths::{Dialect, Node};
 
 /// A longer key is none of ours, a longer number none either. Keys with escapes are none of ours too: no
 /// engine writes its field names so.
@@ -22,6 +23,11 @@ pub(super) struct Walker {
     node: Node,
     /// The key or the number being read.
     text: Text,
+    /// Where the newest key of the root began, and the comma before it.
+    key_at: u64,
+    comma_at: u64,
+    /// Where the number being read began.
+    number_at: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,8 +61,13 @@ enum State {
     /// In an object or array in which nothing matters.
     Skip,
     End,
+    /// So far the same as in `[DONE]`.
+    Done(u8),
     Failed,
 }
+
+/// The last event of OpenAI's streams.
+const DONE: &[u8] = b"[DONE]";
 
 #[derive(Debug)]
 struct Text {
@@ -91,12 +102,23 @@ impl Text {
 }
 
 impl Walker {
+    /// A whole object has been read.
     pub(super) fn ended(&self) -> bool {
         self.state == State::End
     }
 
     pub(super) fn failed(&self) -> bool {
         self.state == State::Failed
+    }
+
+    /// It is an object so far.
+    pub(super) fn is_object(&self) -> bool {
+        !matches!(self.state, State::Failed | State::Done(_))
+    }
+
+    /// It was `[DONE]`.
+    pub(super) fn is_done(&self) -> bool {
+        self.state == State::Done(DONE.len() as u8)
     }
 
     /// Ready for the next document.
@@ -106,29 +128,26 @@ impl Walker {
         self.skipped = 0;
     }
 
-    /// `offset` is where `bytes` begin in the caller's chunk.
-    pub(super) fn feed(&mut self, bytes: &[u8], offset: usize, dialect: &Dialect, draft: &mut Draft) {
+    /// `base` is where `bytes` begin in the whole answer.
+    pub(super) fn feed(&mut self, bytes: &[u8], base: u64, dialect: &Dialect, draft: &mut Draft) {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             let rest = bytes.get(at..).unwrap_or_default();
+            let here = base + at as u64;
             match self.state {
                 State::Failed => return,
                 State::String => {
-                    let plain = find(rest, |byte| (byte == b'"') | (byte == b'\\'));
+                    let plain = find::quote(rest);
+                    self.read_string(rest.get(..plain).unwrap_or_default(), draft);
                     at += plain;
                     match bytes.get(at) {
                         None => return,
-                        Some(b'"') => {
-                            if self.node == Node::Text {
-                                draft.text_ends(offset + at);
-                            }
-                            self.state = if self.skipped > 0 { State::Skip } else { State::AfterValue };
-                        }
+                        Some(b'"') => self.end_string(here + plain as u64, dialect, draft),
                         Some(_) => self.state = State::Escape,
                     }
                 }
                 State::Skip => {
-                    at += find(rest, |byte| (byte == b'"') | is_bracket(byte));
+                    at += find::bracket(rest);
                     match bytes.get(at) {
                         None => return,
                         Some(b'"') => self.state = State::String,
@@ -156,40 +175,61 @@ impl Walker {
                     }
                 }
                 State::KeyEscape => self.state = State::Key,
-                State::Escape => self.state = State::String,
+                State::Escape => {
+                    self.read_escape(byte, draft);
+                    self.state = State::String;
+                }
                 State::TextStart => {
                     if byte != b'"' {
-                        draft.text_begins(offset + at);
+                        draft.text_begins(here);
                     }
                     self.state = State::String;
                     continue;
                 }
                 State::Scalar => {
                     let end = rest.iter().position(|&byte| !is_scalar(byte)).unwrap_or(rest.len());
-                    if matches!(self.node, Node::Count(_)) {
+                    if self.reads_scalar() {
                         self.text.add(rest.get(..end).unwrap_or_default());
                     }
                     at += end;
                     if at < bytes.len() {
-                        self.end_scalar(draft);
+                        self.end_scalar(base + at as u64, draft);
                     }
                     continue;
                 }
                 _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => {}
-                State::Start if matches!(byte, b'{' | b'[') => {
+                State::Start if byte == b'{' => {
                     self.node = dialect.root();
-                    self.open(byte == b'{', dialect, draft);
+                    self.open(true, here, dialect, draft);
                 }
-                State::FirstKey if byte == b'}' => self.close(draft),
+                State::Start if byte == b'[' => self.state = State::Done(1),
+                State::Done(matched) if DONE.get(usize::from(matched)) == Some(&byte) => {
+                    self.state = State::Done(matched + 1);
+                }
+                State::Done(1) if matches!(dialect, Dialect::Pointers(_)) => {
+                    // A list, into which a pointer may lead.
+                    self.node = dialect.root();
+                    self.open(false, here, dialect, draft);
+                    continue;
+                }
+                State::FirstKey if byte == b'}' => self.close(true, here, draft),
                 State::FirstKey | State::NextKey if byte == b'"' => {
                     self.text.len = 0;
                     self.state = State::Key;
+                    if self.depth == 1 {
+                        self.key_at = here;
+                    }
                 }
                 State::Colon if byte == b':' => self.state = State::Value,
-                State::FirstItem if byte == b']' => self.close(draft),
-                State::Value | State::FirstItem => self.begin_value(byte, dialect, draft),
-                State::AfterValue => self.after_value(byte, dialect, draft),
-                State::Start | State::FirstKey | State::NextKey | State::Colon | State::End => {
+                State::FirstItem if byte == b']' => self.close(true, here, draft),
+                State::Value | State::FirstItem => self.begin_value(byte, here, dialect, draft),
+                State::AfterValue => self.after_value(byte, here, dialect, draft),
+                State::Start
+                | State::FirstKey
+                | State::NextKey
+                | State::Colon
+                | State::End
+                | State::Done(_) => {
                     self.state = State::Failed;
                 }
             }
@@ -217,13 +257,21 @@ impl Walker {
         };
     }
 
-    fn begin_value(&mut self, byte: u8, dialect: &Dialect, draft: &mut Draft) {
+    fn begin_value(&mut self, byte: u8, here: u64, dialect: &Dialect, draft: &mut Draft) {
+        if self.depth == 1 && byte != b'n' {
+            draft.given(self.node, byte, self.key_at, self.comma_at);
+        }
         match byte {
-            b'{' | b'[' => self.open(byte == b'{', dialect, draft),
-            b'"' => self.state = if self.node == Node::Text { State::TextStart } else { State::String },
-            b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+            b'{' | b'[' => self.open(byte == b'{', here, dialect, draft),
+            b'"' => {
                 self.text.len = 0;
-                if matches!(self.node, Node::Count(_)) {
+                draft.string_begins(self.node);
+                self.state = if self.node == Node::Text { State::TextStart } else { State::String };
+            }
+            b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                self.number_at = here;
+                self.text.len = 0;
+                if self.reads_scalar() {
                     self.text.add(&[byte]);
                 }
                 self.state = State::Scalar;
@@ -232,14 +280,72 @@ impl Walker {
         }
     }
 
-    fn end_scalar(&mut self, draft: &mut Draft) {
-        if let (Node::Count(field), Some(text)) = (self.node, self.text.get()) {
-            draft.number(field, count(field, text), matches!(self.top().node, Node::Pointers(_)));
+    fn read_string(&mut self, plain: &[u8], draft: &mut Draft) {
+        if self.skipped > 0 {
+            return;
+        }
+        match self.node {
+            Node::Text => draft.text_bytes = draft.text_bytes.wrapping_add(plain.len() as u64),
+            Node::Kind => self.text.add(plain),
+            Node::Words => draft.words.add(plain),
+            Node::Error => {
+                // An empty text is no error.
+                draft.error |= !plain.is_empty();
+                draft.words.add(plain);
+            }
+            _ => {}
+        }
+    }
+
+    /// The byte behind a backslash. A `\u` and its four digits are about three bytes of UTF-8.
+    fn read_escape(&mut self, byte: u8, draft: &mut Draft) {
+        if self.skipped > 0 {
+            return;
+        }
+        match self.node {
+            Node::Text if byte == b'u' => draft.text_bytes = draft.text_bytes.wrapping_sub(1),
+            Node::Text => draft.text_bytes = draft.text_bytes.wrapping_add(1),
+            Node::Kind => self.text.spoil(),
+            Node::Words | Node::Error => draft.words.add(&[b'\\', byte]),
+            _ => {}
+        }
+    }
+
+    fn end_string(&mut self, here: u64, dialect: &Dialect, draft: &mut Draft) {
+        if self.skipped > 0 {
+            self.state = State::Skip;
+            return;
+        }
+        match self.node {
+            Node::Text => draft.text_ends(here),
+            Node::Kind => draft.kind = dialect.kind(self.text.get().unwrap_or_default()),
+            _ => {}
         }
         self.state = State::AfterValue;
     }
 
-    fn after_value(&mut self, byte: u8, dialect: &Dialect, draft: &mut Draft) {
+    fn reads_scalar(&self) -> bool {
+        matches!(self.node, Node::Count(_))
+    }
+
+    fn end_scalar(&mut self, here: u64, draft: &mut Draft) {
+        let mut told = None;
+        if let (Node::Count(field), Some(text)) = (self.node, self.text.get()) {
+            let value = count(text);
+            draft.number(field, value, matches!(self.top().node, Node::Pointers(_)));
+            told = Some(field);
+        }
+        draft.holes.number(self.number_at, here, told);
+        self.state = State::AfterValue;
+    }
+
+    fn after_value(&mut self, byte: u8, here: u64, dialect: &Dialect, draft: &mut Draft) {
+        if self.depth == 1 {
+            if byte == b',' {
+                self.comma_at = here;
+            }
+            draft.usage_place.ends(here, byte == b',');
+        }
         let object = self.top().object;
         match byte {
             b',' if object => self.state = State::NextKey,
@@ -252,23 +358,23 @@ impl Walker {
                 }
                 self.state = State::Value;
             }
-            b'}' if object => self.close(draft),
-            b']' if !object => self.close(draft),
+            b'}' if object => self.close(false, here, draft),
+            b']' if !object => self.close(false, here, draft),
             _ => self.state = State::Failed,
         }
     }
 
-    fn open(&mut self, object: bool, dialect: &Dialect, draft: &mut Draft) {
+    fn open(&mut self, object: bool, here: u64, dialect: &Dialect, draft: &mut Draft) {
         let node = self.node;
         let wanted = match node {
-            Node::Choices | Node::ToolCalls => !object,
+            Node::Choices | Node::ToolCalls | Node::Blocks => !object,
             Node::Pointers(_) => true,
             _ => object && node.is_container(),
         };
+        let index = self.top().index;
         match self.frames.get_mut(self.depth) {
             Some(frame) if wanted => *frame = Frame { node, object, index: 0 },
             _ if self.depth == 0 => {
-                // A document that is a list as a whole has no counts.
                 self.state = State::Failed;
                 return;
             }
@@ -279,9 +385,7 @@ impl Walker {
             }
         }
         self.depth += 1;
-        if node.is_report() {
-            draft.begins(node);
-        }
+        draft.opens(node, index, here);
         if object {
             self.state = State::FirstKey;
         } else {
@@ -290,68 +394,34 @@ impl Walker {
         }
     }
 
-    fn close(&mut self, draft: &mut Draft) {
-        let node = self.top().node;
-        if node.is_report() {
-            draft.ends(node);
-        }
+    /// `empty`: there is nothing in it.
+    fn close(&mut self, empty: bool, here: u64, draft: &mut Draft) {
+        draft.closes(self.top().node, empty, here);
         self.depth -= 1;
         self.state = if self.depth == 0 { State::End } else { State::AfterValue };
     }
-}
-
-fn is_bracket(byte: u8) -> bool {
-    // `{` and `[` differ in one bit, `}` and `]` in the same.
-    let folded = byte | 0x20;
-    (folded == b'{') | (folded == b'}')
 }
 
 fn is_scalar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
-/// Where the first such byte is, or the length.
-pub(super) fn find(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
-    const BLOCK: usize = 32;
-    const SHORT: usize = 16;
-    // Most strings are short.
-    if let Some(at) = bytes.iter().take(SHORT).position(|&byte| wanted(byte)) {
-        return at;
-    }
-    let mut from = bytes.len().min(SHORT);
-    let (blocks, _) = bytes.get(from..).unwrap_or_default().as_chunks::<BLOCK>();
-    for block in blocks {
-        // Without a branch for each byte the compiler compares the whole block at once.
-        if block.iter().fold(false, |found, &byte| found | wanted(byte)) {
-            break;
-        }
-        from += BLOCK;
-    }
-    let rest = bytes.get(from..).unwrap_or_default();
-    from + rest.iter().position(|&byte| wanted(byte)).unwrap_or(rest.len())
-}
-
-/// A count of tokens, or a time in microseconds.
-fn count(field: Field, text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text).ok()?;
-    if !text.starts_with(|first: char| first.is_ascii_digit()) {
-        return None;
-    }
-    if matches!(field, Field::PromptMs | Field::PredictedMs) {
-        let microseconds = text.parse::<f64>().ok()? * 1000.0;
-        // Beyond 2^53 a float is no exact number any more.
-        return (microseconds < 9e15).then(|| microseconds.round() as u64);
-    }
+/// A count of tokens.
+pub(super) fn count(text: &[u8]) -> Option<u64> {
     // Cohere writes its counts as floats.
-    let whole = match text.split_once('.') {
-        Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0') => {
-            whole
+    let whole = match text.iter().position(|&byte| byte == b'.') {
+        Some(dot) => {
+            let fraction = text.get(dot + 1..).filter(|fraction| !fraction.is_empty())?;
+            fraction.iter().all(|&digit| digit == b'0').then(|| text.get(..dot))??
         }
-        Some(_) => return None,
         None => text,
     };
-    if !whole.bytes().all(|digit| digit.is_ascii_digit()) {
+    if whole.is_empty() || whole.len() > 19 {
         return None;
     }
-    whole.parse().ok().filter(|&count| i64::try_from(count).is_ok())
+    let count = whole
+        .iter()
+        .try_fold(0_u64, |sum, &digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))?;
+    i64::try_from(count).ok()?;
+    Some(count)
 }

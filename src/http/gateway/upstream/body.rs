@@ -20,6 +20,8 @@ pub(crate) struct Body {
     incoming: Incoming,
     /// What a declared length still lacks.
     missing: Option<u64>,
+    /// Nothing but the end of the connection ends it: a backend that died looks the same as one that has said all.
+    pub ends_with_connection: bool,
     /// Until the end, or an error.
     open: Option<(Box<Connection>, Rc<Shared>)>,
 }
@@ -50,7 +52,8 @@ impl Body {
             (true, None, _) => BodySize::None,
             (false, _, None) => BodySize::Stream,
         };
-        let mut body = Self { size, incoming, missing: length, open: Some((connection, pool)) };
+        let open = Some((connection, pool));
+        let mut body = Self { size, incoming, missing: length, ends_with_connection: false, open };
         if body.incoming.is_end_stream() {
             body.finish();
         }

@@ -1,0 +1,88 @@
+//! Finds bytes in many at once.
+
+/// Where the first `"` or `\` is, or the length.
+pub(super) fn quote(bytes: &[u8]) -> usize {
+    // In a form that has an instruction for many bytes at once.
+    let may = |byte: u8| (byte ^ b'"').min(byte ^ b'\\') == 0;
+    find(bytes, may, |byte| matches!(byte, b'"' | b'\\'))
+}
+
+/// Where the first `"`, `\` or line end is, or the length. For short texts: eight bytes at a time.
+pub(super) fn text_end(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = ONES << 7;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
+    let is = |word: u64, byte: u8| zeros(word ^ (ONES * u64::from(byte)));
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut from = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        // A borrow can only mark bytes behind one that is truly there: the first mark is right.
+        let found = is(word, b'"') | is(word, b'\\') | is(word, b'\n') | is(word, b'\r');
+        if found != 0 {
+            return from + found.trailing_zeros() as usize / 8;
+        }
+        from += 8;
+    }
+    let rest = bytes.get(from..).unwrap_or_default();
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | b'\n' | b'\r');
+    from + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
+/// Where the first line end is, or the length.
+pub(super) fn line_end(bytes: &[u8]) -> usize {
+    let may = |byte: u8| (byte ^ b'\n').min(byte ^ b'\r') == 0;
+    find(bytes, may, |byte| matches!(byte, b'\n' | b'\r'))
+}
+
+/// Where the first quote or bracket is, or the length.
+pub(super) fn bracket(bytes: &[u8]) -> usize {
+    // The four brackets are the same but for the bits of 0x26. Few other bytes are, and none of them is in a number.
+    find(
+        bytes,
+        |byte| (byte | 0x26 == 0x7f) | (byte == b'"'),
+        |byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']'),
+    )
+}
+
+/// Where the first such byte is, or the length. `may` is true of more bytes, and quick.
+fn find(bytes: &[u8], may: impl Fn(u8) -> bool, is: impl Fn(u8) -> bool) -> usize {
+    const BLOCK: usize = 64;
+    const SHORT: usize = 16;
+    // Most strings are short.
+    if let Some(at) = bytes.iter().take(SHORT).position(|&byte| is(byte)) {
+        return at;
+    }
+    let mut from = bytes.len().min(SHORT);
+    loop {
+        let (blocks, _) = bytes.get(from..).unwrap_or_default().as_chunks::<BLOCK>();
+        // Without a branch for each byte the compiler compares the whole block at once.
+        let has_none = |block: &&[u8; BLOCK]| !block.iter().fold(false, |found, &byte| found | may(byte));
+        from += blocks.iter().take_while(has_none).count() * BLOCK;
+        let rest = bytes.get(from..).unwrap_or_default();
+        let block = rest.get(..BLOCK).unwrap_or(rest);
+        match block.iter().position(|&byte| is(byte)) {
+            Some(at) => return from + at,
+            None if block.len() == rest.len() => return bytes.len(),
+            None => from += BLOCK,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn all_ways_find_the_same(bytes in proptest::collection::vec(
+            prop_oneof![20 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\'), 1 => Just(b'\n'), 1 => Just(b'\r'), 1 => Just(b'{'), 1 => Just(b']')], 0..400,
+        )) {
+            let first = |wanted: &[u8]| bytes.iter().position(|byte| wanted.contains(byte)).unwrap_or(bytes.len());
+            prop_assert_eq!(super::quote(&bytes), first(b"\"\\"));
+            prop_assert_eq!(super::line_end(&bytes), first(b"\n\r"));
+            prop_assert_eq!(super::bracket(&bytes), first(b"\"{}[]"));
+            prop_assert_eq!(super::text_end(&bytes), first(b"\"\\\n\r"));
+        }
+    }
+}

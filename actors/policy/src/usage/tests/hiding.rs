@@ -1,0 +1,327 @@
+//! Taking the usage event out of a stream.
+
+use super::super::*;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::Value;
+
+const USAGE: &str = r#"{"id":"c","choices":[],"usage":{"prompt_tokens":9,"total_tokens":21}}"#;
+const WORD: &str = r#"{"id":"c","choices":[{"index":0,"delta":{"content":"hi []"}}],"usage":null}"#;
+
+/// What a caller sends for these chunks.
+fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    let mut sent = Vec::new();
+    for chunk in chunks {
+        match meter.push(chunk) {
+            Output::All => sent.extend_from_slice(chunk),
+            Output::Parts(parts) => parts.into_iter().for_each(|part| match part {
+                Part::Bytes(bytes) => sent.extend(bytes),
+                Part::Range(range) => sent.extend_from_slice(&chunk[range]),
+            }),
+        }
+        assert!(meter.stream.as_ref().unwrap().holds() <= MAX_EVENT);
+    }
+    sent.extend(meter.close());
+    sent
+}
+
+fn filtered(input: &str) -> String {
+    String::from_utf8(run([input.as_bytes()])).unwrap()
+}
+
+/// Whether a parser that builds a tree takes it for the usage event.
+fn is_usage(data: &[u8]) -> bool {
+    let Ok(Value::Object(event)) = serde_json::from_slice(data) else { return false };
+    event.get("usage").is_some_and(Value::is_object)
+        && event.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty)
+}
+
+/// The same by other means: whole lines of the whole input, then whole events.
+fn oracle(input: &[u8]) -> Option<Vec<u8>> {
+    let mut lines: Vec<(&[u8], &[u8])> = Vec::new();
+    let mut rest = input;
+    while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        let after = end + if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        lines.push((&rest[..end], &rest[..after]));
+        rest = &rest[after..];
+    }
+    let mut sent = Vec::new();
+    let mut event: Vec<u8> = Vec::new();
+    let mut data: Vec<&[u8]> = Vec::new();
+    let mut begun = false;
+    for (nth, (line, raw)) in lines.into_iter().enumerate() {
+        let line = if nth == 0 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+        if nth == 0 {
+            sent.extend_from_slice(
+                &raw[..raw.len().min(if raw.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 })],
+            );
+        }
+        let raw = if nth == 0 { raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw) } else { raw };
+        if !begun && line.starts_with(b":") {
+            sent.extend_from_slice(raw);
+            continue;
+        }
+        event.extend_from_slice(raw);
+        if line.is_empty() {
+            let data_text = data.join(&b'\n');
+            // What is broken may be taken for it: no client could read it.
+            if serde_json::from_slice::<Value>(&data_text).is_err() && resembles_usage(&data_text) {
+                return None;
+            }
+            if !is_usage(&data_text) || event.len() > MAX_EVENT {
+                sent.append(&mut event);
+            }
+            event.clear();
+            data.clear();
+            begun = false;
+            continue;
+        }
+        begun = true;
+        data.extend(line.strip_prefix(b"data:"));
+    }
+    sent.extend_from_slice(&event);
+    sent.extend_from_slice(rest);
+    Some(sent)
+}
+
+fn resembles_usage(data: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(data);
+    text.contains("usage") && text.contains("choices")
+}
+
+fn event(text: &str) -> String {
+    format!("data: {text}\n\n")
+}
+
+#[test]
+fn an_ordinary_chunk_passes_without_a_copy() {
+    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    for text in [WORD, "[DONE]"] {
+        assert_eq!(meter.push(event(text).as_bytes()), Output::All);
+        assert_eq!(meter.push(format!("data: {text}\r\n\r\n").as_bytes()), Output::All);
+        assert_eq!(meter.push(format!("data: {text}\r\r").as_bytes()), Output::All);
+    }
+    assert_eq!(meter.push(b": ping\n\n"), Output::All);
+}
+
+#[test]
+fn the_usage_event_is_hidden_and_counted() {
+    let input = [event(WORD), event(USAGE), event("[DONE]")].concat();
+    assert_eq!(filtered(&input), [event(WORD), event("[DONE]")].concat());
+    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    meter.push(input.as_bytes());
+    assert_eq!(meter.finish(End::Complete, &Pace::default()).input, Some(9));
+}
+
+#[test]
+fn nobody_hides_what_was_asked_for() {
+    let input = [event(WORD), event(USAGE)].concat();
+    assert_eq!(Meter::new(Shape::Sse, Dialect::OpenAi).push(input.as_bytes()), Output::All);
+}
+
+#[test]
+fn whatever_stands_before_the_data_is_hidden_too() {
+    for lines in ["event: message\n", "id: 7\n", "retry: 10\nid: 1\nevent: x\n"] {
+        assert_eq!(filtered(&format!("{lines}{}{}", event(USAGE), event("x"))), event("x"), "{lines}");
+        let word = format!("{lines}{}", event(WORD));
+        assert_eq!(filtered(&word), word);
+    }
+    assert_eq!(
+        filtered("data: {\"choices\":[\ndata:],\nid: 4\n: c\ndata:  \"usage\":{}}\n\ndata: x\n\n"),
+        "data: x\n\n"
+    );
+}
+
+#[test]
+fn comments_before_it_pass_and_a_mark_of_byte_order_too() {
+    assert_eq!(filtered(&format!("\u{feff}: ping\r\ndata: {USAGE}\r\n\r\n")), "\u{feff}: ping\r\n");
+    assert_eq!(filtered(&format!("\u{feff}data: {USAGE}\r\rdata: x\r\r")), "\u{feff}data: x\r\r");
+}
+
+/// What llama.cpp and vLLM put beside the usage reaches the client, in a form in which every client finds a choice.
+#[test]
+fn what_else_is_in_it_is_shown() {
+    const SILENT: &str = r#""choices":[{"index":0,"delta":{},"finish_reason":null}]"#;
+    for (full, shown) in [
+        (
+            r#"{"choices":[],"id":"c","usage":{"prompt_tokens":1},"timings":{"prompt_n":1}}"#,
+            format!(r#"{{{SILENT},"id":"c","timings":{{"prompt_n":1}}}}"#),
+        ),
+        (
+            r#"{ "metrics" : {"a":[1,{}]}, "choices" : [ ] , "usage" : {"prompt_tokens":1} }"#,
+            format!(r#"{{ "metrics" : {{"a":[1,{{}}]}}, {} }}"#, SILENT.replacen(':', " : ", 1)),
+        ),
+        (
+            r#"{"usage":{"prompt_tokens":1},"choices":[],"timings":{"prompt_n":1}}"#,
+            format!(r#"{{{SILENT},"timings":{{"prompt_n":1}}}}"#),
+        ),
+    ] {
+        let input = event(full);
+        assert_eq!(filtered(&input), event(&shown), "{full}");
+        for cut in 1..input.len() {
+            let (head, tail) = input.as_bytes().split_at(cut);
+            assert_eq!(String::from_utf8(run([head, tail])).unwrap(), event(&shown), "{cut}");
+        }
+        let data: Value = serde_json::from_str(&shown).unwrap();
+        assert!(data["usage"].is_null() && data["choices"][0]["index"] == 0);
+    }
+    // What every event has is no reason to show it, and neither is nothing.
+    let envelope = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"f","choices":[],"usage":{"total_tokens":1},"timings":null}"#;
+    assert_eq!(filtered(&event(envelope)), "");
+}
+
+#[test]
+fn a_choice_that_says_nothing_is_none() {
+    let litellm =
+        r#"{"id":"c","choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":9,"completion_tokens":4}}"#;
+    assert_eq!(filtered(&event(litellm)), "");
+    for speaks in [
+        r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":9}}"#,
+        r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":9}}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":9}}"#,
+        r#"{"choices":[{"index":0,"text":""}],"usage":{"prompt_tokens":9}}"#,
+        r#"{"usage":{"prompt_tokens":9}}"#,
+    ] {
+        assert_eq!(filtered(&event(speaks)), event(speaks));
+    }
+}
+
+/// An engine that reports in the events of its choices would do so unasked.
+#[test]
+fn an_engine_that_reports_unasked_is_left_alone() {
+    let each = r#"{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
+    let input = [event(each), event(USAGE)].concat();
+    assert_eq!(filtered(&input), input);
+}
+
+#[test]
+fn an_event_is_released_as_soon_as_it_cannot_be_the_one() {
+    let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi).hiding(true);
+    let mut sent = |chunk: &[u8]| match meter.push(chunk) {
+        Output::All => chunk.to_vec(),
+        Output::Parts(parts) => parts
+            .into_iter()
+            .flat_map(|part| match part {
+                Part::Bytes(bytes) => bytes,
+                Part::Range(range) => chunk[range].to_vec(),
+            })
+            .collect(),
+    };
+    assert_eq!(sent(b": ping\ndata: {\"choices\":"), b": ping\n");
+    assert_eq!(sent(b"[{\"delta\":{\"content\":\"x"), b"data: {\"choices\":[{\"delta\":{\"content\":\"x");
+    assert_eq!(sent(b"y"), b"y");
+    assert_eq!(sent(b"\"}}]}\n\n"), b"\"}}]}\n\n");
+    assert_eq!(sent(b"data: [DO"), b"data: [DO");
+}
+
+#[test]
+fn an_unfinished_usage_event_comes_out_at_the_end() {
+    assert_eq!(filtered("data: {\"choices\":[],\"usage\":{}}\n"), "data: {\"choices\":[],\"usage\":{}}\n");
+}
+
+#[test]
+fn a_huge_event_is_not_held() {
+    let input = format!("data: {{\"x\":\"{}\",\"choices\":[],\"usage\":{{}}}}\n\n", "y".repeat(MAX_EVENT));
+    assert_eq!(filtered(&input), input);
+    assert_eq!(run(input.as_bytes().chunks(1000)), input.as_bytes());
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    lines: Vec<String>,
+    is_usage: bool,
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    let usage = prop_oneof![
+        Just(vec![format!("data: {USAGE}")]),
+        Just(vec![r#"data:{"usage":{"a":"[]"},"choices":[ ]}"#.to_owned()]),
+        Just(vec!["event: ping".to_owned(), format!("data: {USAGE}")]),
+        Just(vec![r#"data: {"choices":"#.into(), "data: [".into(), "data: ],\"usage\":{}}".into()]),
+        Just(vec![r#"data:{"choices":[],"#.into(), "id: 7".into(), r#"data:"usage":{}}"#.into()]),
+    ];
+    let other = prop_oneof![
+        Just(vec![format!("data: {WORD}")]),
+        Just(vec![r#"data: {"choices":[],"usage":null}"#.to_owned()]),
+        Just(vec![r#"data: {"choices":[{"delta":{"content":"\"choices\":[],\"usage\":{}"}}]}"#.to_owned()]),
+        Just(vec![r#"data: {"choices":[],"prompt_filter_results":[]}"#.to_owned()]),
+        Just(vec![": ping".to_owned()]),
+        Just(vec!["data".to_owned()]),
+        Just(vec!["data: [DONE]".to_owned()]),
+        Just(vec!["data: {\"choices\":[],\"usage\":{".to_owned()]),
+        Just(vec![]),
+        "[^\r\n]{1,12}".prop_map(|line| vec![line]),
+    ];
+    prop_oneof![
+        1 => usage.prop_map(|lines| Piece { lines, is_usage: true }),
+        2 => other.prop_map(|lines| Piece { lines, is_usage: false }),
+    ]
+}
+
+fn cut<'a>(input: &'a [u8], at: &[Index]) -> Vec<&'a [u8]> {
+    let mut at: Vec<usize> = at.iter().map(|at| at.index(input.len() + 1)).collect();
+    at.extend([0, input.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|pair| &input[pair[0]..pair[1]]).collect()
+}
+
+fn cuts() -> impl Strategy<Value = Vec<Index>> {
+    prop_oneof![
+        proptest::collection::vec(any::<Index>(), 0..6),
+        proptest::collection::vec(any::<Index>(), 100..400),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn output_is_the_input_without_the_usage_events(
+        pieces in proptest::collection::vec(piece(), 0..8),
+        end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+        bom: bool,
+        at in cuts(),
+    ) {
+        let (mut input, mut wanted) = (String::new(), String::new());
+        if bom {
+            input.push('\u{feff}');
+            wanted.push('\u{feff}');
+        }
+        for piece in pieces {
+            let text: String = piece.lines.iter().map(|line| format!("{line}{end}")).chain([end.into()]).collect();
+            input.push_str(&text);
+            if !piece.is_usage {
+                wanted.push_str(&text);
+            }
+        }
+        let sent = run(cut(input.as_bytes(), &at));
+        prop_assert_eq!(String::from_utf8_lossy(&sent), wanted);
+        prop_assert_eq!(oracle(input.as_bytes()).unwrap_or_else(|| sent.clone()), sent);
+    }
+
+    #[test]
+    fn broken_streams_come_out_like_the_oracle_says(
+        pieces in proptest::collection::vec(piece(), 0..8),
+        ends in proptest::collection::vec(prop::sample::select(vec!["\n", "\r\n", "\r", "\n\n", ""]), 1..5),
+        changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 0..4),
+        at in cuts(),
+    ) {
+        let lines: Vec<String> = pieces.into_iter().flat_map(|piece| piece.lines.into_iter().chain(["".into()])).collect();
+        let mut input: Vec<u8> =
+            lines.iter().zip(ends.iter().cycle()).flat_map(|(line, end)| format!("{line}{end}").into_bytes()).collect();
+        for (at, byte) in changes {
+            if !input.is_empty() {
+                let at = at.index(input.len());
+                input[at] = byte;
+            }
+        }
+        let sent = run(cut(&input, &at));
+        prop_assert_eq!(oracle(&input).unwrap_or_else(|| sent.clone()), sent);
+    }
+
+    #[test]
+    fn arbitrary_bytes_come_out_as_they_are(input: Vec<u8>, at in cuts()) {
+        prop_assert_eq!(run(cut(&input, &at)), input);
+    }
+}

@@ -1,0 +1,275 @@
+//! How streams end, and what is counted where engines say it in their own way.
+
+use super::super::*;
+
+fn read(dialect: Dialect, events: &[&str]) -> Meter {
+    let mut meter = Meter::new(Shape::Sse, dialect);
+    for event in events {
+        match event.starts_with('{') || *event == "[DONE]" {
+            true => meter.push(format!("data: {event}\n\n").as_bytes()),
+            false => meter.push(event.as_bytes()),
+        };
+    }
+    meter
+}
+
+fn usage(events: &[&str]) -> Usage {
+    read(Dialect::OpenAi, events).finish(End::Complete, &Pace::default())
+}
+
+fn document(text: &str) -> Usage {
+    let mut meter = Meter::new(Shape::Json, Dialect::OpenAi);
+    meter.push(text.as_bytes());
+    meter.finish(End::Complete, &Pace::default())
+}
+
+const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}"#;
+const FINISH: &str = r#"{"choices":[{"finish_reason":"stop","index":0,"delta":{}}]}"#;
+const TOTAL: &str =
+    r#"{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120}}"#;
+
+#[test]
+fn every_form_has_its_end() {
+    use Dialect::{Anthropic, OpenAi, Responses};
+    let other = TEXT.replace(":0,", ":1,");
+    let ended: [(Dialect, &[&str]); 9] = [
+        (OpenAi, &[TEXT, "[DONE]"]),
+        (OpenAi, &[TEXT, FINISH]),
+        (OpenAi, &["data: [DONE]"]),
+        (OpenAi, &[r#"{"choices":[{"text":"x","index":0,"finish_reason":"length"}]}"#]),
+        (OpenAi, &[TEXT, &other, FINISH, &FINISH.replace("\"index\":0", "\"index\":1")]),
+        (Responses, &[r#"{"type":"response.completed","response":{"status":"completed","error":null}}"#]),
+        (Responses, &["event: x\ndata: {\"type\":\"response.incomplete\"}\n\n"]),
+        (Anthropic, &["event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"]),
+        (Anthropic, &["data: {\"type\":\"message_stop\"}"]),
+    ];
+    for (dialect, events) in ended {
+        let mut meter = read(dialect, events);
+        meter.close();
+        assert!(meter.has_ended() && meter.has_events() && meter.error().is_none(), "{events:?}");
+    }
+    let open: [(Dialect, &[&str]); 7] = [
+        (OpenAi, &[TEXT]),
+        (OpenAi, &[TEXT, &other, FINISH]),
+        (OpenAi, &[r#"{"choices":[{"index":0,"delta":{"content":"[DONE]"}}]}"#]),
+        (OpenAi, &["data: [DON"]),
+        (Responses, &[r#"{"type":"response.output_text.delta","delta":"response.completed"}"#]),
+        (Anthropic, &[r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#]),
+        (OpenAi, &[]),
+    ];
+    for (dialect, events) in open {
+        let mut meter = read(dialect, events);
+        meter.close();
+        assert!(!meter.has_ended(), "{events:?}");
+    }
+    assert!(!read(OpenAi, &[": ping\n\n"]).has_events());
+    assert!(Dialect::of_endpoint("/v1/chat/completions").end_of_stream("/v1/chat/completions").is_some());
+    assert!(Dialect::of_endpoint("/v1/audio/speech").end_of_stream("/v1/audio/speech").is_none());
+}
+
+#[test]
+fn errors_within_streams_are_told_in_the_engines_words() {
+    use Dialect::{Anthropic, Embedding, OpenAi, Responses};
+    let failed: [(Dialect, &str, &str); 10] = [
+        (OpenAi, r#"{"error":{"message":"the engine\nhas \"died\"","code":500}}"#, "the engine has \"died\""),
+        (OpenAi, r#"{"error":"out of \u006demory"}"#, "out of memory"),
+        (OpenAi, r#"{"error":{"code":500}}"#, ""),
+        (OpenAi, "event: error\ndata: {\"message\":\"gone\"}\n\n", "gone"),
+        (OpenAi, "event: error\ndata: plain words\n\n", "plain words"),
+        (OpenAi, "event:error\ndata:{\"detail\":\"gone\"}\n\n", "gone"),
+        (
+            Responses,
+            r#"{"type":"response.failed","response":{"status":"failed","error":{"code":"x","message":"bad"}}}"#,
+            "bad",
+        ),
+        (Responses, r#"{"type":"error","code":"x","message":"worse","param":null}"#, "worse"),
+        (
+            Anthropic,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+            "Overloaded",
+        ),
+        (Embedding, r#"{"error":{"message":"no"}}"#, "no"),
+    ];
+    for (dialect, event, words) in failed {
+        let meter = read(dialect, &[TEXT, event, "[DONE]"]);
+        assert_eq!(meter.error().as_deref(), Some(words), "{event}");
+    }
+    for fine in [
+        r#"{"error":null,"choices":[]}"#,
+        r#"{"choices":[{"delta":{"content":"\"error\":{}"}}]}"#,
+        r#"{"choices":[{"error":{"message":"x"}}]}"#,
+        r#"{"error":""}"#,
+        "event: errors\ndata: {}\n\n",
+        "event: error\n\n",
+    ] {
+        assert_eq!(read(OpenAi, &[fine]).error(), None, "{fine}");
+    }
+    let mut meter = Meter::new(Shape::Json, OpenAi);
+    meter.push(br#"{"error":{"message":"no"}}"#);
+    assert_eq!(meter.error().as_deref(), Some("no"));
+}
+
+#[test]
+fn a_line_that_is_of_no_event_is_kept_as_words() {
+    let meter = read(Dialect::OpenAi, &[TEXT, "proxy error: the server is gone\n\n"]);
+    assert_eq!(meter.stray().as_deref(), Some("proxy error: the server is gone"));
+    let meter = read(Dialect::OpenAi, &["internal error\n"]);
+    assert_eq!(meter.stray().as_deref(), Some("internal error"));
+    assert_eq!(read(Dialect::OpenAi, &["id: 1\nretry: 2\nevent: x\n: y\n", TEXT]).stray(), None);
+}
+
+#[test]
+fn each_choice_may_have_its_own_report() {
+    let own = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}}"#;
+    let text = |choice: u32| TEXT.replace("\"index\":0", &format!("\"index\":{choice}"));
+    let finish = |choice: u32| FINISH.replace("\"index\":0", &format!("\"index\":{choice}"));
+    let mut events = Vec::new();
+    for choice in 0..4 {
+        events.extend(std::iter::repeat_n(text(choice), 5));
+        events.extend([finish(choice), own.to_owned()]);
+    }
+    let all: Vec<&str> = events.iter().map(String::as_str).collect();
+    let got = usage(&all);
+    assert_eq!((got.input, got.output, got.source), (Some(3), Some(20), Source::Backend));
+    // Four answers to one prompt ask once; four prompts ask four times.
+    assert_eq!((got.of_prompts(1).input, got.of_prompts(4).input), (Some(3), Some(12)));
+    // All choices end first, then come the reports.
+    let mut late: Vec<&str> = all.iter().copied().filter(|event| *event != own).collect();
+    late.extend([own; 4]);
+    assert_eq!(usage(&late).output, Some(20));
+    // vLLM reports all of them at once.
+    let mut sum: Vec<&str> = all.iter().copied().filter(|event| *event != own).collect();
+    let total = own.replace(":5", ":20");
+    sum.push(&total);
+    assert_eq!((usage(&sum).output, usage(&sum).all_inputs), (Some(20), None));
+    // One choice that is reported twice is one.
+    assert_eq!(usage(&[TEXT, FINISH, own, own]).output, Some(5));
+}
+
+#[test]
+fn the_first_of_several_choices_is_not_all_of_them() {
+    let answer = |timings: &str| {
+        format!(
+            r#"{{"choices":[{{"index":0,"message":{{"content":"four words are here"}}}},{{"index":1,"message":{{"content":"four words are here"}}}}],"usage":{{"prompt_tokens":3,"completion_tokens":4}}{timings}}}"#
+        )
+    };
+    let got = document(&answer(r#","timings":{"prompt_n":3,"predicted_n":4}"#));
+    assert_eq!((got.output, got.source), (Some(8), Source::Estimated));
+    let got = document(&answer(""));
+    assert_eq!((got.output, got.source), (Some(4), Source::Backend));
+}
+
+#[test]
+fn later_reports_that_know_less_take_nothing_away() {
+    let zeros = r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
+    let got = usage(&[TEXT, FINISH, TOTAL, zeros]);
+    assert_eq!((got.input, got.output, got.source), (Some(100), Some(20), Source::Backend));
+    let prompt = r#"{"choices":[],"usage":{"prompt_tokens":100}}"#;
+    let completion = r#"{"choices":[],"usage":{"completion_tokens":20}}"#;
+    let got = usage(&[prompt, TEXT, FINISH, completion]);
+    assert_eq!((got.input, got.output, got.source), (Some(100), Some(20), Source::Backend));
+    let unknown = r#"{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":-1}}"#;
+    assert_eq!(usage(&[TEXT, FINISH, TOTAL, unknown]).output, Some(20));
+    let early = r#"{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    assert_eq!(usage(&[early, FINISH, TOTAL]).source, Source::Backend);
+}
+
+#[test]
+fn zeros_beside_text_are_no_count() {
+    let zeros = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
+    let got = usage(&[TEXT, TEXT, TEXT, zeros]);
+    assert_eq!((got.input, got.output, got.source), (None, Some(3), Source::Estimated));
+    let half = zeros.replace("\"prompt_tokens\":0", "\"prompt_tokens\":7");
+    let got = usage(&[TEXT, TEXT, TEXT, &half]);
+    assert_eq!((got.input, got.output, got.source), (Some(7), Some(3), Source::Estimated));
+    let got = usage(&[TEXT, TEXT, TEXT, TOTAL.replace(":100", ":0").as_str()]).or_input(9);
+    assert_eq!((got.input, got.output, got.source), (Some(9), Some(20), Source::Estimated));
+    let whole = r#"{"choices":[{"message":{"content":"twelve bytes"}}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
+    let got = document(whole);
+    assert_eq!((got.output, got.source), (Some(3), Source::Estimated));
+    let mut meter = Meter::new(Shape::Json, Dialect::Embedding);
+    meter.push(br#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":0,"total_tokens":0}}"#);
+    assert_eq!(meter.finish(End::Complete, &Pace::default()).source, Source::None);
+}
+
+/// A count that is less than what was seen passing is wrong.
+#[test]
+fn never_less_than_what_was_seen() {
+    let one = TOTAL.replace(":20,", ":1,");
+    let got = usage(&[TEXT, TEXT, TEXT, FINISH, &one]);
+    assert_eq!((got.output, got.source), (Some(3), Source::Estimated));
+}
+
+#[test]
+fn names_and_places_of_others() {
+    let cached_and_reasoning = |event: &str| {
+        let got = usage(&[TEXT, event]);
+        assert_eq!((got.input, got.output), (Some(100), Some(20)), "{event}");
+        (got.cached, got.reasoning)
+    };
+    let of = |more: &str| TOTAL.replace("\"total", &format!("{more},\"total"));
+    assert_eq!(cached_and_reasoning(&of(r#""reasoning_tokens":8"#)), (None, Some(8)));
+    assert_eq!(cached_and_reasoning(&of(r#""cached_tokens":64"#)), (Some(64), None));
+    assert_eq!(cached_and_reasoning(&of(r#""prompt_cache_hit_tokens":64"#)), (Some(64), None));
+    assert_eq!(cached_and_reasoning(&of(r#""prompt_tokens_details":null"#)), (None, None));
+    let transformers = r#"{"choices":[{"delta":{},"index":0,"finish_reason":"stop"}],"usage":{"prompt_tokens":100,"completion_tokens":20}}"#;
+    assert_eq!(cached_and_reasoning(transformers), (None, None));
+    let moonshot = r#"{"choices":[{"delta":{},"index":0,"finish_reason":"stop","usage":{"prompt_tokens":100,"completion_tokens":20,"cached_tokens":5}}]}"#;
+    assert_eq!(cached_and_reasoning(moonshot), (Some(5), None));
+}
+
+#[test]
+fn long_texts_are_several_tokens() {
+    let text = |text: &str| TEXT.replace("\"x\"", &format!("\"{text}\""));
+    let left = |text: &str, pace: Pace| {
+        let events = vec![text; 20];
+        read(Dialect::OpenAi, &events).finish(End::ClientLeft, &pace).output
+    };
+    let gathered = text("twelve tokens are in this text, more or less, really");
+    assert_eq!(left(&gathered, Pace::default()), Some(20 * 13));
+    assert_eq!(left(&text(" word"), Pace::default()), Some(20));
+    // As escapes, four characters are four times three bytes, not six.
+    assert_eq!(left(&text(r"\u4f60\u597d\u4f60\u597d"), Pace::default()), Some(20));
+    // What the model's counted answers had: one token in an event, or so many bytes a token.
+    let single = Pace { tokens: 1000, texts: 1000, bytes: 4000 };
+    assert_eq!(left(&gathered, single), Some(20));
+    let many = Pace { tokens: 1000, texts: 100, bytes: 2600 };
+    assert_eq!(left(&gathered, many), Some(20 * 20));
+    let few = Pace { tokens: 10, texts: 1, bytes: 1000 };
+    assert_eq!(left(&gathered, few), Some(20 * 13));
+}
+
+#[test]
+fn sound_is_no_text() {
+    let event = format!(r#"{{"type":"response.audio.delta","delta":"{}"}}"#, "QUJD".repeat(1000));
+    assert_eq!(read(Dialect::Responses, &[&event]).finish(End::ClientLeft, &Pace::default()).output, Some(1));
+}
+
+#[test]
+fn the_first_bytes_tell_what_it_is() {
+    let of = |bytes: &str, asked: bool| {
+        let mut meter = Meter::new(Shape::Unknown, Dialect::OpenAi).asked_for_stream(asked).hiding(true);
+        meter.push(b" ");
+        let sent = meter.push(bytes.as_bytes());
+        (meter.is_stream(), sent, meter.finish(End::Complete, &Pace::default()).output)
+    };
+    let stream = format!("data: {TEXT}\n\ndata: {TOTAL}\n\n");
+    let (is_stream, sent, output) = of(&stream, true);
+    assert_eq!((is_stream, output), (true, Some(20)));
+    assert_ne!(sent, Output::All, "the usage is hidden");
+    assert_eq!(of(&stream, false), (false, Output::All, None));
+    let document = r#"{"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+    assert_eq!(of(document, true), (false, Output::All, Some(2)));
+    assert_eq!(of("error: nothing", true), (false, Output::All, None));
+}
+
+#[test]
+fn a_document_that_breaks_off_is_told_from_one_that_is_odd() {
+    for (text, cut) in
+        [(r#"{"a":1"#, true), (r#"{"a":1}"#, false), ("[1,2]", false), ("sound", false), ("", true)]
+    {
+        let mut meter = Meter::new(Shape::Json, Dialect::OpenAi);
+        meter.push(text.as_bytes());
+        assert_eq!(meter.is_cut(), cut, "{text}");
+    }
+}

@@ -13,7 +13,7 @@ mod signals;
 mod tree;
 
 use crate::config::Loaded;
-use crate::http::{self, ConfigFile, Hosts, Keys, Origins, Pulse, Shared, Strays};
+use crate::http::{self, ConfigFile, Hosts, Keys, Origins, Pulse, Shared, Standby, Strays};
 use crate::logging;
 use actix_web::dev::ServerHandle;
 use futures_util::future::join_all;
@@ -59,15 +59,18 @@ pub enum Ended {
 
 /// Runs the manager until it is told to stop. An error is ready to be printed.
 pub async fn serve(loaded: Loaded, path: &Path) -> Result<Ended, String> {
-    serve_until(loaded, path, None).await
+    serve_for(loaded, path, None).await
 }
 
-/// Runs it until a signal comes or `stop` is cancelled.
-pub(crate) async fn serve_until(
-    loaded: Loaded,
-    path: &Path,
-    stop: Option<CancellationToken>,
-) -> Result<Ended, String> {
+/// A system that runs the program as its service, and wants to be told when it serves.
+pub(crate) struct System {
+    /// It shall end.
+    pub(crate) stop: CancellationToken,
+    pub(crate) ready: Box<dyn FnOnce()>,
+}
+
+/// Runs it until a signal comes, or the system wants it to end.
+pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System>) -> Result<Ended, String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let file = ConfigFile::new(path, &loaded.text);
     let spec = loaded.spec;
@@ -78,12 +81,15 @@ pub(crate) async fn serve_until(
     if let Err(error) = process::contain_this_process() {
         log::warn!("what is just being started may outlive a manager that is killed: {error}");
     }
-    let mut signals = Signals::new(stop);
+    let mut signals = Signals::new(system.as_ref().map(|system| system.stop.clone()));
     actix_web::rt::spawn(process::adopt_orphans());
     let running = Running::start(&spec, file, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
     actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
     notify::ready(&running.address);
+    if let Some(system) = system {
+        (system.ready)();
+    }
     let ended = running.until_stopped(&mut signals).await;
     log::info!("stopped; no backend is left");
     Ok(ended)
@@ -151,6 +157,7 @@ struct Running {
     models: Vec<Arc<ModelHandle>>,
     stopping: CancellationToken,
     restart: CancellationToken,
+    standby: Standby,
     drain_timeout: Duration,
     address: String,
     guard: Guard,
@@ -187,6 +194,7 @@ impl Running {
             }
         };
         let restart = config.restart.clone();
+        let standby = Standby::default();
         let shared = Shared {
             directory: Directory::new(models.clone()),
             keys: Keys::new(program.api_keys.clone(), &label_key, program.port)?,
@@ -198,6 +206,7 @@ impl Running {
             strays: Strays::default(),
             max_body_bytes: program.max_body_bytes,
             stopping: stopping.clone(),
+            standby: standby.clone(),
             started_at: Timestamp::now(),
             logs: hub.clone(),
             supervisor: root.clone(),
@@ -258,6 +267,7 @@ impl Running {
             models,
             stopping,
             restart,
+            standby,
             devices,
             books,
             drain_timeout: program.drain_timeout,
@@ -271,6 +281,7 @@ impl Running {
         let (name, ended) = tokio::select! {
             name = signals.next() => (name, Ended::Stopped),
             () = self.restart.cancelled() => ("a restart was asked for", Ended::Restart),
+            () = self.standby.shutdown.cancelled() => ("asked for through the API", Ended::Stopped),
         };
         log::info!(
             "{name}: no new requests are taken; running answers may take {} s (a second signal breaks them off)",

@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 it went wrong while running; 2 the configuration or the command line is wrong.
 
-mod client;
+pub(crate) mod client;
 mod connect;
 mod import;
 mod init;
@@ -107,6 +107,13 @@ enum Command {
         #[arg(long, global = true)]
         user: bool,
     },
+    /// Show how the manager is by an icon in the tray, with a menu.
+    #[cfg(feature = "tray")]
+    Tray {
+        /// Only set whether the icon comes at log-in.
+        #[arg(long, value_name = "ON")]
+        at_login: Option<bool>,
+    },
     /// Asks processes of Windows to end; started by the manager itself.
     #[command(hide = true)]
     CtrlBreak {
@@ -135,6 +142,8 @@ pub fn main() -> ExitCode {
         Command::Import(order) => tell(order.run(path)),
         Command::Connect(order) => connect(path, &order),
         Command::Schema => say(&format!("{:#}", config::schema())),
+        #[cfg(feature = "tray")]
+        Command::Tray { at_login } => tray(path, at_login),
         Command::Service { order, user } => service(order, path, user),
         Command::CtrlBreak { pids } => match process::ctrl_break_main(&pids) {
             Ok(()) => ExitCode::SUCCESS,
@@ -171,6 +180,19 @@ fn serve(path: &Path) -> ExitCode {
         Ok(app::Ended::Restart) => {
             complain(&format!("llm-manager: it could not start again: {}", process::start_again()), 1)
         }
+        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+    }
+}
+
+#[cfg(feature = "tray")]
+fn tray(path: &Path, at_login: Option<bool>) -> ExitCode {
+    let done = match at_login {
+        Some(on) => crate::tray::set_login(path, on).map(|()| crate::tray::tell_login(on)),
+        None => crate::tray::run(path).map(|()| ""),
+    };
+    match done {
+        Ok("") => ExitCode::SUCCESS,
+        Ok(told) => say(told),
         Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }
 }

@@ -14,6 +14,7 @@ pub use access::hosts::Hosts;
 pub use access::keys::Keys;
 pub use api::config::ConfigFile;
 pub use api::pulse::Pulse;
+pub use api::standby::Standby;
 pub use error::{ApiError, Kind};
 pub use gateway::stray::Strays;
 pub use state::{Shared, Worker};
@@ -29,7 +30,8 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    billing, config, devices, events, metrics, models, openapi, requests, runs, storage, usage, webui,
+    billing, config, devices, events, metrics, models, openapi, requests, runs, standby, storage, usage,
+    webui,
 };
 use gateway::socket::ClientSocket;
 use gateway::{catalog, ollama, passthrough, serve};
@@ -179,6 +181,9 @@ fn routes(config: &mut web::ServiceConfig) {
                         .app_data(config_body())
                         .route(web::put().to(config::save)),
                 )
+                .service(at("/pause", read().to(standby::show)).route(post().to(standby::pause)))
+                .service(at("/resume", post().to(standby::resume)))
+                .service(at("/shutdown", post().to(standby::shutdown)))
                 .service(at("/restart", post().to(config::restart)))
                 .service(at("/storage", read().to(storage::storage)))
                 .service(at("/storage/{model:.+}/rename", post().to(storage::rename)))

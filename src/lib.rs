@@ -10,3 +10,5 @@ pub mod config;
 pub mod http;
 mod logging;
 mod service;
+#[cfg(any(feature = "tray", test))]
+mod tray;

@@ -32,7 +32,7 @@ if [ "$mode" = dev ]; then
 fi
 
 make --no-print-directory dashboard
-cargo build --release --target "$target" --bin llm-manager "$@"
+cargo build --release --features tray --target "$target" --bin llm-manager "$@"
 exe=$CARGO_TARGET_DIR/$target/release/llm-manager.exe
 x86_64-w64-mingw32-strip "$exe"
 

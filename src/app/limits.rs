@@ -41,8 +41,15 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 
+#[cfg(unix)]
 fn files() -> u64 {
     rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
+}
+
+/// Windows counts sockets nowhere.
+#[cfg(not(unix))]
+const fn files() -> u64 {
+    1 << 20
 }
 
 /// How many connections of clients each HTTP worker may hold.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// The manager that this configuration would serve.
-pub(super) struct Manager {
+pub(crate) struct Manager {
     client: Client,
     base: String,
     key: Option<String>,
@@ -31,20 +31,26 @@ pub(super) fn origin(program: &ProgramSpec) -> String {
 }
 
 impl Manager {
-    pub(super) fn of(program: &ProgramSpec) -> Self {
+    pub(crate) fn of(program: &ProgramSpec) -> Self {
         let connector = Connector::new().timeout(Duration::from_secs(5));
         // A start may take as long as the model needs.
         let client = Client::builder().disable_timeout().connector(connector).finish();
         Self { client, base: origin(program), key: program.api_keys.first().cloned() }
     }
 
+    /// Where it is.
+    #[cfg(feature = "tray")]
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a request; an error of the manager's is an error here, in its own words.
-    pub(super) async fn ask(&self, method: Method, path: &str) -> Result<ClientResponse, String> {
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> Result<ClientResponse, String> {
         self.send(method, path, None).await
     }
 
     /// Sends a request with a body in JSON.
-    pub(super) async fn tell(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
+    pub(crate) async fn tell(&self, method: Method, path: &str, body: &Value) -> Result<(), String> {
         self.send(method, path, Some(body)).await.map(|_| ())
     }
 
@@ -68,7 +74,7 @@ impl Manager {
     }
 
     /// The same for an answer in JSON.
-    pub(super) async fn ask_json<T: DeserializeOwned>(
+    pub(crate) async fn ask_json<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -89,7 +95,7 @@ impl Manager {
 }
 
 /// A name as one segment of a path.
-pub(super) fn segment(name: &str) -> String {
+pub(crate) fn segment(name: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     name.bytes()
         .map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

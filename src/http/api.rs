@@ -10,6 +10,7 @@ pub(super) mod openapi;
 pub(super) mod pulse;
 pub(super) mod requests;
 pub(super) mod runs;
+pub(super) mod standby;
 pub(super) mod storage;
 #[cfg(test)]
 mod typescript;

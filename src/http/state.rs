@@ -5,6 +5,7 @@ use super::access::hosts::Hosts;
 use super::access::keys::Keys;
 use super::api::config::ConfigFile;
 use super::api::pulse::Pulse;
+use super::api::standby::Standby;
 use super::error::ApiError;
 use super::gateway::stray::Strays;
 use super::gateway::upstream::Pool;
@@ -46,6 +47,8 @@ pub struct Shared {
     pub max_body_bytes: usize,
     /// Cancelled when the program begins to stop.
     pub stopping: CancellationToken,
+    /// Whether starts are paused, and whether it is to end.
+    pub standby: Standby,
     /// When the program started.
     pub started_at: Timestamp,
     /// Keeps the logs.

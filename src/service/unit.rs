@@ -24,9 +24,12 @@ impl Unit<'_> {
         // A unit of a user may not set up mounts, which these need.
         let system_only = if self.account.is_some() {
             format!(
-                "ProtectSystem=full\nReadWritePaths=-{}\nProtectKernelTunables=yes\nProtectControlGroups=yes\n\
-                 ProtectClock=yes\nProtectHostname=yes\n",
-                quoted(folder)
+                "ProtectSystem=full\nReadWritePaths={}\nProtectKernelTunables=yes\n\
+                 ProtectKernelModules=yes\nProtectKernelLogs=yes\nProtectControlGroups=yes\nProtectClock=yes\n\
+                 ProtectHostname=yes\n{}",
+                quoted(&format!("-{}", folder.display())),
+                // Root without its rights couldn't even read the files of others; it is left as it is.
+                if matches!(self.account, Some("root" | "0")) { "" } else { "CapabilityBoundingSet=\n" }
             )
         } else {
             String::new()
@@ -64,12 +67,13 @@ impl Unit<'_> {
              RestrictSUIDSGID=yes\n\
              LockPersonality=yes\n\
              RestrictRealtime=yes\n\
+             SystemCallArchitectures=native\n\
              {system_only}\
              \n\
              [Install]\n\
              WantedBy={wanted_by}\n",
-            exe = quoted(self.exe),
-            config = quoted(self.config),
+            exe = quoted(&self.exe.to_string_lossy()),
+            config = quoted(&self.config.to_string_lossy()),
             folder = directory(folder),
         )
     }
@@ -82,8 +86,7 @@ impl Unit<'_> {
 }
 
 /// A path as a word of a command: in quotes, without anything that systemd would fill in.
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
+fn quoted(text: &str) -> String {
     let mut word = String::with_capacity(text.len() + 2);
     word.push('"');
     for letter in text.chars() {
@@ -119,7 +122,13 @@ mod tests {
         let start = "\nExecStart=\"/opt/50%% \\\"off\\\"/llm-manager\" --config \"/srv/my models/config.yaml\" serve\n";
         assert!(text.contains(start), "{text}");
         assert!(text.contains("\nWorkingDirectory=/srv/my models\n"), "{text}");
-        assert!(text.contains("\nReadWritePaths=-\"/srv/my models\"\n"), "{text}");
+        assert!(text.contains("\nReadWritePaths=\"-/srv/my models\"\n"), "{text}");
+    }
+
+    #[test]
+    fn an_account_loses_the_rights_of_root_but_root_keeps_them() {
+        assert!(text(Some("ai")).contains("\nCapabilityBoundingSet=\n"));
+        assert!(!text(Some("root")).contains("CapabilityBoundingSet") && !text(None).contains("Protect"));
     }
 
     #[test]

@@ -54,29 +54,40 @@ pub(super) fn install(config: &Path, _spec: &Spec, _user: bool) -> Result<Done, 
         other => other,
     }
     .map_err(|error| explain(&error))?;
-    configure(&service).map_err(|error| explain(&error))?;
-    Ok(Done::well(format!(
+    let mut told = format!(
         "the service {NAME} is installed for {}\nIt starts with the machine, as LocalSystem (services.msc, Log On, \
          changes that); now: llm-manager service start",
         config.display()
-    )))
+    );
+    // It is installed and would run without these.
+    for (what, done) in configure(&service) {
+        if let Err(error) = done {
+            told.push_str(&format!("\nwarning: {what} can't be set: {}", explain(&error)));
+        }
+    }
+    Ok(Done::well(told))
 }
 
-fn configure(service: &Service) -> windows_service::Result<()> {
-    service.set_description("One OpenAI-compatible address for many local model servers")?;
+fn configure(service: &Service) -> [(&'static str, windows_service::Result<()>); 4] {
+    let description = service.set_description("One OpenAI-compatible address for many local model servers");
     // Drivers and disks first.
-    service.set_delayed_auto_start(true)?;
+    let delayed = service.set_delayed_auto_start(true);
     let again = |seconds| ServiceAction {
         action_type: ServiceActionType::Restart,
         delay: Duration::from_secs(seconds),
     };
-    service.update_failure_actions(ServiceFailureActions {
+    let after_failure = service.update_failure_actions(ServiceFailureActions {
         reset_period: ServiceFailureResetPeriod::After(Duration::from_secs(86_400)),
         reboot_msg: None,
         command: None,
         actions: Some(vec![again(2), again(10), again(60)]),
-    })?;
-    service.set_failure_actions_on_non_crash_failures(true)
+    });
+    [
+        ("its description", description),
+        ("its delayed start", delayed),
+        ("its start after a crash", after_failure),
+        ("its start after a failure", service.set_failure_actions_on_non_crash_failures(true)),
+    ]
 }
 
 pub(super) fn uninstall(_user: bool) -> Result<Done, String> {
@@ -220,7 +231,7 @@ fn service_main(_arguments: Vec<OsString>) {
 fn serve(
     config: &Path,
     stop: CancellationToken,
-    started: impl FnOnce(),
+    started: impl FnOnce() + 'static,
     stopping: impl FnOnce() + 'static,
 ) -> Result<(), String> {
     let loaded = match config::load(config) {
@@ -235,13 +246,13 @@ fn serve(
     };
     log_into_file(&app::state_dir(&loaded.spec))?;
     let watch = stop.clone();
-    started();
     actix_web::rt::System::new().block_on(async move {
         actix_web::rt::spawn(async move {
             watch.cancelled().await;
             stopping();
         });
-        app::serve_until(loaded, config, Some(stop)).await.map(|_| ())
+        let system = app::System { stop, ready: Box::new(started) };
+        app::serve_for(loaded, config, Some(system)).await.map(|_| ())
     })
 }
 

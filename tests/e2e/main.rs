@@ -38,5 +38,6 @@ mod runs;
 mod service;
 mod sessions;
 mod soak;
+mod standby;
 mod supervision;
 mod through;

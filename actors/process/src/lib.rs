@@ -38,9 +38,9 @@ pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
-#[cfg(windows)]
-pub use platform::log_into;
 pub use platform::{contain_this_process, ctrl_break_main, die_with_this_thread, start_again};
+#[cfg(windows)]
+pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese};
 
 pub use tool::{ToolOutput, run_tool};
 

@@ -39,7 +39,7 @@ pub(super) use here::{
 };
 pub use here::{die_with_this_thread, start_again};
 #[cfg(windows)]
-pub use windows::log_into;
+pub use windows::{leave_own_console, log_into, pump_messages, speaks_chinese};
 
 /// How a backend is asked to end, in log lines.
 pub(super) const ASK: &str = if cfg!(windows) { "Ctrl-Break" } else { "SIGTERM" };

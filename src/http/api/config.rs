@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// Largest body: the text as JSON.
 pub(crate) const LARGEST_BODY: usize = 8 * 1024 * 1024;
 
-type Answered = Result<HttpResponse, ApiError>;
+pub(super) type Answered = Result<HttpResponse, ApiError>;
 
 /// The file that this manager was started with.
 pub struct ConfigFile {
@@ -138,7 +138,7 @@ pub(crate) async fn restart(shared: web::Data<Shared>, request: HttpRequest) -> 
 }
 
 /// A proxy on this computer speaks for others, and says so.
-fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiError> {
+pub(super) fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiError> {
     let headers = request.headers();
     let for_others = headers.contains_key("x-forwarded-for") || headers.contains_key(FORWARDED);
     let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());

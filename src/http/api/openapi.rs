@@ -231,6 +231,7 @@ mod made {
             ("live_reload", "boolean"),
             ("restart_needed", "boolean"),
         ]);
+        let paused = object(&[("paused", "boolean")]);
         let saved = object(&[("restart_needed", "boolean"), ("backup", "string"), ("version", "string")]);
         let checked = object(&[("problems", "objects"), ("warnings", "objects")]);
         let draft = object(&[("text", "string"), ("version", "string")]);
@@ -250,6 +251,11 @@ mod made {
             operation("post", "/api/config/check", "What `llm-manager check` would say", checked)
                 .body(object(&[("text", "string")])),
             operation("get", "/api/config/schema", "Its JSON Schema", json!({"type": "object"})),
+            operation("get", "/api/pause", "Whether requests start no model", paused.clone()),
+            operation("post", "/api/pause", "Requests start no model from now on", paused.clone()),
+            operation("post", "/api/resume", "They do again", paused),
+            operation("post", "/api/shutdown", "Ends the manager", object(&[("stopping", "boolean")]))
+                .status("202"),
             operation(
                 "post",
                 "/api/restart",

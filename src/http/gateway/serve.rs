@@ -28,6 +28,8 @@ use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::endpoints::{Endpoint, Found, tidy};
 use llm_manager_policy::liveness::Sign;
+use llm_manager_policy::model_state::ModelState;
+use serde_json::json;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -403,6 +405,13 @@ pub(crate) async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Res
     }
     if shared.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());
+    }
+    if shared.standby.is_paused() && matches!(model.status().state, ModelState::Stopped | ModelState::Failed)
+    {
+        let name = &model.spec.name;
+        let message =
+            format!("model `{name}` isn't running, and an operator has paused all starts (POST /api/resume)");
+        return Err(ApiError::new(Kind::ModelStopped, message));
     }
     let asked = Instant::now();
     let lease = model.lease().await;

@@ -2,6 +2,7 @@
 //! to end.
 
 mod console;
+mod desktop;
 mod job;
 mod sys;
 
@@ -19,6 +20,7 @@ use windows_sys::Win32::System::Threading::{
 use super::{Environment, ProcessId, ProcessInfo, Signal};
 
 pub use console::ctrl_break_main;
+pub use desktop::{leave_own_console, pump_messages, speaks_chinese};
 pub(crate) use job::Enclosure;
 pub use job::contain_this_process;
 pub(crate) use sys::decode_oem as decode;

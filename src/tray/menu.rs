@@ -1,0 +1,272 @@
+//! What icon and menu show, decided from what the manager last said. Pure, so that it is tested without a screen.
+
+/// The language of the menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Chinese,
+}
+
+/// What is known of the manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nobody has been asked yet.
+    Unknown,
+    /// It doesn't answer; why, in one line.
+    Lost(String),
+    Up {
+        /// Nothing is started on demand.
+        paused: bool,
+        models: Vec<Entry>,
+        /// What went wrong with the last order.
+        note: Option<String>,
+    },
+}
+
+/// A model, as `/api/models` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) state: String,
+}
+
+/// How the icon looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Lost,
+    Idle,
+    Loading,
+    Ready,
+    Trouble,
+}
+
+/// What a click asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    OpenDashboard,
+    Start(String),
+    Stop(String),
+    Pause(bool),
+    AtLogin(bool),
+    StopManager,
+    Quit,
+}
+
+/// One line of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// Can't be clicked.
+    Text(String),
+    Separator,
+    Action {
+        text: String,
+        action: Action,
+        checked: Option<bool>,
+    },
+}
+
+/// Everything there is to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) look: Look,
+    pub(super) tooltip: String,
+    pub(super) items: Vec<Item>,
+}
+
+/// A longer menu doesn't fit on a screen; the dashboard has the rest.
+const MOST_MODELS: usize = 25;
+
+/// What to show. `at_login`: whether the icon comes by itself; `None` where that can't be had.
+pub(super) fn view(seen: &Seen, language: Language, at_login: Option<bool>) -> View {
+    let say = |english: &str, chinese: &str| match language {
+        Language::English => english.to_owned(),
+        Language::Chinese => chinese.to_owned(),
+    };
+    let action = |text: String, action| Item::Action { text, action, checked: None };
+    let mut items =
+        vec![action(say("Open dashboard", "打开管理页面"), Action::OpenDashboard), Item::Separator];
+    let (look, tooltip) = match seen {
+        Seen::Unknown => (Look::Lost, say("looking for the manager", "正在寻找管理器")),
+        Seen::Lost(why) => {
+            items.push(Item::Text(why.clone()));
+            (Look::Lost, say("the manager doesn't answer", "管理器没有应答"))
+        }
+        Seen::Up { paused, models, note } => {
+            if models.is_empty() {
+                items.push(Item::Text(say("no models", "没有模型")));
+            }
+            for model in models.iter().take(MOST_MODELS) {
+                items.push(line(model, language));
+            }
+            if let Some(more) = models.len().checked_sub(MOST_MODELS).filter(|more| *more > 0) {
+                items.push(Item::Text(say(
+                    &format!("{more} more in the dashboard"),
+                    &format!("其余 {more} 个见管理页面"),
+                )));
+            }
+            items.extend(note.clone().map(Item::Text));
+            items.push(Item::Separator);
+            items.push(Item::Action {
+                text: say("Pause all starts", "暂停所有启动"),
+                action: Action::Pause(!paused),
+                checked: Some(*paused),
+            });
+            (look(models), summary(models, *paused, language))
+        }
+    };
+    if let Some(set) = at_login {
+        let text = say("Show this icon at log-in", "登录时显示此图标");
+        items.push(Item::Action { text, action: Action::AtLogin(!set), checked: Some(set) });
+    }
+    items.push(Item::Separator);
+    if matches!(seen, Seen::Up { .. }) {
+        items.push(action(say("Stop the manager", "停止管理器"), Action::StopManager));
+    }
+    items.push(action(say("Quit this icon", "退出托盘图标"), Action::Quit));
+    View { look, tooltip: format!("LLM-Manager: {tooltip}"), items }
+}
+
+/// A model with its state; a click starts or stops it.
+fn line(model: &Entry, language: Language) -> Item {
+    let running =
+        matches!(model.state.as_str(), "ready" | "starting" | "queued" | "waking" | "parking" | "parked");
+    let leaving = matches!(model.state.as_str(), "draining" | "stopping");
+    let text = format!("{} ({})", model.name, state(&model.state, language));
+    if leaving {
+        return Item::Text(text);
+    }
+    let name = model.name.clone();
+    let action = if running { Action::Stop(name) } else { Action::Start(name) };
+    Item::Action { text, action, checked: Some(running) }
+}
+
+fn state(state: &str, language: Language) -> &str {
+    if language == Language::English {
+        return state;
+    }
+    match state {
+        "stopped" => "已停止",
+        "queued" => "等待显存",
+        "starting" => "启动中",
+        "ready" => "就绪",
+        "draining" => "收尾中",
+        "stopping" => "停止中",
+        "failed" => "失败",
+        "parking" => "休眠中",
+        "parked" => "已休眠",
+        "waking" => "唤醒中",
+        other => other,
+    }
+}
+
+/// The worst goes first: what needs somebody, then what needs time.
+fn look(models: &[Entry]) -> Look {
+    let any = |states: &[&str]| models.iter().any(|model| states.contains(&model.state.as_str()));
+    if any(&["failed"]) {
+        Look::Trouble
+    } else if any(&["queued", "starting", "waking", "draining", "stopping", "parking"]) {
+        Look::Loading
+    } else if any(&["ready"]) {
+        Look::Ready
+    } else {
+        Look::Idle
+    }
+}
+
+fn summary(models: &[Entry], paused: bool, language: Language) -> String {
+    let count = |wanted: &str| models.iter().filter(|model| model.state == wanted).count();
+    let (ready, failed) = (count("ready"), count("failed"));
+    let mut text = match language {
+        Language::English => format!("{ready} of {} ready", models.len()),
+        Language::Chinese => format!("{} 个模型中 {ready} 个就绪", models.len()),
+    };
+    if failed > 0 {
+        text.push_str(&match language {
+            Language::English => format!(", {failed} failed"),
+            Language::Chinese => format!("，{failed} 个失败"),
+        });
+    }
+    if paused {
+        text.push_str(match language {
+            Language::English => ", starts are paused",
+            Language::Chinese => "，启动已暂停",
+        });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up(models: &[(&str, &str)]) -> Seen {
+        let entry = |(name, state): &(&str, &str)| Entry { name: (*name).into(), state: (*state).into() };
+        Seen::Up { paused: false, models: models.iter().map(entry).collect(), note: None }
+    }
+
+    fn shown(seen: &Seen) -> View {
+        view(seen, Language::English, None)
+    }
+
+    #[test]
+    fn the_icon_shows_the_worst() {
+        for (models, expected) in [
+            (&[][..], Look::Idle),
+            (&[("a", "stopped")], Look::Idle),
+            (&[("a", "stopped"), ("b", "ready")], Look::Ready),
+            (&[("a", "starting"), ("b", "ready")], Look::Loading),
+            (&[("a", "starting"), ("b", "failed"), ("c", "ready")], Look::Trouble),
+        ] {
+            assert_eq!(shown(&up(models)).look, expected, "{models:?}");
+        }
+        assert_eq!(shown(&Seen::Lost("gone".into())).look, Look::Lost);
+        assert_eq!(shown(&Seen::Unknown).look, Look::Lost);
+    }
+
+    #[test]
+    fn a_click_on_a_model_does_what_its_state_leaves_to_do() {
+        let click = |state: &str| match &shown(&up(&[("m", state)])).items[2] {
+            Item::Action { action, .. } => Some(action.clone()),
+            _ => None,
+        };
+        for state in ["stopped", "failed"] {
+            assert_eq!(click(state), Some(Action::Start("m".into())), "{state}");
+        }
+        for state in ["ready", "starting", "queued", "parked"] {
+            assert_eq!(click(state), Some(Action::Stop("m".into())), "{state}");
+        }
+        assert_eq!(click("stopping"), None);
+    }
+
+    #[test]
+    fn a_lost_manager_can_be_neither_stopped_nor_paused() {
+        let lost = shown(&Seen::Lost("no manager answers".into()));
+        assert!(lost.items.contains(&Item::Text("no manager answers".into())));
+        let actions = |view: View| {
+            let action = |item| match item {
+                Item::Action { action, .. } => Some(action),
+                _ => None,
+            };
+            view.items.into_iter().filter_map(action).collect::<Vec<_>>()
+        };
+        assert_eq!(actions(lost), [Action::OpenDashboard, Action::Quit]);
+        let all = actions(view(&up(&[]), Language::Chinese, Some(true)));
+        let expected = [
+            Action::OpenDashboard,
+            Action::Pause(true),
+            Action::AtLogin(false),
+            Action::StopManager,
+            Action::Quit,
+        ];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn many_models_are_cut_and_counted() {
+        let names: Vec<String> = (0..40).map(|number| format!("m{number}")).collect();
+        let models: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "ready")).collect();
+        let view = shown(&up(&models));
+        assert!(view.items.contains(&Item::Text("15 more in the dashboard".into())), "{view:?}");
+        assert_eq!(view.tooltip, "LLM-Manager: 40 of 40 ready");
+    }
+}

@@ -20,7 +20,7 @@ it('adds electricity', () => {
   const warm = { ...group('x', 1, { CNY: '0.1' }, { CNY: '0.2' }), energy_wh: 12.5, energy_cost: { CNY: '0.004' } }
   expect(costOf(warm)).toEqual({ CNY: '0.304' })
   expect(partsOf(warm)).toEqual(['cost', 'run_cost', 'energy_cost'])
-  expect(csv('model', { ...summary, total: warm, groups: [warm] }, ['CNY']).split('\r\n')[1]).toBe('x,2,0,1,0,10,4,1,0,0,0,0.1,0.2,0.004,0.304,12.5')
+  expect(csv('model', { ...summary, total: warm, groups: [warm] }, ['CNY']).split('\r\n')[1]).toBe('x,2,0,0,1,0,0,10,4,1,0,0,0,0.1,0.2,0.004,0.304,12.5')
   expect(partsOf(group('x', 1, {}))).toEqual([])
 })
 
@@ -32,7 +32,7 @@ it('puts the largest first', () => {
 it('writes files that spreadsheets read and do not run', () => {
   const lines = csv('model', summary, ['CNY', 'USD']).split('\r\n')
   expect(lines[0]).toBe('model,requests,failed,rejected,refused,client_left,cancelled,input_tokens,cached_tokens,output_tokens,unrecorded,estimated,unpriced,request_cost_CNY,request_cost_USD,run_cost_CNY,run_cost_USD,cost_CNY,cost_USD')
-  expect(lines[1]).toBe('"a,""b""",2,0,1,0,10,4,10,0,0,0,0.1,0,0,0,0.1,0')
+  expect(lines[1]).toBe('"a,""b""",2,0,0,1,0,0,10,4,10,0,0,0,0.1,0,0,0,0.1,0')
   expect(lines[2]?.startsWith("'=c,")).toBe(true)
-  expect(lines[3]).toBe('total,2,0,1,0,10,4,30,0,0,0,0.3,0,0,1.5,0.3,1.5')
+  expect(lines[3]).toBe('total,2,0,0,1,0,0,10,4,30,0,0,0,0.3,0,0,1.5,0.3,1.5')
 })

@@ -312,8 +312,17 @@ impl Running {
         }
         // A server that is dropped closes what is left; its own forced stop would wait for the orderly one.
         self.served.abort();
-        self.devices.stop().await;
-        self.books.close().await;
+        let closing = async {
+            self.devices.stop().await;
+            self.books.close().await;
+        };
+        tokio::select! {
+            () = closing => (),
+            name = signals.next() => {
+                log::warn!("{name} again: the ledger is not waited for");
+                self.books.hurry().await;
+            }
+        }
         self.guard.bye().await;
         ended
     }

@@ -6,13 +6,13 @@ pub(crate) mod client;
 mod connect;
 mod import;
 mod init;
+mod ledger;
 mod remote;
 mod usage;
 
 use crate::{app, config, logging, service};
 use clap::{Parser, Subcommand};
-use llm_manager_ledger as ledger;
-use llm_manager_ledger::Location;
+use llm_manager_ledger::{Location, backup as copy_ledger};
 use llm_manager_process as process;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -94,6 +94,9 @@ enum Command {
         /// Must not be there yet.
         file: PathBuf,
     },
+    /// Look after the ledger by hand, also while the manager runs.
+    #[command(subcommand)]
+    Ledger(ledger::LedgerOrder),
     /// Show the supervision tree of the running manager.
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
@@ -159,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Usage(order) => remote(path, remote::Order::Usage(order)),
         Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),
         Command::Backup { file } => backup(path, &file),
+        Command::Ledger(order) => ledger::run(path, &order),
         Command::Tree => remote(path, remote::Order::Tree),
     }
 }
@@ -258,7 +262,7 @@ fn backup(path: &Path, target: &Path) -> ExitCode {
         let database = file.display();
         return complain(&format!("llm-manager: there is no ledger at {database} (`program.database`)"), 1);
     }
-    match ledger::backup(&location, target) {
+    match copy_ledger(&location, target) {
         Ok(()) => say(&format!("{}: a copy of {location}", target.display())),
         Err(error) => complain(&format!("llm-manager: {}: {error}", target.display()), 1),
     }

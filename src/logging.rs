@@ -98,6 +98,51 @@ fn printable(text: &str) -> String {
 /// The lines that wait for the hub.
 pub(crate) struct Lines(mpsc::Receiver<LogLine>);
 
+/// The filter is read by `directives`; env_logger reads the rest (`RUST_LOG_STYLE`).
+const NO_VARIABLE: &str = "LLM_MANAGER_NO_SUCH_FILTER";
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+/// What a directive may name: this program, and libraries that log.
+const PARTS: [&str; 9] = ["llm_manager", "actix", "awc", "hyper", "mio", "h2", "tokio", "rustls", "diesel"];
+
+/// What `RUST_LOG` asks for, as env_logger understands it, and what is wrong with it. It takes a misspelt level for the
+/// name of a module, and would show nothing at all: errors are shown unless `off` says otherwise.
+fn directives(wanted: &str, default: &str) -> (String, Vec<String>) {
+    let (list, pattern) =
+        wanted.split_once('/').map_or((wanted, None), |(list, pattern)| (list, Some(pattern)));
+    let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
+    let levels = LEVELS.join(", ");
+    let (mut taken, mut problems, mut whole) = (Vec::new(), Vec::new(), false);
+    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (name, level) = part.split_once('=').map_or((part, None), |(name, level)| (name, Some(level)));
+        // A package has a dash where its module has an underscore.
+        let module = name.replace('-', "_");
+        match level {
+            None if is_level(name) => {
+                whole = true;
+                taken.push(part.to_owned());
+            }
+            Some(level) if !is_level(level) => {
+                problems.push(format!("`{level}` in `{part}` is not a level; levels are {levels}"));
+            }
+            _ if !PARTS.iter().any(|known| module.starts_with(known)) => {
+                problems.push(format!(
+                    "`{name}` is neither a level ({levels}) nor a part of this program (`llm_manager`); it matches nothing"
+                ));
+            }
+            level => taken.push(level.map_or(module.clone(), |level| format!("{module}={level}"))),
+        }
+    }
+    let mut filters = match (taken.is_empty(), whole) {
+        (true, _) => default.to_owned(),
+        (false, true) => taken.join(","),
+        (false, false) => format!("error,{}", taken.join(",")),
+    };
+    if let Some(pattern) = pattern {
+        filters = format!("{filters}/{pattern}");
+    }
+    (filters, problems)
+}
+
 /// Installs the logger; from here on `log::info!` and the others work.
 pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
     // The libraries below us report what we report better, in our own words.
@@ -107,7 +152,14 @@ pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
     if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
         builder.write_style(WriteStyle::Always);
     }
-    builder.parse_env(Env::default().default_filter_or(quiet)).format_target(false).format_timestamp_millis();
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let (filters, problems) = directives(&wanted, &quiet);
+    for problem in problems {
+        // Not through the log: it may be what hides this line.
+        say_past_the_log(&format!("llm-manager: RUST_LOG: {problem}"));
+    }
+    builder.parse_env(Env::new().filter(NO_VARIABLE)).parse_filters(&filters);
+    builder.format_target(false).format_timestamp_millis();
     match Outlet::start(io::stderr()) {
         Ok(outlet) => {
             builder.target(Target::Pipe(Box::new(outlet.clone())));
@@ -160,6 +212,36 @@ pub(crate) async fn feed(mut lines: Lines, hub: Live<LogHub>) {
         if let Some(addr) = hub.addr() {
             // A hub that crashes meanwhile has lost its ring anyway.
             let _ = addr.send(append).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::directives;
+
+    #[test]
+    fn rust_log_never_hides_errors_by_mistake() {
+        let ask = |wanted| directives(wanted, "info,hyper=warn");
+        for (wanted, filters) in [
+            ("", "info,hyper=warn"),
+            ("debug", "debug"),
+            ("off", "off"),
+            ("llm_manager=debug", "error,llm_manager=debug"),
+            ("llm-manager=debug", "error,llm_manager=debug"),
+            ("llm-manager-actors::billing=trace,warn", "llm_manager_actors::billing=trace,warn"),
+            ("hyper=DEBUG/word", "error,hyper=DEBUG/word"),
+        ] {
+            assert_eq!(ask(wanted), (filters.to_owned(), Vec::new()), "{wanted}");
+        }
+        for (wanted, filters, named) in [
+            ("debgu", "info,hyper=warn", "debgu"),
+            ("llm_manager=loud", "info,hyper=warn", "loud"),
+            ("warn,elsewhere=debug", "warn", "elsewhere"),
+        ] {
+            let (taken, problems) = ask(wanted);
+            assert_eq!(taken, filters, "{wanted}");
+            assert!(problems.len() == 1 && problems[0].contains(named), "{problems:?}");
         }
     }
 }

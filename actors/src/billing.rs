@@ -2,11 +2,12 @@
 //!
 //! `Ledger` is the handle of those who have something to record: it prices a request from a snapshot of the
 //! plans and puts it into a bounded queue that outlives the actor. The actor takes batches from the queue and
-//! writes one at a time, off the async threads. When the database is locked or the disk is full, batches go
+//! has one at a time written by a thread of its own. When the database is slow, locked, frozen or full, rows go
 //! to the overflow file instead, which is played back later; every row has a key, so nothing counts twice.
 
 mod actor;
 mod configured;
+mod hand;
 mod handle;
 mod jobs;
 mod overflow;
@@ -17,6 +18,7 @@ mod run;
 mod start;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod work;
 
 pub use actor::{Billing, Close, Flush};
@@ -25,3 +27,4 @@ pub use jobs::{DeleteModel, RenameModel, Retain, SetPlan};
 pub use prices::Prices;
 pub use run::{Run, RunEnd, RunStart};
 pub use start::{Settings, start};
+pub use tools::{Replayed, replay_rejected, retain_now};

@@ -8,6 +8,11 @@ use llm_manager_policy::pricing::{Configured, Plan};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The end of the program waits for the ledger no longer.
+const LONGEST_CLOSING: Duration = Duration::from_secs(4);
 
 /// The ledger and its actor.
 #[derive(Clone)]
@@ -60,16 +65,22 @@ impl Books {
         }
     }
 
-    /// Writes all that was recorded; after this nothing is taken any more.
+    /// Writes all that was recorded; after this nothing is taken any more. Billing itself has a shorter limit, and says
+    /// what could not be written.
     pub(super) async fn close(&self) {
         let Some(addr) = self.billing.addr() else {
-            log::error!("billing: its actor is down; what was not written is in the overflow file");
-            return;
+            log::error!("billing: its actor is down; what it did not write goes into the overflow file");
+            return self.hurry().await;
         };
-        match addr.send(Close).await {
-            Ok(Ok(())) => (),
-            Ok(Err(error)) => log::error!("billing: {error}; what was not written is in the overflow file"),
-            Err(error) => log::error!("billing: {error}; what was not written is in the overflow file"),
+        if let Ok(Ok(_)) = timeout(LONGEST_CLOSING, addr.send(Close)).await {
+            return;
         }
+        log::error!("billing: it does not end; what it did not write goes into the overflow file");
+        self.hurry().await;
+    }
+
+    /// What is in memory goes into the overflow file, and that is all.
+    pub(super) async fn hurry(&self) {
+        self.ledger.spill_all().await;
     }
 }

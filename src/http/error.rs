@@ -55,6 +55,8 @@ pub enum Kind {
     BackendError,
     /// The backend was silent for longer than the configuration allows.
     BackendTimeout,
+    /// The ledger can't be read or changed now.
+    LedgerUnavailable,
     /// A part of the manager is down.
     Internal,
     /// The client was silent in the middle of its body.
@@ -127,6 +129,7 @@ impl Kind {
             Kind::ConfigChanged => (StatusCode::CONFLICT, "config_changed", REQUEST),
             Kind::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", REQUEST),
             Kind::NotSupported => (StatusCode::NOT_IMPLEMENTED, "not_supported", REQUEST),
+            Kind::LedgerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", SERVER),
             Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER),
         }
     }

@@ -24,6 +24,7 @@ mod fake;
 mod ground;
 mod hourly;
 mod ledger;
+mod ledger_faults;
 mod lifecycle;
 mod management;
 mod metrics;

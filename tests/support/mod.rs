@@ -117,6 +117,11 @@ impl Manager {
         self.command().args(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// With another configuration of the same folder.
+    pub(crate) fn cli_with(&self, config: &str, arguments: &[&str]) -> Output {
+        self.command_for(config).args(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
     /// `check` of another configuration: its exit code and all that it says.
     pub(crate) fn check(&self, text: &str) -> (Option<i32>, String) {
         std::fs::write(self.path("other.yaml"), text).unwrap();

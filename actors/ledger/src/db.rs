@@ -1,5 +1,6 @@
 //! The connection to a ledger: SQLite or PostgreSQL behind one type, and how each is opened.
 
+use super::address;
 use super::error::{OpenError, StoreError};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query, sql_types};
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 /// "LMML": tells our SQLite files from those of other programs.
 pub(super) const APPLICATION_ID: i64 = 0x4c4d_4d4c;
+
+/// The second number tells this lock from that of the manager (`hold`).
+const BEGIN_POSTGRES: &str = "BEGIN; SELECT pg_advisory_xact_lock(1280134476, 1)";
 
 /// A connection.
 #[derive(diesel::MultiConnection)]
@@ -31,7 +35,7 @@ macro_rules! either {
 pub(super) use either;
 
 /// Where a ledger is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// An SQLite file.
     File(PathBuf),
@@ -58,14 +62,15 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            // Without the password.
-            Self::Postgres(address) => match (address.find("://"), address.rfind('@')) {
-                (Some(scheme), Some(at)) => {
-                    write!(f, "postgres://{}", address.get(at + 1..).unwrap_or(&address[..scheme]))
-                }
-                _ => f.write_str(address),
-            },
+            Self::Postgres(address) => f.write_str(&address::shown(address)),
         }
+    }
+}
+
+/// As it is displayed: settings are printed by tests and by panics, and the address may hold a password.
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -84,7 +89,9 @@ impl Role {
     /// How long it waits for another process' lock.
     fn patience(self) -> Duration {
         match self {
-            Self::Setup | Self::Read => Duration::from_secs(5),
+            Self::Setup => Duration::from_secs(5),
+            // Whoever asks for a report wants to hear within two seconds that there is none now.
+            Self::Read => Duration::from_millis(1500),
             // The rows that wait meanwhile are at risk: better into the overflow file than here.
             Self::Write => Duration::from_millis(100),
         }
@@ -101,37 +108,73 @@ pub(crate) fn connect(location: &Location, role: Role) -> Result<Db, StoreError>
 
 fn connect_file(path: &Path, role: Role) -> Result<Db, StoreError> {
     let text = path.to_str().ok_or_else(|| StoreError::Other("its path is not UTF-8".into()))?;
-    if role != Role::Setup && !path.exists() {
+    if role == Role::Setup {
+        make_private(path).map_err(|error| StoreError::Other(error.to_string()))?;
+    } else if !path.exists() {
         return Err(StoreError::Gone(format!("{} is not there any more", path.display())));
     }
     let mut conn =
-        SqliteConnection::establish(text).map_err(|error| StoreError::of_text(error.to_string()))?;
+        SqliteConnection::establish(text).map_err(|error| StoreError::of_sqlite(error.to_string()))?;
     let patience = role.patience().as_millis();
-    conn.batch_execute(&format!("PRAGMA busy_timeout = {patience}; PRAGMA foreign_keys = ON;"))?;
+    // A migration that rebuilds a table drops the old one: with foreign keys on, its children would go with it.
+    let foreign_keys = if role == Role::Setup { "OFF" } else { "ON" };
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {patience}; PRAGMA foreign_keys = {foreign_keys};"))?;
     match role {
         Role::Setup => (),
         Role::Write => conn.batch_execute(
-            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000; \
+            // A backup that was put back is in another mode.
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000; \
              PRAGMA journal_size_limit = 67108864;",
         )?,
-        Role::Read => conn.batch_execute(
-            "PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA mmap_size = 268435456;",
-        )?,
+        // Not mapped into memory: reading a mapped file that somebody has cut off ends the process (SIGBUS).
+        Role::Read => conn.batch_execute("PRAGMA query_only = ON; PRAGMA cache_size = -32768;")?,
     }
     Ok(Db::Sqlite(conn))
 }
 
+/// Makes the file, readable by its owner alone, if it isn't there: SQLite gives its journal the same rights.
+/// Of an older ledger that everybody may read, others lose that right; what a group was given on purpose stays.
+#[cfg(unix)]
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mut options = std::fs::OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => return made.map(drop),
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let Ok(meta) = std::fs::metadata(&name) else { continue };
+        if meta.is_file() && meta.permissions().mode() & 0o004 != 0 {
+            // Somebody else's file stays as it is.
+            let _ = std::fs::set_permissions(&name, std::fs::Permissions::from_mode(0o600));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
 #[cfg(feature = "postgres")]
 fn connect_postgres(address: &str, role: Role) -> Result<Db, StoreError> {
-    let mut conn =
-        diesel::PgConnection::establish(address).map_err(|error| StoreError::Gone(error.to_string()))?;
+    let mut conn = diesel::PgConnection::establish(&address::with_deadlines(address))
+        .map_err(|error| StoreError::Gone(address::masked(address, &error.to_string())))?;
     let patience = role.patience().as_millis();
     // The same promise as SQLite's synchronous = NORMAL: a crash of the machine may cost the last moments.
+    // A connection that was given up must not hold locks for hours, should the network be cut.
     conn.batch_execute(&format!(
-        "SET lock_timeout = {patience}; SET synchronous_commit = off; SET client_min_messages = warning;"
+        "SET lock_timeout = {patience}; SET synchronous_commit = off; SET client_min_messages = warning; \
+         SET idle_in_transaction_session_timeout = 60000; SET tcp_keepalives_idle = 10; \
+         SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;"
     ))?;
     if role == Role::Read {
-        conn.batch_execute("SET default_transaction_read_only = on; SET jit = off;")?;
+        conn.batch_execute(
+            "SET default_transaction_read_only = on; SET jit = off; SET statement_timeout = 60000;",
+        )?;
     }
     Ok(Db::Postgres(conn))
 }
@@ -151,6 +194,11 @@ struct Number {
 struct Word {
     #[diesel(sql_type = sql_types::Text)]
     word: String,
+}
+
+/// The texts of a query that calls them `word`, on SQLite alone.
+pub(super) fn words(conn: &mut SqliteConnection, query: &str) -> Result<Vec<String>, StoreError> {
+    Ok(sql_query(query).load::<Word>(conn)?.into_iter().map(|row| row.word).collect())
 }
 
 impl Db {
@@ -174,12 +222,16 @@ impl Db {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// Does all of it or nothing. SQLite's write lock is taken first, so that it is waited for only there.
+    /// Does all of it or nothing. The right to write is taken first, so that it is waited for only there: in PostgreSQL
+    /// by a lock of its own, for a connection that was given up may still be at work.
     pub(super) fn transact<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.run(if self.is_sqlite() { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
+        if let Err(error) = self.run(if self.is_sqlite() { "BEGIN IMMEDIATE" } else { BEGIN_POSTGRES }) {
+            let _ = self.run("ROLLBACK");
+            return Err(error);
+        }
         let done = work(self).and_then(|value| self.run("COMMIT").map(|()| value));
         if done.is_err() {
             // Fails where the database has rolled back by itself.

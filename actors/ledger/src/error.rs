@@ -5,20 +5,33 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Why something could not be written or read.
+///
+/// Only `Constraint` and `Other` may be the fault of the row that was written; the writer finds out which
+/// (`Writer::is_fault_of`). All others are the database's state, and the same is tried again later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// Another process holds the write lock: try again.
+    /// Another process holds a lock: try again.
     Locked(String),
-    /// No room on the disk: try again when there is some.
+    /// No room on the disk, or it may not be written: try again later.
     Full(String),
-    /// The file is damaged.
+    /// The file is damaged, or isn't the ledger any more.
     Corrupt(String),
     /// The connection is lost: open a new one.
     Gone(String),
+    /// The file isn't the ledger any more: deleted, replaced, emptied.
+    Lost(String),
+    /// No answer within the time that it may take.
+    Silent(String),
+    /// Another manager has the ledger.
+    Taken(String),
     /// A row like this is there already.
     Duplicate(String),
+    /// A rule of the tables was broken.
+    Constraint(String),
     /// What was asked for makes no sense; the text says why.
     Refused(String),
+    /// Asked for while it contradicts what is in the ledger; the text says why.
+    Conflict(String),
     /// Anything else.
     Other(String),
 }
@@ -27,10 +40,17 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Locked(text) => write!(f, "the ledger is locked by another process: {text}"),
-            Self::Full(text) => write!(f, "no room for the ledger: {text}"),
+            Self::Full(text) => write!(f, "the ledger cannot be written: {text}"),
             Self::Corrupt(text) => write!(f, "the ledger is damaged: {text}"),
             Self::Gone(text) => write!(f, "the connection to the ledger is lost: {text}"),
-            Self::Duplicate(text) | Self::Refused(text) | Self::Other(text) => f.write_str(text),
+            Self::Silent(text) => write!(f, "the ledger does not answer: {text}"),
+            Self::Lost(text) => write!(f, "the ledger is lost: {text}"),
+            Self::Taken(text)
+            | Self::Duplicate(text)
+            | Self::Constraint(text)
+            | Self::Refused(text)
+            | Self::Conflict(text)
+            | Self::Other(text) => f.write_str(text),
         }
     }
 }
@@ -38,42 +58,79 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl From<DieselError> for StoreError {
+    /// By the kinds that diesel makes of PostgreSQL's SQLSTATE and of SQLite's codes; never by PostgreSQL's words, which
+    /// are in the language of the server.
     fn from(error: DieselError) -> Self {
+        use DatabaseErrorKind as Kind;
         let text = error.to_string();
         match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Duplicate(text),
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Self::Gone(text),
-            _ => Self::of_text(text),
+            DieselError::DatabaseError(Kind::UniqueViolation, _) => Self::Duplicate(text),
+            DieselError::DatabaseError(Kind::ClosedConnection | Kind::UnableToSendCommand, _)
+            | DieselError::BrokenTransactionManager => Self::Gone(text),
+            DieselError::DatabaseError(Kind::SerializationFailure, _) => Self::Locked(text),
+            DieselError::DatabaseError(Kind::ReadOnlyTransaction, _) => Self::Full(text),
+            DieselError::DatabaseError(
+                Kind::NotNullViolation
+                | Kind::CheckViolation
+                | Kind::ForeignKeyViolation
+                | Kind::RestrictViolation
+                | Kind::ExclusionViolation,
+                _,
+            ) => Self::Constraint(text),
+            _ => Self::of_sqlite(text),
         }
     }
 }
 
+type Kind = fn(String) -> StoreError;
+
+/// SQLite's result codes, as `sqlite3_errstr` words them: diesel passes on the text without the number. These texts
+/// are part of SQLite, the same in every language; PostgreSQL has none like them.
+const SQLITE: [(&str, Kind); 11] = [
+    // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL, SQLITE_SCHEMA
+    ("database is locked", StoreError::Locked),
+    ("database table is locked", StoreError::Locked),
+    ("locking protocol", StoreError::Locked),
+    ("database schema has changed", StoreError::Locked),
+    // SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_NOMEM
+    ("database or disk is full", StoreError::Full),
+    ("disk I/O error", StoreError::Full),
+    ("attempt to write a readonly database", StoreError::Full),
+    ("out of memory", StoreError::Full),
+    // SQLITE_CORRUPT, SQLITE_NOTADB
+    ("database disk image is malformed", StoreError::Corrupt),
+    ("file is not a database", StoreError::Corrupt),
+    // SQLITE_CANTOPEN
+    ("unable to open database file", StoreError::Gone),
+];
+
 impl StoreError {
-    /// SQLite's and PostgreSQL's own words.
-    pub(super) fn of_text(text: String) -> Self {
-        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        if has(&["database is locked", "database table is locked", "locking protocol"]) {
-            Self::Locked(text)
-        } else if has(&[
-            "is full",
-            "disk I/O error",
-            "No space left",
-            "could not extend file",
-            "readonly database",
-        ]) {
-            Self::Full(text)
-        } else if has(&["malformed", "not a database"]) {
-            Self::Corrupt(text)
-        } else if has(&[
-            "server closed the connection",
-            "connection to server",
-            "terminating connection",
-            "no connection to",
-        ]) {
-            Self::Gone(text)
-        } else {
-            Self::Other(text)
+    /// By SQLite's result code.
+    pub(super) fn of_sqlite(text: String) -> Self {
+        let code = SQLITE.iter().find(|(words, _)| text == *words || text.starts_with(&format!("{words}: ")));
+        match code {
+            Some((_, kind)) => kind(text),
+            // `sqlite3_open` puts this before the code's own words.
+            None if text.contains("unable to open database file") => Self::Gone(text),
+            None => Self::Other(text),
         }
+    }
+
+    /// From the operating system.
+    pub(super) fn of_io(place: &std::path::Path, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind as Kind;
+        let text = format!("{}: {error}", place.display());
+        match error.kind() {
+            Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem | Kind::FileTooLarge => {
+                Self::Full(text)
+            }
+            _ => Self::Other(text),
+        }
+    }
+
+    /// The database itself refused what was to be written, for a reason that may be in the row.
+    pub fn may_be_the_row(&self) -> bool {
+        matches!(self, Self::Constraint(_) | Self::Other(_))
     }
 }
 
@@ -86,6 +143,13 @@ pub enum OpenError {
         place: String,
         /// The migration that this program does not know.
         version: String,
+    },
+    /// Another manager has it.
+    Taken {
+        /// What both want.
+        place: String,
+        /// Who has it.
+        holder: String,
     },
     /// Damaged, or not a ledger at all.
     Corrupt {
@@ -117,6 +181,10 @@ impl fmt::Display for OpenError {
                 f,
                 "the ledger {place} was written by a newer version of this program (it has migration {version}); \
                  use that version, or another `program.database`"
+            ),
+            Self::Taken { place, holder } => write!(
+                f,
+                "{place} is in use by another manager ({holder}); stop that one, or use another `program.database`"
             ),
             Self::Corrupt { path, detail } => write!(
                 f,

@@ -13,7 +13,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
 use std::borrow::Cow;
 
-const COLUMNS: &str = "INSERT INTO requests (key, facet_id, ended_us, duration_us, queue_us, first_byte_us, status, \
+pub(super) const COLUMNS: &str = "INSERT INTO requests (key, facet_id, ended_us, duration_us, queue_us, first_byte_us, status, \
     outcome, input, cached, cache_write, output, reasoning, usage_source, cost, pricing, plan_id, run_id, replayed, \
     request_id, error) VALUES ";
 

@@ -4,12 +4,15 @@
 //! `billing` actor) writes; a `LedgerReader` answers reports. Read `migrations/README.md` for the tables and
 //! their units, `row` for what is recorded, `write` for how, `report` and `requests` for what is read.
 
+mod address;
 mod buckets;
 mod db;
 mod error;
+mod fault;
 mod filter;
 mod generator;
 mod histogram;
+mod hold;
 mod import;
 mod insert;
 mod labels;
@@ -34,6 +37,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod watch;
 mod write;
 
 pub use buckets::{Bucket, MOST_BUCKETS};
@@ -60,5 +64,7 @@ pub use storage::{ModelStorage, Storage};
 pub use totals::{Group, Series, Summary, Totals};
 pub use write::Written;
 
+pub use hold::Hold;
 pub use maintain::Step;
-pub use write::Writer;
+pub use watch::Eye;
+pub use write::{Beat, Writer};

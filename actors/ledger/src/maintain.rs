@@ -75,7 +75,29 @@ fn delete_rows(db: &mut Db, condition: &str) -> Result<Step, StoreError> {
     Ok(Step::More)
 }
 
+/// Looked at in the transaction that renames: of two at once, the second one sees what the first has done.
+fn has_data(db: &mut Db, model: i64) -> Result<bool, StoreError> {
+    let found = db.number(&format!(
+        "SELECT (SELECT COUNT(*) FROM facets WHERE model_id = {model} AND row_count > 0) \
+         + (SELECT COUNT(*) FROM runs WHERE model_id = {model}) AS number"
+    ))?;
+    Ok(found > 0)
+}
+
 impl Writer {
+    /// All rows of requests.
+    pub fn rows(&mut self) -> Result<i64, StoreError> {
+        self.db.number("SELECT COUNT(*) AS number FROM requests")
+    }
+
+    /// True if rows ended in this stretch of time.
+    pub fn has_rows(&mut self, from: Micros, to: Micros) -> Result<bool, StoreError> {
+        let found = self.db.number(&format!(
+            "SELECT COUNT(*) AS number FROM (SELECT id FROM requests WHERE ended_us >= {from} AND ended_us < {to} LIMIT 1) AS r"
+        ))?;
+        Ok(found > 0)
+    }
+
     /// Takes a model out of all reports. Its rows go with `sweep`. `keep_plans`: it is in the configuration
     /// and goes on being priced as it was.
     pub fn delete_model(&mut self, name: &str, keep_plans: bool, now: Micros) -> Result<Deleted, StoreError> {
@@ -130,8 +152,14 @@ impl Writer {
     }
 
     /// Gives a model another name and keeps its history. Where the new name is in the ledger already, both
-    /// become one; of the old one's plans those stay that held before the new one's first.
-    pub fn rename_model(&mut self, old: &str, new: &str, now: Micros) -> Result<Renamed, StoreError> {
+    /// become one, if `merge` says so; of the old one's plans those stay that held before the new one's first.
+    pub fn rename_model(
+        &mut self,
+        old: &str,
+        new: &str,
+        merge: bool,
+        now: Micros,
+    ) -> Result<Renamed, StoreError> {
         self.transact(|db, names| {
             names.forget();
             if old == new || new.is_empty() {
@@ -141,6 +169,12 @@ impl Writer {
                 return Err(StoreError::Refused(format!("the ledger has no model {old:?}")));
             };
             let target = find_model(db, new)?;
+            if let (Some(target), false) = (target, merge)
+                && has_data(db, target)?
+            {
+                let message = format!("{new:?} has data of its own; with \"merge\": true (`--merge`) both become one, for good");
+                return Err(StoreError::Conflict(message));
+            }
             let kept = target.unwrap_or(id);
             sql_query("INSERT INTO renames (model_id, old_name, new_name, at_us) VALUES ($1, $2, $3, $4)")
                 .bind::<sql_types::BigInt, _>(kept)

@@ -3,7 +3,7 @@
 //! A newer ledger is refused. An older one is copied first (SQLite). A damaged file, or one that is not a
 //! ledger, is left exactly as it is.
 
-use super::db::{APPLICATION_ID, Db, Location, Role, connect, either};
+use super::db::{APPLICATION_ID, Db, Location, Role, connect, either, words};
 use super::error::{OpenError, StoreError};
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
@@ -28,6 +28,7 @@ pub(super) fn prepare(location: &Location) -> Result<Option<PathBuf>, OpenError>
     let fresh =
         matches!(location, Location::File(path) if fs::metadata(path).map_or(0, |meta| meta.len()) == 0);
     let mut db = connect(location, Role::Setup).map_err(|error| judge(location, error))?;
+    super::hold::hold(&mut db).map_err(|error| judge(location, error))?;
     if let Location::File(path) = location {
         if fresh {
             set_up(&mut db).map_err(|error| judge(location, error))?;
@@ -44,6 +45,7 @@ fn judge(location: &Location, error: StoreError) -> OpenError {
         (Location::File(path), StoreError::Corrupt(detail)) => {
             OpenError::Corrupt { path: path.clone(), detail }
         }
+        (_, StoreError::Taken(holder)) => OpenError::Taken { place: location.to_string(), holder },
         (_, error) => location.failed(error),
     }
 }
@@ -102,7 +104,7 @@ fn check(db: &mut Db, path: &Path) -> Result<(), OpenError> {
 }
 
 fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenError> {
-    let failed = |error: &dyn std::fmt::Display| judge(location, StoreError::of_text(error.to_string()));
+    let failed = |error: &MigrationTrouble| judge(location, of_migration(error));
     let (known, applied) = match db {
         Db::Sqlite(conn) => (versions::<diesel::sqlite::Sqlite>(&SQLITE), conn.applied_migrations()),
         #[cfg(feature = "postgres")]
@@ -118,8 +120,53 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
     if let (Location::File(path), false) = (location, applied.is_empty()) {
         backup = Some(back_up(db, path, target)?);
     }
-    run_pending(db).map_err(|error| failed(&error))?;
+    run_pending(db).map_err(|error| {
+        let error = of_migration(&error);
+        if matches!(error, StoreError::Full(_)) {
+            let path = backup
+                .as_ref()
+                .map_or_else(String::new, |path| format!(" (a copy of it is {})", path.display()));
+            let text = format!(
+                "bringing it up to date needs more room on its disk; it is as it was before{path}: {error}"
+            );
+            return location.failed(text);
+        }
+        judge(location, error)
+    })?;
     Ok(backup)
+}
+
+/// Refuses what isn't a ledger of exactly this version.
+pub(super) fn is_current(db: &mut Db) -> Result<(), StoreError> {
+    let (known, applied) = match db {
+        Db::Sqlite(conn) => {
+            let id = words(conn, "SELECT CAST(application_id AS TEXT) AS word FROM pragma_application_id")?;
+            if id != [APPLICATION_ID.to_string()] {
+                return Err(StoreError::Other("it was made by another program, or is empty".into()));
+            }
+            (versions::<diesel::sqlite::Sqlite>(&SQLITE), conn.applied_migrations())
+        }
+        #[cfg(feature = "postgres")]
+        Db::Postgres(conn) => (versions::<diesel::pg::Pg>(&POSTGRES), conn.applied_migrations()),
+    };
+    let applied = applied.map_err(|error| of_migration(&error))?;
+    let same =
+        applied.len() == known.len() && applied.iter().all(|version| known.contains(&version.to_string()));
+    if same { Ok(()) } else { Err(StoreError::Other("its tables are those of another version".into())) }
+}
+
+type MigrationTrouble = Box<dyn std::error::Error + Send + Sync>;
+
+/// The database's own error within that of a migration, whose type is diesel's secret.
+fn of_migration(error: &MigrationTrouble) -> StoreError {
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return error.clone();
+    }
+    let text = error.to_string();
+    match StoreError::of_sqlite(text.rsplit(" with: ").next().unwrap_or(&text).to_owned()) {
+        StoreError::Other(_) => StoreError::Other(text),
+        known => known,
+    }
 }
 
 fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<String> {
@@ -132,10 +179,40 @@ fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Vec<St
 
 fn run_pending(db: &mut Db) -> diesel::migration::Result<()> {
     match db {
-        Db::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(drop),
+        Db::Sqlite(conn) => run_all(conn, SQLITE, check_foreign_keys),
+        // It checks foreign keys itself, at every statement.
         #[cfg(feature = "postgres")]
-        Db::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(drop),
+        Db::Postgres(conn) => run_all(conn, POSTGRES, |_| Ok(())),
     }
+}
+
+/// Each migration and the check after it are one transaction.
+fn run_all<C>(
+    conn: &mut C,
+    source: EmbeddedMigrations,
+    check: impl Fn(&mut C) -> Result<(), StoreError>,
+) -> diesel::migration::Result<()>
+where
+    C: diesel::Connection + MigrationHarness<C::Backend>,
+{
+    let pending = conn.pending_migrations(source)?;
+    for migration in pending {
+        conn.transaction(|conn| -> diesel::migration::Result<()> {
+            conn.run_migration(&migration)?;
+            Ok(check(conn)?)
+        })?;
+    }
+    Ok(())
+}
+
+/// Rows that refer to nothing: foreign keys are off while a migration runs.
+fn check_foreign_keys(conn: &mut diesel::SqliteConnection) -> Result<(), StoreError> {
+    let query = "SELECT \"table\" || ' -> ' || parent AS word FROM pragma_foreign_key_check LIMIT 3";
+    let broken = words(conn, query)?;
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::Other(format!("rows refer to others that are not there ({})", broken.join(", "))))
 }
 
 /// Beside the ledger, under a name that is not taken.
@@ -154,6 +231,17 @@ fn back_up(db: &mut Db, path: &Path, version: &str) -> Result<PathBuf, OpenError
     Ok(free)
 }
 
+#[cfg(unix)]
+fn private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
+}
+
+#[cfg(not(unix))]
+fn private_file(path: &Path) -> std::io::Result<()> {
+    fs::File::create_new(path).map(drop)
+}
+
 /// A consistent copy of a live SQLite database; the name appears when the copy is complete and on the disk.
 pub(super) fn copy_into(db: &mut Db, target: &Path) -> Result<(), StoreError> {
     if !db.is_sqlite() {
@@ -169,11 +257,13 @@ pub(super) fn copy_into(db: &mut Db, target: &Path) -> Result<(), StoreError> {
         .to_str()
         .ok_or_else(|| StoreError::Refused("the backup's path is not UTF-8".into()))?
         .replace('\'', "''");
-    let io = |error: std::io::Error| StoreError::of_text(format!("{}: {error}", target.display()));
+    let io = |error: std::io::Error| StoreError::of_io(target, &error);
     // What an earlier, broken-off backup has left.
     if part.exists() {
         fs::remove_file(&part).map_err(io)?;
     }
+    // Empty, and readable by its owner alone, as the ledger is.
+    private_file(&part).map_err(io)?;
     let copied = either!(db, conn => conn.batch_execute(&format!("VACUUM INTO '{quoted}'")))
         .map_err(StoreError::from)
         .and_then(|()| fs::File::open(&part).and_then(|file| file.sync_all()).map_err(io))

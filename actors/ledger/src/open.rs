@@ -1,6 +1,6 @@
 //! Opening a ledger: brought up to date, and what a former manager has left open is closed.
 
-use super::db::{Location, Role, connect};
+use super::db::{Db, Location, Role, connect};
 use super::error::{OpenError, StoreError};
 use super::migrate;
 use super::reader::LedgerReader;
@@ -16,6 +16,8 @@ pub struct Opened {
     pub location: Location,
     /// This run of the manager.
     pub program_run: i64,
+    /// When it began.
+    pub started_us: Micros,
     /// The copy of the older ledger, if it was migrated.
     pub backup: Option<PathBuf>,
     /// Runs that a former manager had left open; closed with its last heartbeat.
@@ -32,6 +34,13 @@ struct NewProgramRun<'a> {
     version: &'a str,
 }
 
+/// Enters this run of the manager; answers its number.
+pub(super) fn begin_program(db: &mut Db, now: Micros, version: &str) -> Result<i64, StoreError> {
+    let new = NewProgramRun { started_us: now, heartbeat_us: now, version };
+    diesel::insert_into(program_runs::table).values(&new).execute(db)?;
+    Ok(program_runs::table.select(program_runs::id).order(program_runs::id.desc()).first(db)?)
+}
+
 /// Opens a ledger, or makes one. Blocks: for `spawn_blocking`, or before anything is served.
 pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, OpenError> {
     let backup = migrate::prepare(location)?;
@@ -43,9 +52,7 @@ pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, O
                 "UPDATE runs SET ended_us = heartbeat_us, end_reason = 'the manager was lost', cause = 'manager_lost' WHERE ended_us IS NULL; \
                  UPDATE program_runs SET ended_us = heartbeat_us WHERE ended_us IS NULL;",
             )?;
-            let new = NewProgramRun { started_us: now, heartbeat_us: now, version };
-            diesel::insert_into(program_runs::table).values(&new).execute(db)?;
-            let id = program_runs::table.select(program_runs::id).order(program_runs::id.desc()).first(db)?;
+            let id = begin_program(db, now, version)?;
             Ok((id, usize::try_from(open).unwrap_or(0)))
         })
     };
@@ -53,6 +60,7 @@ pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, O
     Ok(Opened {
         location: location.clone(),
         program_run,
+        started_us: now,
         backup,
         closed_runs,
         reader: LedgerReader::new(location),

@@ -8,10 +8,15 @@ use super::names::Names;
 use super::rollup::Delta;
 use super::row::{Event, Micros, RequestRow, RunRow};
 use super::schema::{facets, requests};
+use super::watch::{Eye, Watch};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query, sql_types};
+use llm_manager_policy::clock;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Keys of one question.
 const CHUNK: usize = 500;
@@ -31,12 +36,44 @@ pub struct Written {
 pub struct Writer {
     pub(super) db: Db,
     pub(super) names: Names,
+    watch: Option<Watch>,
+    given_up: Option<Arc<AtomicBool>>,
 }
 
 impl Writer {
     /// Opens the ledger for writing; it must have been prepared.
     pub fn open(location: &Location) -> Result<Self, StoreError> {
-        Ok(Self { db: connect(location, Role::Write)?, names: Names::default() })
+        let db = connect(location, Role::Write)?;
+        Ok(Self { db, names: Names::default(), watch: None, given_up: None })
+    }
+
+    /// The same for the manager: alone, with an eye on the file, and only if it is a ledger of this version.
+    pub fn open_alone(location: &Location, eye: Option<&Arc<Eye>>) -> Result<Self, StoreError> {
+        let mut writer = Self::open(location)?;
+        super::hold::hold(&mut writer.db)?;
+        super::migrate::is_current(&mut writer.db)
+            .map_err(|error| StoreError::Lost(format!("{location} is no ledger of this version: {error}")))?;
+        writer.watch = eye.map(|eye| Watch::new(Arc::clone(eye))).transpose()?;
+        Ok(writer)
+    }
+
+    /// From when on nothing is committed any more: nobody waits for the outcome.
+    pub fn until(mut self, given_up: Arc<AtomicBool>) -> Self {
+        self.given_up = Some(given_up);
+        self
+    }
+
+    /// Closes the connection to a file that isn't the ledger any more, so that neither gets the other's journal.
+    pub fn part(mut self) {
+        let Some(watch) = self.watch.take() else { return };
+        if watch.is_overwritten() {
+            watch.empty_journal();
+        } else {
+            // What was renamed becomes whole; what was deleted is gone anyway.
+            let _ = self.checkpoint();
+        }
+        drop(self);
+        watch.remove_journal();
     }
 
     /// Does all of it or nothing, and forgets names that were rolled back.
@@ -44,12 +81,26 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&mut Db, &mut Names) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let Self { db, names } = self;
-        let done = db.transact(|db| work(db, names));
+        let Self { db, names, watch, given_up } = self;
+        if let Some(watch) = watch {
+            watch.check()?;
+        }
+        let done = db.transact(|db| {
+            let done = work(db, names)?;
+            if given_up.as_ref().is_some_and(|given_up| given_up.load(Ordering::Acquire)) {
+                return Err(StoreError::Silent("it was given up".into()));
+            }
+            Ok(done)
+        });
         if done.is_err() {
             names.forget();
         }
-        done
+        let done = done?;
+        // After it, too: only then is it sure that what was written is in the file of that name.
+        if let Some(watch) = watch {
+            watch.check()?;
+        }
+        Ok(done)
     }
 
     /// Writes a batch in one transaction. `seen_before`: some of it may be in the ledger already.
@@ -61,24 +112,39 @@ impl Writer {
         }
     }
 
-    fn write_once(&mut self, events: &[Event], seen_before: bool) -> Result<Written, StoreError> {
-        self.transact(|db, names| {
-            let rows: Vec<&RequestRow> = events
-                .iter()
-                .filter_map(|event| match event {
-                    Event::Request(row) => Some(&**row),
-                    Event::Run(_) => None,
-                })
-                .collect();
-            let written = write_requests(db, names, &rows, seen_before)?;
-            for event in events {
-                if let Event::Run(run) = event {
-                    write_run(db, names, run)?;
-                }
-            }
-            Ok(written)
-        })
+    /// Writes an event and undoes it.
+    pub(super) fn rehearse(&mut self, event: &Event) -> Result<(), StoreError> {
+        let Self { db, names, .. } = self;
+        let done = super::fault::undone(db, |db| write_events(db, names, std::slice::from_ref(event), true));
+        names.forget();
+        done.map(drop)
     }
+
+    fn write_once(&mut self, events: &[Event], seen_before: bool) -> Result<Written, StoreError> {
+        self.transact(|db, names| write_events(db, names, events, seen_before))
+    }
+}
+
+fn write_events(
+    db: &mut Db,
+    names: &mut Names,
+    events: &[Event],
+    seen_before: bool,
+) -> Result<Written, StoreError> {
+    let rows: Vec<&RequestRow> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Request(row) => Some(&**row),
+            Event::Run(_) => None,
+        })
+        .collect();
+    let written = write_requests(db, names, &rows, seen_before)?;
+    for event in events {
+        if let Event::Run(run) = event {
+            write_run(db, names, run)?;
+        }
+    }
+    Ok(written)
 }
 
 fn write_requests(
@@ -183,21 +249,93 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
     Ok(())
 }
 
+/// A sign of life.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// This run of the manager.
+    pub program_run: i64,
+    /// When it began, and how long ago that is by a steady clock: together, the time until which it lived.
+    pub alive_us: Micros,
+    /// The same of its open runs.
+    pub runs: Vec<(i64, Micros)>,
+    /// The wall's clock.
+    pub wall_us: Micros,
+    /// Steady time since the last one.
+    pub passed: Duration,
+}
+
+/// Time that was seen passing, in `meta`.
+const SEEN: &str = "seen_us";
+
 impl Writer {
-    /// The manager and its open runs are alive. A clock that has gone back takes nothing away.
-    pub fn heartbeat(&mut self, program_run: i64, now: Micros) -> Result<(), StoreError> {
+    /// The manager and its open runs are alive. Nobody else's are touched, and nothing is taken away.
+    pub fn heartbeat(&mut self, beat: &Beat) -> Result<(), StoreError> {
+        let now = beat.alive_us;
         self.transact(|db, _| {
-            db.run(&format!(
-                "UPDATE program_runs SET heartbeat_us = {now} WHERE id = {program_run} AND heartbeat_us < {now}; \
-                 UPDATE runs SET heartbeat_us = {now} WHERE ended_us IS NULL AND heartbeat_us < {now};"
-            ))
+            let mut sql = format!(
+                "UPDATE program_runs SET heartbeat_us = {now} WHERE id = {} AND heartbeat_us < {now}; ",
+                beat.program_run
+            );
+            for (id, alive) in &beat.runs {
+                let _ = write!(
+                    sql,
+                    "UPDATE runs SET heartbeat_us = {alive} WHERE id = {id} AND ended_us IS NULL AND heartbeat_us < {alive}; "
+                );
+            }
+            db.run(&sql)?;
+            let seen = clock::seen(time_seen(db, beat.wall_us)?, beat.wall_us, beat.passed);
+            set_meta(db, SEEN, &seen.to_string())
         })
+    }
+
+    /// Time that was seen passing.
+    pub fn time_seen(&mut self, wall: Micros) -> Result<Micros, StoreError> {
+        time_seen(&mut self.db, wall)
+    }
+
+    /// A person says that the wall's clock is right.
+    pub fn trust_clock(&mut self, wall: Micros) -> Result<(), StoreError> {
+        self.transact(|db, _| set_meta(db, SEEN, &wall.to_string()))
+    }
+
+    /// This run of the manager in the ledger, which may be another one than at the start.
+    pub fn register(&mut self, run: i64, started: Micros, version: &str) -> Result<Option<i64>, StoreError> {
+        let known =
+            db_count(&mut self.db, &format!("program_runs WHERE id = {run} AND started_us = {started}"))?;
+        if known > 0 {
+            return Ok(None);
+        }
+        self.transact(|db, _| super::open::begin_program(db, started, version)).map(Some)
     }
 
     /// The manager ends in order.
     pub fn end_program(&mut self, program_run: i64, now: Micros) -> Result<(), StoreError> {
-        self.db.run(&format!(
-            "UPDATE program_runs SET heartbeat_us = {now}, ended_us = {now} WHERE id = {program_run} AND ended_us IS NULL"
-        ))
+        self.transact(|db, _| {
+            db.run(&format!(
+                "UPDATE program_runs SET heartbeat_us = {now}, ended_us = {now} WHERE id = {program_run} AND ended_us IS NULL"
+            ))
+        })
     }
+}
+
+fn db_count(db: &mut Db, what: &str) -> Result<i64, StoreError> {
+    db.number(&format!("SELECT COUNT(*) AS number FROM {what}"))
+}
+
+/// A ledger of a former version has the heartbeats of its managers.
+fn time_seen(db: &mut Db, wall: Micros) -> Result<Micros, StoreError> {
+    let words = db.words(&format!("SELECT value AS word FROM meta WHERE name = '{SEEN}'"))?;
+    if let Some(seen) = words.first().and_then(|word| word.parse().ok()) {
+        return Ok(seen);
+    }
+    let last = db.number("SELECT COALESCE(MAX(ended_us), 0) AS number FROM program_runs")?;
+    Ok(if last > 0 { last.min(wall) } else { wall })
+}
+
+pub(super) fn set_meta(db: &mut Db, name: &str, value: &str) -> Result<(), StoreError> {
+    sql_query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        .bind::<sql_types::Text, _>(name)
+        .bind::<sql_types::Text, _>(value)
+        .execute(db)?;
+    Ok(())
 }

@@ -6,12 +6,14 @@
 //! Read `spec` for the words, `lifecycle` for the life of a model, `placement` for what fits where, `queue` for
 //! who gets it and when, then the rest.
 
+pub mod clock;
 pub mod devices;
 pub mod ending;
 pub mod endpoints;
 pub mod energy;
 pub mod fault;
 pub mod gate;
+pub mod ledger_file;
 pub mod lifecycle;
 pub mod liveness;
 pub mod model_state;
@@ -21,6 +23,7 @@ pub mod placement;
 pub mod pricing;
 pub mod queue;
 pub mod readiness;
+pub mod recording;
 pub mod restart;
 pub mod spec;
 pub mod system;

@@ -1,13 +1,19 @@
-//! The Billing actor: decides what is written next, and waits when nothing can be written.
+//! The Billing actor: two hands, and what each does next.
+//!
+//! One hand works at the database, the other one at the overflow file; `recording::choose` says what they do. The
+//! actor itself never waits for either.
 
-use super::handle::{BATCH, Core, Ledger, State};
-use super::jobs::{self, DeleteModel, Job, RenameModel, Retain, SetPlan};
+use super::hand::Hand;
+use super::handle::{BATCH, Batch, Core, Ledger, State};
+use super::jobs::Job;
 use super::replay::Replay;
 use super::start::Settings;
-use super::work::{Done, Work, perform};
+use super::work::{Done, Work};
 use actix::fut::ActorFutureExt;
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, fut::wrap_future};
-use llm_manager_ledger::{Deleted, Renamed, StoreError, Writer, now_us};
+use llm_manager_ledger::{StoreError, now_us};
+use llm_manager_policy::clock;
+use llm_manager_policy::recording::{self, Health, Patience, View, choose};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,11 +23,18 @@ use tokio::task::AbortHandle;
 
 /// How long the first row of a batch waits for others: with the writing itself less than 100 ms.
 const LINGER: Duration = Duration::from_millis(50);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// From when on the log says that the ledger does not answer.
+const TELL_SILENCE: Duration = Duration::from_secs(1);
+/// From when on a hand at the database is given up, with its connection. Its rows are safe long before.
+const GIVE_UP_ROWS: Duration = Duration::from_secs(10);
+/// The same for a job: one step of a deletion may take its time.
+const GIVE_UP_JOB: Duration = Duration::from_secs(60);
+/// The end of the program waits for the ledger no longer than this.
+const GIVE_UP_CLOSING: Duration = Duration::from_secs(2);
+/// Until the overflow file is tried again.
+const SPILL_PAUSE: Duration = Duration::from_millis(200);
 /// Pause between two looks at what retention has to delete.
 const RETENTION_PERIOD: Duration = Duration::from_secs(6 * 3600);
-const DAY_US: i64 = 86_400_000_000;
 
 /// Writes all that was recorded before; answers when it is safe: in the ledger, or, while that cannot be
 /// written, in the overflow file.
@@ -41,25 +54,48 @@ struct Wake;
 
 type Reply = oneshot::Sender<Result<(), StoreError>>;
 
+/// What the hand of the database has in hand.
+struct Busy {
+    /// Tells it from what was given up.
+    number: u64,
+    since: Instant,
+    rows: bool,
+    /// The job, for another try.
+    job: Option<Job>,
+    give_up: Duration,
+    told: bool,
+    /// The next look at it.
+    watch: Option<SpawnHandle>,
+}
+
 /// The actor.
 pub struct Billing {
     core: Arc<Core>,
     settings: Settings,
-    writer: Option<Writer>,
-    /// A piece of work is being done.
-    busy: bool,
+    origin: Instant,
+    hand: Option<Hand>,
+    busy: Option<Busy>,
+    works: u64,
+    patience: Patience,
+    health: Health,
+    /// The overflow's hand is working.
+    spilling: bool,
+    /// Not before this is the overflow file tried again, and why not.
+    spill_after: Option<(Instant, String)>,
     replay: Option<Replay>,
     jobs: VecDeque<Job>,
     /// A batch was written last, so a job may have its turn.
     job_next: bool,
     flushes: Vec<(u64, Reply)>,
     closing: Vec<Reply>,
+    /// At the end: the rows that wait were tried in the ledger, in vain.
+    tried: bool,
+    trouble: Option<StoreError>,
     closed: bool,
-    /// Not before this is the ledger tried again.
-    retry_at: Option<Instant>,
-    pause: Duration,
     linger: Option<SpawnHandle>,
     pump: Option<AbortHandle>,
+    /// Both clocks at the last look.
+    clocks: (i64, Instant),
 }
 
 impl Billing {
@@ -68,18 +104,25 @@ impl Billing {
         Self {
             core: Arc::clone(&ledger.0),
             settings,
-            writer: None,
-            busy: false,
+            origin: Instant::now(),
+            hand: None,
+            busy: None,
+            works: 0,
+            patience: Patience::default(),
+            health: Health::default(),
+            spilling: false,
+            spill_after: None,
             replay: None,
             jobs: VecDeque::from([Job::Sweep]),
             job_next: false,
             flushes: Vec::new(),
             closing: Vec::new(),
+            tried: false,
+            trouble: None,
             closed: false,
-            retry_at: None,
-            pause: FIRST_PAUSE,
             linger: None,
             pump: None,
+            clocks: (now_us(), Instant::now()),
         }
     }
 
@@ -88,123 +131,252 @@ impl Billing {
         self.turn(ctx);
     }
 
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
     fn waiting(&self) -> usize {
         self.core.take.len() + usize::from(self.core.in_flight.load().is_some())
     }
 
-    /// What is to be done now, if anything is.
-    fn choose(&mut self) -> Option<Work> {
+    fn view(&self) -> View {
         if self.linger.is_none() {
             // Before the queue is looked at: whatever comes after this look wakes the actor again.
             self.core.woken.store(false, Ordering::Release);
         }
-        let resting = self.retry_at.is_some_and(|at| Instant::now() < at);
-        let urgent = !self.flushes.is_empty() || self.core.take.len() >= BATCH;
-        let due = self.waiting() > 0 && (urgent || self.linger.is_none());
-        if !self.closing.is_empty() {
-            return Some(Work::Close);
+        let closing = !self.closing.is_empty();
+        let urgent = closing || !self.flushes.is_empty() || self.core.take.len() >= BATCH;
+        // A batch that was begun never lingers: it has done so before.
+        let begun = self.core.in_flight.load().is_some();
+        let writing = self.busy.as_ref().is_some_and(|busy| busy.rows);
+        let overdue = self.busy.as_ref().is_some_and(|busy| busy.since.elapsed() >= self.patience.limit());
+        View {
+            due: (begun && !self.spilling && (!writing || overdue))
+                || (self.waiting() > 0 && (urgent || self.linger.is_none())),
+            busy: self.busy.is_some(),
+            overdue,
+            resting: self.health.rest(self.now()).is_some(),
+            troubled: self.health.is_troubled(),
+            spilling: self.spilling,
+            spill_failed: self.spill_after.as_ref().is_some_and(|(at, _)| Instant::now() < *at),
+            dirty: self.replay.is_some() || self.core.overflow.is_dirty(),
+            jobs: !self.jobs.is_empty(),
+            job_next: self.job_next,
+            closing,
+            tried: self.tried,
         }
-        if due && resting {
-            return Some(Work::Spill);
-        }
-        if resting {
-            return None;
-        }
-        if due && (!self.job_next || self.jobs.is_empty()) {
-            self.job_next = true;
-            return Some(Work::Flush);
-        }
-        self.job_next = false;
-        if let Some(job) = self.jobs.pop_front() {
-            return Some(Work::Job(job));
-        }
-        if self.replay.is_some() || self.core.overflow.is_dirty() {
-            return Some(Work::Replay(self.replay.take().unwrap_or_default()));
-        }
-        None
     }
 
-    /// Begins the next piece of work, unless one is being done.
+    /// Gives each hand its next piece of work.
     fn turn(&mut self, ctx: &mut Context<Self>) {
-        if self.busy || self.closed {
+        if self.closed {
             return;
         }
-        let Some(work) = self.choose() else {
-            self.answer_flushes(None);
-            self.core.set_state(if self.retry_at.is_some() { State::Backoff } else { State::Idle });
-            return;
-        };
-        self.busy = true;
-        self.core.set_state(State::Flushing);
-        let closing = matches!(work, Work::Close);
-        let (core, writer) = (Arc::clone(&self.core), self.writer.take());
-        let done = tokio::task::spawn_blocking(move || perform(&core, writer, work));
-        let done = wrap_future::<_, Self>(done).map(move |done, this, ctx| {
-            this.busy = false;
-            let done = done.unwrap_or_else(|error| Done {
-                writer: None,
-                again: None,
-                proved: false,
-                trouble: Some(StoreError::Other(format!("the writing has crashed: {error}"))),
-                stuck: false,
-            });
-            this.worked(done, closing, ctx);
+        let view = self.view();
+        let next = choose(&view);
+        if next.spill {
+            self.spill(ctx);
+        }
+        match next.database {
+            Some(work) => self.begin(work, ctx),
+            None if view.closing && view.due && view.spill_failed && view.tried && !view.busy => {
+                let trouble = self.trouble.take();
+                self.end(trouble, ctx);
+            }
+            None => (),
+        }
+        self.answer_flushes(&view);
+        let troubled = self.health.is_troubled() || self.spill_after.is_some();
+        self.core.set_state(match (&self.busy, troubled) {
+            (_, true) => State::Backoff,
+            (Some(_), false) => State::Flushing,
+            (None, false) => State::Idle,
+        });
+    }
+
+    /// The overflow's hand takes the rows that wait.
+    fn spill(&mut self, ctx: &mut Context<Self>) {
+        let Some(batch) = self.core.next_batch() else { return };
+        self.spilling = true;
+        let answer = self.core.overflow.many(&batch.events);
+        let done = wrap_future::<_, Self>(answer).map(move |done, this, ctx| {
+            this.spilling = false;
+            match done.unwrap_or_else(|_| Err("its thread has ended".to_owned())) {
+                Ok(()) => {
+                    this.core.batch_done(&batch);
+                    this.spill_after = None;
+                    this.tried = false;
+                }
+                Err(error) => this.spill_failed(error, ctx),
+            }
+            this.turn(ctx);
         });
         ctx.spawn(done);
     }
 
-    fn worked(&mut self, done: Done, closing: bool, ctx: &mut Context<Self>) {
-        self.writer = done.writer;
+    fn spill_failed(&mut self, error: String, ctx: &mut Context<Self>) {
+        if self.spill_after.is_none() {
+            let path = self.core.overflow_path.display();
+            log::error!("billing: {path}: {error}; rows wait in memory, and a crash would lose them");
+        }
+        self.core.last_error.store(Some(Arc::new(format!("the overflow file: {error}"))));
+        self.spill_after = Some((Instant::now() + SPILL_PAUSE, error));
+        ctx.run_later(SPILL_PAUSE + Duration::from_millis(1), |this, ctx| this.turn(ctx));
+    }
+
+    /// The database's hand begins its next piece of work.
+    fn begin(&mut self, work: recording::Work, ctx: &mut Context<Self>) {
+        let rows = work == recording::Work::Write;
+        self.job_next = rows;
+        let mut job = None;
+        let work = match work {
+            recording::Work::Write => match self.core.next_batch() {
+                Some(batch) => {
+                    self.tried = !self.closing.is_empty();
+                    Work::Write(batch)
+                }
+                None => return,
+            },
+            recording::Work::Replay => Work::Replay(self.replay.take().unwrap_or_default()),
+            recording::Work::Job => match self.jobs.pop_front() {
+                Some(next) => {
+                    job = next.again();
+                    Work::Job(next)
+                }
+                None => return,
+            },
+            recording::Work::Close => Work::Close,
+        };
+        let batch = match &work {
+            Work::Write(batch) => Some(Arc::clone(batch)),
+            _ => None,
+        };
+        let (closing, long) = (matches!(work, Work::Close), matches!(work, Work::Job(_)));
+        let hand = match self.hand.take().map_or_else(|| Hand::start(Arc::clone(&self.core)), Ok) {
+            Ok(hand) => self.hand.insert(hand),
+            Err(error) => {
+                self.jobs.extend(job);
+                self.failed(&StoreError::Other(format!("a thread can't be started: {error}")), ctx);
+                return;
+            }
+        };
+        let answer = hand.begin(work);
+        self.works += 1;
+        let number = self.works;
+        let give_up = if long { GIVE_UP_JOB } else { GIVE_UP_ROWS };
+        self.busy =
+            Some(Busy { number, since: Instant::now(), rows, job, give_up, told: false, watch: None });
+        self.watch(self.patience.limit(), ctx);
+        let done = wrap_future::<_, Self>(answer).map(move |done, this, ctx| {
+            if this.busy.as_ref().is_none_or(|busy| busy.number != number) {
+                // It was given up, and has come back all the same.
+                return;
+            }
+            this.worked(done.ok(), batch.as_ref(), closing, ctx);
+        });
+        ctx.spawn(done);
+    }
+
+    /// Looks at the present work again after a while.
+    fn watch(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        // A little later than that: the time must have come.
+        let handle = ctx.run_later(after + Duration::from_millis(1), Self::look);
+        if let Some(busy) = &mut self.busy {
+            busy.watch = Some(handle);
+        }
+    }
+
+    /// The present work lasts: longer than usual, so long that it is worth a line in the log, or too long.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        let limit = self.patience.limit();
+        let Some(busy) = &mut self.busy else { return };
+        let (lasted, give_up) = (busy.since.elapsed(), busy.give_up);
+        if lasted >= give_up {
+            self.give_up(give_up, ctx);
+        } else if lasted >= TELL_SILENCE && !busy.told && give_up != GIVE_UP_JOB {
+            busy.told = true;
+            self.watch(give_up - lasted, ctx);
+            self.failed(&StoreError::Silent(format!("for {} s so far", TELL_SILENCE.as_secs())), ctx);
+        } else {
+            let next = [limit, TELL_SILENCE, give_up].into_iter().find(|time| *time > lasted);
+            self.watch(next.unwrap_or(give_up).saturating_sub(lasted), ctx);
+        }
+        self.turn(ctx);
+    }
+
+    fn give_up(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        if let Some(hand) = self.hand.take() {
+            hand.give_up();
+        }
+        if let Some(busy) = self.busy.take() {
+            self.jobs.extend(busy.job);
+        }
+        self.failed(&StoreError::Silent(format!("for {} s", after.as_secs())), ctx);
+    }
+
+    fn worked(
+        &mut self,
+        done: Option<Done>,
+        batch: Option<&Arc<Batch>>,
+        closing: bool,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(busy) = self.busy.take() else { return };
+        if let Some(watch) = busy.watch {
+            ctx.cancel_future(watch);
+        }
+        let done = done.unwrap_or_else(|| {
+            self.hand = None;
+            let trouble = StoreError::Other("the writing has crashed; see the log".into());
+            Done { again: None, trouble: Some(trouble), proved: false }
+        });
         match done.again {
             Some(Work::Replay(replay)) => self.replay = Some(replay),
             Some(Work::Job(job)) => self.jobs.push_back(job),
             _ => (),
         }
         if closing {
-            self.end(done.trouble);
+            self.end(done.trouble, ctx);
             return;
         }
         match &done.trouble {
-            Some(error) => self.back_off(error, ctx),
-            // Only what has reached the ledger proves that it can be written.
-            None if done.proved && self.retry_at.is_some() => self.recovered(),
-            None => (),
+            Some(error) => self.failed(error, ctx),
+            None => {
+                if batch.is_some() {
+                    self.patience.learn(busy.since.elapsed());
+                    self.tried = false;
+                }
+                if done.proved {
+                    self.health.write();
+                }
+                self.recovered();
+            }
         }
-        if done.stuck {
-            // Not in circles: with the next pause, or when more has come.
-            self.answer_flushes(Some("neither the ledger nor the overflow file can be written"));
-            self.rest(ctx);
-            return;
-        }
-        self.answer_flushes(None);
         if self.core.take.len() < BATCH && !self.core.take.is_empty() && self.flushes.is_empty() {
             self.start_lingering(ctx);
         }
         self.turn(ctx);
     }
 
-    fn back_off(&mut self, error: &StoreError, ctx: &mut Context<Self>) {
+    fn failed(&mut self, error: &StoreError, ctx: &mut Context<Self>) {
+        let now = self.now();
         let text = error.to_string();
-        if self.retry_at.is_none() {
+        if self.health.fail(now) {
             log::error!("billing: {text}; rows go into the overflow file until it can be written again");
         }
         self.core.last_error.store(Some(Arc::new(text)));
-        self.retry_at = Some(Instant::now() + self.pause);
-        // A little later than that: the time must have come.
-        ctx.run_later(self.pause + Duration::from_millis(1), |this, ctx| this.turn(ctx));
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.trouble = Some(error.clone());
+        if let Some(rest) = self.health.rest(now) {
+            ctx.run_later(rest + Duration::from_millis(1), |this, ctx| this.turn(ctx));
+        }
     }
 
     fn recovered(&mut self) {
-        log::warn!("billing: the ledger can be written again");
-        self.retry_at = None;
-        self.pause = FIRST_PAUSE;
-        self.core.last_error.store(None);
-    }
-
-    fn rest(&mut self, ctx: &mut Context<Self>) {
-        self.core.set_state(State::Backoff);
-        self.start_lingering(ctx);
+        if self.health.is_over(self.now()) {
+            log::warn!("billing: the ledger can be written again");
+            self.core.last_error.store(None);
+            self.trouble = None;
+        }
     }
 
     fn start_lingering(&mut self, ctx: &mut Context<Self>) {
@@ -216,26 +388,66 @@ impl Billing {
         }
     }
 
-    /// Answers those whose rows are safe, or all when nothing can be written.
-    fn answer_flushes(&mut self, trouble: Option<&str>) {
+    /// Answers those whose rows are safe, or all when nothing can be written anywhere.
+    fn answer_flushes(&mut self, view: &View) {
         let done = self.core.counters.done.load(Ordering::Acquire);
+        let stuck = view.troubled && view.spill_failed;
         for (target, reply) in std::mem::take(&mut self.flushes) {
             // Nobody waits for it any more: that changes nothing.
             if target <= done {
                 let _ = reply.send(Ok(()));
-            } else if let Some(trouble) = trouble {
-                let _ = reply.send(Err(StoreError::Full(trouble.to_owned())));
+            } else if stuck {
+                let text = "neither the ledger nor the overflow file can be written";
+                let _ = reply.send(Err(StoreError::Full(text.to_owned())));
             } else {
                 self.flushes.push((target, reply));
             }
         }
     }
 
-    fn end(&mut self, trouble: Option<StoreError>) {
+    /// The end: whatever is in memory alone gets a last chance, and is counted as lost otherwise.
+    fn end(&mut self, trouble: Option<StoreError>, ctx: &mut Context<Self>) {
+        if self.closed {
+            return;
+        }
         self.closed = true;
+        self.hand = None;
+        let core = Arc::clone(&self.core);
+        let last = async move {
+            let mut left = 0;
+            while let Some(batch) = core.next_batch() {
+                // What is still to come must not wait for ever either.
+                let many = actix_rt::time::timeout(GIVE_UP_CLOSING, core.overflow.many(&batch.events));
+                if !matches!(many.await, Ok(Ok(Ok(())))) {
+                    left += batch.events.len() as u64;
+                }
+                core.batch_done(&batch);
+            }
+            left + actix_rt::time::timeout(GIVE_UP_CLOSING, core.overflow.finish())
+                .await
+                .map_or(0, |held| held.unwrap_or(0))
+        };
+        let done = wrap_future::<_, Self>(last).map(move |left, this, _| this.ended(trouble, left));
+        ctx.spawn(done);
+    }
+
+    fn ended(&mut self, trouble: Option<StoreError>, left: u64) {
         self.core.set_state(State::Closed);
+        self.core.hold.store(None);
+        let path = self.core.overflow_path.display();
+        if left > 0 {
+            self.core.overflow.lose(left, "neither the ledger nor the overflow file could be written");
+            log::error!(
+                "billing: {left} rows are lost: neither the ledger nor {path} could be written at the end"
+            );
+        }
         if let Some(error) = &trouble {
-            log::error!("billing: {error}; what was not written is in the overflow file");
+            let rest = if self.core.overflow.is_dirty() {
+                format!("; other rows that it does not have are in {path}, and are written at the next start")
+            } else {
+                String::new()
+            };
+            log::error!("billing: the ledger was not closed: {error}{rest}");
         }
         for reply in self.closing.drain(..).chain(self.flushes.drain(..).map(|(_, reply)| reply)) {
             let _ = reply.send(trouble.clone().map_or(Ok(()), Err));
@@ -244,8 +456,24 @@ impl Billing {
 
     fn retain(&mut self, ctx: &mut Context<Self>) {
         if let Some(days) = self.settings.retention_days {
-            let cutoff = now_us().saturating_sub(i64::from(days) * DAY_US);
-            self.queue_job(Job::Retain(cutoff), ctx);
+            self.queue_job(Job::RetainDays(days), ctx);
+        }
+    }
+
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        let (wall, steady) = (now_us(), Instant::now());
+        if let Some(jump) = clock::jump(self.clocks.0, wall, steady.duration_since(self.clocks.1)) {
+            let size = jiff::SignedDuration::from_micros(jump.saturating_abs());
+            let way = if jump > 0 { "ahead" } else { "back" };
+            log::warn!(
+                "the system's clock has jumped {way} by {size:#} (or the machine slept); paid time goes by a steady clock"
+            );
+        }
+        self.clocks = (wall, steady);
+        self.recovered();
+        let waits = self.jobs.iter().any(|job| matches!(job, Job::Heartbeat));
+        if !self.closed && !waits {
+            self.queue_job(Job::Heartbeat, ctx);
         }
     }
 }
@@ -265,11 +493,7 @@ impl Actor for Billing {
             }
         });
         self.pump = Some(pump.abort_handle());
-        ctx.run_interval(self.settings.heartbeat, |this, ctx| {
-            if !this.closed && this.retry_at.is_none_or(|at| at <= Instant::now()) {
-                this.queue_job(Job::Heartbeat, ctx);
-            }
-        });
+        ctx.run_interval(self.settings.heartbeat, Self::beat);
         ctx.run_interval(RETENTION_PERIOD, |this, ctx| this.retain(ctx));
         self.retain(ctx);
         self.turn(ctx);
@@ -316,53 +540,19 @@ impl Handler<Close> for Billing {
             return Box::pin(async { Ok(()) });
         }
         self.closing.push(reply);
+        ctx.run_later(GIVE_UP_CLOSING, |this, ctx| {
+            if let Some(hand) = this.hand.take() {
+                hand.give_up();
+            }
+            if !this.closed {
+                this.busy = None;
+                let trouble = this.trouble.take();
+                let silent = StoreError::Silent(format!("for {} s", GIVE_UP_CLOSING.as_secs()));
+                this.end(Some(trouble.unwrap_or(silent)), ctx);
+            }
+        });
         self.turn(ctx);
         let gone = || Err(StoreError::Other("billing has crashed while it was closing".into()));
         Box::pin(async move { answer.await.unwrap_or_else(|_| gone()) })
-    }
-}
-
-/// Queues a job and waits for its answer.
-fn ask<T: 'static>(
-    billing: &mut Billing,
-    ctx: &mut Context<Billing>,
-    job: impl FnOnce(jobs::Reply<T>) -> Job,
-) -> ResponseFuture<Result<T, StoreError>> {
-    let (reply, answer) = oneshot::channel();
-    billing.queue_job(job(reply), ctx);
-    Box::pin(async move {
-        answer.await.unwrap_or_else(|_| Err(StoreError::Other("billing was restarted; try again".into())))
-    })
-}
-
-impl Handler<SetPlan> for Billing {
-    type Result = ResponseFuture<Result<i64, StoreError>>;
-
-    fn handle(&mut self, set: SetPlan, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::SetPlan(set, reply))
-    }
-}
-
-impl Handler<DeleteModel> for Billing {
-    type Result = ResponseFuture<Result<Deleted, StoreError>>;
-
-    fn handle(&mut self, delete: DeleteModel, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::Delete(delete, reply))
-    }
-}
-
-impl Handler<RenameModel> for Billing {
-    type Result = ResponseFuture<Result<Renamed, StoreError>>;
-
-    fn handle(&mut self, rename: RenameModel, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::Rename(rename, reply))
-    }
-}
-
-impl Handler<Retain> for Billing {
-    type Result = ();
-
-    fn handle(&mut self, retain: Retain, ctx: &mut Context<Self>) {
-        self.queue_job(Job::Retain(retain.cutoff), ctx);
     }
 }

@@ -28,11 +28,17 @@ impl Ledger {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut writer = Writer::open(&self.0.location)?;
+        let core = &self.0;
+        let mut writer = match core.spare.try_recv() {
+            Ok(writer) => writer,
+            Err(_) => Writer::open_alone(&core.location, core.eye.as_ref())?,
+        };
         for (model, plan, _) in &changes {
             writer.set_plan(model, *plan, now, now, PlanSource::Config)?;
         }
-        self.0.load_prices(&mut writer)?;
+        core.load_prices(&mut writer)?;
+        // No room: somebody else writes already.
+        let _ = core.spares.try_send(writer);
         Ok(changes.into_iter().map(|(model, _, change)| (model, change)).collect())
     }
 }

@@ -4,16 +4,23 @@ use super::overflow::Overflow;
 use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use llm_manager_ledger::{Event, KeySource, LedgerReader, Location, Micros, RequestRow, StoreError, Writer};
+use llm_manager_ledger::{
+    Beat, Event, Eye, Hold, KeySource, LedgerReader, Location, Micros, RequestRow, StoreError, Writer, now_us,
+};
 use llm_manager_policy::pricing::{self, Money};
 use llm_manager_policy::spec::Electricity;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Rows of one transaction at most.
 pub(super) const BATCH: usize = 1000;
+
+/// How long the last rows may take on their way into the overflow file.
+const LAST_SPILL: Duration = Duration::from_secs(1);
 
 /// Records requests and runs without ever waiting. Cheap to clone.
 #[derive(Clone)]
@@ -29,8 +36,22 @@ pub(super) struct Batch {
 /// What outlives the actor.
 pub(super) struct Core {
     pub(super) location: Location,
-    pub(super) program_run: i64,
+    pub(super) version: String,
+    /// This run of the manager in the ledger; another one if another file took the ledger's place.
+    pub(super) program_run: AtomicI64,
     pub(super) started_us: Micros,
+    pub(super) started: Instant,
+    /// Steady time until the last sign of life in the ledger, in microseconds.
+    pub(super) beaten_us: AtomicU64,
+    /// Runs that are open, with their start by both clocks.
+    pub(super) open_runs: ArcSwap<BTreeMap<i64, (Micros, Instant)>>,
+    /// Sees whether the file is still the ledger.
+    pub(super) eye: Option<Arc<Eye>>,
+    /// A connection for whoever writes next: the one that has opened the ledger.
+    pub(super) spare: Receiver<Writer>,
+    pub(super) spares: Sender<Writer>,
+    /// The folder is this manager's alone.
+    pub(super) hold: ArcSwapOption<Hold>,
     pub(super) reader: LedgerReader,
     pub(super) put: Sender<Event>,
     pub(super) take: Receiver<Event>,
@@ -138,6 +159,24 @@ impl Ledger {
         self.push(Event::Request(row));
     }
 
+    /// A run has begun: it gets heartbeats.
+    pub(super) fn run_opened(&self, id: i64, start: Micros, since: Instant) {
+        self.0.open_runs.rcu(|runs| {
+            let mut runs = BTreeMap::clone(runs);
+            runs.insert(id, (start, since));
+            runs
+        });
+    }
+
+    /// A run has ended: no heartbeat any more.
+    pub(super) fn run_ended(&self, id: i64) {
+        self.0.open_runs.rcu(|runs| {
+            let mut runs = BTreeMap::clone(runs);
+            runs.remove(&id);
+            runs
+        });
+    }
+
     /// What this much electricity costs, in the ledger's unit of money, and its currency.
     pub(super) fn electricity(&self, millijoules: u64) -> Option<(i64, Arc<str>)> {
         let Electricity { per_kwh, currency } = self.0.electricity?;
@@ -181,6 +220,22 @@ impl Ledger {
         }
     }
 
+    /// What is in memory alone goes into the overflow file; nothing is taken for the ledger any more. Doesn't wait
+    /// for the ledger.
+    pub async fn spill_all(&self) {
+        let core = &self.0;
+        core.closed.store(true, Ordering::Release);
+        while let Some(batch) = core.next_batch() {
+            let spilled = actix_rt::time::timeout(LAST_SPILL, core.overflow.many(&batch.events)).await;
+            if !matches!(spilled, Ok(Ok(Ok(())))) {
+                core.overflow
+                    .lose(batch.events.len() as u64, "the overflow file could not be written at the end");
+            }
+            core.batch_done(&batch);
+        }
+        core.hold.store(None);
+    }
+
     pub(super) fn push(&self, event: Event) {
         let core = &self.0;
         core.counters.pushed.fetch_add(1, Ordering::AcqRel);
@@ -191,7 +246,33 @@ impl Ledger {
     }
 }
 
+/// A time by the wall's clock at the start, and by a steady one since.
+fn steady_us(start: Micros, since: Instant) -> Micros {
+    start.saturating_add(i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX))
+}
+
 impl Core {
+    /// Until when the manager has lived, whatever the wall's clock did meanwhile.
+    pub(super) fn alive_us(&self) -> Micros {
+        steady_us(self.started_us, self.started)
+    }
+
+    /// A sign of life of the manager and of its own runs.
+    pub(super) fn beat(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let elapsed = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let passed = elapsed.saturating_sub(self.beaten_us.load(Ordering::Relaxed));
+        let open = self.open_runs.load();
+        writer.heartbeat(&Beat {
+            program_run: self.program_run.load(Ordering::Relaxed),
+            alive_us: self.alive_us(),
+            runs: open.iter().map(|(id, (start, since))| (*id, steady_us(*start, *since))).collect(),
+            wall_us: now_us(),
+            passed: Duration::from_micros(passed),
+        })?;
+        self.beaten_us.store(elapsed, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn after_push(&self) {
         let queued = self.take.len();
         let capacity = self.take.capacity().unwrap_or(usize::MAX);
@@ -228,7 +309,7 @@ impl Core {
         if self.take.len() < self.take.capacity().unwrap_or(0) / 4
             && self.alarm.swap(false, Ordering::Relaxed)
         {
-            log::warn!("billing: the ledger keeps up again");
+            log::warn!("billing: the ledger has caught up");
         }
         if events.is_empty() {
             return None;

@@ -1,11 +1,14 @@
 //! What is done to the ledger besides adding rows: price plans, deletion, renaming, retention, heartbeats.
 //! Long ones go in steps, between batches.
 
+use super::actor::Billing;
 use super::handle::Core;
-use actix::Message;
+use actix::{Context, Handler, Message, ResponseFuture};
 use llm_manager_ledger::{Deleted, Micros, PlanSource, Renamed, Step, StoreError, Writer, now_us};
+use llm_manager_policy::clock;
 use llm_manager_policy::pricing::Plan;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Sets a model's plan; answers its number when it is in force (or will be, from `valid_from` on).
@@ -40,6 +43,8 @@ pub struct RenameModel {
     pub old: String,
     /// The name from now on.
     pub new: String,
+    /// If the new name has data already, both become one; without this, that is refused.
+    pub merge: bool,
 }
 
 /// Deletes rows of requests that ended before the day of `cutoff`, in the background.
@@ -50,7 +55,10 @@ pub struct Retain {
     pub cutoff: Micros,
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+/// How long an order may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A job in the actor's queue.
 pub(super) enum Job {
@@ -58,6 +66,8 @@ pub(super) enum Job {
     Delete(DeleteModel, Reply<Deleted>),
     Rename(RenameModel, Reply<Renamed>),
     Sweep,
+    /// Rows that are this many days old.
+    RetainDays(u32),
     Retain(Micros),
     Vacuum,
     Heartbeat,
@@ -69,14 +79,38 @@ pub(super) type Stepped = Result<Option<Job>, (StoreError, Option<Job>)>;
 /// Nobody waits for the answer any more: that changes nothing.
 fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) -> Result<(), StoreError> {
     let trouble = match &result {
-        Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+        Ok(_) | Err(StoreError::Refused(_) | StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error.clone()),
     };
     let _ = reply.send(result);
     trouble
 }
 
+/// What is old enough to go. A clock that has jumped ahead deletes nothing: only time that was seen passing counts.
+fn cutoff(writer: &mut Writer, days: u32, now: Micros) -> Result<Micros, StoreError> {
+    let seen = writer.time_seen(now)?;
+    let (wanted, allowed) = (clock::cutoff(now, now, days), clock::cutoff(seen, now, days));
+    if allowed < wanted && writer.has_rows(Micros::MIN, wanted)? {
+        log::warn!(
+            "billing: some rows are older than {days} days by the system's clock, but the manager has not seen that much \
+             time pass; they are kept. If the clock is right, `llm-manager ledger retain --now` deletes them"
+        );
+    }
+    Ok(allowed)
+}
+
 impl Job {
+    /// The same once more, if it was given up: those that nobody waits for.
+    pub(super) fn again(&self) -> Option<Self> {
+        match self {
+            Self::Sweep => Some(Self::Sweep),
+            Self::RetainDays(days) => Some(Self::RetainDays(*days)),
+            Self::Retain(cutoff) => Some(Self::Retain(*cutoff)),
+            Self::Vacuum => Some(Self::Vacuum),
+            Self::SetPlan(..) | Self::Delete(..) | Self::Rename(..) | Self::Heartbeat => None,
+        }
+    }
+
     /// Does a step of it. Who waits for an answer gets it now; the rest is tried again.
     pub(super) fn step(self, writer: &mut Writer, core: &Core) -> Stepped {
         let now = now_us();
@@ -95,15 +129,19 @@ impl Job {
                 answer(reply, done).map(|()| next).map_err(none)
             }
             Self::Rename(rename, reply) => {
-                let done = writer.rename_model(&rename.old, &rename.new, now);
+                let done = writer.rename_model(&rename.old, &rename.new, rename.merge, now);
                 let done = in_force(core, writer, done);
                 answer(reply, done).map(|()| None).map_err(none)
             }
             Self::Sweep => repeat(writer.sweep(), Self::Sweep, Some(Self::Vacuum)),
+            Self::RetainDays(days) => match cutoff(writer, days, now) {
+                Ok(cutoff) => Self::Retain(cutoff).step(writer, core),
+                Err(error) => Err((error, Some(Self::RetainDays(days)))),
+            },
             Self::Retain(cutoff) => repeat(writer.retain(cutoff), Self::Retain(cutoff), Some(Self::Vacuum)),
             Self::Vacuum => repeat(writer.vacuum(), Self::Vacuum, None),
             // The next one is not far.
-            Self::Heartbeat => writer.heartbeat(core.program_run, now).map(|()| None).map_err(none),
+            Self::Heartbeat => core.beat(writer).map(|()| None).map_err(none),
         }
     }
 
@@ -131,5 +169,58 @@ fn repeat(step: Result<Step, StoreError>, again: Job, then: Option<Job>) -> Step
         Ok(Step::More) => Ok(Some(again)),
         Ok(Step::Done) => Ok(then),
         Err(error) => Err((error, Some(again))),
+    }
+}
+
+/// Queues a job and waits for its answer.
+fn ask<T: 'static>(
+    billing: &mut Billing,
+    ctx: &mut Context<Billing>,
+    job: impl FnOnce(Reply<T>) -> Job,
+) -> ResponseFuture<Result<T, StoreError>> {
+    let (reply, answer) = oneshot::channel();
+    billing.queue_job(job(reply), ctx);
+    Box::pin(async move {
+        match actix_rt::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => {
+                answer.unwrap_or_else(|_| Err(StoreError::Other("billing was restarted; try again".into())))
+            }
+            Err(_) => {
+                let text = "the change was not made within 10 s, and may still be; look before you try again";
+                Err(StoreError::Silent(text.into()))
+            }
+        }
+    })
+}
+
+impl Handler<SetPlan> for Billing {
+    type Result = ResponseFuture<Result<i64, StoreError>>;
+
+    fn handle(&mut self, set: SetPlan, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::SetPlan(set, reply))
+    }
+}
+
+impl Handler<DeleteModel> for Billing {
+    type Result = ResponseFuture<Result<Deleted, StoreError>>;
+
+    fn handle(&mut self, delete: DeleteModel, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::Delete(delete, reply))
+    }
+}
+
+impl Handler<RenameModel> for Billing {
+    type Result = ResponseFuture<Result<Renamed, StoreError>>;
+
+    fn handle(&mut self, rename: RenameModel, ctx: &mut Context<Self>) -> Self::Result {
+        ask(self, ctx, |reply| Job::Rename(rename, reply))
+    }
+}
+
+impl Handler<Retain> for Billing {
+    type Result = ();
+
+    fn handle(&mut self, retain: Retain, ctx: &mut Context<Self>) {
+        self.queue_job(Job::Retain(retain.cutoff), ctx);
     }
 }

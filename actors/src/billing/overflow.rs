@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::oneshot;
 
 /// Orders that may wait for the thread.
 const ORDERS: usize = 16_384;
@@ -22,8 +23,9 @@ const BATCH: usize = 1000;
 
 enum Order {
     One(Event),
-    Many(Arc<Vec<Event>>, Sender<Result<(), String>>),
+    Many(Arc<Vec<Event>>, oneshot::Sender<Result<(), String>>),
     Segments(Sender<Result<Vec<PathBuf>, String>>),
+    Finish(oneshot::Sender<u64>),
 }
 
 /// The way to the thread. Cheap to clone.
@@ -62,12 +64,34 @@ impl Overflow {
         }
     }
 
-    /// Writes events and waits until they are on the disk. Blocks.
-    pub(super) fn many(&self, events: &Arc<Vec<Event>>) -> Result<(), String> {
-        let (reply, answer) = bounded(1);
-        let gone = |_| "the thread of the overflow file has ended".to_owned();
-        self.orders.send(Order::Many(Arc::clone(events), reply)).map_err(|_| gone(()))?;
-        answer.recv().map_err(|_| gone(()))?
+    /// Has events written, and answers when they are on the disk. Doesn't block.
+    pub(super) fn many(&self, events: &Arc<Vec<Event>>) -> oneshot::Receiver<Result<(), String>> {
+        let (reply, answer) = oneshot::channel();
+        if let Err(error) = self.orders.try_send(Order::Many(Arc::clone(events), reply)) {
+            let why = match error {
+                TrySendError::Full(_) => "its thread does not keep up",
+                TrySendError::Disconnected(_) => "its thread has ended",
+            };
+            if let (Order::Many(_, reply), why) = (error.into_inner(), why) {
+                let _ = reply.send(Err(why.to_owned()));
+            }
+        }
+        answer
+    }
+
+    /// The last try for what could not be written so far; answers how many events that leaves in memory alone.
+    pub(super) fn finish(&self) -> oneshot::Receiver<u64> {
+        let (reply, answer) = oneshot::channel();
+        // Nobody there: nothing is held either.
+        let _ = self.orders.try_send(Order::Finish(reply));
+        answer
+    }
+
+    /// Events that are lost for good.
+    pub(super) fn lose(&self, count: u64, why: &str) {
+        if count > 0 {
+            self.shared.lose(usize::try_from(count).unwrap_or(usize::MAX), why);
+        }
     }
 
     /// Files to be played back, oldest first; from now on nothing is added to them. Blocks.
@@ -135,6 +159,11 @@ impl Owner {
                     let done = self.append(events.iter()).map_err(|error| error.to_string());
                     let _ = reply.send(done);
                 }
+                Order::Finish(reply) => {
+                    self.write_held();
+                    let _ = reply.send(self.held.len() as u64);
+                    self.held.clear();
+                }
                 Order::Segments(reply) => {
                     let _ = reply.send(self.cut().map_err(|error| error.to_string()));
                 }
@@ -170,11 +199,16 @@ impl Owner {
         }
         self.shared.dirty.store(true, Ordering::Relaxed);
         let mut file = match self.file.take() {
-            Some(file) => file,
-            None => OpenOptions::new().append(true).create(true).open(&self.path)?,
+            // Somebody has taken it away: a row in a file without a name is lost.
+            Some(file) if is_named(&file, &self.path) => file,
+            _ => private().append(true).create(true).open(&self.path)?,
         };
-        file.write_all(&text)?;
-        file.sync_data()?;
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(&text).and_then(|()| file.sync_data()) {
+            // A full disk gets back what it took of it.
+            let _ = file.set_len(before);
+            return Err(error);
+        }
         self.file = Some(file);
         self.shared.spilled.fetch_add(count, Ordering::Relaxed);
         Ok(())
@@ -194,6 +228,27 @@ impl Owner {
         self.shared.dirty.store(!self.held.is_empty(), Ordering::Relaxed);
         Ok(all)
     }
+}
+
+/// Makes files that only their owner may read.
+#[cfg_attr(not(unix), expect(unused_mut, reason = "there is nothing to set"))]
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(unix)]
+fn is_named(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let number = |meta: &fs::Metadata| (meta.dev(), meta.ino());
+    matches!((file.metadata(), fs::metadata(path)), (Ok(one), Ok(other)) if number(&one) == number(&other))
+}
+
+#[cfg(not(unix))]
+fn is_named(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// The path with something after it.

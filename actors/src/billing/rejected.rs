@@ -1,9 +1,8 @@
 //! Events that the database does not take, although it takes others: they are put aside for a person to look at.
 
 use super::handle::Core;
-use super::overflow::with_suffix;
+use super::overflow::{private, with_suffix};
 use llm_manager_ledger::{Event, StoreError, Writer, Written};
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -14,25 +13,23 @@ pub(super) fn write_all(core: &Core, writer: &mut Writer, events: &[Event]) -> R
         return Ok(Written::default());
     }
     let error = match writer.write(events, true) {
-        Err(StoreError::Other(error)) => error,
+        Err(error) if error.may_be_the_row() => error,
         other => return other,
     };
-    let (mut written, mut rejected) = (Written::default(), Vec::new());
-    for event in events {
-        match writer.write(std::slice::from_ref(event), true) {
-            Ok(one) => {
-                written.requests += one.requests;
-                written.duplicates += one.duplicates;
-            }
-            Err(StoreError::Other(_)) => rejected.push(event),
-            Err(other) => return Err(other),
+    if let [event] = events {
+        if !writer.is_fault_of(event)? {
+            return Err(error);
         }
+        put_aside(core, &[event], &error.to_string())?;
+        return Ok(Written::default());
     }
-    // All of them at once: it is not the events' fault.
-    if rejected.len() == events.len() && events.len() > 1 {
-        return Err(StoreError::Other(error));
+    // One by one: the first that is not refused for its own fault ends it, for nothing can be written then.
+    let mut written = Written::default();
+    for event in events {
+        let one = write_all(core, writer, std::slice::from_ref(event))?;
+        written.requests += one.requests;
+        written.duplicates += one.duplicates;
     }
-    put_aside(core, &rejected, &error)?;
     Ok(written)
 }
 
@@ -52,13 +49,12 @@ fn put_aside(core: &Core, events: &[&Event], error: &str) -> Result<(), StoreErr
         text.push(b'\n');
     }
     let io = |error: std::io::Error| StoreError::Full(format!("{}: {error}", path.display()));
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .and_then(|mut file| file.write_all(&text))
-        .map_err(io)?;
+    private().append(true).create(true).open(&path).and_then(|mut file| file.write_all(&text)).map_err(io)?;
     core.counters.rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
-    log::error!("billing: {} rows were not taken ({error}) and are in {}", events.len(), path.display());
+    log::error!(
+        "billing: {} rows were refused by the database ({error}) and are in {}; `llm-manager ledger replay` tries them again",
+        events.len(),
+        path.display()
+    );
     Ok(())
 }

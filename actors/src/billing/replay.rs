@@ -30,7 +30,14 @@ impl Replay {
         }
         let Some(path) = self.segments.first().cloned() else { return Ok((Written::default(), Step::Done)) };
         let io = |error: std::io::Error| StoreError::Other(format!("{}: {error}", path.display()));
-        let (events, end, damaged) = read(&path, self.offset).map_err(io)?;
+        let (events, end, damaged) = match read(&path, self.offset) {
+            // A predecessor that was given up has come to its end after all.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                *self = Self::default();
+                return Ok((Written::default(), Step::More));
+            }
+            read => read.map_err(io)?,
+        };
         let written = write_all(core, writer, &events)?;
         if events.is_empty() && damaged == 0 && end == self.offset {
             // All of it is in the ledger; now also on the disk.
@@ -40,7 +47,10 @@ impl Replay {
                 log::error!("billing: {} damaged lines in {}; kept there", self.damaged, aside.display());
                 fs::rename(&path, aside).map_err(io)?;
             } else {
-                fs::remove_file(&path).map_err(io)?;
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+                    _ => (),
+                }
             }
             self.segments.remove(0);
             (self.offset, self.damaged) = (0, 0);

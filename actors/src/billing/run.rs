@@ -58,6 +58,7 @@ impl Ledger {
             ..RunRow::default()
         };
         let at = Instant::now();
+        self.run_opened(row.id, row.started_us, at);
         let mut run = Run { ledger: self.clone(), row, started: at, told: at };
         run.tell();
         run
@@ -104,6 +105,7 @@ impl Run {
             self.row.heartbeat_us = now;
             self.row.ended_us = Some(now);
             self.row.end_reason = Some(reason);
+            self.ledger.run_ended(self.row.id);
             self.tell();
         }
     }

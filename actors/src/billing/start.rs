@@ -4,12 +4,14 @@ use super::handle::{Core, Counters, Ledger, State};
 use super::overflow::{Overflow, with_suffix};
 use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use llm_manager_ledger::{KeySource, Location, OpenError, Opened, Writer, now_us, open};
+use llm_manager_ledger::{
+    Eye, Hold, KeySource, Location, OpenError, Opened, StoreError, Writer, now_us, open,
+};
 use llm_manager_policy::spec::Electricity;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// In the environment of a measurement: `off`.
@@ -46,24 +48,43 @@ impl Settings {
     }
 }
 
+/// Where rows wait for the ledger.
+pub(super) fn overflow_path(location: &Location, state_dir: &Path) -> PathBuf {
+    match location {
+        Location::File(path) => with_suffix(path, ".overflow"),
+        Location::Postgres(_) => state_dir.join("ledger.overflow"),
+    }
+}
+
 /// Opens the ledger and makes the handle to it. Blocks: before anything is served. The actor is started
 /// with `Billing::new`, as often as it crashes.
 pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), OpenError> {
     let location = &settings.location;
+    let hold = Hold::take(&settings.state_dir)?;
     let opened = open(location, version, now_us())?;
-    let overflow_path = match location {
-        Location::File(path) => with_suffix(path, ".overflow"),
-        Location::Postgres(_) => settings.state_dir.join("ledger.overflow"),
-    };
+    let overflow_path = overflow_path(location, &settings.state_dir);
     let overflow = Overflow::start(overflow_path.clone()).map_err(|error| OpenError::Failed {
         place: overflow_path.display().to_string(),
         detail: error.to_string(),
     })?;
     let (put, take) = crossbeam_channel::bounded(settings.queue);
+    let (spares, spare) = crossbeam_channel::bounded(1);
+    let eye = match location {
+        Location::File(path) => Some(Arc::new(Eye::new(path.clone()))),
+        Location::Postgres(_) => None,
+    };
     let core = Core {
         location: location.clone(),
-        program_run: opened.program_run,
-        started_us: now_us(),
+        version: version.to_owned(),
+        program_run: AtomicI64::new(opened.program_run),
+        started_us: opened.started_us,
+        started: Instant::now(),
+        beaten_us: AtomicU64::new(0),
+        open_runs: ArcSwap::default(),
+        eye,
+        spare,
+        spares,
+        hold: ArcSwapOption::from_pointee(hold),
         reader: opened.reader.clone(),
         put,
         take,
@@ -86,8 +107,14 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
     if !core.records {
         log::warn!("{RECORDING}=off: requests are not recorded");
     }
-    Writer::open(location)
-        .and_then(|mut writer| core.load_prices(&mut writer))
-        .map_err(|error| OpenError::Failed { place: location.to_string(), detail: error.to_string() })?;
+    let writer = Writer::open_alone(location, core.eye.as_ref()).and_then(|mut writer| {
+        core.load_prices(&mut writer)?;
+        Ok(writer)
+    });
+    let writer = writer.map_err(|error| match error {
+        StoreError::Taken(holder) => OpenError::Taken { place: location.to_string(), holder },
+        error => OpenError::Failed { place: location.to_string(), detail: error.to_string() },
+    })?;
+    let _ = core.spares.try_send(writer);
     Ok((Ledger(Arc::new(core)), opened))
 }

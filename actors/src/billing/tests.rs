@@ -125,12 +125,14 @@ fn what_is_recorded_is_in_the_ledger_after_a_flush() {
                 running.ledger.record(request("m", n));
             }
             running.flush().await;
-            assert_eq!(running.count().await, 2500);
+            running.counted(2500).await;
             running.ledger.record(RequestRow { tokens: Tokens::default(), ..request("m", 1) });
+            running.flush().await;
+            running.counted(2501).await;
             running.close().await;
-            assert_eq!(running.count().await, 2501);
             let status = running.ledger.status();
-            assert_eq!((status.written, status.duplicates, status.lost, status.spilled), (2501, 0, 0, 0));
+            // A slow machine sends some of them through the overflow file.
+            assert_eq!((status.written, status.lost, status.rejected), (2501, 0, 0));
             assert_eq!((status.state, status.usage_unrecorded), ("closed", 1));
         });
         assert_rollups_are_sums_of_rows(&place.location);
@@ -234,7 +236,7 @@ fn a_queue_that_is_full_overflows_into_the_file_and_raises_the_alarm() {
         assert!(!status.alarm && status.spilled >= 10_000 - 4096 - 1000 && status.lost == 0, "{status:?}");
         assert!(ask(&addr, Flush).await.unwrap().is_ok());
         // The segments go when they are played back.
-        until(|| std::fs::read_dir(place.dir.path()).unwrap().flatten().count() <= 3).await;
+        until(|| std::fs::read_dir(place.dir.path()).unwrap().flatten().count() <= 4).await;
         assert_rollups_are_sums_of_rows(&place.location);
     });
 }

@@ -1,18 +1,18 @@
-//! What the actor has done off the async threads: one piece of work at a time, with the writer in its hands.
+//! What is done at the database, off the async threads: one piece of work at a time.
 
 use super::handle::{Batch, Core};
 use super::jobs::Job;
 use super::replay::Replay;
-use llm_manager_ledger::{Step, StoreError, Writer, Written, now_us};
+use llm_manager_ledger::{Event, Step, StoreError, Writer, Written};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// One piece of work.
 pub(super) enum Work {
-    /// Writes the next batch into the ledger, or else into the overflow file.
-    Flush,
-    /// Writes the next batch into the overflow file at once.
-    Spill,
+    /// Writes a batch into the ledger.
+    Write(Arc<Batch>),
     /// Plays back some of the overflow file.
     Replay(Replay),
     /// A step of a job.
@@ -23,138 +23,176 @@ pub(super) enum Work {
 
 /// What comes back from it.
 pub(super) struct Done {
-    /// The connection, unless it has to be opened anew.
-    pub(super) writer: Option<Writer>,
     /// The job or the replay, if it is not finished.
     pub(super) again: Option<Work>,
     /// Why the ledger could not be written.
     pub(super) trouble: Option<StoreError>,
-    /// The ledger was written, so it can be.
+    /// Rows have reached the ledger, so it can be written.
     pub(super) proved: bool,
-    /// Nothing could be written anywhere: the batch is still in memory.
-    pub(super) stuck: bool,
 }
 
-/// Does it. Blocks.
-pub(super) fn perform(core: &Core, writer: Option<Writer>, work: Work) -> Done {
-    let proved = !matches!(work, Work::Spill);
-    let mut done = Done { writer, again: None, trouble: None, proved, stuck: false };
-    let result = match work {
-        Work::Flush => flush(core, &mut done),
-        Work::Spill => {
-            if let Some(batch) = core.next_batch() {
-                spill(core, &mut done, &batch);
+/// What the hand of the database has before it.
+pub(super) struct Desk {
+    pub(super) core: Arc<Core>,
+    /// The connection, unless it has to be opened anew.
+    pub(super) writer: Option<Writer>,
+    /// Set when nobody waits for this hand any more.
+    pub(super) given_up: Arc<AtomicBool>,
+    /// What was written last: should the file turn out to be gone, it is written again.
+    recent: VecDeque<(Instant, Arc<Vec<Event>>)>,
+}
+
+/// How long rows are remembered after they were written: a heartbeat, and what it takes.
+const REMEMBERED: Duration = Duration::from_secs(6);
+/// Rows that are remembered at most.
+const MOST_REMEMBERED: usize = 8192;
+
+impl Desk {
+    pub(super) fn new(core: Arc<Core>, given_up: Arc<AtomicBool>) -> Self {
+        Self { core, writer: None, given_up, recent: VecDeque::new() }
+    }
+
+    /// Does a piece of work. Blocks.
+    pub(super) fn perform(&mut self, work: Work) -> Done {
+        let mut done = Done { again: None, trouble: None, proved: false };
+        let result = match work {
+            Work::Write(batch) => self.write(&batch).map(|()| done.proved = true),
+            Work::Replay(replay) => self.replay(&mut done, replay),
+            Work::Job(job) => self.job(&mut done, job),
+            Work::Close => self.close(),
+        };
+        if let Err(error) = result {
+            if matches!(error, StoreError::Lost(_)) {
+                self.part();
             }
-            Ok(())
+            // Locked is no fault of the connection.
+            if !matches!(error, StoreError::Locked(_) | StoreError::Refused(_) | StoreError::Conflict(_)) {
+                self.writer = None;
+            }
+            self.core.counters.failures.fetch_add(1, Ordering::Relaxed);
+            done.proved = false;
+            done.trouble = Some(error);
         }
-        Work::Replay(replay) => step_replay(core, &mut done, replay),
-        Work::Job(job) => step_job(core, &mut done, job),
-        Work::Close => close(core, &mut done),
-    };
-    if let Err(error) = result {
-        // Locked is no fault of the connection.
-        if !matches!(error, StoreError::Locked(_) | StoreError::Refused(_)) {
-            done.writer = None;
-        }
-        core.counters.failures.fetch_add(1, Ordering::Relaxed);
-        done.proved = false;
-        done.trouble = Some(error);
+        done
     }
-    done
-}
 
-fn writer<'a>(core: &Core, done: &'a mut Done) -> Result<&'a mut Writer, StoreError> {
-    let writer = match done.writer.take() {
-        Some(writer) => writer,
-        None => Writer::open(&core.location)?,
-    };
-    Ok(done.writer.insert(writer))
-}
-
-fn count(core: &Core, written: Written) {
-    core.counters.written.fetch_add(written.requests as u64, Ordering::Relaxed);
-    core.counters.duplicates.fetch_add(written.duplicates as u64, Ordering::Relaxed);
-}
-
-fn flush(core: &Core, done: &mut Done) -> Result<(), StoreError> {
-    let Some(batch) = core.next_batch() else { return Ok(()) };
-    // Set before the try: if this breaks off, the next one has to look whether it was written.
-    let tried = batch.tried.swap(true, Ordering::AcqRel);
-    let written = writer(core, done).and_then(|writer| writer.write(&batch.events, tried));
-    match written {
-        Ok(written) => {
-            count(core, written);
-            core.batch_done(&batch);
-            Ok(())
-        }
-        Err(error) => {
-            spill(core, done, &batch);
-            Err(error)
-        }
+    fn writer(&mut self) -> Result<&mut Writer, StoreError> {
+        let writer = match self.writer.take().or_else(|| self.core.spare.try_recv().ok()) {
+            Some(writer) => writer,
+            None => self.open()?,
+        };
+        Ok(self.writer.insert(writer.until(Arc::clone(&self.given_up))))
     }
-}
 
-/// Writes the batch to the overflow file.
-fn spill(core: &Core, done: &mut Done, batch: &Arc<Batch>) {
-    match core.overflow.many(&batch.events) {
-        Ok(()) => core.batch_done(batch),
-        Err(error) => {
-            done.stuck = true;
-            core.last_error.store(Some(Arc::new(format!("the overflow file: {error}"))));
+    fn open(&self) -> Result<Writer, StoreError> {
+        let core = &self.core;
+        let mut writer = Writer::open_alone(&core.location, core.eye.as_ref())?;
+        let run = core.program_run.load(Ordering::Relaxed);
+        if let Some(run) = writer.register(run, core.started_us, &core.version)? {
+            log::warn!("billing: rows go into another ledger from now on: {}", core.location);
+            core.program_run.store(run, Ordering::Relaxed);
+            core.load_prices(&mut writer)?;
+        }
+        Ok(writer)
+    }
+
+    /// The file isn't the ledger any more. What was written into it a moment ago goes into the overflow file.
+    fn part(&mut self) {
+        self.core.reader.renew();
+        if let Some(writer) = self.writer.take() {
+            writer.part();
+        }
+        let recent = std::mem::take(&mut self.recent);
+        let events: Vec<Event> = recent.into_iter().flat_map(|(_, events)| events.to_vec()).collect();
+        if events.is_empty() {
+            return;
+        }
+        let count = events.len();
+        match self.core.overflow.many(&Arc::new(events)).blocking_recv() {
+            Ok(Ok(())) => {
+                log::warn!("billing: the last {count} rows are written again: they may be gone with the file")
+            }
+            _ => log::error!("billing: the last {count} rows may be gone with the file"),
         }
     }
-}
 
-fn step_replay(core: &Core, done: &mut Done, mut replay: Replay) -> Result<(), StoreError> {
-    let stepped = writer(core, done).and_then(|writer| replay.step(core, writer));
-    let (written, step) = match stepped {
-        Ok(stepped) => stepped,
-        Err(error) => {
+    fn count(&self, written: Written) {
+        let counters = &self.core.counters;
+        counters.written.fetch_add(written.requests as u64, Ordering::Relaxed);
+        counters.duplicates.fetch_add(written.duplicates as u64, Ordering::Relaxed);
+    }
+
+    fn write(&mut self, batch: &Arc<Batch>) -> Result<(), StoreError> {
+        // Set before the try: if this breaks off, the next one has to look whether it was written.
+        let tried = batch.tried.swap(true, Ordering::AcqRel);
+        let written = self.writer()?.write(&batch.events, tried)?;
+        self.count(written);
+        self.core.batch_done(batch);
+        self.remember(batch);
+        Ok(())
+    }
+
+    fn remember(&mut self, batch: &Arc<Batch>) {
+        if self.core.eye.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        self.recent.push_back((now, Arc::clone(&batch.events)));
+        let mut rows: usize = self.recent.iter().map(|(_, events)| events.len()).sum();
+        while let Some((at, events)) = self.recent.front() {
+            if rows <= MOST_REMEMBERED && now.duration_since(*at) <= REMEMBERED {
+                break;
+            }
+            rows -= events.len();
+            self.recent.pop_front();
+        }
+    }
+
+    fn replay(&mut self, done: &mut Done, mut replay: Replay) -> Result<(), StoreError> {
+        let core = Arc::clone(&self.core);
+        let stepped = self.writer().and_then(|writer| replay.step(&core, writer));
+        let (written, step) = match stepped {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                done.again = Some(Work::Replay(replay));
+                return Err(error);
+            }
+        };
+        self.count(written);
+        core.counters.replayed.fetch_add(written.requests as u64, Ordering::Relaxed);
+        // Rows that were there already don't prove that others can be written.
+        done.proved = written.requests > 0;
+        if step == Step::More {
             done.again = Some(Work::Replay(replay));
-            return Err(error);
         }
-    };
-    count(core, written);
-    core.counters.replayed.fetch_add(written.requests as u64, Ordering::Relaxed);
-    if step == Step::More {
-        done.again = Some(Work::Replay(replay));
+        Ok(())
     }
-    Ok(())
-}
 
-fn step_job(core: &Core, done: &mut Done, job: Job) -> Result<(), StoreError> {
-    let stepped = match writer(core, done) {
-        Ok(writer) => job.step(writer, core),
-        Err(error) => job.failed(error),
-    };
-    match stepped {
-        Ok(next) => {
-            done.again = next.map(Work::Job);
-            Ok(())
-        }
-        Err((error, next)) => {
-            done.again = next.map(Work::Job);
-            Err(error)
+    fn job(&mut self, done: &mut Done, job: Job) -> Result<(), StoreError> {
+        let core = Arc::clone(&self.core);
+        let stepped = match self.writer() {
+            Ok(writer) => job.step(writer, &core),
+            Err(error) => job.failed(error),
+        };
+        match stepped {
+            Ok(next) => {
+                done.again = next.map(Work::Job);
+                Ok(())
+            }
+            Err((error, next)) => {
+                done.again = next.map(Work::Job);
+                Err(error)
+            }
         }
     }
-}
 
-/// Everything that is still there goes somewhere safe.
-fn close(core: &Core, done: &mut Done) -> Result<(), StoreError> {
-    let mut trouble = None;
-    while core.in_flight.load().is_some() || !core.take.is_empty() {
-        match (&trouble, core.next_batch()) {
-            (Some(_), Some(batch)) => spill(core, done, &batch),
-            _ => trouble = flush(core, done).err(),
-        }
-        if done.stuck {
-            break;
-        }
+    /// All rows are somewhere safe.
+    fn close(&mut self) -> Result<(), StoreError> {
+        let (run, now) = (self.core.program_run.load(Ordering::Relaxed), self.core.alive_us());
+        let writer = self.writer()?;
+        writer.end_program(run, now)?;
+        writer.checkpoint()?;
+        self.writer = None;
+        Ok(())
     }
-    if let Some(error) = trouble {
-        return Err(error);
-    }
-    let writer = writer(core, done)?;
-    writer.end_program(core.program_run, now_us())?;
-    writer.checkpoint()
 }

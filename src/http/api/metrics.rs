@@ -18,9 +18,14 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
+use std::time::Duration;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::time::timeout;
 
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How long one part may take: a scrape is answered within two seconds.
+const PATIENCE: Duration = Duration::from_millis(1800);
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -56,11 +61,24 @@ pub(crate) async fn metrics(
 ) -> Result<HttpResponse, ApiError> {
     shared.enter(request.headers())?;
     let mut families = models(&shared);
-    families.extend(costs(&shared).await?);
-    families.extend(devices(&shared).await);
-    families.extend(ledger(&shared));
-    families.extend(actors(&shared).await);
-    families.extend(process(&shared).await);
+    // Each part for itself: what is missing must not hide the alarms of the others.
+    let (costs, devices, actors, process) = futures_util::join!(
+        timeout(PATIENCE, costs(&shared)),
+        timeout(PATIENCE, devices(&shared)),
+        timeout(PATIENCE, actors(&shared)),
+        timeout(PATIENCE, process(&shared)),
+    );
+    let costs = costs
+        .map_err(|_| "no answer".to_owned())
+        .and_then(|costs| costs.map_err(|error| error.message.to_string()));
+    if let Err(error) = &costs {
+        log::debug!("/metrics goes without costs: {error}");
+    }
+    families.extend(ledger(&shared, costs.is_ok()));
+    families.extend(costs.unwrap_or_default());
+    families.extend(devices.unwrap_or_default());
+    families.extend(actors.unwrap_or_default());
+    families.extend(process.unwrap_or_default());
     let mut registry = Registry::default();
     families.into_iter().for_each(|family| registry.register_collector(Box::new(family)));
     let mut text = String::new();
@@ -256,10 +274,23 @@ async fn devices(shared: &Shared) -> Vec<Family> {
     ]
 }
 
-fn ledger(shared: &Shared) -> Vec<Family> {
+fn ledger(shared: &Shared, readable: bool) -> Vec<Family> {
     let status = shared.ledger.status();
+    let flag = |yes: bool| vec![(Labels::new(), f64::from(u8::from(yes)))];
     let one = |value: u64| vec![(Labels::new(), value as f64)];
     vec![
+        gauge(
+            "llm_manager_ledger_readable",
+            "1 while reports can be read from the ledger",
+            None,
+            flag(readable),
+        ),
+        gauge(
+            "llm_manager_ledger_writable",
+            "0 while rows go into the overflow file because the ledger can't be written",
+            None,
+            flag(status.last_error.is_none()),
+        ),
         gauge(
             "llm_manager_ledger_queue",
             "Rows that wait to be written",

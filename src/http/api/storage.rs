@@ -78,18 +78,14 @@ pub(crate) async fn storage(shared: web::Data<Shared>) -> Answered {
 
 /// Refuses a name that has no data.
 async fn known(shared: &Shared, name: &str) -> Result<(), ApiError> {
-    if find(shared, name).await?.is_some() {
+    let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
+    if storage.models.iter().any(|one| one.model == name) {
         return Ok(());
     }
     let name = quoted(name);
     let message =
         format!("the ledger has no data of a model `{name}`; `GET /api/storage` lists those it has");
     Err(ApiError::new(Kind::ModelNotFound, message))
-}
-
-async fn find(shared: &Shared, name: &str) -> Result<Option<ModelStorage>, ApiError> {
-    let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
-    Ok(storage.models.into_iter().find(|one| one.model == name))
 }
 
 fn down() -> ApiError {
@@ -141,16 +137,8 @@ pub(crate) async fn rename(
         );
         return Err(ApiError::new(Kind::Conflict, message));
     }
-    let taken = find(&shared, &new).await?.is_some_and(|there| there.rows > 0 || there.runs > 0);
-    if taken && !merge && new != old {
-        let message = format!(
-            "`{}` has data of its own; with \"merge\": true (`--merge`) both become one, for good",
-            quoted(&new)
-        );
-        return Err(ApiError::new(Kind::Conflict, message));
-    }
     let billing = shared.billing.addr().ok_or_else(down)?;
-    let order = RenameModel { old: old.clone(), new: new.clone() };
+    let order = RenameModel { old: old.clone(), new: new.clone(), merge };
     let renamed = billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
     log::info!("billing: the data of {old} are those of {new} from now on");
     Ok(HttpResponse::Ok().json(json!({"model": new, "former_name": old, "merged": renamed.merged})))

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use llm_manager_ledger::{Bucket, Dimension, Filter, Micros, StoreError, now_us};
 use serde::Deserialize;
 
+use std::time::Duration;
 use views::{ReportView, SeriesView, SummaryView};
 
 type Answered = Result<HttpResponse, ApiError>;
@@ -42,9 +43,12 @@ pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
 pub(crate) fn from_store(error: StoreError) -> ApiError {
     match error {
         StoreError::Refused(message) => invalid(message),
+        StoreError::Conflict(message) => ApiError::new(Kind::Conflict, message),
         error => {
-            log::error!("the ledger: {error}");
-            ApiError::new(Kind::Internal, format!("the ledger: {error}"))
+            // Billing's own line has said so once; a dashboard that asks every second must not fill the log.
+            log::debug!("a report: {error}");
+            let retry_after = Some(Duration::from_secs(5));
+            ApiError { retry_after, ..ApiError::new(Kind::LedgerUnavailable, error.to_string()) }
         }
     }
 }

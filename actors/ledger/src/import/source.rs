@@ -226,7 +226,7 @@ impl Source {
         let url =
             format!("file:{}?immutable=1", text.replace('%', "%25").replace('?', "%3f").replace('#', "%23"));
         let mut conn = SqliteConnection::establish(if copy.is_some() { text } else { &url })
-            .map_err(|error| StoreError::of_text(error.to_string()))?;
+            .map_err(|error| StoreError::of_sqlite(error.to_string()))?;
         conn.batch_execute("PRAGMA query_only = ON; PRAGMA cache_size = -65536;")?;
         let tables: Vec<Named> =
             sql_query("SELECT name AS id, name FROM sqlite_master WHERE type = 'table'").load(&mut conn)?;

@@ -71,7 +71,7 @@ fn a_renamed_model_keeps_its_history() {
         let keys = KeySource::new();
         writer.write(&events(&[row(&keys, "old", MARCH)]), false).unwrap();
         writer.set_plan(&name("old"), Some(&hourly(1)), MARCH, MARCH, PlanSource::Config).unwrap();
-        assert!(!writer.rename_model("old", "new", MARCH).unwrap().merged);
+        assert!(!writer.rename_model("old", "new", false, MARCH).unwrap().merged);
         // What comes under the old name is another model.
         writer.write(&events(&[row(&keys, "new", MARCH), row(&keys, "old", MARCH)]), false).unwrap();
         let by = vec![Dimension::Model];
@@ -85,7 +85,9 @@ fn a_renamed_model_keeps_its_history() {
         writer.set_plan(&name("new"), Some(&hourly(2)), MARCH + DAY, MARCH, PlanSource::Api).unwrap();
         writer.set_plan(&name("old"), Some(&hourly(3)), MARCH + HOUR, MARCH, PlanSource::Api).unwrap();
         writer.set_plan(&name("old"), Some(&hourly(4)), MARCH + 2 * DAY, MARCH, PlanSource::Api).unwrap();
-        assert!(writer.rename_model("old", "new", MARCH).unwrap().merged);
+        let refused = writer.rename_model("old", "new", false, MARCH).unwrap_err();
+        assert!(matches!(&refused, StoreError::Conflict(text) if text.contains("--merge")), "{refused:?}");
+        assert!(writer.rename_model("old", "new", true, MARCH).unwrap().merged);
         assert_eq!((count("old"), count("new")), (None, Some(3)));
         let plans: Vec<_> =
             block_on(opening.reader.plans("new")).unwrap().into_iter().map(|plan| plan.valid_from).collect();
@@ -97,7 +99,7 @@ fn a_renamed_model_keeps_its_history() {
         let storage = block_on(opening.reader.storage()).unwrap();
         assert_eq!(storage.models.len(), 1);
         assert_eq!(storage.models[0].former_names, "old,old");
-        assert!(writer.rename_model("nobody", "new", MARCH).is_err());
+        assert!(writer.rename_model("nobody", "new", true, MARCH).is_err());
         assert_rollups_are_sums_of_rows(&place.location);
     });
 }

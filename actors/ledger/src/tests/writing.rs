@@ -5,6 +5,7 @@ use crate::testing::*;
 use crate::*;
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn what_is_written_is_read() {
@@ -39,7 +40,8 @@ fn what_is_written_is_read() {
         };
         writer.write(&events(&[full.clone(), empty.clone()]), false).unwrap();
         let page =
-            block_on(opening.reader.requests(crate::PageQuery { limit: 10, ..Default::default() })).unwrap();
+            block_on(opening.reader.requests(super::super::PageQuery { limit: 10, ..Default::default() }))
+                .unwrap();
         let rows: Vec<RequestRow> = page.rows.into_iter().map(|view| view.row).collect();
         assert_eq!(rows, [full, empty]);
     });
@@ -61,7 +63,7 @@ fn a_batch_of_any_size_is_written_row_by_row() {
         let mut rows: Vec<RequestRow> = (0..2 * 256 + 32 + 2 * 4 + 3).map(differ).collect();
         let written = writer.write(&events(&rows), false).unwrap();
         assert_eq!(written.requests, rows.len());
-        let query = crate::PageQuery { limit: 1000, ..Default::default() };
+        let query = super::super::PageQuery { limit: 1000, ..Default::default() };
         let page = block_on(opening.reader.requests(query)).unwrap();
         rows.reverse();
         assert_eq!(page.rows.into_iter().map(|view| view.row).collect::<Vec<_>>(), rows);
@@ -208,16 +210,24 @@ fn runs_that_a_lost_manager_left_end_with_its_last_heartbeat() {
             };
             Event::Run(Box::new(row))
         };
-        writer.write(&[run(1, None), run(2, Some(MARCH + 3))], false).unwrap();
-        writer.heartbeat(opening.program_run, MARCH + 50).unwrap();
-        // A clock that went back takes nothing away.
-        writer.heartbeat(opening.program_run, MARCH - DAY).unwrap();
+        writer.write(&[run(1, None), run(2, Some(MARCH + 3)), run(3, None)], false).unwrap();
+        let beat = |alive| Beat {
+            program_run: opening.program_run,
+            alive_us: alive,
+            runs: vec![(1, alive), (2, alive)],
+            wall_us: MARCH + 10 * DAY,
+            passed: Duration::from_secs(5),
+        };
+        writer.heartbeat(&beat(MARCH + 50)).unwrap();
+        // Nothing is taken away.
+        writer.heartbeat(&beat(MARCH - DAY)).unwrap();
         let again = open(&place.location, "test", MARCH + 1000).unwrap();
-        assert_eq!(again.closed_runs, 1);
+        assert_eq!(again.closed_runs, 2);
         assert_ne!(again.program_run, opening.program_run);
         let runs = block_on(again.reader.runs_of("m", 10)).unwrap();
         let ends: Vec<_> = runs.iter().map(|view| (view.run.id, view.run.ended_us)).collect();
-        assert_eq!(ends, [(2, Some(MARCH + 3)), (1, Some(MARCH + 50))]);
+        // The third one was not this manager's: its heartbeat stayed.
+        assert_eq!(ends, [(3, Some(MARCH + 1)), (2, Some(MARCH + 3)), (1, Some(MARCH + 50))]);
         let ended = raw(&place.location)
             .number(&format!(
                 "SELECT ended_us AS number FROM program_runs WHERE id = {}",
@@ -313,7 +323,7 @@ proptest! {
             rows.retain(|row| *row.labels.model != *model);
             // Out of the reports at once, gone from the tables when it is swept.
             prop_assert_eq!(everything(&opening).total.requests, rows.len() as i64);
-            while writer.sweep().unwrap() == crate::Step::More {}
+            while writer.sweep().unwrap() == super::super::Step::More {}
             assert_rollups_are_sums_of_rows(&place.location);
         }
         let before = everything(&opening).total;
@@ -322,7 +332,7 @@ proptest! {
         let cost: i64 = rows.iter().filter_map(|row| row.cost).sum();
         prop_assert_eq!(before.cost.get("CNY").map_or(0, |money| money.units()), u128::from(cost.cast_unsigned()));
         let cutoff = MARCH + cutoff_day * DAY + 5 * HOUR;
-        while writer.retain(cutoff).unwrap() == crate::Step::More {}
+        while writer.retain(cutoff).unwrap() == super::super::Step::More {}
         prop_assert_eq!(everything(&opening).total, before);
         let left = raw(&place.location).number("SELECT COUNT(*) AS number FROM requests").unwrap();
         let kept = rows.iter().filter(|row| row.ended_us() >= MARCH + cutoff_day * DAY).count();

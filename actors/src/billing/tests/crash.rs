@@ -12,7 +12,8 @@ const NAME: &str = "billing::tests::crash::kill_9_costs_at_most_the_last_moments
 
 /// Records rows for ever, and prints each one's number and the time just before.
 fn victim(path: &str) {
-    let mut settings = Settings::new(Location::File(path.into()), std::env::temp_dir());
+    let mut settings =
+        Settings::new(Location::File(path.into()), std::path::Path::new(path).parent().unwrap().to_owned());
     settings.heartbeat = Duration::from_millis(50);
     run(async {
         let running = Running::with(&settings);

@@ -108,7 +108,8 @@ fn prices_follow_a_renaming_and_a_deletion() {
         addr.send(set(Some(tiered("1", "1")), None)).await.unwrap().unwrap();
         running.ledger.record(ending_now(1));
         running.flush().await;
-        let renamed = addr.send(RenameModel { old: "m".into(), new: "n".into() }).await.unwrap().unwrap();
+        let renamed =
+            addr.send(RenameModel { old: "m".into(), new: "n".into(), merge: false }).await.unwrap().unwrap();
         assert!(!renamed.merged);
         let prices = running.ledger.prices();
         assert!(prices.at("m", now_us()).is_none() && prices.at("n", now_us()).is_some());

@@ -1,0 +1,155 @@
+//! Whose fault is it that a row was not written: its own, or the database's?
+//!
+//! Only a row's own fault puts it aside. PostgreSQL is asked for the SQLSTATE (diesel doesn't pass it on, and the words are
+//! in the language of the server); then a plain row is tried in its place, on both databases.
+
+use super::db::Db;
+use super::error::StoreError;
+use super::labels::Labels;
+use super::row::{Event, KeySource, RequestRow, now_us};
+use super::write::Writer;
+#[cfg(feature = "postgres")]
+use std::fmt::Write;
+use std::sync::Arc;
+
+impl Writer {
+    /// True if the event alone can't be written, although others can. An error: nothing can be written now.
+    pub fn is_fault_of(&mut self, event: &Event) -> Result<bool, StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Event::Request(row) = event
+            && let Some(state) = self.sqlstate(row)?
+            && !may_be_a_rows(&state)
+        {
+            return Err(StoreError::Other(format!("PostgreSQL takes no rows now (SQLSTATE {state})")));
+        }
+        if !self.takes(&plain(event))? {
+            return Err(StoreError::Other("the ledger takes no rows at all".into()));
+        }
+        // Once more: the trouble may have ended between the two.
+        Ok(!self.takes(event)?)
+    }
+
+    /// Whether it could be written; nothing stays of it.
+    fn takes(&mut self, event: &Event) -> Result<bool, StoreError> {
+        match self.rehearse(event) {
+            Ok(()) => Ok(true),
+            Err(error) if error.may_be_the_row() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The SQLSTATE with which PostgreSQL refuses the row itself; `None` where it doesn't.
+    #[cfg(feature = "postgres")]
+    fn sqlstate(&mut self, row: &RequestRow) -> Result<Option<String>, StoreError> {
+        if self.db.is_sqlite() {
+            return Ok(None);
+        }
+        let facet = self.transact(|db, names| names.facet(db, &row.labels, row.started_us))?;
+        let body = format!(
+            "BEGIN EXECUTE {}; EXCEPTION WHEN OTHERS THEN RAISE EXCEPTION USING MESSAGE = '{MARK}' || SQLSTATE; END",
+            quote(&insertion(row, facet))
+        );
+        self.db.run("BEGIN")?;
+        let done = diesel::connection::SimpleConnection::batch_execute(
+            &mut self.db,
+            &format!("DO {}", quote(&body)),
+        );
+        self.db.run("ROLLBACK")?;
+        match done {
+            Err(diesel::result::Error::DatabaseError(_, info)) => {
+                Ok(info.message().strip_prefix(MARK).map(str::to_owned))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Before the SQLSTATE, in a message of our own.
+#[cfg(feature = "postgres")]
+const MARK: &str = "llm-manager SQLSTATE ";
+
+/// The classes that values can cause: data exceptions, broken constraints, what a trigger says; and a statement that is
+/// too large.
+#[cfg(feature = "postgres")]
+fn may_be_a_rows(state: &str) -> bool {
+    ["22", "23", "P0", "54"].iter().any(|class| state.starts_with(class))
+}
+
+/// An event of the same kind and labels that nothing can be said against.
+fn plain(event: &Event) -> Event {
+    let now = now_us();
+    match event {
+        Event::Request(row) => Event::Request(Box::new(RequestRow {
+            key: KeySource::new().next(now),
+            request_id: "trial".into(),
+            labels: Arc::new(Labels { currency: "".into(), ..Labels::clone(&row.labels) }),
+            started_us: now,
+            status: 200,
+            ..RequestRow::default()
+        })),
+        Event::Run(run) => Event::Run(Box::new(super::RunRow {
+            id: i64::MAX,
+            model: Arc::clone(&run.model),
+            variant: Arc::clone(&run.variant),
+            started_us: now,
+            heartbeat_us: now,
+            ..super::RunRow::default()
+        })),
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// As text, for `EXECUTE`.
+#[cfg(feature = "postgres")]
+fn insertion(row: &RequestRow, facet: i64) -> String {
+    let number = |value: Option<i64>| value.map_or_else(|| "NULL".to_owned(), |value| value.to_string());
+    let mut key = String::new();
+    for byte in row.key.bytes() {
+        let _ = write!(key, "{byte:02x}");
+    }
+    let tokens = &row.tokens;
+    let values = [
+        format!("'\\x{key}'::bytea"),
+        facet.to_string(),
+        row.ended_us().to_string(),
+        row.duration_us.to_string(),
+        row.queue_us.to_string(),
+        number(row.first_byte_us),
+        row.status.to_string(),
+        quote(&row.outcome.text()),
+        number(tokens.input),
+        number(tokens.cached),
+        number(tokens.cache_write),
+        number(tokens.output),
+        number(tokens.reasoning),
+        quote(row.usage_source.text()),
+        number(row.cost),
+        quote(row.pricing.text()),
+        number(row.plan_id),
+        number(row.run_id),
+        row.replayed.to_string(),
+        quote(&row.request_id),
+        row.error.as_deref().map_or_else(|| "NULL".to_owned(), quote),
+    ];
+    format!("{}({})", super::insert::COLUMNS, values.join(", "))
+}
+
+/// Undoes what was tried.
+pub(super) fn undone<T>(
+    db: &mut Db,
+    work: impl FnOnce(&mut Db) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut outcome = None;
+    let ended = db.transact(|db| -> Result<(), StoreError> {
+        outcome = Some(work(db));
+        Err(StoreError::Refused("a trial".into()))
+    });
+    match (outcome, ended) {
+        (Some(outcome), _) => outcome,
+        (None, ended) => ended.and(Err(StoreError::Other("nothing was tried".into()))),
+    }
+}

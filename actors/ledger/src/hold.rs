@@ -1,0 +1,126 @@
+//! One manager per folder and per database: a second one would take the first one's runs for left over, and its rows
+//! for its own.
+
+use super::db::Db;
+use super::error::{OpenError, StoreError};
+#[cfg(feature = "postgres")]
+use super::write::set_meta;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A predecessor that was killed may need a moment to be gone.
+const PATIENCE: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(50);
+/// Who holds the ledger, in `meta`.
+#[cfg(feature = "postgres")]
+const HOLDER: &str = "manager";
+
+/// A folder that is this manager's alone, until it is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    _file: File,
+}
+
+impl Hold {
+    /// Takes the folder, or says who has it. Blocks.
+    pub fn take(folder: &Path) -> Result<Self, OpenError> {
+        let path = folder.join("manager.lock");
+        let wrong = |error: std::io::Error| OpenError::Failed {
+            place: path.display().to_string(),
+            detail: error.to_string(),
+        };
+        std::fs::create_dir_all(folder).map_err(wrong)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(wrong)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => pause(),
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    let _ = file.read_to_string(&mut holder);
+                    let place = format!("the folder {}", folder.display());
+                    return Err(OpenError::Taken { place, holder: holder.trim().to_owned() });
+                }
+                // A file system without locks: better alone by good faith than not at all.
+                Err(TryLockError::Error(error)) => {
+                    log::warn!(
+                        "{}: it can't be locked ({error}); a second manager here would not be noticed",
+                        path.display()
+                    );
+                    break;
+                }
+            }
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", own_name()))
+            .map_err(wrong)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "before anything is served, on a thread of its own")]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+/// This manager, for the one that is refused because of it.
+fn own_name() -> String {
+    let host = sysinfo::System::host_name().unwrap_or_else(|| "an unknown host".to_owned());
+    let now = jiff::Timestamp::now();
+    format!("pid {} on {host}, since {now:.0}", std::process::id())
+}
+
+/// Takes the database for this process, for as long as the connection lasts. SQLite's file is in a folder that is held.
+pub(super) fn hold(db: &mut Db) -> Result<(), StoreError> {
+    match db {
+        Db::Sqlite(_) => Ok(()),
+        #[cfg(feature = "postgres")]
+        Db::Postgres(_) => hold_postgres(db),
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn hold_postgres(db: &mut Db) -> Result<(), StoreError> {
+    // The name finds connections of ours that were given up and may still hold the lock.
+    let name = format!("llm-manager {}", own_mark());
+    db.run(&format!("SET application_name = '{name}'"))?;
+    let own = format!(
+        "SELECT COUNT(pg_terminate_backend(pid)) AS number FROM pg_stat_activity \
+         WHERE application_name = '{name}' AND pid <> pg_backend_pid() AND datname = current_database()"
+    );
+    let take = "SELECT CAST(pg_try_advisory_lock(1280134476, 2) AS INTEGER)::BIGINT AS number";
+    let deadline = Instant::now() + PATIENCE;
+    while db.number(take)? == 0 {
+        if Instant::now() > deadline {
+            let found = db.words(&format!("SELECT value AS word FROM meta WHERE name = '{HOLDER}'"));
+            return Err(StoreError::Taken(found.ok().and_then(|mut found| found.pop()).unwrap_or_default()));
+        }
+        db.number(&own)?;
+        db.run("SELECT pg_sleep(0.05)")?;
+    }
+    if db.number("SELECT COUNT(to_regclass('meta')) AS number")? > 0 {
+        db.transact(|db| set_meta(db, HOLDER, &own_name()))?;
+    }
+    Ok(())
+}
+
+/// Tells this process from all others, also from one of the same number on another machine.
+#[cfg(feature = "postgres")]
+fn own_mark() -> &'static str {
+    use std::hash::{BuildHasher, Hasher};
+    static MARK: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    MARK.get_or_init(|| {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        format!("{}-{:08x}", std::process::id(), random & 0xffff_ffff)
+    })
+}

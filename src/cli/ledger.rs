@@ -1,0 +1,73 @@
+//! `llm-manager ledger ...`: what a person does to the ledger by hand.
+
+use super::{complain, say};
+use crate::config;
+use clap::Subcommand;
+use llm_manager_actors::billing::{Replayed, replay_rejected, retain_now};
+use llm_manager_ledger::Location;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Subcommand)]
+pub(super) enum LedgerOrder {
+    /// Write the rows again that the database has refused (`*.overflow.rejected`).
+    Replay,
+    /// Delete rows that are older than `log_retention_days` by the system's clock.
+    Retain {
+        /// The clock is right: the manager itself deletes no more than the time that it has seen passing.
+        #[arg(long, required = true)]
+        now: bool,
+    },
+}
+
+pub(super) fn run(path: &Path, order: &LedgerOrder) -> ExitCode {
+    let program = match config::load_program(path, &["database", "log_retention_days"]) {
+        Ok(program) => program,
+        Err(report) => return complain(&report.to_string(), 2),
+    };
+    let location = Location::parse(&program.database);
+    if let Location::File(file) = &location
+        && !file.exists()
+    {
+        let database = file.display();
+        return complain(&format!("llm-manager: there is no ledger at {database} (`program.database`)"), 1);
+    }
+    let done = match order {
+        LedgerOrder::Replay => {
+            replay_rejected(&location, &state_dir(path, &location)).map(|done| replayed(&done))
+        }
+        LedgerOrder::Retain { .. } => {
+            let days = program.log_retention_days;
+            retain_now(&location, days)
+                .map(|rows| (format!("{rows} rows that were older than {days} days are deleted"), 0))
+        }
+    };
+    match done {
+        Ok((text, 0)) => say(&text),
+        Ok((text, code)) => complain(&text, code),
+        Err(error) => complain(&format!("llm-manager: {location}: {error}"), 1),
+    }
+}
+
+/// As the manager has it: beside the file, or `data` beside the configuration.
+fn state_dir(path: &Path, location: &Location) -> PathBuf {
+    let beside = match location {
+        Location::File(file) => file.parent().map(Path::to_owned),
+        Location::Postgres(_) => None,
+    };
+    let base = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+    beside.unwrap_or_else(|| base.unwrap_or_default().join("data"))
+}
+
+fn replayed(done: &Replayed) -> (String, u8) {
+    let Replayed { written, duplicates, refused, reason } = done;
+    let mut text = format!("{written} rows are in the ledger now");
+    if *duplicates > 0 {
+        text.push_str(&format!(", {duplicates} were there already"));
+    }
+    if *refused > 0 {
+        let reason = reason.as_deref().unwrap_or("no reason is known");
+        text.push_str(&format!("; {refused} are refused still and stay aside: {reason}"));
+    }
+    (text, u8::from(*refused > 0))
+}

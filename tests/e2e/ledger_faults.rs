@@ -1,0 +1,129 @@
+//! The ledger is pulled away under a manager that runs: no row may vanish, and nothing may stand still.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
+
+fn data(manager: &Manager) -> PathBuf {
+    manager.path("data")
+}
+
+/// Files of the ledger's folder whose names contain this.
+fn named(manager: &Manager, part: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(data(manager)).unwrap().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(part)).collect()
+}
+
+/// Request ids in the overflow files.
+fn in_overflow(manager: &Manager, id: &str) -> bool {
+    named(manager, "overflow").iter().any(|path| {
+        fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("\"request_id\":\"{id}\"")))
+    })
+}
+
+fn chat(manager: &Manager, id: &str) {
+    manager.chat("chat").header("x-request-id", id).send().ok();
+}
+
+#[test]
+fn a_deleted_ledger_is_noticed_and_rows_go_into_the_overflow_file() {
+    let mut manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "before");
+    wait_until("it is written", PATIENCE, || manager.api("/api/usage/summary")["total"]["requests"] == 1);
+    for file in named(&manager, "llm-manager.db") {
+        fs::remove_file(file).unwrap();
+    }
+    chat(&manager, "after");
+    wait_until("the row is in the overflow file", PATIENCE, || in_overflow(&manager, "after"));
+    assert!(in_overflow(&manager, "before"), "it was written a moment before the file was gone");
+    assert!(manager.log().contains("is not there any more"), "{}", manager.log());
+    let text = manager.get("/metrics").send().ok().text();
+    assert!(text.contains("llm_manager_ledger_writable 0"), "{text}");
+    assert!(text.contains("llm_manager_model_state{"), "{text}");
+    manager.get("/api/usage/summary").send().error(503, "ledger_unavailable");
+    // The next start begins a new ledger and has them all.
+    manager.stop();
+    manager.launch();
+    wait_until("both rows are in the new ledger", PATIENCE, || {
+        manager.api("/api/usage/summary")["total"]["requests"] == 2
+    });
+}
+
+#[test]
+fn an_emptied_ledger_crashes_nothing() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "before");
+    wait_until("it is written", PATIENCE, || manager.api("/api/usage/summary")["total"]["requests"] == 1);
+    fs::OpenOptions::new().write(true).truncate(true).open(data(&manager).join("llm-manager.db")).unwrap();
+    manager.get("/api/usage/summary").send();
+    manager.get("/metrics").send().ok();
+    chat(&manager, "after");
+    wait_until("the row is in the overflow file", PATIENCE, || in_overflow(&manager, "after"));
+    assert_eq!(manager.state("chat"), "ready");
+}
+
+#[test]
+fn another_ledger_in_its_place_gets_the_rows() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    manager.cli_ok(&["backup", &manager.word("copy.db")]);
+    chat(&manager, "before");
+    fs::rename(manager.path("copy.db"), data(&manager).join("llm-manager.db")).unwrap();
+    chat(&manager, "after");
+    // As soon as the pause after the first failure is over.
+    wait_until("the rows are in the ledger that has the name now", PATIENCE, || {
+        manager.get("/api/requests?limit=10").send().text().contains("\"after\"")
+    });
+    assert!(manager.log().contains("was replaced by another file"), "{}", manager.log());
+}
+
+#[test]
+fn the_ledger_is_its_owners_alone() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "one");
+    manager.cli_ok(&["backup", &manager.word("copy.db")]);
+    let mut files = named(&manager, "llm-manager.db");
+    assert!(files.len() >= 2, "{files:?}");
+    files.push(manager.path("copy.db"));
+    for file in files {
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_second_manager_of_the_same_folder_is_refused_by_name() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let text = fs::read_to_string(manager.path("config.yaml")).unwrap();
+    let port = crate::support::free_port();
+    let other: String = text
+        .lines()
+        .map(|line| {
+            if line.trim_start().starts_with("port:") && line.starts_with("  port") {
+                format!("  port: {port}\n")
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect();
+    fs::write(manager.path("other.yaml"), other).unwrap();
+    let output = manager.cli_with("other.yaml", &["serve"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(told.contains(&format!("pid {}", manager.pid())) && told.contains("another manager"), "{told}");
+}
+
+#[test]
+fn a_row_that_was_put_aside_can_be_replayed() {
+    let mut manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "one");
+    wait_until("it is written", PATIENCE, || manager.api("/api/usage/summary")["total"]["requests"] == 1);
+    assert!(manager.cli_ok(&["ledger", "replay"]).starts_with("0 rows"));
+    manager.cli_ok(&["ledger", "retain", "--now"]);
+    assert_eq!(manager.api("/api/usage/summary")["total"]["requests"], 1, "it is young");
+    manager.signal(Signal::SIGTERM);
+    assert!(manager.wait_exit(PATIENCE).success());
+}

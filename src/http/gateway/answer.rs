@@ -31,10 +31,6 @@ mod shared;
 use shared::Shared;
 /// More than this never comes out of one bite of a packed answer.
 const LARGEST_BITE: usize = 16 << 20;
-
-/// More than this never comes out of one bite of a packed answer.
-const LARGEST_BITE: usize = 16 << 20;
-
 type Waiting = Pin<Box<dyn Future<Output = ()>>>;
 
 /// How far an answer has come.

@@ -29,7 +29,6 @@ use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::endpoints::{Endpoint, Found, tidy};
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
-use serde_json::json;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

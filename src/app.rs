@@ -4,10 +4,10 @@
 //! drain, stop backends side by side, end. A second signal hurries.
 
 pub(crate) mod devices;
+mod ended;
 mod guard;
 mod label_key;
 mod ledger;
-pub(crate) mod limits;
 mod notify;
 mod signals;
 mod tree;
@@ -16,6 +16,7 @@ use crate::config::Loaded;
 use crate::http::{self, ConfigFile, Hosts, Keys, Origins, Pulse, Shared, Standby, Strays};
 use crate::logging;
 use actix_web::dev::ServerHandle;
+pub use ended::Ended;
 use futures_util::future::join_all;
 use guard::Guard;
 use jiff::Timestamp;
@@ -47,15 +48,6 @@ use tree::Parts;
 const LAST_BYTES: Duration = Duration::from_secs(2);
 /// Switches fault injection on, for tests.
 const FAULT_INJECTION: &str = "LLM_MANAGER_FAULT_INJECTION";
-
-/// How a manager ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// It shall stay away.
-    Stopped,
-    /// It shall start again with the file as it now is.
-    Restart,
-}
 
 /// Runs the manager until it is told to stop. An error is ready to be printed.
 pub async fn serve(loaded: Loaded, path: &Path) -> Result<Ended, String> {

@@ -173,7 +173,7 @@ fn serve(path: &Path) -> ExitCode {
         Err(report) => return complain(&report.to_string(), 2),
     };
     // Before the runtime, which can only panic about it.
-    if let Err(error) = app::limits::check() {
+    if let Err(error) = crate::limits::check() {
         return complain(&format!("llm-manager: {error}"), 1);
     }
     let ended = actix_web::rt::System::new().block_on(app::serve(loaded, path));

@@ -60,7 +60,7 @@ pub fn bind(
     let watched = shared.clone();
     let builder = Server::build()
         .backlog(BACKLOG)
-        .max_concurrent_connections(crate::app::limits::clients_per_worker())
+        .max_concurrent_connections(crate::limits::clients_per_worker())
         .disable_signals()
         .shutdown_timeout(drain.as_secs().saturating_add(30));
     let ending = builder.graceful_shutdown_signal();

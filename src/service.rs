@@ -1,6 +1,7 @@
 //! `llm-manager service`: the manager as a service of the system, which starts it with the machine and again after
 //! a crash. On Linux a unit of systemd, on Windows a service.
 
+mod done;
 #[cfg(target_os = "linux")]
 mod systemd;
 #[cfg(target_os = "linux")]
@@ -10,6 +11,7 @@ mod windows;
 
 use crate::config;
 use clap::Subcommand;
+pub(crate) use done::Done;
 use std::path::Path;
 #[cfg(target_os = "linux")]
 use systemd as here;
@@ -35,18 +37,6 @@ pub(crate) enum Order {
     /// Serve as a service; started by the system.
     #[command(hide = true)]
     Run,
-}
-
-/// How it went: whether `status` found it running, and what to print.
-pub(crate) struct Done {
-    pub(crate) success: bool,
-    pub(crate) text: String,
-}
-
-impl Done {
-    fn well(text: impl Into<String>) -> Self {
-        Self { success: true, text: text.into() }
-    }
 }
 
 /// Carries an order out. `user`: for this user only, where the system has such services.

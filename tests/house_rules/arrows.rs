@@ -22,8 +22,8 @@ struct Source {
     path: String,
     /// Paths that it names, each with the module in which it is written.
     names: Vec<(Module, Vec<String>)>,
-    /// What it shows on to others: it counts if the file uses the word itself, too.
-    shown: Vec<(Module, Vec<String>, String)>,
+    /// What a `use` brings: the module, the path, the name, and whether it is shown on to others.
+    brought: Vec<(Module, Vec<String>, String, bool)>,
     /// All words outside of `use`.
     words: BTreeSet<String>,
 }
@@ -103,12 +103,17 @@ impl Crate {
         let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let path = file.strip_prefix(base).unwrap_or(file).to_string_lossy().replace('\\', "/");
         let folder = folder_of(file, module.is_empty());
-        let mut source = Source { path, names: Vec::new(), shown: Vec::new(), words: BTreeSet::new() };
+        let mut source = Source { path, names: Vec::new(), brought: Vec::new(), words: BTreeSet::new() };
         let mut children = Vec::new();
         self.items(&parsed.items, &module, &module, &mut source, &mut children);
-        for (at, path, name) in std::mem::take(&mut source.shown) {
-            if source.words.contains(&name) {
-                source.names.push((at, path));
+        let brought = std::mem::take(&mut source.brought);
+        // `use linux as here; pub use here::spawn;`: a name that serves only to show others.
+        let serves =
+            |name: &String| brought.iter().any(|(_, path, _, shown)| *shown && path.first() == Some(name));
+        for (at, path, name, shown) in &brought {
+            // What is only shown on to others is no arrow of this file.
+            if source.words.contains(name) || !(*shown || serves(name)) {
+                source.names.push((at.clone(), path.clone()));
             }
         }
         self.files.insert(module, source);
@@ -172,11 +177,7 @@ impl Crate {
         let with = |last: &syn::Ident| before.iter().cloned().chain([last.to_string()]).collect::<Vec<_>>();
         let mut named = |name: String, path: Vec<String>| {
             self.imported.insert((module.clone(), name.clone()), path.clone());
-            if is_shown {
-                source.shown.push((module.clone(), path, name));
-            } else {
-                source.names.push((module.clone(), path));
-            }
+            source.brought.push((module.clone(), path, name, is_shown));
         };
         match tree {
             UseTree::Path(path) => self.imports(&path.tree, with(&path.ident), module, is_shown, source),

@@ -1,11 +1,13 @@
 //! The machine's own memory and processors.
 
+mod reading;
 #[cfg(not(windows))]
 mod sysinfo_reader;
 #[cfg(windows)]
 mod windows;
 
 use super::{DevicePlugin, Sample, mib, mib_up};
+use reading::Reading;
 #[cfg(not(windows))]
 use sysinfo_reader::Reader;
 #[cfg(windows)]
@@ -13,17 +15,6 @@ use windows::Reader;
 
 /// What the log and the configuration call it. Not the brand: a requirement "amd" must never match it.
 pub const NAME: &str = "cpu";
-
-/// What one look showed.
-struct Reading {
-    /// Bytes.
-    total: u64,
-    /// Bytes that a program could have.
-    available: u64,
-    /// Percent; unknown at the first look.
-    load: Option<f32>,
-    temperature: Option<f32>,
-}
 
 /// Reads RAM, load and temperature.
 #[derive(Default)]

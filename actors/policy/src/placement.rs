@@ -20,10 +20,11 @@ mod room;
 mod victims;
 mod world;
 
+pub use crate::spec::HoldTime;
 pub use cost::{eviction_cost, guessed_reload};
 pub use decide::{claims, decide, unexplained};
 pub use explain::{Explanation, Holder, Lack, VariantExplanation, explain};
 pub use world::{
-    Blocker, Decision, Demand, Held, HeldPart, HoldTime, ModelName, Need, Never, Part, Prefer, Settings,
-    Standing, Tenure, Urgency, Variant, Why, World,
+    Blocker, Decision, Demand, Held, HeldPart, ModelName, Need, Never, Part, Prefer, Settings, Standing,
+    Tenure, Urgency, Variant, Why, World,
 };

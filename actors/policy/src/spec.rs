@@ -2,7 +2,6 @@
 //!
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
-use crate::placement::HoldTime;
 use crate::pricing::{Currency, Plan, Price};
 use crate::usage::Pointers;
 use std::borrow::Cow;
@@ -211,4 +210,13 @@ pub fn with_prefix<'a>(path: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
         Some(rest) if rest.starts_with('/') => format!("{prefix}{rest}").into(),
         _ => path.into(),
     }
+}
+
+/// `min_hold` and `max_hold`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HoldTime {
+    /// It follows what a swap costs: see `queue::pace`.
+    Auto,
+    /// Always this long.
+    Fixed(Duration),
 }

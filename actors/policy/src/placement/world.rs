@@ -2,7 +2,7 @@
 
 use crate::devices::{BadRequirement, DeviceId, DeviceSnapshot, Requirement};
 use crate::lifecycle::Moment;
-use crate::spec::VariantSpec;
+use crate::spec::{HoldTime, VariantSpec};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,15 +37,6 @@ impl Default for Settings {
             disable_monitoring: false,
         }
     }
-}
-
-/// `min_hold` and `max_hold`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HoldTime {
-    /// It follows what a swap costs: see `queue::pace`.
-    Auto,
-    /// Always this long.
-    Fixed(Duration),
 }
 
 /// Which of two variants is taken when the better one needs an eviction.

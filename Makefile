@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test deny webui dashboard browser chaos soak mutants engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test test-all deny webui dashboard browser chaos soak mutants engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -30,6 +30,9 @@ fmt: ## Formats the sources.
 
 lint: ## Runs clippy; a warning is an error.
 	cargo clippy --workspace --all-targets -- -D warnings
+
+test-all: test windows-test chaos soak ## What `make test` leaves out, too: Wine, the tray, chaos, an hour of load.
+	tests/tray.sh
 
 windows-check: ## Runs clippy on what is compiled for Windows, if Rust's library for it is there.
 ifneq ($(WINDOWS),0)

@@ -114,7 +114,7 @@ impl Shape {
         if bytes.is_empty() {
             return None;
         }
-        Some(if stream_asked && fields.iter().any(|field| begins(&field)) { Self::Sse } else { Self::Json })
+        Some(if stream_asked && fields.iter().any(begins) { Self::Sse } else { Self::Json })
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) fn models(places: &Places) -> Vec<Model> {
     // The hub's snapshots are links: what is one file is one model.
     let mut seen = HashSet::new();
     models.retain(|model| seen.insert(model.path.canonicalize().unwrap_or_else(|_| model.path.clone())));
-    models.sort_by(|one, other| one.name.to_lowercase().cmp(&other.name.to_lowercase()));
+    models.sort_by_key(|one| one.name.to_lowercase());
     let mut names = HashSet::new();
     for model in &mut models {
         // A file may be called what a model may not.

@@ -98,8 +98,11 @@ fn entry(found: &Found, model: &Model) -> String {
     text
 }
 
-/// The variants: name, devices with their share in MiB, whether it runs on cards.
-fn placements(found: &Found, model: &Model) -> Vec<(&'static str, Vec<(String, u64)>, bool)> {
+/// A variant: its name, devices with their share in MiB, whether it runs on cards.
+type Placement = (&'static str, Vec<(String, u64)>, bool);
+
+/// The variants, the best one first.
+fn placements(found: &Found, model: &Model) -> Vec<Placement> {
     let need = model.memory_mib();
     let usable = |device: &Device| device.total_mib - device.total_mib * RESERVED_PERCENT / 100;
     let cards: Vec<_> = found.devices.iter().filter(|device| device.is_gpu).collect();

@@ -11,7 +11,7 @@ use super::*;
 const BACKEND: &str = "env -i sleep 1000 & echo $!; setsid sleep 1000 & echo $!; env -i setsid sleep 1000 & echo $!; sleep 1000 & echo $!; echo $$; wait";
 
 fn helper(name: &str) -> Vec<String> {
-    ["--exact", &format!("process::tests::guard::{name}"), "--nocapture"].map(str::to_owned).to_vec()
+    ["--exact", &format!("tests::guard::{name}"), "--nocapture"].map(str::to_owned).to_vec()
 }
 
 #[test]

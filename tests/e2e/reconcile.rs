@@ -207,7 +207,7 @@ fn settled_rows(manager: &Manager, last: &[Seen]) -> HashMap<String, Row> {
 /// One request in three books; how many tokens the backend's journal is behind because of its kill.
 fn check(one: &Seen, entry: &Entry, row: &Row) -> usize {
     let context = || format!("\nclient: {one:?}\nbackend: {entry:?}\nledger: {row:?}");
-    let mut expected = entry.tokens(one.body_bytes);
+    let mut expected = entry.tokens(one.question_bytes);
     let mut off = 0;
     match &one.what {
         What::Left => assert_eq!(row.outcome, "client_left", "{}", context()),
@@ -220,7 +220,7 @@ fn check(one: &Seen, entry: &Entry, row: &Row) -> usize {
                 assert!(off <= 1, "{}", context());
                 // The same for the opening event; a stream that ended before it has told nothing.
                 let begun = entry.begun || *words > 0 || row.tokens.output == Some(0);
-                expected = Entry { words: *words, begun, ..entry.clone() }.tokens(one.body_bytes);
+                expected = Entry { words: *words, begun, ..entry.clone() }.tokens(one.question_bytes);
             }
         }
     }

@@ -32,14 +32,14 @@ pub(super) struct Tokens {
 impl Entry {
     /// What the ledger has to make of it: the report where there is one; of a stream without it the tokens that
     /// were sent, and the length of the question for the input.
-    pub(super) fn tokens(&self, body_bytes: usize) -> Tokens {
+    pub(super) fn tokens(&self, question_bytes: usize) -> Tokens {
         let source = |source: &str| source.to_owned();
         match self.usage {
             Some((input, cached, output)) => {
                 Tokens { input: Some(input), cached, output: Some(output), source: source("backend") }
             }
             None if self.begun => Tokens {
-                input: Some(body_bytes.div_ceil(4) as u64),
+                input: Some(question_bytes.div_ceil(4) as u64),
                 cached: None,
                 output: Some(self.words),
                 source: source("estimated"),

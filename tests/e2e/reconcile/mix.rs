@@ -34,7 +34,8 @@ pub(super) enum What {
 pub(super) struct Seen {
     pub(super) id: String,
     pub(super) model: &'static str,
-    pub(super) body_bytes: usize,
+    /// Of its text: the rest of the body is no prose.
+    pub(super) question_bytes: usize,
     /// It names no model that there is.
     pub(super) stray: bool,
     pub(super) ended: Instant,
@@ -47,6 +48,7 @@ pub(super) struct Ask {
     path: &'static str,
     model: &'static str,
     body: String,
+    question_bytes: usize,
     script: String,
     /// Tokens of the answer.
     tokens: u64,
@@ -101,6 +103,7 @@ impl Ask {
             Stays => (),
         }
         let question = "why? ".repeat(1 + random.usize(..20));
+        let question_bytes = question.len();
         let mut body =
             json!({"model": model, "messages": [{"role": "user", "content": question}], "stream": stream});
         if stream && kind.is_multiple_of(8) {
@@ -111,6 +114,7 @@ impl Ask {
             path,
             model,
             body: body.to_string(),
+            question_bytes,
             script,
             tokens,
             way,
@@ -158,8 +162,8 @@ impl Ask {
         if self.deadly && matches!(&what, What::Answered { outcome, .. } if outcome == "backend_error") {
             revive(manager);
         }
-        let Self { id, model, body, stray, .. } = self;
-        Some(Seen { id, model, body_bytes: body.len(), stray, ended, what })
+        let Self { id, model, question_bytes, stray, .. } = self;
+        Some(Seen { id, model, question_bytes, stray, ended, what })
     }
 }
 

@@ -15,6 +15,7 @@ mod probing;
 mod scheduled;
 mod status;
 mod trace;
+mod tracing;
 pub mod traffic;
 mod waiters;
 mod watching;

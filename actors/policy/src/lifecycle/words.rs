@@ -83,12 +83,9 @@ pub enum StopCause {
 impl StopCause {
     /// Whether the backend, not somebody's will, is the cause.
     pub fn is_failure(self) -> bool {
-        use StopCause::{
-            Crashed, Evicted, Hung, Idle, Operator, ProbeRefused, Restart, StartTimeout, Unwell,
-        };
         match self {
-            StartTimeout | ProbeRefused | Crashed | Hung | Unwell => true,
-            Idle | Operator | Restart | Evicted => false,
+            Self::StartTimeout | Self::ProbeRefused | Self::Crashed | Self::Hung | Self::Unwell => true,
+            Self::Idle | Self::Operator | Self::Restart | Self::Evicted => false,
         }
     }
 }

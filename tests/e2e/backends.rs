@@ -107,12 +107,19 @@ fn three_errors_have_it_probed_and_restarted_only_if_that_fails() {
     assert_ne!(pid(&manager), first);
 }
 
-/// A server that is nobody's child, started by a client that ends on SIGTERM; it notes its pid.
-fn container() -> [String; 3] {
-    let server = format!(
-        "env -i PATH=\"$PATH\" setsid {FAKE} --port $PORT --name chat --start-file {{dir}}/container"
-    );
-    ["sh".to_owned(), "-c".to_owned(), format!("({server} </dev/null >/dev/null 2>&1 &); exec sleep 600")]
+/// What a container's client does: it has somebody else start the server, and stays.
+const CLIENT: [&str; 3] = ["sh", "-c", "echo $PORT > {dir}/port; mv {dir}/port {dir}/wanted; exec sleep 600"];
+
+/// That somebody else: the server is a child of this test, and notes its pid.
+fn container(manager: &Manager) -> std::thread::JoinHandle<std::process::Child> {
+    let (wanted, file) = (manager.path("wanted"), manager.path("container"));
+    std::thread::spawn(move || {
+        wait_until("the client has asked for its server", PATIENCE, || wanted.exists());
+        let port = std::fs::read_to_string(&wanted).unwrap();
+        let mut server = std::process::Command::new(FAKE);
+        server.args(["--port", port.trim(), "--name", "chat", "--start-file"]).arg(file);
+        server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    })
 }
 
 fn container_pid(manager: &Manager) -> i32 {
@@ -122,13 +129,12 @@ fn container_pid(manager: &Manager) -> i32 {
 
 #[test]
 fn a_server_that_outlives_its_client_is_not_stopped_until_its_port_is_free() {
-    let command = container();
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let port = free_port();
-    let model =
-        Model::chat("chat").command(&command).line("foreign_listener: true").line("stop_timeout: 0.5");
+    let model = Model::chat("chat").command(&CLIENT).line("foreign_listener: true").line("stop_timeout: 0.5");
     let manager = one(model.line(&format!("port: {port}")));
+    let container = container(&manager);
     manager.chat("chat").send().ok();
+    let mut container = container.join().unwrap();
     let server = container_pid(&manager);
     let begin = Instant::now();
     let message = manager.post("/api/models/chat/stop").send().error(504, "stop_failed").message();
@@ -143,24 +149,22 @@ fn a_server_that_outlives_its_client_is_not_stopped_until_its_port_is_free() {
     assert!(!manager.log().contains("is free again"), "it is not");
     manager.chat("chat").send().error(503, "model_start_failed");
     end(server, Signal::SIGKILL);
+    container.wait().unwrap();
     manager.wait_state("chat", "stopped");
     assert!(manager.log().contains("is free again"));
 }
 
 #[test]
 fn stop_command_ends_what_the_launch_started_elsewhere() {
-    let command = container();
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let stop =
         "stop_command: [sh, -c, 'kill $(tail -n 1 {dir}/container | cut -d \" \" -f 1); echo ended {model}']";
-    let manager = one(Model::chat("chat").command(&command).line("foreign_listener: true").line(stop));
+    let manager = one(Model::chat("chat").command(&CLIENT).line("foreign_listener: true").line(stop));
+    let container = container(&manager);
     manager.chat("chat").send().ok();
-    let server = container_pid(&manager);
+    let mut container = container.join().unwrap();
     manager.act("/api/models/chat/stop");
     assert_eq!(manager.state("chat"), "stopped");
-    // Whoever adopted it may not have waited for it yet.
-    let stat = || std::fs::read_to_string(format!("/proc/{server}/stat")).unwrap_or_default();
-    assert!(stat().is_empty() || stat().contains(") Z "), "the server is gone: {}", stat());
+    assert!(container.try_wait().unwrap().is_some(), "the server is gone");
     assert!(manager.model_log("chat").iter().any(|line| line == "ended chat"), "its output is in the log");
 }
 

@@ -34,11 +34,11 @@ impl Keys {
 
     /// Whether a key came in a header, which no page can make a browser add for it.
     pub(crate) fn in_header(&self, headers: &HeaderMap) -> bool {
-        self.wanted() && headers.iter().any(|(name, value)| self.is_ours(name, value))
+        self.wanted() && given(headers).any(|key| self.place(key).is_some())
     }
 
-    /// Looks for a key in `Authorization: Bearer KEY`, in `x-api-key` as Anthropic's clients send it, or for the
-    /// cookie of a sign-in. Browsers send cookies on their own, so then the sender must be our own page.
+    /// Looks for a key in `Authorization: Bearer KEY`, in `x-api-key` as Anthropic's clients send it, in `api-key` as
+    /// Azure's do, or for the cookie of a sign-in. Browsers send cookies on their own, so then the sender must be our own page.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         if !self.wanted() || self.in_header(headers) {
             return Ok(());
@@ -46,7 +46,8 @@ impl Keys {
         if self.sessions.of(headers).is_some() {
             return check_site(headers);
         }
-        let given = headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key");
+        let given =
+            [AUTHORIZATION.as_str(), "x-api-key", "api-key"].iter().any(|name| headers.contains_key(*name));
         let message = if given {
             "this API key is not one of `program.api_keys`"
         } else {
@@ -70,9 +71,7 @@ impl Keys {
 
     /// What a report calls the key that opened the door.
     pub fn label(&self, headers: &HeaderMap) -> Arc<str> {
-        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        let given = [bearer, headers.get("x-api-key").map(HeaderValue::as_bytes)];
-        let place = given.into_iter().flatten().find_map(|key| self.place(key));
+        let place = given(headers).find_map(|key| self.place(key));
         let place = place.or_else(|| if self.wanted() { self.sessions.of(headers) } else { None });
         place.and_then(|place| self.label_of(place)).cloned().unwrap_or_default()
     }
@@ -150,6 +149,13 @@ fn basic(value: &[u8]) -> Option<Vec<u8>> {
     is_basic.then(|| BASE64_STANDARD.decode(pair.trim_ascii()).ok()).flatten()
 }
 
+/// What is given for a key, in the headers that clients use for it.
+fn given(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let token = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    let plain = ["x-api-key", "api-key"].into_iter().filter_map(|name| headers.get(name));
+    token.into_iter().chain(plain.map(HeaderValue::as_bytes))
+}
+
 /// The token of a `Bearer` header; the scheme's name is case-insensitive (RFC 9110, 11.1).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
@@ -173,6 +179,7 @@ mod tests {
         assert!(check(Some(("authorization", "Bearer second"))));
         assert!(check(Some(("authorization", "bearer  first "))));
         assert!(check(Some(("x-api-key", "first"))));
+        assert!(check(Some(("api-key", "second"))));
     }
 
     #[test]
@@ -183,6 +190,8 @@ mod tests {
         assert!(!check(Some(("authorization", "Basic first"))));
         assert!(!check(Some(("x-api-key", "firs"))));
         assert!(!check(Some(("x-api-key", ""))));
+        assert!(!check(Some(("authorization", "first"))));
+        assert!(!check(Some(("x-other", "first"))));
     }
 
     #[test]

@@ -84,9 +84,10 @@ async fn a_stranger_who_holds_the_pipe_does_not_hold_up_the_end() {
     let lines = house.memory.texts();
     assert_eq!(lines.len(), 5001, "all that the run wrote is there");
     let stray: u32 = lines[0].parse().unwrap();
-    let info = platform::process(stray).unwrap().unwrap();
-    assert!(info.alive, "it held the pipe until now");
-    platform::send(info.id, platform::Signal::Kill).unwrap();
+    // Where the run has a cgroup of its own the stray is known after all, and has been ended.
+    if let Some(info) = platform::process(stray).unwrap().filter(|info| info.alive) {
+        platform::send(info.id, platform::Signal::Kill).unwrap();
+    }
 }
 
 /// A sink that is slow to take what it is given.

@@ -66,7 +66,9 @@ fn lines(events: &[&str]) -> String {
 fn chunked(content_type: &str, body: &str) -> Vec<u8> {
     let head =
         format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
-    format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes()
+    // A chunk of nothing would be the end already.
+    let chunk = if body.is_empty() { String::new() } else { format!("{:x}\r\n{body}\r\n", body.len()) };
+    format!("{head}{chunk}0\r\n\r\n").into_bytes()
 }
 
 fn sized(status: &str, content_type: &str, body: &[u8], more: &str) -> Vec<u8> {

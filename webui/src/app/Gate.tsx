@@ -12,6 +12,8 @@ export function Gate({ children }: { children: React.ReactNode }) {
   useEffect(() => {
     const off = onUnauthorized(() => setAccess('out'))
     call('/api/models')
+      // Unread, the body of an answer that no cache may keep would hold its connection.
+      .then((response) => response.text())
       .then(() => setAccess('in'))
       // A manager that is away is not a closed door: the page tells about it itself.
       .catch((error: unknown) => {

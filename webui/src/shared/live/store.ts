@@ -78,7 +78,9 @@ export function connect(): () => void {
       retry = setTimeout(open, RETRY_MS[Math.min(tries, RETRY_MS.length - 1)])
       tries += 1
       // An EventSource does not tell a refusal from a dead server; a call does.
-      if (tries === 1) call('/api/models').catch(() => undefined)
+      if (tries === 1) call('/api/models')
+          .then((response) => response.text())
+          .catch(() => undefined)
     }
   }
 

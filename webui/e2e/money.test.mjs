@@ -18,6 +18,31 @@ async function open(t, path) {
   return { manager, page }
 }
 
+/** Two tiers: a form without a plan is empty. */
+const PLAN = {
+  method: 'tiered',
+  currency: 'CNY',
+  cache_pricing: true,
+  tiers: [
+    { max_input: 32768, max_output: null, input: '0.8', output: '2', cache_read: '0.2', cache_write: '0' },
+    { max_input: null, max_output: null, input: '2.4', output: '6', cache_read: '0.6', cache_write: '0' },
+  ],
+}
+
+async function openWithPlan(t) {
+  const opened = await open(t, '/billing')
+  const reply = await fetch(`${opened.manager.url}/api/billing/a`, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(PLAN),
+  })
+  assert.equal(reply.status, 200, await reply.text())
+  await opened.page.reload()
+  await live(opened.page)
+  await opened.page.getByLabel('Cache write, tier 2').waitFor()
+  return opened
+}
+
 /** What the example shows for a request, once it has been recalculated. */
 async function example(page, [input, cached, output]) {
   await page.getByLabel('Input tokens').fill(String(input))
@@ -42,7 +67,7 @@ const save = async (page) => {
 
 describe('the tier editor', () => {
   it('shows an example that the ledger agrees with, for every tier and way to count', async (t) => {
-    const { manager, page } = await open(t, '/billing')
+    const { manager, page } = await openWithPlan(t)
     await page.getByLabel('Cache write, tier 1').fill('0.05')
     await save(page)
     await page.getByRole('row', { name: /dashboard or API/ }).first().waitFor()
@@ -61,7 +86,7 @@ describe('the tier editor', () => {
   })
 
   it('recalculates its example as one types, and tells what is wrong', async (t) => {
-    const { page } = await open(t, '/billing')
+    const { page } = await openWithPlan(t)
     const total = page.getByTestId('example-total')
     assert.equal(await example(page, [12000, 4000, 800]), '0.0088')
     await page.getByLabel('Input tokens').fill('40000')
@@ -77,8 +102,7 @@ describe('the tier editor', () => {
 
 describe('what the ledger has', () => {
   it('is in requests, in usage, and is deleted only on purpose', async (t) => {
-    const { manager, page } = await open(t, '/billing')
-    await save(page)
+    const { manager, page } = await openWithPlan(t)
     const row = await priced(manager, [12000, 4000, 800])
     await page.goto('/requests')
     await page.getByText(`¥${row.cost}`).waitFor()

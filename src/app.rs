@@ -13,7 +13,7 @@ mod signals;
 mod tree;
 
 use crate::config::Loaded;
-use crate::http::{self, ConfigFile, Hosts, Keys, Origins, Pulse, Shared, Standby, Strays};
+use crate::http::{self, Access, ConfigFile, Hosts, Keys, Origins, Pulse, Shared, Standby};
 use crate::logging;
 use actix_web::dev::ServerHandle;
 pub use ended::Ended;
@@ -189,13 +189,13 @@ impl Running {
         let standby = Standby::default();
         let shared = Shared {
             directory: Directory::new(models.clone()),
-            keys: Keys::new(program.api_keys.clone(), &label_key, program.port)?,
-            hosts: Hosts::new(&program.host, &program.allowed_hosts),
-            origins: Origins::new(&program.allowed_origins),
+            access: Access {
+                keys: Keys::new(program.api_keys.clone(), &label_key, program.port)?,
+                hosts: Hosts::new(&program.host, &program.allowed_hosts),
+                origins: Origins::new(&program.allowed_origins),
+            },
             loading_comments: program.loading_comments,
-            config,
             endpoints: Endpoints::new(spec.modes.iter().map(|mode| &**mode)),
-            strays: Strays::default(),
             max_body_bytes: program.max_body_bytes,
             stopping: stopping.clone(),
             standby: standby.clone(),
@@ -203,7 +203,6 @@ impl Running {
             logs: hub.clone(),
             supervisor: root.clone(),
             feed: feed.clone(),
-            pulse: Pulse::default(),
             ledger: books.ledger.clone(),
             billing: books.billing.clone(),
             devices: devices.clone(),
@@ -211,9 +210,10 @@ impl Running {
             retention_days: program.log_retention_days,
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
         };
+        let parts = http::Parts { shared, config, pulse: Pulse::default() };
         // The port first: a second manager must not touch the backends of the one that runs.
         let serve = http::bind(
-            shared,
+            parts,
             &program.host,
             program.port,
             program.drain_timeout,

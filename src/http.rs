@@ -7,19 +7,20 @@ mod access;
 mod api;
 mod error;
 mod gateway;
+mod standby;
 mod state;
 
+pub use access::Access;
 pub use access::cors::Origins;
 pub use access::hosts::Hosts;
 pub use access::keys::Keys;
 pub use api::config::ConfigFile;
 pub use api::pulse::Pulse;
-pub use api::standby::Standby;
 pub use error::{ApiError, Kind};
-pub use gateway::stray::Strays;
-pub use state::{Shared, Worker};
+pub use standby::Standby;
+pub use state::Shared;
 
-use access::{keys, sessions};
+use access::Door;
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Protocol};
 use actix_server::Server;
@@ -30,10 +31,12 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    billing, config, devices, events, metrics, models, openapi, requests, runs, standby, storage, usage,
-    webui,
+    billing, config, devices, events, manager, metrics, models, openapi, requests, runs, session, storage,
+    usage, webui,
 };
 use gateway::socket::ClientSocket;
+use gateway::stray::Strays;
+use gateway::worker::Worker;
 use gateway::{catalog, ollama, passthrough, serve};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -47,17 +50,29 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection that is being closed may take to hear of it.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// What the handlers are given; each takes only what it needs.
+pub struct Parts {
+    /// Addresses of actors, and settings.
+    pub shared: Shared,
+    /// The configuration's file.
+    pub config: ConfigFile,
+    /// What happens, for those who watch.
+    pub pulse: Pulse,
+}
+
 /// Opens the port; the answer makes the server, which serves once it is polled. An error is ready to be
 /// printed.
 pub fn bind(
-    shared: Shared,
+    parts: Parts,
     host: &str,
     port: u16,
     drain: Duration,
     write_timeout: Duration,
 ) -> Result<impl FnOnce() -> Server, String> {
-    let shared = web::Data::new(shared);
-    let watched = shared.clone();
+    let Parts { shared, config, pulse } = parts;
+    let (shared, config) = (web::Data::new(shared), web::Data::new(config));
+    let (pulse, strays) = (web::Data::new(pulse), web::Data::new(Strays::default()));
+    let (watched, feeding) = (shared.clone(), Pulse::clone(&pulse));
     let builder = Server::build()
         .backlog(BACKLOG)
         .max_concurrent_connections(crate::limits::clients_per_worker())
@@ -67,6 +82,9 @@ pub fn bind(
     let factory = move || {
         let app = App::new()
             .app_data(shared.clone())
+            .app_data(config.clone())
+            .app_data(pulse.clone())
+            .app_data(strays.clone())
             .app_data(web::Data::new(Worker::default()))
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
                 ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
@@ -107,7 +125,7 @@ pub fn bind(
         .bind("http", (host.trim_start_matches('[').trim_end_matches(']'), port), factory)
         .map(|server| {
             || {
-                actix_web::rt::spawn(watched.pulse.clone().run(watched));
+                actix_web::rt::spawn(feeding.run(watched));
                 server.run()
             }
         })
@@ -138,10 +156,10 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(at("/api/embeddings", post().to(ollama::embeddings)))
         .service(
             // Before the scope: who signs in has no key yet.
-            at("/api/session", read().to(sessions::show))
-                .app_data(web::PayloadConfig::new(sessions::LARGEST_BODY))
-                .route(post().to(sessions::sign_in))
-                .route(web::delete().to(sessions::sign_out))
+            at("/api/session", read().to(session::show))
+                .app_data(web::PayloadConfig::new(session::LARGEST_BODY))
+                .route(post().to(session::sign_in))
+                .route(web::delete().to(session::sign_out))
                 .wrap(actix_web::middleware::from_fn(own_page)),
         )
         .service(
@@ -181,9 +199,9 @@ fn routes(config: &mut web::ServiceConfig) {
                         .app_data(config_body())
                         .route(web::put().to(config::save)),
                 )
-                .service(at("/pause", read().to(standby::show)).route(post().to(standby::pause)))
-                .service(at("/resume", post().to(standby::resume)))
-                .service(at("/shutdown", post().to(standby::shutdown)))
+                .service(at("/pause", read().to(manager::show)).route(post().to(manager::pause)))
+                .service(at("/resume", post().to(manager::resume)))
+                .service(at("/shutdown", post().to(manager::shutdown)))
                 .service(at("/restart", post().to(config::restart)))
                 .service(at("/storage", read().to(storage::storage)))
                 .service(at("/storage/{model:.+}/rename", post().to(storage::rename)))
@@ -210,9 +228,8 @@ async fn authenticate(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
-        shared.enter_management(request.headers())?;
+        shared.access.enter(request.headers(), Door::Management)?;
     }
-    keys::check_origin(request.headers())?;
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -228,9 +245,8 @@ async fn own_page(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(shared) = request.app_data::<web::Data<Shared>>() {
-        shared.hosts.check(request.headers())?;
+        shared.access.enter(request.headers(), Door::SignIn)?;
     }
-    keys::check_site(request.headers())?;
     next.call(request).await
 }
 

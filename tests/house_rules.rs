@@ -309,11 +309,9 @@ const CRATES: &[&str] = &[
 const CIRCLES: &[&str] = &[
     "src/cli",
     "src/config",
-    "src/http",
     "actors/ledger",
     "actors/process",
     "actors/src/billing",
-    "actors/src/model",
     "actors/policy/src/queue",
     "actors/policy/src/usage",
 ];

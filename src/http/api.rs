@@ -4,14 +4,17 @@ pub(super) mod billing;
 pub(super) mod config;
 pub(super) mod devices;
 pub(super) mod events;
+pub(super) mod manager;
 pub(super) mod metrics;
 pub(super) mod models;
 pub(super) mod openapi;
 pub(super) mod pulse;
+mod query;
 pub(super) mod requests;
 pub(super) mod runs;
-pub(super) mod standby;
+pub(super) mod session;
 pub(super) mod storage;
+mod told;
 #[cfg(test)]
 mod typescript;
 pub(super) mod usage;

@@ -1,7 +1,6 @@
 //! Pages of other sites: those of `program.allowed_origins` may call `/v1` from a browser, all others may not.
 
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
 use actix_web::http::header::{self, HOST, HeaderMap, HeaderValue, ORIGIN};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
@@ -37,6 +36,43 @@ impl Origins {
         if is_ours || self.holds(origin) { Ok(()) } else { Err(foreign(&quoted(origin))) }
     }
 
+    /// The allowed origin of a request, if there is one.
+    fn allowed<'a>(&self, request: &'a HttpRequest) -> Option<&'a HeaderValue> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let origin = request.headers().get(ORIGIN)?;
+        self.holds(origin.to_str().ok()?).then_some(origin)
+    }
+
+    /// Lets a page of an allowed origin read the answer.
+    pub(crate) fn allow(&self, request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+        if let Some(origin) = self.allowed(request).cloned() {
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        response
+    }
+
+    /// The answer to a browser that asks before it sends (a preflight), which carries no key; `None`: it isn't one, or
+    /// not of an allowed origin.
+    pub(crate) fn preflight(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        if *request.method() != Method::OPTIONS {
+            return None;
+        }
+        self.allowed(request)?;
+        let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+        let wanted = wanted.unwrap_or(HeaderValue::from_static("authorization, content-type"));
+        let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
+        response
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, wanted))
+            .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE));
+        Some(self.allow(request, response.finish()))
+    }
+
     fn holds(&self, origin: &str) -> bool {
         self.0.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin))
     }
@@ -48,43 +84,6 @@ fn foreign(origin: &str) -> ApiError {
          send a key of `program.api_keys` in a header"
     );
     ApiError::new(Kind::ForeignOrigin, message)
-}
-
-/// The allowed origin of a request, if there is one.
-fn allowed<'a>(shared: &Shared, request: &'a HttpRequest) -> Option<&'a HeaderValue> {
-    if shared.origins.0.is_empty() {
-        return None;
-    }
-    let origin = request.headers().get(ORIGIN)?;
-    shared.origins.holds(origin.to_str().ok()?).then_some(origin)
-}
-
-/// Lets a page of an allowed origin read the answer.
-pub(crate) fn allow(shared: &Shared, request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
-    if let Some(origin) = allowed(shared, request).cloned() {
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    }
-    response
-}
-
-/// The answer to a browser that asks before it sends (a preflight), which carries no key; `None`: it isn't one, or not
-/// of an allowed origin.
-pub(crate) fn preflight(shared: &Shared, request: &HttpRequest) -> Option<HttpResponse> {
-    if *request.method() != Method::OPTIONS {
-        return None;
-    }
-    allowed(shared, request)?;
-    let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-    let wanted = wanted.unwrap_or(HeaderValue::from_static("authorization, content-type"));
-    let mut response = HttpResponse::build(StatusCode::NO_CONTENT);
-    response
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, wanted))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE));
-    Some(allow(shared, request, response.finish()))
 }
 
 #[cfg(test)]

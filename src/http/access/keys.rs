@@ -1,8 +1,8 @@
 //! API keys: who may come in, and which header may not go on to a backend.
 
 use super::sessions::{Sessions, hex};
-use crate::http::error::{ApiError, Kind, quoted};
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use crate::http::error::{ApiError, Kind};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -32,20 +32,19 @@ impl Keys {
         !self.keys.is_empty()
     }
 
-    /// Whether a key came in a header, which no page can make a browser add for it.
-    pub(crate) fn in_header(&self, headers: &HeaderMap) -> bool {
-        self.wanted() && given(headers).any(|key| self.place(key).is_some())
+    /// The place of the key that came in a header, which no page can make a browser add for it: `Authorization: Bearer
+    /// KEY`, `x-api-key` as Anthropic's clients send it, or `api-key` as Azure's do.
+    pub(crate) fn in_header(&self, headers: &HeaderMap) -> Option<usize> {
+        if self.wanted() { given(headers).find_map(|key| self.place(key)) } else { None }
     }
 
-    /// Looks for a key in `Authorization: Bearer KEY`, in `x-api-key` as Anthropic's clients send it, in `api-key` as
-    /// Azure's do, or for the cookie of a sign-in. Browsers send cookies on their own, so then the sender must be our own page.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        if !self.wanted() || self.in_header(headers) {
-            return Ok(());
-        }
-        if self.sessions.of(headers).is_some() {
-            return check_site(headers);
-        }
+    /// The place of the key with which this browser has signed in.
+    pub(crate) fn in_session(&self, headers: &HeaderMap) -> Option<usize> {
+        if self.wanted() { self.sessions.of(headers) } else { None }
+    }
+
+    /// Says what is wrong with a request that has no key of ours.
+    pub(crate) fn refuse(headers: &HeaderMap) -> ApiError {
         let given =
             [AUTHORIZATION.as_str(), "x-api-key", "api-key"].iter().any(|name| headers.contains_key(*name));
         let message = if given {
@@ -53,7 +52,7 @@ impl Keys {
         } else {
             "an API key is wanted: send `Authorization: Bearer KEY` with one of `program.api_keys`"
         };
-        Err(ApiError::new(Kind::InvalidApiKey, message))
+        ApiError::new(Kind::InvalidApiKey, message)
     }
 
     /// The headers without those that carry a key of the manager: it is no business of the backend's.
@@ -67,13 +66,6 @@ impl Keys {
             false => Some((name.clone(), value.clone())),
         });
         Cow::Owned(kept.collect())
-    }
-
-    /// What a report calls the key that opened the door.
-    pub fn label(&self, headers: &HeaderMap) -> Arc<str> {
-        let place = given(headers).find_map(|key| self.place(key));
-        let place = place.or_else(|| if self.wanted() { self.sessions.of(headers) } else { None });
-        place.and_then(|place| self.label_of(place)).cloned().unwrap_or_default()
     }
 
     /// What a report calls the key at this place.
@@ -114,34 +106,6 @@ fn label_of(label_key: &[u8; 32], key: &str) -> Result<Arc<str>, String> {
     Ok(format!("key-{}", hash.get(..8).unwrap_or_default()).into())
 }
 
-/// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
-/// A page whose own name leads here (DNS rebinding) is `Hosts`' business.
-pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let origin = origin.to_str().unwrap_or_default();
-    let site = origin.split_once("://").map_or("", |(_, site)| site);
-    if !host.is_empty() && site.eq_ignore_ascii_case(host) {
-        return Ok(());
-    }
-    let message = format!("a page of {} may not use {}", quoted(origin), quoted(host));
-    Err(ApiError::new(Kind::ForeignOrigin, message))
-}
-
-/// The same, and without `Origin` by what browsers say of the sender: a page on another port of this computer is of
-/// the same site, so it would be sent our cookie.
-pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
-    check_origin(headers)?;
-    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
-        None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => {
-            let message =
-                "a page of another address may not use the session of this one: open the manager's own page";
-            Err(ApiError::new(Kind::ForeignOrigin, message))
-        }
-    }
-}
-
 /// Name and password of HTTP's Basic scheme, with the colon between them.
 fn basic(value: &[u8]) -> Option<Vec<u8>> {
     let (scheme, pair) = value.split_at_checked("basic ".len())?;
@@ -171,7 +135,7 @@ mod tests {
         if let Some((name, value)) = header {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        Keys::new(vec!["first".into(), "second".into()], &[0; 32], 1).unwrap().check(&headers).is_ok()
+        Keys::new(vec!["first".into(), "second".into()], &[0; 32], 1).unwrap().in_header(&headers).is_some()
     }
 
     #[test]
@@ -208,10 +172,5 @@ mod tests {
         assert_ne!(labels(&["alice-pw", "bob-pw"], 2), first);
         let digits = first[0].strip_prefix("key-").unwrap();
         assert!(digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{first:?}");
-    }
-
-    #[test]
-    fn without_keys_everybody_may_come_in() {
-        assert!(Keys::new(Vec::new(), &[0; 32], 1).unwrap().check(&HeaderMap::new()).is_ok());
     }
 }

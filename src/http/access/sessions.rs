@@ -4,27 +4,17 @@
 //! after `LIFETIME`, or with the process. Signing out takes the cookie from the browser: a copy that somebody else
 //! has made stays good until then.
 
-use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
-use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::json;
 use sha2::Sha256;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
-/// Largest body of a sign-in.
-pub(crate) const LARGEST_BODY: usize = 16 * 1024;
 /// A dashboard may stay open for a week.
 const LIFETIME: i64 = 7 * 24 * 3600;
-/// A wrong key holds one of the places for this long, whether or not its sender waits.
-const AFTER_A_WRONG_KEY: Duration = Duration::from_secs(1);
 /// So many keys may be tried at once; with the pause, so many per second.
 const GUESSES: usize = 8;
 
@@ -32,8 +22,8 @@ const GUESSES: usize = 8;
 pub(crate) struct Sessions {
     secret: [u8; 32],
     /// Cookies don't tell ports apart: two managers of one machine would sign each other's users out.
-    cookie: String,
-    guesses: Arc<Semaphore>,
+    pub(crate) cookie: String,
+    pub(crate) guesses: Arc<Semaphore>,
 }
 
 impl Sessions {
@@ -44,7 +34,7 @@ impl Sessions {
     }
 
     /// A token for whoever has the key at this place of the configuration.
-    fn issue(&self, place: usize, now: i64) -> Result<String, String> {
+    pub(crate) fn issue(&self, place: usize, now: i64) -> Result<String, String> {
         let mut nonce = [0; 16];
         random(&mut nonce)?;
         let claims = format!("{}.{place}.{}", now.saturating_add(LIFETIME), hex(&nonce));
@@ -100,78 +90,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-#[derive(Deserialize)]
-struct Given {
-    key: String,
-}
-
-/// `GET /api/session`: whether a key is wanted, and whether this browser has given one.
-pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
-    answer(&shared, shared.keys.sessions.of(request.headers()), None)
-}
-
-/// `POST /api/session` `{"key":K}`
-pub(crate) async fn sign_in(
-    shared: web::Data<Shared>,
-    request: HttpRequest,
-    body: web::Bytes,
-) -> Result<HttpResponse, ApiError> {
-    let Given { key } = serde_json::from_slice(&body).map_err(|error| {
-        ApiError::new(Kind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))
-    })?;
-    let sessions = &shared.keys.sessions;
-    if !shared.keys.wanted() {
-        return Ok(answer(&shared, None, None));
-    }
-    // Before the look at the key: otherwise a refusal would tell that this one was wrong.
-    let Ok(turn) = Arc::clone(&sessions.guesses).try_acquire_owned() else {
-        let message = "too many sign-ins were tried within a second; try again";
-        let error = ApiError::new(Kind::TooManyAttempts, message);
-        return Err(ApiError { retry_after: Some(AFTER_A_WRONG_KEY), ..error });
-    };
-    let Some(place) = shared.keys.place(key.as_bytes()) else {
-        let peer = request.peer_addr().map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
-        log::warn!("a sign-in{peer} with a key that is not one of `program.api_keys`");
-        // A task of its own: whoever leaves early must not give the place back early.
-        let pause = actix_web::rt::spawn(async move {
-            tokio::time::sleep(AFTER_A_WRONG_KEY).await;
-            drop(turn);
-        });
-        let _ = pause.await;
-        return Err(ApiError::new(Kind::InvalidApiKey, "this key is not one of `program.api_keys`"));
-    };
-    let token = sessions
-        .issue(place, Timestamp::now().as_second())
-        .map_err(|error| ApiError::new(Kind::Internal, error))?;
-    // Whoever lies here only harms themselves: their browser then keeps the cookie for https.
-    let proto = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-    let tls = proto.is_some_and(|proto| {
-        proto.split(',').next().unwrap_or_default().trim().eq_ignore_ascii_case("https")
-    });
-    let secure = if tls { "; Secure" } else { "" };
-    let cookie = format!("{}={token}; HttpOnly; SameSite=Strict; Path=/{secure}", sessions.cookie);
-    Ok(answer(&shared, Some(place), Some(cookie)))
-}
-
-/// `DELETE /api/session`: takes the cookie from the browser.
-pub(crate) async fn sign_out(shared: web::Data<Shared>) -> HttpResponse {
-    let name = &shared.keys.sessions.cookie;
-    answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path=/")))
-}
-
-fn answer(shared: &Shared, place: Option<usize>, cookie: Option<String>) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    if let Some(cookie) = cookie {
-        response.insert_header((SET_COOKIE, cookie));
-    }
-    response.json(json!({
-        "key_wanted": shared.keys.wanted(),
-        "signed_in": place.is_some(),
-        "key": place.and_then(|place| shared.keys.label_of(place)),
-    }))
 }
 
 #[cfg(test)]

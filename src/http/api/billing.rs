@@ -1,9 +1,8 @@
 //! Price plans: which one is in force, which ones there were, and a new one.
 
-use super::models::find;
-use super::usage::{from_store, invalid, rfc3339, time};
+use super::query::{from_store, invalid, rfc3339, time};
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
+use crate::http::state::{MODELS, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::billing::SetPlan;
@@ -24,7 +23,7 @@ pub(crate) async fn show(shared: web::Data<Shared>, name: web::Path<String>) -> 
         Some(model) => model.spec.name.clone(),
         // A model that has left the configuration still has its history.
         None if !shared.ledger.prices().history(&name).is_empty() => name.into_inner(),
-        None => find(&shared, &name)?.spec.name.clone(),
+        None => shared.find(&name, MODELS)?.spec.name.clone(),
     };
     Ok(HttpResponse::Ok().json(PlansView::of(&shared, &model)))
 }
@@ -42,7 +41,7 @@ pub(crate) async fn set(
         )
     };
     let body = body.map_err(too_large)?;
-    let model: Arc<str> = find(&shared, &name)?.spec.name.as_str().into();
+    let model: Arc<str> = shared.find(&name, MODELS)?.spec.name.as_str().into();
     let (plan, valid_from) = read(&body)?;
     let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");
     let billing = shared.billing.addr().ok_or_else(down)?;

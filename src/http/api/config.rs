@@ -54,14 +54,18 @@ pub(crate) async fn schema() -> HttpResponse {
 }
 
 /// `GET /api/config`
-pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+pub(crate) async fn show(
+    shared: web::Data<Shared>,
+    config: web::Data<ConfigFile>,
+    request: HttpRequest,
+) -> Answered {
     trusted(&shared, &request)?;
-    let path = shared.config.path.clone();
+    let path = config.path.clone();
     let present = blocking(move || config::read(&path)).await?;
     let present = present.map_err(|error| ApiError::new(Kind::Internal, error))?;
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({
-        "path": shared.config.path.display().to_string(),
-        "restart_needed": present.version != shared.config.running,
+        "path": config.path.display().to_string(),
+        "restart_needed": present.version != config.running,
         "text": present.text,
         "version": present.version,
         "writable": present.writable,
@@ -70,10 +74,15 @@ pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> Ans
 }
 
 /// `POST /api/config/check` `{"text"}`: what `llm-manager check` would say of the text.
-pub(crate) async fn check(shared: web::Data<Shared>, request: HttpRequest, body: web::Bytes) -> Answered {
+pub(crate) async fn check(
+    shared: web::Data<Shared>,
+    config: web::Data<ConfigFile>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;
-    let path = shared.config.path.clone();
+    let path = config.path.clone();
     let checked = blocking(move || config::parse(draft.text.as_bytes(), &path)).await?;
     let report = checked.map_or_else(|report| report, |loaded| loaded.warnings);
     let told = |severity| problems(&report, severity);
@@ -82,16 +91,21 @@ pub(crate) async fn check(shared: web::Data<Shared>, request: HttpRequest, body:
 }
 
 /// `PUT /api/config` `{"text","version"}`
-pub(crate) async fn save(shared: web::Data<Shared>, request: HttpRequest, body: web::Bytes) -> Answered {
+pub(crate) async fn save(
+    shared: web::Data<Shared>,
+    config: web::Data<ConfigFile>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;
-    let Ok(turn) = Arc::clone(&shared.config.saving).try_acquire_owned() else {
+    let Ok(turn) = Arc::clone(&config.saving).try_acquire_owned() else {
         return Err(ApiError::new(
             Kind::ConfigChanged,
             "another change is being saved right now; read it first",
         ));
     };
-    let path = shared.config.path.clone();
+    let path = config.path.clone();
     let new = config::version(&draft.text);
     let saved = blocking(move || {
         let saved = config::save(&path, &draft.text, &draft.version);
@@ -105,7 +119,7 @@ pub(crate) async fn save(shared: web::Data<Shared>, request: HttpRequest, body: 
                 backup.display()
             );
             Ok(HttpResponse::Ok().json(json!({
-                "restart_needed": new != shared.config.running,
+                "restart_needed": new != config.running,
                 "backup": backup.display().to_string(),
                 "version": new,
             })))
@@ -120,20 +134,24 @@ pub(crate) async fn save(shared: web::Data<Shared>, request: HttpRequest, body: 
 }
 
 /// `POST /api/restart`: as on SIGTERM, and then the same program again with the file as it then is.
-pub(crate) async fn restart(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+pub(crate) async fn restart(
+    shared: web::Data<Shared>,
+    config: web::Data<ConfigFile>,
+    request: HttpRequest,
+) -> Answered {
     trusted(&shared, &request)?;
     if !process::STARTS_AGAIN {
         let message = "the manager can't start itself again on this system; stop it and start it";
         return Err(ApiError::new(Kind::NotSupported, message));
     }
-    let path = shared.config.path.clone();
+    let path = config.path.clone();
     if let Err(report) = blocking(move || config::check(&path)).await? {
         return Ok(refusal(StatusCode::CONFLICT, "the manager would not come back", &report));
     }
     if shared.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());
     }
-    shared.config.restart.cancel();
+    config.restart.cancel();
     Ok(HttpResponse::Accepted().json(json!({"restarting": true})))
 }
 
@@ -142,7 +160,7 @@ pub(super) fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiE
     let headers = request.headers();
     let for_others = headers.contains_key("x-forwarded-for") || headers.contains_key(FORWARDED);
     let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    if shared.keys.wanted() || (here && !for_others) {
+    if shared.access.keys.wanted() || (here && !for_others) {
         return Ok(());
     }
     let message = "who writes the configuration can run commands as the manager's user, so without \

@@ -1,8 +1,7 @@
 //! Devices and placement: who holds what, and what would happen if a model were asked for now.
 
-use super::models::find;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::state::{MODELS, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::Live;
@@ -160,7 +159,7 @@ pub(crate) async fn explain(
     shared: web::Data<Shared>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let model = find(&shared, &name)?;
+    let model = shared.find(&name, MODELS)?;
     let Some(scheduler) = &shared.scheduler else {
         return Ok(HttpResponse::Ok().json(PlacementView::unmonitored(&model.spec.name)));
     };

@@ -3,19 +3,19 @@
 //! A watcher never holds anybody up. One that falls behind misses log lines, and is told how many; the event
 //! feed gives it a fresh snapshot instead.
 
-use super::devices::{self, DeviceView};
-use super::models::find;
-use super::pulse::Throughput;
-use super::views::{LineView, ModelView};
+use super::devices;
+use super::pulse::Pulse;
+use super::told::{Told, event};
+use super::views::LineView;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::state::{MODELS, Shared};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use llm_manager_actors::logs::{Entry, Follow, Followed, MANAGER};
 use llm_manager_actors::supervisor::ask;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(crate) async fn model_logs(
     name: web::Path<String>,
     options: web::Query<LogOptions>,
 ) -> Result<HttpResponse, ApiError> {
-    let source = find(&shared, &name)?.spec.name.as_str().into();
+    let source = shared.find(&name, MODELS)?.spec.name.as_str().into();
     logs(&shared, source, &options).await
 }
 
@@ -82,41 +82,9 @@ fn line_event(entry: &Entry) -> Bytes {
     event(None, &LineView::of(entry))
 }
 
-/// What `/api/events` sends.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
-#[cfg_attr(test, ts(rename = "ServerEvent"), schemars(rename = "ServerEvent"))]
-#[serde(tag = "type", content = "data", rename_all = "lowercase")]
-pub(crate) enum Told {
-    /// Everything, at first and after a gap.
-    Snapshot { models: Vec<ModelView> },
-    /// A model's state or numbers changed.
-    Model(Box<ModelView>),
-    /// An actor crashed, was restarted or was given up.
-    Supervision { path: Arc<str>, message: Arc<str> },
-    /// Every device, once a second.
-    Devices(Vec<DeviceView>),
-    /// What the models' clients get, once a second.
-    Throughput(Throughput),
-}
-
-impl Told {
-    /// All models as they are now.
-    pub(crate) fn snapshot(shared: &Shared) -> Self {
-        Self::Snapshot {
-            models: shared.directory.models().iter().map(|model| ModelView::of(model)).collect(),
-        }
-    }
-
-    /// As it is sent.
-    pub(crate) fn event(&self) -> Bytes {
-        event(None, self)
-    }
-}
-
 /// `GET /api/events`: first everything, then what changes; after a gap everything again.
-pub(crate) async fn events(shared: web::Data<Shared>) -> HttpResponse {
-    let watcher = shared.pulse.watch();
+pub(crate) async fn events(shared: web::Data<Shared>, pulse: web::Data<Pulse>) -> HttpResponse {
+    let watcher = pulse.watch();
     let first = Told::snapshot(&shared).event();
     let stopping = shared.stopping.clone();
     // Whoever opens the page wants to see the devices before the next second.
@@ -130,16 +98,6 @@ pub(crate) async fn events(shared: web::Data<Shared>) -> HttpResponse {
         Some((bytes, (watcher, shared)))
     });
     event_stream(stream::iter([first, devices]).chain(next), stopping)
-}
-
-/// One event. Its data is JSON, hence a single line.
-fn event(name: Option<&str>, data: &impl Serialize) -> Bytes {
-    let data =
-        serde_json::to_string(data).unwrap_or_else(|error| json!({"error": error.to_string()}).to_string());
-    match name {
-        Some(name) => format!("event: {name}\ndata: {data}\n\n").into(),
-        None => format!("data: {data}\n\n").into(),
-    }
 }
 
 /// The stream as an answer, with a comment now and then, until the program stops.

@@ -4,7 +4,8 @@
 //! them, money from the ledger. Names follow Prometheus's conventions: base units, `_total` for counters.
 
 use super::devices;
-use super::usage::from_store;
+use super::query::from_store;
+use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Shared;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -59,7 +60,7 @@ pub(crate) async fn metrics(
     shared: web::Data<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    shared.enter(request.headers())?;
+    shared.access.enter(request.headers(), Door::Programs)?;
     let mut families = models(&shared);
     // Each part for itself: what is missing must not hide the alarms of the others.
     let (costs, devices, actors, process) = futures_util::join!(

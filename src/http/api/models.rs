@@ -1,12 +1,11 @@
 //! Management: what an operator sees of the models, and what they may order.
 
 use super::views::{ModelDetails, ModelView, NodeView};
-use crate::http::access::cors;
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::error::{ApiError, Kind};
 use crate::http::gateway::paths;
 use crate::http::gateway::request_id::RequestId;
 use crate::http::gateway::stray;
-use crate::http::state::Shared;
+use crate::http::state::{MODELS, Shared};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
 use llm_manager_actors::Live;
@@ -53,7 +52,7 @@ fn all(shared: &Shared) -> Vec<ModelView> {
 
 /// `GET /api/models/{name}`
 pub(crate) async fn model(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
-    Ok(HttpResponse::Ok().json(ModelDetails::of(find(&shared, &name)?)))
+    Ok(HttpResponse::Ok().json(ModelDetails::of(shared.find(&name, MODELS)?)))
 }
 
 /// `POST /api/models/{name}/start`
@@ -85,7 +84,7 @@ pub(crate) async fn restart(
 }
 
 async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool) -> Answered {
-    let model = find(shared, name)?;
+    let model = shared.find(name, MODELS)?;
     refuse_while_stopping(shared, verb)?;
     if wait {
         model.operate(verb).await?;
@@ -168,7 +167,7 @@ pub(crate) async fn panic(shared: web::Data<Shared>, name: web::Path<String>) ->
             }
         }
         _ => {
-            if let Some(addr) = find(&shared, &name)?.actor().addr() {
+            if let Some(addr) = shared.find(&name, MODELS)?.actor().addr() {
                 tell(&addr, Panic);
             }
         }
@@ -184,7 +183,7 @@ pub(crate) async fn unknown(shared: web::Data<Shared>, request: HttpRequest) -> 
 /// A known path with a method that it does not take.
 pub(crate) async fn wrong_method(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
     if request.path().starts_with("/v1/")
-        && let Some(answer) = cors::preflight(&shared, &request)
+        && let Some(answer) = shared.access.origins.preflight(&request)
     {
         return Ok(answer);
     }
@@ -192,18 +191,8 @@ pub(crate) async fn wrong_method(shared: web::Data<Shared>, request: HttpRequest
 }
 
 fn stray(shared: &Shared, request: &HttpRequest, error: ApiError) -> Answered {
-    if shared.keys.check(request.headers()).is_ok() {
+    if shared.access.is_known(request.headers()) {
         stray::note(shared, request, &RequestId::of(request), Instant::now(), &error);
     }
     Err(error)
-}
-
-pub(crate) fn find<'a>(shared: &'a Shared, name: &str) -> Result<&'a Arc<ModelHandle>, ApiError> {
-    shared.directory.find(name).ok_or_else(|| {
-        let message = format!(
-            "no model has the name or alias `{}`; `GET /api/models` lists those there are",
-            quoted(name)
-        );
-        ApiError::new(Kind::ModelNotFound, message)
-    })
 }

@@ -14,7 +14,7 @@ pub(crate) async fn openapi() -> HttpResponse {
 #[cfg(test)]
 mod made {
     use crate::http::api::typescript::assert_fresh;
-    use crate::http::api::{billing, devices, events, requests, runs, storage, usage, views};
+    use crate::http::api::{billing, devices, requests, runs, storage, told, usage, views};
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
     use serde_json::{Map, Value, json};
@@ -178,7 +178,7 @@ mod made {
                 "get",
                 "/api/events",
                 "Everything that the dashboard shows, as server-sent events; each one's data",
-                schemas.of::<events::Told>(),
+                schemas.of::<told::Told>(),
             )
             .content("text/event-stream"),
             operation("get", "/api/supervision", "The tree of actors", schemas.of::<views::NodeView>()),

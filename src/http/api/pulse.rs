@@ -5,7 +5,7 @@
 //! behind misses events and gets everything afresh.
 
 use super::devices;
-use super::events::Told;
+use super::told::{Rates, Throughput, Told};
 use super::views::ModelView;
 use crate::http::state::Shared;
 use actix_web::web::Data;
@@ -13,7 +13,6 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use llm_manager_actors::feeds::Happening;
 use llm_manager_actors::model::ModelHandle;
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
@@ -34,29 +33,6 @@ impl Default for Pulse {
     fn default() -> Self {
         Self { events: broadcast::channel(LAG).0, wanted: Arc::default() }
     }
-}
-
-/// What a model's clients got per second, since the last time this was told.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
-#[cfg_attr(test, ts(rename = "ModelThroughput"), schemars(rename = "ModelThroughput"))]
-pub(crate) struct Rates {
-    model: String,
-    mode: String,
-    requests_per_second: f64,
-    input_tokens_per_second: f64,
-    /// Counted while they stream.
-    output_tokens_per_second: f64,
-}
-
-/// The throughput of all models; those without any are left out.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
-#[cfg_attr(test, ts(rename = "Throughput"), schemars(rename = "Throughput"))]
-pub(crate) struct Throughput {
-    #[cfg_attr(test, ts(type = "string"))]
-    time: Timestamp,
-    models: Vec<Rates>,
 }
 
 /// A model as it was last told.

@@ -1,7 +1,7 @@
 //! The request log: pages in JSON, or all of it as CSV.
 
+use super::query::{from_store, invalid, list, models, rfc3339, seconds, time};
 use super::usage::views::money;
-use super::usage::{from_store, invalid, list, models, rfc3339, seconds, time};
 use crate::http::error::{ApiError, quoted};
 use crate::http::gateway::request_id;
 use crate::http::state::Shared;

@@ -1,8 +1,8 @@
 //! Runs: the lives of backends as the ledger has them, also those before this start of the manager, and what
 //! they cost.
 
+use super::query::{from_store, invalid, models, rfc3339, seconds, time};
 use super::usage::views::{money, watt_hours};
-use super::usage::{from_store, invalid, models, rfc3339, seconds, time};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::Shared;
 use actix_web::{HttpResponse, web};

@@ -1,6 +1,6 @@
 //! What the ledger's data take, their deletion, and their renaming.
 
-use super::usage::{from_store, invalid, rfc3339};
+use super::query::{from_store, invalid, rfc3339};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::Shared;
 use actix_web::{HttpResponse, web};

@@ -2,10 +2,10 @@
 
 use super::billing;
 use super::devices;
-use super::events::Told;
 use super::requests;
 use super::runs;
 use super::storage;
+use super::told::Told;
 use super::usage;
 use super::views;
 use std::fmt::Write;

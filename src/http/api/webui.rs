@@ -4,6 +4,7 @@
 //! and answered with 304 while their hash is the same. A page that a person opens gets `index.html`, which
 //! knows its own paths. Files are public: what they show, they ask of `/api`, which wants the key.
 
+use crate::http::access::Door;
 use crate::http::state::Shared;
 use actix_web::guard::GuardContext;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName};
@@ -61,7 +62,7 @@ fn file(name: &str) -> Option<EmbeddedFile> {
 }
 
 async fn serve(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
-    if let Err(error) = shared.hosts.check(request.headers()) {
+    if let Err(error) = shared.access.enter(request.headers(), Door::Page) {
         return error.error_response();
     }
     let name = request.path().trim_start_matches('/');

@@ -3,11 +3,9 @@
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.
 
-use super::request_id::RequestId;
+use super::exchange::Exchange;
 use super::words;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
-use actix_web::HttpRequest;
 use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::model::{Lease, ModelHandle};
@@ -84,14 +82,12 @@ impl Text {
 impl Account {
     /// Opens the account of a request.
     pub(super) fn open(
-        shared: &Shared,
-        request: &HttpRequest,
+        exchange: &Exchange,
         model: &Arc<ModelHandle>,
-        id: &RequestId,
-        began: Instant,
         question: Question,
         endpoint: &Arc<Endpoint>,
     ) -> Self {
+        let Exchange { shared, id, began, caller, .. } = exchange;
         let row = || RequestRow {
             request_id: id.to_string(),
             started_us: now_us() - micros(began.elapsed()),
@@ -102,17 +98,22 @@ impl Account {
             ledger: shared.ledger.clone(),
             model: Arc::clone(model),
             row: shared.ledger.records().then(|| Box::new(row())),
-            began,
+            began: *began,
             stream: question.stream,
             question: question.text,
             endpoint: Arc::clone(endpoint),
-            api_key: shared.keys.label(request.headers()),
+            api_key: shared.access.label(*caller),
             variant: None,
             meter: None,
             end_of_stream: None,
             error_body: Vec::new(),
             pieces: 0,
         }
+    }
+
+    /// The model that it asks for.
+    pub(super) fn model(&self) -> &Arc<ModelHandle> {
+        &self.model
     }
 
     /// Since its start.

@@ -3,18 +3,17 @@
 
 use super::account::Account;
 use super::forms::Form;
+use super::forward::Reply;
 use super::headers;
-use super::rename::{Renamed, Renamer};
 use super::request_id::RequestId;
 use super::socket::Pace;
 use super::unpack::{BITE, Coding, Refused, Unpacker};
-use super::upstream::{Body, Response};
+use super::upstream::Body;
 use crate::http::error::{ApiError, Kind};
-use actix_http::ConnectionType;
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::HttpRequest;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
-use actix_web::http::{StatusCode, Version};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
 use llm_manager_policy::usage::{Output, Part};
@@ -28,7 +27,8 @@ use std::time::Duration;
 
 mod shared;
 
-use shared::Shared;
+pub(super) use shared::served;
+
 /// More than this never comes out of one bite of a packed answer.
 const LARGEST_BITE: usize = 16 << 20;
 type Waiting = Pin<Box<dyn Future<Output = ()>>>;
@@ -67,44 +67,6 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The answer to a request: the backend's status, headers and body.
-    #[expect(clippy::too_many_arguments, reason = "all that an answer is made of")]
-    pub(crate) fn respond(
-        request: &HttpRequest,
-        response: Response,
-        lease: Lease,
-        hide_usage: bool,
-        id: RequestId,
-        model: Arc<ModelHandle>,
-        account: Account,
-        rename: Option<Renamer>,
-    ) -> HttpResponse {
-        let mut builder = HttpResponseBuilder::new(response.status);
-        let (headers, answer) = Self::new(response, lease, hide_usage, id, model, account);
-        let rename = rename.filter(|_| headers::is_readable(&headers));
-        for (name, value) in headers {
-            builder.append_header((name, value));
-        }
-        let failed = |error: actix_web::Error| {
-            actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string()))
-        };
-        answer.watched_by(request);
-        let mut response = match rename {
-            Some(renamer) => builder
-                .message_body(Renamed::new(answer, renamer))
-                .map_or_else(failed, HttpResponse::map_into_boxed_body),
-            None if answer.silence.is_some() => {
-                let wanted = answer.lease.wanted();
-                let (shared, held) = Shared::new(answer);
-                Pace::watch(request, wanted, Some(held));
-                builder.body(BoxBody::new(shared))
-            }
-            None => builder.message_body(answer).map_or_else(failed, HttpResponse::map_into_boxed_body),
-        };
-        unchunked(request, &mut response);
-        response
-    }
-
     /// Tells the client's connection for whose memory it is.
     pub(super) fn watched_by(&self, request: &HttpRequest) {
         Pace::watch(request, self.lease.wanted(), None);
@@ -112,13 +74,12 @@ impl Answer {
 
     /// The backend's headers, and its body on the way.
     pub(super) fn new(
-        response: Response,
-        lease: Lease,
-        hide_usage: bool,
+        reply: Reply,
         id: RequestId,
-        model: Arc<ModelHandle>,
         mut account: Account,
     ) -> (Vec<(HeaderName, HeaderValue)>, Self) {
+        let Reply { response, lease, hide_usage } = reply;
+        let model = Arc::clone(account.model());
         let status = response.status;
         let coding = headers::coding(&response.headers);
         let unpacker = Coding::of(coding).and_then(|coding| Unpacker::new(coding, LARGEST_BITE).ok());
@@ -334,14 +295,6 @@ impl Answer {
                 }
             }
         }
-    }
-}
-
-/// HTTP/1.0 knows no chunks: the end of the connection is the end of the body (RFC 9112, 6.1).
-pub(super) fn unchunked(request: &HttpRequest, response: &mut HttpResponse) {
-    if request.version() < Version::HTTP_11 && matches!(response.body().size(), BodySize::Stream) {
-        response.head_mut().no_chunking(true);
-        response.head_mut().set_connection_type(ConnectionType::Close);
     }
 }
 

@@ -1,10 +1,9 @@
 //! `/v1/models`: which models there are, and what clients want to know of them before they ask.
 
 use super::forms::Form;
-use super::serve::find;
-use crate::http::access::cors;
+use crate::http::access::Door;
 use crate::http::error::ApiError;
-use crate::http::state::Shared;
+use crate::http::state::{Shared, V1_MODELS};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use serde_json::{Value, json};
@@ -28,9 +27,9 @@ fn answer(
     request: &HttpRequest,
     found: impl FnOnce(&Shared) -> Result<HttpResponse, ApiError>,
 ) -> HttpResponse {
-    let found = shared.enter(request.headers()).and_then(|()| found(shared));
+    let found = shared.access.enter(request.headers(), Door::Programs).and_then(|_| found(shared));
     let response = found.unwrap_or_else(|error| Form::of(request.path(), request.headers()).respond(&error));
-    cors::allow(shared, request, response)
+    shared.access.origins.allow(request, response)
 }
 
 /// All of them.
@@ -44,7 +43,7 @@ pub(crate) fn all(shared: &Shared) -> HttpResponse {
 
 /// One of them; those that aren't listed too.
 pub(crate) fn of(shared: &Shared, id: &str) -> Result<HttpResponse, ApiError> {
-    let model = find(shared, id)?;
+    let model = shared.find(id, V1_MODELS)?;
     Ok(HttpResponse::Ok().json(card(shared, id, model)))
 }
 

@@ -4,15 +4,15 @@
 
 use super::account::Account;
 use super::forms::Form;
+use super::forward::Reply;
 use super::headers;
-use super::upstream::Response;
+use super::respond::unchunked;
 use super::words;
 use crate::http::error::{ApiError, Kind};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::{Bytes, BytesMut};
-use llm_manager_actors::model::Lease;
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
@@ -25,11 +25,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// How a request went, with its account.
-pub(crate) type Exchanged = (Account, Result<(Response, Lease, bool), ApiError>);
+pub(crate) type Exchanged = (Account, Result<Reply, ApiError>);
 /// A request that is being served.
 pub(crate) type Exchanging = Pin<Box<dyn Future<Output = Exchanged>>>;
 /// Makes the body of an answer.
-type Respond = Box<dyn FnOnce(Response, Lease, bool, Account) -> BoxBody>;
+type Respond = Box<dyn FnOnce(Reply, Account) -> BoxBody>;
 
 /// The body of a stream whose model isn't there yet.
 pub(crate) struct Loading {
@@ -54,7 +54,7 @@ impl Loading {
         request: &HttpRequest,
         form: Form,
         exchanging: Exchanging,
-        respond: impl FnOnce(Response, Lease, bool, Account) -> BoxBody + 'static,
+        respond: impl FnOnce(Reply, Account) -> BoxBody + 'static,
     ) -> HttpResponse {
         let body = Self {
             form,
@@ -73,16 +73,16 @@ impl Loading {
             },
             HttpResponse::map_into_boxed_body,
         );
-        super::answer::unchunked(request, &mut response);
+        unchunked(request, &mut response);
         response
     }
 
     fn exchanged(&mut self, (mut account, result): Exchanged) -> Option<Bytes> {
         match (result, self.respond.take()) {
-            (Ok((response, lease, hide_usage)), Some(respond)) => {
-                let status = response.status.as_u16();
-                let is_stream = headers::is_event_stream(&response.headers);
-                let answer = respond(response, lease, hide_usage, account);
+            (Ok(reply), Some(respond)) => {
+                let status = reply.response.status.as_u16();
+                let is_stream = headers::is_event_stream(&reply.response.headers);
+                let answer = respond(reply, account);
                 self.state = match is_stream && (200..300).contains(&status) {
                     true => State::Answering(answer),
                     false => State::Refusing(answer, BytesMut::new(), status),

@@ -9,13 +9,16 @@ mod request;
 use super::account::{Account, Question};
 use super::answer::Answer;
 use super::asked::Asked;
+use super::exchange::Exchange;
 use super::forms::Form;
-use super::request_id::RequestId;
-use super::serve::{Outgoing, exchange, find, log_refusal, mismatch, outgoing_headers, serving, take_lease};
-use super::{body, headers, scan, stray, words};
-use crate::http::access::cors;
+use super::forward::{Outgoing, forward, outgoing_headers, take_lease};
+use super::lookup::{mismatch, serving};
+use super::respond::unchunked;
+use super::worker::Worker;
+use super::{body, headers, scan, words};
+use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::{Shared, Worker};
+use crate::http::state::{Shared, V1_MODELS};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
@@ -86,11 +89,11 @@ pub(crate) async fn ps(shared: web::Data<Shared>, request: HttpRequest) -> HttpR
 }
 
 fn listed(shared: &Shared, request: &HttpRequest, list: impl FnOnce(&Shared) -> Value) -> HttpResponse {
-    let response = match shared.enter(request.headers()) {
-        Ok(()) => HttpResponse::Ok().json(list(shared)),
+    let response = match shared.access.enter(request.headers(), Door::Programs) {
+        Ok(_) => HttpResponse::Ok().json(list(shared)),
         Err(error) => Form::Ollama.respond(&error),
     };
-    cors::allow(shared, request, response)
+    shared.access.origins.allow(request, response)
 }
 
 /// `POST /api/show`
@@ -100,7 +103,7 @@ pub(crate) async fn show(
     shared: web::Data<Shared>,
 ) -> HttpResponse {
     let shown = async {
-        shared.enter(request.headers())?;
+        shared.access.enter(request.headers(), Door::Programs)?;
         let received = body::read(&request, payload, shared.max_body_bytes, &shared.stopping).await?;
         let asked = parse(&received.bytes)?;
         let model = named(&shared, &asked)?;
@@ -117,7 +120,7 @@ pub(crate) async fn show(
         Ok(HttpResponse::Ok().json(shown))
     };
     let response = shown.await.unwrap_or_else(|error: ApiError| Form::Ollama.respond(&error));
-    cors::allow(&shared, &request, response)
+    shared.access.origins.allow(&request, response)
 }
 
 /// What Ollama calls what a model can do.
@@ -195,28 +198,16 @@ async fn serve(
     worker: web::Data<Worker>,
     what: What,
 ) -> HttpResponse {
-    let began = Instant::now();
-    let id = RequestId::of(&request);
-    let result = handle(&request, payload, &shared, &worker, &id, began, what).await;
-    let mut response = result.unwrap_or_else(|error| {
-        log_refusal(&request, &id, began, &error);
-        stray::note(&shared, &request, &id, began, &error);
-        Form::Ollama.respond(&error)
-    });
-    id.write_to(response.headers_mut());
-    cors::allow(&shared, &request, response)
+    let mut exchange = Exchange::begin(request, shared, worker);
+    let result = handle(&mut exchange, payload, what).await;
+    let response = exchange.end(result, |_| Form::Ollama);
+    exchange.shared.access.origins.allow(&exchange.request, response)
 }
 
-async fn handle(
-    request: &HttpRequest,
-    payload: web::Payload,
-    shared: &Shared,
-    worker: &Worker,
-    id: &RequestId,
-    began: Instant,
-    what: What,
-) -> Answered {
-    shared.enter(request.headers())?;
+async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> Answered {
+    exchange.enter(Door::Programs)?;
+    let exchange = &*exchange;
+    let Exchange { request, shared, id, began, .. } = exchange;
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let asked = parse(&received.bytes)?;
     let model = named(shared, &asked)?;
@@ -235,7 +226,7 @@ async fn handle(
     let Some(found) = shared.endpoints.find(path) else { return Err(mismatch(model, path)) };
     let body: Bytes = body.to_string().into();
     let question = Question::of(&body, request::wants_stream(&asked));
-    let mut account = Account::open(shared, request, model, id, began, question, found.endpoint);
+    let mut account = Account::open(exchange, model, question, found.endpoint);
     if serving(model, &found).is_none() {
         let error = mismatch(model, path);
         account.failed(&error);
@@ -244,22 +235,21 @@ async fn handle(
     let scan =
         scan::scan(&body, None).map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
     let asked_for = Asked::Json(scan);
-    let mut headers = outgoing_headers(shared, request, received.unpacked);
+    let mut headers = outgoing_headers(exchange, received.unpacked);
     headers.to_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.to_mut().remove(CONTENT_ENCODING);
-    let outgoing =
-        Outgoing { request, path: Some(path), headers, body: &body, asked: Some(&asked_for), usage: None };
+    let outgoing = Outgoing { path: Some(path), headers, body: &body, asked: Some(&asked_for), usage: None };
     let was_ready = model.status().state == ModelState::Ready;
-    let (response, lease) = match exchange(&outgoing, shared, worker, model, id, &mut account).await {
-        Ok(exchanged) => exchanged,
+    let reply = match forward(exchange, &outgoing, model, &mut account).await {
+        Ok(reply) => reply,
         Err(error) => {
             account.failed(&error);
             return Err(error);
         }
     };
-    let times = Times { began, leased: (!was_ready).then(Instant::now) };
-    let status = response.status;
-    let (headers, answer) = Answer::new(response, lease, false, id.clone(), Arc::clone(model), account);
+    let times = Times { began: *began, leased: (!was_ready).then(Instant::now) };
+    let status = reply.response.status;
+    let (headers, answer) = Answer::new(reply, id.clone(), account);
     let _parting = request::goes_at_once(&asked).then(|| Parting(Arc::clone(model)));
     let mut answer = Box::pin(answer);
     if !status.is_success() {
@@ -270,7 +260,7 @@ async fn handle(
     match what {
         What::Vectors(only_one) => {
             let body = gather(&mut answer).await?;
-            Ok(HttpResponse::Ok().json(answer::vectors(&body, &called, began, only_one)))
+            Ok(HttpResponse::Ok().json(answer::vectors(&body, &called, *began, only_one)))
         }
         What::Text(shape) => {
             let mut translator = Translator::new(shape, &called, times);
@@ -326,7 +316,7 @@ fn named<'a>(shared: &'a Shared, asked: &Value) -> Result<&'a Arc<ModelHandle>, 
     let name =
         name_of(asked).ok_or_else(|| ApiError::new(Kind::InvalidRequest, "the body has no `model`"))?;
     let bare = name.strip_suffix(":latest").filter(|_| shared.directory.find(name).is_none());
-    find(shared, bare.unwrap_or(name))
+    shared.find(bare.unwrap_or(name), V1_MODELS)
 }
 
 async fn gather(answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {
@@ -355,7 +345,7 @@ fn streamed(request: &HttpRequest, stream: Stream) -> HttpResponse {
         |error| actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string())),
         HttpResponse::map_into_boxed_body,
     );
-    super::answer::unchunked(request, &mut response);
+    unchunked(request, &mut response);
     ndjson(response)
 }
 

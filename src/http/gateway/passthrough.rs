@@ -4,24 +4,24 @@
 //! It is the operators' way: the doors are those of `/api`, for what a backend can be told here is not looked at.
 
 use super::account::{Account, Question};
-use super::answer::Answer;
 use super::body;
+use super::exchange::Exchange;
 use super::form;
-use super::request_id::RequestId;
-use super::serve::{Outgoing, exchange, log_refusal, outgoing_headers};
-use super::stray;
+use super::forms::Form;
+use super::forward::{Outgoing, forward, outgoing_headers};
+use super::respond::respond;
 use super::upstream::Response;
 use super::websocket::{self, Opening};
-use crate::http::access::keys;
+use super::worker::Worker;
+use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::{Shared, Worker};
+use crate::http::state::Shared;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_policy::endpoints::UPSTREAM;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Any method of any path of a backend.
 pub(crate) async fn serve(
@@ -30,28 +30,15 @@ pub(crate) async fn serve(
     shared: web::Data<Shared>,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
-    let began = Instant::now();
-    let id = RequestId::of(&request);
-    let result = handle(&request, payload, &shared, &worker, &id, began).await;
-    let mut response = result.unwrap_or_else(|error| {
-        log_refusal(&request, &id, began, &error);
-        stray::note(&shared, &request, &id, began, &error);
-        actix_web::ResponseError::error_response(&error)
-    });
-    id.write_to(response.headers_mut());
-    response
+    let mut exchange = Exchange::begin(request, shared, worker);
+    let result = handle(&mut exchange, payload).await;
+    exchange.end(result, |_| Form::OpenAi)
 }
 
-async fn handle(
-    request: &HttpRequest,
-    payload: web::Payload,
-    shared: &Shared,
-    worker: &Worker,
-    id: &RequestId,
-    began: Instant,
-) -> Result<HttpResponse, ApiError> {
-    shared.enter_management(request.headers())?;
-    keys::check_origin(request.headers())?;
+async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpResponse, ApiError> {
+    exchange.enter(Door::Management)?;
+    let exchange = &*exchange;
+    let Exchange { request, shared, .. } = exchange;
     let (model, prefix, path) = split(shared, request.path())?;
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if path.is_empty() && is_read {
@@ -64,24 +51,21 @@ async fn handle(
         None => &shared.endpoints.doing,
     };
     if websocket::is_asked_for(request.headers()) {
-        return Opening { request, shared, model, id, began, asked: None }
-            .open(payload, endpoint, Some(path))
-            .await;
+        return Opening { exchange, model, asked: None }.open(payload, endpoint, Some(path)).await;
     }
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
-    let mut account = Account::open(shared, request, model, id, began, Question::default(), endpoint);
+    let mut account = Account::open(exchange, model, Question::default(), endpoint);
     let outgoing = Outgoing {
-        request,
         path: Some(path),
-        headers: outgoing_headers(shared, request, received.unpacked),
+        headers: outgoing_headers(exchange, received.unpacked),
         body: &received.bytes,
         asked: None,
         usage: None,
     };
-    match exchange(&outgoing, shared, worker, model, id, &mut account).await {
-        Ok((mut response, lease)) => {
-            keep_below(&mut response, prefix);
-            Ok(Answer::respond(request, response, lease, false, id.clone(), Arc::clone(model), account, None))
+    match forward(exchange, &outgoing, model, &mut account).await {
+        Ok(mut reply) => {
+            keep_below(&mut reply.response, prefix);
+            Ok(respond(exchange, reply, account, None))
         }
         Err(error) => {
             account.failed(&error);

@@ -6,7 +6,7 @@
 use super::request_id::RequestId;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Shared;
-use actix_web::{HttpRequest, ResponseError};
+use actix_web::{HttpRequest, ResponseError, web};
 use arc_swap::ArcSwap;
 use llm_manager_ledger::{Labels, Outcome, RequestRow, now_us};
 use std::collections::HashSet;
@@ -25,7 +25,7 @@ const OTHERS: &str = "(other)";
 const LONGEST_PATH: usize = 120;
 
 /// What is remembered of them.
-pub struct Strays {
+pub(crate) struct Strays {
     paths: ArcSwap<HashSet<Arc<str>>>,
     origin: Instant,
     /// When the rows so far would have been due, one by one, in microseconds since the origin.
@@ -71,12 +71,13 @@ impl Strays {
 /// Records a request that was refused before it reached a model, if it is one of these.
 pub(crate) fn note(shared: &Shared, request: &HttpRequest, id: &RequestId, began: Instant, error: &ApiError) {
     let is_stray = matches!(error.kind, Kind::UnknownEndpoint | Kind::MethodNotAllowed | Kind::ModelNotFound);
-    if !is_stray || !shared.ledger.records() || !shared.strays.may(shared.strays.origin.elapsed()) {
+    let Some(strays) = request.app_data::<web::Data<Strays>>() else { return };
+    if !is_stray || !shared.ledger.records() || !strays.may(strays.origin.elapsed()) {
         return;
     }
     let took = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
-    let endpoint = shared.strays.label(request.path());
-    let api_key = shared.keys.label(request.headers());
+    let endpoint = strays.label(request.path());
+    let api_key = shared.access.label(shared.access.caller(request.headers()));
     let what = error.message.lines().next().unwrap_or_default();
     shared.ledger.record(Box::new(RequestRow {
         request_id: id.to_string(),

@@ -1,7 +1,7 @@
 //! Bodies that clients have packed: gzip, zstd or br, unpacked as they come and bounded, for a few bytes may
 //! stand for gigabytes.
 
-use super::body::grow;
+use super::grow::grow;
 use brotli_decompressor::DecompressorWriter;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;

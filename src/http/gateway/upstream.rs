@@ -5,9 +5,9 @@
 //! hyper's own pool: they take a broken stream for a whole one, lose early answers, or race with a
 //! backend that closes idle connections.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::{fmt, io};
 
 use actix_web::body::BodySize;
 use actix_web::http::StatusCode;
@@ -19,12 +19,14 @@ use idle::Idle;
 
 mod body;
 mod connection;
+mod error;
 mod idle;
 mod payload;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use body::Body;
+pub(crate) use error::UpstreamError;
 pub(crate) use payload::{Edit, Payload};
 
 const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
@@ -48,38 +50,6 @@ pub(crate) struct Response {
     pub body: Body,
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum UpstreamError {
-    /// The backend is not reachable; nothing was sent.
-    Connect(io::Error),
-    /// A kept connection ended without a word, after the backend may have read some of the request: it may be sent
-    /// once more, on a fresh connection.
-    Stale(String),
-    /// The connection broke before the answer's head was there: the request may be sent once more, to a
-    /// fresh backend.
-    BeforeAnswer(String),
-    /// What came is not an answer in HTTP/1.1, or its head is too large. Asking again will not help.
-    BadAnswer(String),
-    /// The request cannot be written down in HTTP/1.1; nothing was sent.
-    BadRequest(String),
-}
-
-impl fmt::Display for UpstreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(error) => write!(f, "the backend is not reachable: {error}"),
-            Self::BeforeAnswer(why) | Self::Stale(why) => {
-                write!(f, "the backend broke the connection before an answer: {why}")
-            }
-            Self::BadAnswer(why) => write!(f, "the backend's answer is not understood: {why}"),
-            Self::BadRequest(why) => write!(f, "the request cannot be passed on: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for UpstreamError {}
-
 /// The pool; clones share it. When the last clone is gone, its idle connections are closed.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool(Rc<Shared>);
@@ -88,14 +58,14 @@ pub(crate) struct Pool(Rc<Shared>);
 struct Shared {
     backend: SocketAddr,
     host: http::HeaderValue,
-    idle: Idle,
+    idle: Rc<Idle>,
 }
 
 impl Pool {
     pub(crate) fn new(backend: SocketAddr) -> Self {
         let host = http::HeaderValue::from_str(&backend.to_string())
             .unwrap_or_else(|_| http::HeaderValue::from_static("localhost"));
-        Self(Rc::new(Shared { backend, host, idle: Idle::default() }))
+        Self(Rc::new(Shared { backend, host, idle: Rc::default() }))
     }
 
     /// Sends the request and waits for the head of its answer, as long as it takes. The backend gets it at most
@@ -186,7 +156,7 @@ impl Pool {
         }
         let announced = length.and_then(|value| value.to_str().ok()?.parse().ok()).filter(|_| is_head);
         let bodiless = is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let mut body = Body::new(incoming, bodiless, announced, connection, Rc::clone(&self.0));
+        let mut body = Body::new(incoming, bodiless, announced, connection, Rc::clone(&self.0.idle));
         body.ends_with_connection = matches!(body.size(), BodySize::Stream)
             && !head.headers.contains_key(http::header::TRANSFER_ENCODING);
         Response { status, headers, body }

@@ -4,16 +4,17 @@
 //! One task drives both directions: whoever drops the answer closes the backend's side and gives the lease back.
 
 use super::account::{Account, Question};
+use super::exchange::Exchange;
 use super::form;
+use super::forward::{path_and_query, stopped, take_lease};
 use super::headers;
-use super::request_id::RequestId;
-use super::serve::{find, mismatch, path_and_query, serving, stopped, take_lease};
+use super::lookup::{mismatch, serving};
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::state::V1_MODELS;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use llm_manager_actors::model::{Lease, ModelHandle};
@@ -24,7 +25,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -51,13 +52,11 @@ pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
 
 /// A handshake for an endpoint of a mode.
 pub(crate) async fn serve(
-    request: &HttpRequest,
+    exchange: &Exchange,
     payload: web::Payload,
-    shared: &Shared,
     found: &Found<'_>,
-    id: &RequestId,
-    began: Instant,
 ) -> Result<HttpResponse, ApiError> {
+    let Exchange { request, shared, .. } = exchange;
     if *request.method() != Method::GET || !found.endpoint.takes("GET") {
         let message = format!(
             "`{}` is no WebSocket: send plain HTTP requests; `\"stream\": true` streams",
@@ -69,9 +68,9 @@ pub(crate) async fn serve(
         let message = "a WebSocket names its model in the query: `?model=NAME`";
         ApiError::new(Kind::InvalidRequest, message)
     })?;
-    let model = find(shared, &named)?;
+    let model = shared.find(&named, V1_MODELS)?;
     let endpoint = serving(model, found);
-    let opening = Opening { request, shared, model, id, began, asked: Some(named.clone()) };
+    let opening = Opening { exchange, model, asked: Some(named.clone()) };
     match endpoint {
         Some(endpoint) => opening.open(payload, endpoint, found.path.as_deref()).await,
         None => {
@@ -85,26 +84,15 @@ pub(crate) async fn serve(
 
 /// A handshake on its way.
 pub(crate) struct Opening<'a> {
-    pub(crate) request: &'a HttpRequest,
-    pub(crate) shared: &'a Shared,
+    pub(crate) exchange: &'a Exchange,
     pub(crate) model: &'a Arc<ModelHandle>,
-    pub(crate) id: &'a RequestId,
-    pub(crate) began: Instant,
     /// The name in the query; `None` where the path has it.
     pub(crate) asked: Option<Cow<'a, str>>,
 }
 
 impl Opening<'_> {
     fn account(&self, endpoint: &Arc<Endpoint>) -> Account {
-        Account::open(
-            self.shared,
-            self.request,
-            self.model,
-            self.id,
-            self.began,
-            Question::default(),
-            endpoint,
-        )
+        Account::open(self.exchange, self.model, Question::default(), endpoint)
     }
 
     /// Takes a lease and opens the way. `path` is the backend's, where it isn't the client's.
@@ -129,7 +117,7 @@ impl Opening<'_> {
         path: Option<&str>,
         account: &mut Account,
     ) -> Result<(Answered, Lease), ApiError> {
-        let lease = take_lease(self.shared, self.model).await?;
+        let lease = take_lease(&self.exchange.shared, self.model).await?;
         account.leased(&lease);
         let head = self.head(path, &lease);
         let late = async {
@@ -154,12 +142,15 @@ impl Opening<'_> {
 
     /// The head for the backend: the client's, with the backend's `Host` and without our key.
     fn head(&self, path: Option<&str>, lease: &Lease) -> Vec<u8> {
-        let path = path_and_query(self.request, path, self.asked.as_deref(), lease);
+        let path = path_and_query(&self.exchange.request, path, self.asked.as_deref(), lease);
         let host = lease.address().to_string();
         let host = http::HeaderValue::from_str(&host).unwrap_or(http::HeaderValue::from_static("localhost"));
         let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
-        let mut passed = headers::to_backend(&self.shared.keys.withhold(self.request.headers()), &host);
-        if let Ok(id) = http::HeaderValue::from_bytes(self.id.value().as_bytes()) {
+        let mut passed = headers::to_backend(
+            &self.exchange.shared.access.keys.withhold(self.exchange.request.headers()),
+            &host,
+        );
+        if let Ok(id) = http::HeaderValue::from_bytes(self.exchange.id.value().as_bytes()) {
             passed.insert("x-request-id", id);
         }
         for (name, value) in &passed {
@@ -197,7 +188,7 @@ impl Opening<'_> {
             account.completed();
             return builder.body(body.freeze());
         }
-        log::debug!("request {}: {} opens a WebSocket", self.id, self.model.spec.name);
+        log::debug!("request {}: {} opens a WebSocket", self.exchange.id, self.model.spec.name);
         builder.upgrade("websocket");
         let spec = &self.model.spec;
         let silence = spec.idle_timeout.or(spec.alive_time);

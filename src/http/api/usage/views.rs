@@ -1,6 +1,6 @@
 //! The JSON of the reports.
 
-use super::{rfc3339, seconds};
+use crate::http::api::query::{rfc3339, seconds};
 use jiff::Timestamp;
 use llm_manager_ledger::{Dimension, Group, Latency, Micros, Quantiles, Summary, Totals};
 use llm_manager_policy::pricing::Money;

@@ -1,8 +1,9 @@
 //! An answer of a model with an `idle_timeout`: it can be looked at while its client takes nothing.
 
 use super::Answer;
-use crate::http::gateway::socket::Held;
-use actix_web::body::{BodySize, MessageBody};
+use crate::http::gateway::socket::{Held, Pace};
+use actix_web::HttpRequest;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::error::Error;
@@ -13,12 +14,23 @@ use std::task::{Context, Poll, Waker};
 /// Bytes that are read ahead of a client that takes nothing, to see whether the backend still sends.
 const AHEAD: usize = 1 << 20;
 
+/// The body as the server gets it.
+pub(in crate::http::gateway) fn served(answer: Answer, request: &HttpRequest) -> BoxBody {
+    if answer.silence.is_none() {
+        return BoxBody::new(answer);
+    }
+    let wanted = answer.lease.wanted();
+    let (shared, held) = Shared::new(answer);
+    Pace::watch(request, wanted, Some(held));
+    BoxBody::new(shared)
+}
+
 /// The answer as the server holds it.
-pub(super) struct Shared(Rc<RefCell<Answer>>);
+struct Shared(Rc<RefCell<Answer>>);
 
 impl Shared {
     /// The body, and what the connection looks at.
-    pub(super) fn new(answer: Answer) -> (Self, Weak<dyn Held>) {
+    fn new(answer: Answer) -> (Self, Weak<dyn Held>) {
         let answer = Rc::new(RefCell::new(answer));
         let held: Rc<dyn Held> = Rc::clone(&answer) as Rc<dyn Held>;
         (Self(answer), Rc::downgrade(&held))

@@ -9,7 +9,6 @@ use actix_web::body::BodySize;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 
-use super::Shared;
 use super::connection::{Connection, describe};
 use super::idle::Idle;
 
@@ -23,7 +22,7 @@ pub(crate) struct Body {
     /// Nothing but the end of the connection ends it: a backend that died looks the same as one that has said all.
     pub ends_with_connection: bool,
     /// Until the end, or an error.
-    open: Option<(Box<Connection>, Rc<Shared>)>,
+    open: Option<(Box<Connection>, Rc<Idle>)>,
 }
 
 /// The backend broke the answer off.
@@ -44,7 +43,7 @@ impl Body {
         bodiless: bool,
         announced: Option<u64>,
         connection: Box<Connection>,
-        pool: Rc<Shared>,
+        pool: Rc<Idle>,
     ) -> Self {
         let length = incoming.size_hint().exact();
         let size = match (bodiless, announced, length) {

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::connection::Connection;
 
 /// Backends close a connection that idles: llama-server after 5 s. Older ones are not used any more.
@@ -34,13 +33,12 @@ impl Idle {
         None
     }
 
-    pub(super) fn put(pool: &Rc<Shared>, mut connection: Box<Connection>) {
-        let idle = &pool.idle;
+    pub(super) fn put(idle: &Rc<Self>, mut connection: Box<Connection>) {
         let mut connections = idle.connections.borrow_mut();
         if connections.len() < MAX_IDLE && connection.is_reusable() {
             connections.push((Instant::now(), connection));
             if !idle.sweeping.replace(true) {
-                actix_rt::spawn(sweep(Rc::downgrade(pool)));
+                actix_rt::spawn(sweep(Rc::downgrade(idle)));
             }
         }
     }
@@ -66,12 +64,12 @@ impl Idle {
 }
 
 /// Runs while there is something to look after, and holds the pool only while it looks.
-async fn sweep(pool: Weak<Shared>) {
+async fn sweep(idle: Weak<Idle>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        let Some(pool) = pool.upgrade() else { return };
-        if !pool.idle.sweep() {
-            pool.idle.sweeping.set(false);
+        let Some(idle) = idle.upgrade() else { return };
+        if !idle.sweep() {
+            idle.sweeping.set(false);
             return;
         }
     }

@@ -1,0 +1,32 @@
+//! What browsers say of the page that sends a request.
+
+use crate::http::error::{ApiError, Kind, quoted};
+use actix_web::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
+
+/// Refuses what a page of another site makes a browser send: it could stop models. Programs send no `Origin`.
+/// A page whose own name leads here (DNS rebinding) is `Hosts`' business.
+pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let origin = origin.to_str().unwrap_or_default();
+    let site = origin.split_once("://").map_or("", |(_, site)| site);
+    if !host.is_empty() && site.eq_ignore_ascii_case(host) {
+        return Ok(());
+    }
+    let message = format!("a page of {} may not use {}", quoted(origin), quoted(host));
+    Err(ApiError::new(Kind::ForeignOrigin, message))
+}
+
+/// The same, and without `Origin` by what browsers say of the sender: a page on another port of this computer is of
+/// the same site, so it would be sent our cookie.
+pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
+    check_origin(headers)?;
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => {
+            let message =
+                "a page of another address may not use the session of this one: open the manager's own page";
+            Err(ApiError::new(Kind::ForeignOrigin, message))
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the queries of the reports have in common, and how times are written.
+
+use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::state::Shared;
+use jiff::Timestamp;
+use llm_manager_ledger::{Micros, StoreError};
+use std::time::Duration;
+
+/// A refusal of what the client has written.
+pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(Kind::InvalidRequest, message.into())
+}
+
+/// What the ledger says when it can't do something.
+pub(crate) fn from_store(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Refused(message) => invalid(message),
+        StoreError::Conflict(message) => ApiError::new(Kind::Conflict, message),
+        error => {
+            // Billing's own line has said so once; a dashboard that asks every second must not fill the log.
+            log::debug!("a report: {error}");
+            let retry_after = Some(Duration::from_secs(5));
+            ApiError { retry_after, ..ApiError::new(Kind::LedgerUnavailable, error.to_string()) }
+        }
+    }
+}
+
+/// A time of the query, in microseconds since 1970.
+pub(crate) fn time(name: &str, text: Option<&String>) -> Result<Option<Micros>, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let parsed: Result<Timestamp, _> = text.parse();
+    parsed.map(|time| Some(time.as_microsecond())).map_err(|_| {
+        let text = quoted(text);
+        invalid(format!(
+            "`{name}`: \"{text}\" is not a time of RFC 3339 like 2026-01-31T00:00:00Z (a `+` is %2B in a URL)"
+        ))
+    })
+}
+
+/// As the API shows times.
+pub(crate) fn rfc3339(time: Micros) -> Option<Timestamp> {
+    Timestamp::from_microsecond(time).ok()
+}
+
+/// The values of a list with commas.
+pub(crate) fn list(text: Option<&String>) -> Vec<String> {
+    let values = text.map_or("", String::as_str).split(',').map(str::trim);
+    values.filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
+/// The list of models, where an alias of the configuration stands for its model.
+pub(crate) fn models(shared: &Shared, text: Option<&String>) -> Vec<String> {
+    let known = |name: String| shared.directory.find(&name).map_or(name, |model| model.spec.name.clone());
+    list(text).into_iter().map(known).collect()
+}
+
+pub(crate) fn seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}

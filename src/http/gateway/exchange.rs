@@ -1,0 +1,69 @@
+//! Exchange: a request from its first byte to its answer, and what every step of its life needs.
+
+use super::forms::Form;
+use super::request_id::RequestId;
+use super::stray;
+use super::worker::Worker;
+use crate::http::access::{Caller, Door};
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::{HttpRequest, HttpResponse, web};
+use std::time::Instant;
+
+/// A request on its way.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    pub(crate) request: HttpRequest,
+    pub(crate) shared: web::Data<Shared>,
+    pub(crate) worker: web::Data<Worker>,
+    pub(crate) id: RequestId,
+    pub(crate) began: Instant,
+    /// Who sends it, once they are let in.
+    pub(crate) caller: Caller,
+}
+
+impl Exchange {
+    /// A request that has just come.
+    pub(crate) fn begin(request: HttpRequest, shared: web::Data<Shared>, worker: web::Data<Worker>) -> Self {
+        let began = Instant::now();
+        let id = RequestId::of(&request);
+        Self { request, shared, worker, id, began, caller: Caller::default() }
+    }
+
+    /// Lets its sender in, or says why not.
+    pub(crate) fn enter(&mut self, door: Door) -> Result<(), ApiError> {
+        self.caller = self.shared.access.enter(self.request.headers(), door)?;
+        Ok(())
+    }
+
+    /// Its answer; a refusal is told where it belongs, and answered in the client's form.
+    pub(crate) fn end(
+        &self,
+        result: Result<HttpResponse, ApiError>,
+        form: impl FnOnce(&HttpRequest) -> Form,
+    ) -> HttpResponse {
+        let mut response = result.unwrap_or_else(|error| {
+            self.log_refusal(&error);
+            stray::note(&self.shared, &self.request, &self.id, self.began, &error);
+            form(&self.request).respond(&error)
+        });
+        self.id.write_to(response.headers_mut());
+        response
+    }
+
+    /// One line: what the backend printed is told once, where the start failed. A stray request for a page that
+    /// isn't there is nobody's concern.
+    fn log_refusal(&self, error: &ApiError) {
+        let level = if error.kind == Kind::UnknownEndpoint { log::Level::Debug } else { log::Level::Warn };
+        let reason = error.message.lines().next().unwrap_or_default();
+        log::log!(
+            level,
+            "request {}: {} {} refused after {:.3} s: {}: {reason}",
+            self.id,
+            self.request.method(),
+            self.request.path(),
+            self.began.elapsed().as_secs_f64(),
+            error.code()
+        );
+    }
+}

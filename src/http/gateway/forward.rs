@@ -1,0 +1,284 @@
+//! Forward: brings a request to a backend, and once more if the first time can't have counted.
+
+use super::account::Account;
+use super::asked::Asked;
+use super::exchange::Exchange;
+use super::form;
+use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
+use bytes::Bytes;
+use llm_manager_actors::model::learnt::StreamOptions;
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
+use llm_manager_policy::liveness::Sign;
+use llm_manager_policy::model_state::ModelState;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// So many failures in a row are no accident.
+const FAILED_FOR_GOOD: u32 = 3;
+/// A refusal for want of memory that comes so soon has not waited for any.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// How long a broken connection may be the first news of a backend that has died.
+const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
+
+/// A request on its way to a backend.
+pub(crate) struct Outgoing<'a> {
+    /// Where it isn't the client's.
+    pub(crate) path: Option<&'a str>,
+    pub(crate) headers: Cow<'a, HeaderMap>,
+    pub(crate) body: &'a Bytes,
+    /// `None`: nothing is to be changed in it.
+    pub(crate) asked: Option<&'a Asked<'a>>,
+    pub(crate) usage: Option<&'a Edit>,
+}
+
+impl Outgoing<'_> {
+    fn payload(&self, name: Option<&str>) -> Payload {
+        self.asked
+            .map_or_else(|| self.body.clone().into(), |asked| asked.payload(self.body, self.usage, name))
+    }
+}
+
+/// The head of a backend's answer with its body to come, and the lease that holds the backend meanwhile.
+pub(crate) struct Reply {
+    pub(crate) response: Response,
+    pub(crate) lease: Lease,
+    /// The client must not see the event that the manager has asked for.
+    pub(crate) hide_usage: bool,
+}
+
+/// The path and the query for the backend of this lease, which may know the model by another name than the one that
+/// was asked for, and begin its API elsewhere. `path`: where it isn't the client's. Nothing is asked of the rest of
+/// a backend, whose paths are its own.
+pub(crate) fn path_and_query<'a>(
+    request: &'a HttpRequest,
+    path: Option<&'a str>,
+    asked: Option<&str>,
+    lease: &Lease,
+) -> Cow<'a, str> {
+    let query = request.query_string();
+    let name = lease.served_name().filter(|name| asked.is_some_and(|asked| *asked != ***name));
+    let renamed = name.and_then(|name| form::rename_in_query(query, name));
+    let prefix = lease.api_prefix().filter(|_| asked.is_some());
+    if path.is_none() && renamed.is_none() && prefix.is_none() {
+        return Cow::Borrowed(request.uri().path_and_query().map_or("/", |path| path.as_str()));
+    }
+    let path = path.unwrap_or_else(|| request.path());
+    let below = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = match (prefix, below) {
+        (Some(prefix), Some(rest)) => format!("{prefix}{rest}").into(),
+        _ => Cow::Borrowed(path),
+    };
+    match renamed.as_deref().unwrap_or(query) {
+        "" => path,
+        query => format!("{path}?{query}").into(),
+    }
+}
+
+/// The client's headers without our key, and without the coding that the body no longer has.
+pub(crate) fn outgoing_headers(exchange: &Exchange, unpacked: bool) -> Cow<'_, HeaderMap> {
+    let mut headers = exchange.shared.access.keys.withhold(exchange.request.headers());
+    if unpacked {
+        headers.to_mut().remove(header::CONTENT_ENCODING);
+    }
+    headers
+}
+
+/// Brings the request to the backend, and once more without our question for the usage if it may have been that which the
+/// engine refuses.
+pub(crate) async fn asking(
+    exchange: &Exchange,
+    mut outgoing: Outgoing<'_>,
+    model: &Arc<ModelHandle>,
+    account: &mut Account,
+) -> Result<Reply, ApiError> {
+    let reply = forward(exchange, &outgoing, model, account).await?;
+    if outgoing.usage.is_none() || !may_be_our_fault(model, reply.response.status) {
+        return Ok(Reply { hide_usage: outgoing.usage.is_some(), ..reply });
+    }
+    // The lease goes first: there may be but one.
+    drop(reply);
+    outgoing.usage = None;
+    let reply = forward(exchange, &outgoing, model, account).await?;
+    if reply.response.status.is_success() {
+        log::info!("models/{}: the engine refuses `stream_options`; it is not asked again", model.spec.name);
+        model.learnt.refused_stream_options();
+    }
+    Ok(reply)
+}
+
+pub(crate) fn may_ask_for_usage(model: &ModelHandle) -> bool {
+    model.spec.stream_usage && model.learnt.stream_options() != StreamOptions::Refused
+}
+
+/// Whether an engine that we have asked for its usage may have refused that, and not the client's body. Once it has taken
+/// the option, it is the body.
+fn may_be_our_fault(model: &ModelHandle, status: StatusCode) -> bool {
+    if status.is_success() {
+        model.learnt.took_stream_options();
+    }
+    let is_about_the_body = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
+    is_about_the_body && model.learnt.stream_options() == StreamOptions::Unknown
+}
+
+/// Brings the request to the backend and answers with the head of what comes back.
+///
+/// A backend gets it at most twice: once more when a kept connection ended without a word, or the backend died, before
+/// a byte of its answer came.
+pub(crate) async fn forward(
+    exchange: &Exchange,
+    outgoing: &Outgoing<'_>,
+    model: &Arc<ModelHandle>,
+    account: &mut Account,
+) -> Result<Reply, ApiError> {
+    let Exchange { shared, id, .. } = exchange;
+    // How often a backend may have read it, and how often there was no connection at all.
+    let (mut sent, mut unreachable) = (0, 0);
+    loop {
+        let lease = take_lease(shared, model).await?;
+        account.leased(&lease);
+        let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
+            Ok(response) => return Ok(Reply { response, lease, hide_usage: false }),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::BrokeBeforeAnswer(error)) => error,
+        };
+        match error {
+            UpstreamError::Connect(_) => unreachable += 1,
+            _ => sent += 1,
+        }
+        if matches!(error, UpstreamError::Stale(_)) && sent < 2 {
+            log::info!(
+                "request {id}: the backend of `{}` closed a kept connection without a word; sent again",
+                model.spec.name
+            );
+            account.replayed();
+            continue;
+        }
+        let died = tokio::time::timeout(NEWS_OF_DEATH, lease.broken()).await.is_ok();
+        let reason = lease.break_reason();
+        drop(lease);
+        if sent >= 2 || unreachable >= 2 || !died {
+            let name = &model.spec.name;
+            let message = format!("model `{name}`: {error}");
+            return Err(ApiError::new(Kind::BackendError, message));
+        }
+        if reason == Some(BreakReason::Stopped) {
+            return Err(stopped(model));
+        }
+        log::info!("request {id}: the backend of `{}` died before an answer; sent again", model.spec.name);
+        if sent > 0 {
+            account.replayed();
+        }
+    }
+}
+
+pub(crate) async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, ApiError> {
+    if let Some(lease) = model.try_lease() {
+        return Ok(lease);
+    }
+    if shared.stopping.is_cancelled() {
+        return Err(ApiError::shutting_down());
+    }
+    if shared.standby.is_paused() && matches!(model.status().state, ModelState::Stopped | ModelState::Failed)
+    {
+        let name = &model.spec.name;
+        let message =
+            format!("model `{name}` isn't running, and an operator has paused all starts (POST /api/resume)");
+        return Err(ApiError::new(Kind::ModelStopped, message));
+    }
+    let asked = Instant::now();
+    let lease = model.lease().await;
+    lease.map_err(|refused| match shared.stopping.is_cancelled() {
+        true => ApiError::shutting_down(),
+        false => {
+            let hopeless = match refused.reason {
+                // The start was tried before, and tried again.
+                RefusedReason::StartFailed => model.status().failures >= FAILED_FOR_GOOD,
+                // Nothing was waited for: it never fits.
+                RefusedReason::NoMemory => asked.elapsed() < AT_ONCE,
+                _ => false,
+            };
+            ApiError { hopeless, ..refused.into() }
+        }
+    })
+}
+
+enum Failure {
+    Final(ApiError),
+    BrokeBeforeAnswer(UpstreamError),
+}
+
+async fn send(
+    exchange: &Exchange,
+    outgoing: &Outgoing<'_>,
+    model: &Arc<ModelHandle>,
+    lease: &Lease,
+    again: bool,
+) -> Result<Response, Failure> {
+    let Exchange { request, worker, id, .. } = exchange;
+    let pool = worker.pool(model, lease);
+    let name = lease.served_name().map(|name| &**name);
+    let asked = outgoing.asked.map(Asked::model);
+    let path = path_and_query(request, outgoing.path, asked, lease);
+    let parts = RequestParts {
+        method: request.method(),
+        path_and_query: &path,
+        headers: &outgoing.headers,
+        request_id: id.value(),
+    };
+    let answered = async {
+        let payload = outgoing.payload(name);
+        if again { pool.send_afresh(parts, payload).await } else { pool.send(parts, payload).await }
+    };
+    let broken = async {
+        lease.broken().await;
+        if lease.break_reason() == Some(BreakReason::BackendGone) {
+            // Its sockets are closed: the exchange ends by itself, perhaps with an answer already sent.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let late = async {
+        match model.spec.first_byte_timeout {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = answered => answer.map_err(|error| {
+            if matches!(error, UpstreamError::Connect(_)) {
+                lease.note(Sign::Refusal);
+            }
+            failure(error, model)
+        }),
+        () = broken => Err(Failure::Final(stopped(model))),
+        () = late => {
+            lease.note(Sign::Silence);
+            let seconds = model.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
+            let name = &model.spec.name;
+            let message = format!("model `{name}` gave no answer within its first_byte_timeout ({seconds} s)");
+            Err(Failure::Final(ApiError::new(Kind::BackendTimeout, message)))
+        }
+    }
+}
+
+fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
+    let kind = match error {
+        UpstreamError::Connect(_) | UpstreamError::BeforeAnswer(_) | UpstreamError::Stale(_) => {
+            return Failure::BrokeBeforeAnswer(error);
+        }
+        UpstreamError::BadAnswer(_) => Kind::BackendError,
+        UpstreamError::BadRequest(_) => Kind::InvalidRequest,
+    };
+    Failure::Final(ApiError::new(kind, format!("model `{}`: {error}", model.spec.name)))
+}
+
+pub(crate) fn stopped(model: &ModelHandle) -> ApiError {
+    let message = format!("model `{}` was stopped before it could answer", model.spec.name);
+    ApiError::new(Kind::ModelStopped, message)
+}

@@ -1,0 +1,43 @@
+//! The answer to a request as the server sends it: the backend's status and headers, and a body on the way.
+
+use super::account::Account;
+use super::answer::{Answer, served};
+use super::exchange::Exchange;
+use super::forward::Reply;
+use super::headers;
+use super::rename::{Renamed, Renamer};
+use actix_http::ConnectionType;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::http::Version;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+
+/// The answer to a request.
+pub(crate) fn respond(
+    exchange: &Exchange,
+    reply: Reply,
+    account: Account,
+    rename: Option<Renamer>,
+) -> HttpResponse {
+    let request = &exchange.request;
+    let mut builder = HttpResponseBuilder::new(reply.response.status);
+    let (headers, answer) = Answer::new(reply, exchange.id.clone(), account);
+    let rename = rename.filter(|_| headers::is_readable(&headers));
+    for (name, value) in headers {
+        builder.append_header((name, value));
+    }
+    answer.watched_by(request);
+    let mut response = builder.body(match rename {
+        Some(renamer) => BoxBody::new(Renamed::new(answer, renamer)),
+        None => served(answer, request),
+    });
+    unchunked(request, &mut response);
+    response
+}
+
+/// HTTP/1.0 knows no chunks: the end of the connection is the end of the body (RFC 9112, 6.1).
+pub(super) fn unchunked(request: &HttpRequest, response: &mut HttpResponse) {
+    if request.version() < Version::HTTP_11 && matches!(response.body().size(), BodySize::Stream) {
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+}

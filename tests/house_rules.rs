@@ -6,6 +6,8 @@
 
 #[path = "house_rules/arrows.rs"]
 mod arrows;
+#[path = "house_rules/book.rs"]
+mod book;
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -264,33 +266,33 @@ fn kebab(name: &str) -> String {
 }
 
 #[test]
-fn the_readmes_name_every_route() {
+fn the_reference_names_every_route() {
     let routes = routes();
     assert!(
         routes.len() >= 10,
         "only {routes:?} were read from src/http.rs: has `fn routes` changed its form?"
     );
-    for readme in ["README.md", "README.zh-CN.md"] {
-        let text = read(readme);
+    for page in ["docs/reference/api.md", "docs/reference/api.zh-CN.md"] {
+        let text = read(page);
         let missing: Vec<String> = routes.iter().filter(|route| !text.contains(*route)).cloned().collect();
-        assert_none(&missing, &format!("Describe these routes of src/http.rs in {readme}"));
+        assert_none(&missing, &format!("Describe these routes of src/http.rs in {page}"));
     }
 }
 
 #[test]
-fn the_readmes_name_every_subcommand() {
+fn the_reference_names_every_subcommand() {
     let commands = subcommands();
     assert!(
         commands.len() >= 5,
         "only {commands:?} were read from src/cli.rs: has `enum Command` changed its form?"
     );
-    for readme in ["README.md", "README.zh-CN.md"] {
-        let text = read(readme);
+    for page in ["docs/reference/command-line.md", "docs/reference/command-line.zh-CN.md"] {
+        let text = read(page);
         let is_missing = |command: &&String| !text.contains(&format!("llm-manager {command}"));
         let missing: Vec<String> = commands.iter().filter(is_missing).cloned().collect();
         assert_none(
             &missing,
-            &format!("Describe these commands of src/cli.rs in {readme}, as `llm-manager NAME`"),
+            &format!("Describe these commands of src/cli.rs in {page}, as `llm-manager NAME`"),
         );
     }
 }

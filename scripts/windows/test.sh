@@ -1,6 +1,6 @@
 #!/bin/bash
 # test.sh [TESTS]: builds the program and the fake model server for Windows and tests them under Wine.
-# What can't be had is said, and nothing is tested then. Wine is not Windows: docs/windows.md lists what stays
+# What can't be had is said, and nothing is tested then. Wine is not Windows: docs/guide/windows.md lists what stays
 # unproven.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

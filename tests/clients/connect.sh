@@ -1,7 +1,7 @@
 #!/bin/bash
 # connect.sh PROGRAM FAKE: installs clients (pinned) into a temporary folder and runs each as `llm-manager connect` prints
 # it, against a manager with one fake model. Not a part of `make test`: it fetches several hundred MB. Its record is in
-# docs/clients.md.
+# docs/guide/clients.md.
 set -euo pipefail
 
 CODEX=0.171.0 CLAUDE=2.1.197 OPENCODE=1.18.33 LANGCHAIN=1.7.4

@@ -1,5 +1,6 @@
 /** The lives of a model's backend: how each went, why it ended, what it cost. */
 import { useState } from 'react'
+import { useSearchParams } from 'react-router'
 import { wattHours } from '@/shared/format/number'
 import { duration, moment, whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
@@ -7,6 +8,8 @@ import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
 import { causeOf, causeTexts, kindOfCause } from '@/shared/model/cause'
 import { type Run, useRuns } from '@/shared/model/runs'
+import { StartButton } from '@/shared/model/start/StartButton'
+import { StartSheet } from '@/shared/model/start/StartSheet'
 import { costs, together } from '@/shared/money/money'
 import { Empty, QueryFace } from '@/shared/ui/Face'
 import { Panel } from '@/shared/ui/Panel'
@@ -31,6 +34,10 @@ export function Runs({ name, live }: { name: string; live: LiveModel | undefined
   // The ledger hears of a start and of an end: ask again whenever the state has changed.
   const runs = useRuns(`model/${name}`, () => ({ model: name, limit: LISTED }), [], live?.state ?? '')
   const [opened, setOpened] = useState<number | null>(null)
+  // In the address, so that a start can be linked to.
+  const [parameters, setParameters] = useSearchParams()
+  const start = Number(parameters.get('run')) || null
+  const look = (run: number | null) => setParameters({ tab: 'runs', ...(run === null ? {} : { run: String(run) }) }, { replace: true })
   return (
     <QueryFace query={runs}>
       {(found) =>
@@ -38,8 +45,9 @@ export function Runs({ name, live }: { name: string; live: LiveModel | undefined
           <Empty title={t.none} />
         ) : (
           <>
-            <RunTable runs={withLive(found, live)} live={live} onOpen={setOpened} />
+            <RunTable runs={withLive(found, live)} live={live} onOpen={setOpened} onStart={look} />
             <Shares run={opened} onClose={() => setOpened(null)} />
+            <StartSheet run={start} onClose={() => look(null)} />
           </>
         )
       }
@@ -57,7 +65,14 @@ function withLive(found: readonly Run[], live: LiveModel | undefined): Run[] {
   return [going, ...found]
 }
 
-function RunTable({ runs, live, onOpen }: { runs: Run[]; live: LiveModel | undefined; onOpen: (run: number) => void }) {
+interface TableProps {
+  runs: Run[]
+  live: LiveModel | undefined
+  onOpen: (run: number) => void
+  onStart: (run: number) => void
+}
+
+function RunTable({ runs, live, onOpen, onStart }: TableProps) {
   const t = useTexts(all)
   const causes = useTexts(causeTexts)
   const now = useNow()
@@ -88,7 +103,9 @@ function RunTable({ runs, live, onOpen }: { runs: Run[]; live: LiveModel | undef
             const { id } = run
             return (
               <tr key={run.id ?? run.started}>
-                <td className="td whitespace-nowrap">{began}</td>
+                <td className="td whitespace-nowrap">
+                  <StartButton run={id} text={began} onOpen={onStart} />
+                </td>
                 <td className="td">{run.variant}</td>
                 {waited && <td className="td num">{whole(waitOf(run))}</td>}
                 <td className="td num">{seconds(run.started, run.ready ?? run.ended ?? now)}</td>

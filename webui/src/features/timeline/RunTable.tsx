@@ -3,6 +3,7 @@ import { duration, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
+import { StartButton } from '@/shared/model/start/StartButton'
 import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
 import type { Bar, Phase } from './spans'
@@ -16,7 +17,7 @@ const all = texts(
 /** By the hour, and electricity. */
 const costOf = (bar: Bar) => together(bar.run?.cost, bar.run?.energyCost)
 
-export function RunTable({ bars }: { bars: Bar[] }) {
+export function RunTable({ bars, onStart }: { bars: Bar[]; onStart: (run: number) => void }) {
   const t = useTexts(all)
   const causes = useTexts(causeTexts)
   const phases = useTexts(phaseTexts)
@@ -43,7 +44,9 @@ export function RunTable({ bars }: { bars: Bar[] }) {
       <tbody>
         {bars.map((bar) => (
           <tr key={keyOf(bar)}>
-            <td className="td whitespace-nowrap">{moment(new Date(bar.from), now)}</td>
+            <td className="td whitespace-nowrap">
+              <StartButton run={bar.id} text={moment(new Date(bar.from), now)} onOpen={onStart} />
+            </td>
             <td className="td">
               <Link to={modelLink(bar.model)} className="hover:underline">
                 {bar.model}

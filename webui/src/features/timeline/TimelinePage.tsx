@@ -1,9 +1,10 @@
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { useLive } from '@/shared/live/store'
 import { useRuns } from '@/shared/model/runs'
+import { StartSheet } from '@/shared/model/start/StartSheet'
 import { pageTexts } from '@/shared/pages'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { Segments } from '@/shared/ui/Field'
@@ -40,6 +41,7 @@ export default function TimelinePage() {
   const shown = SPANS.find((span) => span === parameters.get('range')) ?? 'h1'
   const setShown = (range: Span) => setParameters({ range }, { replace: true })
   const now = useNow()
+  const [start, setStart] = useState<number | null>(null)
   const loaded = useLive((live) => live.loaded)
   const order = useLive((live) => live.order)
   const models = useLive((live) => live.models)
@@ -48,7 +50,7 @@ export default function TimelinePage() {
   const runs = useRuns(`timeline/${shown}`, () => ({ from: new Date(Date.now() - spans[shown]), limit: ASKED }), order, ended)
   const past = useMemo(() => [...(runs.data ?? []).flatMap((run) => pastBar(run) ?? []), ...waits(notices)], [runs.data, notices])
   const from = now - spans[shown]
-  const bars: Bar[] = [...past, ...order.flatMap((name) => (models[name] && presentBar(models[name], now)) ?? [])].filter((bar) => bar.to >= from)
+  const bars: Bar[] = [...past, ...order.flatMap((name) => (models[name] && presentBar(models[name], now, runs.data)) ?? [])].filter((bar) => bar.to >= from)
   // Models that have left the configuration still have a past.
   const active = [...new Set([...order, ...bars.map((bar) => bar.model)])].filter((name) => bars.some((bar) => bar.model === name))
   const latest = bars.toSorted((a, b) => b.from - a.from)
@@ -71,10 +73,11 @@ export default function TimelinePage() {
             <PhaseLegend bars={bars} />
           </section>
           <Panel title={t.runs} note={bars.length > LISTED ? t.latest(LISTED) : undefined} flush>
-            <RunTable bars={latest.slice(0, LISTED)} />
+            <RunTable bars={latest.slice(0, LISTED)} onStart={setStart} />
           </Panel>
         </div>
       )}
+      <StartSheet run={start} onClose={() => setStart(null)} />
     </>
   )
 }

@@ -25,6 +25,8 @@ it('shows what goes on now', () => {
   expect(presentBar(model, 60_000)?.spans.map((span) => span.phase)).toEqual(['loading', 'ready', 'ending'])
   expect(presentBar({ ...model, state: 'queued', started_at: null }, 60_000)?.spans).toEqual([{ phase: 'queued', from: 50_000, to: 60_000 }])
   expect(presentBar({ ...model, state: 'stopped' }, 60_000)).toBeNull()
+  const going = [{ ...run, id: 3, model: 'other', ended: null }, { ...run, id: 2, ended: null }, run]
+  expect([presentBar(model, 60_000, going)?.id, presentBar(model, 60_000, [run])?.id]).toEqual([2, null])
 })
 
 it('remembers waits that came to nothing', () => {

@@ -12,6 +12,8 @@ export interface Span {
 }
 
 export interface Bar {
+  /** Of the run in the ledger. */
+  id: number | null
   model: string
   variant: string
   spans: Span[]
@@ -33,13 +35,14 @@ export function pastBar(run: Run): Bar | null {
   const spans: Span[] = waited === null ? [] : [{ phase: 'queued', from: waited, to: run.started }]
   spans.push({ phase: 'loading', from: run.started, to: run.ready ?? run.ended })
   if (run.ready !== null) spans.push({ phase: 'ready', from: run.ready, to: run.ended })
-  return { model: run.model, variant: run.variant, spans, from: waited ?? run.started, to: run.ended, running: false, failed: run.ready === null && run.cause !== 'aborted', run }
+  return { id: run.id, model: run.model, variant: run.variant, spans, from: waited ?? run.started, to: run.ended, running: false, failed: run.ready === null && run.cause !== 'aborted', run }
 }
 
-/** The run that goes on now, or the wait for one. */
-export function presentBar(model: LiveModel, now: number): Bar | null {
+/** The run that goes on now, or the wait for one. `runs` are the newest first. */
+export function presentBar(model: LiveModel, now: number, runs: readonly Run[] = []): Bar | null {
   const since = Date.parse(model.since)
-  const bar = (from: number, spans: Span[]): Bar => ({ model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, run: null, spans })
+  const id = model.state === 'queued' ? null : (runs.find((run) => run.model === model.name && run.ended === null)?.id ?? null)
+  const bar = (from: number, spans: Span[]): Bar => ({ id, model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, run: null, spans })
   if (model.state === 'queued') return bar(since, [{ phase: 'queued', from: since, to: now }])
   if (!model.started_at || model.state === 'stopped' || model.state === 'failed') return null
   const from = Date.parse(model.started_at)
@@ -62,7 +65,7 @@ export function waits(notices: readonly Notice[]): Bar[] {
     if (from === undefined) continue
     since.delete(notice.model)
     if (notice.to === 'starting') continue
-    bars.push({ model: notice.model, variant: '', from, to: notice.at, running: false, failed: false, run: null, spans: [{ phase: 'queued', from, to: notice.at }] })
+    bars.push({ id: null, model: notice.model, variant: '', from, to: notice.at, running: false, failed: false, run: null, spans: [{ phase: 'queued', from, to: notice.at }] })
   }
   return bars
 }

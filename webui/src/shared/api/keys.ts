@@ -4,6 +4,7 @@ export const keys = {
   lastLine: (name: string) => ['lastLine', name] as const,
   placement: (name: string) => ['placement', name] as const,
   runs: (...parameters: unknown[]) => ['runs', ...parameters] as const,
+  run: (run: number) => ['run', run] as const,
   shares: (run: number) => ['shares', run] as const,
   supervision: ['supervision'] as const,
   devices: ['devices'] as const,

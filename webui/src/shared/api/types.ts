@@ -14,6 +14,7 @@ export type {
   ModelDetails,
   ModelThroughput,
   ModelView,
+  OneRun,
   Placement,
   PlacementVariant,
   PlanVersion,

@@ -58,7 +58,7 @@ export function Details({ row, onClose }: { row: RequestRow | null; onClose: () 
               [t.source, t[row.usage_source]],
               [t.cost, `${money(row.cost, row.currency, 8)} (${t[row.pricing]})`],
               ...(row.share && Object.keys(row.share).length > 0 ? [[t.share, `${costs(row.share, 8)} (${t.shareHint})`] as [string, string]] : []),
-              [t.run, row.run_id === null ? '–' : <Link key="run" to={`${modelLink(row.model)}?tab=runs`} className="text-accent hover:underline">{row.run_id}</Link>],
+              [t.run, row.run_id === null ? '–' : <Link key="run" to={`${modelLink(row.model)}?tab=runs&run=${row.run_id}`} className="text-accent hover:underline">{row.run_id}</Link>],
               [t.replayed, row.replayed ? t.yes : t.no],
             ]}
           />

@@ -4,8 +4,9 @@
     bench/swaps.py [--manager PATH] [--fake PATH] [--llama-swap PATH] [--llama-server PATH --gguf FILE...]
                    [--rounds N] [--load SECONDS]... [--only SECTION]...
 
-Sections: swap, cold, pattern, beside, and engine: swaps between two copies of each FILE by the real llama-server, beside its own
-router (`llama-server --models-dir`). Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
+Sections: swap; cold; pattern; beside: one request to B amid short ones to A; shared: one request to B beside two clients of A
+who leave it not a moment idle; loading: CPU of the manager while five models load; and engine: swaps between two copies of each
+FILE by the real llama-server, and the two clients, beside its own router (`llama-server --models-dir`). Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
 server is fake-model-server: it opens its port at once and answers 503 until its load time has passed, as llama-server does.
 The card is a command under `devices:` that either tells what is in use (the processes that are alive), or only its total.
 """
@@ -56,10 +57,11 @@ class Target:
         answer = connection.getresponse()
         return answer.status, answer.read()
 
-    def chat(self, model):
+    def chat(self, model, tokens=1, timeout=600, **words):
         """Seconds until the answer."""
         begin = time.monotonic()
-        status, text = self.ask("POST", "/v1/chat/completions", {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]})
+        body = {"model": model, "max_tokens": tokens, "messages": [{"role": "user", "content": "hi"}], **words}
+        status, text = self.ask("POST", "/v1/chat/completions", body, timeout)
         if status != 200:
             raise SystemExit(f"bench: {model}: {status} {text}")
         return time.monotonic() - begin
@@ -145,6 +147,7 @@ def engine(options):
         for name, make in targets.items():
             with tempfile.TemporaryDirectory(prefix="bench-swaps-") as folder, make(Path(folder) / "run") as one:
                 print(f"  engine {gguf.name:>32} {name:>24}: {swap(one, options.rounds, 0)}", flush=True)
+                print(f"  shared {gguf.name:>32} {name:>24}: {shared(one, options.rounds, 0)}", flush=True)
 
 
 def swap(target, rounds, _load):
@@ -206,8 +209,55 @@ def beside(target, _rounds, load):
     return f"{took:.2f} s"
 
 
+def shared(target, _rounds, load):
+    """One request to B beside two clients of A whose requests overlap without a gap: seconds until B's answer, 60 at most."""
+    over = threading.Event()
+    target.chat("a")
+
+    def steady():
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                target.chat("a", 200, 120, x_fake="head_delay_ms=400")
+
+    threads = [threading.Thread(target=steady, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.2)
+    time.sleep(1)
+    try:
+        took = f"{target.chat('b', 1, 60):.2f} s"
+    except TimeoutError:
+        took = "none in 60 s"
+    over.set()
+    for thread in threads:
+        thread.join(5)
+    return took
+
+
+def loading(target, _rounds, load):
+    """CPU of the manager while five models load, less what it takes while nothing happens, for each model."""
+    def cpu():
+        user, system = Path(f"/proc/{target.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def over(seconds):
+        before = cpu()
+        time.sleep(seconds)
+        return (cpu() - before) / seconds
+
+    idle = over(10)
+    threads = [threading.Thread(target=target.chat, args=(model,), daemon=True) for model in "abcde"]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    share = (over(20) - idle) / len(threads)
+    return f"{share * 100:.2f} % of a core for each of {len(threads)} models, idle {idle * 100:.2f} %"
+
+
 ENGINE = "-c 512 --no-webui"
-SECTIONS = {"swap": swap, "cold": cold, "pattern": pattern, "beside": beside}
+SECTIONS = {"swap": swap, "cold": cold, "pattern": pattern, "beside": beside, "shared": shared, "loading": loading}
+# Where each model fits beside the others.
+ALONE = ("cold", "loading")
 
 
 def main():
@@ -233,10 +283,13 @@ def main():
     for section in (one for one in options.only or SECTIONS if one != "engine"):
         for load in options.load or [0.5]:
             for name, (kind, device, program) in targets.items():
-                if (section == "cold") != (device is None) and kind is Manager:
+                if (section in ALONE) != (device is None) and kind is Manager:
                     continue
+                # A load that outlasts the measurement.
+                if section == "loading":
+                    load, program = 60, {**program, "log_level": "INFO"}
                 with tempfile.TemporaryDirectory(prefix="bench-swaps-") as folder:
-                    with kind(options, Path(folder) / "run", load, device, **program) as one:
+                    with kind(options, Path(folder) / "run", load, device, models="abcde", **program) as one:
                         print(f"{section:>8} load {load} s {name:>30}: {SECTIONS[section](one, options.rounds, load)}", flush=True)
 
 

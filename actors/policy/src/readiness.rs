@@ -13,11 +13,14 @@ use crate::spec::{ModeSpec, ProbeSpec, VariantSpec, with_prefix};
 use names::{Candidate, says_wrong_name};
 use std::time::Duration;
 
-/// Between two questions while nobody listens, or the backend says that it isn't ready.
-pub const PACE: Duration = Duration::from_millis(10);
-/// A question takes at most one part in so many of the backend's time.
-const COURTESY: u32 = 20;
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two questions while nobody listens, or the backend says that it isn't ready: this part of the time that it
+/// has taken so far, within these bounds. So a start of 50 ms isn't drawn out by the pace of one of five minutes.
+const PACE_PART: u32 = 32;
+const SHORTEST_PACE: Duration = Duration::from_millis(2);
+const LONGEST_PACE: Duration = Duration::from_millis(16);
+/// An answer that took long is waited for so many times as long, up to a limit: the backend has other work to do.
+const COURTESY: u32 = 4;
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// Between two questions that were refused: each is a line in the backend's log.
 const REFUSED_PACE: Duration = Duration::from_millis(250);
 /// A backend that has answered well refuses something else for good: so long it may still change its mind.
@@ -197,12 +200,12 @@ impl Readiness {
         }
         let Heard::Answer { status, text, listing, took } = heard else {
             self.refused_since = None;
-            return Next::Wait(PACE, None);
+            return Next::Wait(pace(now), None);
         };
         match status {
             200..=299 => self.yes(listing, took),
             // Loading, or busy. Not every server says 503 for that; 501 is for good: it lacks the function.
-            429 | 500 | 502..=599 => self.not_yet(status, &text, took),
+            429 | 500 | 502..=599 => self.not_yet(status, &text, pause(took, now)),
             401 | 403 => self.refuse(What::Key, status, text, took, now),
             _ if self.is_trial()
                 && (says_wrong_name(status, &text, &self.candidate().name) || self.is_unlisted(status)) =>
@@ -281,7 +284,7 @@ impl Readiness {
         Found { served_name, trial_refused: None, lessons }
     }
 
-    fn not_yet(&mut self, status: u16, text: &str, took: Duration) -> Next {
+    fn not_yet(&mut self, status: u16, text: &str, pause: Duration) -> Next {
         self.refused_since = None;
         let why = format!("status {status}: {text}");
         if self.is_second() {
@@ -295,7 +298,7 @@ impl Readiness {
                 return Next::AskOn;
             }
         }
-        Next::Wait(pause(took), Some(why))
+        Next::Wait(pause, Some(why))
     }
 
     fn wrong_name(&mut self, status: u16, text: String, took: Duration, now: Duration) -> Next {
@@ -339,7 +342,7 @@ impl Readiness {
         self.refused_since = Some((self.at.probe, since));
         let patience = if self.heard_well { KNOWN_PATIENCE } else { UNKNOWN_PATIENCE };
         if now.saturating_sub(since) < patience {
-            return Next::Wait(pause(took).max(REFUSED_PACE), Some(format!("status {status}: {text}")));
+            return Next::Wait(pause(took, now).max(REFUSED_PACE), Some(format!("status {status}: {text}")));
         }
         let question =
             self.next().map_or_else(String::new, |asked| format!("{} {}", asked.method, asked.path));
@@ -384,9 +387,14 @@ pub fn probes(mode: &ModeSpec, variant: &VariantSpec) -> Vec<ProbeSpec> {
     }
 }
 
+/// The pause while nobody answers.
+fn pace(now: Duration) -> Duration {
+    (now / PACE_PART).clamp(SHORTEST_PACE, LONGEST_PACE)
+}
+
 /// The pause after an answer: the shortest that costs the backend little.
-fn pause(took: Duration) -> Duration {
-    took.saturating_mul(COURTESY).clamp(PACE, LONGEST_PAUSE)
+fn pause(took: Duration, now: Duration) -> Duration {
+    took.saturating_mul(COURTESY).min(LONGEST_PAUSE).max(pace(now))
 }
 
 #[cfg(test)]

@@ -310,6 +310,9 @@ impl Model {
     }
 
     fn terminate(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
+        if let Some(door) = &self.door {
+            door.end();
+        }
         match &self.run {
             Some(run) => {
                 run.terminate();

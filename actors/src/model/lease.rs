@@ -39,6 +39,8 @@ pub(super) struct Door {
     pub(super) unwell: Notify,
     /// Another model waits for the memory of this run.
     wanted: AtomicBool,
+    /// Fires when the backend is told to end.
+    ending: CancellationToken,
     broken: CancellationToken,
     break_reason: OnceLock<BreakReason>,
 }
@@ -70,6 +72,7 @@ impl Door {
             hung: AtomicBool::new(false),
             unwell: Notify::new(),
             wanted: AtomicBool::new(false),
+            ending: CancellationToken::new(),
             broken: CancellationToken::new(),
             break_reason: OnceLock::new(),
         };
@@ -84,6 +87,11 @@ impl Door {
 
     pub(super) fn set_wanted(&self, wanted: bool) {
         self.wanted.store(wanted, Ordering::Relaxed);
+    }
+
+    /// The backend is about to be told to end: nobody keeps a connection to it for later.
+    pub(super) fn end(&self) {
+        self.ending.cancel();
     }
 
     pub(super) fn break_leases(&self, reason: BreakReason) {
@@ -186,6 +194,12 @@ impl Lease {
     /// Tells, also when the lease is gone, whether another model waits for the memory of this run.
     pub fn wanted(&self) -> Wanted {
         Wanted(Arc::clone(&self.door))
+    }
+
+    /// Fires when the backend is told to end. A server such as llama-server doesn't end at once while somebody keeps an
+    /// idle connection to it.
+    pub fn ending(&self) -> CancellationToken {
+        self.door.ending.clone()
     }
 
     /// Resolves when the answer must be broken off.

@@ -2,11 +2,12 @@
 
 use super::actor::Model;
 use super::effects::with_last_lines;
-use crate::probe::{self, Told};
+use crate::probe::{self, ProbeFailure, Told};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::readiness::{self, Found, Lessons, Names, Readiness};
 use std::sync::Arc;
+use tokio_util::task::AbortOnDropHandle;
 
 impl Model {
     pub(super) fn probe(&mut self, ctx: &mut Context<Self>) {
@@ -23,8 +24,11 @@ impl Model {
             probe::until_ready(address, &name, readiness, output, check, &told).await
         };
         let started = self.handle.origin.elapsed();
-        let progress = ready.into_actor(self).map(move |result, model, ctx| {
+        // A task of its own: a question every few milliseconds shouldn't wake all that the actor waits for.
+        let task = AbortOnDropHandle::new(actix_rt::spawn(ready));
+        let progress = task.into_actor(self).map(move |result, model, ctx| {
             model.probing = None;
+            let result = result.unwrap_or_else(|error| Err(ProbeFailure::Broke(error.to_string())));
             match result {
                 Ok(found) => {
                     model.learn(found);

@@ -6,6 +6,8 @@ use std::fmt;
 /// Why a backend will never be ready.
 #[derive(Debug)]
 pub enum ProbeFailure {
+    /// The probe itself failed.
+    Broke(String),
     /// Somebody else answers on its port.
     Stranger(String),
     /// It refuses what every client would ask.
@@ -15,6 +17,9 @@ pub enum ProbeFailure {
 impl fmt::Display for ProbeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Broke(text) => {
+                write!(f, "the probe failed: {text}: please report this with the log around it")
+            }
             Self::Stranger(text) => f.write_str(text),
             Self::Refuses(refused) => refuses(refused, f),
         }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use actix_web::body::BodySize;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio_util::sync::CancellationToken;
 
 use crate::http::gateway::headers;
 use connection::{Broken, Connection};
@@ -62,10 +63,11 @@ struct Shared {
 }
 
 impl Pool {
-    pub(crate) fn new(backend: SocketAddr) -> Self {
+    /// Idle connections are closed as soon as `ending` fires, and none is kept from then on.
+    pub(crate) fn new(backend: SocketAddr, ending: CancellationToken) -> Self {
         let host = http::HeaderValue::from_str(&backend.to_string())
             .unwrap_or_else(|_| http::HeaderValue::from_static("localhost"));
-        Self(Rc::new(Shared { backend, host, idle: Rc::default() }))
+        Self(Rc::new(Shared { backend, host, idle: Rc::new(Idle::new(ending)) }))
     }
 
     /// Sends the request and waits for the head of its answer, as long as it takes. The backend gets it at most

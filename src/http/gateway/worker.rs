@@ -17,11 +17,12 @@ impl Worker {
     /// The pool to the backend of this lease. A pool of an earlier run is dropped, and its connections with it.
     pub(crate) fn pool(&self, model: &Arc<ModelHandle>, lease: &Lease) -> Pool {
         let mut pools = self.pools.borrow_mut();
-        let (epoch, pool) =
-            pools.entry(Arc::as_ptr(model)).or_insert_with(|| (lease.epoch(), Pool::new(lease.address())));
+        let (epoch, pool) = pools
+            .entry(Arc::as_ptr(model))
+            .or_insert_with(|| (lease.epoch(), Pool::new(lease.address(), lease.ending())));
         if *epoch != lease.epoch() {
             *epoch = lease.epoch();
-            *pool = Pool::new(lease.address());
+            *pool = Pool::new(lease.address(), lease.ending());
         }
         pool.clone()
     }

@@ -173,17 +173,21 @@ fn a_trial_that_is_refused_for_its_own_sake_is_ready() {
 }
 
 #[test]
-fn loading_is_waited_for_at_a_constant_pace() {
+fn loading_is_waited_for_at_a_short_pace() {
     let mut readiness = readiness(names("mine", &[]));
-    for _ in 0..3 {
-        assert_eq!(readiness.hear(Heard::Nothing, Duration::ZERO), Next::Wait(PACE, None));
+    for (now, pause) in [(0, 2), (64, 2), (320, 10), (512, 16), (300_000, 16)]
+        .map(|(now, pause)| (Duration::from_millis(now), Duration::from_millis(pause)))
+    {
+        assert_eq!(readiness.hear(Heard::Nothing, now), Next::Wait(pause, None));
+        let quick = Heard::Answer { status: 503, text: String::new(), listing: None, took: Duration::ZERO };
+        assert!(matches!(readiness.hear(quick, now), Next::Wait(same, Some(_)) if same == pause));
     }
     for status in [503, 429, 500, 502] {
         let Next::Wait(pause, Some(_)) = readiness.hear(answer(status, "loading"), Duration::ZERO) else {
             panic!("{status}")
         };
         // A backend that needs a millisecond for an answer isn't kept busy with answers.
-        assert_eq!(pause, Duration::from_millis(20));
+        assert_eq!(pause, Duration::from_millis(4));
     }
     assert_eq!(asked(&readiness).0, "GET /v1/models");
 }

@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use super::connection::Connection;
 
 /// Backends close a connection that idles: llama-server after 5 s. Older ones are not used any more.
@@ -12,14 +14,19 @@ const MAX_IDLE: usize = 1024;
 /// How long a connection that the backend has closed, or that is too old, may keep its file open.
 const SWEEP: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Idle {
     /// In the order in which they came, so the oldest is first.
     connections: RefCell<Vec<(Instant, Box<Connection>)>>,
     sweeping: Cell<bool>,
+    pub(super) ending: CancellationToken,
 }
 
 impl Idle {
+    pub(super) fn new(ending: CancellationToken) -> Self {
+        Self { connections: RefCell::default(), sweeping: Cell::new(false), ending }
+    }
+
     pub(super) fn take(&self) -> Option<Box<Connection>> {
         let mut connections = self.connections.borrow_mut();
         while let Some((since, mut connection)) = connections.pop() {
@@ -35,10 +42,10 @@ impl Idle {
 
     pub(super) fn put(idle: &Rc<Self>, mut connection: Box<Connection>) {
         let mut connections = idle.connections.borrow_mut();
-        if connections.len() < MAX_IDLE && connection.is_reusable() {
+        if connections.len() < MAX_IDLE && !idle.ending.is_cancelled() && connection.is_reusable() {
             connections.push((Instant::now(), connection));
             if !idle.sweeping.replace(true) {
-                actix_rt::spawn(sweep(Rc::downgrade(idle)));
+                actix_rt::spawn(sweep(Rc::downgrade(idle), idle.ending.clone()));
             }
         }
     }
@@ -55,18 +62,22 @@ impl Idle {
         }
     }
 
-    /// Closes what is too old or closed by the backend; says whether any is left.
+    /// Closes what is too old or closed by the backend, and all if the backend ends; says whether any is left.
     fn sweep(&self) -> bool {
         let mut connections = self.connections.borrow_mut();
+        if self.ending.is_cancelled() {
+            connections.clear();
+        }
         connections.retain_mut(|(since, connection)| since.elapsed() < MAX_AGE && connection.is_reusable());
         !connections.is_empty()
     }
 }
 
 /// Runs while there is something to look after, and holds the pool only while it looks.
-async fn sweep(idle: Weak<Idle>) {
+async fn sweep(idle: Weak<Idle>, ending: CancellationToken) {
     loop {
-        tokio::time::sleep(SWEEP).await;
+        let pause = tokio::time::sleep(SWEEP);
+        tokio::select! { () = pause => {}, () = ending.cancelled() => {} }
         let Some(idle) = idle.upgrade() else { return };
         if !idle.sweep() {
             idle.sweeping.set(false);

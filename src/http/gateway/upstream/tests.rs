@@ -6,6 +6,7 @@ use actix_web::body::BodySize;
 use actix_web::http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use super::body::BodyError;
 use super::*;
@@ -38,7 +39,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 async fn backend(scripts: &'static [&'static [Step]]) -> (Pool, Rc<Log>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let pool = Pool::new(listener.local_addr().unwrap());
+    let pool = Pool::new(listener.local_addr().unwrap(), CancellationToken::new());
     let log = Rc::new(Log::default());
     let shared = Rc::clone(&log);
     actix_rt::spawn(async move {
@@ -354,6 +355,21 @@ async fn connection_close_is_honoured() {
 }
 
 #[actix_rt::test]
+async fn no_connection_is_kept_to_a_backend_that_ends() {
+    let (pool, log) = backend(&[&[Read, Send(OK), AwaitClose], &[Read, Send(OK), AwaitClose]]).await;
+    read(post(&pool).await.unwrap()).await.unwrap();
+    assert_eq!(pool.0.idle.len(), 1);
+    pool.0.idle.ending.cancel();
+    settle().await;
+    assert!(log.closed.take().is_some());
+    // An answer that was still running leaves nothing behind.
+    read(post(&pool).await.unwrap()).await.unwrap();
+    assert_eq!(pool.0.idle.len(), 0);
+    settle().await;
+    assert!(log.closed.get().is_some());
+}
+
+#[actix_rt::test]
 async fn what_the_backend_closed_is_not_held_open() {
     let (pool, _) = backend(&[&[Read, Send(OK), Pause(100)]]).await;
     read(post(&pool).await.unwrap()).await.unwrap();
@@ -403,7 +419,7 @@ async fn what_is_no_answer_is_said_so() {
 #[actix_rt::test]
 async fn an_unreachable_backend_is_said_so() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let pool = Pool::new(listener.local_addr().unwrap());
+    let pool = Pool::new(listener.local_addr().unwrap(), CancellationToken::new());
     drop(listener);
     assert!(matches!(post(&pool).await, Err(UpstreamError::Connect(_))));
 }
@@ -429,7 +445,7 @@ async fn an_answer_before_the_upload_is_read_is_returned() {
 async fn an_answer_is_found_behind_a_failed_write() {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let pool = Pool::new(listener.local_addr().unwrap());
+    let pool = Pool::new(listener.local_addr().unwrap(), CancellationToken::new());
     let rounds = 100;
     let server = std::thread::spawn(move || {
         for _ in 0..rounds {

@@ -83,3 +83,32 @@ fn explain_says_how_long_a_busy_model_may_keep_another_waiting() {
     let text = placement_text(&manager, "b");
     assert_says(&text, &["a which is busy", "has to finish after", "max_hold"]);
 }
+
+/// The moments of the newest run of a model, in the order in which they come.
+fn moments(manager: &Manager, name: &str) -> Vec<Option<Timestamp>> {
+    let newest = || manager.api(&format!("/api/runs?model={name}&limit=1"))["runs"][0]["id"].as_i64();
+    wait_until("the run is in the ledger", PATIENCE, || newest().is_some());
+    let id = newest().unwrap();
+    let run = manager.api(&format!("/api/runs/{id}"));
+    ["asked", "victims_gone", "memory_free", "placed", "launched", "port_open", "ready", "first_byte"]
+        .iter()
+        .map(|moment| run[format!("{moment}_at")].as_str().map(|text| text.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_run_that_had_victims_tells_when_they_were_gone_and_their_memory_was_free() {
+    let gpus = card(&["a", "b"]);
+    let manager = Manager::start(&default_holds(&gpus, ["a", "b"].map(|name| model(name, 15000))));
+    manager.chat("a").send().ok();
+    manager.chat("b").send().ok();
+    wait_until("its first byte is noted", PATIENCE, || moments(&manager, "b").iter().all(Option::is_some));
+    let told = moments(&manager, "b");
+    assert!(told.is_sorted(), "{told:?}");
+    let ended = manager.model("a")["runs"][0]["ended_at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let gone = told[1].unwrap().duration_since(ended).unsigned_abs();
+    assert!(gone < Duration::from_secs(2), "the victim ended {ended}, and was gone {:?}", told[1]);
+    // Nobody had to go for the first one.
+    let first = moments(&manager, "a");
+    assert!(first[0].is_some() && first[1].is_none() && first[2].is_none(), "{first:?}");
+}

@@ -1,8 +1,8 @@
 /** Logs: live, searched, paused, and never slow. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { clean, live, openBrowser, openPage } from './browser.mjs'
-import { model, startManager } from './manager.mjs'
+import { clean, live, openBrowser, openPage, violations } from './browser.mjs'
+import { model, startManager, until } from './manager.mjs'
 
 let browser
 before(async () => (browser = await openBrowser()))
@@ -34,6 +34,35 @@ describe('logs', () => {
     await page.getByText(/^2 of [\d,]+ lines$/).waitFor()
     await page.getByRole('searchbox').fill('/marker-(two|three)/')
     await page.getByText(/^1 of /).waitFor()
+    clean(page)
+  })
+
+  it('wrap long lines if one wants it, keep that choice, and go on to follow', async (t) => {
+    const manager = await startManager({ models: [model('wide', { flags: ['--flood-log', '1200', '--print', `${'word '.repeat(400)}the-end`] })] })
+    t.after(() => manager.stop())
+    const page = await openPage(browser, manager, { phone: true })
+    t.after(() => page.context().close())
+    await manager.api('/api/models/wide/start', 'POST')
+    await page.goto('/models/wide')
+    await live(page)
+    const log = page.getByRole('log')
+    await page.getByRole('searchbox').fill('the-end')
+    await log.getByText('the-end').waitFor()
+    const beyond = () => log.evaluate((box) => box.scrollWidth - box.clientWidth)
+    assert.ok((await beyond()) > 1000, 'cut off at the edge')
+    const wrap = page.getByRole('button', { name: 'Wrap' })
+    await wrap.click()
+    await until(async () => (await beyond()) === 0, 'nothing is beyond the edge')
+    const { x, width } = await log.getByText('the-end').boundingBox()
+    assert.ok(x >= 0 && x + width <= 390, 'its end is in sight')
+    await page.reload()
+    await live(page)
+    assert.equal(await wrap.getAttribute('aria-pressed'), 'true')
+    await page.getByText(/the latest 1,000 are shown/).waitFor()
+    await manager.ask('wide', { fake: 'log=marker-new' })
+    await log.getByText('marker-new').waitFor()
+    await until(() => log.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight < 30), 'the end is in sight')
+    assert.deepEqual(await violations(page), [])
     clean(page)
   })
 

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
-import { configFile } from '@/shared/config/file'
+import { type ConfigFile, configFile } from '@/shared/config/file'
+import { shell } from '@/shared/connect/fill'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useLive } from '@/shared/live/store'
 import { FirstModel } from '@/shared/model/FirstModel'
@@ -37,9 +38,16 @@ export default function ConfigurationPage() {
         </QueryFace>
         <Panel title={t.terminal}>
           <p className="mb-3">{t.text}</p>
-          <Snippet label={t.commands} text={'llm-manager check\nllm-manager schema > config.schema.json\n'} />
+          <Snippet title={t.commands} label={t.commands} text={commands(config.data)} />
         </Panel>
       </div>
     </>
   )
+}
+
+/** As they can be run from any folder of the manager's machine. */
+function commands(file: ConfigFile | undefined): string {
+  const program = shell(file?.program ?? 'llm-manager')
+  const config = file ? ` --config ${shell(file.path)}` : ''
+  return `${program}${config} check\n${program} schema > config.schema.json\n`
 }

@@ -10,12 +10,12 @@ import { StateNote } from '@/shared/model/StateNote'
 const all = texts(
   {
     mode: 'Mode', aliases: 'Aliases', variant: 'Variant', pid: 'Process', port: 'Port', started: 'Started', ready: 'Ready after',
-    running: 'Running', waiting: 'Waiting', alive: 'Stops after idle', never: 'never', auto: 'Starts with the program', yes: 'yes', no: 'no',
+    running: 'In progress', waiting: 'Waiting', alive: 'Stops after idle', never: 'never', auto: 'Starts with the program', yes: 'yes', no: 'no',
     noLimit: 'no limit', limit: 'Concurrency limit', error: 'Last error', uptime: 'Up for',
   },
   {
     mode: '模式', aliases: '别名', variant: '变体', pid: '进程', port: '端口', started: '启动于', ready: '就绪用时',
-    running: '运行', waiting: '等待', alive: '空闲多久后停止', never: '从不', auto: '随程序启动', yes: '是', no: '否',
+    running: '处理中', waiting: '等待', alive: '空闲多久后停止', never: '从不', auto: '随程序启动', yes: '是', no: '否',
     noLimit: '不限', limit: '并发上限', error: '最近的错误', uptime: '已运行',
   },
 )

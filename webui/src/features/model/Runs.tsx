@@ -2,7 +2,7 @@
 import { useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { wattHours } from '@/shared/format/number'
-import { duration, moment, whole } from '@/shared/format/time'
+import { duration, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
@@ -107,7 +107,7 @@ function RunTable({ runs, live, onOpen, onStart }: TableProps) {
                   <StartButton run={id} text={began} onOpen={onStart} />
                 </td>
                 <td className="td">{run.variant}</td>
-                {waited && <td className="td num">{whole(waitOf(run))}</td>}
+                {waited && <td className="td num">{duration(waitOf(run))}</td>}
                 <td className="td num">{seconds(run.started, run.ready ?? run.ended ?? now)}</td>
                 <td className="td num">{run.ready === null ? (run.ended === null ? '–' : t.never) : seconds(run.ready, run.ended ?? now)}</td>
                 <td className="td min-w-44">

@@ -16,11 +16,11 @@ import { StateTag } from '@/shared/ui/Status'
 
 const all = texts(
   {
-    variant: 'Variant', running: 'Running', waiting: 'Waiting', port: 'Port', also: 'also', ofMax: (n: number) => `of ${n}`,
+    variant: 'Variant', running: 'In progress', waiting: 'Waiting', port: 'Port', also: 'also', ofMax: (n: number) => `of ${n}`,
     failures: (n: number) => `${n} failures in a row`, idle: 'Idle time left', lastError: 'Last error', devices: 'Devices', says: 'Its last line',
   },
   {
-    variant: '变体', running: '运行', waiting: '等待', port: '端口', also: '别名', ofMax: (n: number) => `/ ${n}`,
+    variant: '变体', running: '处理中', waiting: '等待', port: '端口', also: '别名', ofMax: (n: number) => `/ ${n}`,
     failures: (n: number) => `连续失败 ${n} 次`, idle: '剩余空闲时间', lastError: '最近的错误', devices: '设备', says: '最新一行',
   },
 )

@@ -1,18 +1,20 @@
 /** What a person should look at first: models that failed, and why. */
 import { Link } from 'react-router'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import type { LiveModel } from '@/shared/live/reducer'
 import { useLive } from '@/shared/live/store'
 import { modelLink } from '@/shared/model/link'
 import { Orders } from '@/shared/model/Orders'
 import { StateNote } from '@/shared/model/StateNote'
 import { Panel } from '@/shared/ui/Panel'
 import { StatusMark } from '@/shared/ui/Status'
+import { troubleOf } from './trouble'
 
 const SHOWN = 6
 
 const all = texts(
-  { title: 'Needs attention', more: (n: number) => `and ${n} more` },
-  { title: '需要关注', more: (n: number) => `另有 ${n} 个` },
+  { title: 'Needs attention', more: (n: number) => `and ${n} more`, says: 'Its last words', log: 'Log' },
+  { title: '需要关注', more: (n: number) => `另有 ${n} 个`, says: '最后的输出', log: '日志' },
 )
 
 export function Attention() {
@@ -35,9 +37,7 @@ export function Attention() {
                   <StateNote model={model} />
                 </span>
               </p>
-              <p className="truncate text-[0.93rem] text-bad" title={model.last_error ?? undefined}>
-                {model.last_error?.split('\n')[0]}
-              </p>
+              <Trouble model={model} />
             </div>
             <Orders model={model} small />
           </li>
@@ -51,5 +51,26 @@ export function Attention() {
         </p>
       )}
     </Panel>
+  )
+}
+
+/** What the manager says went wrong, and the line of the backend that most likely says why. */
+function Trouble({ model }: { model: LiveModel }) {
+  const t = useTexts(all)
+  const { what, why } = troubleOf(model.last_error)
+  return (
+    <>
+      <p className="text-[0.93rem] wrap-anywhere text-bad">{what}</p>
+      {why && (
+        <p className="mt-0.5 flex items-baseline gap-2 text-[0.93rem]">
+          <code aria-label={t.says} className="line-clamp-2 min-w-0 rounded bg-sunken px-1.5 font-mono text-[0.86rem] wrap-anywhere">
+            {why}
+          </code>
+          <Link to={modelLink(model.name)} className="shrink-0 text-accent hover:underline">
+            {t.log}
+          </Link>
+        </p>
+      )}
+    </>
   )
 }

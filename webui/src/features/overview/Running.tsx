@@ -16,12 +16,12 @@ const SHOWN = 12
 const all = texts(
   {
     title: 'Running now', none: 'No model is running', hint: 'A model starts when a request asks for it.', model: 'Model', state: 'State',
-    running: 'Running', waiting: 'Waiting', what: 'What it does', orders: 'Orders', more: (n: number) => `${n} more on the page of models`,
+    running: 'In progress', waiting: 'Waiting', what: 'What it does', orders: 'Orders', more: (n: number) => `${n} more on the page of models`,
     all: 'All models',
   },
   {
     title: '正在运行', none: '没有模型在运行', hint: '请求到来时模型会自动启动。', model: '模型', state: '状态',
-    running: '运行', waiting: '等待', what: '在做什么', orders: '操作', more: (n: number) => `模型页还有 ${n} 个`,
+    running: '处理中', waiting: '等待', what: '在做什么', orders: '操作', more: (n: number) => `模型页还有 ${n} 个`,
     all: '全部模型',
   },
 )

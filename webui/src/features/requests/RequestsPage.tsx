@@ -22,11 +22,11 @@ import { Rows } from '@/shared/requests/Rows'
 const all = texts(
   {
     model: 'Model', anyModel: 'All models', outcome: 'How it ended', any: 'Any outcome', ok: 'Answered', not_ok: 'All but answered', failed: 'Failed', rejected: 'Rejected by the backend', client_left: 'Client left', cancelled: 'Cancelled',
-    backend_error: 'Backend error', refused: 'Refused by the manager', id: 'Request id', key: 'Key', span: 'Time', always: 'Any time', hour: 'Last hour', day: 'Last 24 hours', week: 'Last 7 days', live: 'Live', paused: 'Paused', more: 'Older', csv: 'CSV', none: 'No request matches', loading: 'Loading',
+    backend_error: 'Backend error', refused: 'Refused by the manager', id: 'Request id', key: 'Key', span: 'Time', always: 'Any time', hour: 'Last hour', day: 'Last 24 hours', week: 'Last 7 days', pause: 'Pause', resume: 'Resume', updates: 'Updates each 2 s', paused: 'Paused', more: 'Older', csv: 'CSV', none: 'No request matches', loading: 'Loading',
   },
   {
     model: '模型', anyModel: '全部模型', outcome: '结果', any: '全部结果', ok: '已回答', not_ok: '除已回答外', failed: '失败', rejected: '被后端拒绝', client_left: '客户端离开', cancelled: '已取消',
-    backend_error: '后端错误', refused: '被管理器拒绝', id: '请求编号', key: '密钥', span: '时间', always: '全部时间', hour: '最近一小时', day: '最近 24 小时', week: '最近 7 天', live: '实时', paused: '已暂停', more: '更早', csv: 'CSV', none: '没有匹配的请求', loading: '加载中',
+    backend_error: '后端错误', refused: '被管理器拒绝', id: '请求编号', key: '密钥', span: '时间', always: '全部时间', hour: '最近一小时', day: '最近 24 小时', week: '最近 7 天', pause: '暂停', resume: '继续', updates: '每 2 秒更新', paused: '已暂停', more: '更早', csv: 'CSV', none: '没有匹配的请求', loading: '加载中',
   },
 )
 
@@ -73,10 +73,10 @@ export default function RequestsPage() {
 
   return (
     <>
-      <PageHead title={names.requests}>
-        <Button aria-pressed={live} onClick={() => setLive(!live)} disabled={!query.data}>
+      <PageHead title={names.requests} note={query.data && (live ? t.updates : t.paused)}>
+        <Button onClick={() => setLive(!live)} disabled={!query.data}>
           {live ? <Pause size={14} /> : <Play size={14} />}
-          {live ? t.live : t.paused}
+          {live ? t.pause : t.resume}
         </Button>
         <Button onClick={() => void file()} disabled={rows.length === 0}>
           <Download size={14} />

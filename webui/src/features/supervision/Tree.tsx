@@ -5,8 +5,9 @@ import type { SupervisionNode } from '@/shared/api/types'
 import { whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
-import { kindOfActor, Tag } from '@/shared/ui/Status'
-import { logLink, type Row, rowsOf, troubles } from './rows'
+import { useLiveModel } from '@/shared/live/store'
+import { kindOfActor, StateTag, Tag } from '@/shared/ui/Status'
+import { logLink, modelOf, type Row, rowsOf, troubles } from './rows'
 
 const all = texts(
   {
@@ -59,10 +60,12 @@ function TreeRow({ row, onToggle }: { row: Row; onToggle: () => void }) {
   const now = useNow()
   const { node, level, open } = row
   const below = troubles(node)
+  // That its actor is there says nothing to a person; what the model does, does.
+  const model = useLiveModel(modelOf(node.path) ?? '')
   return (
     <tr data-path={node.path} className="hover:bg-sunken">
       <th scope="row" className={`td text-left font-medium whitespace-nowrap ${indents[Math.min(level, indents.length) - 1]}`}>
-        <span className="inline-flex items-center gap-1">
+        <span className="inline-flex items-center gap-1 align-middle">
           {open === null ? (
             <span className="inline-block w-5" />
           ) : (
@@ -76,7 +79,7 @@ function TreeRow({ row, onToggle }: { row: Row; onToggle: () => void }) {
         </span>
       </th>
       <td className="td">
-        <Tag kind={kindOfActor(node.state)}>{t[node.state] ?? node.state}</Tag>
+        {model && node.state === 'running' ? <StateTag state={model.state} /> : <Tag kind={kindOfActor(node.state)}>{t[node.state] ?? node.state}</Tag>}
         {open === false && below > 0 && <span className="ml-2 text-warn">{t.troubles(below)}</span>}
       </td>
       <td className="td max-w-96 min-w-52 wrap-anywhere">{node.detail ?? <span className="text-muted">–</span>}</td>

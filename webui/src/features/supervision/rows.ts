@@ -22,9 +22,14 @@ export function rowsOf(root: SupervisionNode, folded: ReadonlySet<string>): Row[
   return rows
 }
 
+/** The model of a node; null: it is another part. */
+export function modelOf(path: string): string | null {
+  return /^models\/(.+)$/.exec(path)?.[1] ?? null
+}
+
 /** The log that tells about a node: a model's own, or the manager's. */
 export function logLink(path: string): string {
-  const model = /^models\/(.+)$/.exec(path)?.[1]
+  const model = modelOf(path)
   return model ? `/logs?${new URLSearchParams({ model }).toString()}` : '/logs'
 }
 

@@ -1,5 +1,5 @@
 /** The words of the timeline: what its colours mean, and what a bar says. */
-import { moment, whole } from '@/shared/format/time'
+import { duration, moment } from '@/shared/format/time'
 import { texts } from '@/shared/i18n/texts'
 import { causeOf, type CauseWords } from '@/shared/model/cause'
 import type { Bar, Phase } from './spans'
@@ -23,7 +23,7 @@ export function reasonOf(bar: Bar, causes: CauseWords, phases: PhaseWords): stri
 }
 
 export function spansTold(bar: Bar, phases: PhaseWords, now: Date): string[] {
-  return bar.spans.map((span) => `${phases[span.phase]}: ${moment(new Date(span.from), now)}, ${whole((span.to - span.from) / 1000)}`)
+  return bar.spans.map((span) => `${phases[span.phase]}: ${moment(new Date(span.from), now)}, ${duration((span.to - span.from) / 1000)}`)
 }
 
 export function keyOf(bar: Bar): string {

@@ -1,27 +1,27 @@
 /** How fast requests were answered in this time: what half of them, nearly all and the slowest hundredth took. */
 import type { Quantiles, UsageSummary } from '@/shared/api/types'
-import { count, rate } from '@/shared/format/number'
+import { count } from '@/shared/format/number'
 import { duration } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { Panel } from '@/shared/ui/Panel'
+import { Pace } from './Pace'
+import type { Range } from './range'
 
 const all = texts(
   {
     title: 'Speed', of: (n: string) => `of ${n} answered requests`, about: 'within a tenth', first: 'First byte after', whole: 'Whole answer after', p50: 'half within', p95: '95% within', p99: '99% within',
-    requests: 'requests/s', input: 'tokens/s in', output: 'tokens/s out', mean: 'On average over the whole time',
   },
   {
     title: '速度', of: (n: string) => `基于 ${n} 个得到回答的请求`, about: '误差在一成以内', first: '首字节', whole: '完整回答', p50: '半数在此之内', p95: '95% 在此之内', p99: '99% 在此之内',
-    requests: '请求/秒', input: 'token/秒 输入', output: 'token/秒 输出', mean: '整段时间平均',
   },
 )
 
-export function Speed({ summary }: { summary: UsageSummary }) {
+export function Speed({ summary, name, range }: { summary: UsageSummary; name: string; range: () => Range }) {
   const t = useTexts(all)
   const language = useLanguage()
-  const { latency, throughput } = summary
-  if (!latency || !throughput || latency.requests === 0) return null
+  const { latency } = summary
+  if (!latency || latency.requests === 0) return null
   const rows: [string, Quantiles][] = [
     [t.first, latency.first_byte_seconds],
     [t.whole, latency.duration_seconds],
@@ -29,7 +29,7 @@ export function Speed({ summary }: { summary: UsageSummary }) {
   const note = [t.of(count(latency.requests, language)), !latency.exact && t.about].filter(Boolean).join(', ')
   return (
     <Panel title={t.title} note={note}>
-      <div className="grid gap-x-10 gap-y-4 lg:grid-cols-[minmax(0,34rem)_minmax(0,1fr)]">
+      <div className="grid items-start gap-x-10 gap-y-4 lg:grid-cols-2">
         <table className="w-full">
           <thead>
             <tr>
@@ -50,23 +50,7 @@ export function Speed({ summary }: { summary: UsageSummary }) {
             ))}
           </tbody>
         </table>
-        <div>
-          <p className="py-1.5 text-[0.86rem] text-muted">{t.mean}</p>
-          <dl className="flex flex-wrap gap-x-8 gap-y-1 border-t border-line pt-1.5">
-            {(
-              [
-                [t.output, throughput.output_tokens_per_second],
-                [t.input, throughput.input_tokens_per_second],
-                [t.requests, throughput.requests_per_second],
-              ] as const
-            ).map(([name, value]) => (
-              <div key={name} className="flex items-baseline gap-1.5">
-                <dt className="order-2 text-muted">{name}</dt>
-                <dd className="font-medium">{value > 0 && value < 0.1 ? value.toFixed(3) : rate(value)}</dd>
-              </div>
-            ))}
-          </dl>
-        </div>
+        <Pace name={name} range={range} />
       </div>
     </Panel>
   )

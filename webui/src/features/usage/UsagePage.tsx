@@ -96,7 +96,7 @@ export default function UsagePage() {
                 </QueryFace>
               </Panel>
               <UsageTable by={by} name={t[by]} summary={totals} money={money} measure={measure} currency={currency} />
-              <Speed summary={totals} />
+              <Speed summary={totals} name={id} range={() => rangeOf(name, new Date(), days)} />
             </div>
           )
         }

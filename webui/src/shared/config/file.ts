@@ -6,6 +6,8 @@ import { keys } from '@/shared/api/keys'
 /** `GET /api/config`. */
 export interface ConfigFile {
   path: string
+  /** Where the program is: it need not be on the PATH of a shell. */
+  program?: string
   text: string
   /** Changes with the text; a save that names an older one is refused. */
   version: string

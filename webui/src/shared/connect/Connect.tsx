@@ -62,10 +62,7 @@ export default function Connect({ name }: { name?: string }) {
         <>
           <Select label={t.client} value={client.id} options={fitting.map((known) => [known.id, known.title] as const)} onChange={setWanted} />
           {client.modes[mode]?.map((step) => (
-            <div key={step.where} className="grid grid-cols-1 gap-1">
-              <p className="text-[0.93rem] text-muted">{where(step.where)}</p>
-              <Snippet text={fill(step.text, target)} label={`${client.title}: ${where(step.where)}`} />
-            </div>
+            <Snippet key={step.where} title={where(step.where)} text={fill(step.text, target)} label={`${client.title}: ${where(step.where)}`} />
           ))}
         </>
       )}

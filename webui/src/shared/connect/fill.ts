@@ -25,7 +25,7 @@ export interface Target {
 export const NO_KEY = 'none'
 
 /** One word for a POSIX shell. */
-function shell(text: string): string {
+export function shell(text: string): string {
   return /^[A-Za-z0-9._/:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 

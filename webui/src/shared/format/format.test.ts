@@ -33,7 +33,7 @@ describe('numbers', () => {
 describe('times', () => {
   it('take the form that fits their size', () => {
     const cases: [number | null, string][] = [
-      [null, '–'], [-3, '0 s'], [0.42, '0.42 s'], [9.99, '9.9 s'], [12.7, '12 s'], [187, '3:07'], [7384, '2:03:04'], [273_600, '3 d 4 h'],
+      [null, '–'], [-3, '0 s'], [0.0004, '0.4 ms'], [0.024, '24 ms'], [0.42, '420 ms'], [0.9996, '1.0 s'], [9.99, '9.9 s'], [12.7, '12 s'], [187, '3:07'], [7384, '2:03:04'], [273_600, '3 d 4 h'],
     ]
     for (const [seconds, text] of cases) expect(duration(seconds)).toBe(text)
     expect(whole(0.9)).toBe('0 s')

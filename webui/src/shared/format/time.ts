@@ -4,11 +4,11 @@ import { NOTHING } from './number'
 
 const two = (value: number) => String(Math.trunc(value)).padStart(2, '0')
 
-/** 0.42 s, 12 s, 3:07, 2:03:04, 3 d 4 h: whatever fits the size. */
+/** 0.4 ms, 420 ms, 7.5 s, 12 s, 3:07, 2:03:04, 3 d 4 h: whatever fits the size. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds == null || !Number.isFinite(seconds)) return NOTHING
   const total = Math.max(0, seconds)
-  if (total < 1) return total === 0 ? '0 s' : `${total.toFixed(2)} s`
+  if (total < 1) return total === 0 ? '0 s' : Math.round(total * 1000) === 1000 ? '1.0 s' : latency(total * 1000)
   if (total < 10) return `${(Math.floor(total * 10) / 10).toFixed(1)} s`
   return whole(total)
 }

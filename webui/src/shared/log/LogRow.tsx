@@ -15,20 +15,21 @@ const colours = [
 
 const levels = { error: 'border-l-bad', warn: 'border-l-warn', info: 'border-l-transparent', debug: 'border-l-transparent' }
 
-export const LogRow = memo(function LogRow({ line, search, top }: { line: BufferedLine; search: string; top: number }) {
+export const LogRow = memo(function LogRow({ line, search, top }: { line: BufferedLine; search: string; /** Null: in the flow, wrapped. */ top: number | null }) {
   return (
     <div
-      style={{ transform: `translateY(${top}px)` }}
+      style={top === null ? undefined : { transform: `translateY(${top}px)` }}
       className={cx(
-        'absolute left-0 flex h-5 min-w-full gap-3 border-l-2 pr-4 pl-2 leading-5 whitespace-pre',
+        'flex gap-3 border-l-2 pr-4 pl-2 leading-5',
+        top === null ? 'min-h-5 whitespace-pre-wrap wrap-anywhere' : 'absolute left-0 h-5 min-w-full whitespace-pre',
         line.level ? levels[line.level] : 'border-l-transparent',
         line.level === 'debug' && 'text-muted',
       )}
     >
-      <time dateTime={line.time} className={cx('text-muted select-none max-sm:hidden', line.continued && 'invisible')}>
+      <time dateTime={line.time} className={cx('shrink-0 text-muted select-none max-sm:hidden', line.continued && 'invisible')}>
         {clockWithMillis(new Date(line.time))}
       </time>
-      <span>
+      <span className="min-w-0">
         {parseAnsi(line.line.slice(0, LONGEST)).map((span, index) => (
           <span
             key={index}

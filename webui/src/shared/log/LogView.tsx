@@ -1,9 +1,10 @@
 /** A log with its tools: follow, pause, search, levels. Only the rows in sight exist. */
-import { ArrowDownToLine, Eraser, Pause, Play } from 'lucide-react'
+import { ArrowDownToLine, Eraser, Pause, Play, WrapText } from 'lucide-react'
 import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { count } from '@/shared/format/number'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { recall, remember } from '@/shared/storage'
 import { Button } from '@/shared/ui/Button'
 import { cx } from '@/shared/ui/cx'
 import { Select } from '@/shared/ui/Field'
@@ -13,20 +14,22 @@ import { useFollowedLog } from './follow'
 import type { Level } from './level'
 import { LogRow } from './LogRow'
 import { atEnd, visible } from './window'
+import { MOST_WRAPPED, WrappedRows } from './WrappedRows'
 
 const ROW = 20
+const WRAP = 'log-wrap'
 
 const all = texts(
   {
     search: 'Search, or /regular expression/', level: 'Level', all: 'All lines', error: 'Errors', warn: 'Warnings and errors',
-    info: 'Info and above', debug: 'With a level', pause: 'Pause', resume: 'Resume', follow: 'Follow', clear: 'Clear', log: 'Log',
+    info: 'Info and above', debug: 'With a level', pause: 'Pause', resume: 'Resume', follow: 'Follow', wrap: 'Wrap', wrapped: (n: string) => `the latest ${n} are shown: with long lines wrapped, no more`, clear: 'Clear', log: 'Log',
     lines: (shown: string, total: string) => (shown === total ? `${total} lines` : `${shown} of ${total} lines`),
     held: (n: string) => `${n} new`, missed: (n: string) => `${n} lines came too fast and are missing`,
     lost: 'Connection lost', empty: 'No lines yet', none: 'No line matches',
   },
   {
     search: '搜索，或 /正则表达式/', level: '级别', all: '全部', error: '错误', warn: '警告及以上', info: '信息及以上', debug: '有级别的行',
-    pause: '暂停', resume: '继续', follow: '跟随', clear: '清空', log: '日志',
+    pause: '暂停', resume: '继续', follow: '跟随', wrap: '换行', wrapped: (n: string) => `换行时只显示最近 ${n} 行`, clear: '清空', log: '日志',
     lines: (shown: string, total: string) => (shown === total ? `${total} 行` : `${shown} / ${total} 行`),
     held: (n: string) => `新增 ${n} 行`, missed: (n: string) => `有 ${n} 行来得太快而缺失`,
     lost: '连接已断开', empty: '还没有日志', none: '没有匹配的行',
@@ -40,11 +43,13 @@ export function LogView({ path, className }: { path: string; className?: string 
   const [least, setLeast] = useState<Level | 'all'>('all')
   const [paused, setPaused] = useState(false)
   const [following, setFollowing] = useState(true)
+  const [wrap, setWrap] = useState(() => recall(WRAP) === 'on')
   const search = useDeferredValue(text)
   const filter = useMemo(() => ({ text: search, least }), [search, least])
   const { buffer, state, missed, held, clear } = useFollowedLog(path, filter, paused)
   const invalid = matcher(filter) === null
   const { shown, lines } = buffer
+  const Listed = wrap ? WrappedRows : Rows
 
   return (
     <div className={cx('panel flex min-h-0 flex-col', className)}>
@@ -72,12 +77,23 @@ export function LogView({ path, className }: { path: string; className?: string 
           <ArrowDownToLine size={14} />
           {t.follow}
         </Button>
+        <Button
+          aria-pressed={wrap}
+          onClick={() => {
+            setWrap(!wrap)
+            remember(WRAP, wrap ? 'off' : 'on')
+          }}
+          className={wrap ? 'bg-accent-soft!' : ''}
+        >
+          <WrapText size={14} />
+          {t.wrap}
+        </Button>
         <Button onClick={clear} kind="quiet">
           <Eraser size={14} />
           {t.clear}
         </Button>
       </div>
-      <Rows
+      <Listed
         key={path}
         label={t.log}
         lines={shown}
@@ -89,6 +105,7 @@ export function LogView({ path, className }: { path: string; className?: string 
       />
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1 border-t border-line px-3 py-1.5 text-[0.9rem] text-muted">
         <span data-log-count={lines.length}>{t.lines(count(shown.length, language), count(lines.length, language))}</span>
+        {wrap && shown.length > MOST_WRAPPED && <span>{t.wrapped(count(MOST_WRAPPED, language))}</span>}
         {held > 0 && <span>{t.held(count(held, language))}</span>}
         {missed > 0 && <span className="text-warn">{t.missed(count(missed, language))}</span>}
         {state === 'lost' && (

@@ -45,7 +45,8 @@ export function Rows({ rows, onOpen, ofModel }: Props) {
       </thead>
       <tbody>
         {rows.map((row) => (
-          <tr key={row.id} className="hover:bg-sunken">
+          // The mouse may hit the row anywhere; the keyboard has the button in it.
+          <tr key={row.id} className="cursor-pointer hover:bg-sunken" onClick={() => onOpen(row)}>
             <td className="td whitespace-nowrap">
               <button type="button" className="underline decoration-line-strong decoration-dotted underline-offset-3 hover:decoration-solid" aria-label={`${moment(new Date(row.ended_at), now)}: ${t.open(row.request_id)}`} onClick={() => onOpen(row)}>
                 {moment(new Date(row.ended_at), now)}

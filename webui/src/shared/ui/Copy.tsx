@@ -27,16 +27,17 @@ export function Copy({ text, label }: { text: string; label?: string }) {
   )
 }
 
-/** A piece of text to be copied into a file or a terminal. */
-export function Snippet({ text, label }: { text: string; label?: string }) {
+/** A piece of text to be copied into a file or a terminal. The button has a line of its own: it hides nothing. */
+export function Snippet({ text, label, title, children }: { text: string; label?: string; title?: string; children?: React.ReactNode }) {
   return (
-    <div className="relative">
-      <pre tabIndex={0} aria-label={label} className="overflow-x-auto rounded-md border border-line bg-sunken p-3 pr-24 font-mono text-[0.93rem] leading-relaxed">
-        {text}
-      </pre>
-      <div className="absolute top-2 right-2">
+    <div className="min-w-0 rounded-md border border-line bg-sunken">
+      <div className="flex items-center justify-between gap-2 border-b border-line py-1 pr-1 pl-3">
+        <span className="min-w-0 truncate text-[0.93rem] text-muted">{title}</span>
         <Copy text={text} />
       </div>
+      <pre tabIndex={0} aria-label={label} className="overflow-x-auto p-3 font-mono text-[0.93rem] leading-relaxed">
+        {children ?? text}
+      </pre>
     </div>
   )
 }

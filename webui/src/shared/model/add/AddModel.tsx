@@ -68,8 +68,7 @@ function Form({ file, onStale }: { file: ConfigFile | null; onStale: () => void 
     <div className="grid grid-cols-1 gap-x-8 gap-y-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]">
       <DraftFields draft={draft} onChange={setDraft} />
       <section className="grid grid-cols-1 content-start gap-3" aria-label={t.preview}>
-        <p className="text-[0.93rem] text-muted">{t.preview}</p>
-        <Snippet text={`Local-Models:\n${entryLines(entry).join('\n')}\n`} label={t.preview} />
+        <Snippet title={t.preview} text={`Local-Models:\n${entryLines(entry).join('\n')}\n`} label={t.preview} />
         {file === null || !file.writable ? <p className="text-warn">{t.readOnly}</p> : text === null && <p className="text-warn">{t.flow}</p>}
         {problems !== null && problems.length > 0 && <Problems problems={problems} />}
         {ready && checked && checked.warnings.length > 0 && <Problems problems={checked.warnings} kind="warn" />}

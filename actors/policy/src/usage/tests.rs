@@ -61,6 +61,18 @@ fn a_stream_that_ends_early_is_billed_for_what_was_delivered() {
 }
 
 #[test]
+fn an_event_that_is_no_object_is_no_token_and_no_error() {
+    // llama.cpp begins the stream of a completion for several prompts with it.
+    for odd in ["null", "7", "\"x\"", "[]", "[{\"usage\":{\"prompt_tokens\":1}}]"] {
+        let stream = format!("{}{}{}{}", event(odd), word("a"), event(FINAL), event("[DONE]"));
+        let meter = meter(Shape::Sse, &Dialect::OpenAi, &[stream.as_bytes()]);
+        assert_eq!(meter.deltas(), 1, "{odd}");
+        let got = meter.finish(End::Complete, &Pace::default());
+        assert_eq!((got.input, got.output, got.source), (Some(9), Some(4), Source::Backend), "{odd}");
+    }
+}
+
+#[test]
 fn text_after_a_report_is_added_to_it() {
     let part = |output: u64, text: &str| {
         event(&format!(

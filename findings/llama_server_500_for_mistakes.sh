@@ -1,6 +1,7 @@
 #!/bin/bash
 # Surprise: llama-server answers mistakes of the client with 500 `server_error`: an empty list to embed, an input
-# longer than the physical batch, a picture for a model without eyes. A chat that is too long gets 400.
+# longer than the physical batch, a picture for a model without eyes, JSON with a comma too many. A chat that is too
+# long gets 400.
 # Guess: 400, and 500 only when the server is in trouble.
 # So: a 500 says nothing about the server's health; clients that repeat on 5xx send such a request three times in
 # vain.
@@ -31,7 +32,7 @@ def server(*options):
 
     def ask(path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        connection.request("POST" if body else "GET", path, body if isinstance(body, str) else json.dumps(body) if body else None, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
@@ -42,7 +43,7 @@ def server(*options):
                 if ask("/health")[0] == 200:
                     break
             time.sleep(0.1)
-        ask.port = port
+        ask.port, ask.process = port, process
         yield ask
     finally:
         process.kill()
@@ -60,8 +61,9 @@ with server("-c", "512", "-ub", "64", "-b", "64", "--embeddings", "--pooling", "
 with server("-c", "512") as ask:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     seen += [told(ask, "a picture for a model of text", "/v1/chat/completions", {"messages": [{"role": "user", "content": [picture]}]}),
+             told(ask, "an object that ends in a comma", "/v1/chat/completions", '{"messages":[],}'),
              told(ask, "a chat that is too long", "/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 900}]})]
-raise SystemExit(0 if seen == [500, 500, 500, 400] else 1)
+raise SystemExit(0 if seen == [500, 500, 500, 500, 400] else 1)
 PYTHON
 if "$folder/venv/bin/python" "$folder/try.py" "$folder"; then
   echo "still so"

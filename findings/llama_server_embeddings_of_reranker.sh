@@ -31,7 +31,7 @@ def server(*options):
 
     def ask(path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        connection.request("POST" if body else "GET", path, body if isinstance(body, str) else json.dumps(body) if body else None, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
@@ -42,7 +42,7 @@ def server(*options):
                 if ask("/health")[0] == 200:
                     break
             time.sleep(0.1)
-        ask.port = port
+        ask.port, ask.process = port, process
         yield ask
     finally:
         process.kill()

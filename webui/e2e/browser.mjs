@@ -50,8 +50,8 @@ export async function openPage(browser, manager, { theme = 'light', language = '
 }
 
 /** The playground with this model chosen; closed when the test ends. */
-export async function openPlayground(t, browser, manager, model) {
-  const page = await openPage(browser, manager)
+export async function openPlayground(t, browser, manager, model, options) {
+  const page = await openPage(browser, manager, options)
   t.after(() => page.context().close())
   await page.goto(`/playground?model=${model}`)
   await live(page)

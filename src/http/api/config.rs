@@ -61,10 +61,11 @@ pub(crate) async fn show(
 ) -> Answered {
     trusted(&shared, &request)?;
     let path = config.path.clone();
-    let present = blocking(move || config::read(&path)).await?;
+    let (present, program) = blocking(move || (config::read(&path), std::env::current_exe())).await?;
     let present = present.map_err(|error| ApiError::new(Kind::Internal, error))?;
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({
         "path": config.path.display().to_string(),
+        "program": program.map_or_else(|_| "llm-manager".to_owned(), |path| path.display().to_string()),
         "restart_needed": present.version != config.running,
         "text": present.text,
         "version": present.version,

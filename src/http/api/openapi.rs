@@ -225,6 +225,7 @@ mod made {
         let session = object(&[("key_wanted", "boolean"), ("signed_in", "boolean"), ("key", "string?")]);
         let config = object(&[
             ("path", "string"),
+            ("program", "string"),
             ("text", "string"),
             ("version", "string"),
             ("writable", "boolean"),

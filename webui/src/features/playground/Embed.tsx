@@ -10,6 +10,7 @@ import { FailureFace } from '@/shared/ui/Face'
 import { Field } from '@/shared/ui/Field'
 import { Panel } from '@/shared/ui/Panel'
 import { ScrollBox } from '@/shared/ui/ScrollBox'
+import { CurlButton } from './CurlButton'
 import { cosine } from './vectors'
 
 const all = texts(
@@ -56,9 +57,12 @@ export function Embed({ model }: { model: string }) {
         <Field label={t.input}>
           {(props) => <textarea {...props} rows={6} className="field" value={input} onChange={(event) => setInput(event.target.value)} />}
         </Field>
-        <Button type="submit" kind="primary" className="justify-self-start" disabled={embed.isPending || lines.length === 0}>
-          {t.embed}
-        </Button>
+        <div className="flex flex-wrap gap-2">
+          <Button type="submit" kind="primary" disabled={embed.isPending || lines.length === 0}>
+            {t.embed}
+          </Button>
+          <CurlButton path="/v1/embeddings" body={() => ({ model, input: lines })} />
+        </div>
       </form>
       {embed.error && <FailureFace error={embed.error} compact />}
       {embed.data && (

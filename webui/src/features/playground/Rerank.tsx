@@ -7,6 +7,7 @@ import { Button } from '@/shared/ui/Button'
 import { FailureFace } from '@/shared/ui/Face'
 import { Field } from '@/shared/ui/Field'
 import { Panel } from '@/shared/ui/Panel'
+import { CurlButton } from './CurlButton'
 
 const all = texts(
   {
@@ -51,9 +52,12 @@ export function Rerank({ model }: { model: string }) {
         <Field label={t.documents}>
           {(props) => <textarea {...props} rows={6} className="field" value={documents} onChange={(event) => setDocuments(event.target.value)} />}
         </Field>
-        <Button type="submit" kind="primary" className="justify-self-start" disabled={rerank.isPending || !query.trim() || lines.length === 0}>
-          {t.rerank}
-        </Button>
+        <div className="flex flex-wrap gap-2">
+          <Button type="submit" kind="primary" disabled={rerank.isPending || !query.trim() || lines.length === 0}>
+            {t.rerank}
+          </Button>
+          <CurlButton path="/v1/rerank" body={() => ({ model, query, documents: lines })} />
+        </div>
       </form>
       {rerank.error && <FailureFace error={rerank.error} compact />}
       {rerank.data && (

@@ -22,7 +22,7 @@ it('gathers text, reasoning and usage', () => {
     '[DONE]',
   ]
   expect(events.reduce(advance, NOTHING_YET)).toEqual({
-    text: 'Hello', reasoning: 'hm', pieces: 3, usage: { prompt_tokens: 3, completion_tokens: 2 }, finish: 'stop',
+    text: 'Hello', reasoning: 'hm', toolCalls: [], pieces: 3, usage: { prompt_tokens: 3, completion_tokens: 2 }, finish: 'stop',
   })
   expect(() => advance(NOTHING_YET, '{"error":{"message":"the backend died","code":"backend_error"}}')).toThrow('the backend died')
 })

@@ -2,33 +2,73 @@
 import { Failure, readFailure } from '@/shared/api/client'
 import { SseReader } from './sse'
 
-export interface Message {
-  role: 'system' | 'user' | 'assistant'
-  content: string
+export type Part = { type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } }
+
+export interface ToolCall {
+  id: string
+  type: 'function'
+  function: { name: string; arguments: string }
 }
 
-export interface ChatRequest {
+export interface Message {
+  role: 'system' | 'user' | 'assistant' | 'tool'
+  content: string | Part[]
+  tool_calls?: ToolCall[]
+  tool_call_id?: string
+}
+
+/** What a person may set, as the API spells it. */
+export interface Options {
+  temperature?: number
+  top_p?: number
+  max_tokens?: number
+  stop?: string[]
+  response_format?: unknown
+  tools?: unknown[]
+}
+
+export interface ChatRequest extends Options {
   model: string
   messages: Message[]
-  temperature?: number
-  max_tokens?: number
 }
 
 export interface Progress {
   text: string
   reasoning: string
+  toolCalls: ToolCall[]
   /** Pieces that came; about one token each. */
   pieces: number
   usage: { prompt_tokens?: number; completion_tokens?: number } | null
   finish: string | null
 }
 
-export const NOTHING_YET: Progress = { text: '', reasoning: '', pieces: 0, usage: null, finish: null }
+export const NOTHING_YET: Progress = { text: '', reasoning: '', toolCalls: [], pieces: 0, usage: null, finish: null }
+
+interface CallPiece {
+  index?: number
+  id?: string
+  function?: { name?: string; arguments?: string }
+}
 
 interface Chunk {
-  choices?: { delta?: { content?: string | null; reasoning_content?: string | null }; finish_reason?: string | null }[]
+  choices?: { delta?: { content?: string | null; reasoning_content?: string | null; tool_calls?: CallPiece[] }; finish_reason?: string | null }[]
   usage?: Progress['usage']
   error?: { message?: string; code?: string }
+}
+
+/** Name and id come once, the arguments in pieces. */
+function withCalls(calls: readonly ToolCall[], pieces: readonly CallPiece[]): ToolCall[] {
+  const next = [...calls]
+  for (const piece of pieces) {
+    const index = piece.index ?? next.length
+    const old = next[index] ?? { id: '', type: 'function', function: { name: '', arguments: '' } }
+    next[index] = {
+      id: piece.id ?? (old.id || `call_${index}`),
+      type: 'function',
+      function: { name: piece.function?.name ?? old.function.name, arguments: old.function.arguments + (piece.function?.arguments ?? '') },
+    }
+  }
+  return next.filter((call) => call !== undefined)
 }
 
 /** The progress after one more event of the stream. */
@@ -39,10 +79,12 @@ export function advance(so_far: Progress, data: string): Progress {
   const choice = chunk.choices?.[0]
   const text = choice?.delta?.content ?? ''
   const reasoning = choice?.delta?.reasoning_content ?? ''
+  const calls = choice?.delta?.tool_calls ?? []
   return {
     text: so_far.text + text,
     reasoning: so_far.reasoning + reasoning,
-    pieces: so_far.pieces + (text || reasoning ? 1 : 0),
+    toolCalls: calls.length > 0 ? withCalls(so_far.toolCalls, calls) : so_far.toolCalls,
+    pieces: so_far.pieces + (text || reasoning || calls.length > 0 ? 1 : 0),
     usage: chunk.usage ?? so_far.usage,
     finish: choice?.finish_reason ?? so_far.finish,
   }

@@ -1,50 +1,47 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { type ChatRequest, type Message, NOTHING_YET, type Progress, streamChat } from './chat'
+import { NOTHING_YET, type Options, type Progress, streamChat } from './chat'
+import { type Figures, messagesOf, type NewTurn, type Turn } from './turns'
 
-export interface Figures {
-  /** Until the first piece, ms. */
-  firstMs: number | null
-  totalMs: number
-  tokens: number
-  /** The backend's own count, not that of the pieces. */
-  exact: boolean
-  prompt: number | null
-  perSecond: number | null
+export interface Asked {
+  model: string
+  system: string
+  options: Options
 }
 
-export interface Turn extends Message {
-  id: number
-  reasoning?: string
-  figures?: Figures
-  error?: string
-  stopped?: boolean
+export interface Chat {
+  turns: Turn[]
+  busy: boolean
+  /** Sends `before` and `added`, and shows the answer behind them. */
+  ask: (asked: Asked, before: readonly Turn[], added: readonly NewTurn[]) => void
+  stop: () => void
+  clear: () => void
 }
 
 /** A talk with a model: one answer at a time, which can be stopped. */
-export function useChat() {
-  const [turns, setTurns] = useState<Turn[]>([])
+export function useChat(kept: readonly Turn[] = []): Chat {
+  const [turns, setTurns] = useState<Turn[]>(() => kept.map((turn, index) => ({ ...turn, id: index + 1 })))
   const [busy, setBusy] = useState(false)
   const abort = useRef<AbortController | null>(null)
-  const lastId = useRef(0)
+  const lastId = useRef(kept.length)
 
   useEffect(() => () => abort.current?.abort(), [])
 
-  const send = useCallback(async (text: string, settings: Omit<ChatRequest, 'messages'> & { system: string }, before: Turn[]) => {
-    const { system, ...request } = settings
-    const question: Turn = { id: (lastId.current += 1), role: 'user', content: text }
+  const ask = useCallback(async ({ model, system, options }: Asked, before: readonly Turn[], added: readonly NewTurn[]) => {
+    const asked = [...before, ...added.map((turn) => ({ ...turn, id: (lastId.current += 1) }))]
     const id = (lastId.current += 1)
-    const past = before.filter((turn) => !turn.error).map(({ role, content }) => ({ role, content }))
-    const messages: Message[] = [...(system ? [{ role: 'system' as const, content: system }] : []), ...past, { role: 'user', content: text }]
     const controller = new AbortController()
     abort.current = controller
     setBusy(true)
-    setTurns([...before, question, { id, role: 'assistant', content: '' }])
+    setTurns([...asked, { id, role: 'assistant', content: '' }])
 
     const change = (part: Partial<Turn>) => setTurns((all) => all.map((turn) => (turn.id === id ? { ...turn, ...part } : turn)))
     const began = performance.now()
     let first: number | null = null
     let last = NOTHING_YET
     let due = 0
+    const told = (progress: Progress, now: number): Partial<Turn> => ({
+      content: progress.text, reasoning: progress.reasoning, toolCalls: progress.toolCalls, figures: figures(progress, began, first, now),
+    })
     const show = (progress: Progress) => {
       last = progress
       const now = performance.now()
@@ -52,15 +49,15 @@ export function useChat() {
       // Thirty paints a second look like a stream.
       if (now < due) return
       due = now + 33
-      change({ content: progress.text, reasoning: progress.reasoning, figures: figures(progress, began, first, now) })
+      change(told(progress, now))
     }
     try {
-      last = await streamChat({ ...request, messages }, controller.signal, show)
+      last = await streamChat({ model, messages: messagesOf(asked, system), ...options }, controller.signal, show)
     } catch (error) {
       if (controller.signal.aborted) change({ stopped: true })
       else change({ error: error instanceof Error ? error.message : String(error) })
     }
-    change({ content: last.text, reasoning: last.reasoning, figures: figures(last, began, first, performance.now()) })
+    change(told(last, performance.now()))
     if (abort.current === controller) {
       abort.current = null
       setBusy(false)
@@ -70,7 +67,7 @@ export function useChat() {
   return {
     turns,
     busy,
-    send: (text: string, settings: Omit<ChatRequest, 'messages'> & { system: string }) => send(text, settings, turns),
+    ask: (asked, before, added) => void ask(asked, before, added),
     stop: () => abort.current?.abort(),
     clear: () => setTurns([]),
   }

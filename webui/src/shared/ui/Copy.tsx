@@ -6,7 +6,7 @@ import { Button } from './Button'
 const all = texts({ copy: 'Copy', copied: 'Copied' }, { copy: '复制', copied: '已复制' })
 
 /** Copies a text; without the clipboard's leave (plain http) the text can still be selected. */
-export function Copy({ text, label }: { text: string; label?: string }) {
+export function Copy({ text, label, quiet }: { text: string; label?: string; quiet?: boolean }) {
   const t = useTexts(all)
   const [copied, setCopied] = useState(false)
   async function copy() {
@@ -20,7 +20,7 @@ export function Copy({ text, label }: { text: string; label?: string }) {
   }
   if (typeof navigator.clipboard === 'undefined') return null
   return (
-    <Button small onClick={() => void copy()}>
+    <Button small kind={quiet ? 'quiet' : 'normal'} onClick={() => void copy()}>
       {copied ? <Check size={14} /> : <CopyIcon size={14} />}
       {copied ? t.copied : (label ?? t.copy)}
     </Button>

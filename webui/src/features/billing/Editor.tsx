@@ -35,6 +35,9 @@ interface Props {
   saving: boolean
 }
 
+/** Without prices of their own the columns of cached tokens are not shown: nobody can fill them in. */
+const withoutCache = (tier: Tier): Tier => ({ ...tier, cache_read: tier.cache_read || '0', cache_write: tier.cache_write || '0' })
+
 /** Both methods are kept while one of them is edited, so that a look at the other loses nothing. */
 export function Editor({ plan, fromConfig, onSave, onEnd, saving }: Props) {
   const t = useTexts(all)
@@ -48,7 +51,7 @@ export function Editor({ plan, fromConfig, onSave, onEnd, saving }: Props) {
   }
   const [draft, setDraft] = useState(start)
   const set = (change: Partial<typeof start>) => setDraft({ ...draft, ...change })
-  const tiered: TieredPlan = { method: 'tiered', currency: draft.currency, cache_pricing: draft.cache_pricing, tiers: draft.tiers }
+  const tiered: TieredPlan = { method: 'tiered', currency: draft.currency, cache_pricing: draft.cache_pricing, tiers: draft.cache_pricing ? draft.tiers : draft.tiers.map(withoutCache) }
   const hourly: HourlyPlan = { method: 'hourly', currency: draft.currency, per_hour: draft.per_hour }
   const edited: PricePlan = draft.method === 'tiered' ? tiered : hourly
   const wrong = problems(edited)

@@ -38,10 +38,11 @@ export function TextEditor({ label, text, onChange, onCursor, readOnly, problems
   const area = useRef<HTMLTextAreaElement>(null)
   const behind = useRef<HTMLDivElement>(null)
   const numbers = useRef<HTMLDivElement>(null)
-  const [listed, setListed] = useState(false)
+  /** `asked`: by Ctrl+Space; `typed`: it came by itself. */
+  const [listed, setListed] = useState<'asked' | 'typed' | null>(null)
   const [chosen, setChosen] = useState(0)
   const lines = text.split('\n')
-  const open = listed && choices.length > 0 && !readOnly
+  const open = listed !== null && choices.length > 0 && !readOnly
   const at = Math.min(chosen, choices.length - 1)
 
   function write(insert: string, from: number, to: number) {
@@ -77,15 +78,17 @@ export function TextEditor({ label, text, onChange, onCursor, readOnly, problems
     const element = area.current
     if (!element || !choice) return
     write(choice.insert, element.selectionStart - replaces, element.selectionStart)
-    setListed(false)
+    setListed(null)
   }
 
   function pressed(event: React.KeyboardEvent<HTMLTextAreaElement>) {
     const { key } = event
-    if (event.ctrlKey && key === ' ') setListed(true)
+    // A list that came by itself holds nobody: Tab leaves the editor, as it does without a list.
+    const meant = listed === 'asked' || replaces > 0
+    if (event.ctrlKey && key === ' ') setListed('asked')
     else if (open && (key === 'ArrowDown' || key === 'ArrowUp')) setChosen((at + (key === 'ArrowDown' ? 1 : choices.length - 1)) % choices.length)
-    else if (open && (key === 'Tab' || (key === 'Enter' && replaces > 0))) take(choices[at])
-    else if (open && key === 'Escape') setListed(false)
+    else if (open && meant && (key === 'Tab' || key === 'Enter')) take(choices[at])
+    else if (open && key === 'Escape') setListed(null)
     else if (key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
       const element = event.currentTarget
       const line = element.value.slice(0, element.selectionStart).split('\n').at(-1) ?? ''
@@ -128,11 +131,11 @@ export function TextEditor({ label, text, onChange, onCursor, readOnly, problems
             onChange(event.target.value)
             onCursor(event.target.selectionStart)
             setChosen(0)
-            setListed(true)
+            setListed('typed')
           }}
           onSelect={(event) => onCursor(event.currentTarget.selectionStart)}
           onKeyDown={pressed}
-          onBlur={() => setListed(false)}
+          onBlur={() => setListed(null)}
           onScroll={(event) => scrolled(event.currentTarget)}
         />
         {open && <Choices area={area.current} choices={choices} chosen={at} replaces={replaces} onTake={take} />}

@@ -58,7 +58,7 @@ describe('no model at all', () => {
 })
 
 describe('the first load', () => {
-  it('is less than 250 KiB', async (t) => {
+  it('is less than 160 KiB', async (t) => {
     const { page } = await open(t, Array.from({ length: 20 }, (_, n) => model(`m${n}`)), '/')
     await settled(page)
     const bytes = await page.evaluate(() =>
@@ -66,8 +66,10 @@ describe('the first load', () => {
         .filter((entry) => !entry.name.includes('/api/'))
         .reduce((sum, entry) => sum + entry.encodedBodySize, 0),
     )
-    t.diagnostic(`first load: ${(bytes / 1024).toFixed(1)} KiB on the wire`)
-    assert.ok(bytes > 50_000 && bytes < 250 * 1024, `${bytes} bytes`)
+    t.diagnostic(`first load: ${(bytes / 1024).toFixed(1)} KiB gzipped`)
+    const names = await page.evaluate(() => performance.getEntriesByType('resource').map((entry) => entry.name.replace(/.*\//, '')))
+    assert.deepEqual(names.filter((name) => /^(Markdown|LineChart|PlaygroundPage)/.test(name)), [], 'what comes later comes with it')
+    assert.ok(bytes > 50_000 && bytes < 160 * 1024, `${bytes} bytes`)
     clean(page)
   })
 })

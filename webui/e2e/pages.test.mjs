@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { clean, live, openBrowser, openPage, settled, violations } from './browser.mjs'
 import { demoDevices, demoModels, PAGES, useDemo } from './demo.mjs'
-import { model, startManager } from './manager.mjs'
+import { startManager } from './manager.mjs'
 
 let browser, manager, stop, ready
 async function setUp() {
@@ -88,30 +88,6 @@ describe('what the dashboard is sent with', () => {
     assert.equal(again.status, 304)
     const script = /src="(\/assets\/[^"]+\.js)"/.exec(await (await fetch(`${manager.url}/`)).text())[1]
     assert.match((await fetch(manager.url + script)).headers.get('cache-control'), /immutable/)
-  })
-
-  it('is small: the first load stays under 160 KiB', async (t) => {
-    const firstLoad = async (of) => {
-      const page = await openPage(browser, of)
-      await page.goto('/')
-      await settled(page)
-      const files = await page.evaluate(() =>
-        [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
-          .filter((entry) => !entry.name.includes('/api/'))
-          .map((entry) => [entry.name.replace(/.*\//, ''), entry.encodedBodySize]),
-      )
-      await page.context().close()
-      const bytes = files.reduce((sum, [, size]) => sum + size, 0)
-      return { bytes, names: files.map(([name]) => name), told: `${(bytes / 1024).toFixed(1)} KiB gzipped in ${files.length} files` }
-    }
-    const fresh = await startManager({ models: [model('a')] })
-    t.after(() => fresh.stop())
-    const first = await firstLoad(fresh)
-    t.diagnostic(`first load: ${first.told}`)
-    t.diagnostic(`with the chart of a busy manager: ${(await firstLoad(manager)).told}`)
-    assert.ok(first.names.length > 5 && first.bytes > 50_000, 'it was measured')
-    assert.ok(first.bytes < 160 * 1024, `${first.bytes} bytes`)
-    assert.deepEqual(first.names.filter((name) => /^(Markdown|LineChart|PlaygroundPage)/.test(name)), [], 'what comes later comes with it')
   })
 
   it('is not sent for what is no page', async () => {

@@ -1,4 +1,4 @@
-/** What the steps of a start are called, and what helps where one of them is long. docs/slow-starts.md says the same. */
+/** What the steps of a start are called, and what helps where one of them is long. docs/operations/slow-starts.md says the same. */
 import { texts } from '@/shared/i18n/texts'
 import type { StepName, Whose } from './steps'
 

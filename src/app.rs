@@ -9,6 +9,7 @@ mod guard;
 mod label_key;
 mod ledger;
 mod notify;
+pub(crate) mod output;
 mod signals;
 mod tree;
 
@@ -24,7 +25,7 @@ use ledger::Books;
 use llm_manager_actors::Live;
 use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
 use llm_manager_actors::feeds::Feed;
-use llm_manager_actors::logs::HubSink;
+use llm_manager_actors::logs::files::LogFiles;
 use llm_manager_actors::model::{Directory, ModelHandle, Verb};
 use llm_manager_actors::scheduler::Setup;
 use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
@@ -35,6 +36,7 @@ use llm_manager_policy::placement::{Prefer, Settings};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::{Launcher, LocalLauncher};
+use output::state_dir;
 use signals::Signals;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -103,13 +105,6 @@ pub(crate) fn models(count: usize) -> String {
     format!("{count} model{}", if count == 1 { "" } else { "s" })
 }
 
-/// Folder of the records of running backends: where the ledger is, for it can be written to.
-pub(crate) fn state_dir(spec: &Spec) -> PathBuf {
-    let database = Path::new(&spec.program.database);
-    let folder = database.parent().filter(|_| !spec.program.database.contains("://"));
-    folder.map_or_else(|| spec.base_dir.join("data"), Path::to_owned)
-}
-
 /// Ends what a former manager of this folder has left.
 async fn reap(state_dir: &Path, instance: &str) -> Result<(), String> {
     let wrong = |error: &dyn Display| format!("{}: {error}; is the folder writable?", state_dir.display());
@@ -126,7 +121,7 @@ async fn reap(state_dir: &Path, instance: &str) -> Result<(), String> {
 
 fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
     let env = process::helper_env("devices", state_dir, instance);
-    let registry = Registry::built_in().commands(&spec.devices, &spec.base_dir, &env);
+    let registry = Registry::built_in(&devices::system()).commands(&spec.devices, &spec.base_dir, &env);
     let enabled = !spec.program.disable_gpu_monitoring;
     Devices::new(device_monitor::Settings { enabled, ..Default::default() }, registry)
 }
@@ -155,6 +150,7 @@ struct Running {
     guard: Guard,
     devices: Devices,
     books: Books,
+    log_files: Option<LogFiles>,
     /// Dropping it takes the actors down.
     _root: Child,
 }
@@ -201,6 +197,7 @@ impl Running {
             standby: standby.clone(),
             started_at: Timestamp::now(),
             logs: hub.clone(),
+            log_folder: output::log_folder(spec),
             supervisor: root.clone(),
             feed: feed.clone(),
             ledger: books.ledger.clone(),
@@ -232,8 +229,9 @@ impl Running {
             origin,
             measured: state_dir.join("measured.json"),
         };
-        let launcher: Rc<dyn Launcher> =
-            Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(HubSink(hub.clone()))));
+        let sink = output::sink(spec, &hub);
+        let log_files = sink.files.clone();
+        let launcher: Rc<dyn Launcher> = Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(sink)));
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
         let parts = Parts {
@@ -262,6 +260,7 @@ impl Running {
             standby,
             devices,
             books,
+            log_files,
             drain_timeout: program.drain_timeout,
             address: format!("http://{}:{}", program.host, program.port),
             guard,
@@ -315,6 +314,7 @@ impl Running {
                 self.books.hurry().await;
             }
         }
+        output::finish(self.log_files).await;
         self.guard.bye().await;
         ended
     }

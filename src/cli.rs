@@ -7,6 +7,7 @@ mod connect;
 mod import;
 mod init;
 mod ledger;
+mod logs;
 mod remote;
 mod usage;
 
@@ -68,9 +69,18 @@ enum Command {
         /// Go on with what it prints from now on.
         #[arg(short, long)]
         follow: bool,
-        /// How many lines of the past.
-        #[arg(short = 'n', long, default_value_t = 200)]
-        tail: usize,
+        /// How many lines of the past; 200 if not given, and all that are found with --since or --grep.
+        #[arg(short = 'n', long)]
+        tail: Option<usize>,
+        /// Of this run, as `/api/runs` numbers it, also of one before the manager's last start.
+        #[arg(long, value_name = "ID", conflicts_with = "follow")]
+        run: Option<i64>,
+        /// Since this long (8h, 2d) or this time, from the files of all runs that are kept.
+        #[arg(long, value_name = "TIME", value_parser = logs::moment, conflicts_with = "follow")]
+        since: Option<jiff::Timestamp>,
+        /// Only lines that match this regular expression.
+        #[arg(long, value_name = "REGEX", value_parser = logs::pattern, conflicts_with = "follow")]
+        grep: Option<regex::Regex>,
     },
     /// Say what would happen if a model were asked for now: which variant, who makes room, or what is missing.
     Explain {
@@ -92,6 +102,11 @@ enum Command {
     /// Copy the ledger into a file, also while the manager runs.
     Backup {
         /// Must not be there yet.
+        file: PathBuf,
+    },
+    /// Put a copy of the ledger in its place; the manager must not run.
+    Restore {
+        /// What `backup` or a migration has made; it stays as it is.
         file: PathBuf,
     },
     /// Look after the ledger by hand, also while the manager runs.
@@ -157,11 +172,17 @@ pub fn main() -> ExitCode {
         Command::Start { model } => remote(path, remote::Order::Start(model)),
         Command::Stop { model, now } => remote(path, remote::Order::Stop(model, now)),
         Command::Restart { model } => remote(path, remote::Order::Restart(model)),
-        Command::Logs { model, follow, tail } => remote(path, remote::Order::Logs { model, follow, tail }),
+        Command::Logs { model, follow, tail, run: None, since: None, grep: None } => {
+            remote(path, remote::Order::Logs { model, follow, tail: tail.unwrap_or(200) })
+        }
+        Command::Logs { model, tail, run, since, grep, .. } => {
+            logs::run(path, &logs::LogsOrder { model, run, since, grep, tail })
+        }
         Command::Explain { model } => remote(path, remote::Order::Explain(model)),
         Command::Usage(order) => remote(path, remote::Order::Usage(order)),
         Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),
         Command::Backup { file } => backup(path, &file),
+        Command::Restore { file } => ledger::put_back(path, &file),
         Command::Ledger(order) => ledger::run(path, &order),
         Command::Tree => remote(path, remote::Order::Tree),
     }

@@ -31,8 +31,8 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    billing, config, devices, events, manager, metrics, models, openapi, requests, runs, session, storage,
-    usage, webui,
+    billing, config, devices, events, manager, metrics, models, openapi, requests, run_logs, runs, session,
+    storage, usage, webui,
 };
 use gateway::socket::ClientSocket;
 use gateway::stray::Strays;
@@ -186,6 +186,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/runs", read().to(runs::runs)))
                 .service(at("/runs/{id}", read().to(runs::one)))
                 .service(at("/runs/{id}/shares", read().to(runs::shares)))
+                .service(at("/runs/{id}/logs", read().to(run_logs::of_run)))
                 .service(at("/requests", read().to(requests::requests)))
                 .service(
                     at("/billing/{model:.+}", read().to(billing::show))

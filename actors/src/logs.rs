@@ -3,11 +3,18 @@
 //! Each source has a ring that is bounded in lines and in bytes; the oldest lines go first. A follower that
 //! falls behind by more than `FOLLOWER_LAG` lines misses the oldest of them and is told so by its channel.
 
+pub mod files;
+pub mod mask;
+pub mod read;
+
 use crate::Live;
 use actix::{Actor, Context, Handler, Message, MessageResult};
+use files::LogFiles;
 use futures_util::future::LocalBoxFuture;
-use llm_manager_process::{OutputSink, Pipe};
+use llm_manager_process::{Keeper, LaunchOrder, OutputSink, Pipe};
+use mask::Mask;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
@@ -146,12 +153,28 @@ impl Handler<Follow> for LogHub {
     }
 }
 
-/// Brings the output of backends to the LogHub.
-pub struct HubSink(pub Live<LogHub>);
+/// Brings the output of backends to the LogHub, and to their files.
+pub struct HubSink {
+    /// Keeps the newest lines.
+    pub hub: Live<LogHub>,
+    /// Keeps all of it, if anything does.
+    pub files: Option<LogFiles>,
+    /// Hides secrets.
+    pub mask: Arc<Mask>,
+}
 
 impl OutputSink for HubSink {
+    fn mask(&self, line: &mut String) {
+        self.mask.hide_in(line);
+    }
+
+    fn keep(&self, order: &LaunchOrder) -> Option<Rc<dyn Keeper>> {
+        let log = self.files.as_ref()?.open(order.run, &order.model, &order.variant);
+        Some(Rc::new(log))
+    }
+
     fn take(&self, model: &Arc<str>, pipe: Pipe, lines: Vec<String>) -> LocalBoxFuture<'static, ()> {
-        let Some(addr) = self.0.addr() else { return Box::pin(async {}) };
+        let Some(addr) = self.hub.addr() else { return Box::pin(async {}) };
         let (time, stream) = (jiff::Timestamp::now(), pipe.into());
         let lines = lines.into_iter().map(|text| LogLine { time, stream, text }).collect();
         let append = Append { source: Arc::clone(model), lines };

@@ -105,8 +105,8 @@ pub(crate) struct Granted {
     pub(crate) variant: usize,
     /// What was reserved.
     pub(crate) holding: Holding,
-    /// UUIDs of the NVIDIA cards in it.
-    pub(crate) cuda: Vec<String>,
+    /// Variables that tell the backend which cards it may see.
+    pub(crate) visible: Vec<(String, String)>,
     /// Why this variant, in a sentence.
     pub(crate) why: Arc<str>,
     /// When those that went for it were gone, and when their memory was free; `None`: nobody had to go.

@@ -1,12 +1,24 @@
 //! Devices that the configuration names and this machine doesn't have: a warning, for they may be plugged in.
 
 use llm_manager_actors::scheduler;
+use llm_manager_devices::amd::Amd;
 use llm_manager_devices::cpu::Cpu;
+use llm_manager_devices::intel::Intel;
 use llm_manager_devices::nvidia::Nvidia;
+use llm_manager_devices::system::System;
 use llm_manager_devices::{DevicePlugin, Sample, Snapshot};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::spec::Spec;
+use std::path::Path;
 use std::time::Instant;
+
+/// Another folder than `/` to look for cards in, for tests.
+const SYSTEM_ROOT: &str = "LLM_MANAGER_SYSTEM_ROOT";
+
+/// Where the files of the cards are.
+pub(crate) fn system() -> System {
+    std::env::var_os(SYSTEM_ROOT).map_or_else(System::default, |root| System::at(Path::new(&root)))
+}
 
 /// Warnings for `llm-manager check`: looks at the built-in devices once. The user's own commands are not run;
 /// their devices are taken for present.
@@ -14,7 +26,7 @@ pub(crate) fn check(spec: &Spec) -> Vec<String> {
     if spec.program.disable_gpu_monitoring {
         return Vec::new();
     }
-    let built_in = [Nvidia::new(None).sample(), Cpu::new().sample()];
+    let built_in = built_in();
     let commands = spec.devices.iter().map(|device| Sample {
         name: device.name.clone(),
         plugin: "exec",
@@ -23,6 +35,16 @@ pub(crate) fn check(spec: &Spec) -> Vec<String> {
     });
     let devices = built_in.into_iter().flatten().flatten().chain(commands).collect();
     unmatched(spec, &Snapshot { devices, ..Snapshot::empty() })
+}
+
+/// The built-in devices, looked at once.
+pub(crate) fn built_in() -> [Result<Vec<Sample>, String>; 4] {
+    [
+        Nvidia::new(None).sample(),
+        Amd::new(system()).sample(),
+        Intel::new(system()).sample(),
+        Cpu::new().sample(),
+    ]
 }
 
 /// One sentence for each entry of `required_devices` that no device online meets, or whose use can't be measured.

@@ -44,6 +44,11 @@ impl Manager {
         &self.base
     }
 
+    /// Whether anybody is there to be asked.
+    pub(super) async fn answers(&self) -> bool {
+        self.client.get(format!("{}/health", self.base)).timeout(Duration::from_secs(5)).send().await.is_ok()
+    }
+
     /// Sends a request; an error of the manager's is an error here, in its own words.
     pub(crate) async fn ask(&self, method: Method, path: &str) -> Result<ClientResponse, String> {
         self.send(method, path, None).await

@@ -4,7 +4,7 @@ use super::{complain, say};
 use crate::config;
 use clap::Subcommand;
 use llm_manager_actors::billing::{Replayed, replay_rejected, retain_now};
-use llm_manager_ledger::Location;
+use llm_manager_ledger::{Location, copy, restore};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +12,12 @@ use std::process::ExitCode;
 pub(super) enum LedgerOrder {
     /// Write the rows again that the database has refused (`*.overflow.rejected`).
     Replay,
+    /// Copy the ledger into another database, also while the manager runs.
+    Copy {
+        /// A postgres:// address, or an SQLite file; empty or new.
+        #[arg(long, value_name = "DATABASE")]
+        to: String,
+    },
     /// Delete rows that are older than `log_retention_days` by the system's clock.
     Retain {
         /// The clock is right: the manager itself deletes no more than the time that it has seen passing.
@@ -36,6 +42,16 @@ pub(super) fn run(path: &Path, order: &LedgerOrder) -> ExitCode {
         LedgerOrder::Replay => {
             replay_rejected(&location, &state_dir(path, &location)).map(|done| replayed(&done))
         }
+        LedgerOrder::Copy { to } => {
+            let target = Location::parse(to);
+            return match copy(&location, &target) {
+                Ok(copied) => say(&format!(
+                    "{target}: a copy of {location}, with {} requests and {} runs; to use it, set `program.database` to it",
+                    copied.requests, copied.runs
+                )),
+                Err(error) => complain(&format!("llm-manager: {error}"), 1),
+            };
+        }
         LedgerOrder::Retain { .. } => {
             let days = program.log_retention_days;
             retain_now(&location, days)
@@ -46,6 +62,31 @@ pub(super) fn run(path: &Path, order: &LedgerOrder) -> ExitCode {
         Ok((text, 0)) => say(&text),
         Ok((text, code)) => complain(&text, code),
         Err(error) => complain(&format!("llm-manager: {location}: {error}"), 1),
+    }
+}
+
+/// Puts a copy in the place of the ledger.
+pub(super) fn put_back(path: &Path, file: &Path) -> ExitCode {
+    let program = match config::load_program(path, &["database"]) {
+        Ok(program) => program,
+        Err(report) => return complain(&report.to_string(), 2),
+    };
+    let location = Location::parse(&program.database);
+    let Location::File(ledger) = &location else {
+        let text = format!(
+            "llm-manager: {location}: a ledger in PostgreSQL is restored with its own `pg_restore`; a copy in SQLite goes into \
+             an empty database by `llm-manager ledger copy --to`, with `program.database` set to the copy"
+        );
+        return complain(&text, 1);
+    };
+    match restore(&state_dir(path, &location), ledger, file) {
+        Ok(restored) => {
+            let former = restored.former.map_or_else(String::new, |former| {
+                format!("; the ledger from before is {}", former.display())
+            });
+            say(&format!("{location} is now {} with {} requests{former}", file.display(), restored.rows))
+        }
+        Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }
 }
 

@@ -2,13 +2,14 @@
 //! `config.example.yaml` all read the same table.
 
 mod backend;
+mod logs;
 pub(super) mod original;
 mod table;
 mod through;
 
 /// Every key of the file.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
-    [table::TABLE, backend::ROWS, through::ROWS].into_iter().flatten()
+    [table::TABLE, backend::ROWS, through::ROWS, logs::ROWS].into_iter().flatten()
 }
 
 /// A kind of mapping in the file.
@@ -17,6 +18,7 @@ pub(super) enum Section {
     Root,
     Program,
     Electricity,
+    Logs,
     Device,
     Mode,
     /// Of a mode.
@@ -126,6 +128,7 @@ impl Section {
             Self::Root => "the file",
             Self::Program => "`program`",
             Self::Electricity => "`electricity`",
+            Self::Logs => "`logs`",
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",
             Self::Probe | Self::OwnProbe => "a probe",

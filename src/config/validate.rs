@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use llm_manager_policy::placement::HoldTime;
 use llm_manager_policy::pricing::Currency;
-use llm_manager_policy::spec::{DevicePluginSpec, Electricity, ModelSpec, ProgramSpec, Spec};
+use llm_manager_policy::spec::{DevicePluginSpec, Electricity, LogsSpec, ModelSpec, ProgramSpec, Spec};
 use llm_manager_policy::system::{self, System};
 use serde_yaml::Value;
 
@@ -47,6 +47,8 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
         stop_timeout: program_fields.time("stop_timeout", 1.0).unwrap_or_default(),
     };
 
+    let logs_value = or_empty(root.value("logs"));
+    let logs = logs(walk, &root, &logs_value);
     let devices = devices(walk, &root);
     let modes = modes::read(walk, &root);
     let mut models = models::read(walk, &root, &modes, &defaults);
@@ -57,7 +59,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     ports_are_unique(walk, &models, program.port);
 
     let models = models.into_iter().map(Arc::new).collect();
-    Spec { base_dir: walk.base_dir.to_owned(), program, modes, devices, models }
+    Spec { base_dir: walk.base_dir.to_owned(), program, modes, logs, devices, models }
 }
 
 /// `alive_time` in minutes; 0 is never.
@@ -194,6 +196,21 @@ fn database(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
             }
             path.to_string_lossy().into_owned()
         }
+    }
+}
+
+fn logs(walk: &mut Walk<'_>, root: &Fields<'_>, value: &Value) -> LogsSpec {
+    let fields = walk.fields(Section::Logs, &root.at("logs"), value);
+    walk.refuse_unknown(&fields);
+    let folder = fields.text("folder").map(|text| absolute(walk.base_dir, text));
+    if let Some(path) = folder.as_deref().filter(|path| path.exists() && !path.is_dir()) {
+        let hint = Some("name a folder; it is made if it isn't there".to_owned());
+        walk.error(&fields.at("folder"), format!("{} is not a folder", path.display()), hint);
+    }
+    LogsSpec {
+        folder,
+        bytes: fields.whole("size_mb").unwrap_or_default() * 1024 * 1024,
+        days: fields.whole("days").and_then(|days| u32::try_from(days).ok()).unwrap_or(u32::MAX),
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) mod openapi;
 pub(super) mod pulse;
 mod query;
 pub(super) mod requests;
+pub(super) mod run_logs;
 pub(super) mod runs;
 pub(super) mod session;
 pub(super) mod storage;

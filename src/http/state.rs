@@ -13,6 +13,7 @@ use llm_manager_actors::model::{Directory, ModelHandle};
 use llm_manager_actors::scheduler::Scheduler;
 use llm_manager_actors::supervisor::Supervisor;
 use llm_manager_policy::endpoints::Endpoints;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,8 @@ pub struct Shared {
     pub started_at: Timestamp,
     /// Keeps the logs.
     pub logs: Live<LogHub>,
+    /// Where the logs of runs are kept, if they are.
+    pub log_folder: Option<PathBuf>,
     /// The root of the supervision tree.
     pub supervisor: Live<Supervisor>,
     /// What happens.

@@ -4,6 +4,7 @@
 //! are said to use; or a fake NVML (`nvidia::Cards`) that the manager loads in place of the driver's.
 
 mod api;
+mod cards;
 mod energy;
 mod goodwill;
 mod memory;

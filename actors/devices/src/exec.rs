@@ -200,7 +200,7 @@ impl DevicePlugin for Exec {
             utilization: printed.utilization.map(narrow),
             temperature_c: printed.temperature_c.map(narrow),
             power_w: printed.power_w.map(narrow),
-            processes: Vec::new(),
+            ..Sample::default()
         };
         Ok(vec![if sample.online { sample } else { sample.offline() }])
     }

@@ -4,15 +4,21 @@
 //! on a thread of its own ([`sampler`]) so that one which hangs keeps nobody else waiting. The actor
 //! `DeviceMonitor` asks the plugins, and makes immutable [`Snapshot`]s of what they say.
 
+pub mod amd;
 pub mod cpu;
 pub mod exec;
 #[cfg(test)]
 mod fake;
+#[cfg(all(test, target_os = "linux"))]
+mod fake_system;
+pub mod intel;
 pub mod nvidia;
 pub mod registry;
 pub mod sampler;
+pub mod system;
 
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 pub use registry::{Registry, Source};
@@ -33,12 +39,16 @@ pub trait DevicePlugin: Send {
 pub struct Sample {
     /// What `required_devices` match, such as `NVIDIA GeForce RTX 4060`.
     pub name: String,
-    /// Which kind of plugin saw it: `nvidia`, `cpu` or `exec`.
+    /// Which kind of plugin saw it: `nvidia`, `amd`, `intel`, `cpu` or `exec`.
     pub plugin: &'static str,
     /// The vendor's id, such as `GPU-1b2c...`; survives a reboot.
     pub uuid: Option<String>,
     /// Where it is plugged in, such as `00000000:01:00.0`.
     pub pci: Option<String>,
+    /// What the variable calls it by which its vendor's programs see this card alone.
+    pub visible: Option<String>,
+    /// Its memory is the machine's own, so `cpu` shows some of it too.
+    pub unified: bool,
     /// It can be used now.
     pub online: bool,
     /// All of its memory; known of a device that has gone, too.
@@ -129,6 +139,15 @@ pub struct PluginProblem {
     pub misses: u32,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// What is here now, and after it what was here once, as offline.
+fn roll(seen: &mut BTreeMap<String, Sample>, here: Vec<Sample>) -> Vec<Sample> {
+    let ids: Vec<String> = here.iter().map(|sample| sample.id().to_owned()).collect();
+    let gone: Vec<Sample> =
+        seen.iter().filter(|(id, _)| !ids.contains(id)).map(|(_, sample)| sample.offline()).collect();
+    seen.extend(here.iter().map(|sample| (sample.id().to_owned(), sample.clone())));
+    here.into_iter().chain(gone).collect()
 }
 
 /// Bytes in MiB, rounded down.

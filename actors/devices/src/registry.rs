@@ -7,7 +7,8 @@ use llm_manager_policy::spec::DevicePluginSpec;
 use tokio::sync::watch;
 
 use super::exec::{DEFAULT_TIMEOUT, Exec};
-use super::{DevicePlugin, Sample, cpu, nvidia};
+use super::system::System;
+use super::{DevicePlugin, Sample, amd, cpu, intel, nvidia};
 
 /// How long a plugin may take until it is said to hang.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,10 +56,20 @@ impl Registry {
         Self::default()
     }
 
-    /// NVIDIA and the CPU.
+    /// NVIDIA, AMD, Intel and the CPU; the files of `system` tell of the two in the middle.
     #[must_use]
-    pub fn built_in() -> Self {
-        Self::new().nvidia(None).cpu()
+    pub fn built_in(system: &System) -> Self {
+        let registry = Self::new().nvidia(None);
+        // Only Linux has these files.
+        if cfg!(target_os = "linux") { registry.cards(system).cpu() } else { registry.cpu() }
+    }
+
+    /// AMD's and Intel's cards.
+    #[must_use]
+    pub fn cards(self, system: &System) -> Self {
+        let (of_amd, of_intel) = (system.clone(), system.clone());
+        self.with(Source::new(amd::NAME, "amd", move || Box::new(amd::Amd::new(of_amd.clone()))))
+            .with(Source::new(intel::NAME, "intel", move || Box::new(intel::Intel::new(of_intel.clone()))))
     }
 
     /// NVIDIA's cards, through the library at `path` or the system's.

@@ -180,7 +180,8 @@ impl fmt::Display for OpenError {
             Self::Newer { place, version } => write!(
                 f,
                 "the ledger {place} was written by a newer version of this program (it has migration {version}); \
-                 use that version, or another `program.database`"
+                 use that version, put a copy from before its migration back (`llm-manager restore FILE`; it has left one \
+                 beside the ledger, `*.before-{version}`), or use another `program.database`"
             ),
             Self::Taken { place, holder } => write!(
                 f,

@@ -6,6 +6,7 @@
 
 mod address;
 mod buckets;
+mod copy;
 mod db;
 mod error;
 mod fault;
@@ -25,6 +26,7 @@ mod plans;
 mod reader;
 mod report;
 mod requests;
+mod restore;
 mod rollup;
 mod row;
 mod runs;
@@ -41,6 +43,7 @@ mod watch;
 mod write;
 
 pub use buckets::{Bucket, MOST_BUCKETS};
+pub use copy::{Copied, copy};
 pub use db::Location;
 pub use error::{OpenError, StoreError};
 pub use filter::{Dimension, Filter};
@@ -53,6 +56,7 @@ pub use open::{Opened, open};
 pub use plans::{PlanRecord, PlanSource};
 pub use reader::LedgerReader;
 pub use requests::{Cursor, Page, PageQuery, RequestView};
+pub use restore::{Restored, restore};
 pub use row::{
     Energy, Event, KeySource, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource,
     now_us,

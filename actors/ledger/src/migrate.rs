@@ -51,7 +51,7 @@ fn judge(location: &Location, error: StoreError) -> OpenError {
 }
 
 /// Before SQLite gets to see it: its journal would be played into a file that is not one.
-fn look_at(path: &Path) -> Result<(), OpenError> {
+pub(super) fn look_at(path: &Path) -> Result<(), OpenError> {
     let wrong = |error: std::io::Error| Location::File(path.to_owned()).failed(error);
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(wrong)?;
@@ -134,6 +134,36 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
         judge(location, error)
     })?;
     Ok(backup)
+}
+
+/// Refuses what isn't a whole ledger of this version or an older one; `path` is what messages call it.
+pub(super) fn is_ours(db: &mut Db, path: &Path) -> Result<(), OpenError> {
+    let corrupt = |detail: String| OpenError::Corrupt { path: path.to_owned(), detail };
+    let failed = |error: StoreError| judge(&Location::File(path.to_owned()), error);
+    let id = db.number("SELECT application_id AS number FROM pragma_application_id").map_err(failed)?;
+    if id != APPLICATION_ID {
+        return Err(corrupt("it is an SQLite file of another program".into()));
+    }
+    let bytes = db
+        .number("SELECT page_count * page_size AS number FROM pragma_page_count, pragma_page_size")
+        .map_err(failed)?;
+    let mut found = Vec::new();
+    if bytes <= CHECKED_SIZE.cast_signed() {
+        found = db.words("SELECT quick_check AS word FROM pragma_quick_check LIMIT 3").map_err(failed)?;
+    }
+    if found.iter().any(|word| word != "ok") {
+        return Err(corrupt(found.join("; ")));
+    }
+    let known = versions::<diesel::sqlite::Sqlite>(&SQLITE);
+    let applied = db
+        .words("SELECT version AS word FROM __diesel_schema_migrations ORDER BY version")
+        .map_err(failed)?;
+    match applied.iter().find(|version| !known.contains(version)) {
+        Some(unknown) => {
+            Err(OpenError::Newer { place: path.display().to_string(), version: unknown.clone() })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses what isn't a ledger of exactly this version.
@@ -232,13 +262,13 @@ fn back_up(db: &mut Db, path: &Path, version: &str) -> Result<PathBuf, OpenError
 }
 
 #[cfg(unix)]
-fn private_file(path: &Path) -> std::io::Result<()> {
+pub(super) fn private_file(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 #[cfg(not(unix))]
-fn private_file(path: &Path) -> std::io::Result<()> {
+pub(super) fn private_file(path: &Path) -> std::io::Result<()> {
     fs::File::create_new(path).map(drop)
 }
 

@@ -1,5 +1,6 @@
 //! The ledger on SQLite, and on a real PostgreSQL where there is one.
 
+mod copying;
 mod maintain;
 mod migrations;
 mod paging;

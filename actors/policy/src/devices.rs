@@ -33,12 +33,14 @@ pub struct Device {
     pub id: DeviceId,
     /// As its maker calls it; `required_devices` are looked for in it.
     pub name: String,
-    /// Who reports it: `nvidia`, `cpu` or `exec`.
+    /// Who reports it: `nvidia`, `amd`, `intel`, `cpu` or `exec`.
     pub plugin: String,
-    /// NVML's UUID, for `CUDA_VISIBLE_DEVICES`.
+    /// The vendor's own id.
     pub uuid: Option<String>,
     /// Address on the PCI bus.
     pub pci: Option<String>,
+    /// What its vendor's variable calls it.
+    pub visible: Option<String>,
     /// Models may be started on it.
     pub online: bool,
     /// Memory in MiB. Without it nothing is checked on this device.
@@ -75,6 +77,7 @@ impl Device {
             plugin: plugin.to_owned(),
             uuid: None,
             pci: None,
+            visible: None,
             online: true,
             total_mib: None,
             used_mib: None,

@@ -19,6 +19,8 @@ pub struct Spec {
     pub program: ProgramSpec,
     /// Modes in force: the four built-in ones and those of `modes:`.
     pub modes: Vec<Arc<ModeSpec>>,
+    /// `logs:`, the files that keep what backends print.
+    pub logs: LogsSpec,
     /// Device plugins of `devices:`.
     pub devices: Vec<DevicePluginSpec>,
     /// Models in file order.
@@ -75,6 +77,17 @@ pub struct Electricity {
     pub per_kwh: Price,
     /// In this currency.
     pub currency: Currency,
+}
+
+/// `logs:`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogsSpec {
+    /// Where they are (absolute); `None`: beside the ledger.
+    pub folder: Option<PathBuf>,
+    /// Of all of them together; 0: there are none.
+    pub bytes: u64,
+    /// Days after the last line.
+    pub days: u32,
 }
 
 /// One entry of `devices:`.

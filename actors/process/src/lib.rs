@@ -6,6 +6,7 @@
 
 mod command;
 mod error;
+mod flood;
 mod guard;
 mod leftovers;
 mod lines;
@@ -26,6 +27,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +83,8 @@ pub struct LaunchOrder {
     pub variant: String,
     /// Tells this run from the model's other runs.
     pub epoch: u64,
+    /// Tells it from all runs there ever were.
+    pub run: i64,
     /// Script or command.
     pub launch: Launch,
     /// Where it runs; a relative program path starts here.
@@ -160,4 +164,18 @@ pub enum Pipe {
 pub trait OutputSink {
     /// Takes lines, in the order of the pipe. It isn't read on until the future resolves: that is the back-pressure.
     fn take(&self, model: &Arc<str>, pipe: Pipe, lines: Vec<String>) -> LocalBoxFuture<'static, ()>;
+
+    /// Hides what nobody may read in a line.
+    fn mask(&self, _line: &mut String) {}
+
+    /// Where the output of a run is kept for later, if it is.
+    fn keep(&self, _order: &LaunchOrder) -> Option<Rc<dyn Keeper>> {
+        None
+    }
+}
+
+/// Keeps the output of one run, as it was printed. Dropping it ends the run's log.
+pub trait Keeper {
+    /// Takes what was read. It must not wait: a backend that can't write stands still.
+    fn keep(&self, pipe: Pipe, bytes: Arc<[u8]>);
 }

@@ -135,6 +135,7 @@ impl LocalLauncher {
         let tree_gone = watch::Sender::new(false);
         let outlet = Outlet {
             model: Arc::from(order.model.as_str()),
+            keeper: self.output.keep(order),
             sink: Rc::clone(&self.output),
             tail: Rc::clone(&tail),
             tree_gone: tree_gone.subscribe(),

@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::flood::Flood;
 use super::lines::{Line, Splitter};
-use super::{OutputSink, Pipe, Tail};
+use super::{Keeper, OutputSink, Pipe, Tail};
 
 /// Lines that are kept for messages.
 const TAIL_LINES: usize = 20;
@@ -68,6 +69,8 @@ pub(super) struct Outlet {
     pub(super) model: Arc<str>,
     pub(super) sink: Rc<dyn OutputSink>,
     pub(super) tail: Rc<TailWriter>,
+    /// Keeps all of it for later.
+    pub(super) keeper: Option<Rc<dyn Keeper>>,
     /// True when nothing of the process tree is left.
     pub(super) tree_gone: watch::Receiver<bool>,
 }
@@ -78,11 +81,17 @@ impl Outlet {
         let mut splitter = Splitter::default();
         let mut buffer = vec![0; BUFFER];
         let mut after_end = 0;
+        let mut flood = Flood::default();
         while after_end < BYTES_AFTER_END {
             let mut lines = Vec::new();
             let read = tokio::select! {
                 biased;
                 read = pipe.read(&mut buffer) => read,
+                () = flood.ebbs() => {
+                    flood.release(&mut splitter, &mut lines);
+                    self.publish(stream, lines).await;
+                    continue;
+                }
                 () = sleep(PARTIAL_AFTER), if splitter.has_partial() => {
                     lines.extend(splitter.take_partial());
                     self.publish(stream, lines).await;
@@ -96,7 +105,17 @@ impl Outlet {
                     if *self.tree_gone.borrow() {
                         after_end += count;
                     }
-                    splitter.feed(&buffer[..count], &mut lines);
+                    if let Some(keeper) = &self.keeper {
+                        let bytes: Arc<[u8]> = Arc::from(&buffer[..count]);
+                        keeper.keep(stream, Arc::clone(&bytes));
+                        if !flood.takes(&bytes) {
+                            splitter.feed(&bytes, &mut lines);
+                        } else if flood.is_due() {
+                            flood.release(&mut splitter, &mut lines);
+                        }
+                    } else {
+                        splitter.feed(&buffer[..count], &mut lines);
+                    }
                     self.publish(stream, lines).await;
                 }
                 Err(error) => {
@@ -105,13 +124,17 @@ impl Outlet {
                 }
             }
         }
-        self.publish(stream, splitter.take_partial().into_iter().collect()).await;
+        let mut lines = Vec::new();
+        flood.release(&mut splitter, &mut lines);
+        lines.extend(splitter.take_partial());
+        self.publish(stream, lines).await;
     }
 
-    async fn publish(&self, stream: Pipe, lines: Vec<Line>) {
+    async fn publish(&self, stream: Pipe, mut lines: Vec<Line>) {
         if lines.is_empty() {
             return;
         }
+        lines.iter_mut().for_each(|line| self.sink.mask(&mut line.text));
         self.tail.push(stream, &lines);
         let lines = lines.into_iter().map(|line| line.text).collect();
         self.sink.take(&self.model, stream, lines).await;

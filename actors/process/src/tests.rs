@@ -88,6 +88,7 @@ fn order(dir: &Path, slot: Arc<Semaphore>, launch: Launch) -> LaunchOrder {
         model: "org/qwen #1".to_owned(),
         variant: "Only".to_owned(),
         epoch: 7,
+        run: 70,
         launch,
         working_dir: dir.to_owned(),
         env: vec![("EXTRA".to_owned(), "of the variant".to_owned())],

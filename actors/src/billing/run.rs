@@ -16,6 +16,8 @@ pub struct RunStart {
     pub model: Arc<str>,
     /// Its launch configuration.
     pub variant: Arc<str>,
+    /// As `next_run` has given it.
+    pub id: i64,
     /// When it was first wanted.
     pub queued_us: Micros,
     /// It is paid from its start on, not from ready on.
@@ -41,14 +43,20 @@ pub struct Run {
 }
 
 impl Ledger {
-    /// Opens a run: a backend was started.
-    pub fn run_started(&self, run: RunStart) -> Run {
+    /// The number of the next run; later ones are larger.
+    pub fn next_run(&self) -> i64 {
         let now = now_us();
         // Microseconds, but no two the same.
         let next = |last: i64| Some(now.max(last + 1));
         let last = self.0.last_run.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        now.max(last + 1)
+    }
+
+    /// Opens a run: a backend was started.
+    pub fn run_started(&self, run: RunStart) -> Run {
+        let now = now_us();
         let row = RunRow {
-            id: now.max(last + 1),
+            id: run.id,
             model: run.model,
             variant: run.variant,
             queued_us: Some(run.queued_us.min(now)),

@@ -244,7 +244,7 @@ fn a_queue_that_is_full_overflows_into_the_file_and_raises_the_alarm() {
 }
 
 fn a_start(variant: &str, bill_loading: bool) -> RunStart {
-    RunStart { model: name("m"), variant: name(variant), queued_us: 5, bill_loading }
+    RunStart { model: name("m"), variant: name(variant), id: 1, queued_us: 5, bill_loading }
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_run_is_opened_kept_alive_and_closed() {
         settings.electricity = Some(Electricity { per_kwh: "0.5".parse().unwrap(), currency });
         let running = Running::with(&settings);
         let mut one = running.ledger.run_started(a_start("gpu", false));
-        let other = running.ledger.run_started(a_start("cpu", true));
+        let other = running.ledger.run_started(RunStart { id: 2, ..a_start("cpu", true) });
         assert_ne!(one.id(), other.id());
         one.ready();
         running.flush().await;

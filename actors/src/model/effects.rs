@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Effect, Event, Phase, Refusal, StopCause};
 use llm_manager_policy::oom::says_out_of_memory;
 use llm_manager_policy::spec::VariantSpec;
+use llm_manager_policy::visible;
 use llm_manager_process::{ExitReport, LaunchError, LaunchOrder, Run};
 use std::sync::Arc;
 
@@ -105,7 +106,9 @@ impl Model {
         self.exit = None;
         self.evicted_for = None;
         self.waits_for = Some("the process to start".into());
+        let id = self.env.ledger.next_run();
         self.current = Some(CurrentRun {
+            id,
             queued_at: self.queued_at,
             started_at: Timestamp::now(),
             launched: self.handle.origin.elapsed(),
@@ -123,6 +126,7 @@ impl Model {
             traced: false,
         });
         let order = LaunchOrder {
+            run: id,
             model: spec.name.clone(),
             variant: variant.name.clone(),
             epoch: self.state.epoch,
@@ -140,9 +144,7 @@ impl Model {
 
     /// The variant's own variables go before the scheduler's.
     fn environment(&self, variant: &VariantSpec) -> Vec<(String, String)> {
-        let cards = (!self.grant.cuda.is_empty())
-            .then(|| ("CUDA_VISIBLE_DEVICES".to_owned(), self.grant.cuda.join(",")));
-        cards.into_iter().chain(variant.env.clone()).collect()
+        visible::beside(&self.grant.visible, &variant.env).chain(variant.env.clone()).collect()
     }
 
     fn launched(&mut self, result: Result<Box<dyn Run>, LaunchError>, ctx: &mut Context<Self>) {
@@ -200,6 +202,7 @@ impl Model {
         let run = RunStart {
             model,
             variant: Arc::clone(&current.variant),
+            id: current.id,
             queued_us: current.queued_at.as_microsecond(),
             bill_loading: self.handle.spec.bill_loading,
         };

@@ -14,6 +14,8 @@ pub(super) struct Timer(pub(super) Option<SpawnHandle>);
 
 /// What is known of the present run.
 pub(super) struct CurrentRun {
+    /// Its number in the ledger, and in the names of its logs.
+    pub(super) id: i64,
     pub(super) queued_at: Timestamp,
     pub(super) started_at: Timestamp,
     pub(super) launched: Duration,
@@ -34,8 +36,8 @@ pub(super) struct Grant {
     pub(super) variant: usize,
     /// What is reserved; `None` without a Scheduler.
     pub(super) holding: Option<Holding>,
-    /// UUIDs of NVIDIA cards.
-    pub(super) cuda: Vec<String>,
+    /// Variables that tell the backend which cards it may see.
+    pub(super) visible: Vec<(String, String)>,
     /// Why this variant.
     pub(super) why: Option<Arc<str>>,
     /// When those that went for it were gone, and when their memory was free.

@@ -73,7 +73,7 @@ impl Handler<Granted> for Model {
         self.grant = Grant {
             variant: granted.variant,
             holding: Some(granted.holding),
-            cuda: granted.cuda,
+            visible: granted.visible,
             why: Some(granted.why),
             made_room: granted.made_room,
         };

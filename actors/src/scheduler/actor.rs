@@ -19,6 +19,7 @@ use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Urgency, Variant};
 use llm_manager_policy::queue::{self, Denial, Effect, Event, MadeRoom, ModelView, State, View};
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
+use llm_manager_policy::visible;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -161,13 +162,12 @@ impl Scheduler {
         for alike in ordered.chunk_by_mut(|one, next| one.requirement == next.requirement) {
             alike.sort_by_key(|part| self.snapshot.position(&part.device));
         }
-        let cuda = ordered.into_iter().filter_map(|part| self.snapshot.get(&part.device));
-        let cuda = cuda.filter(|device| device.plugin == "nvidia").filter_map(|device| device.uuid.clone());
-        let cuda: Vec<String> = cuda.collect();
+        let devices = ordered.into_iter().filter_map(|part| self.snapshot.get(&part.device));
+        let visible = visible::variables(devices);
         let holding = Holding { epoch, variant: variant_name.into(), assignment };
         self.granted.insert((Arc::clone(model), epoch), holding.clone());
         let why = why.to_string().into();
-        self.tell(model, Granted { epoch, variant, holding, cuda, why, made_room });
+        self.tell(model, Granted { epoch, variant, holding, visible, why, made_room });
     }
 
     fn words(&self, part: &Part) -> String {

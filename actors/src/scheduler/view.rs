@@ -24,6 +24,8 @@ fn device(sample: &Sample) -> Device {
     Device {
         uuid: sample.uuid.clone(),
         pci: sample.pci.clone(),
+        // The roster may have found it out later.
+        visible: sample.visible.clone().or_else(|| sample.uuid.clone().filter(|_| sample.plugin == "nvidia")),
         online: sample.online,
         total_mib: sample.memory_total_mib,
         used_mib: sample.memory_used_mib,

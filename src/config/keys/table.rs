@@ -26,7 +26,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Many(Section::Device),
         "",
         Preset::Nothing,
-        "Device plugins beside the built-in `cpu` and NVIDIA ones: a list. Default: none.",
+        "Device plugins beside the built-in ones (`cpu`, NVIDIA's cards, on Linux AMD's and Intel's): a list. Default: none.",
     ),
     row(
         Section::Root,
@@ -546,7 +546,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Memory,
         "MiB",
         Preset::Nothing,
-        "Memory wanted on each of required_devices, in MiB; or the word auto: the peak that was measured at earlier runs, on NVIDIA cards only; until there is one, nothing is checked. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
+        "Memory wanted on each of required_devices, in MiB; or the word auto: the peak that was measured at earlier runs, on cards whose driver tells what each process uses (NVIDIA, AMD, Intel); until there is one, nothing is checked. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
     ),
     row(
         Section::Variant,

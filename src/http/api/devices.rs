@@ -27,6 +27,10 @@ pub(crate) struct DeviceView {
     plugin: &'static str,
     uuid: Option<String>,
     pci: Option<String>,
+    /// Its memory is the machine's own; left out where it has some of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    unified: Option<bool>,
     pub(crate) online: bool,
     pub(crate) memory_total_mb: Option<u64>,
     pub(crate) memory_used_mb: Option<u64>,
@@ -137,6 +141,7 @@ fn view(shared: &Shared, device: &Sample, held: &BTreeMap<String, Vec<(String, u
         plugin: device.plugin,
         uuid: device.uuid.clone(),
         pci: device.pci.clone(),
+        unified: device.unified.then_some(true),
         online: device.online,
         memory_total_mb: device.memory_total_mib,
         memory_used_mb: device.memory_used_mib,

@@ -5,6 +5,7 @@
 
 use super::devices;
 use super::pulse::Pulse;
+use super::run_logs;
 use super::told::{Told, event};
 use super::views::LineView;
 use crate::http::error::{ApiError, Kind};
@@ -33,6 +34,8 @@ pub(crate) struct LogOptions {
     tail: Option<usize>,
     #[serde(default)]
     follow: bool,
+    since: Option<String>,
+    grep: Option<String>,
 }
 
 /// `GET /api/models/{name}/logs`
@@ -41,7 +44,12 @@ pub(crate) async fn model_logs(
     name: web::Path<String>,
     options: web::Query<LogOptions>,
 ) -> Result<HttpResponse, ApiError> {
-    let source = shared.find(&name, MODELS)?.spec.name.as_str().into();
+    let source: Arc<str> = shared.find(&name, MODELS)?.spec.name.as_str().into();
+    if options.since.is_some() || options.grep.is_some() {
+        // What is in memory ends with the manager, and may begin later.
+        let grep = options.grep.as_deref();
+        return run_logs::of_model(&shared, &source, options.tail, options.since.as_ref(), grep).await;
+    }
     logs(&shared, source, &options).await
 }
 

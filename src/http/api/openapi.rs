@@ -165,7 +165,14 @@ mod made {
                 "What its backend printed; with `follow`, as server-sent events",
                 lines.clone(),
             )
-            .query("tail,follow"),
+            .query("tail,follow,since,grep"),
+            operation(
+                "get",
+                "/api/runs/{id}/logs",
+                "What the backend of a run printed, as far as it is kept",
+                lines.clone(),
+            )
+            .query("tail,since,grep"),
             operation("get", "/api/logs", "The manager's own log", lines).query("tail,follow"),
             operation("get", "/api/devices", "All devices, and who holds what", devices),
             operation(

@@ -44,7 +44,7 @@ fn the_contracts_object_becomes_a_device() {
         utilization: Some(12.5),
         temperature_c: Some(-3.0),
         power_w: Some(9.5),
-        processes: Vec::new(),
+        ..Sample::default()
     };
     assert_eq!(good(&format!("echo '{json}'")), expected);
 }

@@ -62,7 +62,7 @@ fn amd_cards_are_read_from_sysfs() {
         utilization: Some(42.0),
         temperature_c: Some(54.0),
         power_w: Some(115.0),
-        processes: Vec::new(),
+        ..Sample::default()
     };
     assert_eq!(card, expected);
     let first = plugin("amd-sysfs.sh", tree.path(), &[], &[]).unwrap();

@@ -8,6 +8,7 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml};
 
+use super::super::system::System;
 use super::super::{ProcessMemory, Sample, mib, mib_up};
 
 /// What the log calls the plugin.
@@ -148,7 +149,12 @@ fn identify(device: &Device<'_>, trouble: &mut Trouble) -> Identity {
 }
 
 fn read_card(device: &Device<'_>, identity: &Identity, trouble: &mut Trouble) -> Sample {
-    let (total, used) = read_memory(device, trouble);
+    let (mut total, mut used) = read_memory(device, trouble);
+    let unified = total.is_none() && identity.name.as_deref().is_some_and(shares_memory);
+    if unified && let Some((all, left)) = System::default().memory() {
+        total = Some(mib(all));
+        used = Some(mib_up(all.saturating_sub(left)).min(mib(all)));
+    }
     let utilization = trouble.take("utilization_rates", device.utilization_rates());
     let temperature = trouble.take("temperature", device.temperature(TemperatureSensor::Gpu));
     let power = trouble.take("power_usage", device.power_usage());
@@ -158,6 +164,8 @@ fn read_card(device: &Device<'_>, identity: &Identity, trouble: &mut Trouble) ->
         plugin: NAME,
         uuid: identity.uuid.clone(),
         pci: identity.pci.clone(),
+        visible: None,
+        unified,
         online: true,
         memory_total_mib: total,
         memory_used_mib: used,
@@ -169,6 +177,13 @@ fn read_card(device: &Device<'_>, identity: &Identity, trouble: &mut Trouble) ->
         power_w: power.map(|milliwatts| milliwatts as f32 / 1000.0),
         processes: processes(device, trouble),
     }
+}
+
+/// Whether it has no memory but the machine's: the driver then has no total to tell.
+fn shares_memory(name: &str) -> bool {
+    const SHARING: [&str; 6] = ["gb10", "thor", "orin", "xavier", "tegra", "jetson"];
+    let name = name.to_ascii_lowercase();
+    SHARING.iter().any(|word| name.contains(word))
 }
 
 /// Total and used MiB. Used is what can't be had: the driver's own part of the memory counts as used.

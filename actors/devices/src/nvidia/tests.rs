@@ -49,6 +49,7 @@ fn two_cards_with_all_that_is_known_of_them() {
             ProcessMemory { pid: 4242, mib: Some(1400) },
             ProcessMemory { pid: 7, mib: Some(30) },
         ],
+        ..Sample::default()
     };
     assert_eq!(first, &expected);
     assert_eq!((&*second.name, second.memory_used_mib), ("Tesla V100-SXM2-16GB", Some(12000)));

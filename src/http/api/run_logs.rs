@@ -1,0 +1,113 @@
+//! What was kept of the output of runs, also of those before this start of the manager.
+
+use super::query::{invalid, time};
+use super::views::LineView;
+use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::state::Shared;
+use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
+use llm_manager_actors::logs::Entry;
+use llm_manager_actors::logs::read::{self, Wanted};
+use regex::Regex;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// The newest so many lines, if nobody says how many.
+const DEFAULT_TAIL: usize = 200;
+/// An answer is put together in memory.
+const MOST: usize = 100_000;
+
+/// Query of a run's log.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    tail: Option<usize>,
+    since: Option<String>,
+    grep: Option<String>,
+}
+
+/// Which lines, ready to be taken to another thread.
+struct Lines {
+    folder: PathBuf,
+    tail: usize,
+    since: Option<Timestamp>,
+    grep: Option<Regex>,
+}
+
+/// `GET /api/runs/{id}/logs`
+pub(in crate::http) async fn of_run(
+    shared: web::Data<Shared>,
+    id: web::Path<String>,
+    options: web::Query<Options>,
+) -> Result<HttpResponse, ApiError> {
+    let unknown = || {
+        let id = quoted(&id);
+        let message =
+            format!("no log of a run `{id}` is kept (`logs` in the configuration says for how long)");
+        ApiError::new(Kind::RunNotFound, message)
+    };
+    let number = id.parse().map_err(|_| unknown())?;
+    let lines = Lines::new(&shared, options.tail, options.since.as_ref(), options.grep.as_deref())?;
+    let found = lines.read(move |folder, wanted| read::run(folder, number, wanted)).await?;
+    Ok(answer(&found.ok_or_else(unknown)?))
+}
+
+/// The lines of all runs of a model that are kept.
+pub(super) async fn of_model(
+    shared: &Shared,
+    model: &str,
+    tail: Option<usize>,
+    since: Option<&String>,
+    grep: Option<&str>,
+) -> Result<HttpResponse, ApiError> {
+    let lines = Lines::new(shared, tail, since, grep)?;
+    let model = model.to_owned();
+    let found = lines.read(move |folder, wanted| read::model(folder, &model, wanted)).await?;
+    Ok(answer(&found))
+}
+
+fn answer(lines: &[Entry]) -> HttpResponse {
+    HttpResponse::Ok().json(lines.iter().map(LineView::of).collect::<Vec<_>>())
+}
+
+impl Lines {
+    fn new(
+        shared: &Shared,
+        tail: Option<usize>,
+        since: Option<&String>,
+        grep: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        let none = || {
+            let message = "no logs of runs are kept: `logs.size_mb` is 0 in the configuration";
+            ApiError::new(Kind::RunNotFound, message)
+        };
+        let pattern = |pattern: &str| {
+            Regex::new(pattern)
+                .map_err(|error| invalid(format!("`grep` is not a regular expression: {error}")))
+        };
+        Ok(Self {
+            folder: shared.log_folder.clone().ok_or_else(none)?,
+            tail: tail.unwrap_or(DEFAULT_TAIL).min(MOST),
+            since: time("since", since)?
+                .map(Timestamp::from_microsecond)
+                .transpose()
+                .map_err(|error| invalid(format!("`since` is no time: {error}")))?,
+            grep: grep.map(pattern).transpose()?,
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        self,
+        read: impl FnOnce(&Path, &Wanted<'_>) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let folder = self.folder.clone();
+        let reading = web::block(move || {
+            let grep = |line: &str| self.grep.as_ref().is_none_or(|grep| grep.is_match(line));
+            read(&self.folder, &Wanted { tail: self.tail, since: self.since, grep: &grep })
+        });
+        let wrong = |error: &dyn std::fmt::Display| {
+            ApiError::new(Kind::Internal, format!("{}: {error}", folder.display()))
+        };
+        reading.await.map_err(|error| wrong(&error))?.map_err(|error| wrong(&error))
+    }
+}

@@ -39,7 +39,7 @@ use llm_manager_process::{Launcher, LocalLauncher};
 use output::state_dir;
 use signals::Signals;
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

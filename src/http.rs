@@ -9,6 +9,7 @@ mod error;
 mod gateway;
 mod standby;
 mod state;
+mod who;
 
 pub use access::Access;
 pub use access::cors::Origins;
@@ -31,8 +32,8 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    billing, config, devices, events, manager, metrics, models, openapi, requests, run_logs, runs, session,
-    storage, usage, webui,
+    audit, billing, config, devices, events, manager, metrics, models, openapi, requests, run_logs, runs,
+    session, storage, usage, webui,
 };
 use gateway::socket::ClientSocket;
 use gateway::stray::Strays;
@@ -187,6 +188,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/runs/{id}", read().to(runs::one)))
                 .service(at("/runs/{id}/shares", read().to(runs::shares)))
                 .service(at("/runs/{id}/logs", read().to(run_logs::of_run)))
+                .service(at("/audit", read().to(audit::list)))
                 .service(at("/requests", read().to(requests::requests)))
                 .service(
                     at("/billing/{model:.+}", read().to(billing::show))
@@ -232,6 +234,9 @@ async fn authenticate(
         shared.access.enter(request.headers(), Door::Management)?;
     }
     let mut response = next.call(request).await?;
+    if !response.request().method().is_safe() && response.status().is_success() {
+        audit::note(response.request());
+    }
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {

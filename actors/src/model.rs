@@ -12,6 +12,7 @@ mod lease;
 mod life;
 mod messages;
 mod probing;
+mod rules;
 mod scheduled;
 mod status;
 mod trace;

@@ -64,6 +64,12 @@ impl Manager {
         if let Some(key) = &self.key {
             request = request.insert_header((header::AUTHORIZATION, format!("Bearer {key}")));
         }
+        // Who ordered it, for the audit. Names that are no header are left out.
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let user = user.and_then(|user| header::HeaderValue::from_str(&user).ok());
+        if let Some(user) = user {
+            request = request.insert_header((header::HeaderName::from_static("x-llm-manager-user"), user));
+        }
         let sent = match body {
             Some(body) => request.send_json(body),
             None => request.send(),

@@ -1,5 +1,6 @@
 //! The management API: a file per resource, with its views, queries and handlers.
 
+pub(super) mod audit;
 pub(super) mod billing;
 pub(super) mod config;
 pub(super) mod devices;

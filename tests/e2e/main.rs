@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 mod backends;
 mod chaos;
 mod client_gone;

@@ -31,7 +31,7 @@ fn after(name: &str, prints: &str) -> Model {
 #[test]
 fn last_nights_crash_is_read_in_the_morning() {
     let config = Config::with(Model::chat("chat").line("aliases: [other-name]"))
-        .model(after("secretive", "echo \"key=sk-in-config, token: $HF_TOKEN\"").line("start_timeout: 20"))
+        .model(after("secretive", "echo \"key=sk-in-config, token: $HF_TOKEN\"").start_timeout(20))
         .api_key("sk-in-config");
     let mut manager = Manager::start(&config);
     manager.chat("chat").fake("log=the-weights-are-cheese").send().ok();
@@ -91,7 +91,7 @@ fn secrets_are_hidden_in_memory_and_in_what_clients_are_told() {
 #[test]
 fn the_files_of_all_runs_stay_within_their_bound_and_keep_the_end() {
     // Three megabytes for one.
-    let noisy = after("noisy", "seq 1 400000").line("start_timeout: 60");
+    let noisy = after("noisy", "seq 1 400000").start_timeout(60);
     let manager = Manager::start(&Config::with(noisy).top("logs: {size_mb: 1, folder: kept, days: 3}"));
     let size = || -> u64 {
         let files = std::fs::read_dir(manager.path("kept")).unwrap();

@@ -41,6 +41,7 @@ const TABLES: &[Table] = &[
     table("runs", &["id"], false),
     table("price_plans", &["id"], true),
     table("tiers", &["plan_id", "position"], false),
+    table("audit", &["id"], true),
 ];
 
 /// What a value is.
@@ -75,7 +76,7 @@ pub fn copy(from: &Location, to: &Location) -> Result<Copied, OpenError> {
     }
     let reading = |error: StoreError| from.failed(error);
     let mut source = connect(from, Role::Read).map_err(reading)?;
-    migrate::is_current(&mut source).map_err(|error| match error {
+    migrate::reads_as_current(&mut source).map_err(|error| match error {
         StoreError::Other(text) => {
             from.failed(format!("{text}: start this version of the manager with it once, then copy it"))
         }

@@ -87,6 +87,12 @@ fn plain(event: &Event) -> Event {
             status: 200,
             ..RequestRow::default()
         })),
+        Event::Audit(_) => Event::Audit(Box::new(super::AuditRow {
+            key: KeySource::new().next(now),
+            at_us: now,
+            who: "trial".into(),
+            ..super::AuditRow::default()
+        })),
         Event::Run(run) => Event::Run(Box::new(super::RunRow {
             id: i64::MAX,
             model: Arc::clone(&run.model),

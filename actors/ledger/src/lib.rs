@@ -5,6 +5,7 @@
 //! their units, `row` for what is recorded, `write` for how, `report` and `requests` for what is read.
 
 mod address;
+mod audit;
 mod buckets;
 mod copy;
 mod db;
@@ -42,6 +43,7 @@ mod totals;
 mod watch;
 mod write;
 
+pub use audit::{AuditQuery, AuditView};
 pub use buckets::{Bucket, MOST_BUCKETS};
 pub use copy::{Copied, copy};
 pub use db::Location;
@@ -58,8 +60,8 @@ pub use reader::LedgerReader;
 pub use requests::{Cursor, Page, PageQuery, RequestView};
 pub use restore::{Restored, restore};
 pub use row::{
-    Energy, Event, KeySource, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens, UsageSource,
-    now_us,
+    AuditRow, Energy, Event, KeySource, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens,
+    UsageSource, now_us,
 };
 pub use runs::RunQuery;
 pub use runs::{RunCost, RunView};

@@ -221,6 +221,8 @@ impl Writer {
             if delete_rows(db, &format!("ended_us < {cutoff}"))? == Step::More {
                 return Ok(Step::More);
             }
+            // Few, and people's: they go with the rows of their time.
+            db.run(&format!("DELETE FROM audit WHERE at_us < {cutoff}"))?;
             // A day at a time.
             let minutes =
                 "SELECT COALESCE(MIN(start_us), 9223372036854775807) AS number FROM rollups WHERE level = 60";

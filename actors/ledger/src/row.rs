@@ -367,6 +367,27 @@ pub struct Energy {
     pub cost: Option<(i64, Arc<str>)>,
 }
 
+/// One deed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Writing it twice is writing it once.
+    pub key: RowKey,
+    /// When.
+    pub at_us: Micros,
+    /// `key`, `session`, `local`, `anyone` or `rule`.
+    pub kind: String,
+    /// The key's name, the user, or the rule.
+    pub who: String,
+    /// Where they are.
+    pub address: Option<String>,
+    /// What they did, such as `start`.
+    pub action: String,
+    /// To what, such as a model's name.
+    pub subject: Option<String>,
+    /// More about it.
+    pub detail: Option<String>,
+}
+
 /// Anything that is written in batches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
@@ -374,4 +395,6 @@ pub enum Event {
     Request(Box<RequestRow>),
     /// News of a run.
     Run(Box<RunRow>),
+    /// Somebody has done something.
+    Audit(Box<AuditRow>),
 }

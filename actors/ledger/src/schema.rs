@@ -160,6 +160,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    audit (id) {
+        id -> BigInt,
+        key -> Binary,
+        at_us -> BigInt,
+        kind -> Text,
+        who -> Text,
+        address -> Nullable<Text>,
+        action -> Text,
+        subject -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(facets -> models (model_id));
 diesel::joinable!(requests -> facets (facet_id));
 diesel::joinable!(runs -> models (model_id));
@@ -175,5 +189,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     latencies,
     runs,
     price_plans,
-    tiers
+    tiers,
+    audit
 );

@@ -1,5 +1,6 @@
 //! The writer: batches of events in one transaction each, every row once, rollups with them.
 
+use super::audit;
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
 use super::insert::{self, NewRequest};
@@ -135,13 +136,15 @@ fn write_events(
         .iter()
         .filter_map(|event| match event {
             Event::Request(row) => Some(&**row),
-            Event::Run(_) => None,
+            Event::Run(_) | Event::Audit(_) => None,
         })
         .collect();
     let written = write_requests(db, names, &rows, seen_before)?;
     for event in events {
-        if let Event::Run(run) = event {
-            write_run(db, names, run)?;
+        match event {
+            Event::Run(run) => write_run(db, names, run)?,
+            Event::Audit(row) => audit::write(db, row)?,
+            Event::Request(_) => {}
         }
     }
     Ok(written)

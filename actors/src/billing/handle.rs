@@ -5,7 +5,8 @@ use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use llm_manager_ledger::{
-    Beat, Event, Eye, Hold, KeySource, LedgerReader, Location, Micros, RequestRow, StoreError, Writer, now_us,
+    AuditRow, Beat, Event, Eye, Hold, KeySource, LedgerReader, Location, Micros, RequestRow, StoreError,
+    Writer, now_us,
 };
 use llm_manager_policy::pricing::{self, Money};
 use llm_manager_policy::spec::Electricity;
@@ -157,6 +158,13 @@ impl Ledger {
             core.counters.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
         self.push(Event::Request(row));
+    }
+
+    /// Records who did what. Never waits.
+    pub fn audit(&self, row: AuditRow) {
+        let at_us = now_us();
+        let key = self.0.keys.next(at_us);
+        self.push(Event::Audit(Box::new(AuditRow { key, at_us, ..row })));
     }
 
     /// A run has begun: it gets heartbeats.

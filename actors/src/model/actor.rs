@@ -85,6 +85,8 @@ pub struct Model {
     pub(super) ran: bool,
     /// The present life has ended for lack of memory.
     pub(super) out_of_memory: bool,
+    /// Who gave the last order.
+    pub(super) ordered_by: Option<Arc<str>>,
     /// The present demand for memory is `auto_start`'s alone.
     pub(super) boots: bool,
     pub(super) last_out_of_memory: Option<Arc<str>>,
@@ -136,6 +138,7 @@ impl Model {
             evicted_for: None,
             ran: false,
             out_of_memory: false,
+            ordered_by: None,
             boots: false,
             last_out_of_memory: None,
             waits_for: None,
@@ -189,6 +192,7 @@ impl Model {
         let name = &self.handle.spec.name;
         let (from, to) = (ModelState::from(before), ModelState::from(&self.state.phase));
         if from != to {
+            self.note_rule(from, to, event);
             let why = self.reason(event);
             let level = match &self.state.phase {
                 Phase::Failed { .. } => log::Level::Error,
@@ -246,11 +250,12 @@ impl Model {
     /// The end of the log line of a transition.
     fn reason(&self, event: Event) -> String {
         let spec = &self.handle.spec;
-        let asked_by = match event {
-            Event::Acquire => "for a request",
-            Event::Start | Event::Restart => "asked for by an operator or `auto_start`",
-            Event::Gone { .. } | Event::Deadline => "for those who wait",
-            _ => "",
+        let asked_by = match (event, &self.ordered_by) {
+            (Event::Acquire, _) => "for a request".to_owned(),
+            (Event::Start | Event::Restart, Some(by)) => format!("asked for by {by}"),
+            (Event::Start | Event::Restart, None) => "asked for by `auto_start`".to_owned(),
+            (Event::Gone { .. } | Event::Deadline, _) => "for those who wait".to_owned(),
+            _ => String::new(),
         };
         let run = self.current.as_ref();
         let run_words = run.map_or_else(String::new, |run| match run.pid {
@@ -296,8 +301,13 @@ impl Model {
                 let minutes = self.limits.alive_time.unwrap_or_default().as_secs_f64() / 60.0;
                 format!("nobody has used it for {minutes:.2} min")
             }
-            StopCause::Operator => "asked for by an operator, or the manager is stopping".to_owned(),
-            StopCause::Restart => "an operator wants a fresh one".to_owned(),
+            StopCause::Operator => match &self.ordered_by {
+                Some(by) => format!("asked for by {by}"),
+                None => "asked for by an operator, or the manager is stopping".to_owned(),
+            },
+            StopCause::Restart => {
+                format!("{} wants a fresh one", self.ordered_by.as_deref().unwrap_or("an operator"))
+            }
             StopCause::Evicted => "another model needs its memory".to_owned(),
             // The whole of it follows when the process is gone.
             StopCause::StartTimeout
@@ -318,7 +328,12 @@ impl Model {
         let (reason, message, retry_after) = match refusal {
             Refusal::Stopped => (
                 RefusedReason::Stopped,
-                format!("model `{name}` was stopped by an operator while this request waited"),
+                match &self.ordered_by {
+                    Some(by) => {
+                        format!("model `{name}` was stopped by an operator ({by}) while this request waited")
+                    }
+                    None => format!("model `{name}` was stopped by an operator while this request waited"),
+                },
                 None,
             ),
             Refusal::Failed { retry_after } => (
@@ -407,6 +422,7 @@ impl Handler<Operate> for Model {
     type Result = ();
 
     fn handle(&mut self, operate: Operate, ctx: &mut Context<Self>) {
+        self.ordered_by = operate.by;
         match operate.verb {
             Verb::Start => {
                 self.waiters.push(Waiter::Operator(operate.answer));
@@ -432,6 +448,7 @@ impl Handler<Abandoned> for Model {
         // A demand for nobody must not make others go.
         if matches!(self.state.phase, Phase::Queued { .. }) && !self.waiters.any() {
             log::info!("models/{}: nobody waits for it any more", self.handle.spec.name);
+            self.ordered_by = None;
             self.drive(Event::Stop(Urgency::Drain), ctx);
         }
     }

@@ -79,19 +79,24 @@ impl ModelHandle {
         granted.unwrap_or_else(|_| Err(self.actor_down()))
     }
 
-    /// Carries an operator's order out; returns when it is done.
+    /// Carries an order of the manager's own out; returns when it is done.
     pub async fn operate(&self, verb: Verb) -> Result<(), Refused> {
+        self.operate_for(verb, None).await
+    }
+
+    /// Carries an operator's order out; returns when it is done.
+    pub async fn operate_for(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
         let _order = matches!(verb, Verb::Start | Verb::Restart).then(|| Place::take(&self.ordered));
         let (answer, done) = oneshot::channel();
-        tell(&addr, Operate { verb, answer: Some(answer) });
+        tell(&addr, Operate { verb, answer: Some(answer), by });
         done.await.unwrap_or_else(|_| Err(self.actor_down()))
     }
 
     /// Gives an operator's order and does not wait for its end.
-    pub fn order(&self, verb: Verb) -> Result<(), Refused> {
+    pub fn order(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
-        tell(&addr, Operate { verb, answer: None });
+        tell(&addr, Operate { verb, answer: None, by });
         Ok(())
     }
 

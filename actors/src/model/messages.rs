@@ -23,6 +23,8 @@ pub struct Operate {
     pub verb: Verb,
     /// Who wants to hear of the end; `None`: nobody, and the order stands all the same.
     pub answer: Option<oneshot::Sender<Result<(), Refused>>>,
+    /// Who orders it, in words; `None`: the manager itself.
+    pub by: Option<Arc<str>>,
 }
 
 /// What an operator may order.

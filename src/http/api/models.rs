@@ -6,6 +6,7 @@ use crate::http::gateway::paths;
 use crate::http::gateway::request_id::RequestId;
 use crate::http::gateway::stray;
 use crate::http::state::{MODELS, Shared};
+use crate::http::who::Who;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
 use llm_manager_actors::Live;
@@ -60,8 +61,9 @@ pub(crate) async fn start(
     shared: web::Data<Shared>,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
+    who: Who,
 ) -> Answered {
-    order(&shared, &name, Verb::Start, options.wait).await
+    order(&shared, &name, Verb::Start, options.wait, &who).await
 }
 
 /// `POST /api/models/{name}/stop`
@@ -69,9 +71,10 @@ pub(crate) async fn stop(
     shared: web::Data<Shared>,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
+    who: Who,
 ) -> Answered {
     let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
-    order(&shared, &name, Verb::Stop(urgency), options.wait).await
+    order(&shared, &name, Verb::Stop(urgency), options.wait, &who).await
 }
 
 /// `POST /api/models/{name}/restart`
@@ -79,35 +82,41 @@ pub(crate) async fn restart(
     shared: web::Data<Shared>,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
+    who: Who,
 ) -> Answered {
-    order(&shared, &name, Verb::Restart, options.wait).await
+    order(&shared, &name, Verb::Restart, options.wait, &who).await
 }
 
-async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool) -> Answered {
+async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -> Answered {
     let model = shared.find(name, MODELS)?;
     refuse_while_stopping(shared, verb)?;
     if wait {
-        model.operate(verb).await?;
+        model.operate_for(verb, Some(who.words())).await?;
         return Ok(HttpResponse::Ok().json(ModelView::of(model)));
     }
-    model.order(verb)?;
+    model.order(verb, Some(who.words()))?;
     Ok(HttpResponse::Accepted().json(ModelView::of(model)))
 }
 
 /// `POST /api/models/stop-all`
-pub(crate) async fn stop_all(shared: web::Data<Shared>, options: web::Query<OrderOptions>) -> Answered {
+pub(crate) async fn stop_all(
+    shared: web::Data<Shared>,
+    options: web::Query<OrderOptions>,
+    who: Who,
+) -> Answered {
     let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
     let models = shared.directory.models().iter();
-    order_many(&shared, models.collect(), Verb::Stop(urgency), options.wait).await
+    order_many(&shared, models.collect(), Verb::Stop(urgency), options.wait, &who).await
 }
 
 /// `POST /api/models/restart-autostart`
 pub(crate) async fn restart_autostart(
     shared: web::Data<Shared>,
     options: web::Query<OrderOptions>,
+    who: Who,
 ) -> Answered {
     let models = shared.directory.models().iter().filter(|model| model.spec.auto_start);
-    order_many(&shared, models.collect(), Verb::Restart, options.wait).await
+    order_many(&shared, models.collect(), Verb::Restart, options.wait, &who).await
 }
 
 fn refuse_while_stopping(shared: &Shared, verb: Verb) -> Result<(), ApiError> {
@@ -118,17 +127,23 @@ fn refuse_while_stopping(shared: &Shared, verb: Verb) -> Result<(), ApiError> {
 }
 
 /// All at once; the first that fails is the answer, after all of them have ended.
-async fn order_many(shared: &Shared, models: Vec<&Arc<ModelHandle>>, verb: Verb, wait: bool) -> Answered {
+async fn order_many(
+    shared: &Shared,
+    models: Vec<&Arc<ModelHandle>>,
+    verb: Verb,
+    wait: bool,
+    who: &Who,
+) -> Answered {
     refuse_while_stopping(shared, verb)?;
     if wait {
-        join_all(models.iter().map(|model| model.operate(verb)))
+        join_all(models.iter().map(|model| model.operate_for(verb, Some(who.words()))))
             .await
             .into_iter()
             .collect::<Result<Vec<()>, _>>()?;
         return Ok(HttpResponse::Ok().json(all(shared)));
     }
     for model in models {
-        model.order(verb)?;
+        model.order(verb, Some(who.words()))?;
     }
     Ok(HttpResponse::Accepted().json(all(shared)))
 }

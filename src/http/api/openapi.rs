@@ -14,7 +14,7 @@ pub(crate) async fn openapi() -> HttpResponse {
 #[cfg(test)]
 mod made {
     use crate::http::api::typescript::assert_fresh;
-    use crate::http::api::{billing, devices, requests, runs, storage, told, usage, views};
+    use crate::http::api::{audit, billing, devices, requests, runs, storage, told, usage, views};
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
     use serde_json::{Map, Value, json};
@@ -216,6 +216,8 @@ mod made {
                 .query("model,variant,mode,endpoint,api_key,by"),
             operation("get", "/api/requests", "The request log; CSV with `Accept: text/csv`", schemas.of::<requests::PageView<'static>>())
                 .query("from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares"),
+            operation("get", "/api/audit", "Who did what, newest first", schemas.of::<audit::Page>())
+                .query("from,to,model,who,before,limit"),
             operation("get", "/api/runs", "Runs of backends, newest first", schemas.of::<runs::Page>())
                 .query("model,from,to,limit"),
             operation("get", "/api/runs/{id}", "One run, with the moments of its start", schemas.of::<runs::One>()),
@@ -282,7 +284,7 @@ mod made {
         let in_query = operation.query.split(',').filter(|name| !name.is_empty()).map(|name| {
             let kind = match name {
                 "wait" | "now" | "follow" | "shares" => "boolean",
-                "tail" | "limit" | "status" | "run_id" => "integer",
+                "tail" | "limit" | "before" | "status" | "run_id" => "integer",
                 _ => "string",
             };
             json!({"name": name, "in": "query", "schema": {"type": kind}})

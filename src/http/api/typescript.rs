@@ -1,5 +1,6 @@
 //! The dashboard's types, made from the views: `webui/src/shared/api/generated.ts`.
 
+use super::audit;
 use super::billing;
 use super::devices;
 use super::requests;
@@ -46,6 +47,7 @@ fn generated() -> String {
     all.visit::<usage::views::ReportView>();
     all.visit::<usage::views::SeriesView>();
     all.visit::<requests::PageView<'static>>();
+    all.visit::<audit::Page>();
     all.visit::<runs::Page>();
     all.visit::<runs::One>();
     all.visit::<runs::Shares>();

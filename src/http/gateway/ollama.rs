@@ -357,7 +357,8 @@ impl Drop for Parting {
         // The request's own lease may still be held: it is given back at this very moment.
         if self.0.leases() <= 1
             && self.0.waiting() == 0
-            && let Err(refused) = self.0.order(Verb::Stop(Urgency::Drain))
+            && let Err(refused) =
+                self.0.order(Verb::Stop(Urgency::Drain), Some("`keep_alive: 0` of a request".into()))
         {
             log::warn!("models/{}: keep_alive: 0 could not stop it: {}", self.0.spec.name, refused.message);
         }

@@ -1,6 +1,36 @@
 // Made from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.
 
 /**
+ * Who did what.
+ */
+export type AuditEntry = { id: number, time: string, 
+/**
+ * `key`, `session`, `local` (the command line), `anyone` (no key is wanted) or `rule`.
+ */
+kind: 'key' | 'session' | 'local' | 'anyone' | 'rule', 
+/**
+ * The key's name, the user, or the rule, such as `idle timer`.
+ */
+who: string, address: string | null, action: string, 
+/**
+ * What it was done to, such as a model.
+ */
+subject: string | null, detail: string | null, };
+
+/**
+ * `GET /api/audit`
+ */
+export type AuditPage = { 
+/**
+ * Newest first.
+ */
+rows: Array<AuditEntry>, 
+/**
+ * `before` of the next page; null: this is the last one.
+ */
+next: number | null, };
+
+/**
  * `GET /api/billing/{model}`: what is in force.
  */
 export type Billing = { model: string, plan: PricePlan | null, source: 'config' | 'api' | null, valid_from: string | null, 
@@ -40,7 +70,11 @@ export type DeviceReading = { id: string, memory_used_mb: number | null, utiliza
 /**
  * One device in `GET /api/devices`. Memory is MiB.
  */
-export type DeviceView = { id: string, name: string, plugin: string, uuid: string | null, pci: string | null, online: boolean, memory_total_mb: number | null, memory_used_mb: number | null, memory_reserved_mb: number, utilization: number | null, temperature_c: number | null, power_w: number | null, holders: Array<DeviceHolder>, };
+export type DeviceView = { id: string, name: string, plugin: string, uuid: string | null, pci: string | null, 
+/**
+ * Its memory is the machine's own; left out where it has some of its own.
+ */
+unified?: boolean, online: boolean, memory_total_mb: number | null, memory_used_mb: number | null, memory_reserved_mb: number, utilization: number | null, temperature_c: number | null, power_w: number | null, holders: Array<DeviceHolder>, };
 
 /**
  * One life of a backend in the ledger.

@@ -1,0 +1,167 @@
+//! The audit: who did what. Every order that was carried out is noted where it comes in; what the manager does by a rule of
+//! its own, the models note.
+
+use super::query::{from_store, invalid, rfc3339, time};
+use crate::http::error::ApiError;
+use crate::http::state::Shared;
+use crate::http::who::Who;
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use llm_manager_ledger::{AuditQuery, AuditRow, AuditView};
+use serde::{Deserialize, Serialize};
+
+const DEFAULT_LIMIT: i64 = 100;
+const MOST: i64 = 1000;
+
+/// Orders by method and path, and what they are called.
+const ACTIONS: &[(&str, &str, &str)] = &[
+    ("POST", "models/{}/start", "start"),
+    ("POST", "models/{}/stop", "stop"),
+    ("POST", "models/{}/restart", "restart"),
+    ("POST", "models/stop-all", "stop_all"),
+    ("POST", "models/restart-autostart", "restart_autostart"),
+    ("PUT", "config", "edit_config"),
+    ("POST", "config/reload", "reload"),
+    ("PUT", "billing/{}", "set_price"),
+    ("DELETE", "storage/{}", "delete_data"),
+    ("POST", "storage/{}/rename", "rename_data"),
+    ("POST", "keys", "add_key"),
+    ("DELETE", "keys/{}", "revoke_key"),
+    ("POST", "keys/{}/rotate", "rotate_key"),
+    ("POST", "pause", "pause"),
+    ("POST", "resume", "resume"),
+    ("POST", "shutdown", "shutdown"),
+    ("POST", "restart", "restart_manager"),
+];
+
+/// What only looks, although it is sent with a body.
+const LOOKS: &[&str] = &["config/check"];
+
+/// The path with `{}` for each name in it, below `/api`.
+fn shape(pattern: &str) -> Option<String> {
+    let parts = pattern.strip_prefix("/api/")?.split('/');
+    Some(parts.map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/"))
+}
+
+fn action(method: &Method, shape: &str) -> String {
+    let known = ACTIONS.iter().find(|(of, path, _)| *of == method.as_str() && *path == shape);
+    known.map_or_else(|| format!("{method} {shape}"), |(.., action)| (*action).to_owned())
+}
+
+/// Notes an order that was carried out.
+pub(in crate::http) fn note(request: &HttpRequest) {
+    let Some(shared) = request.app_data::<web::Data<Shared>>() else { return };
+    let Some(shape) = request.match_pattern().as_deref().and_then(shape) else { return };
+    if LOOKS.contains(&shape.as_str()) {
+        return;
+    }
+    let names = request.match_info();
+    let subject = ["name", "model", "id"].iter().find_map(|name| names.get(name));
+    // A model goes by its name, whichever of its aliases was used.
+    let model = subject.and_then(|name| shared.directory.find(name)).map(|model| model.spec.name.clone());
+    let who = Who::of(request);
+    let row = AuditRow {
+        kind: who.kind.to_owned(),
+        who: who.name.clone(),
+        address: who.address.clone(),
+        action: action(request.method(), &shape),
+        subject: model.or_else(|| subject.map(str::to_owned)),
+        detail: Some(request.query_string().to_owned()).filter(|query| !query.is_empty()),
+        ..AuditRow::default()
+    };
+    let subject = row.subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
+    log::info!("audit: {} by {}", format_args!("{}{subject}", row.action), who.words());
+    shared.ledger.audit(row);
+}
+
+/// Query of the audit.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    from: Option<String>,
+    to: Option<String>,
+    model: Option<String>,
+    who: Option<String>,
+    before: Option<i64>,
+    limit: Option<i64>,
+}
+
+/// `GET /api/audit`
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "AuditPage"), schemars(rename = "AuditPage"))]
+pub(crate) struct Page {
+    /// Newest first.
+    rows: Vec<View>,
+    /// `before` of the next page; null: this is the last one.
+    next: Option<i64>,
+}
+
+/// Who did what.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "AuditEntry"), schemars(rename = "AuditEntry"))]
+struct View {
+    id: i64,
+    #[cfg_attr(test, ts(type = "string"))]
+    time: Option<Timestamp>,
+    /// `key`, `session`, `local` (the command line), `anyone` (no key is wanted) or `rule`.
+    #[cfg_attr(test, ts(type = "'key' | 'session' | 'local' | 'anyone' | 'rule'"))]
+    kind: String,
+    /// The key's name, the user, or the rule, such as `idle timer`.
+    who: String,
+    address: Option<String>,
+    action: String,
+    /// What it was done to, such as a model.
+    subject: Option<String>,
+    detail: Option<String>,
+}
+
+impl View {
+    fn of(view: AuditView) -> Self {
+        let AuditView { id, at_us, kind, who, address, action, subject, detail } = view;
+        Self { id, time: rfc3339(at_us), kind, who, address, action, subject, detail }
+    }
+}
+
+/// `GET /api/audit`
+pub(in crate::http) async fn list(
+    shared: web::Data<Shared>,
+    query: web::Query<Wanted>,
+) -> Result<HttpResponse, ApiError> {
+    let query = query.into_inner();
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MOST).contains(&limit) {
+        return Err(invalid(format!("`limit` is from 1 to {MOST}")));
+    }
+    let model = query.model.map(|name| {
+        shared.directory.find(&name).map_or_else(|| name.clone(), |model| model.spec.name.clone())
+    });
+    let wanted = AuditQuery {
+        from: time("from", query.from.as_ref())?,
+        to: time("to", query.to.as_ref())?,
+        subject: model,
+        who: query.who,
+        before: query.before,
+        limit,
+    };
+    let found = shared.ledger.reader().audit(wanted).await.map_err(from_store)?;
+    let full = i64::try_from(found.len()).is_ok_and(|count| count == limit);
+    let next = found.last().filter(|_| full).map(|row| row.id);
+    Ok(HttpResponse::Ok().json(Page { rows: found.into_iter().map(View::of).collect(), next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_have_names_and_new_ones_their_path() {
+        let named = |method: Method, pattern: &str| action(&method, &shape(pattern).unwrap());
+        assert_eq!(named(Method::POST, "/api/models/{name:.+}/stop"), "stop");
+        assert_eq!(named(Method::PUT, "/api/billing/{model:.+}"), "set_price");
+        assert_eq!(named(Method::POST, "/api/models/{name}/park"), "POST models/{}/park");
+        assert_eq!(shape("/v1/models"), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! Who gives an order: for the audit, the log and whoever is told that a model was stopped.
+
+use super::state::Shared;
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpRequest, web};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The user at the command line of this computer, as `llm-manager` itself sends it. It is what the client says: whoever may
+/// give orders could also say another name.
+pub(crate) const LOCAL_USER: &str = "x-llm-manager-user";
+
+/// Longest name that is kept.
+const LONGEST: usize = 64;
+
+/// Somebody, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    /// `key`, `session`, `local` or `anyone`.
+    pub(crate) kind: &'static str,
+    /// The key's name or the user's; empty: neither is known.
+    pub(crate) name: String,
+    /// Where the connection comes from.
+    pub(crate) address: Option<String>,
+}
+
+impl Who {
+    /// The sender of a request that was let in.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        match request.app_data::<web::Data<Shared>>() {
+            Some(shared) => Self::from(shared, request.headers(), peer),
+            None => Self { kind: "anyone", name: String::new(), address: peer.map(|peer| peer.to_string()) },
+        }
+    }
+
+    fn from(shared: &Shared, headers: &HeaderMap, peer: Option<IpAddr>) -> Self {
+        let keys = &shared.access.keys;
+        let label = |place| keys.label_of(place).map_or_else(String::new, ToString::to_string);
+        let address = peer.map(|peer| peer.to_string());
+        let user = headers.get(LOCAL_USER).and_then(|user| user.to_str().ok());
+        let user = user.filter(|user| !user.is_empty() && peer.is_some_and(|peer| peer.is_loopback()));
+        if let Some(user) = user {
+            return Self { kind: "local", name: user.chars().take(LONGEST).collect(), address };
+        }
+        if let Some(place) = keys.in_header(headers) {
+            return Self { kind: "key", name: label(place), address };
+        }
+        match keys.in_session(headers) {
+            Some(place) => Self { kind: "session", name: label(place), address },
+            None => Self { kind: "anyone", name: String::new(), address },
+        }
+    }
+
+    /// In a sentence: `alice at the command line`, `key-1a2b3c4d from 10.0.0.7`.
+    pub(crate) fn words(&self) -> Arc<str> {
+        let from = self.address.as_ref().map_or_else(String::new, |address| format!(" from {address}"));
+        match self.kind {
+            "local" => format!("{} at the command line", self.name),
+            "key" => format!("{}{from}", self.name),
+            "session" => format!("a session of {}{from}", self.name),
+            _ => format!("somebody{from}"),
+        }
+        .into()
+    }
+}
+
+impl FromRequest for Who {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}

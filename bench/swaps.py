@@ -147,7 +147,8 @@ def engine(options):
         for name, make in targets.items():
             with tempfile.TemporaryDirectory(prefix="bench-swaps-") as folder, make(Path(folder) / "run") as one:
                 print(f"  engine {gguf.name:>32} {name:>24}: {swap(one, options.rounds, 0)}", flush=True)
-                print(f"  shared {gguf.name:>32} {name:>24}: {shared(one, options.rounds, 0)}", flush=True)
+                if options.shared:
+                    print(f"  shared {gguf.name:>32} {name:>24}: {shared(one, options.rounds, 0)}", flush=True)
 
 
 def swap(target, rounds, _load):
@@ -270,6 +271,7 @@ def main():
     options.add_argument("--gguf", action="append", default=[], type=Path)
     options.add_argument("--rounds", default=10, type=int)
     options.add_argument("--load", action="append", type=float)
+    options.add_argument("--no-shared", dest="shared", action="store_false", help="leaves the two clients out of engine")
     options.add_argument("--only", action="append", choices=[*SECTIONS, "engine"])
     options = options.parse_args()
     options.fake, options.manager = options.fake.resolve(), options.manager.resolve()

@@ -46,6 +46,8 @@ struct Event {
     has_data: bool,
     /// Part of it has been sent.
     sent: bool,
+    /// A line of it is none of this format: somebody between has said something, and the client must hear it.
+    stray: bool,
     name: Name,
     /// Its data, if its name is `error`.
     words: Words,
@@ -242,7 +244,10 @@ impl Stream {
             return;
         }
         let from = self.event.from.map(|from| within((from, from), base).start);
-        let hidden = reading.walker.ended() && !self.event.sent && !reading.totals.reports_unasked;
+        let hidden = reading.walker.ended()
+            && !self.event.sent
+            && !self.event.stray
+            && !reading.totals.reports_unasked;
         let shown = if hidden { reading.draft.usage_event() } else { None };
         let (Some(from), Some(shown)) = (from, shown) else {
             out.bytes(mem::take(&mut self.held));
@@ -257,7 +262,8 @@ impl Stream {
         event.extend_from_slice(tail);
         out.skip(from..end);
         match shown {
-            Shown::Nothing => self.hide_lf = self.after_cr,
+            // Within a chunk a line feed has been read with its carriage return.
+            Shown::Nothing => self.hide_lf = self.after_cr && end == chunk.len(),
             Shown::Without(cut, choices) => {
                 out.bytes(without(&event, self.event.from.unwrap_or(0), cut, choices))
             }
@@ -272,7 +278,7 @@ impl Stream {
         let Some(from) = self.event.from else { return };
         let from = within((from, from), base).start;
         let rest = chunk.get(from..).unwrap_or_default();
-        let is_other = reading.draft.is_no_usage_event() || !reading.walker.is_object();
+        let is_other = self.event.stray || reading.draft.is_no_usage_event() || !reading.walker.is_object();
         if self.event.sent || is_other || self.held.len() + rest.len() > MAX_EVENT {
             self.event.sent = true;
             out.bytes(mem::take(&mut self.held));
@@ -402,6 +408,7 @@ impl Stream {
 
     fn be_stray(&mut self, beginning: &[u8]) {
         self.line = Line::Stray;
+        self.event.stray = true;
         self.stray = Words::default();
         self.stray.add(beginning);
     }

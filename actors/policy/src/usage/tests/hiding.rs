@@ -49,7 +49,7 @@ fn oracle(input: &[u8]) -> Option<Vec<u8>> {
     let mut sent = Vec::new();
     let mut event: Vec<u8> = Vec::new();
     let mut data: Vec<&[u8]> = Vec::new();
-    let mut begun = false;
+    let (mut begun, mut stray) = (false, false);
     for (nth, (line, raw)) in lines.into_iter().enumerate() {
         let line = if nth == 0 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         if nth == 0 {
@@ -69,15 +69,17 @@ fn oracle(input: &[u8]) -> Option<Vec<u8>> {
             if serde_json::from_slice::<Value>(&data_text).is_err() && resembles_usage(&data_text) {
                 return None;
             }
-            if !is_usage(&data_text) || event.len() > MAX_EVENT {
+            if !is_usage(&data_text) || event.len() > MAX_EVENT || stray {
                 sent.append(&mut event);
             }
             event.clear();
             data.clear();
-            begun = false;
+            (begun, stray) = (false, false);
             continue;
         }
         begun = true;
+        let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+        stray |= !fields.iter().any(|field| line.starts_with(field) || field.starts_with(line));
         data.extend(line.strip_prefix(b"data:"));
     }
     sent.extend_from_slice(&event);
@@ -131,6 +133,36 @@ fn whatever_stands_before_the_data_is_hidden_too() {
         filtered("data: {\"choices\":[\ndata:],\nid: 4\n: c\ndata:  \"usage\":{}}\n\ndata: x\n\n"),
         "data: x\n\n"
     );
+}
+
+/// A proxy that fails writes its words into the stream, wherever that is: they must not vanish with the event.
+#[test]
+fn an_event_with_a_line_that_is_no_field_is_not_hidden() {
+    for said in [
+        format!("proxy error: gone\ndata: {USAGE}\n\n"),
+        format!("data: {USAGE}\nproxy error: gone\n\n"),
+        format!("event: x\nupstream closed\ndata: {USAGE}\n\n"),
+    ] {
+        assert_eq!(filtered(&said), said);
+        for cut in 1..said.len() {
+            let (head, tail) = said.as_bytes().split_at(cut);
+            assert_eq!(String::from_utf8(run([head, tail])).unwrap(), said, "{cut}");
+        }
+        // The next one is hidden again.
+        assert_eq!(filtered(&format!("{said}{}", event(USAGE))), said);
+    }
+}
+
+/// The line feed of a line end that was cut in two belongs to its own line, not to a hidden event before it.
+#[test]
+fn only_the_line_feed_of_the_hidden_event_is_hidden() {
+    let usage = format!("data: {USAGE}\r\r");
+    for (head, tail, shown) in [
+        (format!("{usage}data: {WORD}\r"), "\n\r\n", format!("data: {WORD}\r\n\r\n")),
+        (format!("data: {USAGE}\r\n\r"), "\n: ping\n\n", ": ping\n\n".to_owned()),
+    ] {
+        assert_eq!(String::from_utf8(run([head.as_bytes(), tail.as_bytes()])).unwrap(), shown);
+    }
 }
 
 #[test]
@@ -301,7 +333,6 @@ proptest! {
     }
 
     #[test]
-    #[ignore = "known gap: a line that is no field, within the event that is hidden, is lost"]
     fn broken_streams_come_out_like_the_oracle_says(
         pieces in proptest::collection::vec(piece(), 0..8),
         ends in proptest::collection::vec(prop::sample::select(vec!["\n", "\r\n", "\r", "\n\n", ""]), 1..5),

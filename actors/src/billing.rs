@@ -10,6 +10,7 @@ mod configured;
 mod hand;
 mod handle;
 mod jobs;
+mod lost;
 mod overflow;
 mod prices;
 mod rejected;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
+use crate::support::postgres::Postgres;
 use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
 
 fn data(manager: &Manager) -> PathBuf {
@@ -88,6 +89,7 @@ fn the_ledger_is_its_owners_alone() {
     let mut files = named(&manager, "llm-manager.db");
     assert!(files.len() >= 2, "{files:?}");
     files.push(manager.path("copy.db"));
+    files.push(data(&manager).join("manager.lock"));
     for file in files {
         let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", file.display());
@@ -114,6 +116,34 @@ fn a_second_manager_of_the_same_folder_is_refused_by_name() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(told.contains(&format!("pid {}", manager.pid())) && told.contains("another manager"), "{told}");
+}
+
+#[test]
+fn a_second_manager_of_one_postgres_is_refused_by_name_and_touches_nothing() {
+    let Some(postgres) = Postgres::start() else { return };
+    let config =
+        || Config::with(Model::chat("chat")).program(&format!("database: \"{}\"", postgres.address()));
+    let manager = Manager::start(&config());
+    chat(&manager, "one");
+    let run = "SELECT id, heartbeat_us FROM runs WHERE ended_us IS NULL";
+    wait_until("its run is in the ledger", PATIENCE, || !postgres.ask(run).is_empty());
+    // Another folder, another port, the same database.
+    let other = Manager::prepare(&config());
+    let output = other.cli(&["serve"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    for wanted in ["another manager", &format!("pid {} on {}", manager.pid(), host.trim())] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    assert!(!postgres.ask(run).is_empty(), "the first one's run goes on");
+    chat(&manager, "two");
+    wait_until("it writes on", PATIENCE, || manager.api("/api/usage/summary")["total"]["requests"] == 2);
+    // Once the first one has ended, the second one may have it.
+    drop(manager);
+    let mut other = other;
+    other.launch();
+    assert_eq!(other.api("/api/usage/summary?from=2000-01-01T00:00:00Z")["total"]["requests"], 2);
 }
 
 #[test]

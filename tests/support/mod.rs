@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod postgres;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -63,13 +64,22 @@ impl Manager {
     /// The same, with more environment variables.
     #[track_caller]
     pub(crate) fn start_with(config: &Config, env: &[(&str, &str)]) -> Self {
+        let mut manager = Self::prepare_with(config, env);
+        manager.launch();
+        manager
+    }
+
+    /// Writes the configuration, and starts nothing.
+    pub(crate) fn prepare(config: &Config) -> Self {
+        Self::prepare_with(config, &[])
+    }
+
+    fn prepare_with(config: &Config, env: &[(&str, &str)]) -> Self {
         let dir = tempfile::Builder::new().prefix("llm-manager-e2e-").tempdir().unwrap();
         let port = free_port();
         std::fs::write(dir.path().join("config.yaml"), config.text(port, dir.path())).unwrap();
         let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let mut manager = Self { dir, port, child: None, env, key: config.first_key() };
-        manager.launch();
-        manager
+        Self { dir, port, child: None, env, key: config.first_key() }
     }
 
     /// Starts the program (again) in the same folder.

@@ -1,6 +1,7 @@
 //! What can go wrong with the ledger, sorted by what can be done about it.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use libsqlite3_sys as ffi;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -84,32 +85,31 @@ impl From<DieselError> for StoreError {
 
 type Kind = fn(String) -> StoreError;
 
-/// SQLite's result codes, as `sqlite3_errstr` words them: diesel passes on the text without the number. These texts
-/// are part of SQLite, the same in every language; PostgreSQL has none like them.
-const SQLITE: [(&str, Kind); 11] = [
-    // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL, SQLITE_SCHEMA
-    ("database is locked", StoreError::Locked),
-    ("database table is locked", StoreError::Locked),
-    ("locking protocol", StoreError::Locked),
-    ("database schema has changed", StoreError::Locked),
-    // SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_NOMEM
-    ("database or disk is full", StoreError::Full),
-    ("disk I/O error", StoreError::Full),
-    ("attempt to write a readonly database", StoreError::Full),
-    ("out of memory", StoreError::Full),
-    // SQLITE_CORRUPT, SQLITE_NOTADB
-    ("database disk image is malformed", StoreError::Corrupt),
-    ("file is not a database", StoreError::Corrupt),
-    // SQLITE_CANTOPEN
-    ("unable to open database file", StoreError::Gone),
+/// SQLite's result codes and what they mean here. Diesel passes on the text of a code without its number; the texts
+/// are those of `sqlite3_errstr` (a test compares them), the same in every language. PostgreSQL has none like them.
+const SQLITE: [(i32, &str, Kind); 12] = [
+    (ffi::SQLITE_BUSY, "database is locked", StoreError::Locked),
+    (ffi::SQLITE_LOCKED, "database table is locked", StoreError::Locked),
+    (ffi::SQLITE_PROTOCOL, "locking protocol", StoreError::Locked),
+    (ffi::SQLITE_SCHEMA, "database schema has changed", StoreError::Locked),
+    (ffi::SQLITE_FULL, "database or disk is full", StoreError::Full),
+    (ffi::SQLITE_IOERR, "disk I/O error", StoreError::Full),
+    (ffi::SQLITE_READONLY, "attempt to write a readonly database", StoreError::Full),
+    (ffi::SQLITE_NOMEM, "out of memory", StoreError::Full),
+    (ffi::SQLITE_INTERRUPT, "interrupted", StoreError::Locked),
+    (ffi::SQLITE_CORRUPT, "database disk image is malformed", StoreError::Corrupt),
+    (ffi::SQLITE_NOTADB, "file is not a database", StoreError::Corrupt),
+    (ffi::SQLITE_CANTOPEN, "unable to open database file", StoreError::Gone),
 ];
 
 impl StoreError {
     /// By SQLite's result code.
     pub(super) fn of_sqlite(text: String) -> Self {
-        let code = SQLITE.iter().find(|(words, _)| text == *words || text.starts_with(&format!("{words}: ")));
+        let code = SQLITE.iter().find(|(_, words, _)| {
+            text.strip_prefix(words).is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        });
         match code {
-            Some((_, kind)) => kind(text),
+            Some((_, _, kind)) => kind(text),
             // `sqlite3_open` puts this before the code's own words.
             None if text.contains("unable to open database file") => Self::Gone(text),
             None => Self::Other(text),
@@ -204,3 +204,29 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    #[test]
+    fn the_words_of_sqlites_codes_are_those_of_the_library_that_is_linked_in() {
+        for (code, words, kind) in SQLITE {
+            #[expect(unsafe_code, reason = "a test of the library's own texts")]
+            // SAFETY: the library answers a static text for every number.
+            let said = unsafe { CStr::from_ptr(ffi::sqlite3_errstr(code)) }.to_str().unwrap();
+            assert_eq!(said, words, "code {code}");
+            let expected = kind(words.to_owned());
+            assert_eq!(StoreError::of_sqlite(words.to_owned()), expected);
+            let more = StoreError::of_sqlite(format!("{words}: main.requests"));
+            assert_eq!(std::mem::discriminant(&more), std::mem::discriminant(&expected));
+        }
+        // What a row says about itself is never taken for the state of the database.
+        for text in
+            ["CHECK constraint failed: database is locked", "database is locked up", "disk I/O errors"]
+        {
+            assert!(matches!(StoreError::of_sqlite(text.to_owned()), StoreError::Other(_)), "{text}");
+        }
+    }
+}

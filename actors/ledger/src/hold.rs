@@ -32,13 +32,7 @@ impl Hold {
             detail: error.to_string(),
         };
         std::fs::create_dir_all(folder).map_err(wrong)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(wrong)?;
+        let mut file = open_private(&path).map_err(wrong)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             match file.try_lock() {
@@ -66,6 +60,24 @@ impl Hold {
             .map_err(wrong)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Its owner's alone: it names the host, and whoever may open it could hold the lock.
+fn open_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // An earlier version made it for everybody. Somebody else's file stays as it is.
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
+        }
+    }
+    Ok(file)
 }
 
 #[expect(clippy::disallowed_methods, reason = "before anything is served, on a thread of its own")]

@@ -64,9 +64,20 @@ impl Health {
         self.pause = FIRST_PAUSE;
     }
 
+    /// Everything has gone well for long enough.
+    pub fn seems_over(&self, now: Moment) -> bool {
+        self.written && self.failed.is_some_and(|failed| now >= failed + PROBATION)
+    }
+
+    /// It only seemed so: the disk that was full has no room yet. The time begins anew, without a pause.
+    pub fn doubt(&mut self, now: Moment) {
+        self.failed = self.failed.and(Some(now));
+        self.written = false;
+    }
+
     /// True once when a trouble is over.
     pub fn is_over(&mut self, now: Moment) -> bool {
-        let over = self.written && self.failed.is_some_and(|failed| now >= failed + PROBATION);
+        let over = self.seems_over(now);
         if over {
             *self = Self::default();
         }
@@ -261,6 +272,22 @@ mod tests {
         assert!(!health.is_over(at(21)));
         assert!(health.is_over(at(22)));
         assert!(!health.is_over(at(23)) && !health.is_troubled() && health.rest(at(23)).is_none());
+    }
+
+    #[test]
+    fn a_full_disk_that_takes_a_few_rows_is_no_recovery() {
+        let at = Duration::from_secs;
+        let mut health = Health::default();
+        health.doubt(at(0));
+        assert!(!health.is_troubled(), "there is nothing to doubt");
+        health.fail(at(1));
+        health.write();
+        assert!(health.seems_over(at(11)));
+        health.doubt(at(11));
+        assert!(health.is_troubled() && health.rest(at(11)).is_none());
+        assert!(!health.is_over(at(100)), "nothing was written since");
+        health.write();
+        assert!(!health.is_over(at(20)) && health.is_over(at(21)));
     }
 
     #[test]

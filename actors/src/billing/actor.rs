@@ -6,6 +6,7 @@
 use super::hand::Hand;
 use super::handle::{BATCH, Batch, Core, Ledger, State};
 use super::jobs::Job;
+use super::lost::Lost;
 use super::replay::Replay;
 use super::start::Settings;
 use super::work::{Done, Work};
@@ -91,6 +92,8 @@ pub struct Billing {
     /// At the end: the rows that wait were tried in the ledger, in vain.
     tried: bool,
     trouble: Option<StoreError>,
+    /// The disk that was full is being asked whether it has room.
+    asking: bool,
     closed: bool,
     linger: Option<SpawnHandle>,
     pump: Option<AbortHandle>,
@@ -119,6 +122,7 @@ impl Billing {
             closing: Vec::new(),
             tried: false,
             trouble: None,
+            asking: false,
             closed: false,
             linger: None,
             pump: None,
@@ -349,7 +353,7 @@ impl Billing {
                 if done.proved {
                     self.health.write();
                 }
-                self.recovered();
+                self.recovered(ctx);
             }
         }
         if self.core.take.len() < BATCH && !self.core.take.is_empty() && self.flushes.is_empty() {
@@ -371,7 +375,26 @@ impl Billing {
         }
     }
 
-    fn recovered(&mut self) {
+    fn recovered(&mut self, ctx: &mut Context<Self>) {
+        let was_full = matches!(self.trouble, Some(StoreError::Full(_))) && self.core.eye.is_some();
+        if !was_full || !self.health.seems_over(self.now()) {
+            self.is_over();
+            return;
+        }
+        if std::mem::replace(&mut self.asking, true) {
+            return;
+        }
+        let answer = wrap_future::<_, Self>(self.core.overflow.room()).map(|room, this, _| {
+            this.asking = false;
+            match room {
+                Ok(Ok(())) => this.is_over(),
+                Ok(Err(_)) | Err(_) => this.health.doubt(this.now()),
+            }
+        });
+        ctx.spawn(answer);
+    }
+
+    fn is_over(&mut self) {
         if self.health.is_over(self.now()) {
             log::warn!("billing: the ledger can be written again");
             self.core.last_error.store(None);
@@ -414,32 +437,30 @@ impl Billing {
         self.hand = None;
         let core = Arc::clone(&self.core);
         let last = async move {
-            let mut left = 0;
+            let mut left = Lost::default();
             while let Some(batch) = core.next_batch() {
                 // What is still to come must not wait for ever either.
                 let many = actix_rt::time::timeout(GIVE_UP_CLOSING, core.overflow.many(&batch.events));
                 if !matches!(many.await, Ok(Ok(Ok(())))) {
-                    left += batch.events.len() as u64;
+                    left += Lost::of(&*batch.events);
                 }
                 core.batch_done(&batch);
             }
-            left + actix_rt::time::timeout(GIVE_UP_CLOSING, core.overflow.finish())
-                .await
-                .map_or(0, |held| held.unwrap_or(0))
+            let held = actix_rt::time::timeout(GIVE_UP_CLOSING, core.overflow.finish()).await;
+            left += held.map_or_else(|_| Lost::default(), Result::unwrap_or_default);
+            left
         };
         let done = wrap_future::<_, Self>(last).map(move |left, this, _| this.ended(trouble, left));
         ctx.spawn(done);
     }
 
-    fn ended(&mut self, trouble: Option<StoreError>, left: u64) {
+    fn ended(&mut self, trouble: Option<StoreError>, left: Lost) {
         self.core.set_state(State::Closed);
         self.core.hold.store(None);
         let path = self.core.overflow_path.display();
-        if left > 0 {
+        if !left.is_none() {
             self.core.overflow.lose(left, "neither the ledger nor the overflow file could be written");
-            log::error!(
-                "billing: {left} rows are lost: neither the ledger nor {path} could be written at the end"
-            );
+            log::error!("billing: {left} lost at the end: neither the ledger nor {path} could be written");
         }
         if let Some(error) = &trouble {
             let rest = if self.core.overflow.is_dirty() {
@@ -470,7 +491,7 @@ impl Billing {
             );
         }
         self.clocks = (wall, steady);
-        self.recovered();
+        self.recovered(ctx);
         let waits = self.jobs.iter().any(|job| matches!(job, Job::Heartbeat));
         if !self.closed && !waits {
             self.queue_job(Job::Heartbeat, ctx);

@@ -1,5 +1,6 @@
 //! `Ledger`: the handle through which everything is recorded, and what must outlive the actor.
 
+use super::lost::Lost;
 use super::overflow::Overflow;
 use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -128,8 +129,10 @@ pub struct Status {
     pub spilled: u64,
     /// Requests that were played back from it.
     pub replayed: u64,
-    /// Events that could be kept nowhere.
+    /// Requests that could be kept nowhere.
     pub lost: u64,
+    /// Other entries (of runs, of the audit) that could be kept nowhere.
+    pub lost_entries: u64,
     /// Events that the database did not take; they are in the file of the rejected.
     pub rejected: u64,
     /// Batches that could not be written at once.
@@ -220,7 +223,8 @@ impl Ledger {
             duplicates: get(&core.counters.duplicates),
             spilled: core.overflow.spilled(),
             replayed: get(&core.counters.replayed),
-            lost: core.overflow.lost(),
+            lost: core.overflow.lost().requests,
+            lost_entries: core.overflow.lost().entries,
             rejected: get(&core.counters.rejected),
             failures: get(&core.counters.failures),
             usage_unrecorded: get(&core.counters.unrecorded),
@@ -237,7 +241,7 @@ impl Ledger {
             let spilled = actix_rt::time::timeout(LAST_SPILL, core.overflow.many(&batch.events)).await;
             if !matches!(spilled, Ok(Ok(Ok(())))) {
                 core.overflow
-                    .lose(batch.events.len() as u64, "the overflow file could not be written at the end");
+                    .lose(Lost::of(&*batch.events), "the overflow file could not be written at the end");
             }
             core.batch_done(&batch);
         }

@@ -4,6 +4,7 @@
 //! (a full disk, a crash) spoils no other. To be played back, the file is renamed to a segment; nobody
 //! appends to segments.
 
+use super::lost::Lost;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use llm_manager_ledger::Event;
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ use tokio::sync::oneshot;
 const ORDERS: usize = 16_384;
 /// Events that are held while even the file cannot be written.
 const HELD: usize = 65_536;
+/// So many bytes must fit on the disk before it counts as not full any more.
+const ROOM: usize = 1 << 20;
 /// Events of one write.
 const BATCH: usize = 1000;
 
@@ -25,7 +28,8 @@ enum Order {
     One(Event),
     Many(Arc<Vec<Event>>, oneshot::Sender<Result<(), String>>),
     Segments(Sender<Result<Vec<PathBuf>, String>>),
-    Finish(oneshot::Sender<u64>),
+    Finish(oneshot::Sender<Lost>),
+    Room(oneshot::Sender<Result<(), String>>),
 }
 
 /// The way to the thread. Cheap to clone.
@@ -39,7 +43,8 @@ pub(super) struct Overflow {
 struct Shared {
     /// There may be something to play back.
     dirty: AtomicBool,
-    lost: AtomicU64,
+    lost_requests: AtomicU64,
+    lost_entries: AtomicU64,
     spilled: AtomicU64,
 }
 
@@ -57,10 +62,11 @@ impl Overflow {
 
     /// Hands over one event without waiting.
     pub(super) fn one(&self, event: Event) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+        if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
             self.orders.try_send(Order::One(event))
+            && let Order::One(event) = order
         {
-            self.shared.lose(1, "it is too much at once");
+            self.shared.lose(Lost::of([&event]), "it is too much at once");
         }
     }
 
@@ -79,8 +85,16 @@ impl Overflow {
         answer
     }
 
-    /// The last try for what could not be written so far; answers how many events that leaves in memory alone.
-    pub(super) fn finish(&self) -> oneshot::Receiver<u64> {
+    /// Whether there is room for a little more than a row, beside the file.
+    pub(super) fn room(&self) -> oneshot::Receiver<Result<(), String>> {
+        let (reply, answer) = oneshot::channel();
+        // A thread that doesn't keep up drops the question, and that is an answer, too.
+        let _ = self.orders.try_send(Order::Room(reply));
+        answer
+    }
+
+    /// The last try for what could not be written so far; answers what that leaves in memory alone.
+    pub(super) fn finish(&self) -> oneshot::Receiver<Lost> {
         let (reply, answer) = oneshot::channel();
         // Nobody there: nothing is held either.
         let _ = self.orders.try_send(Order::Finish(reply));
@@ -88,9 +102,9 @@ impl Overflow {
     }
 
     /// Events that are lost for good.
-    pub(super) fn lose(&self, count: u64, why: &str) {
-        if count > 0 {
-            self.shared.lose(usize::try_from(count).unwrap_or(usize::MAX), why);
+    pub(super) fn lose(&self, lost: Lost, why: &str) {
+        if !lost.is_none() {
+            self.shared.lose(lost, why);
         }
     }
 
@@ -107,9 +121,9 @@ impl Overflow {
         self.shared.dirty.load(Ordering::Relaxed)
     }
 
-    /// Events that could be written nowhere.
-    pub(super) fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed)
+    /// What could be written nowhere.
+    pub(super) fn lost(&self) -> Lost {
+        self.shared.lost()
     }
 
     /// Events that went through the file.
@@ -119,11 +133,18 @@ impl Overflow {
 }
 
 impl Shared {
-    fn lose(&self, count: usize, why: &str) {
-        let before = self.lost.fetch_add(count as u64, Ordering::Relaxed);
+    fn lost(&self) -> Lost {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Lost { requests: get(&self.lost_requests), entries: get(&self.lost_entries) }
+    }
+
+    fn lose(&self, lost: Lost, why: &str) {
+        let before = self.lost_requests.fetch_add(lost.requests, Ordering::Relaxed)
+            + self.lost_entries.fetch_add(lost.entries, Ordering::Relaxed);
+        let now = before + lost.requests + lost.entries;
         // One line for the first, then one for each doubling.
-        if before == 0 || (before + count as u64).ilog2() > before.ilog2() {
-            log::error!("billing: {} rows of the ledger are lost so far: {why}", before + count as u64);
+        if before == 0 || now.ilog2() > before.ilog2() {
+            log::error!("billing: lost so far: {} ({why})", self.lost());
         }
     }
 }
@@ -161,8 +182,11 @@ impl Owner {
                 }
                 Order::Finish(reply) => {
                     self.write_held();
-                    let _ = reply.send(self.held.len() as u64);
+                    let _ = reply.send(Lost::of(&self.held));
                     self.held.clear();
+                }
+                Order::Room(reply) => {
+                    let _ = reply.send(self.room().map_err(|error| error.to_string()));
                 }
                 Order::Segments(reply) => {
                     let _ = reply.send(self.cut().map_err(|error| error.to_string()));
@@ -181,8 +205,8 @@ impl Owner {
             self.held = held;
             let excess = self.held.len().saturating_sub(HELD);
             if excess > 0 {
-                self.held.drain(..excess);
-                self.shared.lose(excess, &format!("{}: {error}", self.path.display()));
+                let lost = Lost::of(&self.held.drain(..excess).collect::<Vec<_>>());
+                self.shared.lose(lost, &format!("{}: {error}", self.path.display()));
             }
         }
     }
@@ -212,6 +236,19 @@ impl Owner {
         self.file = Some(file);
         self.shared.spilled.fetch_add(count, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// A disk that is full takes a row now and then, where another file has just become shorter.
+    fn room(&self) -> io::Result<()> {
+        let trial = with_suffix(&self.path, ".room");
+        let written = private()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&trial)
+            .and_then(|mut file| file.write_all(&vec![0; ROOM]).and_then(|()| file.sync_data()));
+        let removed = fs::remove_file(&trial);
+        written.and(removed)
     }
 
     /// Makes a segment of the file.

@@ -305,7 +305,13 @@ fn ledger(shared: &Shared, readable: bool) -> Vec<Family> {
             None,
             one(status.spilled),
         ),
-        counter("llm_manager_ledger_lost", "Rows that could be kept nowhere", None, one(status.lost)),
+        counter("llm_manager_ledger_lost", "Requests that could be kept nowhere", None, one(status.lost)),
+        counter(
+            "llm_manager_ledger_lost_entries",
+            "Entries of runs and of the audit that could be kept nowhere",
+            None,
+            one(status.lost_entries),
+        ),
         counter(
             "llm_manager_ledger_rejected",
             "Rows that the database did not take",

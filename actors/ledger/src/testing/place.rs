@@ -89,6 +89,9 @@ impl Server {
                 command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
             }
             command.arg(bin.join(program)).arg("-D").arg(&data).current_dir("/");
+            // It says everything in German, where its translations are installed: nobody may go by its words. A locale
+            // other than C takes its language from here.
+            command.env("LANGUAGE", "de").env("LC_ALL", "C.UTF-8");
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             command
         };
@@ -103,6 +106,7 @@ impl Server {
             "unix_socket_directories=",
             "fsync=off",
             "shared_buffers=32MB",
+            "lc_messages=C.UTF-8",
         ] {
             server.args(["-c", setting]);
         }

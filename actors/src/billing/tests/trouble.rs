@@ -124,12 +124,17 @@ fn a_full_disk_stops_nothing_and_what_fits_in_memory_is_written_later() {
                 actix_rt::time::sleep(Duration::from_millis(30)).await;
             }
         }
+        let room = running.ledger.0.overflow.room().await.unwrap();
+        assert!(room.is_err(), "a full disk has no room, whatever rows it takes");
         let flushed = running.addr().await.send(Flush).await.unwrap();
         assert!(matches!(flushed, Err(StoreError::Full(_))), "{flushed:?} {:?}", running.ledger.status());
         let status = running.ledger.status();
         assert!(status.last_error.is_some() && status.failures > 0, "{status:?}");
         drop(file);
         fs::remove_file(&ballast).unwrap();
+        let room = running.ledger.0.overflow.room().await.unwrap();
+        assert_eq!(room, Ok(()));
+        assert!(!disk.0.join("ledger.db.overflow.room").exists(), "the trial is taken away");
         running.counted(2001).await;
         let status = running.ledger.status();
         assert_eq!((status.lost, status.rejected), (0, 0), "{status:?}");

@@ -84,9 +84,7 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     if let Some(system) = system {
         (system.ready)();
     }
-    let ended = running.until_stopped(&mut signals).await;
-    log::info!("stopped; no backend is left");
-    Ok(ended)
+    Ok(running.until_stopped(&mut signals).await)
 }
 
 /// Once the devices have been looked at.
@@ -148,6 +146,7 @@ struct Running {
     drain_timeout: Duration,
     address: String,
     guard: Guard,
+    launcher: LocalLauncher,
     devices: Devices,
     books: Books,
     log_files: Option<LogFiles>,
@@ -231,7 +230,8 @@ impl Running {
         };
         let sink = output::sink(spec, &hub);
         let log_files = sink.files.clone();
-        let launcher: Rc<dyn Launcher> = Rc::new(LocalLauncher::new(instance, state_dir, Rc::new(sink)));
+        let local = LocalLauncher::new(instance, state_dir, Rc::new(sink));
+        let launcher: Rc<dyn Launcher> = Rc::new(local.clone());
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
         let parts = Parts {
@@ -264,6 +264,7 @@ impl Running {
             drain_timeout: program.drain_timeout,
             address: format!("http://{}:{}", program.host, program.port),
             guard,
+            launcher: local,
             _root: root_child,
         })
     }
@@ -315,7 +316,12 @@ impl Running {
             }
         }
         output::finish(self.log_files).await;
-        self.guard.bye().await;
+        if self.launcher.has_left_behind() {
+            self.guard.take_over();
+        } else {
+            self.guard.bye().await;
+            log::info!("stopped; no backend is left");
+        }
         ended
     }
 

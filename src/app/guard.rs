@@ -31,6 +31,13 @@ impl Guard {
         Self { go_home, keeper }
     }
 
+    /// Leaves it to its work: this manager can't end, or can't even see, all that it has started.
+    pub(super) fn take_over(self) {
+        // Its pipe closes with the keeper.
+        self.keeper.abort();
+        log::warn!("stopped; processes of backends may be left: the guard looks for them and ends them");
+    }
+
     /// Sends it home; only after every run has ended.
     pub(super) async fn bye(self) {
         // A keeper that has ended has no guard to send home.

@@ -163,6 +163,8 @@ struct VariantPlacement {
     verdict: String,
     missing: Vec<String>,
     lacks: Vec<String>,
+    #[serde(default)]
+    inherited: Vec<String>,
 }
 
 async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
@@ -173,6 +175,9 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
         let reasons = [one.missing, one.lacks].concat().join("; ");
         let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };
         print(&format!("  {}: {}{reasons}", one.variant, one.verdict))?;
+        if !one.inherited.is_empty() {
+            print(&format!("    inherits {} from the manager's environment", one.inherited.join(", ")))?;
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
+use crate::support::{Config, Manager, Model, PATIENCE, Variant, wait_until};
 
 /// The runs of a model, once so many have ended.
 #[track_caller]
@@ -17,6 +17,37 @@ fn ended(manager: &Manager, model: &str, count: usize) -> Vec<Value> {
 
 fn causes(runs: &[Value]) -> Vec<&str> {
     runs.iter().map(|run| run["cause"].as_str().unwrap_or("none")).collect()
+}
+
+#[test]
+fn variables_that_reach_an_engine_unseen_are_named() {
+    let variant = Variant::new("Default").line("env: {VLLM_LOGGING_LEVEL: WARNING}");
+    let config = Config::with(Model::chat("chat").variant(variant));
+    let env = [("LLAMA_ARG_CTX_SIZE", "64"), ("VLLM_LOGGING_LEVEL", "DEBUG"), ("HF_TOKEN", "hf_secret")];
+    let manager = Manager::start_with(&config, &env);
+    manager.chat("chat").send().ok();
+    let named = |found: &Value| {
+        let names: Vec<String> = serde_json::from_value(found.clone()).unwrap();
+        // Those of the machine that runs the test are named, too.
+        let of_ours = |name: &String| env.iter().any(|(ours, _)| ours == name);
+        names.into_iter().filter(of_ours).collect::<Vec<_>>()
+    };
+    let wanted = ["HF_TOKEN", "LLAMA_ARG_CTX_SIZE"];
+    let id = manager.model("chat")["runs"].as_array().map(Vec::len);
+    assert_eq!(id, Some(0), "it still runs");
+    let mut runs = Value::Null;
+    wait_until("the run is in the ledger", PATIENCE, || {
+        runs = manager.api("/api/runs?model=chat")["runs"].clone();
+        runs.as_array().is_some_and(|runs| runs.len() == 1)
+    });
+    let run = manager.api(&format!("/api/runs/{}", runs[0]["id"]));
+    assert_eq!(named(&run["inherited"]), wanted);
+    let placement = manager.api("/api/models/chat/placement");
+    assert_eq!(named(&placement["variants"][0]["inherited"]), wanted);
+    let told = manager.cli_ok(&["explain", "chat"]);
+    assert!(told.contains("inherits ") && told.contains("LLAMA_ARG_CTX_SIZE"), "{told}");
+    let log = manager.log();
+    assert!(log.contains("LLAMA_ARG_CTX_SIZE") && !log.contains("hf_secret"), "{log}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub mod readiness;
 pub mod recording;
 pub mod restart;
 pub mod spec;
+pub mod steering;
 pub mod system;
 pub mod usage;
 pub mod visible;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use llm_manager_policy::spec::Launch;
+use llm_manager_policy::steering;
 use llm_manager_policy::system::{self, Runner, System, Unrunnable};
 
 use super::tree::marker;
@@ -129,6 +130,12 @@ pub(super) fn build(words: &[OsString], order: &LaunchOrder, port: u16, markers:
         .stderr(Stdio::piped());
     platform::die_with_this_thread(&mut command);
     command
+}
+
+/// Names of this process' variables that reach a backend and may steer its engine, those aside that it is given.
+pub fn inherited(given: impl Fn(&str) -> bool) -> Vec<String> {
+    let own: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    steering::inherited(own.iter().map(String::as_str), given)
 }
 
 /// Says what was missing, by looking for it.

@@ -35,6 +35,7 @@ use futures_util::future::LocalBoxFuture;
 use llm_manager_policy::spec::Launch;
 use tokio::sync::{Semaphore, watch};
 
+pub use command::inherited;
 pub use error::{LaunchError, Stranger};
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};

@@ -37,6 +37,7 @@ pub struct LocalLauncher {
     output: Rc<dyn OutputSink>,
     ports: Ports,
     leaders: Leaders,
+    left_behind: Rc<Cell<bool>>,
 }
 
 impl LocalLauncher {
@@ -53,7 +54,14 @@ impl LocalLauncher {
             output,
             ports: Ports::default(),
             leaders: Leaders::default(),
+            left_behind: Rc::default(),
         }
+    }
+
+    /// Whether something of a run lives on, or may: it hasn't ended yet, or it was given up because nobody could look.
+    /// Its record is kept.
+    pub fn has_left_behind(&self) -> bool {
+        self.left_behind.get() || !self.leaders.get().is_empty()
     }
 
     /// Everything after this one's start is without a pause, so a caller who goes away leaves nothing.
@@ -119,6 +127,14 @@ impl LocalLauncher {
             order.variant
         );
 
+        let inherited = command::inherited(|name| order.env.iter().any(|(given, _)| given == name));
+        if !inherited.is_empty() {
+            log::info!(
+                "models/{}: inherits {} from the manager's environment, which may steer its engine (`env` overrides it)",
+                order.model,
+                inherited.join(", ")
+            );
+        }
         self.leaders.add(leader);
         let room = room.map(|room| room.path().to_owned());
         let tree = Rc::new(Tree::new(Search {
@@ -175,6 +191,7 @@ impl LocalLauncher {
             model: order.model.clone(),
             epoch: order.epoch,
             room,
+            inherited,
             members: Vec::new(),
         };
         let owner = Owner {
@@ -183,6 +200,7 @@ impl LocalLauncher {
             child,
             held,
             leaders: self.leaders.clone(),
+            left_behind: Rc::clone(&self.left_behind),
             tree,
             tail,
             members: members.0,

@@ -52,6 +52,7 @@ pub(super) struct Owner {
     /// For when nothing can be looked at.
     pub(super) held: Leader,
     pub(super) leaders: Leaders,
+    pub(super) left_behind: Rc<Cell<bool>>,
     pub(super) tree: Rc<Tree>,
     pub(super) tail: Rc<TailWriter>,
     pub(super) members: watch::Sender<Vec<u32>>,
@@ -134,8 +135,10 @@ impl Owner {
                 log::error!("models/{}: the reader of its output broke: {error}", self.model);
             }
         }
-        // With survivors, the record tells the next manager whom to look for.
-        if survivors.is_empty() {
+        // With survivors, the record tells the guard and the next manager whom to look for.
+        if !survivors.is_empty() {
+            self.left_behind.set(true);
+        } else {
             if let Some(room) = self.record.room.clone() {
                 let closed = tokio::task::spawn_blocking(move || platform::cgroup::close(&room)).await;
                 closed.unwrap_or_else(|error| log::error!("models/{}: its cgroup: {error}", self.model));
@@ -179,7 +182,11 @@ impl Owner {
             let ask_again = due(ending.ask_again);
             tokio::select! {
                 biased;
-                status = self.child.wait() => return Some(status),
+                status = self.child.wait() => {
+                    // At once: from now on its number is its group's alone.
+                    self.held.has_group();
+                    return Some(status);
+                }
                 () = next_wish(&mut self.wish, ending) => match ending.wish {
                     Wish::Kill => return None,
                     Wish::Terminate => {
@@ -240,7 +247,7 @@ impl Owner {
         }
     }
 
-    /// The leader and its group are reached without looking at anything, while nobody has waited for the leader.
+    /// The leader and its group are reached without looking at anything; its group also after the leader has ended.
     fn signal_by_number(&self, signal: Signal) {
         if let Err(error) = self.held.signal(signal, self.child.id().is_none()) {
             log::warn!("models/{}: pid {} can't be signalled: {error}", self.model, self.leader.pid);
@@ -285,6 +292,7 @@ impl Owner {
         let grace = Instant::now() + self.crash_grace;
         let mut pause = SHORTEST_PAUSE;
         loop {
+            self.held.has_group();
             let ask_again = due(ending.ask_again);
             tokio::select! {
                 () = next_wish(&mut self.wish, ending) => match ending.wish {

@@ -20,6 +20,9 @@ pub(super) struct Record {
     /// The cgroup of the run, if it has one.
     #[serde(default)]
     pub(super) room: Option<PathBuf>,
+    /// Variables of the manager that may steer its engine, for a person who looks for the cause of something.
+    #[serde(default)]
+    pub(super) inherited: Vec<String>,
     /// Descendants seen so far: they are found even if they have lost every sign of where they came from.
     #[serde(default)]
     pub(super) members: Vec<ProcessId>,

@@ -10,6 +10,7 @@ use llm_manager_actors::scheduler::{Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_devices::Sample;
 use llm_manager_policy::placement::{Decision, VariantExplanation};
+use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -166,13 +167,13 @@ pub(crate) async fn explain(
 ) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name, MODELS)?;
     let Some(scheduler) = &shared.scheduler else {
-        return Ok(HttpResponse::Ok().json(PlacementView::unmonitored(&model.spec.name)));
+        return Ok(HttpResponse::Ok().json(PlacementView::unmonitored(&model.spec)));
     };
     let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;
     let explained = ask(&addr, Explain { model: Arc::clone(model) }).await.ok_or_else(down)?;
     let explained = explained.map_err(|error| ApiError::new(Kind::Internal, error))?;
-    Ok(HttpResponse::Ok().json(PlacementView::of(&explained)))
+    Ok(HttpResponse::Ok().json(PlacementView::of(&explained, &model.spec)))
 }
 
 /// `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
@@ -219,6 +220,8 @@ struct VariantVerdict {
     devices: Vec<AssignedView>,
     missing: Vec<String>,
     lacks: Vec<String>,
+    /// Variables of the manager's own environment that reach the backend and may steer its engine.
+    inherited: Vec<String>,
     /// The measured peak by device, in MiB.
     #[cfg_attr(test, ts(type = "Record<string, number> | null"))]
     measured_mb: Option<BTreeMap<String, u64>>,
@@ -235,7 +238,7 @@ struct AssignedView {
 }
 
 impl PlacementView {
-    fn of(explained: &Explained) -> Self {
+    fn of(explained: &Explained, spec: &ModelSpec) -> Self {
         let explanation = &explained.explanation;
         let (decision, variant, detail) = match &explanation.decision {
             Decision::Fits { variant, .. } => ("fits", Some(*variant), DetailView::default()),
@@ -259,24 +262,38 @@ impl PlacementView {
             variant: variant.map(|variant| variant.variant.to_string()),
             detail,
             text: explanation.to_string(),
-            variants: explanation.variants.iter().map(|one| VariantVerdict::of(one, explained)).collect(),
+            variants: explanation
+                .variants
+                .iter()
+                .map(|one| VariantVerdict::of(one, explained, spec))
+                .collect(),
         }
     }
 
-    fn unmonitored(model: &str) -> Self {
+    fn unmonitored(spec: &ModelSpec) -> Self {
+        let model = &spec.name;
+        let variants = spec.variants.iter().map(|variant| VariantVerdict {
+            variant: variant.name.clone(),
+            verdict: "fits",
+            devices: Vec::new(),
+            missing: Vec::new(),
+            lacks: Vec::new(),
+            inherited: inherited_by(variant),
+            measured_mb: None,
+        });
         Self {
-            model: model.to_owned(),
+            model: model.clone(),
             decision: "fits",
             variant: None,
             detail: DetailView::default(),
             text: format!("{model}: memory is not looked after (Disable_GPU_monitoring)"),
-            variants: Vec::new(),
+            variants: variants.collect(),
         }
     }
 }
 
 impl VariantVerdict {
-    fn of(variant: &VariantExplanation, explained: &Explained) -> Self {
+    fn of(variant: &VariantExplanation, explained: &Explained, spec: &ModelSpec) -> Self {
         let verdict = match variant.verdict {
             Decision::Fits { .. } => "fits",
             Decision::Evict { .. } => "evict",
@@ -288,13 +305,22 @@ impl VariantVerdict {
             device: part.device.to_string(),
             memory_mb: part.mib,
         });
+        let configured = spec.variants.iter().find(|one| *one.name == *variant.variant);
         Self {
             variant: variant.variant.to_string(),
             verdict,
             devices: devices.collect(),
             missing: variant.missing.iter().map(ToString::to_string).collect(),
             lacks: variant.lacks.iter().map(ToString::to_string).collect(),
+            inherited: configured.map_or_else(Vec::new, inherited_by),
             measured_mb: explained.measured.get(&*variant.variant).cloned(),
         }
     }
+}
+
+/// What a backend of this variant takes from the manager's environment without being told.
+pub(super) fn inherited_by(variant: &VariantSpec) -> Vec<String> {
+    // The devices of a variant are named by the manager.
+    let named = |name: &str| name == "CUDA_VISIBLE_DEVICES" && !variant.required_devices.is_empty();
+    llm_manager_process::inherited(|name| variant.env.contains_key(name) || named(name))
 }

@@ -1,6 +1,7 @@
 //! Runs: the lives of backends as the ledger has them, also those before this start of the manager, and what
 //! they cost.
 
+use super::devices::inherited_by;
 use super::query::{from_store, invalid, models, rfc3339, seconds, time};
 use super::usage::views::{money, watt_hours};
 use crate::http::error::{ApiError, Kind, quoted};
@@ -124,10 +125,13 @@ pub(super) struct One {
     /// When the head of its first answer came.
     #[cfg_attr(test, ts(type = "string | null"))]
     first_byte_at: Option<Timestamp>,
+    /// Variables of the manager's own environment that reach the backend and may steer its engine; null for a run of
+    /// a former manager.
+    inherited: Option<Vec<String>>,
 }
 
 impl One {
-    fn of(mut run: View, trace: Option<Trace>) -> Self {
+    fn of(mut run: View, trace: Option<Trace>, inherited: Option<Vec<String>>) -> Self {
         run.ready_at = trace.and_then(|trace| trace.ready).or(run.ready_at);
         Self {
             asked_at: trace.map(|trace| trace.asked).or(run.queued_at),
@@ -137,6 +141,7 @@ impl One {
             launched_at: trace.and_then(|trace| trace.launched).or(run.started_at),
             port_open_at: trace.and_then(|trace| trace.port_open),
             first_byte_at: trace.and_then(|trace| trace.first_byte),
+            inherited,
             run,
         }
     }
@@ -220,11 +225,20 @@ pub(in crate::http) async fn one(
     loop {
         tries -= 1;
         match shared.ledger.reader().run(number).await.map_err(from_store)? {
-            Some(run) => return Ok(HttpResponse::Ok().json(One::of(View::of(&run), trace))),
+            Some(run) => {
+                let run = View::of(&run);
+                let inherited = trace.and_then(|_| inherited(&shared, &run));
+                return Ok(HttpResponse::Ok().json(One::of(run, trace, inherited)));
+            }
             None if tries == 0 => return Err(unknown(&id)),
             None => tokio::time::sleep(WRITTEN_PAUSE).await,
         }
     }
+}
+
+fn inherited(shared: &Shared, run: &View) -> Option<Vec<String>> {
+    let variants = &shared.directory.find(&run.model)?.spec.variants;
+    variants.iter().find(|variant| variant.name == run.variant).map(inherited_by)
 }
 
 fn unknown(id: &str) -> ApiError {

@@ -1,5 +1,6 @@
 //! Linux: /proc, process groups and the parent death signal.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -170,6 +171,8 @@ pub(crate) struct Leader {
     /// Names the process for good. `None` where the kernel has no such thing; its number is exact until somebody
     /// has waited for it.
     fd: Option<OwnedFd>,
+    /// Its group had members at every look so far. While it has, nobody else gets its number.
+    peopled: Cell<bool>,
 }
 
 impl Leader {
@@ -178,14 +181,30 @@ impl Leader {
         let raw = i32::try_from(pid).unwrap_or(0);
         let fd =
             rustix::process::Pid::from_raw(raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Self { pid: Pid::from_raw(raw), fd }
+        Self { pid: Pid::from_raw(raw), fd, peopled: Cell::new(true) }
     }
 
-    /// Signals the child and its group by number; `waited`: somebody has waited for it, so that the number may be
-    /// another's by now.
+    /// Whether its group has members, zombies included; asked as soon as somebody has waited for the child, and then
+    /// again and again: a group that was empty once may be another's later.
+    pub(crate) fn has_group(&self) -> bool {
+        let peopled =
+            self.peopled.get() && self.pid.as_raw() > 1 && killpg(self.pid, None) != Err(Errno::ESRCH);
+        self.peopled.set(peopled);
+        peopled
+    }
+
+    /// Signals the child and its group by number; `waited`: somebody has waited for it, so that the number is its
+    /// group's as long as that has members, and may be another's then.
     pub(crate) fn signal(&self, signal: Signal, waited: bool) -> io::Result<()> {
-        if self.pid.as_raw() <= 1 || waited {
+        if self.pid.as_raw() <= 1 {
             return Ok(());
+        }
+        if waited {
+            return if self.has_group() {
+                send_with(signal, |signal| killpg(self.pid, signal))
+            } else {
+                Ok(())
+            };
         }
         // One signal each: the leader is in its group unless it has gone elsewhere.
         let in_group = getpgid(Some(self.pid)).is_ok_and(|group| group == self.pid);

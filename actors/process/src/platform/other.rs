@@ -49,6 +49,10 @@ impl Leader {
         Self
     }
 
+    pub(crate) fn has_group(&self) -> bool {
+        false
+    }
+
     pub(crate) fn signal(&self, _signal: Signal, _waited: bool) -> io::Result<()> {
         not_yet()
     }

@@ -99,6 +99,10 @@ impl Leader {
         Self
     }
 
+    pub(crate) fn has_group(&self) -> bool {
+        false
+    }
+
     pub(crate) fn signal(&self, _signal: Signal, _waited: bool) -> io::Result<()> {
         Ok(())
     }

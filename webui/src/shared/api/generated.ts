@@ -179,7 +179,12 @@ port_open_at: string | null,
 /**
  * When the head of its first answer came.
  */
-first_byte_at: string | null, id: number, model: string, variant: string, 
+first_byte_at: string | null, 
+/**
+ * Variables of the manager's own environment that reach the backend and may steer its engine; null for a run of
+ * a former manager.
+ */
+inherited: Array<string> | null, id: number, model: string, variant: string, 
 /**
  * When it was first wanted; until its start it waited for memory.
  */
@@ -236,6 +241,10 @@ export type PlacementDevice = { requirement: string, device: string, memory_mb: 
  * What would become of one variant.
  */
 export type PlacementVariant = { variant: string, verdict: 'fits' | 'evict' | 'wait' | 'never', devices: Array<PlacementDevice>, missing: Array<string>, lacks: Array<string>, 
+/**
+ * Variables of the manager's own environment that reach the backend and may steer its engine.
+ */
+inherited: Array<string>, 
 /**
  * The measured peak by device, in MiB.
  */

@@ -5,6 +5,9 @@
 //! repeats it.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -24,8 +27,83 @@ struct Chaos {
     random: Rng,
     /// Clients that read nothing any more.
     suspended: Vec<Live>,
+    /// Answered in the midst of a trouble.
+    answered: Vec<String>,
     requests: u64,
     counts: HashMap<&'static str, u32>,
+    /// Where the ledger is, with little room, if such a thing may be made here; after the manager, which uses it.
+    disk: Option<SmallDisk>,
+}
+
+/// A file system of its own.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let at = tempfile::Builder::new().prefix("llm-manager-chaos-").tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(at.path()).stderr(Stdio::null());
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        if !mounted {
+            eprintln!("without full disks: no file system may be mounted here");
+        }
+        mounted.then_some(Self(at))
+    }
+
+    /// Takes all that is left, to the last byte, until the answer is dropped.
+    fn fill(&self) -> Ballast {
+        let ballast = Ballast(self.0.path().join("ballast"));
+        let mut file = std::fs::File::create(&ballast.0).unwrap();
+        let mut size = 1 << 16;
+        while size > 0 {
+            if file.write_all(&vec![0; size]).is_err() {
+                size /= 2;
+            }
+        }
+        ballast
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+struct Ballast(PathBuf);
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Another process that has locked the ledger; it lets go when this is dropped.
+struct Lock(Child);
+
+impl Lock {
+    fn take(ledger: &Path) -> Self {
+        const HOLD: &str = "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],timeout=20,isolation_level=None)\n\
+                            c.execute('BEGIN IMMEDIATE')\nprint('locked',flush=True)\nsys.stdin.read()";
+        let mut child = Command::new("python3")
+            .args(["-c", HOLD])
+            .arg(ledger)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said.trim(), "locked");
+        Self(child)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -37,7 +115,11 @@ fn whatever_happens_the_promises_hold() {
     let seed = number("CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..));
     let time = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(SHORT));
     eprintln!("CHAOS_SEED={seed}");
+    let disk = SmallDisk::mount();
+    let folder =
+        disk.as_ref().map_or_else(|| "{dir}/data".to_owned(), |disk| disk.0.path().display().to_string());
     let config = Config::new()
+        .program(&format!("database: \"{folder}/ledger.db\""))
         .program("stop_timeout: 1")
         .program("client_write_timeout: 1")
         .model(Model::chat("plain"))
@@ -47,8 +129,10 @@ fn whatever_happens_the_promises_hold() {
         manager: Manager::start(&config),
         random: Rng::with_seed(seed),
         suspended: Vec::new(),
+        answered: Vec::new(),
         requests: 0,
         counts: HashMap::new(),
+        disk,
     };
     let end = Instant::now() + time;
     while Instant::now() < end {
@@ -90,18 +174,34 @@ impl Chaos {
                 }
                 "a backend is killed"
             }
-            50..62 => {
+            50..55 => {
+                let lock = Lock::take(&self.ledger());
+                self.ask_during_it();
+                let end = Instant::now() + Duration::from_millis(self.random.u64(50..1500));
+                wait_until("the time of the lock is over", PATIENCE, || Instant::now() > end);
+                drop(lock);
+                "the ledger is locked"
+            }
+            55..60 if self.disk.is_some() => {
+                let ballast = self.disk.as_ref().map(SmallDisk::fill);
+                self.ask_during_it();
+                let end = Instant::now() + Duration::from_millis(self.random.u64(50..1500));
+                wait_until("the time of the full disk is over", PATIENCE, || Instant::now() > end);
+                drop(ballast);
+                "the disk is full"
+            }
+            55..66 => {
                 let before = limit_files(&self.manager, 3);
                 let end = Instant::now() + Duration::from_millis(self.random.u64(50..400));
                 wait_until("the time without files is over", PATIENCE, || Instant::now() > end);
                 limit_files(&self.manager, before);
                 "files run out"
             }
-            62..72 => {
+            66..74 => {
                 self.manager.post(&format!("/api/models/{model}/restart?wait=false")).send();
                 "a restart"
             }
-            72..82 => {
+            74..82 => {
                 self.manager.post(&format!("/api/models/{model}/stop?now=true")).send();
                 "a stop"
             }
@@ -119,9 +219,27 @@ impl Chaos {
         }
     }
 
+    fn ledger(&self) -> PathBuf {
+        self.disk
+            .as_ref()
+            .map_or_else(|| self.manager.path("data"), |disk| disk.0.path().to_owned())
+            .join("ledger.db")
+    }
+
+    /// Whoever is answered in the midst of a trouble has a row, too, once it is over.
+    fn ask_during_it(&mut self) {
+        for at in 0..BURST {
+            let id = format!("amid-{}-{at}", self.requests);
+            let reply = self.manager.chat("plain").header("x-request-id", &id).fake("tokens=2").try_send();
+            if reply.is_ok_and(|reply| reply.status == 200) {
+                self.answered.push(id);
+            }
+        }
+    }
+
     /// Everything works, is counted once, and nothing is left.
     fn check(&mut self, after: &str) {
-        let ids: Vec<String> = (0..BURST).map(|at| format!("chaos-{}-{at}", self.requests)).collect();
+        let mut ids: Vec<String> = (0..BURST).map(|at| format!("chaos-{}-{at}", self.requests)).collect();
         self.requests += ids.len() as u64;
         for id in &ids {
             let model = self.model();
@@ -130,6 +248,7 @@ impl Chaos {
                 reply.is_ok_and(|reply| reply.status == 200)
             });
         }
+        ids.append(&mut self.answered);
         // The suspended ones are cut off, and those that have been are let go.
         self.manager.wait_quiet();
         self.suspended.clear();

@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test test-all deny webui dashboard browser chaos soak mutants engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test test-all deny webui dashboard browser chaos soak matrix mutants engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -74,6 +74,10 @@ chaos: ## Ten minutes of random troubles (CHAOS_SECONDS, CHAOS_SEED); the promis
 soak: ## An hour of steady load (SOAK=24h): prints memory, files, threads, rows; fails if something grows.
 	cargo build --release --bins
 	python3 tests/soak.py --time $${SOAK:-1h}
+
+matrix: ## Tries engines and clients on the program, and writes docs/reference/compatibility.md (tests/matrix/run.py).
+	cargo build --bins
+	python3 tests/matrix/run.py
 
 mutants: ## Mutation testing of the policy crate (cargo install --locked cargo-mutants); takes hours.
 	cargo mutants --package llm-manager-policy --exclude-re 'fmt::Display|fmt::Debug' --test-tool cargo

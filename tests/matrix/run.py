@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""What works with which engine and which client, tried on a real manager.
+
+    tests/matrix/run.py [--binary target/debug/llm-manager] [--engine .engine] [--venv DIR] [--node DIR] [NAME...]
+
+Runs what is installed: engines from .engine (`make engine`) and the venv, Python clients from the venv (`pip install
+openai anthropic ollama langchain-openai llm "pydantic-ai-slim[openai]" litellm litserve`), those of Node from the folder
+(`npm install openai ollama ai @ai-sdk/openai-compatible @anthropic-ai/sdk`). Writes results.json beside this file, and with
+it docs/reference/compatibility.md. What wasn't run keeps the result of its last run; what never was stays empty.
+Exit 1 if something that is said to work doesn't.
+"""
+import argparse, datetime, json, pathlib, subprocess, sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import engines
+from client import KNOWN as PYTHON
+from manager import Manager, free_port
+
+ROOT = HERE.parent.parent
+RESULTS = HERE / "results.json"
+NODE = ("openai-node", "anthropic-node", "ollama-js", "AI SDK")
+# In the order of the page; the others that people use wait for somebody who runs them.
+ENGINES = ("llama.cpp", "llama.cpp router", "LitServe", "llama-cpp-python", "transformers serve", "mlx-lm", "infinity", "vLLM (CPU)", "litellm", "ramalama")
+CLIENTS = (*PYTHON, *NODE, "Codex", "Claude Code", "opencode", "qwen-code", "aider", "Continue", "promptfoo", "guidellm", "aiperf", "Open WebUI")
+CLIENT_COLUMNS = ("chat", "stream", "usage", "outcome")
+
+
+def run_client(manager, name, options):
+    if name in PYTHON:
+        command, folder = [options.venv / "bin/python", HERE / "client.py"], None
+    else:
+        command, folder = ["node", HERE / "client.mjs"], options.node
+    before = {row["id"] for row in manager.rows()}
+    done = subprocess.run([*command, name, manager.url, "tiny-chat"], capture_output=True, text=True, timeout=180, cwd=folder)
+    if done.returncode != 0:
+        why = (done.stderr.strip().splitlines() or ["no word"])[-1][:300]
+        return None, {column: f"no: {why}" for column in CLIENT_COLUMNS}
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    rows = []
+
+    def written():
+        rows[:] = [row for row in manager.rows() if row["id"] not in before and row["model"] == "tiny-chat"]
+        return len(rows) >= 2
+
+    try:
+        engines.until("both rows", 20, written)
+    except AssertionError:
+        pass
+    counts = sorted(row["output_tokens"] or 0 for row in rows)
+    cell = lambda good, why: "yes" if good else f"no: {why}"
+    return said["version"], {
+        "chat": cell(said["chat"], "an empty answer"),
+        "stream": cell(said["stream"] == said["chat"], f"{said['stream']!r} instead of {said['chat']!r}"),
+        "usage": cell(counts and set(counts) == {said["output_tokens"]}, f"told {said['output_tokens']}, recorded {counts}"),
+        "outcome": cell(rows and all(row["outcome"] == "ok" for row in rows), [row["outcome"] for row in rows]),
+    }
+
+
+def table(kind, names, columns, results):
+    lines = [f"| {kind} | version | {' | '.join(columns)} | run |", f"|---|---|{'---|' * len(columns)}---|"]
+    notes = []
+    for name in names:
+        result = results.get(name)
+        if result is None:
+            lines.append(f"| {name} {'| ' * (len(columns) + 2)}|")
+            continue
+        cells = []
+        for column in columns:
+            said, _, why = result["cells"].get(column, "").partition(": ")
+            cells.append(said)
+            if why:
+                notes.append(f"- {name}, {column}: {why}")
+        lines.append(f"| {name} | {result['version']} | {' | '.join(cells)} | {result['date']} |")
+    return "\n".join(lines) + ("\n\n" + "\n".join(notes) if notes else "")
+
+
+def pages(results):
+    engine = table("engine", ENGINES, engines.COLUMNS, results["engines"])
+    client = table("client", CLIENTS, CLIENT_COLUMNS, results["clients"])
+    (ROOT / "docs/reference/compatibility.md").write_text(f"""# What works with what
+
+[中文](compatibility.zh-CN.md)
+
+Each cell was written by a run of `tests/matrix/run.py`, which starts a real manager; a row without a run is empty, which says
+nothing. `usage`: the ledger has what the engine, or the client, says. `names`: asked by an alias. `cancel`: a stream that its
+client leaves ends at once. `stop`: nothing is left, its port is free. `outcome`: the ledger says `ok`.
+
+## Engines
+
+{engine}
+
+## Clients
+
+With llama.cpp and a tiny model behind the manager.
+
+{client}
+""")
+    (ROOT / "docs/reference/compatibility.zh-CN.md").write_text(f"""# 兼容性
+
+[English](compatibility.md)
+
+每一格都由 `tests/matrix/run.py` 的一次运行写成，它会启动一个真实的管理器；没有运行过的行留空，不代表任何结论。`usage`：账本与引擎（或客户端）
+所说一致。`names`：用别名请求。`cancel`：客户端离开后流立即结束。`stop`：不留任何进程，端口空闲。`outcome`：账本记为 `ok`。
+
+## 引擎
+
+{engine}
+
+## 客户端
+
+管理器后面是 llama.cpp 和一个很小的模型。
+
+{client}
+""")
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("names", nargs="*")
+    options.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/debug/llm-manager")
+    options.add_argument("--engine", type=pathlib.Path, default=ROOT / ".engine")
+    options.add_argument("--venv", type=pathlib.Path, default=ROOT / ".engine/matrix")
+    options.add_argument("--node", type=pathlib.Path, default=ROOT / ".engine/clients")
+    options = options.parse_args()
+    wanted = lambda name: not options.names or name in options.names
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"engines": {}, "clients": {}}
+    binary, ok = options.binary.resolve(), True
+
+    def note(kind, name, version, cells):
+        nonlocal ok
+        results[kind][name] = {"version": version, "date": today, "cells": cells}
+        wrong = {column: cell for column, cell in cells.items() if cell.startswith("no")}
+        ok &= not wrong
+        print(f"{name} {version}: {wrong or 'all works'}", flush=True)
+
+    for engine in engines.found(options.engine.resolve(), options.venv, HERE):
+        if wanted(engine.name):
+            note("engines", engine.name, engine.version, engines.run(binary, engine))
+    server = options.engine.resolve() / "llama-server"
+    clients = [name for name in PYTHON if (options.venv / "bin/python").exists()]
+    clients += [name for name in NODE if (options.node / "node_modules").exists()]
+    if server.exists() and any(wanted(name) for name in clients):
+        command = [str(server), "-m", str(options.engine.resolve() / "models/tiny-chat.gguf"), "--host", "127.0.0.1", "--port", "{port}", "-t", "1", "-a", "tiny-chat", "--temp", "0"]
+        manager = Manager(binary, {"tiny-chat": {"port": free_port(), "start_timeout": 120, "Default": {"command": command}}})
+        try:
+            for name in filter(wanted, clients):
+                version, cells = run_client(manager, name, options)
+                if any(word in str(cells) for word in ("ModuleNotFoundError", "MODULE_NOT_FOUND", "Cannot find")):
+                    continue
+                note("clients", name, version or "?", cells)
+        finally:
+            manager.end()
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    pages(results)
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,6 @@
 //! What a model or one of its variants says of its backend: how it is asked, by which name, and how it is stopped.
 
-use llm_manager_policy::spec::ProbeSpec;
+use llm_manager_policy::spec::{ProbeSpec, Routes};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
@@ -13,17 +13,16 @@ use super::values;
 #[derive(Clone, Default)]
 pub(super) struct Backend {
     pub(super) served_name: Option<String>,
-    pub(super) api_prefix: Option<String>,
+    pub(super) routes: Routes,
     pub(super) probe: Option<ProbeSpec>,
     pub(super) stop_command: Option<Vec<String>>,
 }
 
 impl Backend {
     pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Self {
-        let prefix = fields.text("api_prefix").map(|prefix| prefix.trim_end_matches('/').to_owned());
         Self {
             served_name: fields.text("served_name").map(str::to_owned),
-            api_prefix: prefix,
+            routes: routes(walk, fields),
             probe: fields
                 .value("probe")
                 .map(|value| probe(walk, Section::OwnProbe, &fields.at("probe"), value)),
@@ -35,10 +34,18 @@ impl Backend {
     pub(super) fn or(self, model: &Self) -> Self {
         Self {
             served_name: self.served_name.or_else(|| model.served_name.clone()),
-            api_prefix: self.api_prefix.or_else(|| model.api_prefix.clone()),
+            routes: self.routes.or(&model.routes),
             probe: self.probe.or_else(|| model.probe.clone()),
             stop_command: self.stop_command.or_else(|| model.stop_command.clone()),
         }
+    }
+}
+
+/// `api_prefix` and `paths` of a mode, a model or a variant.
+pub(super) fn routes(walk: &Walk<'_>, fields: &Fields<'_>) -> Routes {
+    Routes {
+        prefix: fields.text("api_prefix").map(|prefix| prefix.trim_end_matches('/').to_owned()),
+        paths: walk.written(fields, "paths").into_iter().collect(),
     }
 }
 

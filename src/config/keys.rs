@@ -85,6 +85,8 @@ pub(super) enum Kind {
     Headers,
     /// The beginning of a path; empty for none.
     Prefix,
+    /// A path to another path.
+    Paths,
     /// A flag, or `{aliases: flag}`.
     Listed,
     One(Section),

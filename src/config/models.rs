@@ -46,10 +46,13 @@ fn model(
     modes: &[Arc<ModeSpec>],
     defaults: &Defaults,
 ) -> Option<ModelSpec> {
-    let backend = Backend::read(walk, fields);
+    let mode = mode(walk, fields, modes);
+    let mut backend = Backend::read(walk, fields);
+    if let Some(mode) = &mode {
+        backend.routes = backend.routes.or(&mode.routes);
+    }
     let variants = variants(walk, fields, &backend);
     let billing = billing::read(walk, fields);
-    let mode = mode(walk, fields, modes);
     let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
     Some(ModelSpec {
         name: name.to_owned(),
@@ -168,7 +171,7 @@ fn variant(
         launch: launch?,
         env: walk.written(&fields, "env").into_iter().collect(),
         served_name: backend.served_name,
-        api_prefix: backend.api_prefix,
+        routes: backend.routes,
         probe: backend.probe,
         stop_command: backend.stop_command,
     })

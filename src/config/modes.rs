@@ -34,15 +34,19 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>>
             .value("probe")
             .map(|value| super::backend::probe(walk, Section::Probe, &fields.at("probe"), value));
         let usage = usage(walk, &fields);
+        let routes = super::backend::routes(walk, &fields);
         match modes.iter_mut().find(|mode| mode.name == name) {
-            Some(built_in) => extend(built_in, endpoints, probe, usage),
+            Some(built_in) => {
+                extend(built_in, endpoints, probe, usage);
+                built_in.routes = routes;
+            }
             None => {
                 if fields.is_mapping && !fields.is_given("endpoints") {
                     let hint = Some("write it like [\"/v1/audio/speech\"]".to_owned());
                     walk.error(&fields.path, "`endpoints` is missing", hint);
                 }
                 let probes = vec![probe.unwrap_or_else(default_probe)];
-                modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage });
+                modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage, routes });
             }
         }
     }

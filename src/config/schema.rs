@@ -91,6 +91,11 @@ fn property(key: &Key) -> Value {
             {"type": ["boolean", "null"]},
             {"type": "object", "properties": {"aliases": {"type": "boolean"}}, "additionalProperties": false},
         ]}),
+        Kind::Paths => json!({
+            "type": "object",
+            "additionalProperties": {"type": "string", "pattern": "^/[^\\s?#]*$"},
+            "propertyNames": {"pattern": "^/[^\\s?#]*$"},
+        }),
         Kind::Prefix => json!({"type": "string", "pattern": "^(/[^\\s?#]*)?$"}),
         Kind::One(section) => self::section(section),
         Kind::Many(section) => json!({"type": "array", "items": self::section(section)}),

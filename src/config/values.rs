@@ -74,6 +74,7 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
         Kind::Body => one(body(place)),
         Kind::Headers => entries(place, "a mapping from header names to values", header),
         Kind::Prefix => one(prefix(place)),
+        Kind::Paths => entries(place, "a mapping from paths to the backend's paths", own_path),
         Kind::Listed if value.is_mapping() => {
             entries(place, "true, false or {aliases: false}", |name, aliases| match name {
                 "aliases" => flag(aliases),
@@ -369,13 +370,26 @@ fn header(name: &str, place: Place<'_>) -> Result<(), Misfit> {
     }
 }
 
-fn prefix(place: Place<'_>) -> Result<(), Misfit> {
-    let good = |text: &str| {
-        text.is_empty()
-            || text.starts_with('/') && !text.contains(['?', '#']) && !text.contains(char::is_whitespace)
-    };
+/// As it stands in a request.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.contains(['?', '#']) && !text.contains(char::is_whitespace)
+}
+
+/// A path of ours, and the backend's for it.
+fn own_path(path: &str, place: Place<'_>) -> Result<(), Misfit> {
+    if !is_path(path) {
+        let hint = Some("write it like /v1/embeddings: /embed".to_owned());
+        return Err(Misfit::saying("is no path that clients ask for", hint));
+    }
     match place.value.as_str() {
-        Some(text) if good(text) => Ok(()),
+        Some(text) if is_path(text) => Ok(()),
+        _ => Err(Misfit::new("a path of the backend", place, Some("write it like \"/embed\"".to_owned()))),
+    }
+}
+
+fn prefix(place: Place<'_>) -> Result<(), Misfit> {
+    match place.value.as_str() {
+        Some(text) if text.is_empty() || is_path(text) => Ok(()),
         _ => {
             let hint = Some("write it like \"/openai/v1\", or \"\" for none".to_owned());
             Err(Misfit::new("the beginning of a path", place, hint))

@@ -92,8 +92,18 @@ fn a_failure_behind_a_comment_is_an_event() {
 fn the_list_of_models_says_what_clients_want_to_know() {
     let manager = Manager::start(
         &Config::new()
-            .model(Model::chat("chat").line("aliases: [gpt]").line("context_length: 4096"))
-            .model(Model::chat("half").line("aliases: [other]").line("listed: {aliases: false}"))
+            .model(
+                Model::chat("chat")
+                    .line("aliases: [gpt]")
+                    .line("context_length: 4096")
+                    .flags(&["--context", "1024"]),
+            )
+            .model(
+                Model::chat("half")
+                    .flags(&["--context", "2048"])
+                    .line("aliases: [other]")
+                    .line("listed: {aliases: false}"),
+            )
             .model(Model::new("hidden", "Embedding").line("listed: false")),
     );
     let list = manager.get("/v1/models").send().ok().json();
@@ -108,6 +118,15 @@ fn the_list_of_models_says_what_clients_want_to_know() {
     assert_eq!((&card["max_model_len"], &card["context_length"]), (&json!(4096), &json!(4096)));
     assert_eq!(card["meta"]["n_ctx"], 4096);
     assert!(card["capabilities"].as_array().unwrap().contains(&json!("chat")));
+    assert!(list["data"][2]["context_length"].is_null(), "nobody knows it yet");
+    // A backend that is ready has told it; what the configuration says stands above that.
+    let told = manager.get("/v1/models/half").send().ok().json();
+    assert!(told["context_length"].is_null());
+    manager.chat("half").send().ok();
+    manager.chat("chat").send().ok();
+    let told = manager.get("/v1/models/other").send().ok().json();
+    assert_eq!((&told["max_model_len"], &told["meta"]["n_ctx"]), (&json!(2048), &json!(2048)));
+    assert_eq!(manager.get("/v1/models/chat").send().ok().json()["context_length"], 4096);
     let hidden = manager.get("/v1/models/hidden").send().ok().json();
     assert_eq!(hidden["capabilities"], json!(["embedding"]));
 }

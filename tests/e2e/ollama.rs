@@ -104,6 +104,35 @@ fn a_request_without_a_question_loads_its_model_or_lets_it_go() {
 }
 
 #[test]
+fn keep_alive_outranks_alive_time_until_the_model_stops() {
+    let config = Config::with(Model::chat("chat").line("alive_time: 60"));
+    let manager = Manager::start(&config);
+    let asked = |keep: Value| {
+        let asked = json!({"model": "chat", "prompt": "hi", "keep_alive": keep, "stream": false});
+        manager.post("/api/generate").json(&asked).send().ok();
+    };
+    let left = || manager.model("chat")["idle_seconds_left"].as_f64();
+    asked(json!("2h"));
+    wait_until("it is kept for two hours", PATIENCE, || left().is_some_and(|left| left > 7000.0));
+    let until = manager.api("/api/ps")["models"][0]["expires_at"].as_str().unwrap().to_owned();
+    let until: jiff::Timestamp = until.parse().unwrap();
+    assert!(until.duration_since(jiff::Timestamp::now()).as_secs() > 7000, "{until}");
+    // Another request changes nothing of it.
+    manager.chat("chat").send().ok();
+    assert!(left().is_none_or(|left| left > 7000.0));
+    asked(json!(-1));
+    wait_until("it is kept for ever", PATIENCE, || left().is_none() && manager.model("chat")["leases"] == 0);
+    asked(json!("50ms"));
+    manager.wait_state("chat", "stopped");
+    // The next life has the time of the configuration.
+    manager.chat("chat").send().ok();
+    wait_until("an hour is left", PATIENCE, || left().is_some_and(|left| left > 3000.0));
+    // Loading alone may say it, too.
+    manager.post("/api/generate").json(&json!({"model": "chat", "keep_alive": "3h"})).send().ok();
+    wait_until("it is kept for three hours", PATIENCE, || left().is_some_and(|left| left > 10_000.0));
+}
+
+#[test]
 fn its_paths_follow_the_gateway_in_keys_and_origins() {
     let manager = Manager::start(&Config::with(Model::chat("chat")).api_key("secret"));
     assert_eq!(manager.bare("GET", "/api/tags").send().status, 401);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Config, Manager, Model, wait_until};
+use crate::support::{Call, Config, Manager, Model, wait_until};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -71,6 +71,8 @@ fn chat_cold_and_warm() {
     assert_eq!(answer["usage"]["completion_tokens"], 8, "{answer}");
     assert!(answer["choices"][0]["message"]["content"].as_str().is_some_and(|text| !text.is_empty()));
     assert_eq!(manager.state("tiny-chat"), "ready");
+    let card = manager.get("/v1/models/tiny-chat").send().ok().json();
+    assert!(card["context_length"].as_u64().is_some_and(|tokens| tokens <= 2048), "{card}");
 
     let mut body = body;
     body["stream"] = json!(true);
@@ -125,6 +127,67 @@ fn a_stream_that_runs_does_not_hold_up_the_end() {
     manager.stop();
     assert!(begin.elapsed() < Duration::from_secs(12), "it took {:?}", begin.elapsed());
     manager.wait_no_processes();
+}
+
+/// llama.cpp's router mode as a backend: it serves a folder, and loads what it is asked for.
+#[test]
+fn a_router_loads_its_own_model_alone_and_a_model_that_dies_in_a_stream_is_an_error() {
+    let Some(engine) = engine() else { return };
+    let (server, models) = (engine.join("llama-server"), engine.join("models"));
+    let command = [server.to_str().unwrap(), "--models-dir", models.to_str().unwrap(), "--models-max", "1"];
+    let command =
+        [&command[..], &["--host", "127.0.0.1", "--port", "{port}", "-t", "1", "-c", "20000"]].concat();
+    let port = crate::support::free_port();
+    let model = Model::chat("qwen").command(&command).line("served_name: tiny-chat").start_timeout(60);
+    let manager = Manager::start(&Config::with(model.line(&format!("port: {port}"))));
+    let loaded = || {
+        let listed = Call::new(port, "GET", "/v1/models").send().json()["data"].clone();
+        let is_loaded = |model: &&serde_json::Value| model["status"]["value"] == "loaded";
+        let listed = listed.as_array().unwrap().iter().filter(is_loaded).map(|model| model["id"].clone());
+        listed.collect::<Vec<_>>()
+    };
+    let short = json!({"model": "qwen", "max_tokens": 4, "messages": [{"role": "user", "content": "the"}]});
+    let ask = || manager.post("/v1/chat/completions").json(&short).send().ok();
+    ask();
+    for path in
+        ["/metrics", "/v1/models", "/api/models/qwen", "/api/models/qwen/placement", "/api/tags", "/api/ps"]
+    {
+        manager.get(path).send().ok();
+    }
+    assert_eq!(loaded(), ["tiny-chat"], "no question of ours loads another one");
+    let body = json!({"model": "qwen", "stream": true, "max_tokens": 15_000,
+        "messages": [{"role": "user", "content": "the"}]});
+    let call = manager.post("/v1/chat/completions").json(&body).header("x-request-id", "dies");
+    let mut stream = call.open();
+    stream.until("content\":\"");
+    // The transfer ends in good order, behind words that are no event.
+    let router = manager.model("qwen")["pid"].as_u64().unwrap();
+    let mut killed = 0;
+    for task in std::fs::read_dir(format!("/proc/{router}/task")).unwrap().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let child = nix::unistd::Pid::from_raw(child.parse().unwrap());
+            nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL).unwrap();
+            killed += 1;
+        }
+    }
+    assert_eq!(killed, 1, "the process of its model");
+    let text = stream.finish().text();
+    assert!(text.contains("event: error") && text.contains("\"backend_error\""), "{text}");
+    let mut row = serde_json::Value::Null;
+    wait_until("the row is there", Duration::from_secs(20), || {
+        let rows = manager.api("/api/requests")["rows"].clone();
+        row = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["request_id"] == "dies")
+            .cloned()
+            .unwrap_or_default();
+        row.is_object()
+    });
+    assert_eq!(row["outcome"], "backend_error", "{row}");
+    ask();
 }
 
 #[test]

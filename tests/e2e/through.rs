@@ -236,7 +236,8 @@ fn a_backend_is_asked_by_its_own_name_and_where_its_api_begins() {
     let variant = Variant::new("only").line("served_name: org/Model").line("api_prefix: /engine");
     let model = Model::new("mine", "Transcription").line("aliases: [whisper-1]").variant(variant);
     let probe = "modes:\n  Transcription: {endpoints: [\"/v1/chat/completions\", \"/v1/voices\"], probe: {path: /health}}";
-    let manager = Manager::start(&Config::with(model).top(probe));
+    let other = Model::new("other", "Transcription").line("paths: {/v1/chat/completions: /generate}");
+    let manager = Manager::start(&Config::with(model).model(other).top(probe));
     for name in ["mine", "whisper-1"] {
         let body = format!("{{ \"messages\": [], \"model\" : \"{name}\" }}");
         let reply = manager.post("/v1/chat/completions?a=b").fake("echo=1").body(body).send().ok().json();
@@ -252,6 +253,8 @@ fn a_backend_is_asked_by_its_own_name_and_where_its_api_begins() {
             (&json!("/engine/voices"), &json!("model=org/Model&x=1"))
         );
     }
+    let reply = manager.post("/v1/chat/completions").chat("other", false).fake("echo=1").send().ok().json();
+    assert_eq!(reply["path"], "/generate");
     // The rest of a backend is its own.
     let reply = manager.get("/upstream/whisper-1/v1/voices?model=mine").fake("echo=1").send().ok().json();
     assert_eq!((&reply["path"], &reply["query"]), (&json!("/v1/voices"), &json!("model=mine")));

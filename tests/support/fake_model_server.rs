@@ -56,6 +56,9 @@ struct Flags {
     /// List these models instead of --name, and refuse any other name with 404, as vLLM does.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     knows: Vec<String>,
+    /// Tokens of context that the list of models tells, as vLLM does.
+    #[arg(long)]
+    context: Option<u32>,
     /// Answer 401 to whatever has another Bearer token.
     #[arg(long)]
     key: Option<String>,
@@ -141,6 +144,7 @@ fn main() -> ExitCode {
     let server = Arc::new(connection::Server {
         name: flags.name,
         knows: flags.knows,
+        context: flags.context,
         key: flags.key,
         loaded_at: Instant::now() + Duration::from_millis(flags.load_delay_ms),
         load_until_file: flags.load_until_file,

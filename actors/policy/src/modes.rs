@@ -3,7 +3,7 @@
 //! A mode of the configuration's `modes:` is one more entry of the same kind.
 
 use crate::endpoints;
-use crate::spec::{ModeSpec, ProbeSpec};
+use crate::spec::{ModeSpec, ProbeSpec, Routes};
 
 /// All of them, in the order in which messages list them.
 pub fn built_in() -> Vec<ModeSpec> {
@@ -45,5 +45,6 @@ fn media(name: &str) -> ModeSpec {
             headers: Vec::new(),
         }],
         usage: None,
+        routes: Routes::default(),
     }
 }

@@ -9,7 +9,7 @@ mod names;
 
 pub use names::{Listed, Listing, Names};
 
-use crate::spec::{ModeSpec, ProbeSpec, VariantSpec, with_prefix};
+use crate::spec::{ModeSpec, ProbeSpec, VariantSpec};
 use names::{Candidate, says_wrong_name};
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub enum Next {
 pub struct Found {
     /// The name under which requests must be sent on; `None`: it takes the names of the configuration.
     pub served_name: Option<String>,
+    /// Tokens of context, where its list of models says so.
+    pub context: Option<u64>,
     /// The trial was refused for a reason of its own: status and text. It serves, and an operator may want to know.
     pub trial_refused: Option<(u16, String)>,
     /// For the next start of the same variant.
@@ -253,7 +255,9 @@ impl Readiness {
             && trust.listing == self.listing
         {
             let served_name = trust.served_name.clone();
-            return Next::Ready(Found { served_name, trial_refused: None, lessons: self.lessons.clone() });
+            let context = self.context(served_name.as_deref());
+            let lessons = self.lessons.clone();
+            return Next::Ready(Found { served_name, context, trial_refused: None, lessons });
         }
         if self.at.probe + 1 < self.probes.len() {
             self.at = At { probe: self.at.probe + 1, path: 0 };
@@ -281,7 +285,13 @@ impl Readiness {
         let prompt = self.trial_prompt == Some(true);
         let trust = Trust { served_name: served_name.clone(), listing: self.listing.clone() };
         let lessons = Lessons { gate: self.lessons.gate, trusted: prompt.then_some(trust) };
-        Found { served_name, trial_refused: None, lessons }
+        let context = self.context(served_name.as_deref());
+        Found { served_name, context, trial_refused: None, lessons }
+    }
+
+    fn context(&self, served_name: Option<&str>) -> Option<u64> {
+        let name = served_name.unwrap_or(&self.names.fallback().name);
+        self.listing.as_ref().and_then(|listing| listing.context(name))
     }
 
     fn not_yet(&mut self, status: u16, text: &str, pause: Duration) -> Next {
@@ -376,9 +386,9 @@ pub fn probes(mode: &ModeSpec, variant: &VariantSpec) -> Vec<ProbeSpec> {
         Some(own) if !own.paths.is_empty() => vec![own.clone()],
         own => {
             let headers = own.as_ref().map_or_else(Vec::new, |own| own.headers.clone());
-            let prefix = variant.api_prefix.as_deref();
+            let routes = &variant.routes;
             let adapted = |probe: &ProbeSpec| ProbeSpec {
-                paths: probe.paths.iter().map(|path| with_prefix(path, prefix).into_owned()).collect(),
+                paths: probe.paths.iter().map(|path| routes.of(path).into_owned()).collect(),
                 headers: [probe.headers.clone(), headers.clone()].concat(),
                 ..probe.clone()
             };

@@ -110,6 +110,8 @@ pub struct ModeSpec {
     pub probes: Vec<ProbeSpec>,
     /// Where its answers tell what they used; `None`: as those of OpenAI do.
     pub usage: Option<Arc<Pointers>>,
+    /// Where backends of this mode serve it, unless their model says something else.
+    pub routes: Routes,
 }
 
 /// One probe: it succeeds when one of `paths` answers with a 2xx status.
@@ -199,8 +201,8 @@ pub struct VariantSpec {
     pub env: BTreeMap<String, String>,
     /// The name by which the backend knows the model; `None`: the probe finds it out.
     pub served_name: Option<String>,
-    /// Where the backend's API begins, without a slash at its end; `None`: at `/v1`, as the paths are written.
-    pub api_prefix: Option<String>,
+    /// Where the backend serves what it is asked for.
+    pub routes: Routes,
     /// Asked instead of the mode's probes.
     pub probe: Option<ProbeSpec>,
     /// Program and arguments that stop what is no child of the manager; `{port}` and `{model}` are filled in.
@@ -216,12 +218,41 @@ pub enum Launch {
     Command(Vec<String>),
 }
 
-/// The path under which a backend serves what is `path` here: `prefix` stands for `/v1`.
-pub fn with_prefix<'a>(path: &'a str, prefix: Option<&str>) -> Cow<'a, str> {
-    let Some(prefix) = prefix else { return path.into() };
-    match path.strip_prefix("/v1") {
-        Some(rest) if rest.starts_with('/') => format!("{prefix}{rest}").into(),
-        _ => path.into(),
+/// Where a backend serves what clients ask for under the paths of OpenAI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// Where its API begins, without a slash at its end; `None`: at `/v1`, as the paths are written.
+    pub prefix: Option<String>,
+    /// Its own path for one of ours; the prefix is not put before it.
+    pub paths: BTreeMap<String, String>,
+}
+
+impl Routes {
+    /// Whether every path is the backend's own, too.
+    pub fn are_plain(&self) -> bool {
+        self.prefix.is_none() && self.paths.is_empty()
+    }
+
+    /// The path under which the backend serves what is `path` here.
+    pub fn of<'a>(&'a self, path: &'a str) -> Cow<'a, str> {
+        if let Some(own) = self.paths.get(path) {
+            return own.as_str().into();
+        }
+        let Some(prefix) = &self.prefix else { return path.into() };
+        match path.strip_prefix("/v1") {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{prefix}{rest}").into(),
+            _ => path.into(),
+        }
+    }
+
+    /// What is not said here is as the others have it.
+    #[must_use]
+    pub fn or(mut self, others: &Self) -> Self {
+        self.prefix = self.prefix.or_else(|| others.prefix.clone());
+        for (path, own) in &others.paths {
+            self.paths.entry(path.clone()).or_insert_with(|| own.clone());
+        }
+        self
     }
 }
 
@@ -232,4 +263,29 @@ pub enum HoldTime {
     Auto,
     /// Always this long.
     Fixed(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_its_own_stands_before_the_prefix() {
+        let paths = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(ours, own)| ((*ours).to_owned(), (*own).to_owned())).collect()
+        };
+        let mode =
+            Routes { prefix: Some("/api".into()), paths: paths(&[("/v1/rerank", "/r"), ("/v1/x", "/x")]) };
+        let routes = Routes { prefix: None, paths: paths(&[("/v1/rerank", "/rank")]) }.or(&mode);
+        assert_eq!(routes.of("/v1/rerank"), "/rank", "the model's own");
+        assert_eq!(routes.of("/v1/x"), "/x", "the mode's");
+        assert_eq!(routes.of("/v1/embeddings"), "/api/embeddings");
+        assert_eq!(routes.of("/v1"), "/api");
+        assert_eq!(routes.of("/v1x"), "/v1x");
+        assert_eq!(routes.of("/tokenize"), "/tokenize");
+        let empty = Routes { prefix: Some(String::new()), ..Routes::default() };
+        assert_eq!(empty.of("/v1/embeddings"), "/embeddings");
+        assert!(Routes::default().are_plain() && !empty.are_plain() && !routes.are_plain());
+        assert_eq!(Routes::default().of("/v1/embeddings"), "/v1/embeddings");
+    }
 }

@@ -3,7 +3,7 @@
 use super::face::Face;
 use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
-use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
+use super::messages::{Abandoned, Acquire, KeepAlive, Operate, Refused, RefusedReason, Verb};
 use super::status::{RunRecord, Status};
 use super::waiters::{Waiter, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
@@ -166,6 +166,11 @@ impl Model {
         self.handle.standing_order.store(self.waiters.any_standing(), Ordering::Relaxed);
         if self.state.phase != before {
             self.announce(&before, event);
+        }
+        if ended {
+            // What a client wanted for that life.
+            self.limits.alive_time = self.handle.spec.alive_time;
+            self.handle.set_alive_time(self.limits.alive_time);
         }
         // Stopped, even if the next life has begun already for those who came meanwhile.
         if ended || matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {
@@ -438,6 +443,22 @@ impl Handler<Operate> for Model {
                 self.drive(Event::Stop(urgency), ctx);
             }
         }
+    }
+}
+
+impl Handler<KeepAlive> for Model {
+    type Result = ();
+
+    fn handle(&mut self, KeepAlive(time): KeepAlive, ctx: &mut Context<Self>) {
+        // A life that has not begun, or is over, has nothing to be kept.
+        if !matches!(self.state.phase, Phase::Ready { .. }) || self.limits.alive_time == time {
+            return;
+        }
+        self.limits.alive_time = time;
+        self.handle.set_alive_time(time);
+        // As if the timer had run out: it is armed anew, or the time is up.
+        self.drive(Event::Deadline, ctx);
+        self.publish();
     }
 }
 

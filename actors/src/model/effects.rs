@@ -288,7 +288,9 @@ impl Model {
             variant: self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant)),
             run_id,
             served_name: self.served_name.take(),
-            api_prefix: spec.and_then(|variant| variant.api_prefix.as_deref()).map(Arc::from),
+            routes: spec
+                .filter(|variant| !variant.routes.are_plain())
+                .map(|variant| Arc::new(variant.routes.clone())),
         };
         let door = Arc::new(Door::new(way, limit, self.handle.origin));
         door.gate.open();

@@ -5,7 +5,7 @@ use super::status::Status;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -21,10 +21,17 @@ pub struct Face {
     pub(super) last_start: ArcSwapOption<(u64, Duration)>,
     /// A standing order, `auto_start` among them, waits for it to be ready.
     pub(super) standing_order: AtomicBool,
+    /// See `alive_time`; in microseconds, `NEVER` for none.
+    alive_us: AtomicU64,
+    /// See `context`; 0 where it isn't known.
+    context: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 impl Face {
     pub(super) fn new(spec: Arc<ModelSpec>, origin: Instant) -> Self {
+        let alive_us = AtomicU64::new(micros(spec.alive_time));
         Self {
             spec,
             origin,
@@ -33,7 +40,28 @@ impl Face {
             members: ArcSwapOption::empty(),
             last_start: ArcSwapOption::empty(),
             standing_order: AtomicBool::new(false),
+            alive_us,
+            context: AtomicU64::new(0),
         }
+    }
+
+    /// After how much time without a lease the present run is stopped; `None`: never.
+    pub(super) fn alive_time(&self) -> Option<Duration> {
+        let micros = self.alive_us.load(Ordering::Relaxed);
+        (micros != NEVER).then(|| Duration::from_micros(micros))
+    }
+
+    pub(super) fn set_alive_time(&self, time: Option<Duration>) {
+        self.alive_us.store(micros(time), Ordering::Relaxed);
+    }
+
+    /// Tokens of context of the backend that was last ready, as it said itself.
+    pub(super) fn context(&self) -> Option<u64> {
+        Some(self.context.load(Ordering::Relaxed)).filter(|tokens| *tokens > 0)
+    }
+
+    pub(super) fn set_context(&self, tokens: Option<u64>) {
+        self.context.store(tokens.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// What the actor last said of itself.
@@ -44,4 +72,8 @@ impl Face {
     pub(super) fn publish(&self, status: Status) {
         self.status.store(Arc::new(status));
     }
+}
+
+fn micros(time: Option<Duration>) -> u64 {
+    time.map_or(NEVER, |time| u64::try_from(time.as_micros()).unwrap_or(NEVER - 1).min(NEVER - 1))
 }

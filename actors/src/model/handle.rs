@@ -4,7 +4,7 @@ use super::actor::Model;
 use super::face::Face;
 use super::learnt::Learnt;
 use super::lease::Lease;
-use super::messages::{Abandoned, Acquire, Operate, Refused, RefusedReason, Verb};
+use super::messages::{Abandoned, Acquire, KeepAlive, Operate, Refused, RefusedReason, Verb};
 use super::status::Status;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
@@ -137,12 +137,31 @@ impl ModelHandle {
 
     /// Time until it is stopped for being idle; `None` while it is busy, not ready, or never stopped.
     pub fn idle_left(&self) -> Option<Duration> {
-        let alive_time = self.spec.alive_time?;
+        let alive_time = self.face.alive_time()?;
         let door = self.face.door.load();
         let door = door.as_ref()?;
         let word = door.gate.look();
         let unused = self.face.origin.elapsed().saturating_sub(door.unused_since());
         (word.is_open() && word.leases() == 0).then(|| alive_time.saturating_sub(unused))
+    }
+
+    /// After how much time without a lease it is stopped; `None`: never.
+    pub fn alive_time(&self) -> Option<Duration> {
+        self.face.alive_time()
+    }
+
+    /// Tokens of context: as the configuration has it, or as the backend that was last ready says.
+    pub fn context_length(&self) -> Option<u64> {
+        self.spec.context_length.or_else(|| self.face.context())
+    }
+
+    /// The present run is stopped after so much time without a lease, whatever `alive_time` is; `None`: never. It holds
+    /// until the run ends.
+    pub fn keep_alive(&self, time: Option<Duration>) {
+        // Without an actor there is no run.
+        if let Some(addr) = self.actor.addr() {
+            tell(&addr, KeepAlive(time));
+        }
     }
 
     /// Called by the supervisor's child spec when the actor has crashed.

@@ -2,6 +2,7 @@
 
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
+use llm_manager_policy::spec::Routes;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,8 +55,8 @@ pub(super) struct Way {
     pub(super) run_id: Option<i64>,
     /// See `Lease::served_name`.
     pub(super) served_name: Option<Arc<str>>,
-    /// See `Lease::api_prefix`.
-    pub(super) api_prefix: Option<Arc<str>>,
+    /// See `Lease::routes`.
+    pub(super) routes: Option<Arc<Routes>>,
 }
 
 impl Door {
@@ -164,9 +165,9 @@ impl Lease {
         self.door.way.served_name.as_ref()
     }
 
-    /// What stands for `/v1` in the paths of this backend; `None`: `/v1`.
-    pub fn api_prefix(&self) -> Option<&Arc<str>> {
-        self.door.way.api_prefix.as_ref()
+    /// Where this backend serves what it is asked for; `None`: where clients ask for it.
+    pub fn routes(&self) -> Option<&Arc<Routes>> {
+        self.door.way.routes.as_ref()
     }
 
     /// The head of an answer with this status has come. The time of the first of a run is noted.

@@ -38,6 +38,11 @@ pub enum Verb {
     Restart,
 }
 
+/// The present run is stopped after this time without a lease; `None`: never.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct KeepAlive(pub(super) Option<Duration>);
+
 /// The last request that waited has gone.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -82,6 +82,7 @@ impl Model {
             spec.variants.get(self.grant.variant).and_then(|variant| variant.served_name.as_deref());
         self.served_name = configured.or(found.served_name.as_deref()).map(Arc::from);
         self.lessons.insert(self.grant.variant, found.lessons);
+        self.handle.set_context(found.context);
     }
 }
 

@@ -13,6 +13,23 @@ pub(super) static ROWS: &[Key] = &[
         Preset::Nothing,
         "Headers to send with it, such as a key that the backend wants. Default: none.",
     ),
+    // modes.<name>
+    row(
+        Section::Mode,
+        "api_prefix",
+        Kind::Prefix,
+        "",
+        Preset::Nothing,
+        "The api_prefix of models of this mode. Default: /v1.",
+    ),
+    row(
+        Section::Mode,
+        "paths",
+        Kind::Paths,
+        "",
+        Preset::Nothing,
+        "The paths of models of this mode. Default: none.",
+    ),
     // `probe` of a model or a variant
     row(
         Section::OwnProbe,
@@ -69,7 +86,15 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Prefix,
         "",
         Preset::Nothing,
-        "Where the backend's API begins: \"/v1\" in a path becomes this. \"\" for a backend that serves /chat/completions or /embeddings. Default: /v1.",
+        "Where the backend's API begins: \"/v1\" in a path becomes this. \"\" for a backend that serves /chat/completions or /embeddings. Default: the mode's, or /v1.",
+    ),
+    row(
+        Section::Model,
+        "paths",
+        Kind::Paths,
+        "",
+        Preset::Nothing,
+        "The backend's own path for a path that clients ask for, where the prefix is not all that differs. Default: the mode's, or none.",
     ),
     row(
         Section::Model,
@@ -103,6 +128,14 @@ pub(super) static ROWS: &[Key] = &[
         "",
         Preset::Nothing,
         "This variant's api_prefix. Default: the model's.",
+    ),
+    row(
+        Section::Variant,
+        "paths",
+        Kind::Paths,
+        "",
+        Preset::Nothing,
+        "This variant's paths, beside the model's. Default: the model's.",
     ),
     row(
         Section::Variant,

@@ -19,12 +19,12 @@ fn what_a_model_says_holds_for_its_variants_unless_they_say_something_else() {
          api_prefix: '', stop_command: [b, '{port}'], probe: {path: /ready}}\n",
     );
     let [a, b] = &variants[..] else { panic!("two variants") };
-    assert_eq!((a.served_name.as_deref(), a.api_prefix.as_deref()), (Some("org/m"), Some("/openai/v1")));
+    assert_eq!((a.served_name.as_deref(), a.routes.prefix.as_deref()), (Some("org/m"), Some("/openai/v1")));
     assert_eq!(a.stop_command.as_deref(), Some(&["docker", "stop", "m"].map(str::to_owned)[..]));
     let probe = a.probe.as_ref().unwrap();
     assert!(probe.paths.is_empty() && probe.body.is_none());
     assert_eq!(probe.headers, [("authorization".to_owned(), "Bearer x".to_owned())]);
-    assert_eq!((b.served_name.as_deref(), b.api_prefix.as_deref()), (Some("b"), Some("")));
+    assert_eq!((b.served_name.as_deref(), b.routes.prefix.as_deref()), (Some("b"), Some("")));
     assert_eq!(b.stop_command.as_deref(), Some(&["b", "{port}"].map(str::to_owned)[..]));
     let probe = b.probe.as_ref().unwrap();
     assert_eq!((probe.method.as_str(), &probe.paths[..]), ("GET", &["/ready".to_owned()][..]));
@@ -34,8 +34,24 @@ fn what_a_model_says_holds_for_its_variants_unless_they_say_something_else() {
 fn a_variant_that_says_nothing_has_none_of_it() {
     let variants = variants("Local-Models: {m: {$V}}");
     let variant = &variants[0];
-    assert!(variant.served_name.is_none() && variant.api_prefix.is_none());
+    assert!(variant.served_name.is_none() && variant.routes.are_plain());
     assert!(variant.probe.is_none() && variant.stop_command.is_none());
+}
+
+#[test]
+fn paths_of_the_mode_the_model_and_the_variant_are_one() {
+    let variants = variants(
+        "modes:\n  Embedding: {api_prefix: /api, paths: {/v1/embeddings: /embed, /v1/score: /s}}\nLocal-Models:\n  m:\n    \
+         mode: Embedding\n    paths: {/v1/score: /score}\n    A: {command: [a], paths: {/v1/rerank: /r}}\n    \
+         B: {command: [b], api_prefix: ''}\n",
+    );
+    let [a, b] = &variants[..] else { panic!("two variants") };
+    let of = |variant: &VariantSpec| {
+        ["/v1/embeddings", "/v1/score", "/v1/rerank", "/v1/models"]
+            .map(|path| variant.routes.of(path).into_owned())
+    };
+    assert_eq!(of(a), ["/embed", "/score", "/r", "/api/models"]);
+    assert_eq!(of(b), ["/embed", "/score", "/rerank", "/models"]);
 }
 
 #[test]
@@ -45,6 +61,12 @@ fn mistakes_in_them_are_told() {
         &model("api_prefix: v1"),
         &["3 Local-Models.m.api_prefix: the beginning of a path | \"/openai/v1\""],
     );
+    check(&model("paths: {/v1/x: x}"), &["3 Local-Models.m.paths./v1/x: a path of the backend | \"/embed\""]);
+    check(
+        &model("paths: {embed: /x}"),
+        &["3 Local-Models.m.paths.embed: is no path | /v1/embeddings: /embed"],
+    );
+    check(&model("paths: /embed"), &["3 Local-Models.m.paths: a mapping"]);
     check(&model("stop_command: []"), &["3 Local-Models.m.stop_command: is empty"]);
     check(&model("stop_command: [./nope.sh]"), &["3 Local-Models.m.stop_command[0]: nope.sh"]);
     check(&model("probe: {}"), &["3 Local-Models.m.probe: `path` is missing"]);

@@ -63,7 +63,7 @@ fn card(shared: &Shared, name: &str, model: &ModelHandle) -> Value {
     if *name != spec.name {
         card["root"] = spec.name.as_str().into();
     }
-    if let Some(length) = spec.context_length {
+    if let Some(length) = model.context_length() {
         card["max_model_len"] = length.into();
         card["context_length"] = length.into();
         card["meta"] = json!({"n_ctx": length});

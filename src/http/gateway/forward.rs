@@ -64,15 +64,16 @@ pub(crate) fn path_and_query<'a>(
     let query = request.query_string();
     let name = lease.served_name().filter(|name| asked.is_some_and(|asked| *asked != ***name));
     let renamed = name.and_then(|name| form::rename_in_query(query, name));
-    let prefix = lease.api_prefix().filter(|_| asked.is_some());
-    if path.is_none() && renamed.is_none() && prefix.is_none() {
+    let routes = lease.routes().filter(|_| asked.is_some());
+    if path.is_none() && renamed.is_none() && routes.is_none() {
         return Cow::Borrowed(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     }
     let path = path.unwrap_or_else(|| request.path());
-    let below = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let path = match (prefix, below) {
-        (Some(prefix), Some(rest)) => format!("{prefix}{rest}").into(),
-        _ => Cow::Borrowed(path),
+    let path = match routes.map(|routes| routes.of(path)) {
+        // Those of the lease don't live as long as the request.
+        Some(Cow::Borrowed(own)) if own != path => own.to_owned().into(),
+        Some(Cow::Owned(own)) => own.into(),
+        Some(Cow::Borrowed(_)) | None => Cow::Borrowed(path),
     };
     match renamed.as_deref().unwrap_or(query) {
         "" => path,

@@ -28,7 +28,7 @@ use bytes::{Bytes, BytesMut};
 use llm_manager_actors::model::{ModelHandle, Verb};
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::model_state::ModelState;
-use request::Translated;
+use request::{KeepAlive, Translated};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::error::Error;
@@ -75,11 +75,11 @@ pub(crate) async fn ps(shared: web::Data<Shared>, request: HttpRequest) -> HttpR
             shared.directory.models().iter().filter(|model| model.status().state == ModelState::Ready);
         let card = |model: &Arc<ModelHandle>| {
             let mut card = card(shared, model);
-            let left = model.idle_left().or(model.spec.alive_time);
+            let left = model.idle_left().or_else(|| model.alive_time());
             let until = left.and_then(|left| jiff::Timestamp::now().checked_add(left).ok());
             card["expires_at"] = until.map_or_else(|| FOR_EVER.to_owned(), |until| until.to_string()).into();
             card["size_vram"] = 0.into();
-            if let Some(length) = model.spec.context_length {
+            if let Some(length) = model.context_length() {
                 card["context_length"] = length.into();
             }
             card
@@ -109,7 +109,7 @@ pub(crate) async fn show(
         let model = named(&shared, &asked)?;
         let mut shown = card(&shared, model);
         let mut info = json!({"general.architecture": "unknown", "general.basename": model.spec.name});
-        if let Some(length) = model.spec.context_length {
+        if let Some(length) = model.context_length() {
             info["unknown.context_length"] = length.into();
         }
         for (name, value) in [("license", ""), ("modelfile", ""), ("parameters", ""), ("template", "")] {
@@ -250,7 +250,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     let times = Times { began: *began, leased: (!was_ready).then(Instant::now) };
     let status = reply.response.status;
     let (headers, answer) = Answer::new(reply, id.clone(), account);
-    let _parting = request::goes_at_once(&asked).then(|| Parting(Arc::clone(model)));
+    let _parting = request::keep_alive(&asked).map(|keep| Parting(Arc::clone(model), keep));
     let mut answer = Box::pin(answer);
     if !status.is_success() {
         let said = gather(&mut answer).await?;
@@ -285,11 +285,13 @@ async fn load(
     asked: &Value,
     called: &str,
 ) -> Answered {
-    let reason = if request::goes_at_once(asked) {
-        drop(Parting(Arc::clone(model)));
+    let keep = request::keep_alive(asked);
+    let reason = if keep == Some(KeepAlive::NoLonger) {
+        drop(Parting(Arc::clone(model), KeepAlive::NoLonger));
         "unload"
     } else {
         drop(take_lease(shared, model).await?);
+        drop(keep.map(|keep| Parting(Arc::clone(model), keep)));
         "load"
     };
     let record = answer::nothing(shape, called, reason);
@@ -349,18 +351,25 @@ fn streamed(request: &HttpRequest, stream: Stream) -> HttpResponse {
     ndjson(response)
 }
 
-/// `keep_alive: 0`: the model goes when this is dropped, unless others use it.
-struct Parting(Arc<ModelHandle>);
+/// What becomes of the model when this is dropped, as `keep_alive` has it.
+struct Parting(Arc<ModelHandle>, KeepAlive);
 
 impl Drop for Parting {
     fn drop(&mut self) {
-        // The request's own lease may still be held: it is given back at this very moment.
-        if self.0.leases() <= 1
-            && self.0.waiting() == 0
-            && let Err(refused) =
-                self.0.order(Verb::Stop(Urgency::Drain), Some("`keep_alive: 0` of a request".into()))
-        {
-            log::warn!("models/{}: keep_alive: 0 could not stop it: {}", self.0.spec.name, refused.message);
+        let Self(model, keep) = self;
+        match keep {
+            KeepAlive::For(time) => model.keep_alive(Some(*time)),
+            KeepAlive::Always => model.keep_alive(None),
+            // Unless others use it. The request's own lease may still be held: it is given back at this very moment.
+            KeepAlive::NoLonger if model.leases() <= 1 && model.waiting() == 0 => {
+                if let Err(refused) =
+                    model.order(Verb::Stop(Urgency::Drain), Some("`keep_alive: 0` of a request".into()))
+                {
+                    let name = &model.spec.name;
+                    log::warn!("models/{name}: keep_alive: 0 could not stop it: {}", refused.message);
+                }
+            }
+            KeepAlive::NoLonger => {}
         }
     }
 }

@@ -357,7 +357,13 @@ fn body(server: &Server, request: &Request, model: &str, usage: Usage) -> Option
         "/v1/models" => {
             let names =
                 if server.knows.is_empty() { vec![&server.name] } else { server.knows.iter().collect() };
-            let card = |name| json!({"id": name, "object": "model", "created": 1, "owned_by": "fake"});
+            let card = |name| {
+                let mut card = json!({"id": name, "object": "model", "created": 1, "owned_by": "fake"});
+                if let Some(context) = server.context {
+                    card["max_model_len"] = context.into();
+                }
+                card
+            };
             json!({"object": "list", "data": names.into_iter().map(card).collect::<Vec<_>>()})
         }
         "/v1/chat/completions" => json!({

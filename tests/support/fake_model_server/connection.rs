@@ -20,6 +20,7 @@ use crate::stats::STATS;
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) knows: Vec<String>,
+    pub(crate) context: Option<u32>,
     pub(crate) key: Option<String>,
     pub(crate) loaded_at: Instant,
     pub(crate) load_until_file: Option<PathBuf>,

@@ -16,6 +16,8 @@ pub struct Listed {
     pub name: String,
     /// Whether the backend says that it is loaded.
     pub loaded: bool,
+    /// Tokens of context, if it says so.
+    pub context: Option<u64>,
 }
 
 /// A backend's list of models.
@@ -35,6 +37,16 @@ impl Listing {
 
     fn has(&self, name: &str) -> bool {
         self.models.iter().any(|model| model.name == name)
+    }
+
+    /// The context of the model of this name, or of the only one.
+    pub(super) fn context(&self, name: &str) -> Option<u64> {
+        let named = self.models.iter().find(|model| model.name == name);
+        let only = || match &self.models[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        named.or_else(only)?.context
     }
 
     /// Whether it has models, that name is none of theirs, and names matter.

@@ -21,8 +21,8 @@ fn answer(status: u16, text: &str) -> Heard {
 
 fn list(names: &[&str]) -> Heard {
     let models = names.iter().map(|name| match name.strip_prefix('*') {
-        Some(name) => Listed { name: name.to_owned(), loaded: true },
-        None => Listed { name: (*name).to_owned(), loaded: false },
+        Some(name) => Listed { name: name.to_owned(), loaded: true, context: Some(4096) },
+        None => Listed { name: (*name).to_owned(), loaded: false, context: None },
     });
     let listing = Listing { models: models.collect(), owner: None };
     Heard::Answer { status: 200, text: String::new(), listing: Some(listing), took: Duration::from_millis(1) }
@@ -244,7 +244,7 @@ fn a_model_may_have_its_own_probe_or_only_headers() {
         launch: crate::spec::Launch::Command(Vec::new()),
         env: std::collections::BTreeMap::default(),
         served_name: None,
-        api_prefix: Some(String::new()),
+        routes: crate::spec::Routes { prefix: Some(String::new()), ..Default::default() },
         probe: None,
         stop_command: None,
     };

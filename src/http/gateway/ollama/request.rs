@@ -1,6 +1,7 @@
 //! From Ollama's words to OpenAI's: what a client of `/api/chat`, `/api/generate` and `/api/embed` wants.
 
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// Options of Ollama that have another name in OpenAI's API.
 const OPTIONS: [(&str, &str); 10] = [
@@ -29,16 +30,58 @@ pub(super) fn wants_stream(asked: &Value) -> bool {
     asked.get("stream").and_then(Value::as_bool).unwrap_or(true)
 }
 
-/// Whether the model shall go when this is done: `keep_alive: 0`, as a number or as a duration.
-pub(super) fn goes_at_once(asked: &Value) -> bool {
-    match asked.get("keep_alive") {
-        Some(Value::Number(number)) => number.as_f64() == Some(0.0),
-        Some(Value::String(text)) => {
-            let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-            digits.parse::<f64>() == Ok(0.0)
-        }
-        _ => false,
+/// How long the model stays loaded when this is done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum KeepAlive {
+    NoLonger,
+    For(Duration),
+    Always,
+}
+
+/// `keep_alive`: seconds, or a duration as Go writes it (`5m`, `1h30m`); 0 is no longer, less than 0 for ever. `None`:
+/// nothing is said, or nothing that makes sense.
+pub(super) fn keep_alive(asked: &Value) -> Option<KeepAlive> {
+    let seconds = match asked.get("keep_alive")? {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => go_duration(text)?,
+        _ => return None,
+    };
+    if seconds == 0.0 {
+        return Some(KeepAlive::NoLonger);
     }
+    // What is negative, or too long for a clock, is for ever.
+    let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time < LONGEST);
+    Some(time.map_or(KeepAlive::Always, KeepAlive::For))
+}
+
+/// A century.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
+/// Seconds; a plain number is seconds, too.
+fn go_duration(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 7] =
+        [("h", 3600.0), ("ms", 1e-3), ("m", 60.0), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9), ("s", 1.0)];
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return seconds.is_finite().then_some(seconds);
+    }
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let mut sum = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit) = rest.split_at(digits);
+        let number: f64 = number.parse().ok()?;
+        let (name, seconds) = UNITS.iter().find(|(name, _)| unit.starts_with(name))?;
+        sum += number * seconds;
+        rest = unit.strip_prefix(name)?;
+    }
+    Some(sign * sum)
 }
 
 /// Whether nothing is asked: the model is to be loaded, or to go.
@@ -233,13 +276,36 @@ mod tests {
     }
 
     #[test]
-    fn keeping_alive_for_no_time_is_going_at_once() {
-        for now in [json!(0), json!("0"), json!("0s"), json!(0.0), json!("0m")] {
-            assert!(goes_at_once(&json!({"keep_alive": now})), "{now}");
+    fn keep_alive_is_read_as_ollama_reads_it() {
+        let keep = |value: Value| keep_alive(&json!({"keep_alive": value}));
+        for now in [json!(0), json!("0"), json!("0s"), json!(0.0), json!("0m"), json!("-0")] {
+            assert_eq!(keep(now.clone()), Some(KeepAlive::NoLonger), "{now}");
         }
-        for later in [json!(-1), json!("5m"), json!(30), json!(null)] {
-            assert!(!goes_at_once(&json!({"keep_alive": later})), "{later}");
+        for ever in [json!(-1), json!("-1"), json!("-5m"), json!(1e300), json!("999999999h")] {
+            assert_eq!(keep(ever.clone()), Some(KeepAlive::Always), "{ever}");
         }
+        for (value, seconds) in [
+            (json!(30), 30.0),
+            (json!("300"), 300.0),
+            (json!("5m"), 300.0),
+            (json!("1h30m"), 5400.0),
+            (json!("1.5h"), 5400.0),
+            (json!("250ms"), 0.25),
+            (json!("1m0.5s"), 60.5),
+        ] {
+            let time = Duration::from_secs_f64(seconds);
+            assert_eq!(keep(value.clone()), Some(KeepAlive::For(time)), "{value}");
+        }
+        for nonsense in
+            [json!(null), json!(""), json!("five minutes"), json!("5x"), json!("m"), json!([]), json!("5m3")]
+        {
+            assert_eq!(keep(nonsense.clone()), None, "{nonsense}");
+        }
+        assert_eq!(keep_alive(&json!({})), None);
+    }
+
+    #[test]
+    fn a_request_without_a_question_is_empty() {
         assert!(is_empty(&json!({"messages": []})) && is_empty(&json!({"prompt": ""})));
         assert!(!is_empty(&json!({"prompt": "x"})));
     }

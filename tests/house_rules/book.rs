@@ -35,7 +35,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Targets of the links in a line, pictures included. What stands in backticks is no link.
 fn links(line: &str) -> Vec<&str> {
-    let outside_code = |at: usize| line[..at].matches('`').count() % 2 == 0;
+    let outside_code = |at: usize| line[..at].matches('`').count().is_multiple_of(2);
     let starts = line.match_indices("](").filter(|(at, _)| outside_code(*at));
     starts.filter_map(|(at, _)| line[at + 2..].split_once(')')).map(|(target, _)| target).collect()
 }
@@ -45,7 +45,7 @@ fn anchors(text: &str) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let headings = prose(text).filter(|(_, line)| line.trim_start_matches('#').starts_with(' '));
     let headings =
-        headings.filter_map(|(_, line)| line.starts_with('#').then(|| line.trim_start_matches('#')));
+        headings.filter(|(_, line)| line.starts_with('#')).map(|(_, line)| line.trim_start_matches('#'));
     let mut found = Vec::new();
     for heading in headings {
         let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));

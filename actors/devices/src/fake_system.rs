@@ -1,5 +1,7 @@
 //! A tree of files as the kernel shows them, for tests.
 
+#![expect(clippy::unwrap_used, reason = "only tests use it")]
+
 use std::fs;
 use std::path::Path;
 

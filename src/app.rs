@@ -14,7 +14,7 @@ mod signals;
 mod tree;
 
 use crate::config::Loaded;
-use crate::http::{self, Access, ConfigFile, Hosts, Keys, Origins, Pulse, Shared, Standby};
+use crate::http::{self, Access, ConfigFile, Gateways, Hosts, Keys, Origins, Pulse, Shared, Standby};
 use crate::logging;
 use actix_web::dev::ServerHandle;
 pub use ended::Ended;
@@ -206,7 +206,9 @@ impl Running {
             retention_days: program.log_retention_days,
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
         };
-        let parts = http::Parts { shared, config, pulse: Pulse::default() };
+        let gateways = Gateways::new(crate::limits::workers());
+        let http = gateways.child_spec(feed.clone());
+        let parts = http::Parts { shared, config, pulse: Pulse::default(), gateways };
         // The port first: a second manager must not touch the backends of the one that runs.
         let serve = http::bind(
             parts,
@@ -241,6 +243,7 @@ impl Running {
             scheduler: looked_after,
             ledger: &books.ledger,
             billing: books.child_spec(),
+            http,
             stopping: &stopping,
         };
         let children = tree::tree(spec, &models, parts);

@@ -18,6 +18,7 @@ pub use access::keys::Keys;
 pub use api::config::ConfigFile;
 pub use api::pulse::Pulse;
 pub use error::{ApiError, Kind};
+pub use gateway::worker::Gateways;
 pub use standby::Standby;
 pub use state::Shared;
 
@@ -37,7 +38,6 @@ use api::{
 };
 use gateway::socket::ClientSocket;
 use gateway::stray::Strays;
-use gateway::worker::Worker;
 use gateway::{catalog, ollama, passthrough, serve};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -59,6 +59,8 @@ pub struct Parts {
     pub config: ConfigFile,
     /// What happens, for those who watch.
     pub pulse: Pulse,
+    /// The actors that forward requests, one for each worker.
+    pub gateways: Gateways,
 }
 
 /// Opens the port; the answer makes the server, which serves once it is polled. An error is ready to be
@@ -70,11 +72,13 @@ pub fn bind(
     drain: Duration,
     write_timeout: Duration,
 ) -> Result<impl FnOnce() -> Server, String> {
-    let Parts { shared, config, pulse } = parts;
+    let Parts { shared, config, pulse, gateways } = parts;
     let (shared, config) = (web::Data::new(shared), web::Data::new(config));
     let (pulse, strays) = (web::Data::new(pulse), web::Data::new(Strays::default()));
     let (watched, feeding) = (shared.clone(), Pulse::clone(&pulse));
+    let gateways = web::Data::new(gateways);
     let builder = Server::build()
+        .workers(gateways.workers())
         .backlog(BACKLOG)
         .max_concurrent_connections(crate::limits::clients_per_worker())
         .disable_signals()
@@ -86,7 +90,8 @@ pub fn bind(
             .app_data(config.clone())
             .app_data(pulse.clone())
             .app_data(strays.clone())
-            .app_data(web::Data::new(Worker::default()))
+            .app_data(gateways.clone())
+            .app_data(web::Data::new(gateways.join()))
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
                 ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
             }))

@@ -36,8 +36,8 @@ pub(crate) fn check() -> Result<(), String> {
     })
 }
 
-/// As the HTTP server counts them.
-fn workers() -> usize {
+/// Of the HTTP server.
+pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 

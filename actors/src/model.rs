@@ -24,7 +24,7 @@ mod watching;
 pub use actor::{Environment, Model};
 pub use face::Face;
 pub use handle::{Directory, ModelHandle};
-pub use lease::{BreakReason, Lease, Wanted};
+pub use lease::{Backend, BreakReason, Lease, Wanted};
 pub use messages::{Operate, Refused, RefusedReason, Verb};
 pub use status::{RunRecord, Status};
 pub use trace::Trace;

@@ -9,6 +9,7 @@ use crate::feeds::{Feed, Happening};
 use crate::live::{Live, tell};
 use actix::dev::{Envelope, EnvelopeProxy, ToEnvelope};
 use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix_rt::ArbiterHandle;
 use actix_rt::task::JoinHandle;
 use jiff::Timestamp;
 use llm_manager_policy::fault::words_of;
@@ -16,6 +17,7 @@ use llm_manager_policy::restart::{History, Intensity, Verdict};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 /// Hears what a child died of, and whether it will come again.
@@ -63,6 +65,34 @@ impl Child {
         let context = Context::new();
         live.set(Some(context.address()));
         Self(Some(actix_rt::spawn(context.into_future(actor))))
+    }
+
+    /// Starts an actor on another thread, once that thread's arbiter is known (`None`: it never comes), and makes its
+    /// address known. The child is a task of this thread that ends as the actor ends.
+    pub fn start_on<A>(
+        arbiter: impl Future<Output = Option<ArbiterHandle>> + 'static,
+        make: impl FnOnce() -> A + Send + 'static,
+        live: &Live<A>,
+    ) -> Self
+    where
+        A: Actor<Context = Context<A>>,
+    {
+        let live = live.clone();
+        Self(Some(actix_rt::spawn(async move {
+            let Some(arbiter) = arbiter.await else { return };
+            let (tell, told) = oneshot::channel::<Child>();
+            arbiter.spawn(async move {
+                // If nobody hears it, the actor is dropped with its handle.
+                drop(tell.send(Child::start(make(), &live)));
+            });
+            let Ok(mut child) = told.await else { return };
+            let Some(handle) = &mut child.0 else { return };
+            if let Err(error) = handle.await
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        })))
     }
 }
 

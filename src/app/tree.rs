@@ -25,12 +25,13 @@ pub(super) struct Parts<'a> {
     pub(super) scheduler: Option<(Live<Scheduler>, Setup)>,
     pub(super) ledger: &'a Ledger,
     pub(super) billing: ChildSpec,
+    pub(super) http: ChildSpec,
     pub(super) stopping: &'a CancellationToken,
 }
 
 /// The child specs of the root: the logs first, for everybody writes to them.
 pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { hub, feed, launcher, scheduler, ledger, billing, stopping } = parts;
+    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, stopping } = parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
@@ -76,6 +77,7 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
         children.push(scheduler_child(live, setup));
     }
     children.push(models);
+    children.push(http);
     children
 }
 

@@ -4,6 +4,7 @@
 //! (`answer`), which keeps its `account`.
 
 pub(super) mod account;
+pub(super) mod actor;
 pub(super) mod answer;
 pub(super) mod asked;
 pub(super) mod body;

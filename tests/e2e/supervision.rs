@@ -94,3 +94,59 @@ fn faults_are_injected_only_when_allowed() {
     assert_eq!(manager.post("/api/debug/panic/chat").send().status, 404);
     manager.chat("chat").send().ok();
 }
+
+/// The Gateways of the HTTP workers, with their requests in flight.
+fn gateways(manager: &Manager) -> Vec<(String, u64)> {
+    let tree = manager.api("/api/supervision");
+    let nodes = node(&tree, "http").unwrap()["children"].as_array().unwrap().clone();
+    let requests = |node: &Value| {
+        let detail = node["detail"].as_str().unwrap();
+        let requests = detail.strip_prefix("requests in flight: ").and_then(|rest| rest.split(',').next());
+        requests.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("{detail}"))
+    };
+    nodes.iter().map(|node| (node["name"].as_str().unwrap().to_owned(), requests(node))).collect()
+}
+
+#[test]
+fn a_panic_of_a_gateway_ends_its_own_requests_as_failed() {
+    const STREAMS: u64 = 8;
+    let manager = start();
+    manager.chat("steady").send().ok();
+    let script = format!("tokens=4,stream_file={}", manager.word("go_on"));
+    let mut streams: Vec<_> = (0..STREAMS)
+        .map(|_| {
+            let mut stream = manager.chat_stream("steady").fake(&script).open();
+            stream.until("word1 ");
+            stream
+        })
+        .collect();
+    let busy = gateways(&manager);
+    assert_eq!(busy.iter().map(|(_, requests)| requests).sum::<u64>(), STREAMS, "{busy:?}");
+    let (name, lost) = busy.iter().max_by_key(|(_, requests)| *requests).unwrap();
+
+    manager.post(&format!("/api/debug/panic/{name}")).send();
+    let failed = || {
+        let rows = manager.api("/api/requests?outcome=failed");
+        rows["rows"].as_array().unwrap().len() as u64
+    };
+    wait_until("each of its requests has a row", PATIENCE, || failed() == *lost);
+    manager.touch("go_on");
+    let texts: Vec<String> = streams.drain(..).map(|stream| stream.finish().text()).collect();
+    let ended = texts.iter().filter(|text| text.contains("[DONE]")).count() as u64;
+    assert_eq!(ended, STREAMS - lost, "the others go on: {texts:?}");
+    for text in texts.iter().filter(|text| !text.contains("[DONE]")) {
+        assert!(text.contains("internal_error") && text.contains("`steady`"), "{text}");
+    }
+
+    for _ in 0..STREAMS {
+        manager.chat("steady").send().ok();
+    }
+    let tree = manager.api("/api/supervision");
+    let restarted = node(&tree, name).unwrap();
+    assert_eq!((&restarted["restarts"], &restarted["state"]), (&1.into(), &"running".into()), "{restarted}");
+    assert_eq!(restarted["path"], format!("http/{name}"));
+    assert_eq!(manager.starts("steady").len(), 1, "the model is untouched");
+    wait_until("nothing is in flight", PATIENCE, || {
+        gateways(&manager).iter().all(|(_, requests)| *requests == 0)
+    });
+}

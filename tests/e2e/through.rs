@@ -327,6 +327,24 @@ fn a_silent_websocket_is_closed_and_a_stop_ends_it() {
 }
 
 #[test]
+fn a_crash_of_its_gateway_ends_a_websocket() {
+    let config = Config::with(Model::chat("chat"));
+    let manager = Manager::start_with(&config, &[("LLM_MANAGER_FAULT_INJECTION", "1")]);
+    let (mut stream, _) = open(&manager, "/v1/realtime?model=chat", "");
+    let tree = manager.api("/api/supervision");
+    let http = tree["children"].as_array().unwrap().iter().find(|node| node["name"] == "http").unwrap();
+    let gateways = http["children"].as_array().unwrap();
+    let busy = gateways.iter().find(|node| node["detail"] == "requests in flight: 1, connections: 1");
+    let name = busy.unwrap_or_else(|| panic!("{http}"))["name"].as_str().unwrap();
+    manager.post(&format!("/api/debug/panic/{name}")).send();
+    assert_eq!(stream.read(&mut [0; 9]).unwrap(), 0, "it was closed");
+    wait_until("its row is written", PATIENCE, || rows(&manager, "status=101").len() == 1);
+    assert_eq!(rows(&manager, "status=101").remove(0)["outcome"], "failed");
+    manager.wait_leases("chat", 0);
+    open(&manager, "/v1/realtime?model=chat", "");
+}
+
+#[test]
 fn the_rest_of_a_backend_is_reached() {
     let manager = Manager::start(&Config::with(Model::chat("chat").line("aliases: [org/chat]")));
     let echo = |method: &str, path: &str| manager.bare(method, path).fake("echo=1").send();

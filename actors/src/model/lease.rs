@@ -3,6 +3,7 @@
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
 use llm_manager_policy::spec::Routes;
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,7 +51,6 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) address: SocketAddr,
-    pub(super) epoch: u64,
     pub(super) variant: Arc<str>,
     pub(super) run_id: Option<i64>,
     /// See `Lease::served_name`.
@@ -129,6 +129,41 @@ impl Wanted {
     }
 }
 
+/// One run of a backend. It holds nothing: connections to it may be kept without a lease.
+#[derive(Clone)]
+pub struct Backend(Arc<Door>);
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Backend").field(&self.0.way).finish()
+    }
+}
+
+impl Backend {
+    /// A backend that is always there, for tests.
+    #[doc(hidden)]
+    pub fn at(address: SocketAddr) -> Self {
+        let way = Way { address, variant: Arc::from(""), run_id: None, served_name: None, routes: None };
+        Self(Arc::new(Door::new(way, None, Instant::now())))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.way.address
+    }
+
+    /// Tells it from all others that are known at the same time.
+    pub fn key(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Fires when the backend is told to end. A server such as llama-server doesn't end at once while somebody keeps an
+    /// idle connection to it.
+    pub fn ending(&self) -> &CancellationToken {
+        &self.0.ending
+    }
+}
+
 /// The right to send one request.
 pub struct Lease {
     door: Arc<Door>,
@@ -142,11 +177,6 @@ impl Lease {
     /// Where the backend listens.
     pub fn address(&self) -> SocketAddr {
         self.door.way.address
-    }
-
-    /// Tells one run of the backend from the next, so that no connection outlives it.
-    pub fn epoch(&self) -> u64 {
-        self.door.way.epoch
     }
 
     /// The launch variant of the backend.
@@ -197,10 +227,9 @@ impl Lease {
         Wanted(Arc::clone(&self.door))
     }
 
-    /// Fires when the backend is told to end. A server such as llama-server doesn't end at once while somebody keeps an
-    /// idle connection to it.
-    pub fn ending(&self) -> CancellationToken {
-        self.door.ending.clone()
+    /// The run that it holds, for those who keep connections to it.
+    pub fn backend(&self) -> Backend {
+        Backend(Arc::clone(&self.door))
     }
 
     /// Resolves when the answer must be broken off.

@@ -5,6 +5,7 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::gateway::paths;
 use crate::http::gateway::request_id::RequestId;
 use crate::http::gateway::stray;
+use crate::http::gateway::worker::Gateways;
 use crate::http::state::{MODELS, Shared};
 use crate::http::who::Who;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -165,10 +166,18 @@ pub(crate) async fn supervision(shared: web::Data<Shared>) -> Answered {
     })))
 }
 
-/// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler` or `devices`.
-pub(crate) async fn panic(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+/// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler`, `devices` or `gateway-0`.
+pub(crate) async fn panic(
+    shared: web::Data<Shared>,
+    gateways: web::Data<Gateways>,
+    name: web::Path<String>,
+) -> Answered {
     if !shared.fault_injection {
         return Err(ApiError::new(Kind::UnknownEndpoint, "fault injection is switched off"));
+    }
+    if let Some(gateway) = gateways.find(&name) {
+        tell(&gateway, Panic);
+        return Ok(HttpResponse::Accepted().json(json!({"actor": *name})));
     }
     match (name.as_str(), shared.directory.find(&name)) {
         ("scheduler", None) => {

@@ -3,7 +3,7 @@
 
 use super::account::Account;
 use super::forms::Form;
-use super::forward::Reply;
+use super::forward::{Reply, crashed};
 use super::headers;
 use super::request_id::RequestId;
 use super::socket::Pace;
@@ -281,10 +281,16 @@ impl Answer {
                 Poll::Ready(None) => return Poll::Ready(self.end_well()),
                 Poll::Ready(Some(Err(error))) => {
                     let name = &self.model.spec.name;
-                    let message = format!(
-                        "the backend of model `{name}` broke off in the middle of its answer: {error}"
-                    );
-                    return Poll::Ready(self.end_badly(&ApiError::new(Kind::BackendError, message)));
+                    let error = match error.crashed {
+                        true => crashed(&self.model),
+                        false => {
+                            let message = format!(
+                                "the backend of model `{name}` broke off in the middle of its answer: {error}"
+                            );
+                            ApiError::new(Kind::BackendError, message)
+                        }
+                    };
+                    return Poll::Ready(self.end_badly(&error));
                 }
                 Poll::Pending => {
                     let error = self.poll_break(context).or_else(|| self.poll_silence(context));

@@ -222,7 +222,6 @@ async fn send(
     again: bool,
 ) -> Result<Response, Failure> {
     let Exchange { request, worker, id, .. } = exchange;
-    let pool = worker.pool(model, lease);
     let name = lease.served_name().map(|name| &**name);
     let asked = outgoing.asked.map(Asked::model);
     let path = path_and_query(request, outgoing.path, asked, lease);
@@ -232,10 +231,7 @@ async fn send(
         headers: &outgoing.headers,
         request_id: id.value(),
     };
-    let answered = async {
-        let payload = outgoing.payload(name);
-        if again { pool.send_afresh(parts, payload).await } else { pool.send(parts, payload).await }
-    };
+    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again);
     let broken = async {
         lease.broken().await;
         if lease.break_reason() == Some(BreakReason::BackendGone) {
@@ -270,13 +266,27 @@ async fn send(
 
 fn failure(error: UpstreamError, model: &ModelHandle) -> Failure {
     let kind = match error {
-        UpstreamError::Connect(_) | UpstreamError::BeforeAnswer(_) | UpstreamError::Stale(_) => {
+        UpstreamError::Connect(_)
+        | UpstreamError::BeforeAnswer(_)
+        | UpstreamError::Stale(_)
+        | UpstreamError::Unsent => {
             return Failure::BrokeBeforeAnswer(error);
         }
         UpstreamError::BadAnswer(_) => Kind::BackendError,
         UpstreamError::BadRequest(_) => Kind::InvalidRequest,
+        UpstreamError::Crashed => return Failure::Final(crashed(model)),
     };
     Failure::Final(ApiError::new(kind, format!("model `{}`: {error}", model.spec.name)))
+}
+
+/// The Gateway that had the request is gone.
+pub(crate) fn crashed(model: &ModelHandle) -> ApiError {
+    let message = format!(
+        "a part of the manager crashed that was serving a request for model `{}`; the manager's log says why, and \
+         the next request is served again",
+        model.spec.name
+    );
+    ApiError::new(Kind::Internal, message)
 }
 
 pub(crate) fn stopped(model: &ModelHandle) -> ApiError {

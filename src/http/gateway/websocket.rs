@@ -4,9 +4,10 @@
 //! One task drives both directions: whoever drops the answer closes the backend's side and gives the lease back.
 
 use super::account::{Account, Question};
+use super::actor::Tunnel;
 use super::exchange::Exchange;
 use super::form;
-use super::forward::{path_and_query, stopped, take_lease};
+use super::forward::{crashed, path_and_query, stopped, take_lease};
 use super::headers;
 use super::lookup::{mismatch, serving};
 use crate::http::error::{ApiError, Kind};
@@ -27,14 +28,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Largest head of the backend's answer, and the largest refusal that is passed on.
 const LARGEST_HEAD: usize = 64 * 1024;
 /// What is read from the backend at once.
 const PIECE: usize = 16 * 1024;
-/// The backend is on this machine: it takes a connection at once or something is wrong.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the rest of a refusal may take.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -128,7 +126,7 @@ impl Opening<'_> {
         };
         let answered = tokio::select! {
             biased;
-            answered = ask(&lease, &head) => answered,
+            answered = self.ask(&lease, &head) => answered,
             () = lease.broken() => return Err(stopped(self.model)),
             () = late => Err(io::Error::other("no answer within its first_byte_timeout")),
         };
@@ -138,6 +136,10 @@ impl Opening<'_> {
             ApiError::new(Kind::BackendError, message)
         })?;
         Ok((answered, lease))
+    }
+
+    async fn ask(&self, lease: &Lease, head: &[u8]) -> io::Result<Answered> {
+        ask(self.exchange.worker.dial(lease.address()).await?, head).await
     }
 
     /// The head for the backend: the client's, with the backend's `Host` and without our key.
@@ -169,7 +171,7 @@ impl Opening<'_> {
         lease: Lease,
         mut account: Account,
     ) -> HttpResponse {
-        let Answered { status, headers, mut stream, rest } = answered;
+        let Answered { status, headers, mut tunnel, rest } = answered;
         account.answered(status.as_u16(), "", false, false);
         let mut builder = HttpResponse::build(status);
         for (name, value) in headers::to_client(&headers) {
@@ -180,7 +182,10 @@ impl Opening<'_> {
             let length = headers.get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
             let all = length.unwrap_or(LARGEST_HEAD).min(LARGEST_HEAD);
             let reading = async {
-                while body.len() < all && matches!(stream.read_buf(&mut body).await, Ok(read) if read > 0) {}
+                while body.len() < all
+                    && matches!(tunnel.stream.read_buf(&mut body).await, Ok(read) if read > 0)
+                {
+                }
             };
             // A refusal that does not end is passed on as far as it came.
             let _ = tokio::time::timeout(REFUSAL_DEADLINE, reading).await;
@@ -195,7 +200,8 @@ impl Opening<'_> {
         let broken: Pin<Box<dyn Future<Output = ()>>> = Box::pin(lease.broken());
         let relay = Relay {
             payload,
-            stream,
+            crashed: Box::pin(tunnel.gone.clone().cancelled_owned()),
+            tunnel,
             first: rest.freeze(),
             pending: Bytes::new(),
             broken,
@@ -218,15 +224,13 @@ impl Opening<'_> {
 struct Answered {
     status: StatusCode,
     headers: http::HeaderMap,
-    stream: TcpStream,
+    tunnel: Tunnel,
     /// What came behind the head.
     rest: BytesMut,
 }
 
-async fn ask(lease: &Lease, head: &[u8]) -> io::Result<Answered> {
-    let connecting = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(lease.address()));
-    let mut stream = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    stream.set_nodelay(true)?;
+async fn ask(mut tunnel: Tunnel, head: &[u8]) -> io::Result<Answered> {
+    let stream = &mut tunnel.stream;
     stream.write_all(head).await?;
     let mut came = BytesMut::with_capacity(PIECE);
     loop {
@@ -235,7 +239,7 @@ async fn ask(lease: &Lease, head: &[u8]) -> io::Result<Answered> {
         }
         if let Some((status, headers, length)) = parse(&came)? {
             let rest = came.split_off(length);
-            return Ok(Answered { status, headers, stream, rest });
+            return Ok(Answered { status, headers, tunnel, rest });
         }
         if came.len() > LARGEST_HEAD {
             return Err(io::Error::other("its answer has too large a head"));
@@ -266,7 +270,9 @@ fn parse(came: &[u8]) -> io::Result<Option<(StatusCode, http::HeaderMap, usize)>
 /// The bytes in both directions; as a body, those from the backend.
 struct Relay {
     payload: web::Payload,
-    stream: TcpStream,
+    tunnel: Tunnel,
+    /// Its Gateway is gone.
+    crashed: Pin<Box<dyn Future<Output = ()>>>,
     /// What the backend sent behind its head.
     first: Bytes,
     /// From the client, not yet written.
@@ -290,7 +296,7 @@ impl Relay {
     fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             while !self.pending.is_empty() {
-                let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.pending))?;
+                let written = ready!(Pin::new(&mut self.tunnel.stream).poll_write(context, &self.pending))?;
                 drop(self.pending.split_to(written));
             }
             match ready!(Pin::new(&mut self.payload).poll_next(context)) {
@@ -306,7 +312,7 @@ impl Relay {
     fn poll_backend(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let mut bytes = BytesMut::zeroed(PIECE);
         let mut buffer = ReadBuf::new(&mut bytes);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        ready!(Pin::new(&mut self.tunnel.stream).poll_read(context, &mut buffer))?;
         let read = buffer.filled().len();
         bytes.truncate(read);
         Poll::Ready(Ok(bytes.freeze()))
@@ -365,6 +371,9 @@ impl MessageBody for Relay {
             }
             Poll::Ready(Err(error)) => return relay.end(Some(failed(&error))),
             Poll::Pending => {}
+        }
+        if relay.crashed.as_mut().poll(context).is_ready() {
+            return relay.end(Some(crashed(&relay.model)));
         }
         if relay.broken.as_mut().poll(context).is_ready() {
             let error = stopped(&relay.model);

@@ -1,29 +1,161 @@
-//! The connections of one worker.
+//! The Gateways of all workers, and how a handler asks that of its own.
 
-use super::upstream::Pool;
-use llm_manager_actors::model::{Lease, ModelHandle};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use super::actor::{Dial, Forward, Gateway, Load, Tunnel};
+use super::upstream::{Payload, RequestParts, Response, UpstreamError};
+use actix::Addr;
+use actix_rt::{Arbiter, ArbiterHandle};
+use llm_manager_actors::Live;
+use llm_manager_actors::feeds::Feed;
+use llm_manager_actors::model::Backend;
+use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
 
-/// The connections of one worker: a pool per model, for one run of its backend.
-#[derive(Default)]
-pub(crate) struct Worker {
-    /// By the address of the handle, which lives as long as the program.
-    pools: RefCell<HashMap<*const ModelHandle, (u64, Pool)>>,
+/// How long a request waits for a Gateway that is being restarted, and how often it looks.
+const RESTART: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Where the Gateway of one worker lives.
+struct Place {
+    taken: AtomicBool,
+    /// The worker's own, once it runs.
+    arbiter: watch::Sender<Option<ArbiterHandle>>,
+    live: Live<Gateway>,
+    load: Load,
 }
 
+/// The Gateways of the HTTP server's workers; cheap to clone.
+#[derive(Clone)]
+pub struct Gateways(Arc<[Place]>);
+
+impl Gateways {
+    /// For so many workers.
+    pub fn new(workers: usize) -> Self {
+        let place = || Place {
+            taken: AtomicBool::new(false),
+            arbiter: watch::Sender::new(None),
+            live: Live::new(),
+            load: Load::default(),
+        };
+        Self((0..workers.max(1)).map(|_| place()).collect())
+    }
+
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The supervisor of all of them. Each starts when its worker runs.
+    pub fn child_spec(&self, feed: Feed) -> ChildSpec {
+        let (gateways, live) = (self.clone(), Live::new());
+        let subtree = Some(live.clone());
+        let start = move || {
+            let children = (0..gateways.0.len()).map(|index| gateways.child(index)).collect();
+            Child::start(Supervisor::new("http", children, feed.clone()), &live)
+        };
+        ChildSpec { subtree, ..ChildSpec::new("http", start) }
+    }
+
+    fn child(&self, index: usize) -> ChildSpec {
+        let (starting, described) = (self.clone(), self.clone());
+        let start = move || {
+            let place = &starting.0[index];
+            let (mut arbiter, load) = (place.arbiter.subscribe(), place.load.clone());
+            let arbiter = async move {
+                let known = arbiter.wait_for(Option::is_some).await.ok()?;
+                known.clone()
+            };
+            Child::start_on(arbiter, move || Gateway::new(load), &place.live)
+        };
+        let detail = move || {
+            let load = &described.0[index].load;
+            Some(format!("requests in flight: {}, connections: {}", load.requests(), load.connections()))
+        };
+        ChildSpec { detail: Box::new(detail), ..ChildSpec::new(name_of(index), start) }
+    }
+
+    /// Called on the thread of a worker that begins: its Gateway is started there.
+    pub(crate) fn join(&self) -> Worker {
+        let is_free = |place: &&Place| !place.taken.swap(true, Ordering::Relaxed);
+        // A worker that comes again takes the place of one that has ended.
+        let place =
+            self.0.iter().find(is_free).or_else(|| self.0.iter().find(|place| place.live.addr().is_none()));
+        let place = place.unwrap_or(&self.0[0]);
+        place.arbiter.send_replace(Arbiter::try_current());
+        Worker(place.live.clone())
+    }
+
+    /// The address of the Gateway with this name.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Addr<Gateway>>> {
+        let index = (0..self.0.len()).find(|index| name_of(*index) == name)?;
+        self.0.get(index)?.live.addr()
+    }
+}
+
+fn name_of(index: usize) -> String {
+    format!("gateway-{index}")
+}
+
+/// The Gateway of this worker, across its restarts.
+pub(crate) struct Worker(Live<Gateway>);
+
 impl Worker {
-    /// The pool to the backend of this lease. A pool of an earlier run is dropped, and its connections with it.
-    pub(crate) fn pool(&self, model: &Arc<ModelHandle>, lease: &Lease) -> Pool {
-        let mut pools = self.pools.borrow_mut();
-        let (epoch, pool) = pools
-            .entry(Arc::as_ptr(model))
-            .or_insert_with(|| (lease.epoch(), Pool::new(lease.address(), lease.ending())));
-        if *epoch != lease.epoch() {
-            *epoch = lease.epoch();
-            *pool = Pool::new(lease.address(), lease.ending());
+    /// One with a Gateway on this thread, which ends with the child.
+    #[cfg(test)]
+    pub(crate) fn alone(load: &Load) -> (Self, Child) {
+        let live = Live::new();
+        let child = Child::start(Gateway::new(load.clone()), &live);
+        (Self(live), child)
+    }
+
+    /// The address of its Gateway.
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> &Live<Gateway> {
+        &self.0
+    }
+
+    /// Its address; a restart takes milliseconds, and is waited for.
+    async fn gateway(&self) -> Result<Arc<Addr<Gateway>>, UpstreamError> {
+        if let Some(gateway) = self.0.addr() {
+            return Ok(gateway);
         }
-        pool.clone()
+        let starting = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if let Some(gateway) = self.0.addr() {
+                    return gateway;
+                }
+            }
+        };
+        tokio::time::timeout(RESTART, starting).await.map_err(|_| UpstreamError::Crashed)
+    }
+
+    /// Sends a request and waits for the head of its answer, as long as it takes. The backend gets it at most once.
+    pub(crate) async fn send(
+        &self,
+        backend: Backend,
+        parts: RequestParts<'_>,
+        body: Payload,
+        mut afresh: bool,
+    ) -> Result<Response, UpstreamError> {
+        loop {
+            let forward = Forward { backend: backend.clone(), request: parts.with(body.clone())?, afresh };
+            let sent = self.gateway().await?.send(forward).await.map_err(|_| UpstreamError::Crashed)??;
+            match sent.response().await {
+                Err(UpstreamError::Unsent) => afresh = true,
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Opens a connection for a WebSocket.
+    pub(crate) async fn dial(&self, address: SocketAddr) -> io::Result<Tunnel> {
+        let crashed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+        let gateway = self.gateway().await.map_err(|error| crashed(&error))?;
+        gateway.send(Dial { address }).await.map_err(|_| crashed(&UpstreamError::Crashed))?
     }
 }

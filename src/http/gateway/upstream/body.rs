@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use actix_web::body::BodySize;
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 
 use super::connection::{Connection, describe};
-use super::idle::Idle;
+use super::pool::Home;
 
 /// The bytes of an answer as they come. Dropping it before its end closes the connection.
 #[derive(Debug)]
@@ -22,16 +21,20 @@ pub(crate) struct Body {
     /// Nothing but the end of the connection ends it: a backend that died looks the same as one that has said all.
     pub ends_with_connection: bool,
     /// Until the end, or an error.
-    open: Option<(Box<Connection>, Rc<Idle>)>,
+    open: Option<(Box<Connection>, Home)>,
 }
 
 /// The backend broke the answer off.
 #[derive(Debug)]
-pub(crate) struct BodyError(String);
+pub(crate) struct BodyError {
+    /// It didn't: the Gateway that had the connection crashed.
+    pub crashed: bool,
+    why: String,
+}
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the backend broke its answer off: {}", self.0)
+        write!(f, "the backend broke its answer off: {}", self.why)
     }
 }
 
@@ -43,7 +46,7 @@ impl Body {
         bodiless: bool,
         announced: Option<u64>,
         connection: Box<Connection>,
-        pool: Rc<Idle>,
+        home: Home,
     ) -> Self {
         let length = incoming.size_hint().exact();
         let size = match (bodiless, announced, length) {
@@ -51,7 +54,7 @@ impl Body {
             (true, None, _) => BodySize::None,
             (false, _, None) => BodySize::Stream,
         };
-        let open = Some((connection, pool));
+        let open = Some((connection, home));
         let mut body = Self { size, incoming, missing: length, ends_with_connection: false, open };
         if body.incoming.is_end_stream() {
             body.finish();
@@ -107,8 +110,8 @@ impl Body {
     }
 
     fn finish(&mut self) {
-        if let Some((connection, pool)) = self.open.take() {
-            Idle::put(&pool, connection);
+        if let Some((connection, home)) = self.open.take() {
+            home.take_back(connection);
         }
     }
 
@@ -119,7 +122,7 @@ impl Body {
     }
 
     fn fail(&mut self, why: String) -> Poll<Option<Result<Bytes, BodyError>>> {
-        self.open = None;
-        Poll::Ready(Some(Err(BodyError(why))))
+        let crashed = self.open.take().is_some_and(|(connection, _)| connection.is_orphan());
+        Poll::Ready(Some(Err(BodyError { crashed, why })))
     }
 }

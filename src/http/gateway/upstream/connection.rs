@@ -1,12 +1,12 @@
 //! One connection to the backend: opening it, asking on it, driving it.
 
-use std::cell::Cell;
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::coop;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Payload, UpstreamError};
 
@@ -39,26 +40,48 @@ pub(super) enum Broken {
     Garbled(String),
 }
 
-#[derive(Debug)]
+/// What ties a connection to the Gateway that opened it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ties {
+    /// Cancelled when the Gateway is gone: its connections end with it, wherever they are.
+    pub(crate) gone: CancellationToken,
+    /// Cloned into each of them, which counts them.
+    pub(crate) _count: Arc<()>,
+}
+
+/// An answer on its way.
+type Answering = Pin<Box<dyn Future<Output = Result<http::Response<Incoming>, hyper::Error>> + Send>>;
+
 pub(super) struct Connection {
     sender: http1::SendRequest<Payload>,
+    answer: Option<Answering>,
     driver: http1::Connection<TokioIo<Socket>, Payload>,
     /// How the driver has finished; it must not be polled any more then.
     end: Option<Result<(), hyper::Error>>,
-    seen: Rc<Seen>,
+    seen: Arc<Seen>,
+    ties: Ties,
 }
 
-/// What happened on the socket, which the driver does not tell.
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("end", &self.end).field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+/// What happened on the socket, which the driver does not tell. One thread uses it; it is atomic because connections
+/// travel in messages.
 #[derive(Debug, Default)]
 struct Seen {
     /// Bytes came since the last request was given to the driver.
-    read: Cell<bool>,
+    read: AtomicBool,
     /// The backend takes no more bytes.
-    write_failed: Cell<bool>,
+    write_failed: AtomicBool,
     /// It has taken some of the last request.
-    written: Cell<bool>,
-    /// Bytes that came while the head of the answer is awaited; `None` once it is there.
-    before_head: Cell<Option<usize>>,
+    written: AtomicBool,
+    /// The head of the answer is awaited.
+    awaited: AtomicBool,
+    /// Bytes that came meanwhile.
+    before_head: AtomicUsize,
 }
 
 /// Connects; while the limit of open files is reached, waits for one to be closed.
@@ -81,29 +104,34 @@ async fn connect(backend: SocketAddr) -> io::Result<TcpStream> {
 }
 
 impl Connection {
-    pub(super) async fn open(backend: SocketAddr) -> Result<Self, UpstreamError> {
+    pub(super) async fn open(backend: SocketAddr, ties: Ties) -> Result<Self, UpstreamError> {
         let stream = connect(backend).await.map_err(UpstreamError::Connect)?;
         stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
-        let seen = Rc::new(Seen::default());
-        let socket = TokioIo::new(Socket { stream, seen: Rc::clone(&seen) });
+        let seen = Arc::new(Seen::default());
+        let gone = Box::pin(ties.gone.clone().cancelled_owned());
+        let socket = TokioIo::new(Socket { stream, seen: Arc::clone(&seen), gone });
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .handshake(socket)
             .await
             .map_err(|error| UpstreamError::Connect(io::Error::other(error)))?;
-        Ok(Self { sender, driver, end: None, seen })
+        Ok(Self { sender, answer: None, driver, end: None, seen, ties })
     }
 
-    /// Sends a request and drives the connection until the head of the answer is there; a large body may
-    /// still be on its way then.
-    pub(super) async fn ask(
-        &mut self,
-        request: http::Request<Payload>,
-    ) -> Result<http::Response<Incoming>, Broken> {
-        self.seen.read.set(false);
-        self.seen.written.set(false);
-        self.seen.before_head.set(Some(0));
-        let mut answer = pin!(self.sender.send_request(request));
+    /// Takes a request; `answer` sends it.
+    pub(super) fn ask(&mut self, request: http::Request<Payload>) {
+        self.seen.read.store(false, Relaxed);
+        self.seen.written.store(false, Relaxed);
+        self.seen.before_head.store(0, Relaxed);
+        self.seen.awaited.store(true, Relaxed);
+        self.answer = Some(Box::pin(self.sender.send_request(request)));
+    }
+
+    /// Drives the connection until the head of the answer is there; a large body may still be on its way then.
+    pub(super) async fn answer(&mut self) -> Result<http::Response<Incoming>, Broken> {
+        let Some(mut answer) = self.answer.take() else {
+            return Err(Broken::Lost("nothing was asked".to_owned()));
+        };
         let answer = poll_fn(|cx| {
             self.drive(cx);
             // Only the driver brings the answer, and it was just polled with the real waker; a second
@@ -123,7 +151,8 @@ impl Connection {
             }
         });
         let answer = answer.await;
-        if self.seen.before_head.take().is_some_and(|bytes| bytes > INTERIM) && answer.is_err() {
+        self.seen.awaited.store(false, Relaxed);
+        if self.seen.before_head.load(Relaxed) > INTERIM && answer.is_err() {
             let why = format!("more than {} KiB came before an answer", INTERIM >> 10);
             return Err(Broken::Garbled(why));
         }
@@ -148,23 +177,28 @@ impl Connection {
         self.end.is_some()
     }
 
+    /// Whether it ends because its Gateway is gone.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.ties.gone.is_cancelled()
+    }
+
     /// Whether any byte came back for the last request.
     pub(super) fn heard_anything(&self) -> bool {
-        self.seen.read.get()
+        self.seen.read.load(Relaxed)
     }
 
     /// Whether the backend may have read any of the last request.
     pub(super) fn told_anything(&self) -> bool {
-        self.seen.written.get()
+        self.seen.written.load(Relaxed)
     }
 
     /// Whether another request may be sent: the last one and its answer are complete and neither side
     /// wants to close.
     pub(super) fn is_reusable(&mut self) -> bool {
-        if !self.seen.write_failed.get() {
+        if !self.seen.write_failed.load(Relaxed) {
             self.drive(&mut Context::from_waker(Waker::noop()));
         }
-        !self.has_ended() && !self.seen.write_failed.get() && self.sender.is_ready()
+        !self.has_ended() && !self.seen.write_failed.load(Relaxed) && self.sender.is_ready()
     }
 }
 
@@ -183,10 +217,10 @@ pub(super) fn describe(error: &hyper::Error) -> String {
 
 /// The socket, with one difference: when the backend takes no more bytes, writing goes on into nothing.
 /// It may have answered (413, 400) before it closed, and hyper would not look for that any more.
-#[derive(Debug)]
 struct Socket {
     stream: TcpStream,
-    seen: Rc<Seen>,
+    seen: Arc<Seen>,
+    gone: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Socket {
@@ -196,7 +230,7 @@ impl Socket {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::NotConnected => {
-                self.seen.write_failed.set(true);
+                self.seen.write_failed.store(true, Relaxed);
                 Ok(length)
             }
             _ => Err(error),
@@ -205,7 +239,7 @@ impl Socket {
 
     fn note_written(&self, wrote: &io::Result<usize>) {
         if matches!(wrote, Ok(length) if *length > 0) {
-            self.seen.written.set(true);
+            self.seen.written.store(true, Relaxed);
         }
     }
 }
@@ -217,14 +251,21 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                ready!(self.gone.as_mut().poll(cx));
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
         let came = buffer.filled().len() - before;
         if came > 0 {
-            self.seen.read.set(true);
+            self.seen.read.store(true, Relaxed);
         }
-        if let Some(bytes) = self.seen.before_head.get() {
-            self.seen.before_head.set(Some(bytes + came));
-            if bytes + came > INTERIM {
+        if self.seen.awaited.load(Relaxed) {
+            let bytes = self.seen.before_head.load(Relaxed) + came;
+            self.seen.before_head.store(bytes, Relaxed);
+            if bytes > INTERIM {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
         }
@@ -234,7 +275,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.seen.write_failed.get() {
+        if self.seen.write_failed.load(Relaxed) {
             return Poll::Ready(Ok(bytes.len()));
         }
         let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
@@ -248,7 +289,7 @@ impl AsyncWrite for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let length = slices.iter().map(|slice| slice.len()).sum();
-        if self.seen.write_failed.get() {
+        if self.seen.write_failed.load(Relaxed) {
             return Poll::Ready(Ok(length));
         }
         let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));

@@ -6,11 +6,42 @@ use actix_web::body::BodySize;
 use actix_web::http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
-use super::body::BodyError;
 use super::*;
+use crate::http::gateway::actor::{Age, Load};
+use crate::http::gateway::worker::Worker;
 use bytes::Bytes;
+use llm_manager_actors::fault::Panic;
+use llm_manager_actors::model::Backend;
+use llm_manager_actors::supervisor::Child;
+use llm_manager_actors::tell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+/// A Gateway of its own, and the one backend that it is asked for.
+#[derive(Clone)]
+struct Pool(Rc<Client>);
+
+struct Client {
+    worker: Worker,
+    load: Load,
+    backend: Backend,
+    _gateway: Child,
+}
+
+impl Pool {
+    fn new(address: SocketAddr) -> Self {
+        let load = Load::default();
+        let (worker, gateway) = Worker::alone(&load);
+        let backend = Backend::at(address);
+        Self(Rc::new(Client { worker, load, backend, _gateway: gateway }))
+    }
+
+    /// Connections that are open, and requests on their way.
+    fn open(&self) -> (usize, usize) {
+        (self.0.load.connections(), self.0.load.requests())
+    }
+}
 
 /// What the backend does on one connection; when the steps are over it closes.
 #[derive(Clone, Copy)]
@@ -39,7 +70,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 async fn backend(scripts: &'static [&'static [Step]]) -> (Pool, Rc<Log>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let pool = Pool::new(listener.local_addr().unwrap(), CancellationToken::new());
+    let pool = Pool::new(listener.local_addr().unwrap());
     let log = Rc::new(Log::default());
     let shared = Rc::clone(&log);
     actix_rt::spawn(async move {
@@ -111,8 +142,7 @@ async fn send_on(
         request_id: &request_id,
     };
     let body = Bytes::from_static(body.as_bytes());
-    let sent =
-        async { if afresh { pool.send_afresh(parts, body).await } else { pool.send(parts, body).await } };
+    let sent = pool.0.worker.send(pool.0.backend.clone(), parts, body.into(), afresh);
     tokio::time::timeout(Duration::from_secs(5), sent).await.expect("no answer in time")
 }
 
@@ -173,7 +203,7 @@ async fn chunks_pass_as_they_come() {
     assert_eq!(next(&mut response.body).await.unwrap().unwrap(), "one");
     assert_eq!(next(&mut response.body).await.unwrap().unwrap(), "two");
     assert!(next(&mut response.body).await.is_none());
-    assert_eq!(pool.0.idle.len(), 1);
+    assert_eq!(pool.open(), (1, 0));
 }
 
 #[actix_rt::test]
@@ -231,7 +261,7 @@ async fn an_answer_that_breaks_off_is_an_error() {
         assert!(next(&mut response.body).await.unwrap().is_err());
         assert!(next(&mut response.body).await.is_none());
     }
-    assert_eq!(pool.0.idle.len(), 0);
+    assert_eq!(pool.open(), (0, 0));
 }
 
 #[actix_rt::test]
@@ -348,7 +378,7 @@ async fn connection_close_is_honoured() {
     const CLOSE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
     let (pool, log) = backend(&[&[Read, Send(CLOSE), AwaitClose], &[Read, Send(OK)]]).await;
     read(post(&pool).await.unwrap()).await.unwrap();
-    assert_eq!(pool.0.idle.len(), 0);
+    assert_eq!(pool.open(), (0, 0));
     settle().await;
     assert!(log.closed.get().is_some());
     read(post(&pool).await.unwrap()).await.unwrap();
@@ -358,13 +388,13 @@ async fn connection_close_is_honoured() {
 async fn no_connection_is_kept_to_a_backend_that_ends() {
     let (pool, log) = backend(&[&[Read, Send(OK), AwaitClose], &[Read, Send(OK), AwaitClose]]).await;
     read(post(&pool).await.unwrap()).await.unwrap();
-    assert_eq!(pool.0.idle.len(), 1);
-    pool.0.idle.ending.cancel();
+    assert_eq!(pool.open(), (1, 0));
+    pool.0.backend.ending().cancel();
     settle().await;
     assert!(log.closed.take().is_some());
     // An answer that was still running leaves nothing behind.
     read(post(&pool).await.unwrap()).await.unwrap();
-    assert_eq!(pool.0.idle.len(), 0);
+    assert_eq!(pool.open(), (0, 0));
     settle().await;
     assert!(log.closed.get().is_some());
 }
@@ -373,16 +403,16 @@ async fn no_connection_is_kept_to_a_backend_that_ends() {
 async fn what_the_backend_closed_is_not_held_open() {
     let (pool, _) = backend(&[&[Read, Send(OK), Pause(100)]]).await;
     read(post(&pool).await.unwrap()).await.unwrap();
-    assert_eq!(pool.0.idle.len(), 1);
+    assert_eq!(pool.open(), (1, 0));
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    assert_eq!(pool.0.idle.len(), 0);
+    assert_eq!(pool.open(), (0, 0));
 }
 
 #[actix_rt::test]
 async fn an_old_connection_is_not_used() {
     let (pool, log) = backend(&[&[Read, Send(OK), AwaitClose], &[Read, Send(OK)]]).await;
     read(post(&pool).await.unwrap()).await.unwrap();
-    pool.0.idle.age(idle::MAX_AGE);
+    pool.0.worker.live().addr().unwrap().send(Age).await.unwrap();
     read(post(&pool).await.unwrap()).await.unwrap();
     assert_eq!(log.connections.get(), 2);
 }
@@ -403,7 +433,7 @@ async fn leaving_closes_the_connection_at_once() {
     drop(response);
     settle().await;
     assert!(log.closed.take().unwrap() - left < Duration::from_millis(100));
-    assert_eq!(pool.0.idle.len(), 0);
+    assert_eq!(pool.open(), (0, 0));
 }
 
 #[actix_rt::test]
@@ -419,7 +449,7 @@ async fn what_is_no_answer_is_said_so() {
 #[actix_rt::test]
 async fn an_unreachable_backend_is_said_so() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let pool = Pool::new(listener.local_addr().unwrap(), CancellationToken::new());
+    let pool = Pool::new(listener.local_addr().unwrap());
     drop(listener);
     assert!(matches!(post(&pool).await, Err(UpstreamError::Connect(_))));
 }
@@ -435,7 +465,7 @@ async fn an_answer_before_the_upload_is_read_is_returned() {
             let response = send(&pool, Method::POST, large).await.unwrap();
             assert_eq!(response.status, 413);
             assert_eq!(read(response).await.unwrap(), "no");
-            assert_eq!(pool.0.idle.len(), 0);
+            assert_eq!(pool.open(), (0, 0));
         }
     }
 }
@@ -445,7 +475,7 @@ async fn an_answer_before_the_upload_is_read_is_returned() {
 async fn an_answer_is_found_behind_a_failed_write() {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let pool = Pool::new(listener.local_addr().unwrap(), CancellationToken::new());
+    let pool = Pool::new(listener.local_addr().unwrap());
     let rounds = 100;
     let server = std::thread::spawn(move || {
         for _ in 0..rounds {
@@ -479,4 +509,65 @@ async fn many_at_once_share_a_pool() {
         }
     }
     assert_eq!((log.connections.get(), log.requests.borrow().len()), (200, 400));
+}
+
+/// Waits until `done`; a test that waits in vain fails by its own timeout.
+async fn until(done: impl Fn() -> bool) {
+    while !done() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[actix_rt::test]
+async fn what_is_on_its_way_is_counted() {
+    const STREAM: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
+    let (pool, _) = backend(&[&[Read, Send(STREAM), AwaitClose], &[Read, AwaitClose]]).await;
+    assert_eq!(pool.open(), (0, 0));
+    let response = post(&pool).await.unwrap();
+    assert_eq!(pool.open(), (1, 1));
+    let asking = pool.clone();
+    let waiting = actix_rt::spawn(async move { post(&asking).await.map(drop) });
+    until(|| pool.open() == (2, 2)).await;
+    waiting.abort();
+    until(|| pool.open() == (1, 1)).await;
+    drop(response);
+    until(|| pool.open() == (0, 0)).await;
+}
+
+#[actix_rt::test]
+async fn a_crash_ends_what_the_gateway_had_on_its_way() {
+    const STREAM: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
+    let scripts: &[&[Step]] =
+        &[&[Read, Send(OK), AwaitClose], &[Read, Send(STREAM), AwaitClose], &[Read, AwaitClose]];
+    let (pool, log) = backend(scripts).await;
+    let idle = post(&pool).await.unwrap();
+    let mut streaming = {
+        // On the second connection: the first has not been given back yet.
+        let streaming = post(&pool).await.unwrap();
+        read(idle).await.unwrap();
+        streaming
+    };
+    assert_eq!(next(&mut streaming.body).await.unwrap().unwrap(), "one");
+    let asking = pool.clone();
+    let waiting = actix_rt::spawn(async move { send_afresh(&asking).await.map(drop) });
+    until(|| log.requests.borrow().len() == 3).await;
+
+    tell(&pool.0.worker.live().addr().unwrap(), Panic);
+    let broken = next(&mut streaming.body).await.unwrap().unwrap_err();
+    assert!(broken.crashed, "{broken}");
+    assert!(matches!(waiting.await.unwrap(), Err(UpstreamError::Crashed)));
+    assert_eq!(pool.open(), (0, 0), "a connection outlived its Gateway");
+}
+
+#[actix_rt::test]
+async fn a_request_waits_for_a_gateway_that_is_being_restarted() {
+    let (pool, _) = backend(&[&[Read, Send(OK), AwaitClose]]).await;
+    tell(&pool.0.worker.live().addr().unwrap(), Panic);
+    until(|| pool.0.worker.live().addr().is_none()).await;
+    let asking = pool.clone();
+    let asked = actix_rt::spawn(async move { read(post(&asking).await.unwrap()).await.unwrap() });
+    settle().await;
+    let _next =
+        Child::start(crate::http::gateway::actor::Gateway::new(Load::default()), pool.0.worker.live());
+    assert_eq!(asked.await.unwrap(), "ok");
 }

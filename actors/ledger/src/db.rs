@@ -202,6 +202,31 @@ pub(super) fn words(conn: &mut SqliteConnection, query: &str) -> Result<Vec<Stri
 }
 
 impl Db {
+    /// Undoes what was tried.
+    pub(super) fn undone<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut outcome = None;
+        let ended = self.transact(|db| -> Result<(), StoreError> {
+            outcome = Some(work(db));
+            Err(StoreError::Refused("a trial".into()))
+        });
+        match (outcome, ended) {
+            (Some(outcome), _) => outcome,
+            (None, ended) => ended.and(Err(StoreError::Other("nothing was tried".into()))),
+        }
+    }
+
+    /// Notes a word of the ledger's own.
+    pub(super) fn set_meta(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
+        sql_query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+            .bind::<sql_types::Text, _>(name)
+            .bind::<sql_types::Text, _>(value)
+            .execute(self)?;
+        Ok(())
+    }
+
     /// The one number of a query that calls it `number`.
     pub(crate) fn number(&mut self, query: &str) -> Result<i64, StoreError> {
         Ok(sql_query(query).get_result::<Number>(self)?.number)

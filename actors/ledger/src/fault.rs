@@ -3,7 +3,6 @@
 //! Only a row's own fault puts it aside. PostgreSQL is asked for the SQLSTATE (diesel doesn't pass it on, and the words are
 //! in the language of the server); then a plain row is tried in its place, on both databases.
 
-use super::db::Db;
 use super::error::StoreError;
 use super::labels::Labels;
 use super::row::{Event, KeySource, RequestRow, now_us};
@@ -142,20 +141,4 @@ fn insertion(row: &RequestRow, facet: i64) -> String {
         row.error.as_deref().map_or_else(|| "NULL".to_owned(), quote),
     ];
     format!("{}({})", super::insert::COLUMNS, values.join(", "))
-}
-
-/// Undoes what was tried.
-pub(super) fn undone<T>(
-    db: &mut Db,
-    work: impl FnOnce(&mut Db) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let mut outcome = None;
-    let ended = db.transact(|db| -> Result<(), StoreError> {
-        outcome = Some(work(db));
-        Err(StoreError::Refused("a trial".into()))
-    });
-    match (outcome, ended) {
-        (Some(outcome), _) => outcome,
-        (None, ended) => ended.and(Err(StoreError::Other("nothing was tried".into()))),
-    }
 }

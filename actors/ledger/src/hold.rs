@@ -4,7 +4,6 @@
 use super::db::Db;
 use super::error::{OpenError, StoreError};
 #[cfg(feature = "postgres")]
-use super::write::set_meta;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
@@ -121,7 +120,7 @@ fn hold_postgres(db: &mut Db) -> Result<(), StoreError> {
         db.run("SELECT pg_sleep(0.05)")?;
     }
     if db.number("SELECT COUNT(to_regclass('meta')) AS number")? > 0 {
-        db.transact(|db| set_meta(db, HOLDER, &own_name()))?;
+        db.transact(|db| db.set_meta(HOLDER, &own_name()))?;
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ impl Writer {
     /// Writes an event and undoes it.
     pub(super) fn rehearse(&mut self, event: &Event) -> Result<(), StoreError> {
         let Self { db, names, .. } = self;
-        let done = super::fault::undone(db, |db| write_events(db, names, std::slice::from_ref(event), true));
+        let done = db.undone(|db| write_events(db, names, std::slice::from_ref(event), true));
         names.forget();
         done.map(drop)
     }
@@ -287,7 +287,7 @@ impl Writer {
             }
             db.run(&sql)?;
             let seen = clock::seen(time_seen(db, beat.wall_us)?, beat.wall_us, beat.passed);
-            set_meta(db, SEEN, &seen.to_string())
+            db.set_meta(SEEN, &seen.to_string())
         })
     }
 
@@ -298,7 +298,7 @@ impl Writer {
 
     /// A person says that the wall's clock is right.
     pub fn trust_clock(&mut self, wall: Micros) -> Result<(), StoreError> {
-        self.transact(|db, _| set_meta(db, SEEN, &wall.to_string()))
+        self.transact(|db, _| db.set_meta(SEEN, &wall.to_string()))
     }
 
     /// This run of the manager in the ledger, which may be another one than at the start.
@@ -333,12 +333,4 @@ fn time_seen(db: &mut Db, wall: Micros) -> Result<Micros, StoreError> {
     }
     let last = db.number("SELECT COALESCE(MAX(ended_us), 0) AS number FROM program_runs")?;
     Ok(if last > 0 { last.min(wall) } else { wall })
-}
-
-pub(super) fn set_meta(db: &mut Db, name: &str, value: &str) -> Result<(), StoreError> {
-    sql_query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-        .bind::<sql_types::Text, _>(name)
-        .bind::<sql_types::Text, _>(value)
-        .execute(db)?;
-    Ok(())
 }

@@ -25,6 +25,7 @@
 
 mod memory;
 pub mod pace;
+mod round;
 mod steps;
 
 pub use steps::{explain, step};

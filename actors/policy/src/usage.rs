@@ -52,13 +52,16 @@
 //! compared instead of parsed.
 
 mod draft;
+mod fields;
 mod find;
-mod holes;
+mod numbers;
 mod output;
 mod paths;
 mod pointers;
 pub mod prompt;
+mod report;
 mod stream;
+mod template;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -67,15 +70,13 @@ mod walk;
 pub use output::{MAX_EVENT, Output, Part};
 pub use paths::Dialect;
 pub use pointers::{BadPointer, Pointers};
+pub use report::{End, MAX_HELD, Pace, Source, Timings, Usage};
 
 use draft::Draft;
 use std::mem;
 use stream::{Reading, Stream};
 use totals::Totals;
 use walk::Walker;
-
-/// Bytes that a meter may hold of the events that it has read.
-pub const MAX_HELD: usize = 4096;
 
 /// How the answer is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,115 +117,6 @@ impl Shape {
         }
         Some(if stream_asked && fields.iter().any(begins) { Self::Sse } else { Self::Json })
     }
-}
-
-/// How the answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// With its last byte.
-    Complete,
-    /// The backend broke it off.
-    Broken,
-    /// The client went away.
-    ClientLeft,
-}
-
-/// Where the counts come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
-    /// All of them from the backend.
-    Backend,
-    /// At least one was estimated.
-    Estimated,
-    /// Nothing is known.
-    #[default]
-    None,
-}
-
-/// The engine's own clock, as llama.cpp reports it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// Tokens of the prompt that were computed, without the cached ones.
-    pub prompt_n: Option<u64>,
-    /// Tokens of the prompt that came from the cache.
-    pub cache_n: Option<u64>,
-    /// Generated tokens.
-    pub predicted_n: Option<u64>,
-}
-
-/// What one request took. `None` is unknown, which is not 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub input: Option<u64>,
-    pub cached: Option<u64>,
-    pub cache_write: Option<u64>,
-    pub output: Option<u64>,
-    pub reasoning: Option<u64>,
-    pub source: Source,
-    pub timings: Option<Timings>,
-    /// Whole events of a stream that were JSON.
-    pub events: u64,
-    /// Those of them that carried text, and the bytes of it.
-    pub deltas: u64,
-    pub text_bytes: u64,
-    /// If several reports were added: the sum of their inputs, which is the input of several prompts.
-    pub all_inputs: Option<u64>,
-}
-
-impl Usage {
-    /// Takes this estimate for the input of an answer of which only the output is known.
-    #[must_use]
-    pub fn or_input(mut self, estimate: u64) -> Self {
-        if self.input.is_none() && self.output.is_some() {
-            self.input = Some(estimate);
-            self.source = Source::Estimated;
-        }
-        self
-    }
-
-    /// The request had so many prompts in it. Engines that report each by itself report the input of each.
-    #[must_use]
-    pub fn of_prompts(mut self, prompts: u64) -> Self {
-        if prompts > 1 && self.all_inputs.is_some() {
-            self.input = self.all_inputs;
-        }
-        self
-    }
-}
-
-/// What the counted streams of a model had: those that nobody counts are estimated by it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
-    pub tokens: u64,
-    /// Events with text, and its bytes.
-    pub texts: u64,
-    pub bytes: u64,
-}
-
-impl Pace {
-    /// Fewer tokens are no measure.
-    const ENOUGH: u64 = 256;
-
-    /// Tokens in so many texts of so many bytes in all; `rule`, if the model isn't known.
-    fn tokens_of(&self, texts: u64, bytes: u64, rule: u64) -> u64 {
-        if self.tokens < Self::ENOUGH || self.bytes == 0 {
-            return rule;
-        }
-        // One token an event: then the events are exact.
-        if self.tokens <= self.texts.saturating_add(self.texts / 16) {
-            return if texts <= 1 { rule.max(texts) } else { texts };
-        }
-        let tokens = u128::from(bytes) * u128::from(self.tokens) / u128::from(self.bytes);
-        u64::try_from(tokens).unwrap_or(u64::MAX).max(texts)
-    }
-}
-
-/// What is shown of the usage event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
-    Nothing,
-    /// All but the usage, which lies here; and where its list of choices is, if that is empty.
-    Without((u64, u64), Option<(u64, u64)>),
 }
 
 /// Reads one answer.

@@ -81,7 +81,7 @@ pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
                 if blind.replace(error.kind()).is_none() {
                     log::error!("can't look for what former managers left ({error}); trying again");
                 }
-                wait(LOOK_AGAIN);
+                tree::wait(LOOK_AGAIN);
                 continue;
             }
         };
@@ -93,7 +93,7 @@ pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
             // Who can't be reached is found again in the next round.
             let _ = tree::signal_all([&info], Signal::Kill);
         }
-        wait(pause);
+        tree::wait(pause);
         pause = (pause * 2).min(Duration::from_millis(100));
     }
     if blind.is_some() {
@@ -128,18 +128,10 @@ fn loop_until_seen<T: Default>(look: impl Fn() -> io::Result<T>) -> T {
                 if !std::mem::replace(&mut told, true) {
                     log::error!("can't look for what former managers left ({error}); trying again");
                 }
-                wait(LOOK_AGAIN);
+                tree::wait(LOOK_AGAIN);
             }
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no arbiter runs yet, or none any more, or this is a thread for blocking work"
-)]
-pub(super) fn wait(time: Duration) {
-    std::thread::sleep(time);
 }
 
 fn run_name(record: &Record) -> String {

@@ -1,6 +1,6 @@
 //! What the devices tell: how old it is, whether memory has come back, what a failed start is worth.
 
-use super::steps::Round;
+use super::round::Round;
 use super::{CHANGE_MIB, FRESH, Hold, RECENT, RETRY_VARIANT, SNAPSHOT_PATIENCE, Stage, View, Waiting};
 use crate::devices::{Device, DeviceId};
 use crate::lifecycle::Moment;

@@ -37,7 +37,6 @@
 //! A dwell that is any constant multiple of the load below that breaks the first bound under load from both sides:
 //! `tests/queue_pace.rs` plays such rules against it.
 
-use super::Waiting;
 use crate::devices::DeviceId;
 use crate::lifecycle::Moment;
 use crate::placement::{HoldTime, Tenure};
@@ -59,11 +58,11 @@ pub(super) fn patience(setting: HoldTime, resident: Duration, asker: Duration) -
     }
 }
 
-/// How long the asker will load: as measured, or at the pace of the resident.
-pub(super) fn expected(asker: &Waiting, resident: Tenure) -> Duration {
-    let scaled = resident.load.as_micros().saturating_mul(asker.mib.into()) / u128::from(resident.mib.max(1));
+/// How long an asker of this size will load: as measured, or at the pace of the resident.
+pub(super) fn expected(measured: Option<Duration>, mib: u64, resident: Tenure) -> Duration {
+    let scaled = resident.load.as_micros().saturating_mul(mib.into()) / u128::from(resident.mib.max(1));
     let scaled = Duration::from_micros(u64::try_from(scaled).unwrap_or(u64::MAX));
-    asker.load.unwrap_or(if asker.mib == 0 || resident.mib == 0 { resident.load } else { scaled })
+    measured.unwrap_or(if mib == 0 || resident.mib == 0 { resident.load } else { scaled })
 }
 
 /// The most of its inheritance that a model keeps, once it is known how long it loads.

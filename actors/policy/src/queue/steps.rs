@@ -2,6 +2,7 @@
 
 use super::memory::Age;
 use super::pace::{self, most_credit};
+use super::round::Round;
 use super::{
     ANSWER_TIME, BUSY_POLL, Denial, Effect, Event, FailedStart, Hold, MadeRoom, ModelView, POLL, SETTLE_POLL,
     Stage, State, Step, View, Waiting,
@@ -16,8 +17,7 @@ use std::time::Duration;
 
 /// What follows from `event`.
 pub fn step(state: &State, event: Event, view: &View<'_>) -> Step {
-    let mut round =
-        Round { state: state.clone(), view, effects: Vec::new(), next_look: None, wants: Vec::new() };
+    let mut round = Round::new(state, view);
     let looks = matches!(event, Event::Demand { .. } | Event::Returned { .. } | Event::Timer);
     round.note_use();
     round.take(event);
@@ -41,8 +41,7 @@ pub fn explain(
     variants: &Arc<[Variant]>,
     load: Option<Duration>,
 ) -> Explanation {
-    let mut round =
-        Round { state: state.clone(), view, effects: Vec::new(), next_look: None, wants: Vec::new() };
+    let mut round = Round::new(state, view);
     round.wants = round.all_wants();
     let waits = state.waiting.iter().find(|one| one.model == *model).cloned();
     let asker = waits.unwrap_or_else(|| Waiting::new(model, 0, variants, load, view.now));
@@ -86,16 +85,6 @@ struct Needed {
     models: Vec<ModelName>,
     /// A demand is yet to be decided.
     all: bool,
-}
-
-pub(super) struct Round<'a> {
-    pub(super) state: State,
-    pub(super) view: &'a View<'a>,
-    effects: Vec<Effect>,
-    /// When something that was waited for in this round is due.
-    next_look: Option<Moment>,
-    /// Which devices each demand wants memory of, as it was when the round began.
-    wants: Vec<(ModelName, Vec<usize>)>,
 }
 
 /// Devices that others than the asker wait for, in the order of the snapshot.
@@ -359,7 +348,7 @@ impl Round<'_> {
                 Standing::Ready { since, .. } => Some(since),
                 _ => None,
             };
-            let load = pace::expected(asker, tenure);
+            let load = pace::expected(asker.load, asker.mib, tenure);
             one.kept_until = match settings.min_hold {
                 HoldTime::Fixed(time) => ready.map(|ready| ready.saturating_add(time)),
                 HoldTime::Auto => ready.and_then(|ready| {
@@ -440,7 +429,7 @@ impl Round<'_> {
             Stage::Asked { at: now, used, in_favour_of: for_whom }
         };
         let stayed = hold.ready.map_or(Duration::ZERO, |ready| now.saturating_sub(ready));
-        let dwell = pace::dwell(hold.load, pace::expected(asker, hold.tenure()));
+        let dwell = pace::dwell(hold.load, pace::expected(asker.load, asker.mib, hold.tenure()));
         let left = hold.credit.saturating_add(stayed).saturating_sub(dwell);
         let parts = hold.parts.clone();
         pace::leave(&mut self.state.accounts, parts.iter().map(|part| &part.device), left, now);

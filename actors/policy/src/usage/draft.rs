@@ -1,8 +1,8 @@
 //! What has been read of the document that is still coming.
 
-use super::holes::Holes;
-use super::paths::{Field, Kind, Node};
-use super::{Shown, Timings};
+use super::fields::{Field, Kind, Node};
+use super::numbers::Numbers;
+use super::report::{Shown, Timings};
 use std::ops::Range;
 
 /// So much of an error's words is kept.
@@ -143,7 +143,7 @@ pub(super) struct Draft {
     /// It speaks of an error.
     pub(super) error: bool,
     pub(super) words: Words,
-    pub(super) holes: Holes,
+    pub(super) numbers: Numbers,
 }
 
 impl Draft {

@@ -1,5 +1,6 @@
 //! Where each engine writes what we read: the way from the root of a document to the fields.
 
+use super::fields::{Field, Kind, Node};
 use super::pointers::Pointers;
 use std::sync::Arc;
 
@@ -48,88 +49,6 @@ impl Dialect {
             (Self::Responses, b"response.audio.delta" | b"response.output_audio.delta") => Kind::Sound,
             _ => Kind::Other,
         }
-    }
-}
-
-/// What an event means for its stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
-    #[default]
-    Other,
-    /// The last one.
-    End,
-    Error,
-    /// Its text is sound in base64.
-    Sound,
-}
-
-/// One number that an answer can carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
-    Input,
-    Output,
-    Total,
-    Cached,
-    CacheWrite,
-    Reasoning,
-    PromptN,
-    CacheN,
-    PredictedN,
-    /// Which choice this is.
-    Choice,
-    /// No number: the text of an event.
-    Text,
-}
-
-/// A place in a document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Node {
-    /// Nothing below here matters.
-    #[default]
-    Other,
-    /// A member of the root that a client may want, whatever it is.
-    More,
-    Root,
-    /// An object that holds a report at `usage`: `response` or `message` of an event.
-    Wrapper,
-    Usage,
-    /// The details inside a usage object.
-    InputDetails,
-    OutputDetails,
-    Timings,
-    Meta,
-    MetaTokens,
-    MetaBilled,
-    Choices,
-    Choice,
-    Delta,
-    ToolCalls,
-    ToolCall,
-    Function,
-    /// The parts of a whole answer, and one of them.
-    Blocks,
-    Block,
-    /// The engine has failed: an object, or the words themselves.
-    Error,
-    /// What it says of that.
-    Words,
-    /// The `type` of an event.
-    Kind,
-    /// The `finish_reason` of a choice.
-    Finish,
-    Count(Field),
-    Text,
-    /// Bits of the custom paths that go through here.
-    Pointers(u8),
-}
-
-impl Node {
-    /// Whether an object or array here is worth looking into.
-    pub(super) fn is_container(self) -> bool {
-        !matches!(
-            self,
-            Self::Other | Self::More | Self::Count(_) | Self::Text | Self::Words | Self::Kind | Self::Finish
-        )
     }
 }
 

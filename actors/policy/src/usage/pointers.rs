@@ -1,6 +1,6 @@
 //! Where the answers of a mode of `modes:` have their counts.
 
-use super::paths::{Field, Node};
+use super::fields::{Field, MAX_TEXT, Node};
 use std::fmt;
 
 /// Where a custom answer has its counts: JSON pointers (RFC 6901), compiled.
@@ -60,7 +60,7 @@ impl Pointers {
         if path.len() > 12 {
             return Err(BadPointer::TooDeep);
         }
-        if path.iter().any(|key| key.len() > super::walk::MAX_TEXT) {
+        if path.iter().any(|key| key.len() > MAX_TEXT) {
             return Err(BadPointer::TooLong);
         }
         self.paths.retain(|(_, other)| *other != field);

@@ -7,12 +7,12 @@ use std::mem;
 
 use super::draft::{Draft, Words, within};
 use super::find;
-use super::holes::Template;
-use super::output::{MAX_EVENT, Outgoing};
+use super::output::{MAX_EVENT, Outgoing, Output};
 use super::paths::Dialect;
+use super::report::Shown;
+use super::template::Template;
 use super::totals::Totals;
 use super::walk::Walker;
-use super::{Output, Shown};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 

@@ -1,8 +1,9 @@
 //! What all documents of an answer say together.
 
 use super::draft::{Choices, Counts, Draft, Words};
-use super::paths::{Dialect, Kind};
-use super::{End, Pace, Source, Timings, Usage};
+use super::fields::Kind;
+use super::paths::Dialect;
+use super::report::{End, Pace, Source, Timings, Usage};
 
 /// A text of so many bytes is hardly more than one token.
 const ONE_TOKEN: u64 = 12;

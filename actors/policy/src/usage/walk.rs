@@ -2,12 +2,9 @@
 //! places of [`super::paths`]. Keeps no more than the way down to them; never recurses, and allocates for errors only.
 
 use super::draft::Draft;
+use super::fields::{MAX_TEXT, Node, count};
 use super::find;
-use super::paths::{Dialect, Node};
-
-/// A longer key is none of ours, a longer number none either. Keys with escapes are none of ours too: no
-/// engine writes its field names so.
-pub(super) const MAX_TEXT: usize = 40;
+use super::paths::Dialect;
 
 /// Levels of objects and arrays on the way to a field. What is skipped may be of any depth.
 const MAX_DEPTH: usize = 16;
@@ -335,7 +332,7 @@ impl Walker {
             draft.number(field, value, matches!(self.top().node, Node::Pointers(_)));
             told = Some(field);
         }
-        draft.holes.number(self.number_at, here, told);
+        draft.numbers.number(self.number_at, here, told);
         self.state = State::AfterValue;
     }
 
@@ -404,24 +401,4 @@ impl Walker {
 
 fn is_scalar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
-}
-
-/// A count of tokens.
-pub(super) fn count(text: &[u8]) -> Option<u64> {
-    // Cohere writes its counts as floats.
-    let whole = match text.iter().position(|&byte| byte == b'.') {
-        Some(dot) => {
-            let fraction = text.get(dot + 1..).filter(|fraction| !fraction.is_empty())?;
-            fraction.iter().all(|&digit| digit == b'0').then(|| text.get(..dot))??
-        }
-        None => text,
-    };
-    if whole.is_empty() || whole.len() > 19 {
-        return None;
-    }
-    let count = whole
-        .iter()
-        .try_fold(0_u64, |sum, &digit| digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit - b'0')))?;
-    i64::try_from(count).ok()?;
-    Some(count)
 }

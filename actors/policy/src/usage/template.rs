@@ -1,46 +1,14 @@
 //! Recognises an event that differs from an earlier one in its text and in some numbers alone: most events of a stream do,
 //! and comparing is much faster than parsing.
 
-use super::MAX_HELD;
 use super::draft::Draft;
+use super::fields::{Field, count};
 use super::find;
-use super::paths::Field;
-use super::walk::count;
-
-/// Numbers of an event that are remembered; of one with more, only the text may differ.
-const MOST: usize = 12;
+use super::numbers::{MOST, Number};
+use super::report::MAX_HELD;
 
 /// A stream whose events never match costs no more learning after so many.
 const MOST_MISSES: u8 = 32;
-
-/// Where the numbers of an event lie, as far as a template can use them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Holes {
-    numbers: [Number; MOST],
-    len: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Number {
-    /// The lower bits of its places in the answer: an event is shorter.
-    from: u32,
-    to: u32,
-    /// What it counts.
-    field: Option<Field>,
-}
-
-impl Holes {
-    pub(super) fn number(&mut self, from: u64, to: u64, field: Option<Field>) {
-        if let Some(number) = self.numbers.get_mut(self.len) {
-            *number = Number { from: from as u32, to: to as u32, field };
-        }
-        self.len += 1;
-    }
-
-    fn get(&self) -> Option<&[Number]> {
-        self.numbers.get(..self.len)
-    }
-}
 
 /// An event that carried text: what stood around the text and around the numbers that have been seen to differ. Another
 /// event with the same around others would be read the same way, byte for byte.
@@ -89,7 +57,7 @@ impl Template {
             return;
         }
         self.misses += 1;
-        let numbers = draft.holes.get().unwrap_or_default();
+        let numbers = draft.numbers.get().unwrap_or_default();
         let place = |number: &Number| {
             let at = |low: u32| low.wrapping_sub(base as u32) as usize;
             (at(number.from), at(number.to))

@@ -130,7 +130,6 @@ fn placement(program: &ProgramSpec) -> Settings {
         min_hold: program.min_hold,
         max_hold: program.max_hold,
         queue_timeout: program.queue_timeout,
-        disable_monitoring: program.disable_gpu_monitoring,
         ..Settings::default()
     }
 }

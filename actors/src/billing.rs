@@ -11,6 +11,7 @@ mod hand;
 mod handle;
 mod jobs;
 mod lost;
+mod orders;
 mod overflow;
 mod prices;
 mod rejected;
@@ -24,7 +25,7 @@ mod work;
 
 pub use actor::{Billing, Close, Flush};
 pub use handle::{Ledger, Status};
-pub use jobs::{DeleteModel, RenameModel, Retain, SetPlan};
+pub use jobs::{DeleteModel, RenameModel, SetPlan};
 pub use prices::Prices;
 pub use run::{Run, RunEnd, RunStart};
 pub use start::{Settings, start};

@@ -17,7 +17,7 @@ use llm_manager_policy::restart::{History, Intensity, Verdict};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 /// Hears what a child died of, and whether it will come again.
@@ -67,11 +67,11 @@ impl Child {
         Self(Some(actix_rt::spawn(context.into_future(actor))))
     }
 
-    /// Starts an actor on another thread, once that thread's arbiter is known (`None`: it never comes), and makes its
-    /// address known. The child is a task of this thread that ends as the actor ends.
+    /// Starts an actor on another thread, once that thread's arbiter is known, and makes its address known. The child is
+    /// a task of this thread that ends as the actor ends. If the thread ends, the actor starts again on the next one.
     pub fn start_on<A>(
-        arbiter: impl Future<Output = Option<ArbiterHandle>> + 'static,
-        make: impl FnOnce() -> A + Send + 'static,
+        mut arbiter: watch::Receiver<Option<ArbiterHandle>>,
+        make: impl Fn() -> A + Clone + Send + 'static,
         live: &Live<A>,
     ) -> Self
     where
@@ -79,18 +79,30 @@ impl Child {
     {
         let live = live.clone();
         Self(Some(actix_rt::spawn(async move {
-            let Some(arbiter) = arbiter.await else { return };
-            let (tell, told) = oneshot::channel::<Child>();
-            arbiter.spawn(async move {
-                // If nobody hears it, the actor is dropped with its handle.
-                drop(tell.send(Child::start(make(), &live)));
-            });
-            let Ok(mut child) = told.await else { return };
-            let Some(handle) = &mut child.0 else { return };
-            if let Err(error) = handle.await
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
+            loop {
+                let known = arbiter.wait_for(Option::is_some).await.map(|known| known.clone());
+                let Ok(Some(known)) = known else { return };
+                arbiter.mark_unchanged();
+                let (tell, told) = oneshot::channel::<Child>();
+                let (make, live) = (make.clone(), live.clone());
+                let start = async move {
+                    // If nobody hears it, the actor is dropped with its handle.
+                    drop(tell.send(Child::start(make(), &live)));
+                };
+                if known.spawn(start)
+                    && let Ok(mut child) = told.await
+                    && let Some(handle) = &mut child.0
+                {
+                    match handle.await {
+                        Ok(()) => return,
+                        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                        // Its thread has ended.
+                        Err(_) => (),
+                    }
+                }
+                if arbiter.changed().await.is_err() {
+                    return;
+                }
             }
         })))
     }

@@ -1,4 +1,4 @@
-//! `billing:` of a model: the price plan of contract section 6. What the table can't say is said by
+//! `billing:` of a model: the price plan. What the table can't say is said by
 //! `pricing::PlanDraft`, as for `PUT /api/billing/{model}`.
 
 use llm_manager_policy::pricing::{Plan, PlanDraft, Problem, TierDraft, Wrong};

@@ -72,7 +72,7 @@ fn values<'v>(root: &'v Value, key: &Key) -> Vec<&'v Value> {
 fn it_has_no_error() {
     let loaded = load(&file()).map_err(|report| report.to_string()).unwrap();
     assert_eq!(loaded.text, EXAMPLE);
-    // It listens everywhere without a key, as the first example of the contract does.
+    // It listens everywhere without a key; that is worth a warning.
     assert!(loaded.warnings.problems.iter().all(|problem| problem.severity == Severity::Warning));
     assert_eq!(loaded.warnings.problems.len(), 1, "{}", loaded.warnings);
     assert_eq!(loaded.spec.models[0].variants.len(), 2);

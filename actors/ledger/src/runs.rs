@@ -319,9 +319,4 @@ impl LedgerReader {
         })
         .await
     }
-
-    /// All plans, in the order in which they were set.
-    pub async fn all_plans(&self) -> Result<Vec<plans::PlanRecord>, StoreError> {
-        self.with(plans::load).await
-    }
 }

@@ -8,11 +8,11 @@
 //! big is an [`Overflow`], never a wrong number. An `i64` of a database holds 9.2 million units of a
 //! currency as [`Money::as_i64`].
 //!
-//! # Rules where the contract is silent
+//! # Rules that a price list leaves open
 //!
 //! * The first tier that fits prices the whole request: a threshold, not a graduated scale.
 //! * Cached tokens that the backend doesn't tell count as none; more cached than input as all of it.
-//!   With `cache_pricing` every uncached token pays `input + cache_write`, as the contract has it,
+//!   With `cache_pricing` every uncached token pays `input + cache_write`,
 //!   whatever the backend says that it wrote to its cache.
 //! * A request whose input or output is unknown is unpriced, not free.
 //! * Times are microseconds since 1970 in UTC. A plan holds from its instant on, that instant included.

@@ -222,9 +222,6 @@ fn a_demand_wants_a_fresh_snapshot_but_not_for_ever() {
     desk.now += seconds(5);
     assert_eq!(desk.demand("a", 2, &[1000]), ["look"]);
     assert_eq!(desk.after(seconds(1)), ["grant a2 1000"]);
-    desk.settings.disable_monitoring = true;
-    desk.now += seconds(5);
-    assert_eq!(desk.demand("b", 1, &[99_000]), ["grant b1 99000"]);
 }
 
 #[test]

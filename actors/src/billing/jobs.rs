@@ -1,14 +1,12 @@
 //! What is done to the ledger besides adding rows: price plans, deletion, renaming, retention, heartbeats.
 //! Long ones go in steps, between batches.
 
-use super::actor::Billing;
 use super::handle::Core;
-use actix::{Context, Handler, Message, ResponseFuture};
+use actix::Message;
 use llm_manager_ledger::{Deleted, Micros, PlanSource, Renamed, Step, StoreError, Writer, now_us};
 use llm_manager_policy::clock;
 use llm_manager_policy::pricing::Plan;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Sets a model's plan; answers its number when it is in force (or will be, from `valid_from` on).
@@ -47,18 +45,8 @@ pub struct RenameModel {
     pub merge: bool,
 }
 
-/// Deletes rows of requests that ended before the day of `cutoff`, in the background.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Retain {
-    /// Microseconds since 1970.
-    pub cutoff: Micros,
-}
-
-/// How long an order may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+/// Where the answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A job in the actor's queue.
 pub(super) enum Job {
@@ -169,58 +157,5 @@ fn repeat(step: Result<Step, StoreError>, again: Job, then: Option<Job>) -> Step
         Ok(Step::More) => Ok(Some(again)),
         Ok(Step::Done) => Ok(then),
         Err(error) => Err((error, Some(again))),
-    }
-}
-
-/// Queues a job and waits for its answer.
-fn ask<T: 'static>(
-    billing: &mut Billing,
-    ctx: &mut Context<Billing>,
-    job: impl FnOnce(Reply<T>) -> Job,
-) -> ResponseFuture<Result<T, StoreError>> {
-    let (reply, answer) = oneshot::channel();
-    billing.queue_job(job(reply), ctx);
-    Box::pin(async move {
-        match actix_rt::time::timeout(PATIENCE, answer).await {
-            Ok(answer) => {
-                answer.unwrap_or_else(|_| Err(StoreError::Other("billing was restarted; try again".into())))
-            }
-            Err(_) => {
-                let text = "the change was not made within 10 s, and may still be; look before you try again";
-                Err(StoreError::Silent(text.into()))
-            }
-        }
-    })
-}
-
-impl Handler<SetPlan> for Billing {
-    type Result = ResponseFuture<Result<i64, StoreError>>;
-
-    fn handle(&mut self, set: SetPlan, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::SetPlan(set, reply))
-    }
-}
-
-impl Handler<DeleteModel> for Billing {
-    type Result = ResponseFuture<Result<Deleted, StoreError>>;
-
-    fn handle(&mut self, delete: DeleteModel, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::Delete(delete, reply))
-    }
-}
-
-impl Handler<RenameModel> for Billing {
-    type Result = ResponseFuture<Result<Renamed, StoreError>>;
-
-    fn handle(&mut self, rename: RenameModel, ctx: &mut Context<Self>) -> Self::Result {
-        ask(self, ctx, |reply| Job::Rename(rename, reply))
-    }
-}
-
-impl Handler<Retain> for Billing {
-    type Result = ();
-
-    fn handle(&mut self, retain: Retain, ctx: &mut Context<Self>) {
-        self.queue_job(Job::Retain(retain.cutoff), ctx);
     }
 }

@@ -284,6 +284,7 @@ impl Model {
         let spec = self.handle.spec.variants.get(self.grant.variant);
         let way = Way {
             address: run.address(),
+            epoch: self.state.epoch,
             variant: self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant)),
             run_id,
             served_name: self.served_name.take(),

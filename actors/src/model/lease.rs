@@ -51,6 +51,7 @@ pub(super) struct Door {
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) address: SocketAddr,
+    pub(super) epoch: u64,
     pub(super) variant: Arc<str>,
     pub(super) run_id: Option<i64>,
     /// See `Lease::served_name`.
@@ -143,7 +144,8 @@ impl Backend {
     /// A backend that is always there, for tests.
     #[doc(hidden)]
     pub fn at(address: SocketAddr) -> Self {
-        let way = Way { address, variant: Arc::from(""), run_id: None, served_name: None, routes: None };
+        let way =
+            Way { address, epoch: 0, variant: Arc::from(""), run_id: None, served_name: None, routes: None };
         Self(Arc::new(Door::new(way, None, Instant::now())))
     }
 
@@ -177,6 +179,11 @@ impl Lease {
     /// Where the backend listens.
     pub fn address(&self) -> SocketAddr {
         self.door.way.address
+    }
+
+    /// Tells one run of the backend from the next.
+    pub fn epoch(&self) -> u64 {
+        self.door.way.epoch
     }
 
     /// The launch variant of the backend.

@@ -2,7 +2,6 @@
 //! never copied.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -31,39 +30,25 @@ enum Encoding {
 }
 
 /// Why a form is refused. The text is meant for the client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
+    #[error("the Content-Type multipart/form-data has no `boundary`")]
     NoBoundary,
     /// The first boundary isn't there.
+    #[error("the form has no part: its body lacks the boundary `--{0}` of its Content-Type")]
     NoParts(String),
     /// It ends before its last boundary.
+    #[error("the form is cut off: its last boundary is missing")]
     CutOff,
+    #[error("the form is broken: {0}")]
     BadPart(&'static str),
+    #[error("the form has no field `model`, nor has the query (`?model=NAME`)")]
     NoModel,
+    #[error("the form's field `model` is empty")]
     EmptyModel,
+    #[error("the form's field `model` is not valid UTF-8")]
     NotUtf8,
 }
-
-impl fmt::Display for FormError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoBoundary => f.write_str("the Content-Type multipart/form-data has no `boundary`"),
-            Self::NoParts(boundary) => {
-                write!(
-                    f,
-                    "the form has no part: its body lacks the boundary `--{boundary}` of its Content-Type"
-                )
-            }
-            Self::CutOff => f.write_str("the form is cut off: its last boundary is missing"),
-            Self::BadPart(why) => write!(f, "the form is broken: {why}"),
-            Self::NoModel => f.write_str("the form has no field `model`, nor has the query (`?model=NAME`)"),
-            Self::EmptyModel => f.write_str("the form's field `model` is empty"),
-            Self::NotUtf8 => f.write_str("the form's field `model` is not valid UTF-8"),
-        }
-    }
-}
-
-impl std::error::Error for FormError {}
 
 /// Whether a content type is that of a multipart form.
 pub(crate) fn is_multipart(content_type: &str) -> bool {

@@ -51,60 +51,33 @@ enum Splice {
 }
 
 /// Why a body is refused. The text is meant for the client.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ScanError {
+    #[error("the request has no body: a JSON object with a `model` is wanted, or `?model=NAME` in the query")]
     Empty,
+    #[error(
+        "the body is multipart/form-data, and its Content-Type does not say so: send `Content-Type: \
+         multipart/form-data; boundary=...`"
+    )]
     Multipart,
+    #[error("the body is UTF-16: send JSON in UTF-8")]
     Utf16,
-    NotUtf8 {
-        line: usize,
-        column: usize,
-    },
+    #[error("the body is not valid UTF-8 at line {line} column {column}")]
+    NotUtf8 { line: usize, column: usize },
+    #[error("the body is {0}: a JSON object is wanted")]
     NotAnObject(&'static str),
     /// Not JSON; says where.
+    #[error("the body is not valid JSON: {0}")]
     Json(serde_json::Error),
+    #[error("the body has no `model`, nor has the query (`?model=NAME`)")]
     NoModel,
-    ModelNotAString {
-        found: &'static str,
-        line: usize,
-        column: usize,
-    },
+    #[error("`model` is {found} at line {line} column {column}: a string is wanted")]
+    ModelNotAString { found: &'static str, line: usize, column: usize },
+    #[error("`model` is empty")]
     EmptyModel,
-    TooDeep {
-        line: usize,
-        column: usize,
-    },
+    #[error("the body is nested deeper than {MAX_DEPTH} at line {line} column {column}")]
+    TooDeep { line: usize, column: usize },
 }
-
-impl fmt::Display for ScanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str(
-                "the request has no body: a JSON object with a `model` is wanted, or `?model=NAME` in the query",
-            ),
-            Self::Multipart => f.write_str(
-                "the body is multipart/form-data, and its Content-Type does not say so: send \
-                 `Content-Type: multipart/form-data; boundary=...`",
-            ),
-            Self::Utf16 => f.write_str("the body is UTF-16: send JSON in UTF-8"),
-            Self::NotUtf8 { line, column } => {
-                write!(f, "the body is not valid UTF-8 at line {line} column {column}")
-            }
-            Self::NotAnObject(found) => write!(f, "the body is {found}: a JSON object is wanted"),
-            Self::Json(error) => write!(f, "the body is not valid JSON: {error}"),
-            Self::NoModel => f.write_str("the body has no `model`, nor has the query (`?model=NAME`)"),
-            Self::ModelNotAString { found, line, column } => {
-                write!(f, "`model` is {found} at line {line} column {column}: a string is wanted")
-            }
-            Self::EmptyModel => f.write_str("`model` is empty"),
-            Self::TooDeep { line, column } => {
-                write!(f, "the body is nested deeper than {MAX_DEPTH} at line {line} column {column}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ScanError {}
 
 /// The keys that matter, as they are written; of a key that comes twice the last one holds, as it does for the
 /// engines.

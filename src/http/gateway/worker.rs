@@ -64,12 +64,8 @@ impl Gateways {
         let (starting, described) = (self.clone(), self.clone());
         let start = move || {
             let place = &starting.0[index];
-            let (mut arbiter, load) = (place.arbiter.subscribe(), place.load.clone());
-            let arbiter = async move {
-                let known = arbiter.wait_for(Option::is_some).await.ok()?;
-                known.clone()
-            };
-            Child::start_on(arbiter, move || Gateway::new(load), &place.live)
+            let load = place.load.clone();
+            Child::start_on(place.arbiter.subscribe(), move || Gateway::new(load.clone()), &place.live)
         };
         let detail = move || {
             let load = &described.0[index].load;

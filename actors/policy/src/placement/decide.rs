@@ -10,10 +10,6 @@ use std::sync::Arc;
 /// Decides about a demand.
 pub fn decide(world: &World<'_>, demand: &Demand) -> Decision {
     let rooms = Rooms::new(world, demand);
-    if world.settings.disable_monitoring {
-        let assignment = demand.variants.first().map(|variant| unchecked(world, &rooms, variant));
-        return Decision::Fits { variant: 0, assignment: assignment.unwrap_or_default() };
-    }
     let mut budget = victims::BUDGET;
     let mut found: Option<(u8, Decision)> = None;
     let mut reason = None;
@@ -123,14 +119,6 @@ pub(super) fn judge(
         return Decision::Wait { variant, assignment: parts(&choice.devices), blockers };
     }
     Decision::Never { reason: Never::NoMemory }
-}
-
-/// Where a variant goes when nothing is checked: on what matches, as far as something does.
-fn unchecked(world: &World<'_>, rooms: &Rooms, variant: &Variant) -> Vec<Part> {
-    let Some(slots) = assignment::slots(world.snapshot, variant) else { return Vec::new() };
-    let unchecked: Vec<Slot> = slots.iter().map(|slot| Slot { mib: 0, ..slot.clone() }).collect();
-    let devices = assignment::first(&unchecked, &rooms.free).unwrap_or_default();
-    parts(world.snapshot, &slots, &devices)
 }
 
 pub(super) fn parts(snapshot: &DeviceSnapshot, slots: &[Slot], devices: &[usize]) -> Vec<Part> {

@@ -22,8 +22,6 @@ pub struct Settings {
     pub queue_timeout: Duration,
     /// How long after a process's end its memory is waited for to show as free.
     pub settle: Duration,
-    /// `Disable_GPU_monitoring`: always start the first variant.
-    pub disable_monitoring: bool,
 }
 
 impl Default for Settings {
@@ -34,7 +32,6 @@ impl Default for Settings {
             max_hold: HoldTime::Auto,
             queue_timeout: Duration::from_secs(300),
             settle: Duration::from_secs(5),
-            disable_monitoring: false,
         }
     }
 }

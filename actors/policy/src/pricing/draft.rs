@@ -7,7 +7,7 @@ use super::{BadDecimal, Currency, Plan, Price, Tier};
 /// More tiers than this are a mistake.
 pub const MAX_TIERS: usize = 64;
 
-/// The fields of contract section 6, of both methods.
+/// The fields of a plan as it is written, of both methods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanDraft {
     pub method: String,

@@ -19,8 +19,8 @@ pub(super) enum Age {
 
 impl Round<'_> {
     pub(super) fn age(&self, waiting: &Waiting) -> Age {
-        let View { now, snapshot, settings, .. } = *self.view;
-        if settings.disable_monitoring || now >= waiting.since.saturating_add(SNAPSHOT_PATIENCE) {
+        let View { now, snapshot, .. } = *self.view;
+        if now >= waiting.since.saturating_add(SNAPSHOT_PATIENCE) {
             return Age::Fresh;
         }
         let wanted = self.wanted_devices(waiting);
@@ -50,7 +50,7 @@ impl Round<'_> {
 
     /// The devices that have to be looked at now, so that somebody who waits can go on; none: no look is needed.
     pub(super) fn to_look_at(&self) -> Option<Vec<DeviceId>> {
-        if self.view.settings.disable_monitoring || self.state.waiting.is_empty() {
+        if self.state.waiting.is_empty() {
             return None;
         }
         let gone = self.state.holds.iter().filter(|hold| matches!(hold.stage, Stage::Gone { .. }));
@@ -109,7 +109,7 @@ fn may_change(device: &Device) -> bool {
 /// Whether the memory of a process that is gone has come back.
 fn is_back(hold: &Hold, view: &View<'_>) -> bool {
     let Stage::Gone { since, used } = &hold.stage else { return false };
-    if view.settings.disable_monitoring || view.now >= since.saturating_add(view.settings.settle) {
+    if view.now >= since.saturating_add(view.settings.settle) {
         return true;
     }
     let mut parts = hold.parts.iter().zip(used).zip(&hold.used_before);

@@ -1,6 +1,5 @@
 //! The body of an answer. It owns its connection, drives it, and gives it back to the pool at its end.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -25,20 +24,13 @@ pub(crate) struct Body {
 }
 
 /// The backend broke the answer off.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the backend broke its answer off: {why}")]
 pub(crate) struct BodyError {
     /// It didn't: the Gateway that had the connection crashed.
     pub crashed: bool,
     why: String,
 }
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the backend broke its answer off: {}", self.why)
-    }
-}
-
-impl std::error::Error for BodyError {}
 
 impl Body {
     pub(super) fn new(

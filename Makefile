@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check windows windows-test test-all deny webui dashboard browser chaos soak matrix mutants engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all deny webui dashboard browser chaos soak matrix mutants engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -19,7 +19,7 @@ build: dashboard ## Builds the program (release), with the dashboard if Node is 
 	cargo build --release --bin llm-manager
 
 # The dashboard comes first: it is a part of what is compiled.
-test: check-fmt webui lint windows-check deny engine ## Everything that has to be true: fmt, clippy, deny, all tests.
+test: check-fmt webui lint windows-check macos-check deny engine ## Everything that has to be true: fmt, clippy, deny, all tests.
 	CI_REQUIRE_ENGINE=$(ENGINE) tests/run.sh
 
 check-fmt:
@@ -38,6 +38,14 @@ windows-check: ## Runs clippy on what is compiled for Windows, if Rust's library
 ifneq ($(WINDOWS),0)
 	@scripts/windows/build.sh --check
 endif
+
+# What has no C in it, so that no compiler for macOS is needed.
+macos-check: ## Compiles what starts processes for macOS, if Rust's library for it is there.
+	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/aarch64-apple-darwin/lib" ]; then \
+	  CARGO_TARGET_DIR=target/macos cargo check --quiet --target aarch64-apple-darwin -p llm-manager-process -p llm-manager-devices; \
+	else \
+	  echo "not checked for macOS: Rust's library for it isn't here (rustup target add aarch64-apple-darwin)"; \
+	fi
 
 windows: ## Builds llm-manager.exe and its zip.
 	@scripts/windows/build.sh

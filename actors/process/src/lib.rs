@@ -41,18 +41,13 @@ pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
-pub use platform::{contain_this_process, ctrl_break_main, die_with_this_thread, start_again};
+pub use platform::{
+    NEEDS_GUARD, STARTS_AGAIN, contain_this_process, ctrl_break_main, die_with_this_thread, start_again,
+};
 #[cfg(windows)]
 pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese};
 
 pub use tool::{ToolOutput, run_tool};
-
-/// Whether [`start_again`] works here.
-pub const STARTS_AGAIN: bool = cfg!(target_os = "linux");
-
-/// Whether backends could outlive a manager that is killed. On Windows they are in a job that ends with it; see
-/// [`contain_this_process`].
-pub const NEEDS_GUARD: bool = !cfg!(windows);
 
 /// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
 pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {

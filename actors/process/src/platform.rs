@@ -3,6 +3,8 @@
 //! Everything here blocks for at most some milliseconds; who calls it from an arbiter goes through
 //! `spawn_blocking`. Every look can fail (files run out), and says so: what can't be looked at isn't gone.
 
+#[cfg(unix)]
+mod before_exec;
 #[cfg(target_os = "linux")]
 pub(super) mod cgroup;
 #[cfg(not(target_os = "linux"))]
@@ -13,8 +15,10 @@ mod identity;
 mod linux;
 #[cfg(not(any(target_os = "linux", windows)))]
 mod other;
-#[cfg(not(windows))]
+#[cfg(unix)]
 mod unenclosed;
+#[cfg(unix)]
+mod unix;
 #[cfg(windows)]
 mod windows;
 
@@ -22,29 +26,29 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use identity::{is_alive, this_process};
 
+// Three questions, and who answers them: what holds a run together, how processes are told something, which there are.
 #[cfg(target_os = "linux")]
-use linux as here;
+use linux as system;
 #[cfg(not(any(target_os = "linux", windows)))]
-use other as here;
-#[cfg(not(windows))]
-use unenclosed as fence;
+use other as system;
+#[cfg(unix)]
+use {unenclosed as fence, unix as telling};
 #[cfg(windows)]
-use {windows as fence, windows as here};
+use {windows as fence, windows as system, windows as telling};
 
 pub(super) use fence::{Enclosure, decode};
 pub use fence::{contain_this_process, ctrl_break_main};
-pub(super) use here::{
-    Leader, adopt_orphans, block_end_signals, boot_id, bury, ended_child, environment, exit_text,
-    hold_sockets, is_executable, listening, own_session, process, processes, program, send, supported,
+pub use system::die_with_this_thread;
+pub(super) use system::{
+    adopt_orphans, boot_id, bury, ended_child, environment, hold_sockets, listening, process, processes,
+    program, supported,
 };
-pub use here::{die_with_this_thread, start_again};
+pub(super) use telling::{
+    ASK, FORCE, Leader, block_end_signals, exit_text, is_executable, own_session, send,
+};
+pub use telling::{NEEDS_GUARD, STARTS_AGAIN, start_again};
 #[cfg(windows)]
 pub use windows::{leave_own_console, log_into, pump_messages, speaks_chinese};
-
-/// How a backend is asked to end, in log lines.
-pub(super) const ASK: &str = if cfg!(windows) { "Ctrl-Break" } else { "SIGTERM" };
-/// How it is ended by force.
-pub(super) const FORCE: &str = if cfg!(windows) { "TerminateJobObject" } else { "SIGKILL" };
 
 /// A process beyond doubt: a pid comes back after a while, a pid with its start time doesn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

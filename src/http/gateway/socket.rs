@@ -24,6 +24,7 @@ const HURRIED: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(250);
 /// Bytes in the kernel that wait to be sent. Without a limit it takes megabytes of an answer that nobody reads, and a
 /// slow reader makes room for a write only in large steps.
+#[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
 
 /// An answer whose backend has a limit of its own for its silence.

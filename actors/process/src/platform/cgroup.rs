@@ -43,7 +43,7 @@ impl Room {
     /// Has the child begin its life inside. If that fails it is looked for as everywhere else.
     pub(crate) fn house(&self, command: &mut Command) -> io::Result<()> {
         let door = self.door.try_clone()?;
-        super::linux::before_exec(command, move || {
+        super::before_exec::before_exec(command, move || {
             let _ = rustix::io::write(&door, b"0");
             Ok(())
         });

@@ -1,25 +1,24 @@
-//! Linux: /proc, process groups and the parent death signal.
+//! Linux: /proc, the parent death signal, pidfds and subreapers. What any Unix has is in `unix`.
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, Signal as UnixSignal, kill, killpg};
+use nix::sys::signal::{Signal as UnixSignal, kill};
 use nix::sys::wait::{Id as WaitId, WaitPidFlag, waitid, waitpid};
-use nix::unistd::{Pid, getpgid, getpid, getppid, setsid};
+use nix::unistd::{Pid, getpid, getppid};
 use procfs::ProcError;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, Stat};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
-use super::{Environment, ProcessId, ProcessInfo, Signal};
+use super::before_exec::before_exec;
+use super::{Environment, ProcessId, ProcessInfo};
 
 /// Whether backends can be run on this system.
 pub(crate) fn supported() -> io::Result<()> {
@@ -29,18 +28,12 @@ pub(crate) fn supported() -> io::Result<()> {
     }
 }
 
-/// Becomes the same program again, with the same arguments and the same pid. Whoever comes back from it has failed.
-pub fn start_again() -> io::Error {
-    let exe = match std::env::current_exe() {
-        Ok(exe) => exe,
-        Err(error) => return error,
-    };
-    // So the kernel calls a program that was replaced meanwhile: the new one is meant.
-    let exe = match exe.to_str().and_then(|exe| exe.strip_suffix(" (deleted)")) {
-        Some(replaced) => std::path::PathBuf::from(replaced),
-        None => exe,
-    };
-    Command::new(exe).args(std::env::args_os().skip(1)).exec()
+/// The file of this program, even if it was replaced: the new one is meant then, and the kernel calls the old one
+/// deleted.
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let replaced = exe.to_str().and_then(|exe| exe.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.unwrap_or(exe))
 }
 
 /// All processes that may be seen. One that can't be looked at for want of files or memory is an error: nobody
@@ -142,81 +135,22 @@ pub(crate) fn environment(pid: u32) -> io::Result<Environment> {
     }
 }
 
-/// Sends a signal, unless the pid belongs to another process by now.
-pub(crate) fn send(id: ProcessId, signal: Signal) -> io::Result<()> {
-    let Ok(raw) = i32::try_from(id.pid) else { return Ok(()) };
-    if process(id.pid)?.is_none_or(|info| info.id != id) {
-        return Ok(());
-    }
-    let pid = Pid::from_raw(raw);
-    send_with(signal, |signal| kill(pid, signal))
-}
-
-fn send_with(signal: Signal, send: impl Fn(UnixSignal) -> nix::Result<()>) -> io::Result<()> {
-    let sent = match signal {
-        Signal::Kill => send(UnixSignal::SIGKILL),
-        // A stopped process would not see the request before somebody wakes it.
-        Signal::Terminate => send(UnixSignal::SIGTERM).and_then(|()| send(UnixSignal::SIGCONT)),
-    };
-    match sent {
-        Err(Errno::ESRCH) => Ok(()),
-        other => other.map_err(io::Error::from),
-    }
-}
-
-/// A child that leads a group of its own, held so that it can be signalled without opening a file.
+/// A child by a name that never becomes another's. None where the kernel has no such thing: its number is exact until
+/// somebody has waited for it.
 #[derive(Debug)]
-pub(crate) struct Leader {
-    pid: Pid,
-    /// Names the process for good. `None` where the kernel has no such thing; its number is exact until somebody
-    /// has waited for it.
-    fd: Option<OwnedFd>,
-    /// Its group had members at every look so far. While it has, nobody else gets its number.
-    peopled: Cell<bool>,
-}
+pub(super) struct Held(Option<OwnedFd>);
 
-impl Leader {
-    /// Takes hold of a child that nobody has waited for yet.
-    pub(crate) fn hold(pid: u32) -> Self {
-        let raw = i32::try_from(pid).unwrap_or(0);
-        let fd =
-            rustix::process::Pid::from_raw(raw).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Self { pid: Pid::from_raw(raw), fd, peopled: Cell::new(true) }
+impl Held {
+    pub(super) fn hold(pid: Pid) -> Self {
+        let pid = rustix::process::Pid::from_raw(pid.as_raw());
+        Self(pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
     }
 
-    /// Whether its group has members, zombies included; asked as soon as somebody has waited for the child, and then
-    /// again and again: a group that was empty once may be another's later.
-    pub(crate) fn has_group(&self) -> bool {
-        let peopled =
-            self.peopled.get() && self.pid.as_raw() > 1 && killpg(self.pid, None) != Err(Errno::ESRCH);
-        self.peopled.set(peopled);
-        peopled
-    }
-
-    /// Signals the child and its group by number; `waited`: somebody has waited for it, so that the number is its
-    /// group's as long as that has members, and may be another's then.
-    pub(crate) fn signal(&self, signal: Signal, waited: bool) -> io::Result<()> {
-        if self.pid.as_raw() <= 1 {
-            return Ok(());
-        }
-        if waited {
-            return if self.has_group() {
-                send_with(signal, |signal| killpg(self.pid, signal))
-            } else {
-                Ok(())
-            };
-        }
-        // One signal each: the leader is in its group unless it has gone elsewhere.
-        let in_group = getpgid(Some(self.pid)).is_ok_and(|group| group == self.pid);
-        send_with(signal, |signal| killpg(self.pid, signal))?;
-        match &self.fd {
-            _ if in_group => Ok(()),
-            Some(fd) => send_with(signal, |signal| {
-                let signal = rustix::process::Signal::from_named_raw(signal as i32).ok_or(Errno::EINVAL)?;
-                pidfd_send_signal(fd, signal).map_err(|error| Errno::from_raw(error.raw_os_error()))
-            }),
-            None => send_with(signal, |signal| kill(self.pid, signal)),
-        }
+    /// Signals the child, which nobody has waited for.
+    pub(super) fn signal(&self, pid: Pid, signal: UnixSignal) -> nix::Result<()> {
+        let Some(fd) = &self.0 else { return kill(pid, signal) };
+        let signal = rustix::process::Signal::from_named_raw(signal as i32).ok_or(Errno::EINVAL)?;
+        pidfd_send_signal(fd, signal).map_err(|error| Errno::from_raw(error.raw_os_error()))
     }
 }
 
@@ -229,24 +163,6 @@ pub(crate) fn boot_id() -> io::Result<String> {
     }
 }
 
-/// Whether the file may be started by its path.
-pub(crate) fn is_executable(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-}
-
-/// `exit code 1` or `killed by SIGSEGV (core dumped)`.
-pub(crate) fn exit_text(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(number)) => {
-            let name = UnixSignal::try_from(number).map_or_else(|_| number.to_string(), |s| s.to_string());
-            let core = if status.core_dumped() { " (core dumped)" } else { "" };
-            format!("killed by {name}{core}")
-        }
-        (None, None) => "ended in an unknown way".to_owned(),
-    }
-}
-
 /// Puts the child into a group of its own and has the kernel kill it when this thread ends.
 pub fn die_with_this_thread(command: &mut Command) {
     command.process_group(0);
@@ -256,25 +172,6 @@ pub fn die_with_this_thread(command: &mut Command) {
         // The parent may have died before the line above: then no signal will ever come.
         if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
     });
-}
-
-/// Takes the child out of the terminal's reach: Ctrl-C ends the manager, not its guard.
-pub(crate) fn own_session(command: &mut Command) {
-    before_exec(command, || {
-        setsid()?;
-        // The mask lasts beyond exec, so there is no moment in which the guard could be caught.
-        end_signals().thread_block()?;
-        Ok(())
-    });
-}
-
-/// Leaves SIGINT, SIGTERM and SIGHUP unheard by this thread.
-pub(crate) fn block_end_signals() -> io::Result<()> {
-    end_signals().thread_block().map_err(io::Error::from)
-}
-
-fn end_signals() -> SigSet {
-    [UnixSignal::SIGINT, UnixSignal::SIGTERM, UnixSignal::SIGHUP].into_iter().collect()
 }
 
 /// Has orphans of backends become children of this process, so that they can be seen and waited for.
@@ -295,17 +192,6 @@ pub(crate) fn bury(pid: u32) {
 }
 
 /// The program that a process runs; `None` when it can't be told.
-pub(crate) fn program(pid: u32) -> Option<std::path::PathBuf> {
+pub(crate) fn program(pid: u32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/exe")).ok()
-}
-
-pub(super) fn before_exec(
-    command: &mut Command,
-    hook: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
-) {
-    #[expect(unsafe_code, reason = "the hooks make system calls only: no allocation, no lock")]
-    // SAFETY: between fork and exec only async-signal-safe functions may run, and only those do.
-    unsafe {
-        command.pre_exec(hook);
-    }
 }

@@ -1,26 +1,34 @@
-//! Systems on which backends can't be run yet. Windows would put a Job Object here.
+//! Systems of Unix that nobody has ported to, such as macOS: all that a port has to write. Until then backends are
+//! refused; whatever else the program does works.
 
 use std::io;
-use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 
-use super::{Environment, ProcessId, ProcessInfo, Signal};
+use nix::sys::signal::{Signal as UnixSignal, kill};
+use nix::unistd::Pid;
+
+use super::{Environment, ProcessInfo};
 
 fn not_yet<T>() -> io::Result<T> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
-        "running backends isn't supported on this system yet; use Linux or WSL 2",
+        "running backends isn't supported on this system yet; use Linux, Windows or WSL 2",
     ))
 }
 
+/// A port answers `Ok` once the rest of this file is written.
 pub(crate) fn supported() -> io::Result<()> {
     not_yet()
 }
 
-pub fn start_again() -> io::Error {
-    io::Error::other("starting again isn't supported on this system")
+pub(super) fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
 }
 
+/// macOS: `proc_listallpids` and `proc_pidinfo` tell number, start time, parent, group and state.
 pub(crate) fn processes() -> io::Result<Vec<ProcessInfo>> {
     not_yet()
 }
@@ -29,7 +37,18 @@ pub(crate) fn process(_pid: u32) -> io::Result<Option<ProcessInfo>> {
     Ok(None)
 }
 
-pub(crate) fn listening(_port: u16) -> Vec<(std::net::SocketAddr, u64)> {
+/// macOS: `sysctl` with `KERN_PROCARGS2`, of processes of the same user.
+pub(crate) fn environment(_pid: u32) -> io::Result<Environment> {
+    Ok(Environment::default())
+}
+
+/// macOS: `proc_pidpath`.
+pub(crate) fn program(_pid: u32) -> Option<PathBuf> {
+    None
+}
+
+/// A shortcut; without it `port::holders` asks the system.
+pub(crate) fn listening(_port: u16) -> Vec<(SocketAddr, u64)> {
     Vec::new()
 }
 
@@ -37,37 +56,28 @@ pub(crate) fn hold_sockets(_root: u32, _inodes: Vec<u64>) -> bool {
     false
 }
 
-pub(crate) fn environment(_pid: u32) -> io::Result<Environment> {
-    Ok(Environment::default())
-}
-
+/// A child has no other name than its number.
 #[derive(Debug)]
-pub(crate) struct Leader;
+pub(super) struct Held;
 
-impl Leader {
-    pub(crate) fn hold(_pid: u32) -> Self {
+impl Held {
+    pub(super) fn hold(_pid: Pid) -> Self {
         Self
     }
 
-    pub(crate) fn has_group(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn signal(&self, _signal: Signal, _waited: bool) -> io::Result<()> {
-        not_yet()
+    pub(super) fn signal(&self, pid: Pid, signal: UnixSignal) -> nix::Result<()> {
+        kill(pid, signal)
     }
 }
 
-pub(crate) fn send(_id: ProcessId, _signal: Signal) -> io::Result<()> {
-    not_yet()
-}
-
+/// Start times are dates here, so no life of the machine needs a name.
 pub(crate) fn boot_id() -> io::Result<String> {
     Ok(String::new())
 }
 
+/// Orphans go to the first process: a run knows them by their marks alone.
 pub(crate) fn adopt_orphans() -> io::Result<()> {
-    not_yet()
+    Ok(())
 }
 
 pub(crate) fn ended_child() -> Option<u32> {
@@ -76,22 +86,7 @@ pub(crate) fn ended_child() -> Option<u32> {
 
 pub(crate) fn bury(_pid: u32) {}
 
-pub(crate) fn program(_pid: u32) -> Option<std::path::PathBuf> {
-    None
-}
-
-pub(crate) fn is_executable(path: &Path) -> bool {
-    path.is_file()
-}
-
-pub(crate) fn exit_text(status: ExitStatus) -> String {
-    status.to_string()
-}
-
-pub fn die_with_this_thread(_command: &mut Command) {}
-
-pub(crate) fn own_session(_command: &mut Command) {}
-
-pub(crate) fn block_end_signals() -> io::Result<()> {
-    not_yet()
+/// There is no parent death signal: that the child ends with its manager is left to the guard alone.
+pub fn die_with_this_thread(command: &mut Command) {
+    command.process_group(0);
 }

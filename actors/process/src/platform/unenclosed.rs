@@ -1,4 +1,4 @@
-//! Systems on which nothing but its marks and its parents holds a run together.
+//! Unix, on which nothing but its marks and its parents holds a run together.
 
 use std::io;
 use std::process::Command;

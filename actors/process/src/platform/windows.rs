@@ -26,6 +26,15 @@ pub use job::contain_this_process;
 pub(crate) use sys::decode_oem as decode;
 pub use sys::log_into;
 
+/// Whether [`start_again`] works here.
+pub const STARTS_AGAIN: bool = false;
+/// Backends are in a job that ends with the manager; see [`contain_this_process`].
+pub const NEEDS_GUARD: bool = false;
+/// How a backend is asked to end, in log lines.
+pub(crate) const ASK: &str = "Ctrl-Break";
+/// How it is ended by force.
+pub(crate) const FORCE: &str = "TerminateJobObject";
+
 /// Whether backends can be run on this system.
 pub(crate) fn supported() -> io::Result<()> {
     match super::this_process()? {

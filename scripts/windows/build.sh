@@ -27,8 +27,9 @@ install x86_64-w64-mingw32-gcc=gcc-mingw-w64-x86-64 > /dev/null 2>&1 || true
 command -v x86_64-w64-mingw32-gcc > /dev/null || left_out "not built: no C compiler for it (apt install gcc-mingw-w64-x86-64)"
 
 if [ "$mode" = dev ]; then
-  # Nobody waits for speed here, but for the compiler.
-  exec cargo build --quiet --target "$target" --bins --config 'profile.dev.package."*".opt-level=0' "$@"
+  # Nobody waits for speed here, but for the compiler and the linker.
+  exec cargo build --quiet --target "$target" --bins --config 'profile.dev.package."*".opt-level=0' \
+    --config profile.dev.debug=false "$@"
 fi
 
 make --no-print-directory dashboard
@@ -43,9 +44,11 @@ folder=$CARGO_TARGET_DIR/$name
 rm -rf "$folder" "$folder.zip"
 mkdir -p "$folder/scripts"
 cp "$exe" LICENSE-APACHE LICENSE-MIT "$folder"
-# Notepad of older systems wants line ends of its own.
+# Line ends as older tools of Windows want them; PowerShell and Notepad take a file without a mark for one in the
+# system's code page, and cmd takes the mark for a command.
 for file in start.bat selftest.ps1 README.txt scripts/qwen.bat; do
-  sed 's/\r*$/\r/' "scripts/windows/zip/$file" > "$folder/$file"
+  case $file in *.bat) mark='' ;; *) mark='\xEF\xBB\xBF' ;; esac
+  { printf "$mark"; sed 's/\r*$/\r/' "scripts/windows/zip/$file"; } > "$folder/$file"
 done
 sed 's/\r*$/\r/' scripts/windows/zip/config.example.yaml > "$folder/config.example.yaml"
 if command -v zip > /dev/null; then

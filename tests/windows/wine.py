@@ -234,6 +234,28 @@ class Tests(unittest.TestCase):
         lines = [line["line"] for line in manager.api("/api/models/m/logs?tail=50")]
         self.assertIn('モデル "q" a\\', lines)
 
+    def test_output_in_the_code_page_of_consoles_is_read(self):
+        models = "  m:\n    mode: Chat\n    V: {script_path: run.bat}\n"
+        manager = Manager(self, models)
+        manager.write("run.bat", "@echo off\r\ntype said.txt\r\nfake-model-server.exe\r\n")
+        # The same in both code pages that Wine may have here, and not UTF-8.
+        manager.write("said.txt", "Gr\u00fc\u00dfe\r\n", encoding="cp437")
+        manager.start()
+        self.assertEqual(manager.chat()[0], 200, manager.said())
+        lines = [line["line"] for line in manager.api("/api/models/m/logs?tail=50")]
+        self.assertIn("Gr\u00fc\u00dfe", lines)
+
+    def test_it_pauses_and_ends_by_order(self):
+        manager = Manager(self, fake("--fork-children", "'2'")).start()
+        self.assertEqual(manager.call("POST", "/api/pause")[0], 200)
+        status, text = manager.chat()
+        self.assertEqual((status, json.loads(text)["error"]["code"]), (503, "model_stopped"))
+        self.assertEqual(manager.call("POST", "/api/resume")[0], 200)
+        self.assertEqual(manager.chat()[0], 200)
+        self.assertEqual(manager.call("POST", "/api/shutdown")[0], 202)
+        self.assertEqual(manager.process.wait(PATIENCE), 0)
+        self.assertEqual(manager.backends(), [])
+
     def test_one_that_nobody_can_ask_is_ended_with_its_children(self):
         manager = Manager(self, fake("--ignore-term", "--fork-children", "'3'"), program="").start()
         self.assertEqual(manager.chat()[0], 200)

@@ -6,12 +6,11 @@ mod header;
 mod write;
 
 use clap::Args;
-use llm_manager_devices::DevicePlugin;
-use llm_manager_devices::cpu::Cpu;
-use llm_manager_devices::nvidia::Nvidia;
+use llm_manager_devices::{amd, cpu, intel, nvidia};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::app::devices;
 use crate::config;
 use find::Places;
 use found::{Device, Found};
@@ -59,17 +58,24 @@ impl InitOrder {
 
     fn look(&self) -> Found {
         let places = Places::of_machine(&self.models);
-        let samples = [Nvidia::new(None).sample(), Cpu::new().sample()];
-        let devices = samples.into_iter().flatten().flatten().filter(|sample| sample.online);
-        let devices = devices.filter_map(|sample| {
-            let is_gpu = sample.plugin == llm_manager_devices::nvidia::NAME;
-            Some(Device { name: sample.name, total_mib: sample.memory_total_mib?, is_gpu })
+        let samples = devices::built_in().into_iter().flatten().flatten().filter(|sample| sample.online);
+        let samples: Vec<_> = samples.collect();
+        let seen = |plugin| samples.iter().any(|sample| sample.plugin == plugin);
+        let mut other_cards = find::cards(&places.cards, seen(nvidia::NAME));
+        other_cards.retain(|vendor| match *vendor {
+            "AMD" => !seen(amd::NAME),
+            "Intel" => !seen(intel::NAME),
+            _ => true,
+        });
+        // Memory that is the machine's own is `cpu` already.
+        let devices = samples.iter().filter(|sample| !sample.unified).filter_map(|sample| {
+            let is_gpu = sample.plugin != cpu::NAME;
+            Some(Device { name: sample.name.clone(), total_mib: sample.memory_total_mib?, is_gpu })
         });
         let devices: Vec<_> = devices.collect();
-        let has_nvidia = devices.iter().any(|device| device.is_gpu);
         Found {
             devices,
-            other_cards: find::cards(&places.cards, has_nvidia),
+            other_cards,
             llama_server: places.program("llama-server"),
             vllm: places.program("vllm"),
             models: find::models(&places),

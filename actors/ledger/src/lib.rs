@@ -6,6 +6,7 @@
 
 mod address;
 mod audit;
+mod backup;
 mod buckets;
 mod copy;
 mod db;
@@ -44,6 +45,7 @@ mod watch;
 mod write;
 
 pub use audit::{AuditQuery, AuditView};
+pub use backup::backup;
 pub use buckets::{Bucket, MOST_BUCKETS};
 pub use copy::{Copied, copy};
 pub use db::Location;
@@ -53,7 +55,7 @@ pub use generator::Generator;
 pub use import::{Configuration, DefinedModel, Imported, Original, Target, Variant};
 pub use labels::Labels;
 pub use latency::{Latency, Quantiles};
-pub use maintain::{Deleted, Renamed, backup};
+pub use maintain::{Deleted, Renamed};
 pub use open::{Opened, open};
 pub use plans::{PlanRecord, PlanSource};
 pub use reader::LedgerReader;

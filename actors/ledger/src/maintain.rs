@@ -1,15 +1,13 @@
 //! Care of the ledger, in steps so small that the writing of rows never waits long: deletion, renaming,
 //! retention, giving space back, backups.
 
-use super::db::{Db, Location, Role, connect};
+use super::db::Db;
 use super::error::StoreError;
-use super::migrate::copy_into;
 use super::names::find_model;
 use super::rollup::floor_to;
 use super::row::Micros;
 use super::write::{ROW_BYTES, Writer, add_size};
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
-use std::path::Path;
 
 /// Rows that one step deletes.
 const STEP_ROWS: usize = 2000;
@@ -250,9 +248,4 @@ impl Writer {
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
         if self.db.is_sqlite() { self.db.run("PRAGMA wal_checkpoint(TRUNCATE)") } else { Ok(()) }
     }
-}
-
-/// A consistent copy of a ledger that may be in use; refuses to replace a file. Blocks.
-pub fn backup(location: &Location, target: &Path) -> Result<(), StoreError> {
-    copy_into(&mut connect(location, Role::Write)?, target)
 }

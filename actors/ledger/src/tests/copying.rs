@@ -129,6 +129,49 @@ fn what_is_written_meanwhile_is_in_the_copy_as_a_whole_or_not_at_all() {
     });
 }
 
+#[test]
+fn a_backup_under_load_is_one_moment_of_the_ledger() {
+    let place = Place::sqlite();
+    let mut writer = filled(&place.location);
+    let stop = AtomicBool::new(false);
+    let files: Vec<_> = (0..6).map(|nth| place.dir.path().join(format!("copy-{nth}.db"))).collect();
+    let done = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let keys = KeySource::new();
+            for nth in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let rows: Vec<RequestRow> =
+                    (0..20).map(|one| row(&keys, "busy", MARCH + (nth * 20 + one) * SECOND)).collect();
+                while writer.write(&events(&rows), false).is_err() {
+                    pause(Duration::from_millis(5));
+                }
+                // The journal is brought into the file while it is copied.
+                if nth % 3 == 0 {
+                    let _ = writer.checkpoint();
+                }
+            }
+        });
+        // By a program of its own in real life. Here the writer's locks on the file may go, which nobody else asks for.
+        let done: Vec<_> = files.iter().map(|file| backup(&place.location, file)).collect();
+        stop.store(true, Ordering::Relaxed);
+        done
+    });
+    for (file, done) in files.into_iter().zip(done) {
+        done.unwrap();
+        assert!(!file.with_extension("db-wal").exists());
+        let copied = Location::File(file);
+        let mut db = raw(&copied);
+        assert_eq!(db.words("SELECT quick_check AS word FROM pragma_quick_check").unwrap(), ["ok"]);
+        assert_eq!(db.number("SELECT (COUNT(*) - 2500) % 20 AS number FROM requests").unwrap(), 0);
+        assert_eq!(db.number("SELECT COUNT(*) - COUNT(DISTINCT key) AS number FROM requests").unwrap(), 0);
+        drop(db);
+        assert_rollups_are_sums_of_rows(&copied);
+    }
+    assert!(backup(&place.location, &file(&place)).unwrap_err().to_string().contains("is there already"));
+}
+
 fn file(place: &Place) -> std::path::PathBuf {
     let Location::File(path) = &place.location else { panic!("it is a file") };
     path.clone()

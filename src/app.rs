@@ -228,6 +228,7 @@ impl Running {
             settings: placement(program),
             origin,
             measured: state_dir.join("measured.json"),
+            base_dir: spec.base_dir.clone(),
         };
         let sink = output::sink(spec, &hub);
         let log_files = sink.files.clone();

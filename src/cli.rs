@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod ledger;
 mod logs;
+mod memory;
 mod remote;
 mod usage;
 
@@ -86,6 +87,9 @@ enum Command {
     Explain {
         /// Name or alias.
         model: String,
+        /// Say instead what its memory is made of.
+        #[arg(long)]
+        memory: bool,
     },
     /// Show requests, tokens and cost, from the ledger of the running manager.
     Usage(usage::UsageOrder),
@@ -178,7 +182,7 @@ pub fn main() -> ExitCode {
         Command::Logs { model, tail, run, since, grep, .. } => {
             logs::run(path, &logs::LogsOrder { model, run, since, grep, tail })
         }
-        Command::Explain { model } => remote(path, remote::Order::Explain(model)),
+        Command::Explain { model, memory } => remote(path, remote::Order::Explain { model, memory }),
         Command::Usage(order) => remote(path, remote::Order::Usage(order)),
         Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),
         Command::Backup { file } => backup(path, &file),

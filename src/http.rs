@@ -33,8 +33,8 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    audit, billing, config, devices, events, manager, metrics, models, openapi, requests, run_logs, runs,
-    session, storage, usage, webui,
+    audit, billing, config, devices, events, manager, memory, metrics, models, openapi, requests, run_logs,
+    runs, session, storage, usage, webui,
 };
 use gateway::socket::ClientSocket;
 use gateway::stray::Strays;
@@ -178,6 +178,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}/stop", post().to(models::stop)))
                 .service(at("/models/{name:.+}/restart", post().to(models::restart)))
                 .service(at("/models/{name:.+}/placement", read().to(devices::explain)))
+                .service(at("/models/{name:.+}/memory", read().to(memory::memory)))
                 .service(at("/models/{name:.+}/logs", read().to(events::model_logs)))
                 .service(at("/models/{name:.+}", read().to(models::model)))
                 .service(at("/devices", read().to(devices::devices)))

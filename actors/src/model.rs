@@ -12,6 +12,7 @@ mod lease;
 mod life;
 mod messages;
 mod probing;
+mod read_ahead;
 mod rules;
 mod scheduled;
 mod status;

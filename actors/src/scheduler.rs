@@ -5,11 +5,15 @@
 //! Models never wait for it, and it never waits for a Model: all of this is told, nothing is asked.
 
 mod actor;
+mod estimates;
+mod estimating;
 mod measured;
 mod messages;
 mod view;
 
 pub use actor::{Scheduler, Setup};
+pub use estimates::VariantMemory;
+pub use estimating::ExplainMemory;
 pub use measured::{Measured, ModelMeasured};
 pub use messages::{Explain, Explained, Lost, Reservations};
 pub use view::snapshot;

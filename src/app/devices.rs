@@ -8,6 +8,7 @@ use llm_manager_devices::nvidia::Nvidia;
 use llm_manager_devices::system::System;
 use llm_manager_devices::{DevicePlugin, Sample, Snapshot};
 use llm_manager_policy::devices::{Device, Requirement};
+use llm_manager_policy::memory::Cards;
 use llm_manager_policy::spec::Spec;
 use std::path::Path;
 use std::time::Instant;
@@ -34,7 +35,22 @@ pub(crate) fn check(spec: &Spec) -> Vec<String> {
         ..Sample::default()
     });
     let devices = built_in.into_iter().flatten().flatten().chain(commands).collect();
-    unmatched(spec, &Snapshot { devices, ..Snapshot::empty() })
+    let mut warnings = unmatched(spec, &Snapshot { devices, ..Snapshot::empty() });
+    warnings.extend(unestimated(spec));
+    warnings
+}
+
+/// One sentence for each `memory_mb: auto` of which nothing can be said before a run.
+fn unestimated(spec: &Spec) -> Vec<String> {
+    let variants = spec.models.iter().flat_map(|model| model.variants.iter().map(move |one| (model, one)));
+    let unknown = variants.filter(|(_, variant)| variant.memory_auto).filter_map(|(model, variant)| {
+        let why = llm_manager_weights::look(variant, &spec.base_dir, &Cards::default()).err()?;
+        Some(format!(
+            "Local-Models.{}.{}.memory_mb: auto has no estimate, so nothing is checked until a run was measured: {why}",
+            model.name, variant.name
+        ))
+    });
+    unknown.collect()
 }
 
 /// The built-in devices, looked at once.
@@ -108,6 +124,17 @@ mod tests {
             warnings,
             ["Local-Models.m.V.required_devices: no device online matches \"v100\"; here are: cpu"]
         );
+    }
+
+    #[test]
+    fn auto_without_an_estimate_says_why() {
+        let yaml = b"Local-Models:\n  m:\n    mode: Chat\n    V:\n      command: [llama-server, -m, /none.gguf]\n      \
+                     required_devices: [cpu]\n      memory_mb: auto\n";
+        let spec = crate::config::parse(yaml, std::path::Path::new("config.yaml")).unwrap().spec;
+        let said = unestimated(&spec);
+        assert_eq!(said.len(), 1);
+        assert!(said[0].starts_with("Local-Models.m.V.memory_mb: auto has no estimate"), "{said:?}");
+        assert!(said[0].contains("\"/none.gguf\" is no file"), "{said:?}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `init`: looks at what is on this machine and writes a configuration for it. Starts nothing.
 
+mod command;
 mod find;
 mod found;
 mod header;
+mod need;
 mod write;
 
 use clap::Args;

@@ -17,7 +17,7 @@ pub(super) enum Order {
     Stop(String, bool),
     Restart(String),
     Logs { model: String, follow: bool, tail: usize },
-    Explain(String),
+    Explain { model: String, memory: bool },
     Usage(UsageOrder),
     Rename { old: String, new: String, merge: bool },
     Tree,
@@ -64,7 +64,8 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         }
         Order::Restart(model) => say_state(&manager, &model, "restart").await,
         Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
-        Order::Explain(model) => explain(&manager, &model).await,
+        Order::Explain { model, memory: true } => print(&super::memory::explain(&manager, &model).await?),
+        Order::Explain { model, memory: false } => explain(&manager, &model).await,
         Order::Usage(order) => print(&order.run(&manager).await?),
         Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
         Order::Tree => tree(&manager).await,

@@ -6,10 +6,11 @@ mod logs;
 pub(super) mod original;
 mod table;
 mod through;
+mod weights;
 
 /// Every key of the file.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
-    [table::TABLE, backend::ROWS, through::ROWS, logs::ROWS].into_iter().flatten()
+    [table::TABLE, backend::ROWS, through::ROWS, logs::ROWS, weights::ROWS].into_iter().flatten()
 }
 
 /// A kind of mapping in the file.

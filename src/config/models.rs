@@ -1,6 +1,7 @@
 //! `Local-Models:` with their variants.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use llm_manager_policy::devices::Requirement;
@@ -75,8 +76,22 @@ fn model(
         context_length: fields.whole("context_length"),
         rewrite_model: fields.flag("rewrite_model"),
         overlap: fields.flag("overlap"),
+        read_ahead: fields.flag("read_ahead"),
+        weights: weights(walk, fields),
         variants,
     })
+}
+
+/// `weights`, from the folder of the file.
+fn weights(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<PathBuf> {
+    let paths: Vec<_> =
+        fields.texts("weights").into_iter().map(|text| absolute(walk.base_dir, text)).collect();
+    for (index, path) in paths.iter().enumerate().filter(|(_, path)| !path.exists()) {
+        let message = format!("{} is not there, so it is not read ahead", path.display());
+        let hint = Some("correct the path; if it is on a share that comes later, leave it".to_owned());
+        walk.warn(&fields.at("weights").item(index), message, hint);
+    }
+    paths
 }
 
 /// The aliases as the file has them.

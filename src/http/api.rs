@@ -6,6 +6,7 @@ pub(super) mod config;
 pub(super) mod devices;
 pub(super) mod events;
 pub(super) mod manager;
+pub(super) mod memory;
 pub(super) mod metrics;
 pub(super) mod models;
 pub(super) mod openapi;

@@ -6,11 +6,13 @@
 mod api;
 mod cards;
 mod energy;
+mod estimate;
 mod goodwill;
 mod memory;
 mod nvidia;
 mod plugins;
 mod queue;
+mod read_ahead;
 mod restarts;
 mod room;
 mod turns;

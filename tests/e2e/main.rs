@@ -35,6 +35,7 @@ mod openai;
 mod orphans;
 mod outcomes;
 mod real_engine;
+mod real_memory;
 mod reconcile;
 mod run_logs;
 mod runs;

@@ -11,11 +11,11 @@ use serde_json::json;
 
 use crate::support::{Call, Config, Manager, Model, wait_until};
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn engine() -> Option<PathBuf> {
+pub(crate) fn engine() -> Option<PathBuf> {
     let dir = std::env::var_os("LLM_MANAGER_ENGINE").map_or_else(|| root().join(".engine"), PathBuf::from);
     if dir.join("llama-server").exists() && dir.join("models/tiny-chat.gguf").exists() {
         return Some(dir);
@@ -23,7 +23,7 @@ fn engine() -> Option<PathBuf> {
     missing(&format!("no engine in {} (make engine)", dir.display()))
 }
 
-fn missing<T>(what: &str) -> Option<T> {
+pub(crate) fn missing<T>(what: &str) -> Option<T> {
     assert!(std::env::var("CI_REQUIRE_ENGINE").as_deref() != Ok("1"), "{what}");
     eprintln!("skipped: {what}");
     None

@@ -17,6 +17,7 @@ pub mod ledger_file;
 pub mod lifecycle;
 pub mod liveness;
 pub mod log_files;
+pub mod memory;
 pub mod model_state;
 pub mod modes;
 pub mod oom;

@@ -171,6 +171,10 @@ pub struct ModelSpec {
     pub context_length: Option<u64>,
     /// True: the answer's `model` becomes the name that was asked for.
     pub rewrite_model: bool,
+    /// True: its weights are read into the page cache when it is wanted.
+    pub read_ahead: bool,
+    /// What to read then; empty: what its command line names.
+    pub weights: Vec<PathBuf>,
     /// Launch configurations in order of priority; never empty.
     pub variants: Vec<VariantSpec>,
 }

@@ -15,6 +15,7 @@ impl Model {
         self.grant = Grant::default();
         self.ran = false;
         self.queued_at = Timestamp::now();
+        self.read_ahead();
         if !self.env.memory.is_there() {
             return Some(Event::Reserved { epoch });
         }

@@ -1,5 +1,6 @@
 //! The Scheduler actor: takes events through the policy's table and carries out what follows.
 
+use super::estimates::Estimates;
 use super::measured::Measured;
 use super::messages::{Explain, Explained, Lost, Reservations};
 use super::view;
@@ -45,14 +46,17 @@ pub struct Setup {
     pub origin: Instant,
     /// File of what was measured.
     pub measured: PathBuf,
+    /// Where relative paths of the configuration start.
+    pub base_dir: PathBuf,
 }
 
 /// The actor.
 pub struct Scheduler {
-    setup: Setup,
+    pub(super) setup: Setup,
     state: State,
-    snapshot: DeviceSnapshot,
-    measured: Measured,
+    pub(super) snapshot: DeviceSnapshot,
+    pub(super) measured: Measured,
+    pub(super) estimates: Estimates,
     /// What was granted, for the entries of `required_devices` behind each device.
     granted: HashMap<(Arc<str>, u64), Holding>,
     /// Models that have not said yet what they hold, after a restart.
@@ -69,7 +73,8 @@ impl Scheduler {
         let state = if restarted { State::restarted(now + ANNOUNCE_TIME) } else { State::default() };
         let snapshot = view::snapshot(&setup.devices.latest(), setup.origin);
         let measured = Measured::load(&setup.measured);
-        Self { setup, state, snapshot, measured, granted: HashMap::new(), silent, timer: None, asking: false }
+        let (estimates, granted) = (Estimates::default(), HashMap::new());
+        Self { setup, state, snapshot, measured, estimates, granted, silent, timer: None, asking: false }
     }
 
     fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
@@ -248,8 +253,12 @@ impl Scheduler {
 
     fn variants(&self, spec: &ModelSpec) -> Result<Arc<[Variant]>, BadRequirement> {
         let variant = |variant: &VariantSpec| {
-            let measured = |requirement: &str| self.measured.peak(&spec.name, &variant.name, requirement);
-            Variant::of(variant, |requirement| variant.memory_auto.then(|| measured(requirement)).flatten())
+            let (model, name) = (&spec.name, &variant.name);
+            let known = |requirement: &str| {
+                let measured = self.measured.peak(model, name, requirement);
+                measured.or_else(|| self.estimates.of(model, name, requirement))
+            };
+            Variant::of(variant, |requirement| variant.memory_auto.then(|| known(requirement)).flatten())
         };
         spec.variants.iter().map(variant).collect()
     }
@@ -299,7 +308,7 @@ impl Handler<MemoryNotice> for Scheduler {
 
     fn handle(&mut self, notice: MemoryNotice, ctx: &mut Context<Self>) {
         match notice {
-            MemoryNotice::Demand { spec, epoch, boot } => self.demanded(&spec, epoch, boot, ctx),
+            MemoryNotice::Demand { spec, epoch, boot } => self.hear(spec, epoch, boot, ctx),
             MemoryNotice::Returned { model, epoch, ran, out_of_memory } => {
                 self.returned(model, epoch, ran, out_of_memory, ctx);
             }
@@ -315,7 +324,7 @@ impl Handler<MemoryNotice> for Scheduler {
 }
 
 impl Scheduler {
-    fn demanded(&mut self, spec: &ModelSpec, epoch: u64, boot: bool, ctx: &mut Context<Self>) {
+    pub(super) fn demanded(&mut self, spec: &ModelSpec, epoch: u64, boot: bool, ctx: &mut Context<Self>) {
         let model: Arc<str> = spec.name.as_str().into();
         match self.variants(spec) {
             Ok(variants) => {
@@ -348,6 +357,7 @@ impl Scheduler {
             self.drive(Event::StartFailed { model: Arc::clone(&model), epoch, out_of_memory }, ctx);
         }
         self.granted.remove(&(Arc::clone(&model), epoch));
+        self.estimates.forget(&model, epoch);
         self.drive(Event::Returned { model, epoch, ran }, ctx);
     }
 
@@ -372,6 +382,7 @@ impl Handler<Lost> for Scheduler {
 
     fn handle(&mut self, lost: Lost, ctx: &mut Context<Self>) {
         let model: Arc<str> = lost.model;
+        self.estimates.forget_all(&model);
         let waits = self.state.waiting.iter().map(|one| (&one.model, one.epoch));
         let holds = self.state.holds.iter().map(|one| (&one.model, one.epoch));
         let lives = waits.chain(holds).filter(|(name, _)| **name == model).map(|(_, epoch)| epoch);
@@ -389,8 +400,10 @@ impl Handler<Explain> for Scheduler {
     fn handle(&mut self, explain: Explain, _: &mut Context<Self>) -> Self::Result {
         let devices = self.setup.devices.clone();
         let ask = SampleNow { within: SNAPSHOT_TIME, max_age: SHOWN_AGE };
-        let sampled = async move { devices.sample_now(ask).await }.into_actor(self);
-        Box::pin(sampled.map(move |snapshot, scheduler, ctx| {
+        let found = self.look_for_explanation(&explain.model.spec);
+        let sampled = async move { (found.await, devices.sample_now(ask).await) }.into_actor(self);
+        Box::pin(sampled.map(move |(found, snapshot), scheduler, ctx| {
+            scheduler.note_found(&explain.model.spec, &found);
             scheduler.see(&snapshot, ctx);
             scheduler.explain(&explain)
         }))

@@ -1,12 +1,9 @@
-//! The first bytes of a GGUF file: which architecture it has, and how its answers are pooled.
+//! The header of a model's file: which architecture it has, and how its answers are pooled.
 
-use std::io::Read;
 use std::path::Path;
 
-/// The keys that are looked for come first; a vocabulary of megabytes follows.
-const MOST_BYTES: u64 = 1 << 20;
-/// How many keys are read at most.
-const MOST_KEYS: u64 = 256;
+use llm_manager_policy::memory::{self, Value};
+
 /// `pooling_type` of a model that ranks.
 const RANK: u64 = 4;
 
@@ -21,25 +18,16 @@ pub(super) struct Header {
 impl Header {
     /// The header of the file at `path`, if it is GGUF.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
-        Self::parse(&bytes)
+        Some(Self::of(&llm_manager_weights::values(path).ok()?))
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut bytes = Bytes(bytes);
-        (bytes.take(4)? == b"GGUF").then_some(())?;
-        bytes.number(4)?;
-        bytes.number(8)?;
-        let keys = bytes.number(8)?;
-        let mut header = Self::default();
-        for _ in 0..keys.min(MOST_KEYS) {
-            // A header that ends early, or in a vocabulary, has told what it has to tell.
-            if bytes.entry(&mut header).is_none() {
-                break;
-            }
-        }
-        Some(header)
+    fn of(header: &memory::Header) -> Self {
+        let architecture = header.architecture().unwrap_or_default().to_owned();
+        let pooling = match header.values.get(&format!("{architecture}.pooling_type")) {
+            Some(Value::Number(pooling)) => Some(*pooling),
+            _ => None,
+        };
+        Self { architecture, pooling }
     }
 
     /// The mode of a model with this header and this name.
@@ -59,67 +47,6 @@ impl Header {
     }
 }
 
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, count: u64) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(usize::try_from(count).ok()?)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// Little-endian.
-    fn number(&mut self, size: u64) -> Option<u64> {
-        Some(self.take(size)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = self.number(8)?;
-        std::str::from_utf8(self.take(length)?).ok()
-    }
-
-    fn entry(&mut self, header: &mut Header) -> Option<()> {
-        let key = self.text()?;
-        let kind = self.number(4)?;
-        match kind {
-            8 => {
-                let value = self.text()?;
-                if key == "general.architecture" {
-                    value.clone_into(&mut header.architecture);
-                }
-            }
-            9 => {
-                let (kind, count) = (self.number(4)?, self.number(8)?);
-                if kind == 8 {
-                    for _ in 0..count {
-                        self.text()?;
-                    }
-                } else {
-                    self.take(size_of(kind)?.checked_mul(count)?)?;
-                }
-            }
-            _ => {
-                let value = self.number(size_of(kind)?)?;
-                if key.ends_with(".pooling_type") {
-                    header.pooling = Some(value);
-                }
-            }
-        }
-        Some(())
-    }
-}
-
-/// The bytes of a scalar.
-fn size_of(kind: u64) -> Option<u64> {
-    match kind {
-        0 | 1 | 7 => Some(1),
-        2 | 3 => Some(2),
-        4..=6 => Some(4),
-        10..=12 => Some(8),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -130,7 +57,7 @@ pub(super) mod tests {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(3_u32.to_le_bytes());
         bytes.extend(7_u64.to_le_bytes());
-        bytes.extend(3_u64.to_le_bytes());
+        bytes.extend((2 + u64::from(pooling.is_some())).to_le_bytes());
         bytes.extend(
             [text("general.architecture"), 8_u32.to_le_bytes().to_vec(), text(architecture)].concat(),
         );
@@ -147,6 +74,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_header_says_what_a_model_is_for() {
+        let folder = tempfile::tempdir().unwrap();
         for (architecture, pooling, name, mode) in [
             ("qwen3", None, "Qwen3-8B", "Chat"),
             ("bert", None, "x", "Embedding"),
@@ -156,21 +84,11 @@ pub(super) mod tests {
             ("qwen3", None, "Qwen3-Embedding-0.6B", "Embedding"),
             ("qwen3", None, "Qwen3-Reranker-4B", "Reranker"),
         ] {
-            let header = Header::parse(&gguf(architecture, pooling)).unwrap();
+            let path = folder.path().join("model.gguf");
+            std::fs::write(&path, gguf(architecture, pooling)).unwrap();
+            let header = Header::read(&path).unwrap();
             assert_eq!(header, Header { architecture: architecture.to_owned(), pooling });
             assert_eq!(header.mode(name), mode, "{architecture} {name}");
         }
-    }
-
-    #[test]
-    fn half_a_file_and_no_gguf_are_no_reason_to_stop() {
-        let whole = gguf("bert", Some(4));
-        for end in 0..whole.len() {
-            let _ = Header::parse(&whole[..end]);
-        }
-        assert_eq!(Header::parse(b"PK\x03\x04"), None);
-        let mut huge = b"GGUF\x03\0\0\0".to_vec();
-        huge.extend([0xff; 64]);
-        assert_eq!(Header::parse(&huge), Some(Header::default()));
     }
 }

@@ -1,9 +1,8 @@
 //! The configuration that `init` proposes, with the reasons in comments.
 
-use super::found::{Device, Format, Found, Model};
-
-/// Part of a card's memory that the desktop and the driver hold already, in hundredths.
-const RESERVED_PERCENT: u64 = 5;
+use super::command::command;
+use super::found::{Format, Found, Model};
+use super::need::{Placement, placements};
 
 /// A commented configuration for what was found.
 pub(super) fn config(found: &Found) -> String {
@@ -51,8 +50,8 @@ pub(super) fn config(found: &Found) -> String {
         return text;
     }
     text.push_str(
-        "# memory_mb is the size of the weights and a tenth: a first guess. A long context needs more; write `auto`\n\
-         # instead of the mapping to go by what a run was measured to use.\nLocal-Models:\n",
+        "# memory_mb is an estimate for the context (-c) of the command; `llm-manager explain --memory MODEL` says what it is\n\
+         # made of. Write `auto` instead of the mapping to go by what a run was measured to use.\nLocal-Models:\n",
     );
     for model in usable {
         text.push_str(&entry(found, model));
@@ -75,7 +74,7 @@ fn entry(found: &Found, model: &Model) -> String {
     let mut text = format!("  {}:\n    mode: {}\n", quoted(&model.name), model.mode);
     let need = model.memory_mib();
     let mut variants = 0;
-    for (name, devices, is_gpu) in placements(found, model) {
+    for Placement { name, devices, is_gpu, context } in placements(found, model) {
         variants += 1;
         text.push_str(&format!("    {name}:\n"));
         if !devices.is_empty() {
@@ -85,10 +84,9 @@ fn entry(found: &Found, model: &Model) -> String {
             text.push_str(&format!("      required_devices: [{}]\n", names.join(", ")));
             text.push_str(&format!("      memory_mb: {{{}}}\n", memory.join(", ")));
         }
-        text.push_str(&format!(
-            "      command: [{}]\n",
-            command(found, model, is_gpu, devices.len()).join(", ")
-        ));
+        let words = command(found, model, is_gpu, devices.len(), context);
+        let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+        text.push_str(&format!("      command: [{}]\n", words.join(", ")));
     }
     if variants == 0 {
         let message =
@@ -96,79 +94,6 @@ fn entry(found: &Found, model: &Model) -> String {
         return format!("{message}{}.\n", comment(&model.name));
     }
     text
-}
-
-/// A variant: its name, devices with their share in MiB, whether it runs on cards.
-type Placement = (&'static str, Vec<(String, u64)>, bool);
-
-/// The variants, the best one first.
-fn placements(found: &Found, model: &Model) -> Vec<Placement> {
-    let need = model.memory_mib();
-    let usable = |device: &Device| device.total_mib - device.total_mib * RESERVED_PERCENT / 100;
-    let cards: Vec<_> = found.devices.iter().filter(|device| device.is_gpu).collect();
-    let mut placements = Vec::new();
-    if let Some(card) = cards.iter().find(|card| usable(card) >= need) {
-        placements.push(("GPU", vec![(card.name.clone(), need)], true));
-    } else if cards.len() > 1 && cards.iter().map(|card| usable(card)).sum::<u64>() >= need {
-        // Each takes a share in proportion to what it has, as llama-server splits it.
-        let total: u64 = cards.iter().map(|card| card.total_mib).sum();
-        let share = |card: &&Device| (need * card.total_mib).div_ceil(total.max(1));
-        let shares = cards.iter().enumerate().map(|(index, card)| {
-            // Two cards of one name are told apart by their number.
-            let same = cards.iter().filter(|other| other.name == card.name).count();
-            let number = cards.iter().take(index + 1).filter(|other| other.name == card.name).count();
-            let name = if same > 1 { format!("{} #{number}", card.name) } else { card.name.clone() };
-            (name, share(card))
-        });
-        placements.push(("All-GPUs", shares.collect(), true));
-    }
-    // vLLM as it is installed runs on cards.
-    let cpu = found.devices.iter().find(|device| !device.is_gpu && usable(device) >= need);
-    match (model.format, cpu) {
-        (Format::Gguf, Some(cpu)) => placements.push(("CPU", vec![(cpu.name.clone(), need)], false)),
-        _ if found.devices.is_empty() => placements.push(("Default", Vec::new(), true)),
-        _ => {}
-    }
-    placements
-}
-
-fn command(found: &Found, model: &Model, is_gpu: bool, cards: usize) -> Vec<String> {
-    let program = match model.format {
-        Format::Gguf => {
-            found.llama_server.as_ref().map_or("llama-server".to_owned(), |path| path.display().to_string())
-        }
-        Format::Safetensors => {
-            found.vllm.as_ref().map_or("vllm".to_owned(), |path| path.display().to_string())
-        }
-    };
-    let path = model.path.display().to_string();
-    let mut words = vec![program];
-    match model.format {
-        Format::Gguf => {
-            words.extend(["-m".to_owned(), path]);
-            if let Some(projector) = &model.projector {
-                words.extend(["--mmproj".to_owned(), projector.display().to_string()]);
-            }
-            words.extend(["--host", "127.0.0.1", "--port", "{port}", "-ngl"].map(str::to_owned));
-            words.push(if is_gpu { "99" } else { "0" }.to_owned());
-            match model.mode {
-                "Embedding" => words.push("--embeddings".to_owned()),
-                "Reranker" => words.push("--reranking".to_owned()),
-                _ => {}
-            }
-        }
-        Format::Safetensors => {
-            words.extend(["serve".to_owned(), path]);
-            words.extend(
-                ["--host", "127.0.0.1", "--port", "{port}", "--served-model-name"].map(str::to_owned),
-            );
-            words.push(model.name.clone());
-            if cards > 1 {
-                words.extend(["--tensor-parallel-size".to_owned(), cards.to_string()]);
-            }
-        }
-    }
-    words.iter().map(|word| quoted(word)).collect()
 }
 
 /// A text of YAML between double quotes.
@@ -187,6 +112,7 @@ mod tests {
 
     use llm_manager_policy::spec::{Launch, Spec};
 
+    use super::super::found::Device;
     use super::*;
     use crate::config;
 

@@ -546,7 +546,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Memory,
         "MiB",
         Preset::Nothing,
-        "Memory wanted on each of required_devices, in MiB; or the word auto: the peak that was measured at earlier runs, on cards whose driver tells what each process uses (NVIDIA, AMD, Intel); until there is one, nothing is checked. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
+        "Memory wanted on each of required_devices, in MiB; or the word auto: the peak that was measured at earlier runs, on cards whose driver tells what each process uses (NVIDIA, AMD, Intel), and until there is one an estimate from the model's file and the flags of llama-server, vLLM or SGLang; without either, nothing is checked. Too high: other models are stopped for nothing. Too low: the backend runs out of memory. Default: nothing is checked.",
     ),
     row(
         Section::Variant,

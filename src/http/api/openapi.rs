@@ -161,6 +161,12 @@ mod made {
             ),
             operation(
                 "get",
+                "/api/models/{name}/memory",
+                "What its memory is made of, by variant",
+                schemas.of::<memory::MemoryView>(),
+            ),
+            operation(
+                "get",
                 "/api/models/{name}/logs",
                 "What its backend printed; with `follow`, as server-sent events",
                 lines.clone(),

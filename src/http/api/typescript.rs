@@ -42,6 +42,7 @@ fn generated() -> String {
     all.visit::<views::LineView<'static>>();
     all.visit::<views::NodeView>();
     all.visit::<devices::PlacementView>();
+    all.visit::<memory::MemoryView>();
     all.visit::<devices::HistoryView>();
     all.visit::<Told>();
     all.visit::<usage::views::ReportView>();

@@ -12,7 +12,7 @@ const all = texts(
     fileHint: 'A .gguf file; relative paths start at the folder of config.yaml.', repoHint: 'As on Hugging Face, or a folder with the weights.',
     lineHint: '{port} and {model} are filled in. The server speaks OpenAI’s API on that port.', pathHint: 'It gets PORT and MODEL_NAME in its environment, and ends with `exec`.',
     name: 'Name', nameHint: 'What clients put into "model".', aliases: 'Other names', aliasesHint: 'Optional, with commas between them.', mode: 'Serves', port: 'Port', portHint: 'Optional: without it a free one is taken.',
-    devices: 'Runs on', devicesHint: 'With a memory size the manager makes room before it starts the model.', memory: (device: string) => `Memory wanted on ${device}, MiB`, anyMemory: 'MiB, unchecked',
+    devices: 'Runs on', devicesHint: 'The manager makes room before it starts the model. Without any size, the memory is estimated from the model’s file.', memory: (device: string) => `Memory wanted on ${device}, MiB`, anyMemory: 'MiB',
     of: (free: string) => `${free} in all`, chat: 'Chat', base: 'Completion (Base)', embedding: 'Embeddings', reranker: 'Reranking',
   },
   {
@@ -20,7 +20,7 @@ const all = texts(
     fileHint: '.gguf 文件；相对路径以 config.yaml 所在目录为起点。', repoHint: 'Hugging Face 上的名称，或权重所在目录。',
     lineHint: '{port} 与 {model} 会被替换。服务需在该端口上兼容 OpenAI 接口。', pathHint: '环境变量中有 PORT 和 MODEL_NAME；脚本以 `exec` 结尾。',
     name: '名称', nameHint: '客户端在 "model" 中填写的名称。', aliases: '别名', aliasesHint: '可选，用逗号分隔。', mode: '用途', port: '端口', portHint: '可选：不填则自动选择空闲端口。',
-    devices: '运行设备', devicesHint: '填写内存大小后，管理器会在启动前腾出空间。', memory: (device: string) => `在 ${device} 上需要的内存（MiB）`, anyMemory: 'MiB，不检查',
+    devices: '运行设备', devicesHint: '管理器会在启动前腾出空间。都不填时，根据模型文件估算内存。', memory: (device: string) => `在 ${device} 上需要的内存（MiB）`, anyMemory: 'MiB',
     of: (free: string) => `共 ${free}`, chat: '对话', base: '补全（Base）', embedding: '嵌入', reranker: '重排',
   },
 )

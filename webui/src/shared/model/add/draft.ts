@@ -11,7 +11,7 @@ export interface Draft {
   aliases: string
   mode: string
   port: string
-  /** By device: what is wanted of it, in MiB; empty: not checked. */
+  /** By device: what is wanted of it, in MiB; empty: estimated, if all are. */
   devices: Record<string, string>
 }
 

@@ -18,6 +18,7 @@ it('writes a model', () => {
       memory_mb: {"rtx 4060": 8000}
       command: ["llama-server", "--port", "{port}"]`,
   )
+  expect(entryLines({ ...small, devices: [{ name: 'v100', memoryMb: null }] }).slice(3)).toEqual(['      required_devices: ["v100"]', '      memory_mb: auto', '      script_path: "run.sh"'])
   expect(entryLines({ ...small, name: 'on' })[0]).toBe('  "on":')
   expect(entryLines({ ...small, name: 'org/a: "b"' })[0]).toBe('  "org/a: \\"b\\"":')
 })

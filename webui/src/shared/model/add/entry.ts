@@ -30,6 +30,8 @@ export function entryLines(entry: Entry, indent = 2): string[] {
     ...(entry.port === null ? [] : [`port: ${entry.port}`]),
     `${scalar(entry.variant)}:`,
     ...(entry.devices.length > 0 ? [`  required_devices: ${list(entry.devices.map((device) => device.name))}`] : []),
+    // Nothing written: the manager estimates it from the model's file, and measures it later.
+    ...(entry.devices.length > 0 && memory.length === 0 ? ['  memory_mb: auto'] : []),
     ...(memory.length > 0 ? [`  memory_mb: {${memory.map((device) => `${JSON.stringify(device.name)}: ${device.memoryMb ?? 0}`).join(', ')}}`] : []),
     entry.script !== null ? `  script_path: ${JSON.stringify(entry.script)}` : `  command: ${list(entry.command ?? [])}`,
   ]

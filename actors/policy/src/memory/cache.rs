@@ -1,0 +1,38 @@
+//! The types in which keys and values are kept.
+
+/// `-ctk` and `-ctv`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheType {
+    /// 4 bytes.
+    F32,
+    /// 2 bytes; `bf16`, too.
+    #[default]
+    F16,
+    /// Blocks of 32 in this many bytes.
+    Blocks(u64),
+}
+
+impl CacheType {
+    /// By the name that llama.cpp gives it.
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "f32" => Self::F32,
+            "f16" | "bf16" => Self::F16,
+            "q8_0" => Self::Blocks(34),
+            "q5_1" => Self::Blocks(24),
+            "q5_0" => Self::Blocks(22),
+            "q4_1" => Self::Blocks(20),
+            "q4_0" | "iq4_nl" => Self::Blocks(18),
+            _ => return None,
+        })
+    }
+
+    /// Bytes of that many numbers.
+    pub(super) fn bytes(self, numbers: u64) -> u64 {
+        match self {
+            Self::F32 => numbers.saturating_mul(4),
+            Self::F16 => numbers.saturating_mul(2),
+            Self::Blocks(bytes) => numbers.div_ceil(32).saturating_mul(bytes),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Memory before the first run: the layout of the cache, what goes to which card, and what a header may claim.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use llm_manager_policy::devices::Requirement;
+use llm_manager_policy::memory::{
+    CacheType, Cards, Draft, Estimate, Facts, Header, Kind, Llama, Loaded, MIB, Part, Place, Served, Tensor,
+    Value, llama, served, shares,
+};
+use proptest::prelude::*;
+
+/// A model of `architecture` with 4 layers of 100 MiB and 60 MiB of experts, an input of 50 MiB and an output of 70.
+fn header(architecture: &str, numbers: &[(&str, u64)]) -> Header {
+    let usual = [
+        ("block_count", 4),
+        ("context_length", 65_536),
+        ("embedding_length", 1024),
+        ("attention.head_count", 16),
+        ("attention.head_count_kv", 4),
+        ("attention.key_length", 128),
+        ("attention.value_length", 128),
+    ];
+    let mut header = Header::default();
+    header.values.insert("general.architecture".to_owned(), Value::Text(architecture.to_owned()));
+    for (key, number) in usual.iter().chain(numbers) {
+        header.values.insert(format!("{architecture}.{key}"), Value::Number(*number));
+    }
+    let mut tensor = |name: String, mib: u64| header.tensors.push(Tensor { name, bytes: mib * MIB });
+    tensor("token_embd.weight".to_owned(), 50);
+    tensor("output.weight".to_owned(), 70);
+    for layer in 0..4 {
+        tensor(format!("blk.{layer}.attn_q.weight"), 100);
+        tensor(format!("blk.{layer}.ffn_up_exps.weight"), 60);
+    }
+    header
+}
+
+fn loaded(header: &Header) -> Loaded {
+    Loaded { facts: Facts::of(header).unwrap(), projector: 0, draft: None }
+}
+
+fn mib(estimate: &Estimate, place: Place, kind: Kind) -> u64 {
+    let part = estimate.parts.iter().find(|part: &&Part| part.place == place && part.kind == kind);
+    part.map_or(0, |part| part.bytes / MIB)
+}
+
+fn flags(change: impl FnOnce(&mut Llama)) -> Llama {
+    let mut flags = Llama { context: Some(8192), ..Llama::default() };
+    change(&mut flags);
+    flags
+}
+
+fn list(header: &mut Header, key: &str, list: &[u64]) {
+    header.values.insert(key.to_owned(), Value::Numbers(list.to_vec()));
+}
+
+/// The KV cache and the states in RAM, in MiB.
+fn kept(header: &Header, flags: &Llama) -> (u64, u64) {
+    let estimate = llama(&loaded(header), flags, &Cards::default());
+    (mib(&estimate, Place::Host, Kind::Cache), mib(&estimate, Place::Host, Kind::State))
+}
+
+#[test]
+fn the_cache_follows_the_architecture() {
+    // A row: 4 heads x (128 + 128) x 2 bytes = 2 KiB; 8192 cells of 4 layers are 64 MiB.
+    let plain = header("llama", &[]);
+    assert_eq!(kept(&plain, &flags(|_| ())), (64, 0));
+    assert_eq!(kept(&plain, &flags(|flags| flags.slots = Some(3))), (66, 0), "three streams of 2816 cells");
+    let shared = flags(|flags| (flags.slots, flags.unified) = (Some(3), Some(true)));
+    assert_eq!(kept(&plain, &shared), (64, 0));
+    let smaller = flags(|flags| (flags.keys, flags.values) = (CacheType::Blocks(34), CacheType::Blocks(18)));
+    assert_eq!(kept(&plain, &smaller), (26, 0));
+    // Gemma 3: of 4 layers none is the sixth, so all have the window: 512 x 4 slots + 512 = 2560 cells.
+    let windows = header("gemma3", &[("attention.sliding_window", 512)]);
+    assert_eq!(kept(&windows, &flags(|_| ())), (20, 0));
+    assert_eq!(kept(&windows, &flags(|flags| flags.full_windows = true)), (64, 0));
+    assert_eq!(kept(&windows, &flags(|flags| flags.slots = Some(1))), (8, 0), "512 + 512 cells");
+    // The header's own pattern goes first.
+    let mut windows = windows;
+    list(&mut windows, "gemma3.attention.sliding_window_pattern", &[0, 0, 0, 1]);
+    assert_eq!(kept(&windows, &flags(|_| ())), (48 + 5, 0));
+    // MLA: one row of 576 numbers, no values.
+    let mla =
+        [("attention.head_count_kv", 1), ("attention.key_length", 576), ("attention.value_length", 512)];
+    let mla = header(
+        "deepseek2",
+        &[&mla[..], &[("attention.key_length_mla", 192), ("attention.kv_lora_rank", 512)]].concat(),
+    );
+    assert_eq!(kept(&mla, &flags(|_| ())), (36, 0));
+    // Hybrid: a layer without heads keeps a state: 4 x (3 x 8192 + 16 x 8192) bytes for each slot.
+    let mut hybrid =
+        header("jamba", &[("ssm.inner_size", 8192), ("ssm.state_size", 16), ("ssm.conv_kernel", 4)]);
+    list(&mut hybrid, "jamba.attention.head_count_kv", &[0, 4, 0, 0]);
+    assert_eq!(kept(&hybrid, &flags(|_| ())), (16, 7), "3 layers x 4 slots x 608 KiB");
+    // What sees a text once keeps nothing.
+    assert_eq!(kept(&header("bert", &[]), &flags(|_| ())), (0, 0));
+    // Layers that read what others keep.
+    assert_eq!(kept(&header("gemma4", &[("attention.shared_kv_layers", 3)]), &flags(|_| ())), (16, 0));
+}
+
+#[test]
+fn layers_go_to_cards_from_the_last_backwards() {
+    let model = loaded(&header("llama", &[]));
+    let weights = |flags: &Llama, cards: &[Option<u64>]| {
+        let estimate = llama(&model, flags, &Cards(cards.to_vec()));
+        let of = |place| mib(&estimate, place, Kind::Weights);
+        (of(Place::Card(0)), of(Place::Card(1)), of(Place::Host))
+    };
+    let two = [Some(24_000), Some(24_000)];
+    assert_eq!(weights(&flags(|_| ()), &[None]), (4 * 160 + 70, 0, 50));
+    assert_eq!(weights(&flags(|flags| flags.gpu_layers = Some(2)), &[None]), (160 + 70, 0, 50 + 3 * 160));
+    assert_eq!(weights(&flags(|flags| flags.gpu_layers = Some(0)), &two), (0, 0, 760));
+    assert_eq!(weights(&flags(|flags| flags.cpu_experts = 3), &[None]), (4 * 100 + 60 + 70, 0, 50 + 180));
+    // Five layers with the output: three on the first card, as llama.cpp rounds.
+    assert_eq!(weights(&flags(|_| ()), &two), (480, 160 + 70, 50));
+    assert_eq!(weights(&flags(|flags| flags.split = vec![0.0, 1.0]), &two), (0, 710, 50));
+    assert_eq!(weights(&flags(|_| ()), &[Some(80_000), Some(20_000)]), (640, 70, 50));
+    assert_eq!(weights(&flags(|flags| flags.only_card = Some(1)), &two), (0, 710, 50));
+    // An output that is the input's matrix is on the card once more.
+    let mut tied = header("llama", &[]);
+    tied.tensors.retain(|tensor| tensor.name != "output.weight");
+    let estimate = llama(&loaded(&tied), &flags(|_| ()), &Cards(vec![None]));
+    assert_eq!(mib(&estimate, Place::Card(0), Kind::Weights), 640 + 50);
+    // A projector is on the first card, a draft model where its own flag says.
+    let facts = model.facts.clone();
+    let draft = Draft { facts, keys: CacheType::F16, values: CacheType::F16, gpu_layers: Some(0) };
+    let both = Loaded { projector: 5 * MIB, draft: Some(draft), ..model.clone() };
+    let estimate = llama(&both, &flags(|_| ()), &Cards(vec![None]));
+    assert_eq!(mib(&estimate, Place::Card(0), Kind::Projector), 5);
+    assert!(mib(&estimate, Place::Host, Kind::Draft) >= 760 + 64);
+    let no_cache = llama(&model, &flags(|flags| flags.cache_on_card = false), &Cards(vec![None]));
+    assert_eq!(mib(&no_cache, Place::Host, Kind::Cache), 64);
+}
+
+#[test]
+fn without_a_context_as_much_is_taken_as_fits() {
+    let model = loaded(&header("llama", &[]));
+    let of = |total: u64, change: fn(&mut Llama)| {
+        let mut flags = Llama::default();
+        change(&mut flags);
+        let estimate = llama(&model, &flags, &Cards(vec![Some(total)]));
+        (mib(&estimate, Place::Card(0), Kind::Cache), estimate.mib(Place::Card(0)), estimate.notes.len())
+    };
+    assert_eq!(of(24_000, |_| ()).0, 512, "all 65536 tokens");
+    let (cache, all, notes) = of(2500, |_| ());
+    assert!(
+        (64..512).contains(&cache) && (1400..=1476).contains(&all) && notes == 1,
+        "{cache} {all} {notes}"
+    );
+    assert_eq!(of(100, |_| ()).0, 32, "never less than 4096 tokens");
+    assert_eq!(of(2500, |flags| flags.fit = false).0, 512);
+    assert_eq!(of(2500, |flags| flags.context = Some(65_536)).0, 512);
+}
+
+#[test]
+fn vllm_takes_its_share_whatever_the_model_weighs() {
+    let flags = Served {
+        name: "vLLM",
+        share: 0.5,
+        flag: "--gpu-memory-utilization",
+        cards: 2,
+        cache: None,
+        in_ram: 0,
+    };
+    let cards = Cards(vec![Some(16_000), Some(16_000), Some(16_000)]);
+    let estimate = served(Some(6000 * MIB), &flags, &cards);
+    assert_eq!([0, 1, 2].map(|card| estimate.mib(Place::Card(card))), [8000, 8000, 0]);
+    assert_eq!(mib(&estimate, Place::Card(1), Kind::Weights), 3000);
+    let large = served(Some(20_000 * MIB), &flags, &cards);
+    assert!(large.notes.iter().any(|note| note.contains("will refuse to start")), "{:?}", large.notes);
+    let cache = served(Some(6000 * MIB), &Served { cache: Some(500 * MIB), ..flags.clone() }, &cards);
+    assert_eq!(cache.mib(Place::Card(0)), 3000 + 500 + 1024);
+    let unknown = served(None, &flags, &Cards(vec![None]));
+    assert_eq!((unknown.mib(Place::Card(0)), unknown.notes.len()), (0, 1));
+}
+
+#[test]
+fn each_entry_of_required_devices_has_its_share() {
+    let required: Vec<_> =
+        ["2x v100", "cpu", "rtx 4060"].iter().map(|text| Requirement::parse(text).unwrap()).collect();
+    let part = |place, mib| Part { place, kind: Kind::Weights, bytes: mib * MIB };
+    let parts = vec![
+        part(Place::Card(0), 10),
+        part(Place::Card(1), 30),
+        part(Place::Card(2), 5),
+        part(Place::Host, 7),
+    ];
+    let estimate = Estimate { parts, ..Estimate::default() };
+    let shares_of = |estimate: &Estimate, ram| shares(estimate, &required, ram);
+    let shares: Vec<_> = shares_of(&estimate, Some(5)).into_iter().collect();
+    let expected = [("2x v100", 30), ("cpu", 7), ("rtx 4060", 5)].map(|(text, mib)| (text.to_owned(), mib));
+    assert_eq!(shares, expected);
+    // Prompts that might be kept are promised as long as there is RAM for them.
+    let mut kept = estimate;
+    kept.parts.push(Part { place: Place::Host, kind: Kind::Prompts, bytes: 8192 * MIB });
+    let of_ram = |ram| shares_of(&kept, ram)["cpu"];
+    assert_eq!([None, Some(16_000), Some(4000), Some(1)].map(of_ram), [8199, 8199, 3600, 7]);
+    let cards = Cards::of(&required, |requirement| Some(requirement.text().len() as u64));
+    assert_eq!(cards, Cards(vec![Some(7), Some(7), Some(8)]));
+}
+
+#[test]
+fn a_header_that_no_model_has_is_refused() {
+    let told = |header: &Header| Facts::of(header).unwrap_err().to_string();
+    assert!(told(&Header::default()).contains("general.architecture"));
+    assert!(told(&header("llama", &[("block_count", u64::MAX)])).contains("llama.block_count"));
+}
+
+proptest! {
+    /// Whatever a header claims, the sum is a number and nothing overflows.
+    #[test]
+    fn no_number_of_a_header_makes_it_panic(
+        key in 0_usize..14,
+        number in prop_oneof![Just(0), Just(1), Just(u64::MAX), any::<u64>()],
+        layers in prop_oneof![Just(0_u64), Just(4)],
+        context in prop_oneof![Just(None), Just(Some(1)), Just(Some(u64::MAX))],
+        slots in prop_oneof![Just(None), Just(Some(u64::MAX))],
+        total in prop_oneof![Just(None), Just(Some(0)), Just(Some(u64::MAX)), Just(Some(8000))],
+    ) {
+        let keys = [
+            "context_length", "embedding_length", "attention.head_count", "attention.head_count_kv",
+            "attention.key_length", "attention.sliding_window", "attention.sliding_window_pattern",
+            "ssm.inner_size", "ssm.state_size", "expert_used_count", "wkv.head_size", "full_attention_interval",
+            "attention.shared_kv_layers", "attention.key_length_mla",
+        ];
+        for architecture in ["llama", "gemma3", "jamba", "rwkv7", "smallthinker"] {
+            let header = header(architecture, &[("block_count", layers), (keys[key], number)]);
+            let flags = Llama { context, slots, ..Llama::default() };
+            let estimate = llama(&loaded(&header), &flags, &Cards(vec![total, total]));
+            prop_assert!(estimate.mib(Place::Card(0)) <= u64::MAX / MIB + 1);
+        }
+    }
+}

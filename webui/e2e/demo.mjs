@@ -5,7 +5,7 @@ export const PAGES = {
   overview: '/', models: '/models', model: '/models/Qwen2.5-14B-Instruct', variants: '/models/Qwen2.5-14B-Instruct?tab=variants',
   runs: '/models/Qwen2.5-14B-Instruct?tab=runs', devices: '/devices', timeline: '/timeline', playground: '/playground', usage: '/usage',
   requests: '/requests', billing: '/billing', logs: '/logs', modellog: '/logs?model=Qwen2.5-14B-Instruct', supervision: '/supervision',
-  data: '/data', configuration: '/configuration',
+  data: '/data', keys: '/keys', configuration: '/configuration',
 }
 
 /** Two cards as plugins see them: `devices:` of the configuration. */

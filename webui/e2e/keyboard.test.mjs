@@ -73,11 +73,14 @@ describe('by keyboard alone', () => {
       const page = await open(t, path)
       const seen = new Set()
       let last = -1
+      let same = 0
       for (let n = 0; n < STOPS; n += 1) {
         await page.keyboard.press('Tab')
         const at = await stop(page)
         if (at === null) break
-        assert.notEqual(at.number, last, `it holds the focus: ${at.what}`)
+        // A field for a date has stops of its own inside: month, day, year, calendar.
+        same = at.number === last ? same + 1 : 0
+        assert.ok(same < (/type="date"/.test(at.what) ? 5 : 1), `it holds the focus: ${at.what}`)
         assert.ok(at.ring, `it does not show that it has the focus: ${at.what}`)
         assert.ok(at.seen, `it has the focus out of sight: ${at.what}`)
         last = at.number

@@ -5,6 +5,7 @@ import { BrowserRouter } from 'react-router'
 import { Failure } from '@/shared/api/client'
 import { Boundary } from './Boundary'
 import { Gate } from './Gate'
+import { SecretDialog } from './SecretDialog'
 import { Shell } from './Shell'
 import './styles.css'
 
@@ -29,6 +30,7 @@ createRoot(root).render(
           <Gate>
             <Shell />
           </Gate>
+          <SecretDialog />
         </BrowserRouter>
       </QueryClientProvider>
     </Boundary>

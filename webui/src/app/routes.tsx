@@ -1,6 +1,6 @@
 /** Every page: its path, its name, its place in the menu, and the chunk that holds it. */
 import {
-  Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, GanttChart, LayoutDashboard, MessageSquareText, Network, ReceiptText,
+  Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, GanttChart, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
   ScrollText,
 } from 'lucide-react'
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
@@ -30,6 +30,7 @@ export const routes: RouteEntry[] = [
   { path: '/logs', name: 'logs', group: 'system', icon: ScrollText, page: lazy(() => import('@/features/logs/LogsPage')) },
   { path: '/supervision', name: 'supervision', group: 'system', icon: Network, page: lazy(() => import('@/features/supervision/SupervisionPage')) },
   { path: '/data', name: 'data', group: 'system', icon: Database, page: lazy(() => import('@/features/data/DataPage')) },
+  { path: '/keys', name: 'keys', group: 'system', icon: KeyRound, page: lazy(() => import('@/features/keys/KeysPage')) },
   { path: '/configuration', name: 'configuration', group: 'system', icon: FileCog, page: lazy(() => import('@/features/configuration/ConfigurationPage')) },
 ]
 

@@ -13,12 +13,12 @@ import { Editor } from './Editor'
 const all = texts(
   {
     terminal: 'From a terminal',
-    text: 'The file can be checked and described by the program itself. A change takes effect after a restart of the manager.',
+    text: 'The file can be checked and described by the program itself. A saved change is in force at once; what needs a restart of the manager is said before it is saved.',
     commands: 'Commands',
   },
   {
     terminal: '在终端里',
-    text: '程序自己可以检查并说明配置文件。修改后需要重启管理器才会生效。',
+    text: '程序自己可以检查并说明配置文件。保存的修改立即生效；需要重启管理器的内容会在保存前说明。',
     commands: '命令',
   },
 )

@@ -51,7 +51,8 @@ export function Editor({ file, onReload }: { file: ConfigFile; onReload: () => v
     (saved) => {
       setAsking(false)
       setBase({ ...base, text, version: saved.version })
-      toast('ok', t.saved(saved.backup))
+      if (saved.error) toast('bad', saved.error)
+      else toast('ok', t.saved(saved.backup))
       if (saved.restart_needed) askToRestart()
     },
     (error) => {
@@ -136,6 +137,7 @@ export function Editor({ file, onReload }: { file: ConfigFile; onReload: () => v
           before={base.text}
           after={text}
           warnings={checked?.warnings ?? []}
+          plan={checked?.plan}
           saving={save.isPending}
           onSave={() => save.mutate({ text, version: base.version })}
           onClose={() => setAsking(false)}

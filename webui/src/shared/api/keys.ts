@@ -16,5 +16,6 @@ export const keys = {
   config: ['config'] as const,
   configSchema: ['configSchema'] as const,
   restartNeeded: ['restartNeeded'] as const,
+  apiKeys: ['apiKeys'] as const,
   session: ['session'] as const,
 }

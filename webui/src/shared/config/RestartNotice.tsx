@@ -7,8 +7,8 @@ import { useRestartNeeded } from './file'
 import { askToRestart, useRestartPhase } from './restarting'
 
 const all = texts(
-  { text: 'The configuration file was changed. It takes effect when the manager restarts.', now: 'Restart now …' },
-  { text: '配置文件已修改，重启管理器后生效。', now: '立即重启……' },
+  { text: 'Something of the configuration takes effect only when the manager restarts.', now: 'Restart now …' },
+  { text: '配置中有内容需要重启管理器后才生效。', now: '立即重启……' },
 )
 
 export function RestartNotice() {

@@ -17,7 +17,16 @@ export interface ConfigFile {
   restart_needed: boolean
 }
 
+/** What a save does to what runs, in the manager's words. */
+export interface Plan {
+  needs_restart: string[]
+  restarted: string[]
+  lines: string[]
+}
+
 export interface Checked {
+  /** Null: the draft is wrong, or the manager does not tell. */
+  plan?: Plan | null
   problems: ConfigProblem[]
   warnings: ConfigProblem[]
 }
@@ -26,6 +35,8 @@ export interface Saved {
   restart_needed: boolean
   backup: string
   version: string
+  /** Why the saved file is not in force yet. */
+  error?: string | null
 }
 
 export const configFile = queryOptions({
@@ -57,10 +68,10 @@ export function useSaveConfig(onSaved: (saved: Saved) => void, onError: (error: 
   const client = useQueryClient()
   return useMutation({
     mutationFn: (draft: { text: string; version: string }) => apiJson<Saved>('/api/config', { method: 'PUT', body: draft }),
-    onSuccess: ({ restart_needed, version, backup }, { text }) => {
+    onSuccess: ({ restart_needed, version, backup, error }, { text }) => {
       client.setQueryData(keys.restartNeeded, restart_needed)
       client.setQueryData<ConfigFile>(keys.config, (file) => file && { ...file, text, version, restart_needed })
-      onSaved({ restart_needed, version, backup })
+      onSaved({ restart_needed, version, backup, error })
     },
     onError,
   })

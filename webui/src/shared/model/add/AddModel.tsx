@@ -51,7 +51,8 @@ function Form({ file, onStale }: { file: ConfigFile | null; onStale: () => void 
   const save = useSaveConfig(
     (saved) => {
       setAsking(false)
-      toast('ok', t.saved(saved.backup))
+      if (saved.error) toast('bad', saved.error)
+      else toast('ok', t.saved(saved.backup))
       awaitModel(entry.name)
       setDraft(EMPTY)
       if (saved.restart_needed) askToRestart()
@@ -95,6 +96,7 @@ function Form({ file, onStale }: { file: ConfigFile | null; onStale: () => void 
           before={file.text}
           after={text}
           warnings={checked?.warnings ?? []}
+          plan={checked?.plan}
           saving={save.isPending}
           onSave={() => save.mutate({ text, version: file.version })}
           onClose={() => setAsking(false)}

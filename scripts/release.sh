@@ -1,0 +1,59 @@
+#!/bin/bash
+# release.sh [FOLDER]: builds what a release has, into FOLDER (target/dist by default): an archive with the program; the .deb; the zip for Windows if it can be built here; an SBOM; and SHA256SUMS of all of them.
+#   NO_BUILD=1     packs the target/release/llm-manager that is there
+#   STATIC=1       also a static program (musl); it has no NVIDIA plugin, see docs/guide/packages.md
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=${1:-target/dist}
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+machine=$(uname -m)
+program=target/release/llm-manager
+rm -rf "$out"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+# `--version` shows the commit; a `+` says that something was changed since.
+if [ -z "${LLM_MANAGER_COMMIT-}" ] && git rev-parse HEAD > /dev/null 2>&1; then
+  LLM_MANAGER_COMMIT=$(git rev-parse --short=10 HEAD)$(git diff --quiet HEAD || echo +)
+fi
+export LLM_MANAGER_COMMIT=${LLM_MANAGER_COMMIT-}
+
+if [ -z "${NO_BUILD-}" ]; then
+  make --no-print-directory dashboard
+  cargo build --release --locked --bin llm-manager
+fi
+
+# Times and owners don't depend on where it is packed.
+archive() {
+  local name=$1 binary=$2 folder
+  folder=$(mktemp -d)
+  mkdir -p "$folder/$name"
+  cp "$binary" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT config.example.yaml "$folder/$name"
+  local when
+  when=$(git log -1 --format=%ct 2> /dev/null || date +%s)
+  tar --create --gzip --file "$out/$name.tar.gz" --directory "$folder" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$when" "$name"
+  rm -rf "$folder"
+}
+
+archive "llm-manager-$version-linux-$machine" "$program"
+
+if command -v dpkg-deb > /dev/null; then
+  python3 scripts/deb.py "$out" > /dev/null
+else
+  echo "release: dpkg-deb isn't installed: no .deb"
+fi
+
+if [ -n "${STATIC-}" ]; then
+  cargo build --release --locked --bin llm-manager --target "$machine-unknown-linux-musl"
+  archive "llm-manager-$version-linux-$machine-static" "target/$machine-unknown-linux-musl/release/llm-manager"
+fi
+
+if [ -z "${NO_BUILD-}" ]; then
+  scripts/windows/build.sh
+  find "${WINDOWS_TARGET_DIR:-target/windows}" -maxdepth 1 -name "llm-manager-$version-windows-*.zip" -exec cp {} "$out" \;
+fi
+
+python3 scripts/sbom.py > "$out/llm-manager-$version.cdx.json"
+(cd "$out" && sha256sum -- * > SHA256SUMS)
+cat "$out/SHA256SUMS"

@@ -43,7 +43,7 @@ impl Guard {
         // A keeper that has ended has no guard to send home.
         let _ = self.go_home.send(());
         if let Err(error) = self.keeper.await {
-            log::warn!("the guard was not sent home: {error}");
+            log::warn!("the guard did not shut down cleanly: {error}");
         }
     }
 }

@@ -44,7 +44,7 @@ impl Books {
                 Configured::End => {
                     log::info!("billing: {model} has no price any more (`billing:` was removed)")
                 }
-                _ => log::info!("billing: {model} is paid by the plan of the configuration from now on"),
+                _ => log::info!("billing: {model} is now priced by `billing:` in the configuration"),
             }
         }
         Ok(())

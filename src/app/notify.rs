@@ -29,7 +29,7 @@ pub(super) fn stopping(ended: Ended) {
 #[cfg(target_os = "linux")]
 fn tell(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        log::warn!("systemd can't be told how the service is: {error}");
+        log::warn!("can't report the state to systemd: {error}");
     }
 }
 

@@ -41,7 +41,7 @@ impl Signals {
     pub(super) fn new(stop: Option<CancellationToken>) -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind, name: &str| {
-            signal(kind).inspect_err(|error| log::error!("{name} can't be heard: {error}")).ok()
+            signal(kind).inspect_err(|error| log::error!("can't install a handler for {name}: {error}")).ok()
         };
         Self {
             stop,
@@ -69,7 +69,7 @@ impl Signals {
     pub(super) fn new(stop: Option<CancellationToken>) -> Self {
         use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
         fn heard<T>(name: &str, listener: std::io::Result<T>) -> Option<T> {
-            listener.inspect_err(|error| log::error!("{name} can't be heard: {error}")).ok()
+            listener.inspect_err(|error| log::error!("can't install a handler for {name}: {error}")).ok()
         }
         Self {
             stop,

@@ -89,7 +89,7 @@ impl Desk {
         let mut writer = Writer::open_alone(&core.location, core.eye.as_ref())?;
         let run = core.program_run.load(Ordering::Relaxed);
         if let Some(run) = writer.register(run, core.started_us, &core.version)? {
-            log::warn!("billing: rows go into another ledger from now on: {}", core.location);
+            log::warn!("billing: rows now go into another ledger: {}", core.location);
             core.program_run.store(run, Ordering::Relaxed);
             core.load_prices(&mut writer)?;
         }

@@ -54,7 +54,10 @@ impl Model {
                 self.publish_change();
                 match &self.door {
                     Some(door) => self.waiters.grant(door),
-                    None => log::error!("models/{}: nobody can be let in, for there is no door", self.name()),
+                    None => log::error!(
+                        "models/{}: internal error: waiters granted without an open gate",
+                        self.name()
+                    ),
                 }
             }
             Effect::RefuseWaiters(refusal) => self.refuse(refusal),

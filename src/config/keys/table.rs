@@ -67,7 +67,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Choice(&["ERROR", "WARN", "WARNING", "INFO", "DEBUG", "TRACE"]),
         "",
         Preset::Text("INFO"),
-        "How much is logged; the variable RUST_LOG goes before it. DEBUG and TRACE fill disks; with WARN or ERROR starts and stops go unseen.",
+        "How much is logged; the variable RUST_LOG takes precedence. DEBUG and TRACE fill disks; with WARN or ERROR starts and stops go unseen.",
     ),
     row(
         Section::Program,
@@ -99,7 +99,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::ApiKeys,
         "",
         Preset::Nothing,
-        "Keys that open /v1 and /api, sent as Bearer tokens: printable ASCII without spaces. Default: none, and everyone who reaches the port may do everything.",
+        "Keys that open /v1 and /api, sent as Bearer tokens: printable ASCII without spaces. Default: none, and anyone who can reach the port may do anything.",
     ),
     row(
         Section::Program,
@@ -400,7 +400,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Flag,
         "",
         Preset::Flag(false),
-        "true: whoever listens on the port is taken for the backend, such as a container's port proxy. With false, a stranger on the port makes the start fail.",
+        "true: any process that listens on the port counts as the backend, such as a container's port proxy. With false, a stranger on the port makes the start fail.",
     ),
     row(
         Section::Model,

@@ -14,7 +14,7 @@ pub(crate) async fn openapi() -> HttpResponse {
 #[cfg(test)]
 mod made {
     use crate::http::api::typescript::assert_fresh;
-    use crate::http::api::{audit, billing, devices, requests, runs, storage, told, usage, views};
+    use crate::http::api::{audit, billing, devices, memory, requests, runs, storage, told, usage, views};
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
     use serde_json::{Map, Value, json};

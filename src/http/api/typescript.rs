@@ -3,6 +3,7 @@
 use super::audit;
 use super::billing;
 use super::devices;
+use super::memory;
 use super::requests;
 use super::runs;
 use super::storage;

@@ -120,6 +120,15 @@ runs: Array<LedgerRun>, };
 export type LogLine = { seq: number, time: string, stream: 'stdout' | 'stderr', line: string, };
 
 /**
+ * One part of an estimate.
+ */
+export type MemoryPart = { 
+/**
+ * The entry of `required_devices`, with its number if there are several; else `cpu`.
+ */
+device: string, part: string, memory_mb: number, };
+
+/**
  * One model in `GET /api/models/{name}`.
  */
 export type ModelDetails = { 
@@ -127,6 +136,11 @@ export type ModelDetails = {
  * Why the variant that runs was chosen; null: nothing runs, or memory is not looked after.
  */
 chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+
+/**
+ * `GET /api/models/{name}/memory`. Memory is MiB.
+ */
+export type ModelMemory = { model: string, variants: Array<VariantMemory>, };
 
 /**
  * What a model does: `ModelState` as the API spells it.
@@ -487,5 +501,42 @@ energy_wh: number,
  * What that cost.
  */
 energy_cost: Record<string, string>, duration_seconds: number, queue_seconds: number, first_byte_seconds: number, first_bytes: number, };
+
+/**
+ * One variant.
+ */
+export type VariantMemory = { variant: string, 
+/**
+ * Which of the following counts when it is placed.
+ */
+basis: 'declared' | 'measured' | 'estimated' | 'unchecked', 
+/**
+ * What counts, by entry of `required_devices`.
+ */
+memory_mb: Record<string, number>, 
+/**
+ * The largest use that was measured.
+ */
+measured_mb: Record<string, number>, 
+/**
+ * What its files and its command line say.
+ */
+estimated_mb: Record<string, number>, 
+/**
+ * What was found: architecture, context, slots.
+ */
+found: string | null, 
+/**
+ * What the estimate is made of.
+ */
+parts: Array<MemoryPart>, 
+/**
+ * What the estimate leaves out.
+ */
+notes: Array<string>, 
+/**
+ * Why there is no estimate.
+ */
+unknown: string | null, };
 
 export type VariantView = { name: string, required_devices: Array<string>, memory_mb: Record<string, number>, script_path: string | null, command: Array<string> | null, };

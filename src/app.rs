@@ -10,13 +10,16 @@ mod label_key;
 mod ledger;
 mod notify;
 pub(crate) mod output;
+mod reload;
 mod signals;
 mod tree;
 
-use crate::config::Loaded;
-use crate::http::{self, Access, ConfigFile, Gateways, Hosts, Keys, Origins, Pulse, Shared, Standby};
+use crate::config::{self, Loaded};
+use crate::http::{self, ConfigFile, Gateways, InForce, Pulse, Sessions, Shared, Standby};
 use crate::logging;
+use crate::reload::{Order, Reloads};
 use actix_web::dev::ServerHandle;
+use arc_swap::ArcSwap;
 pub use ended::Ended;
 use futures_util::future::join_all;
 use guard::Guard;
@@ -27,7 +30,7 @@ use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::files::LogFiles;
 use llm_manager_actors::model::{Directory, ModelHandle, Verb};
-use llm_manager_actors::scheduler::Setup;
+use llm_manager_actors::scheduler::{Scope, Setup};
 use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
 use llm_manager_devices::Registry;
 use llm_manager_policy::endpoints::Endpoints;
@@ -37,14 +40,16 @@ use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::{Launcher, LocalLauncher};
 use output::state_dir;
-use signals::Signals;
+use reload::Reloader;
+use signals::{HangUp, Signals};
 use std::fmt::Display;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tree::Parts;
+use tree::{Parts, Roster};
 
 /// How long clients may take to read the end of their answers when the program stops.
 const LAST_BYTES: Duration = Duration::from_secs(2);
@@ -66,7 +71,6 @@ pub(crate) struct System {
 /// Runs it until a signal comes, or the system wants it to end.
 pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System>) -> Result<Ended, String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let file = ConfigFile::new(path, &loaded.text);
     let spec = loaded.spec;
     let lines = logging::install(&spec.program.log_level).map_err(|error| format!("the log: {error}"))?;
     for warning in &loaded.warnings.problems {
@@ -77,7 +81,11 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     }
     let mut signals = Signals::new(system.as_ref().map(|system| system.stop.clone()));
     actix_web::rt::spawn(process::adopt_orphans());
-    let running = Running::start(&spec, file, lines).await?;
+    let hang_up = HangUp::new();
+    let (reloads, orders) = Reloads::new(config::version(&loaded.text));
+    let file = ConfigFile::new(path.clone(), reloads.clone());
+    let starting = Starting { path, file, reloads, orders, hang_up };
+    let running = Running::start(&spec, starting, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
     actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
     notify::ready(&running.address);
@@ -134,15 +142,24 @@ fn placement(program: &ProgramSpec) -> Settings {
     }
 }
 
+/// What a manager that starts is given beside its configuration.
+struct Starting {
+    path: PathBuf,
+    file: ConfigFile,
+    reloads: Reloads,
+    orders: mpsc::Receiver<Order>,
+    hang_up: HangUp,
+}
+
 /// All that must be taken down again.
 struct Running {
     server: ServerHandle,
     served: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
-    models: Vec<Arc<ModelHandle>>,
+    roster: Roster,
+    in_force: InForce,
     stopping: CancellationToken,
     restart: CancellationToken,
     standby: Standby,
-    drain_timeout: Duration,
     address: String,
     guard: Guard,
     launcher: LocalLauncher,
@@ -154,13 +171,18 @@ struct Running {
 }
 
 impl Running {
-    async fn start(spec: &Spec, config: ConfigFile, lines: logging::Lines) -> Result<Self, String> {
+    async fn start(spec: &Spec, starting: Starting, lines: logging::Lines) -> Result<Self, String> {
+        let Starting { path, file, reloads, orders, hang_up } = starting;
         let program = &spec.program;
         let (hub, root, scheduler, feed) = (Live::new(), Live::new(), Live::new(), Feed::new());
         let origin = Instant::now();
         let handle =
             |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
         let models: Vec<Arc<ModelHandle>> = spec.models.iter().map(|model| Arc::new(handle(model))).collect();
+        let roster = Roster::new(&models, reload::timeouts(program));
+        let scope =
+            Arc::new(ArcSwap::from_pointee(Scope { models: models.clone(), settings: placement(program) }));
+        let listed = reload::list(&models);
         let stopping = CancellationToken::new();
         let state_dir = state_dir(spec);
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
@@ -171,26 +193,21 @@ impl Running {
             let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
             opening.await.map_err(|error| format!("the ledger: {error}"))??
         };
-        let label_key = match program.api_keys.is_empty() {
-            true => [0; 32],
-            false => {
-                let state_dir = state_dir.clone();
-                let loading = actix_web::rt::task::spawn_blocking(move || label_key::load(&state_dir));
-                loading.await.map_err(|error| format!("the labels of keys: {error}"))??
-            }
+        let sessions = Arc::new(Sessions::new(program.port)?);
+        let access = {
+            let (program, state_dir, sessions) = (program.clone(), state_dir.clone(), Arc::clone(&sessions));
+            let loading =
+                actix_web::rt::task::spawn_blocking(move || reload::access(&program, &state_dir, &sessions));
+            Arc::new(loading.await.map_err(|error| format!("the labels of keys: {error}"))??)
         };
-        let restart = config.restart.clone();
+        let restart = file.restart.clone();
         let standby = Standby::default();
         let shared = Shared {
-            directory: Directory::new(models.clone()),
-            access: Access {
-                keys: Keys::new(program.api_keys.clone(), &label_key, program.port)?,
-                hosts: Hosts::new(&program.host, &program.allowed_hosts),
-                origins: Origins::new(&program.allowed_origins),
-            },
-            loading_comments: program.loading_comments,
-            endpoints: Endpoints::new(spec.modes.iter().map(|mode| &**mode)),
-            max_body_bytes: program.max_body_bytes,
+            directory: Arc::new(Directory::new(Vec::new())),
+            access: Arc::clone(&access),
+            loading_comments: false,
+            endpoints: Arc::new(Endpoints::new(std::iter::empty())),
+            max_body_bytes: 0,
             stopping: stopping.clone(),
             standby: standby.clone(),
             started_at: Timestamp::now(),
@@ -202,20 +219,17 @@ impl Running {
             billing: books.billing.clone(),
             devices: devices.clone(),
             scheduler: looked_after.then(|| scheduler.clone()),
-            retention_days: program.log_retention_days,
+            retention_days: 0,
+            drain_timeout: Duration::ZERO,
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
         };
         let gateways = Gateways::new(crate::limits::workers());
         let http = gateways.child_spec(feed.clone());
-        let parts = http::Parts { shared, config, pulse: Pulse::default(), gateways };
+        let handles = listed.iter().map(|(model, _)| Arc::clone(model)).collect();
+        let in_force = InForce::new(reload::configured(shared, spec, access, handles));
+        let parts = http::Parts { in_force: in_force.clone(), config: file, pulse: Pulse::default(), gateways };
         // The port first: a second manager must not touch the backends of the one that runs.
-        let serve = http::bind(
-            parts,
-            &program.host,
-            program.port,
-            program.drain_timeout,
-            program.client_write_timeout,
-        )?;
+        let serve = http::bind(parts, &program.host, program.port, program.client_write_timeout)?;
         reap(&state_dir, &instance).await?;
         // As late: a manager that can't have the port must not change a price either.
         let (ours, configured) = (books.clone(), spec.models.clone());
@@ -223,19 +237,19 @@ impl Running {
         configured.await.map_err(|error| format!("the ledger: {error}"))??;
         let guard = Guard::start(&state_dir, &instance);
         let setup = Setup {
-            models: models.clone(),
+            scope: Arc::clone(&scope),
             devices: devices.clone(),
-            settings: placement(program),
             origin,
             measured: state_dir.join("measured.json"),
             base_dir: spec.base_dir.clone(),
         };
         let sink = output::sink(spec, &hub);
         let log_files = sink.files.clone();
-        let local = LocalLauncher::new(instance, state_dir, Rc::new(sink));
+        let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::new(sink));
         let launcher: Rc<dyn Launcher> = Rc::new(local.clone());
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
+        let supervisor = Live::new();
         let parts = Parts {
             hub: &hub,
             feed: &feed,
@@ -245,26 +259,46 @@ impl Running {
             billing: books.child_spec(),
             http,
             stopping: &stopping,
+            supervisor: &supervisor,
         };
-        let children = tree::tree(spec, &models, parts);
-        let root_child = Child::start(Supervisor::new("", children, feed), &root);
+        let children = tree::tree(spec, &roster, parts);
+        let root_child = Child::start(Supervisor::new("", children, feed.clone()), &root);
         actix_web::rt::spawn(logging::feed(lines, hub));
         if let Some(addr) = root.addr() {
             // Its answer means that every actor is up; only then may requests come.
             ask(&addr, Tree).await;
         }
         let server = serve();
+        let reloader = Reloader {
+            path,
+            spec: spec.clone(),
+            reloads,
+            in_force: in_force.clone(),
+            roster: roster.clone(),
+            scope,
+            supervisor,
+            books: books.clone(),
+            feed,
+            sessions,
+            state_dir,
+            devices: devices.clone(),
+            instance,
+            origin,
+            listed,
+            leaving: Vec::new(),
+        };
+        actix_web::rt::spawn(reloader.run(orders, hang_up));
         Ok(Self {
             server: server.handle(),
             served: actix_web::rt::spawn(server),
-            models,
+            roster,
+            in_force,
             stopping,
             restart,
             standby,
             devices,
             books,
             log_files,
-            drain_timeout: program.drain_timeout,
             address: format!("http://{}:{}", program.host, program.port),
             guard,
             launcher: local,
@@ -280,7 +314,7 @@ impl Running {
         };
         log::info!(
             "{name}: no new requests are taken; running answers may take {} s (a second signal breaks them off)",
-            self.drain_timeout.as_secs()
+            self.in_force.now().drain_timeout.as_secs()
         );
         notify::stopping(ended);
         self.stopping.cancel();
@@ -329,7 +363,7 @@ impl Running {
     }
 
     async fn stop_models(&self, urgency: Urgency) {
-        join_all(self.models.iter().map(|model| async move {
+        join_all(self.roster.models().into_iter().map(|model| async move {
             if let Err(refused) = model.operate(Verb::Stop(urgency)).await {
                 log::error!("models/{}: not stopped in order: {}", model.spec.name, refused.message);
             }

@@ -37,6 +37,12 @@ enum Command {
     Serve,
     /// Validate the configuration and print every problem; starts nothing.
     Check,
+    /// Have the running manager apply the changed configuration; models whose launch has not changed run on.
+    Reload {
+        /// Only print what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Look at this machine and write a configuration for what is on it; starts nothing.
     Init(init::InitOrder),
     /// Take over the configuration of llama-swap, or configuration and ledger of the original LLM-Manager.
@@ -160,6 +166,7 @@ pub fn main() -> ExitCode {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(path),
         Command::Check => check(path),
+        Command::Reload { dry_run } => reload(path, dry_run),
         Command::Init(order) => tell(order.run(path)),
         Command::Import(order) => tell(order.run(path)),
         Command::Connect(order) => connect(path, &order),
@@ -257,6 +264,14 @@ fn check(path: &Path) -> ExitCode {
             say(&format!("{warnings}{}: no error; {models}", path.display()))
         }
         Err(report) => complain(&report.to_string(), 2),
+    }
+}
+
+/// An error in the file is told as `check` tells it, by the same exit code.
+fn reload(path: &Path, dry_run: bool) -> ExitCode {
+    match config::load(path) {
+        Ok(_) => remote(path, remote::Order::Reload { dry_run }),
+        Err(report) => complain(&format!("{report}\nnothing was changed"), 2),
     }
 }
 

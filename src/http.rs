@@ -15,12 +15,13 @@ pub use access::Access;
 pub use access::cors::Origins;
 pub use access::hosts::Hosts;
 pub use access::keys::Keys;
+pub use access::sessions::Sessions;
 pub use api::config::ConfigFile;
 pub use api::pulse::Pulse;
 pub use error::{ApiError, Kind};
 pub use gateway::worker::Gateways;
 pub use standby::Standby;
-pub use state::Shared;
+pub use state::{InForce, Now, Shared};
 
 use access::Door;
 use actix_http::error::DispatchError;
@@ -48,13 +49,15 @@ const BACKLOG: u32 = 4096;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// From the first byte of a request to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// `drain_timeout` is at most a week.
+const LONGEST_SHUTDOWN: Duration = Duration::from_secs(8 * 24 * 3600);
 /// How long a connection that is being closed may take to hear of it.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// What the handlers are given; each takes only what it needs.
 pub struct Parts {
     /// Addresses of actors, and settings.
-    pub shared: Shared,
+    pub in_force: InForce,
     /// The configuration's file.
     pub config: ConfigFile,
     /// What happens, for those who watch.
@@ -69,24 +72,24 @@ pub fn bind(
     parts: Parts,
     host: &str,
     port: u16,
-    drain: Duration,
     write_timeout: Duration,
 ) -> Result<impl FnOnce() -> Server, String> {
-    let Parts { shared, config, pulse, gateways } = parts;
-    let (shared, config) = (web::Data::new(shared), web::Data::new(config));
+    let Parts { in_force, config, pulse, gateways } = parts;
+    let config = web::Data::new(config);
     let (pulse, strays) = (web::Data::new(pulse), web::Data::new(Strays::default()));
-    let (watched, feeding) = (shared.clone(), Pulse::clone(&pulse));
+    let (watched, feeding) = (in_force.clone(), Pulse::clone(&pulse));
     let gateways = web::Data::new(gateways);
     let builder = Server::build()
         .workers(gateways.workers())
         .backlog(BACKLOG)
         .max_concurrent_connections(crate::limits::clients_per_worker())
         .disable_signals()
-        .shutdown_timeout(drain.as_secs().saturating_add(30));
+        // A limit that is never reached: the phases of `app` end sooner, and a reload may change how long they take.
+        .shutdown_timeout(LONGEST_SHUTDOWN.as_secs());
     let ending = builder.graceful_shutdown_signal();
     let factory = move || {
         let app = App::new()
-            .app_data(shared.clone())
+            .app_data(in_force.clone())
             .app_data(config.clone())
             .app_data(pulse.clone())
             .app_data(strays.clone())
@@ -98,7 +101,9 @@ pub fn bind(
             // Before `/v1/models/{id}`, whose pattern would be tried on every request for a model.
             .configure(|config| {
                 // One with braces would be a pattern; the default route serves it all the same.
-                for endpoint in shared.endpoints.paths().filter(|endpoint| !endpoint.contains('{')) {
+                // So does it those of modes that a reload brings.
+                let now = in_force.now();
+                for endpoint in now.endpoints.paths().filter(|endpoint| !endpoint.contains('{')) {
                     config.service(web::resource(endpoint).default_service(web::to(serve::serve)));
                 }
             })
@@ -202,6 +207,7 @@ fn routes(config: &mut web::ServiceConfig) {
                         .route(web::put().to(billing::set)),
                 )
                 .service(at("/config/schema", read().to(config::schema)))
+                .service(at("/config/reload", post().to(config::reload)))
                 .service(at("/config/check", post().to(config::check)).app_data(config_body()))
                 .service(
                     at("/config", read().to(config::show))
@@ -236,8 +242,8 @@ async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if let Some(shared) = request.app_data::<web::Data<Shared>>() {
-        shared.access.enter(request.headers(), Door::Management)?;
+    if let Some(in_force) = request.app_data::<InForce>() {
+        in_force.now().access.enter(request.headers(), Door::Management)?;
     }
     let mut response = next.call(request).await?;
     if !response.request().method().is_safe() && response.status().is_success() {
@@ -256,8 +262,8 @@ async fn own_page(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if let Some(shared) = request.app_data::<web::Data<Shared>>() {
-        shared.access.enter(request.headers(), Door::SignIn)?;
+    if let Some(in_force) = request.app_data::<InForce>() {
+        in_force.now().access.enter(request.headers(), Door::SignIn)?;
     }
     next.call(request).await
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod http;
 mod limits;
 mod logging;
+mod reload;
 mod service;
 #[cfg(any(feature = "tray", test))]
 mod tray;

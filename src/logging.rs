@@ -5,6 +5,7 @@
 
 mod outlet;
 
+use arc_swap::ArcSwap;
 use env_logger::{Builder, Env, Target, WriteStyle};
 use llm_manager_actors::Live;
 use llm_manager_actors::logs::{Append, LogHub, LogLine, MANAGER, manager_line};
@@ -24,19 +25,23 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The one way to standard error, for the end of the program.
 static OUTLET: OnceLock<Outlet> = OnceLock::new();
 
+/// What writes to standard error; another after a change of `log_level`.
+static STDERR: OnceLock<ArcSwap<env_logger::Logger>> = OnceLock::new();
+
 struct Tee {
-    stderr: env_logger::Logger,
     queue: mpsc::Sender<LogLine>,
     missed: AtomicU64,
 }
 
 impl Log for Tee {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.stderr.enabled(metadata)
+        STDERR.get().is_some_and(|stderr| stderr.load().enabled(metadata))
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.stderr.matches(record) {
+        let Some(stderr) = STDERR.get() else { return };
+        let stderr = stderr.load();
+        if !stderr.matches(record) {
             return;
         }
         // Backends and clients put words into our lines; a terminal must not obey them.
@@ -45,9 +50,9 @@ impl Log for Tee {
             let (level, target) = (record.level(), record.target());
             let words = printable(&text);
             let mut safe = Record::builder();
-            self.stderr.log(&safe.level(level).target(target).args(format_args!("{words}")).build());
+            stderr.log(&safe.level(level).target(target).args(format_args!("{words}")).build());
         } else {
-            self.stderr.log(record);
+            stderr.log(record);
         }
         let missed = self.missed.swap(0, Ordering::Relaxed);
         let note = if missed > 0 {
@@ -62,7 +67,9 @@ impl Log for Tee {
     }
 
     fn flush(&self) {
-        self.stderr.flush();
+        if let Some(stderr) = STDERR.get() {
+            stderr.load().flush();
+        }
     }
 }
 
@@ -143,8 +150,8 @@ fn directives(wanted: &str, default: &str) -> (String, Vec<String>) {
     (filters, problems)
 }
 
-/// Installs the logger; from here on `log::info!` and the others work.
-pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
+/// The logger to standard error of this level, and what is wrong with `RUST_LOG`, which goes before it.
+fn logger(level: &str) -> (env_logger::Logger, Vec<String>) {
     // The libraries below us report what we report better, in our own words.
     let quiet = format!("{level},actix_server=warn,actix_http=warn,hyper=warn,mio=warn");
     let mut builder = Builder::new();
@@ -154,33 +161,46 @@ pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
     }
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let (filters, problems) = directives(&wanted, &quiet);
+    builder.parse_env(Env::new().filter(NO_VARIABLE)).parse_filters(&filters);
+    builder.format_target(false).format_timestamp_millis();
+    match OUTLET.get() {
+        Some(outlet) => builder.target(Target::Pipe(Box::new(outlet.clone()))),
+        // Without a thread for it, a reader that doesn't read stops those who write.
+        None => builder.target(Target::Stderr),
+    };
+    (builder.build(), problems)
+}
+
+/// Installs the logger; from here on `log::info!` and the others work.
+pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
+    if let Ok(outlet) = Outlet::start(io::stderr()) {
+        // Set once, as the logger is.
+        let _ = OUTLET.set(outlet);
+    }
+    let (stderr, problems) = logger(level);
     for problem in problems {
         // Not through the log: it may be what hides this line.
         say_past_the_log(&format!("llm-manager: RUST_LOG: {problem}"));
     }
-    builder.parse_env(Env::new().filter(NO_VARIABLE)).parse_filters(&filters);
-    builder.format_target(false).format_timestamp_millis();
-    match Outlet::start(io::stderr()) {
-        Ok(outlet) => {
-            builder.target(Target::Pipe(Box::new(outlet.clone())));
-            // Set once, as the logger is.
-            let _ = OUTLET.set(outlet);
-        }
-        // Without a thread for it, a reader that doesn't read stops those who write.
-        Err(_) => {
-            builder.target(Target::Stderr);
-        }
-    }
-    let stderr = builder.build();
     let (queue, lines) = mpsc::channel(QUEUE_LINES);
     log::set_max_level(stderr.filter());
-    log::set_boxed_logger(Box::new(Tee { stderr, queue, missed: AtomicU64::new(0) }))?;
+    let _ = STDERR.set(ArcSwap::from_pointee(stderr));
+    log::set_boxed_logger(Box::new(Tee { queue, missed: AtomicU64::new(0) }))?;
     // The usual hook writes to standard error itself, and would stand still there.
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         log::error!("thread {}: {panic}", thread.name().unwrap_or("without a name"));
     }));
     Ok(Lines(lines))
+}
+
+/// Another `log_level` from now on.
+pub(crate) fn set_level(level: &str) {
+    if let Some(stderr) = STDERR.get() {
+        let (logger, _) = logger(level);
+        log::set_max_level(logger.filter());
+        stderr.store(Arc::new(logger));
+    }
 }
 
 /// Waits for the last lines to be written, for at most a second.

@@ -28,7 +28,7 @@ pub use board::{Attention, Pace, Settings};
 pub use handle::Devices;
 use history::History;
 pub use history::{Point, Reading};
-use llm_manager_devices::sampler::NotTaken;
+use llm_manager_devices::sampler::{NotTaken, Sampler};
 use llm_manager_devices::{Sample, Snapshot};
 use standing::Standing;
 
@@ -73,10 +73,16 @@ pub struct LookAt {
 #[rtype(result = "Vec<Arc<Point>>")]
 pub struct Past;
 
+/// Other plugins are on the board; sent by `Devices`.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Replaced;
+
 /// A plugin has answered; sent by its thread.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct SampleDone {
+    /// The number of its sampler: one that is gone by now means nothing.
     plugin: usize,
     answer: Result<Vec<Sample>, String>,
 }
@@ -93,10 +99,23 @@ struct Asker {
     reply: oneshot::Sender<Arc<Snapshot>>,
 }
 
+/// A plugin's thread, and how it stands.
+struct Plugin {
+    sampler: Arc<Sampler>,
+    standing: Standing,
+}
+
+impl Plugin {
+    fn new(sampler: &Arc<Sampler>, last: &Snapshot) -> Self {
+        let standing = Standing::new(&sampler.name, sampler.plugin, last);
+        Self { sampler: Arc::clone(sampler), standing }
+    }
+}
+
 /// The actor.
 pub struct DeviceMonitor {
     board: Arc<Board>,
-    standings: Vec<Standing>,
+    plugins: Vec<Plugin>,
     askers: Vec<Asker>,
     timer: Option<SpawnHandle>,
     gather: Option<SpawnHandle>,
@@ -107,13 +126,16 @@ impl DeviceMonitor {
     /// Begins with what its predecessor last saw.
     fn new(board: Arc<Board>) -> Self {
         let last = board.latest();
-        let samplers = board.samplers().iter();
-        let standings = samplers.map(|sampler| Standing::new(&sampler.name, sampler.plugin, &last)).collect();
-        Self { board, standings, askers: Vec::new(), timer: None, gather: None, history: History::default() }
+        let plugins = board.samplers().iter().map(|sampler| Plugin::new(sampler, &last)).collect();
+        Self { board, plugins, askers: Vec::new(), timer: None, gather: None, history: History::default() }
+    }
+
+    fn standings(&self) -> impl Iterator<Item = &Standing> {
+        self.plugins.iter().map(|one| &one.standing)
     }
 
     fn enabled(&self) -> bool {
-        !self.standings.is_empty() && !self.board.stopped()
+        !self.plugins.is_empty() && !self.board.stopped()
     }
 
     /// The timer has fired, or is overtaken by events.
@@ -123,13 +145,12 @@ impl DeviceMonitor {
         }
         let now = Instant::now();
         let mut missed = false;
-        for (plugin, standing) in self.standings.iter_mut().enumerate() {
-            let patience = self.board.samplers().get(plugin).map_or(Duration::MAX, |one| one.patience);
-            if standing.hangs(now, patience) {
+        for Plugin { sampler, standing } in &mut self.plugins {
+            if standing.hangs(now, sampler.patience) {
                 standing.miss(SILENT.to_owned(), now);
                 missed = true;
                 for asker in &mut self.askers {
-                    asker.awaited.remove(&plugin);
+                    asker.awaited.remove(&sampler.number);
                 }
             }
         }
@@ -152,10 +173,11 @@ impl DeviceMonitor {
     fn order(&mut self, ctx: &mut Context<Self>, of: impl Fn(usize) -> bool, count: bool) -> bool {
         let now = Instant::now();
         let mut missed = false;
-        for (plugin, standing) in self.standings.iter_mut().enumerate().filter(|(plugin, _)| of(*plugin)) {
-            let Some(sampler) = self.board.samplers().get(plugin).filter(|_| !standing.busy()) else {
+        for Plugin { sampler, standing } in self.plugins.iter_mut().filter(|one| of(one.sampler.number)) {
+            if standing.busy() {
                 continue;
-            };
+            }
+            let plugin = sampler.number;
             let monitor = ctx.address();
             let reply = move |answer| tell(&monitor, SampleDone { plugin, answer });
             let why = match sampler.order(Box::new(reply)) {
@@ -177,7 +199,7 @@ impl DeviceMonitor {
 
     /// News are in: publish now if nothing else is about to come, or a moment later.
     fn answered(&mut self, ctx: &mut Context<Self>) {
-        let all_in = self.standings.iter().all(|standing| !standing.awaited());
+        let all_in = self.standings().all(|standing| !standing.awaited());
         let asked = self.askers.iter().any(|asker| asker.awaited.is_empty());
         if all_in || asked {
             self.publish(ctx);
@@ -194,15 +216,15 @@ impl DeviceMonitor {
             ctx.cancel_future(gather);
         }
         let now = Instant::now();
-        let stale = self.standings.iter().any(|standing| standing.stale(now));
+        let stale = self.standings().any(|standing| standing.stale(now));
         let snapshot = Arc::new(Snapshot {
-            devices: self.standings.iter().flat_map(Standing::devices).collect(),
+            devices: self.standings().flat_map(Standing::devices).collect(),
             taken_at: Timestamp::now(),
             asked_at: self.asked_at(),
-            asked: self.standings.iter().flat_map(Standing::asked).collect(),
+            asked: self.standings().flat_map(Standing::asked).collect(),
             sequence: self.board.latest().sequence + 1,
             stale,
-            problems: self.standings.iter().filter_map(Standing::problem).collect(),
+            problems: self.standings().filter_map(Standing::problem).collect(),
         });
         self.history.note(&snapshot);
         self.board.publish(Arc::clone(&snapshot));
@@ -214,14 +236,14 @@ impl DeviceMonitor {
 
     /// When the oldest of what is known was asked for. One that has missed its turn is not waited for.
     fn asked_at(&self) -> Option<Instant> {
-        let alive = self.standings.iter().filter(|standing| !standing.has_missed());
+        let alive = self.standings().filter(|standing| !standing.has_missed());
         alive.map(Standing::asked_at).min().unwrap_or_else(|| Some(Instant::now()))
     }
 
     /// The newest snapshot, if it is young enough.
     fn young(&self, max_age: Duration) -> Option<Arc<Snapshot>> {
         let now = Instant::now();
-        let fresh = self.standings.iter().all(|standing| standing.younger_than(max_age, now));
+        let fresh = self.standings().all(|standing| standing.younger_than(max_age, now));
         let latest = self.board.latest();
         (fresh && !max_age.is_zero() && !latest.stale).then_some(latest)
     }
@@ -242,7 +264,8 @@ impl Handler<SampleDone> for DeviceMonitor {
         if !self.enabled() {
             return;
         }
-        let Some(standing) = self.standings.get_mut(done.plugin) else { return };
+        let found = self.plugins.iter_mut().find(|one| one.sampler.number == done.plugin);
+        let Some(Plugin { standing, .. }) = found else { return };
         match done.answer {
             Ok(devices) => standing.good(devices),
             Err(why) => standing.failed(why, Instant::now()),
@@ -275,8 +298,8 @@ impl Handler<LookAt> for DeviceMonitor {
             return Box::pin(async move { latest });
         }
         let has = |standing: &Standing| look.devices.iter().any(|id| standing.has(id));
-        let plugins: BTreeSet<usize> =
-            self.standings.iter().enumerate().filter(|(_, one)| has(one)).map(|(plugin, _)| plugin).collect();
+        let of_them = self.plugins.iter().filter(|one| has(&one.standing));
+        let plugins: BTreeSet<usize> = of_them.map(|one| one.sampler.number).collect();
         let all = plugins.is_empty();
         self.sample(ctx, move |plugin| all || plugins.contains(&plugin), look.within)
     }
@@ -290,10 +313,9 @@ impl DeviceMonitor {
         within: Duration,
     ) -> ResponseFuture<Arc<Snapshot>> {
         self.order(ctx, &of, false);
-        let standings = self.standings.iter().enumerate();
         // One that hangs already is not waited for.
-        let awaited = standings.filter(|(plugin, one)| of(*plugin) && one.awaited());
-        let awaited = awaited.map(|(plugin, _)| plugin).collect();
+        let awaited = self.plugins.iter().filter(|one| of(one.sampler.number) && one.standing.awaited());
+        let awaited = awaited.map(|one| one.sampler.number).collect();
         let (reply, answer) = oneshot::channel();
         self.askers.retain(|asker| !asker.reply.is_closed());
         self.askers.push(Asker { awaited, reply });
@@ -322,6 +344,27 @@ impl Handler<Past> for DeviceMonitor {
 
     fn handle(&mut self, _: Past, _: &mut Context<Self>) -> Self::Result {
         MessageResult(self.history.points())
+    }
+}
+
+impl Handler<Replaced> for DeviceMonitor {
+    type Result = ();
+
+    fn handle(&mut self, _: Replaced, ctx: &mut Context<Self>) {
+        let last = self.board.latest();
+        let mut before = std::mem::take(&mut self.plugins);
+        let now = self.board.samplers();
+        let taken = now.iter().map(|sampler| {
+            let same = before.iter().position(|one| one.sampler.number == sampler.number);
+            same.map_or_else(|| Plugin::new(sampler, &last), |at| before.swap_remove(at))
+        });
+        self.plugins = taken.collect();
+        for asker in &mut self.askers {
+            asker.awaited.retain(|number| now.iter().any(|sampler| sampler.number == *number));
+        }
+        // Without the devices of those that are gone, and soon with those of the new ones.
+        self.publish(ctx);
+        self.tick(ctx);
     }
 }
 

@@ -13,6 +13,8 @@ const LAG: usize = 1024;
 pub enum Happening {
     /// The state or the numbers of the model of this name changed.
     Model(Arc<str>),
+    /// Another configuration is in force.
+    Configuration,
     /// An actor crashed, was restarted or was given up.
     Supervision {
         /// Its path in the tree, such as `models/qwen-14b`.

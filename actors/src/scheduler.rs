@@ -11,7 +11,7 @@ mod measured;
 mod messages;
 mod view;
 
-pub use actor::{Scheduler, Setup};
+pub use actor::{Scheduler, Scope, Setup};
 pub use estimates::VariantMemory;
 pub use estimating::ExplainMemory;
 pub use measured::{Measured, ModelMeasured};

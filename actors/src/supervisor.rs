@@ -159,20 +159,61 @@ struct RestartDue {
     generation: u64,
 }
 
+/// Starts one child more, which `Supervisor::growing` knows how to make. Answers whether there is such a one now.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct Adopt {
+    /// Its name.
+    pub name: String,
+}
+
+/// Ends a child for good; one that must clean up has done so before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Dismiss {
+    /// Its name.
+    pub name: String,
+}
+
 struct Slot {
     spec: ChildSpec,
     state: &'static str,
     generation: u64,
+    /// The generation of its first start.
+    first: u64,
+    /// Its place is free for another: places are numbers that late news carry.
+    dismissed: bool,
     abort: Option<AbortHandle>,
     since: Timestamp,
     last_exit: Option<String>,
     history: History,
 }
 
+impl Slot {
+    /// A child that has not been started yet; `generation` is that of the last one in its place.
+    fn new(spec: ChildSpec, generation: u64) -> Self {
+        Self {
+            spec,
+            state: "restarting",
+            generation,
+            first: generation + 1,
+            dismissed: false,
+            abort: None,
+            since: Timestamp::now(),
+            last_exit: None,
+            history: History::default(),
+        }
+    }
+}
+
+/// Makes a child by its name.
+pub type Maker = dyn Fn(&str) -> Option<ChildSpec>;
+
 /// The actor.
 pub struct Supervisor {
     path: String,
     slots: Vec<Slot>,
+    maker: Option<Box<Maker>>,
     feed: Feed,
     origin: Instant,
 }
@@ -180,16 +221,15 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor at `path` (empty for the root), which starts its children in order when it starts.
     pub fn new(path: impl Into<String>, children: Vec<ChildSpec>, feed: Feed) -> Self {
-        let slots = children.into_iter().map(|spec| Slot {
-            spec,
-            state: "restarting",
-            generation: 0,
-            abort: None,
-            since: Timestamp::now(),
-            last_exit: None,
-            history: History::default(),
-        });
-        Self { path: path.into(), slots: slots.collect(), feed, origin: Instant::now() }
+        let slots = children.into_iter().map(|spec| Slot::new(spec, 0)).collect();
+        Self { path: path.into(), slots, maker: None, feed, origin: Instant::now() }
+    }
+
+    /// One whose children may come and go while it lives.
+    #[must_use]
+    pub fn growing(mut self, maker: impl Fn(&str) -> Option<ChildSpec> + 'static) -> Self {
+        self.maker = Some(Box::new(maker));
+        self
     }
 
     fn path_of(&self, name: &str) -> String {
@@ -284,6 +324,44 @@ impl Handler<RestartDue> for Supervisor {
     }
 }
 
+impl Handler<Adopt> for Supervisor {
+    type Result = bool;
+
+    fn handle(&mut self, adopt: Adopt, ctx: &mut Context<Self>) -> bool {
+        if self.slots.iter().any(|slot| !slot.dismissed && slot.spec.name == adopt.name) {
+            return true;
+        }
+        let Some(spec) = self.maker.as_ref().and_then(|maker| maker(&adopt.name)) else { return false };
+        let index = match self.slots.iter_mut().enumerate().find(|(_, slot)| slot.dismissed) {
+            Some((index, slot)) => {
+                *slot = Slot::new(spec, slot.generation);
+                index
+            }
+            None => {
+                self.slots.push(Slot::new(spec, 0));
+                self.slots.len() - 1
+            }
+        };
+        self.start_child(index, ctx);
+        true
+    }
+}
+
+impl Handler<Dismiss> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, dismiss: Dismiss, _: &mut Context<Self>) {
+        let found = self.slots.iter_mut().find(|slot| !slot.dismissed && slot.spec.name == dismiss.name);
+        let Some(slot) = found else { return };
+        slot.dismissed = true;
+        // Its restart, if one is due, is void.
+        slot.generation += 1;
+        if let Some(abort) = slot.abort.take() {
+            abort.abort();
+        }
+    }
+}
+
 impl Handler<Tree> for Supervisor {
     type Result = ResponseFuture<Vec<Node>>;
 
@@ -291,13 +369,14 @@ impl Handler<Tree> for Supervisor {
         let nodes: Vec<(Node, Option<Live<Supervisor>>)> = self
             .slots
             .iter()
+            .filter(|slot| !slot.dismissed)
             .map(|slot| {
                 let node = Node {
                     name: slot.spec.name.clone(),
                     path: self.path_of(&slot.spec.name),
                     state: slot.state,
                     detail: (slot.spec.detail)(),
-                    restarts: slot.generation.saturating_sub(1),
+                    restarts: slot.generation.saturating_sub(slot.first),
                     since: slot.since,
                     last_exit: slot.last_exit.clone(),
                     children: Vec::new(),

@@ -1,9 +1,9 @@
 //! The ledger: opened before anything is served, written by the Billing actor, closed when all else has ended.
 
 use llm_manager_actors::Live;
-use llm_manager_actors::billing::{self, Billing, Close, Ledger, Settings};
+use llm_manager_actors::billing::{self, Billing, Close, Flush, Ledger, RenameModel, SetPlan, Settings};
 use llm_manager_actors::supervisor::{Child, ChildSpec};
-use llm_manager_ledger::Location;
+use llm_manager_ledger::{Location, PlanSource, StoreError};
 use llm_manager_policy::pricing::{Configured, Plan};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec};
 use std::path::Path;
@@ -13,6 +13,17 @@ use tokio::time::timeout;
 
 /// The end of the program waits for the ledger no longer.
 const LONGEST_CLOSING: Duration = Duration::from_secs(4);
+
+fn plans(models: &[Arc<ModelSpec>]) -> Vec<(Arc<str>, Option<Plan>)> {
+    models.iter().map(|model| (model.name.as_str().into(), model.billing.clone())).collect()
+}
+
+fn say(model: &str, change: Configured) {
+    match change {
+        Configured::End => log::info!("billing: {model} has no price any more (`billing:` was removed)"),
+        _ => log::info!("billing: {model} is now priced by `billing:` in the configuration"),
+    }
+}
 
 /// The ledger and its actor.
 #[derive(Clone)]
@@ -36,18 +47,40 @@ impl Books {
 
     /// Sets the plans of the configuration, as far as it has changed. Blocks.
     pub(super) fn configure(&self, models: &[Arc<ModelSpec>]) -> Result<(), String> {
-        let plans: Vec<(Arc<str>, Option<Plan>)> =
-            models.iter().map(|model| (model.name.as_str().into(), model.billing.clone())).collect();
-        let changes = self.ledger.configure(&plans);
+        let changes = self.ledger.configure(&plans(models));
         for (model, change) in changes.map_err(|error| format!("the ledger: price plans: {error}"))? {
-            match change {
-                Configured::End => {
-                    log::info!("billing: {model} has no price any more (`billing:` was removed)")
-                }
-                _ => log::info!("billing: {model} is now priced by `billing:` in the configuration"),
-            }
+            say(&model, change);
         }
         Ok(())
+    }
+
+    /// The same while the ledger is being written.
+    pub(super) async fn reprice(&self, models: &[Arc<ModelSpec>]) -> Result<(), String> {
+        let wrong = |error: &dyn std::fmt::Display| format!("the ledger: price plans: {error}");
+        for (model, plan, change) in self.ledger.plan_changes(&plans(models)) {
+            let billing = self.billing.addr().ok_or_else(|| wrong(&"billing is down"))?;
+            let order =
+                SetPlan { model: Arc::clone(&model), plan, valid_from: None, source: PlanSource::Config };
+            let set = billing.send(order).await.map_err(|error| wrong(&error))?;
+            set.map_err(|error| wrong(&error))?;
+            say(&model, change);
+        }
+        Ok(())
+    }
+
+    /// Gives one model the data of another name, if there are any.
+    pub(super) async fn rename(&self, old: &str, new: &str) {
+        let Some(billing) = self.billing.addr() else { return };
+        // Rows on their way go by the old name.
+        let _ = billing.send(Flush).await;
+        let order = RenameModel { old: old.to_owned(), new: new.to_owned(), merge: true };
+        match billing.send(order).await {
+            Ok(Ok(_)) => log::info!("billing: the data of {old} are those of {new} from now on (`formerly`)"),
+            // There are none, or none any more.
+            Ok(Err(StoreError::Refused(_))) => (),
+            Ok(Err(error)) => log::error!("billing: the data of {old} stay where they are: {error}"),
+            Err(error) => log::error!("billing: the data of {old} stay where they are: {error}"),
+        }
     }
 
     /// The child of the supervision tree that writes.

@@ -103,3 +103,36 @@ impl Signals {
         }
     }
 }
+
+/// SIGHUP, by which daemons are told to read their configuration again; on Windows there is no such thing.
+pub(super) struct HangUp {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl HangUp {
+    /// From here on it does not end the program any more.
+    pub(super) fn new() -> Self {
+        let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+        Self { signal: signal.inspect_err(|error| log::error!("SIGHUP can't be heard: {error}")).ok() }
+    }
+
+    pub(super) async fn heard(&mut self) {
+        match &mut self.signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl HangUp {
+    pub(super) fn new() -> Self {
+        Self {}
+    }
+
+    pub(super) async fn heard(&mut self) {
+        std::future::pending().await
+    }
+}

@@ -4,13 +4,13 @@ use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::memory::MemoryLink;
-use llm_manager_actors::model::{Environment, Model, ModelHandle};
+use llm_manager_actors::model::{Environment, Model, ModelHandle, Timeouts};
 use llm_manager_actors::scheduler::{Lost, Scheduler, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
 use llm_manager_actors::{Live, tell};
 use llm_manager_policy::spec::Spec;
 use llm_manager_process::Launcher;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -27,38 +27,94 @@ pub(super) struct Parts<'a> {
     pub(super) billing: ChildSpec,
     pub(super) http: ChildSpec,
     pub(super) stopping: &'a CancellationToken,
+    /// Where the supervisor of the models is found.
+    pub(super) supervisor: &'a Live<Supervisor>,
+}
+
+/// Whom the supervisor of the models starts, after a reload and after its own restart too. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Roster(Rc<Members>);
+
+struct Members {
+    models: RefCell<Vec<Member>>,
+    timeouts: Cell<Timeouts>,
+}
+
+struct Member {
+    model: Arc<ModelHandle>,
+    /// One for the life of the model: a restarted tree waits for what the old one left.
+    slot: Arc<Semaphore>,
+}
+
+impl Roster {
+    pub(super) fn new(models: &[Arc<ModelHandle>], timeouts: Timeouts) -> Self {
+        let roster = Self(Rc::new(Members { models: RefCell::default(), timeouts: Cell::new(timeouts) }));
+        models.iter().for_each(|model| roster.add(model));
+        roster
+    }
+
+    pub(super) fn set_timeouts(&self, timeouts: Timeouts) {
+        self.0.timeouts.set(timeouts);
+    }
+
+    /// A model more, or another handle of one that is there.
+    pub(super) fn add(&self, model: &Arc<ModelHandle>) {
+        let mut members = self.0.models.borrow_mut();
+        match members.iter_mut().find(|member| member.model.id() == model.id()) {
+            Some(member) => member.model = Arc::clone(model),
+            None => {
+                members.push(Member { model: Arc::clone(model), slot: Arc::new(Semaphore::new(1)) });
+            }
+        }
+    }
+
+    pub(super) fn remove(&self, model: &ModelHandle) {
+        self.0.models.borrow_mut().retain(|member| member.model.id() != model.id());
+    }
+
+    /// All models, those on their way out included.
+    pub(super) fn models(&self) -> Vec<Arc<ModelHandle>> {
+        self.0.models.borrow().iter().map(|member| Arc::clone(&member.model)).collect()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Arc<ModelHandle>> {
+        self.models().into_iter().find(|model| model.spec.name == name)
+    }
+
+    fn slot(&self, model: &ModelHandle) -> Option<Arc<Semaphore>> {
+        let members = self.0.models.borrow();
+        members.iter().find(|member| member.model.id() == model.id()).map(|member| Arc::clone(&member.slot))
+    }
 }
 
 /// The child specs of the root: the logs first, for everybody writes to them.
-pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, stopping } = parts;
+pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildSpec> {
+    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, stopping, supervisor } = parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
     };
-    let supervisor: Live<Supervisor> = Live::new();
     let start = {
         let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));
-        let (models, base_dir) = (models.to_vec(), spec.base_dir.clone());
-        let (drain_timeout, queue_timeout) = (spec.program.drain_timeout, spec.program.queue_timeout);
+        let (roster, base_dir) = (roster.clone(), spec.base_dir.clone());
         let (ledger, stopping) = (ledger.clone(), stopping.clone());
         let link =
             scheduler.as_ref().map_or_else(MemoryLink::default, |(live, _)| MemoryLink::to(live.clone()));
         let keeper = scheduler.as_ref().map(|(live, _)| live.clone());
-        // One slot per model for the whole program: a restarted tree waits for what the old one left.
-        let slots: Vec<Arc<Semaphore>> = models.iter().map(|_| Arc::new(Semaphore::new(1))).collect();
-        move || {
-            let specs = models.iter().zip(&slots).map(|(model, slot)| {
+        let child = {
+            let (roster, feed) = (roster.clone(), feed.clone());
+            Rc::new(move |model: &Arc<ModelHandle>| {
                 let environment = {
-                    let (launcher, feed) = (Rc::clone(&launcher), feed.clone());
+                    let (launcher, feed, roster) = (Rc::clone(&launcher), feed.clone(), roster.clone());
                     let (ledger, stopping) = (ledger.clone(), stopping.clone());
-                    let (working_dir, slot, link) = (base_dir.clone(), Arc::clone(slot), link.clone());
+                    let (working_dir, link) = (base_dir.clone(), link.clone());
+                    // It outlives the actor.
+                    let slot = roster.slot(model).unwrap_or_else(|| Arc::new(Semaphore::new(1)));
                     move || Environment {
                         launcher: Rc::clone(&launcher),
                         feed: feed.clone(),
                         working_dir: working_dir.clone(),
-                        drain_timeout,
-                        queue_timeout,
+                        timeouts: roster.0.timeouts.get(),
                         memory: link.clone(),
                         ledger: ledger.clone(),
                         stopping: stopping.clone(),
@@ -66,8 +122,14 @@ pub(super) fn tree(spec: &Spec, models: &[Arc<ModelHandle>], parts: Parts<'_>) -
                     }
                 };
                 model_child(Arc::clone(model), keeper.clone(), environment)
-            });
-            Child::start(Supervisor::new("models", specs.collect(), feed.clone()), &supervisor)
+            })
+        };
+        move || {
+            let specs = roster.models().iter().map(|model| child(model)).collect();
+            let (roster, child) = (roster.clone(), Rc::clone(&child));
+            let growing = Supervisor::new("models", specs, feed.clone())
+                .growing(move |name| roster.find(name).map(|model| child(&model)));
+            Child::start(growing, &supervisor)
         }
     };
     let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };

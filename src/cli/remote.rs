@@ -20,6 +20,7 @@ pub(super) enum Order {
     Explain { model: String, memory: bool },
     Usage(UsageOrder),
     Rename { old: String, new: String, merge: bool },
+    Reload { dry_run: bool },
     Tree,
 }
 
@@ -68,6 +69,7 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Explain { model, memory: false } => explain(&manager, &model).await,
         Order::Usage(order) => print(&order.run(&manager).await?),
         Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
+        Order::Reload { dry_run } => reload(&manager, dry_run).await,
         Order::Tree => tree(&manager).await,
     }
 }
@@ -121,6 +123,21 @@ async fn rename(manager: &Manager, old: &str, new: &str, merge: bool) -> Result<
     let path = format!("/api/storage/{}/rename", segment(old));
     manager.tell(Method::POST, &path, &json!({"to": new, "merge": merge})).await?;
     print(&format!("the data of {old} are those of {new} from now on"))
+}
+
+#[derive(Deserialize)]
+struct Plan {
+    lines: Vec<String>,
+}
+
+async fn reload(manager: &Manager, dry_run: bool) -> Result<(), String> {
+    let path = format!("/api/config/reload?dry_run={dry_run}");
+    let plan: Plan = manager.ask_json(Method::POST, &path).await?;
+    if plan.lines.is_empty() {
+        return print("nothing has changed");
+    }
+    plan.lines.iter().try_for_each(|line| print(line))?;
+    print(if dry_run { "a dry run: nothing was changed" } else { "the configuration is in force" })
 }
 
 async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Result<(), String> {

@@ -68,6 +68,8 @@ pub(super) enum Kind {
         max: f64,
     },
     Texts,
+    /// One text, or a list of texts.
+    TextOrTexts,
     /// An amount of money, as a decimal in quotes: a number with a point is not exact.
     Price,
     /// Secrets: never quoted in a message.

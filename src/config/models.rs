@@ -58,6 +58,7 @@ fn model(
     Some(ModelSpec {
         name: name.to_owned(),
         aliases: aliases(walk, fields),
+        formerly: formerly(fields),
         mode: mode?,
         port,
         auto_start: fields.flag("auto_start"),
@@ -102,6 +103,14 @@ fn aliases(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         walk.warn(&fields.at("aliases").item(index), "has a full-width comma in it", hint);
     }
     aliases
+}
+
+/// `formerly`: a name, or a list of names.
+fn formerly(fields: &Fields<'_>) -> Vec<String> {
+    match fields.value("formerly").and_then(Value::as_str) {
+        Some(name) => vec![name.to_owned()],
+        None => fields.texts("formerly").into_iter().map(str::to_owned).collect(),
+    }
 }
 
 /// `listed`: a flag, or `{aliases: false}`.

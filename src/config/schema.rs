@@ -64,6 +64,7 @@ fn property(key: &Key) -> Value {
             {"type": ["number", "null"], "minimum": min, "maximum": max},
         ]}),
         Kind::Texts => json!({"type": "array", "items": text()}),
+        Kind::TextOrTexts => json!({"anyOf": [text(), {"type": "array", "items": text()}]}),
         Kind::Price => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"}),
         Kind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),
         Kind::Command => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),

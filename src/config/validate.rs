@@ -53,6 +53,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     let modes = modes::read(walk, &root);
     let mut models = models::read(walk, &root, &modes, &defaults);
     names_are_unique(walk, &models);
+    former_names_are_free(walk, &models);
     for model in &mut models {
         model.aliases.retain(|alias| *alias != model.name);
     }
@@ -95,6 +96,7 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
         database: database(walk, fields),
         api_keys,
         allowed_hosts: allowed_hosts(walk, fields),
+        watch_config: fields.flag("watch_config"),
         drain_timeout: fields.time("drain_timeout", 1.0).unwrap_or_default(),
         client_write_timeout: fields.time("client_write_timeout", 1.0).unwrap_or_default(),
         queue_timeout: fields.time("queue_timeout", 1.0).unwrap_or_default(),
@@ -309,6 +311,32 @@ fn names_are_unique(walk: &mut Walk<'_>, models: &[ModelSpec]) {
             } else {
                 owners.insert(alias, format!("an alias of the model `{}`", model.name));
             }
+        }
+    }
+}
+
+/// Data can't have two owners.
+fn former_names_are_free(walk: &mut Walk<'_>, models: &[ModelSpec]) {
+    let mut owners: HashMap<&str, &str> = HashMap::new();
+    for model in models {
+        let path = KeyPath::default().key("Local-Models").key(&model.name).key("formerly");
+        for (index, former) in model.formerly.iter().enumerate() {
+            let owner = models.iter().find(|other| other.name == *former);
+            let (message, hint) = match (owner, owners.insert(former, &model.name)) {
+                (Some(owner), _) if owner.name == model.name => {
+                    (format!("`{former}` is the model's name now"), "remove it here")
+                }
+                (Some(_), _) => (
+                    format!("`{former}` is still a model of this file, and keeps its data"),
+                    "remove it here, or remove the model",
+                ),
+                (None, Some(first)) => (
+                    format!("`{former}` is also a former name of the model `{first}`"),
+                    "its data can go to one model only: remove it from one of them",
+                ),
+                (None, None) => continue,
+            };
+            walk.error(&path.item(index), message, Some(hint.to_owned()));
         }
     }
 }

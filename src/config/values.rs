@@ -52,7 +52,10 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
         Kind::Number { min, max } => one(number(min, max, key.unit, place)),
         Kind::NumberOrAuto { .. } if value.as_str().is_some_and(is_auto) => Vec::new(),
         Kind::NumberOrAuto { min, max } => one(number_or_auto(min, max, key.unit, place)),
-        Kind::Texts => items(place, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item)),
+        Kind::TextOrTexts if value.is_string() => one(text(place)),
+        Kind::Texts | Kind::TextOrTexts => {
+            items(place, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item))
+        }
         Kind::Price => one(price(place)),
         Kind::ApiKeys => items(place, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
         Kind::Command => command(place),

@@ -3,6 +3,10 @@
 use super::access::Access;
 use super::error::{ApiError, Kind, quoted};
 use super::standby::Standby;
+use actix_web::dev::Payload;
+use actix_web::error::ErrorInternalServerError;
+use actix_web::{FromRequest, HttpRequest};
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
 use llm_manager_actors::billing::{Billing, Ledger};
@@ -13,20 +17,25 @@ use llm_manager_actors::model::{Directory, ModelHandle};
 use llm_manager_actors::scheduler::Scheduler;
 use llm_manager_actors::supervisor::Supervisor;
 use llm_manager_policy::endpoints::Endpoints;
+use std::future::{Ready, ready};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Addresses and settings; nothing here changes while the program runs.
+/// Addresses and settings. Nothing here changes: a reload puts another in its place, and a request keeps the one with which
+/// it came.
+#[derive(Clone)]
 pub struct Shared {
     /// All models.
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     /// Who may come in.
-    pub access: Access,
+    pub access: Arc<Access>,
     /// True: a stream says that it waits for its model.
     pub loading_comments: bool,
     /// Every path that some mode serves.
-    pub endpoints: Endpoints,
+    pub endpoints: Arc<Endpoints>,
     /// Largest request body.
     pub max_body_bytes: usize,
     /// Cancelled when the program begins to stop.
@@ -53,8 +62,58 @@ pub struct Shared {
     pub scheduler: Option<Live<Scheduler>>,
     /// Days that rows of requests are kept.
     pub retention_days: u32,
+    /// How long the end of the program waits for running answers.
+    pub drain_timeout: Duration,
     /// True: `/api/debug` can make actors panic. For tests.
     pub fault_injection: bool,
+}
+
+/// Where the settings in force are found; cheap to clone.
+#[derive(Clone)]
+pub struct InForce(Arc<ArcSwap<Shared>>);
+
+/// The settings that were in force when a request came. Whoever holds them for long keeps models that have left the
+/// configuration from ending.
+#[derive(Clone)]
+pub struct Now(Arc<Shared>);
+
+impl InForce {
+    /// These settings, until others take their place.
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(shared)))
+    }
+
+    /// The settings as they are now.
+    pub fn now(&self) -> Now {
+        Now(self.0.load_full())
+    }
+
+    /// Puts others in force, for requests that come from now on.
+    pub fn replace(&self, shared: Shared) {
+        self.0.store(Arc::new(shared));
+    }
+
+    /// Those of the application to which a request belongs.
+    pub(super) fn of(request: &HttpRequest) -> Result<&Self, actix_web::Error> {
+        request.app_data::<Self>().ok_or_else(|| ErrorInternalServerError("the settings are missing"))
+    }
+}
+
+impl Deref for Now {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl FromRequest for Now {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(InForce::of(request).map(InForce::now))
+    }
 }
 
 /// Where an operator finds the names of the models, and where a client does.

@@ -48,6 +48,7 @@ impl Unit<'_> {
              Type=notify\n\
              NotifyAccess=main\n\
              ExecStart={exe} --config {config} serve\n\
+             ExecReload=/bin/kill -HUP $MAINPID\n\
              WorkingDirectory={folder}\n\
              {account}\
              Restart=on-failure\n\

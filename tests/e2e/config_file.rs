@@ -38,12 +38,14 @@ fn a_save_keeps_a_backup_and_the_file_as_it_was_kept() {
     let text = shown["text"].as_str().unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     assert_eq!(shown["path"], path.display().to_string());
-    assert_eq!((&shown["writable"], &shown["live_reload"]), (&json!(true), &json!(false)));
+    assert_eq!((&shown["writable"], &shown["live_reload"]), (&json!(true), &json!(true)));
     assert_eq!(shown["restart_needed"], false);
 
     let new = other(text, 7);
     let saved = save(&manager, &new, &shown["version"]).ok().json();
-    assert_eq!(saved["restart_needed"], true);
+    assert_eq!((&saved["restart_needed"], &saved["error"]), (&json!(false), &Value::Null));
+    assert_eq!(saved["plan"]["changed"], json!(["chat"]), "{saved}");
+    assert_eq!(manager.model("chat")["alive_seconds"], 420.0, "it is in force");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), new);
     assert!(path.symlink_metadata().unwrap().is_symlink(), "the link is still one");
     let backup = PathBuf::from(saved["backup"].as_str().unwrap());
@@ -52,7 +54,16 @@ fn a_save_keeps_a_backup_and_the_file_as_it_was_kept() {
     for file in [&path, &backup] {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640, "{}", file.display());
     }
-    assert_eq!(manager.api("/api/config")["restart_needed"], true);
+    let port = new.replacen("host: 127.0.0.1", "host: localhost", 1);
+    let checked = manager.post("/api/config/check").json(&json!({"text": port})).send().ok().json();
+    assert_eq!(checked["plan"]["needs_restart"], json!(["program.host"]));
+    let saved = save(&manager, &port, &saved["version"]).ok().json();
+    assert_eq!(saved["restart_needed"], true);
+    assert_eq!(manager.api("/api/config")["needs_restart"], json!(["program.host"]));
+    std::fs::remove_file(saved["backup"].as_str().unwrap()).unwrap();
+    let saved = save(&manager, &new, &saved["version"]).ok().json();
+    std::fs::remove_file(saved["backup"].as_str().unwrap()).unwrap();
+    assert_eq!(saved["restart_needed"], false);
 
     let stale = save(&manager, text, &shown["version"]).error(409, "config_changed");
     assert!(stale.message().contains("GET /api/config"), "{}", stale.message());

@@ -37,6 +37,7 @@ mod outcomes;
 mod real_engine;
 mod real_memory;
 mod reconcile;
+mod reload;
 mod run_logs;
 mod runs;
 mod service;

@@ -82,6 +82,20 @@ impl Manager {
         Self { dir, port, child: None, env, key: config.first_key() }
     }
 
+    /// Replaces the configuration, as an editor does it; nothing is told of it.
+    pub(crate) fn write(&self, config: &Config) {
+        let fresh = self.path("config.yaml.new");
+        std::fs::write(&fresh, config.text(self.port, self.dir.path())).unwrap();
+        std::fs::rename(fresh, self.path("config.yaml")).unwrap();
+    }
+
+    /// Has another configuration applied; what was changed.
+    #[track_caller]
+    pub(crate) fn reload(&self, config: &Config) -> Value {
+        self.write(config);
+        self.act("/api/config/reload").json()
+    }
+
     /// Starts the program (again) in the same folder.
     #[track_caller]
     pub(crate) fn launch(&mut self) {

@@ -2,6 +2,7 @@
 //! more than the one thread it hangs on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub type Reply = Box<dyn FnOnce(Result<Vec<Sample>, String>) + Send>;
 
 /// The handle of a plugin's thread. Dropping it ends the thread after the sample that it is taking.
 pub struct Sampler {
+    /// Tells it from every other that this program has had.
+    pub number: usize,
     pub name: String,
     pub plugin: &'static str,
     pub patience: Duration,
@@ -41,7 +44,8 @@ impl Sampler {
             Ok(_) => Ok(sender),
             Err(error) => Err(format!("its thread can't be started: {error}")),
         };
-        Self { name, plugin, patience, stop, orders }
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), name, plugin, patience, stop, orders }
     }
 
     /// Has the plugin end what it started; resolves when it has.

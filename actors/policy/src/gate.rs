@@ -12,9 +12,9 @@
 //! ```
 
 #[cfg(feature = "loom")]
-use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(not(feature = "loom"))]
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 const OPEN: u64 = 1 << 63;
 const WATCHED: u64 = 1 << 62;
@@ -94,13 +94,13 @@ impl Word {
 #[derive(Debug)]
 pub struct Gate {
     word: AtomicU64,
-    limit: u32,
+    limit: AtomicU32,
 }
 
 impl Gate {
     /// A closed gate for at most `limit` leases at once.
     pub fn new(limit: u32) -> Self {
-        Self { word: AtomicU64::new(Word::CLOSED.0), limit }
+        Self { word: AtomicU64::new(Word::CLOSED.0), limit: AtomicU32::new(limit) }
     }
 
     /// What the gate shows now.
@@ -110,7 +110,13 @@ impl Gate {
 
     /// Takes a lease if the asker may have one now.
     pub fn acquire(&self, asker: Asker) -> bool {
-        self.update(|word| word.acquire(asker, self.limit)).is_some()
+        let limit = self.limit.load(Ordering::Relaxed);
+        self.update(|word| word.acquire(asker, limit)).is_some()
+    }
+
+    /// From now on at most `limit` leases are given at once; those that are held stay.
+    pub fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Gives a lease back; true when the actor wants to hear of it.
@@ -171,6 +177,20 @@ mod tests {
         assert!(!gate.acquire(Asker::Newcomer));
         assert!(gate.acquire(Asker::Queue));
         assert!(!gate.acquire(Asker::Queue), "the limit holds for the queue too");
+    }
+
+    #[test]
+    fn a_lower_limit_takes_nothing_back_and_a_higher_one_lets_more_in() {
+        let gate = Gate::new(2);
+        gate.open();
+        assert!(gate.acquire(Asker::Newcomer) && gate.acquire(Asker::Newcomer));
+        gate.set_limit(1);
+        gate.release();
+        assert!(!gate.acquire(Asker::Newcomer));
+        assert_eq!(gate.look().leases(), 1);
+        gate.set_limit(3);
+        assert!(gate.acquire(Asker::Newcomer) && gate.acquire(Asker::Newcomer));
+        assert!(!gate.acquire(Asker::Newcomer));
     }
 
     #[test]

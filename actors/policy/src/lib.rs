@@ -26,6 +26,7 @@ pub mod pricing;
 pub mod queue;
 pub mod readiness;
 pub mod recording;
+pub mod reload;
 pub mod restart;
 pub mod spec;
 pub mod steering;

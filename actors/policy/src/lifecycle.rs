@@ -82,6 +82,8 @@ fn queued(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             go(state, Phase::Stopped, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
         }
+        // What was demanded is what the model wanted before.
+        Event::Renew => next_life_or_rest(state, view, limits, Vec::new()),
         _ => stay(state, []),
     }
 }
@@ -118,6 +120,7 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             stop_process(state, StopCause::Operator, urgency, view, limits, vec![refuse])
         }
         Event::Restart => stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new()),
+        Event::Renew => stop_process(state, StopCause::Restart, Urgency::Now, view, limits, Vec::new()),
         Event::Evict | Event::Yield if view.waiting == 0 => {
             stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
         }
@@ -144,6 +147,11 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         }
         Event::Yield => {
             let phase = Phase::Draining { deadline: None, cause: StopCause::Evicted };
+            go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
+        }
+        // Running answers take as long as they need.
+        Event::Renew => {
+            let phase = Phase::Draining { deadline: None, cause: StopCause::Restart };
             go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
         }
         Event::Closed(cause) => stop_process(state, cause, Urgency::Now, view, limits, Vec::new()),
@@ -196,6 +204,10 @@ fn draining(
             let effects = [Effect::ReopenGate, Effect::GrantWaiters, idle_timer(view.now, limits)];
             go(state, Phase::Ready { since: view.now }, effects)
         }
+        // What it would serve on with is not what is wanted any more.
+        Event::Renew if cause == StopCause::Evicted => {
+            go(state, Phase::Draining { deadline, cause: StopCause::Restart }, [])
+        }
         // Only a second stop is in a hurry; a restart or a yield has not been one.
         Event::Stop(Urgency::Drain) if cause != StopCause::Operator => {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
@@ -244,7 +256,7 @@ fn stopping(
         Event::Acquire | Event::Start | Event::Restart if ending == Ending::Stuck => {
             stay(state, [Effect::RefuseWaiters(Refusal::Failed { retry_after: STUCK_AFTER })])
         }
-        Event::Start | Event::Restart if cause.is_failure() => {
+        Event::Start | Event::Restart | Event::Renew if cause.is_failure() && ending != Ending::Stuck => {
             go(state, Phase::Stopping { ending, cause: StopCause::Operator }, [])
         }
         Event::Deadline => match ending {
@@ -268,6 +280,14 @@ fn failed(state: &State, retry_at: Moment, event: Event, view: &View, limits: &L
         Event::Acquire | Event::Deadline => new_life(state, view, limits, Vec::new()),
         // An operator who says "start" has seen the failure; the backoff is not for them.
         Event::Start | Event::Restart => new_life(state, view, limits, Vec::new()),
+        // What failed was the former launch.
+        Event::Renew => {
+            let next = State { failures: 0, ..state.clone() };
+            if view.waiting > 0 {
+                return new_life(&next, view, limits, Vec::new());
+            }
+            go(&next, Phase::Stopped, [Effect::DisarmTimer])
+        }
         Event::Stop(_) => {
             let next = State { failures: 0, ..state.clone() };
             go(&next, Phase::Stopped, [Effect::RefuseWaiters(Refusal::Stopped), Effect::DisarmTimer])

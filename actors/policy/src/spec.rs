@@ -44,6 +44,8 @@ pub struct ProgramSpec {
     pub api_keys: Vec<String>,
     /// Names under which browsers may come, beside the usual ones; `*.x` for all below `x`, `*` for any.
     pub allowed_hosts: Vec<String>,
+    /// True: the file is applied as soon as it changes.
+    pub watch_config: bool,
     /// How long a shutdown or an operator's stop waits for running answers.
     pub drain_timeout: Duration,
     /// In which a client must take a byte of its answer.
@@ -135,6 +137,8 @@ pub struct ModelSpec {
     pub name: String,
     /// Other names that clients may use.
     pub aliases: Vec<String>,
+    /// Names under which its data were recorded; no client may use them.
+    pub formerly: Vec<String>,
     /// What it serves.
     pub mode: Arc<ModeSpec>,
     /// Port on 127.0.0.1 that the backend listens on; `None`: a free one is chosen at each start.

@@ -550,6 +550,7 @@ impl Model for Setup {
         may(true, Evict);
         may(true, Hear(Event::Yield));
         may(true, Hear(Event::Stay));
+        may(true, Hear(Event::Renew));
         for urgency in [Urgency::Drain, Urgency::Now, Urgency::Kill] {
             may(true, Operate(Event::Stop(urgency), false));
         }

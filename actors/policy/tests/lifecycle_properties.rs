@@ -76,6 +76,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Evict),
         Just(Event::Yield),
         Just(Event::Stay),
+        Just(Event::Renew),
         epoch().prop_map(|epoch| Event::Reserved { epoch }),
         epoch().prop_map(|epoch| Event::Denied { epoch }),
         epoch().prop_map(|epoch| Event::Launched { epoch }),
@@ -140,7 +141,8 @@ proptest! {
         prop_assert_eq!(has(Effect::OpenGate), matches!(before, Phase::Starting { .. }) && matches!(after, Phase::Ready { .. }));
         prop_assert_eq!(has(Effect::Launch), matches!(before, Phase::Queued { .. }) && matches!(after, Phase::Starting { .. }));
         prop_assert_eq!(has(Effect::Reserve), step.state.epoch != state.epoch);
-        prop_assert_eq!(has(Effect::Reserve), moved && matches!(after, Phase::Queued { .. }));
+        let demands_anew = moved || (event == Event::Renew && view.waiting > 0);
+        prop_assert_eq!(has(Effect::Reserve), demands_anew && matches!(after, Phase::Queued { .. }));
         if has(Effect::ReturnReservation) {
             let no_process = matches!(before, Phase::Queued { .. })
                 || matches!(event, Event::Gone { .. } | Event::OutOfMemory { .. });

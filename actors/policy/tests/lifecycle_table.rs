@@ -44,6 +44,7 @@ const STARTING: Phase = Phase::Starting { deadline: after(5) };
 const READY: Phase = Phase::Ready { since: NOW.saturating_sub(seconds(20)) };
 const DRAINING: Phase = drains(Some(after(5)), StopCause::Operator);
 const YIELDING: Phase = drains(None, StopCause::Evicted);
+const RENEWING: Phase = drains(None, StopCause::Restart);
 const FAILED: Phase = Phase::Failed { retry_at: after(1) };
 const FAILED_LONG: Phase = Phase::Failed { retry_at: after(3) };
 /// The first phase of a new life.
@@ -191,6 +192,7 @@ fn from_stopped() -> Vec<Row> {
             Evict,
             Event::Yield,
             Event::Stay,
+            Event::Renew,
             RESERVED,
             DENIED,
             LAUNCHED,
@@ -246,6 +248,9 @@ fn from_queued() -> Vec<Row> {
     for stop in STOPS {
         rows.push(row(at, stop, &Phase::Stopped, [ReturnReservation, REFUSE_STOPPED, DisarmTimer]));
     }
+    let again = [ReturnReservation, ArmTimer(after(120)), Reserve];
+    rows.push(row(at, Event::Renew, &NEW_LIFE, again).waiting(1));
+    rows.push(row(at, Event::Renew, &Phase::Stopped, [ReturnReservation, DisarmTimer]).waiting(0));
     rows
 }
 
@@ -282,6 +287,7 @@ fn from_starting() -> Vec<Row> {
     }
     rows.push(row(at, STOPS[2], &killed(StopCause::Operator), [REFUSE_STOPPED, Kill, ArmTimer(after(5))]));
     rows.push(row(at, Restart, &ends(StopCause::Operator), end));
+    rows.push(row(at, Event::Renew, &ends(StopCause::Restart), end));
     for event in [Evict, Event::Yield] {
         rows.push(row(at, event, &ends(StopCause::Evicted), end).waiting(0));
         rows.push(row(at, event, at, []).waiting(1));
@@ -311,6 +317,7 @@ fn from_ready() -> Vec<Row> {
     rows.push(row(at, Evict, at, []).leases(1));
     rows.push(row(at, Evict, at, []).waiting(1));
     rows.push(row(at, Event::Yield, &YIELDING, [DisarmTimer, CloseGate]));
+    rows.push(row(at, Event::Renew, &RENEWING, [DisarmTimer, CloseGate]));
     for cause in [StopCause::Idle, StopCause::Evicted] {
         rows.push(row(at, Event::Closed(cause), &ends(cause), [Terminate, ArmTimer(after(10))]));
         rows.push(row(at, Event::InUse(cause), at, [ArmTimer(NOW + ALIVE)]));
@@ -374,6 +381,7 @@ fn from_draining() -> Vec<Row> {
             Evict,
             Event::Yield,
             Event::Stay,
+            Event::Renew,
             RESERVED,
             DENIED,
             LAUNCHED,
@@ -428,6 +436,16 @@ fn from_draining() -> Vec<Row> {
         [ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)],
     ));
     rows.push(row(&YIELDING, Event::Deadline, &YIELDING, []));
+    // It does not go back to serving with a launch that has changed.
+    rows.push(row(&YIELDING, Event::Renew, &RENEWING, []));
+    rows.extend(ignored(&RENEWING, &[Event::Renew, Event::Stay, Event::Yield, Event::Deadline, Restart]));
+    rows.push(row(&RENEWING, LeaseFreed, &ends(StopCause::Restart), end).leases(0));
+    rows.push(row(
+        &RENEWING,
+        STOPS[0],
+        &drains_for(StopCause::Operator),
+        [REFUSE_STOPPED, ArmTimer(after(30))],
+    ));
     rows.push(row(
         &YIELDING,
         STOPS[0],
@@ -493,6 +511,8 @@ fn from_stopping() -> Vec<Row> {
                 let waits = row(at, start, if failure { operated } else { at }, []);
                 rows.push(if is_stuck { row(at, start, at, hopeless) } else { waits });
             }
+            let renewed = if failure && !is_stuck { operated } else { at };
+            rows.push(row(at, Event::Renew, renewed, []));
             if failure {
                 let retry = &Phase::Failed { retry_at: after(1) };
                 for event in [GONE, OUT_OF_MEMORY] {
@@ -554,6 +574,8 @@ fn from_failed() -> Vec<Row> {
         rows.push(row(at, Event::Acquire, at, []).waiting(0));
         rows.push(row(at, Start, &NEW_LIFE, begin));
         rows.push(row(at, Restart, &NEW_LIFE, begin));
+        rows.push(row(at, Event::Renew, &NEW_LIFE, begin).waiting(1).failures(0));
+        rows.push(row(at, Event::Renew, &Phase::Stopped, [DisarmTimer]).waiting(0).failures(0));
         for stop in STOPS {
             rows.push(row(at, stop, &Phase::Stopped, [REFUSE_STOPPED, DisarmTimer]).failures(0));
         }
@@ -610,6 +632,7 @@ fn kind_of_event(event: Event) -> &'static str {
         Event::Evict => "Evict",
         Event::Yield => "Yield",
         Event::Stay => "Stay",
+        Event::Renew => "Renew",
         Event::Reserved { .. } => "Reserved",
         Event::Denied { .. } => "Denied",
         Event::Launched { .. } => "Launched",
@@ -629,7 +652,7 @@ fn kind_of_event(event: Event) -> &'static str {
 }
 
 const ALL_PHASES: [&str; 7] = ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
-const ALL_EVENTS: [&str; 24] = [
+const ALL_EVENTS: [&str; 25] = [
     "Acquire",
     "Start",
     "Stop(Drain)",
@@ -639,6 +662,7 @@ const ALL_EVENTS: [&str; 24] = [
     "Evict",
     "Yield",
     "Stay",
+    "Renew",
     "Reserved",
     "Denied",
     "Launched",

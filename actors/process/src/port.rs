@@ -1,20 +1,29 @@
 //! Ports: choosing, testing, and naming who has them.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use llm_manager_policy::system;
+use tokio::sync::Notify;
 
 use super::{LaunchError, platform, run_tool};
 
 /// Ports that runs were given. A backend opens its port only after a while, and nobody else should be
 /// given it until then.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ports(Rc<RefCell<BTreeSet<u16>>>);
+pub(super) struct Ports(Rc<Given>);
+
+#[derive(Debug, Default)]
+struct Given {
+    /// Each with whether it was asked for by its number.
+    ports: RefCell<BTreeMap<u16, bool>>,
+    /// Fires when one is given back.
+    returned: Notify,
+}
 
 /// A port that was given to a run; dropped when the run has ended.
 #[derive(Debug)]
@@ -25,7 +34,8 @@ pub(super) struct PortHold {
 
 impl Drop for PortHold {
     fn drop(&mut self) {
-        self.ports.0.borrow_mut().remove(&self.port);
+        self.ports.0.ports.borrow_mut().remove(&self.port);
+        self.ports.0.returned.notify_waiters();
     }
 }
 
@@ -48,20 +58,33 @@ impl Ports {
     pub(super) async fn hold(&self, wanted: Option<u16>) -> Result<PortHold, LaunchError> {
         let port = match wanted {
             Some(port) => {
+                self.until_moved_out(port).await;
                 test(port).await?;
                 port
             }
             None => self.choose().map_err(|error| LaunchError::NoFreePort { cause: error.to_string() })?,
         };
-        self.0.borrow_mut().insert(port);
+        self.0.ports.borrow_mut().insert(port, wanted.is_some());
         Ok(PortHold { ports: self.clone(), port })
+    }
+
+    /// A configuration gives a port to one model only. So whoever else was given it by its number had it from a former
+    /// configuration, and is about to end.
+    async fn until_moved_out(&self, port: u16) {
+        loop {
+            let returned = self.0.returned.notified();
+            if self.0.ports.borrow().get(&port) != Some(&true) {
+                return;
+            }
+            returned.await;
+        }
     }
 
     fn choose(&self) -> io::Result<u16> {
         // The system hands out a port again soon after it was closed, so some tries may be in vain.
         for _ in 0..64 {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-            if !self.0.borrow().contains(&port) {
+            if !self.0.ports.borrow().contains_key(&port) {
                 return Ok(port);
             }
         }

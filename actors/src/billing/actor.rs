@@ -476,7 +476,8 @@ impl Billing {
     }
 
     fn retain(&mut self, ctx: &mut Context<Self>) {
-        if let Some(days) = self.settings.retention_days {
+        let days = self.core.retention_days.load(Ordering::Relaxed);
+        if days != u32::MAX {
             self.queue_job(Job::RetainDays(days), ctx);
         }
     }

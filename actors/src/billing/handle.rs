@@ -14,7 +14,7 @@ use llm_manager_policy::spec::Electricity;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -72,7 +72,9 @@ pub(super) struct Core {
     pub(super) last_error: ArcSwapOption<String>,
     pub(super) state: AtomicU8,
     pub(super) records: bool,
-    pub(super) electricity: Option<Electricity>,
+    pub(super) electricity: ArcSwapOption<Electricity>,
+    /// Days that rows are kept; `u32::MAX`: for good.
+    pub(super) retention_days: AtomicU32,
 }
 
 #[derive(Default)]
@@ -190,9 +192,15 @@ impl Ledger {
 
     /// What this much electricity costs, in the ledger's unit of money, and its currency.
     pub(super) fn electricity(&self, millijoules: u64) -> Option<(i64, Arc<str>)> {
-        let Electricity { per_kwh, currency } = self.0.electricity?;
+        let Electricity { per_kwh, currency } = self.0.electricity.load().as_deref().copied()?;
         let money = pricing::electricity(millijoules, per_kwh).and_then(Money::as_i64);
         Some((money.unwrap_or(i64::MAX), currency.as_str().into()))
+    }
+
+    /// From now on rows are kept for this long, and electricity costs this much.
+    pub fn reconfigure(&self, retention_days: u32, electricity: Option<Electricity>) {
+        self.0.retention_days.store(retention_days, Ordering::Relaxed);
+        self.0.electricity.store(electricity.map(Arc::new));
     }
 
     /// The prices in force, as they are now.

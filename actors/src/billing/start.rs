@@ -10,7 +10,7 @@ use llm_manager_ledger::{
 use llm_manager_policy::spec::Electricity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -102,7 +102,8 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
         last_error: ArcSwapOption::empty(),
         state: AtomicU8::new(State::Idle as u8),
         records: std::env::var_os(RECORDING).is_none_or(|value| value != "off"),
-        electricity: settings.electricity,
+        electricity: ArcSwapOption::new(settings.electricity.map(Arc::new)),
+        retention_days: AtomicU32::new(settings.retention_days.unwrap_or(u32::MAX)),
     };
     if !core.records {
         log::warn!("{RECORDING}=off: requests are not recorded");

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use llm_manager_devices::sampler::Sampler;
-use llm_manager_devices::{Registry, Snapshot};
+use llm_manager_devices::{Registry, Snapshot, Source};
 use tokio::sync::watch;
 
 /// How often to look.
@@ -54,7 +55,7 @@ impl Drop for Attention {
 /// The board itself.
 pub(super) struct Board {
     settings: Settings,
-    samplers: Vec<Sampler>,
+    samplers: ArcSwap<Vec<Arc<Sampler>>>,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) fast: AtomicBool,
     attentive: AtomicUsize,
@@ -68,7 +69,9 @@ impl Board {
         let (snapshots, _) = watch::channel(Arc::new(Snapshot::empty()));
         Self {
             settings,
-            samplers: sources.into_iter().map(Sampler::start).collect(),
+            samplers: ArcSwap::from_pointee(
+                sources.into_iter().map(|one| Arc::new(Sampler::start(one))).collect(),
+            ),
             snapshots,
             fast: AtomicBool::new(false),
             attentive: AtomicUsize::new(0),
@@ -85,8 +88,17 @@ impl Board {
         if fast { Pace::Fast } else { Pace::Slow }
     }
 
-    pub(super) fn samplers(&self) -> &[Sampler] {
-        &self.samplers
+    pub(super) fn samplers(&self) -> Arc<Vec<Arc<Sampler>>> {
+        self.samplers.load_full()
+    }
+
+    /// Others from now on; answers those that are left out, which are still at work.
+    pub(super) fn replace(&self, keep: impl Fn(&Sampler) -> bool, more: Vec<Source>) -> Vec<Arc<Sampler>> {
+        let more = if self.settings.enabled { more } else { Vec::new() };
+        let (mut kept, left): (Vec<_>, Vec<_>) = self.samplers().iter().cloned().partition(|one| keep(one));
+        kept.extend(more.into_iter().map(|source| Arc::new(Sampler::start(source))));
+        self.samplers.store(Arc::new(kept));
+        left
     }
 
     /// Nothing is looked at any more, and no answer counts.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::board::{Attention, Board, Pace, Settings};
-use super::{DeviceMonitor, Hurry, LookAt, SampleNow};
+use super::{DeviceMonitor, Hurry, LookAt, Replaced, SampleNow};
 use crate::live::{Live, tell};
 use crate::supervisor::{Child, ChildSpec};
 use llm_manager_devices::sampler::Sampler;
-use llm_manager_devices::{Registry, Snapshot};
+use llm_manager_devices::{Registry, Snapshot, Source};
 
 /// SIGKILL needs no time, unless a driver holds the process in the kernel.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -108,10 +108,29 @@ impl Devices {
     /// takes at most a second.
     pub async fn stop(&self) {
         self.board.stopped.store(true, Ordering::Release);
-        let all = futures_util::future::join_all(self.board.samplers().iter().map(Sampler::stop));
+        let samplers = self.board.samplers();
+        let all = futures_util::future::join_all(samplers.iter().map(|sampler| sampler.stop()));
         if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
             log::warn!("devices: a plugin's command did not end within {} s", STOP_LIMIT.as_secs());
         }
+    }
+
+    /// Plugins come and go while it runs: those that `keep` names stay, `more` are started.
+    pub fn replace(&self, keep: impl Fn(&Sampler) -> bool, more: Vec<Source>) {
+        let left = self.board.replace(keep, more);
+        if let Some(monitor) = self.live.addr() {
+            tell(&monitor, Replaced);
+        }
+        // A command of the user's may be at work.
+        actix_rt::spawn(async move {
+            let all = futures_util::future::join_all(left.iter().map(|sampler| sampler.stop()));
+            if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
+                log::warn!(
+                    "devices: the command of a plugin that was removed did not end within {} s",
+                    STOP_LIMIT.as_secs()
+                );
+            }
+        });
     }
 
     fn hurry(&self) {

@@ -17,6 +17,7 @@ use llm_manager_policy::gate::Word;
 use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::readiness::Lessons;
+use llm_manager_policy::spec::ModelSpec;
 use llm_manager_process as process;
 use llm_manager_process::{ExitReport, Launcher};
 use std::collections::{HashMap, VecDeque};
@@ -38,10 +39,8 @@ pub struct Environment {
     pub feed: Feed,
     /// Working directory of backends.
     pub working_dir: PathBuf,
-    /// How long running answers may go on when the model is to stop.
-    pub drain_timeout: Duration,
-    /// Longest wait for memory.
-    pub queue_timeout: Duration,
+    /// Limits that are the same for all models.
+    pub timeouts: Timeouts,
     /// Who looks after memory.
     pub memory: MemoryLink,
     /// Where runs are recorded.
@@ -53,9 +52,19 @@ pub struct Environment {
     pub slot: Arc<Semaphore>,
 }
 
+/// Limits that are the same for all models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// How long running answers may go on when the model is to stop.
+    pub drain: Duration,
+    /// Longest wait for memory.
+    pub queue: Duration,
+}
+
 /// The actor.
 pub struct Model {
     pub(super) handle: Arc<Face>,
+    pub(super) spec: Arc<ModelSpec>,
     pub(super) env: Environment,
     pub(super) limits: Limits,
     pub(super) state: State,
@@ -99,20 +108,26 @@ pub struct Model {
     pub(super) served_name: Option<Arc<str>>,
 }
 
+pub(super) fn limits(spec: &ModelSpec, timeouts: Timeouts) -> Limits {
+    Limits {
+        start_timeout: spec.start_timeout,
+        stop_timeout: spec.stop_timeout,
+        drain_timeout: timeouts.drain,
+        alive_time: spec.alive_time,
+        // The scheduler answers first; this is for one that doesn't answer at all.
+        queue_timeout: timeouts.queue + Duration::from_secs(10),
+    }
+}
+
 impl Model {
     /// An actor in its first phase; `handle` is what the world will see of it.
     pub fn new(handle: Arc<Face>, env: Environment) -> Self {
-        let limits = Limits {
-            start_timeout: handle.spec.start_timeout,
-            stop_timeout: handle.spec.stop_timeout,
-            drain_timeout: env.drain_timeout,
-            alive_time: handle.spec.alive_time,
-            // The scheduler answers first; this is for one that doesn't answer at all.
-            queue_timeout: env.queue_timeout + Duration::from_secs(10),
-        };
+        let spec = handle.spec.load_full();
+        let limits = limits(&spec, env.timeouts);
         let state = State { epoch: handle.status().epoch, ..State::new() };
         Self {
             handle,
+            spec,
             env,
             limits,
             // After a crash, the lives of the former actor go on being counted.
@@ -169,7 +184,7 @@ impl Model {
         }
         if ended {
             // What a client wanted for that life.
-            self.limits.alive_time = self.handle.spec.alive_time;
+            self.limits.alive_time = self.spec.alive_time;
             self.handle.set_alive_time(self.limits.alive_time);
         }
         // Stopped, even if the next life has begun already for those who came meanwhile.
@@ -194,7 +209,7 @@ impl Model {
 
     /// Says in the log, in the status and in the feed what has changed.
     fn announce(&mut self, before: &Phase, event: Event) {
-        let name = &self.handle.spec.name;
+        let name = &self.spec.name;
         let (from, to) = (ModelState::from(before), ModelState::from(&self.state.phase));
         if from != to {
             self.note_rule(from, to, event);
@@ -238,7 +253,7 @@ impl Model {
             variant: run.map(|run| Arc::clone(&run.variant)),
             chosen: run.and(self.grant.why.clone()),
             pid: run.and_then(|run| run.pid),
-            port: run.and_then(|run| run.port).or(self.handle.spec.port),
+            port: run.and_then(|run| run.port).or(self.spec.port),
             started_at: run.map(|run| run.started_at),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,
@@ -249,12 +264,12 @@ impl Model {
             trace: run.map(|run| run.trace),
             runs: self.runs.iter().cloned().collect(),
         });
-        self.env.feed.publish(Happening::Model(self.handle.spec.name.as_str().into()));
+        self.env.feed.publish(Happening::Model(self.spec.name.as_str().into()));
     }
 
     /// The end of the log line of a transition.
     fn reason(&self, event: Event) -> String {
-        let spec = &self.handle.spec;
+        let spec = &self.spec;
         let asked_by = match (event, &self.ordered_by) {
             (Event::Acquire, _) => "for a request".to_owned(),
             (Event::Start | Event::Restart, Some(by)) => format!("asked for by {by}"),
@@ -277,6 +292,10 @@ impl Model {
             Phase::Draining { cause: cause @ (StopCause::Hung | StopCause::Unwell), .. } => {
                 format!(": {}", self.why_stopping(*cause))
             }
+            Phase::Draining { deadline: None, cause: StopCause::Restart } => format!(
+                ": its launch has changed in the configuration; {} answers end first",
+                self.seen.leases()
+            ),
             Phase::Draining { deadline: None, .. } => format!(
                 ": another model has waited long for its memory; {} answers may end first",
                 self.seen.leases()
@@ -311,7 +330,7 @@ impl Model {
                 None => "asked for by an operator, or the manager is stopping".to_owned(),
             },
             StopCause::Restart => {
-                format!("{} wants a fresh one", self.ordered_by.as_deref().unwrap_or("an operator"))
+                format!("{} wants a fresh one", self.ordered_by.as_deref().unwrap_or("a changed configuration"))
             }
             StopCause::Evicted => "another model needs its memory".to_owned(),
             // The whole of it follows when the process is gone.
@@ -328,7 +347,7 @@ impl Model {
 
     /// Words for a client who is refused.
     pub(super) fn refused(&self, refusal: Refusal) -> Refused {
-        let name = &self.handle.spec.name;
+        let name = &self.spec.name;
         let error = self.last_error.as_deref().unwrap_or("no reason is known");
         let (reason, message, retry_after) = match refusal {
             Refusal::Stopped => (
@@ -396,7 +415,7 @@ impl Actor for Model {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if self.handle.spec.auto_start {
+        if self.spec.auto_start {
             self.waiters.push(Waiter::Boot);
             self.drive(Event::Start, ctx);
         }
@@ -468,7 +487,7 @@ impl Handler<Abandoned> for Model {
     fn handle(&mut self, _: Abandoned, ctx: &mut Context<Self>) {
         // A demand for nobody must not make others go.
         if matches!(self.state.phase, Phase::Queued { .. }) && !self.waiters.any() {
-            log::info!("models/{}: nobody waits for it any more", self.handle.spec.name);
+            log::info!("models/{}: nobody waits for it any more", self.spec.name);
             self.ordered_by = None;
             self.drive(Event::Stop(Urgency::Drain), ctx);
         }

@@ -74,7 +74,7 @@ impl Model {
     }
 
     fn name(&self) -> &str {
-        &self.handle.spec.name
+        &self.spec.name
     }
 
     fn disarm(&mut self, ctx: &mut Context<Self>) {
@@ -104,7 +104,7 @@ impl Model {
     }
 
     fn launch(&mut self, ctx: &mut Context<Self>) {
-        let spec = Arc::clone(&self.handle.spec);
+        let spec = Arc::clone(&self.spec);
         let Some(variant) = spec.variants.get(self.grant.variant) else { return };
         self.exit = None;
         self.evicted_for = None;
@@ -201,13 +201,13 @@ impl Model {
 
     fn open_ledger_run(&mut self) {
         let Some(current) = &self.current else { return };
-        let model: Arc<str> = self.handle.spec.name.as_str().into();
+        let model: Arc<str> = self.spec.name.as_str().into();
         let run = RunStart {
             model,
             variant: Arc::clone(&current.variant),
             id: current.id,
             queued_us: current.queued_at.as_microsecond(),
-            bill_loading: self.handle.spec.bill_loading,
+            bill_loading: self.spec.bill_loading,
         };
         self.ledger_run = Some(self.env.ledger.run_started(run));
     }
@@ -279,12 +279,12 @@ impl Model {
         self.last_out_of_memory = None;
         self.waits_for = None;
         self.tell_of_change();
-        let limit = self.handle.spec.max_concurrency;
+        let limit = self.spec.max_concurrency;
         if let Some(run) = &mut self.ledger_run {
             run.ready();
         }
         let run_id = self.ledger_run.as_ref().map(|run| run.id());
-        let spec = self.handle.spec.variants.get(self.grant.variant);
+        let spec = self.spec.variants.get(self.grant.variant);
         let way = Way {
             address: run.address(),
             epoch: self.state.epoch,
@@ -342,7 +342,7 @@ impl Model {
 
     /// Those who wait for the end of a run that doesn't come are told so; the run is watched on.
     fn report_stuck(&mut self) {
-        let name = &self.handle.spec.name;
+        let name = &self.spec.name;
         let remainder = self.run.as_ref().and_then(|run| run.remainder());
         let why = remainder.unwrap_or_else(|| "processes of it are left that SIGKILL did not end".to_owned());
         let text = format!("it can't be stopped: {why}");

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 /// It outlives the actor, and is there before the first one.
 pub struct Face {
-    pub(super) spec: Arc<ModelSpec>,
+    /// What the user asks for; a reload may change it.
+    pub(super) spec: ArcSwap<ModelSpec>,
     pub(super) origin: Instant,
     pub(super) door: ArcSwapOption<Door>,
     status: ArcSwap<Status>,
@@ -33,7 +34,7 @@ impl Face {
     pub(super) fn new(spec: Arc<ModelSpec>, origin: Instant) -> Self {
         let alive_us = AtomicU64::new(micros(spec.alive_time));
         Self {
-            spec,
+            spec: ArcSwap::new(spec),
             origin,
             door: ArcSwapOption::empty(),
             status: ArcSwap::from_pointee(Status::stopped()),

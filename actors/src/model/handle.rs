@@ -12,23 +12,29 @@ use llm_manager_policy::gate::Asker;
 use llm_manager_policy::spec::ModelSpec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// One model, as its clients and its operators see it.
 pub struct ModelHandle {
     /// What the user asked for.
     pub spec: Arc<ModelSpec>,
     /// What its clients have had.
-    pub traffic: Traffic,
+    pub traffic: Arc<Traffic>,
     /// What their answers have taught.
-    pub learnt: Learnt,
+    pub learnt: Arc<Learnt>,
     actor: Live<Model>,
     face: Arc<Face>,
-    ordered: AtomicUsize,
-    waiting: AtomicUsize,
+    ordered: Arc<AtomicUsize>,
+    waiting: Arc<AtomicUsize>,
     max_waiting: usize,
+    id: u64,
+    /// Whoever can still send it requests holds a handle with this.
+    listed: Option<Arc<DropGuard>>,
 }
 
 impl ModelHandle {
@@ -37,13 +43,48 @@ impl ModelHandle {
         Self {
             face: Arc::new(Face::new(Arc::clone(&spec), origin)),
             spec,
-            traffic: Traffic::default(),
-            learnt: Learnt::default(),
+            traffic: Arc::default(),
+            learnt: Arc::default(),
             actor: Live::new(),
-            ordered: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
+            ordered: Arc::default(),
+            waiting: Arc::default(),
             max_waiting,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            listed: None,
         }
+    }
+
+    /// The same for the directory, of which requests take it. The token is cancelled when the last of these handles is
+    /// gone: no request will come through them any more, and none is left.
+    #[must_use]
+    pub fn list(&self) -> (Self, CancellationToken) {
+        let forgotten = CancellationToken::new();
+        let listed = Some(Arc::new(forgotten.clone().drop_guard()));
+        (Self { listed, ..self.renewed(Arc::clone(&self.spec), self.max_waiting) }, forgotten)
+    }
+
+    /// The same model after a reload of the configuration. Requests that came before go on with what they have. The actor
+    /// hears of it by [`super::Reconfigure`].
+    #[must_use]
+    pub fn renewed(&self, spec: Arc<ModelSpec>, max_waiting: usize) -> Self {
+        self.face.spec.store(Arc::clone(&spec));
+        Self {
+            spec,
+            traffic: Arc::clone(&self.traffic),
+            learnt: Arc::clone(&self.learnt),
+            actor: self.actor.clone(),
+            face: Arc::clone(&self.face),
+            ordered: Arc::clone(&self.ordered),
+            waiting: Arc::clone(&self.waiting),
+            max_waiting,
+            id: self.id,
+            listed: self.listed.clone(),
+        }
+    }
+
+    /// Tells one model from another, whatever their names: the same after a reload, another after a removal.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Where its actor is found.
@@ -237,7 +278,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// All models, by name and alias; made once from the configuration.
+/// All models, by name and alias; made anew with each configuration.
 pub struct Directory {
     models: Vec<Arc<ModelHandle>>,
     by_name: HashMap<String, Arc<ModelHandle>>,

@@ -15,8 +15,8 @@ impl Model {
         let (epoch, address) = (self.state.epoch, run.address());
         let Some(readiness) = self.readiness() else { return };
         let listener = run.check_listener();
-        let strict = !self.handle.spec.foreign_listener;
-        let name = self.handle.spec.name.clone();
+        let strict = !self.spec.foreign_listener;
+        let name = self.spec.name.clone();
         let told = Progress { model: ctx.address(), epoch };
         let (output, tail) = (run.tail(), run.tail());
         let ready = async move {
@@ -48,7 +48,7 @@ impl Model {
 
     /// The questions to the variant that was launched, with what its last start has shown.
     fn readiness(&self) -> Option<Readiness> {
-        let spec = &self.handle.spec;
+        let spec = &self.spec;
         let variant = spec.variants.get(self.grant.variant)?;
         let names = Names::new(&spec.name, &spec.aliases, variant.served_name.as_deref());
         let lessons = self.lessons.get(&self.grant.variant).cloned().unwrap_or_default();
@@ -57,7 +57,7 @@ impl Model {
 
     /// The same, trial included, for a backend that serves already.
     pub(super) fn questions(&self) -> Option<Readiness> {
-        let spec = &self.handle.spec;
+        let spec = &self.spec;
         let variant = spec.variants.get(self.grant.variant)?;
         let found = self.door.as_ref().and_then(|door| door.served_name());
         let names = Names::new(&spec.name, &[], found.as_deref().or(variant.served_name.as_deref()));
@@ -65,7 +65,7 @@ impl Model {
     }
 
     fn learn(&mut self, found: Found) {
-        let spec = &self.handle.spec;
+        let spec = &self.spec;
         let name = &spec.name;
         if let Some((status, text)) = found.trial_refused {
             log::warn!(
@@ -125,7 +125,7 @@ impl actix::Handler<Step> for Model {
         match step.news {
             News::PortOpen => {
                 self.note_port_open();
-                if self.handle.spec.foreign_listener
+                if self.spec.foreign_listener
                     && let Some(run) = &self.run
                 {
                     run.claim_port();

@@ -35,7 +35,7 @@ impl Model {
             kind: "rule".to_owned(),
             who: rule,
             action: action.to_owned(),
-            subject: Some(self.handle.spec.name.clone()),
+            subject: Some(self.spec.name.clone()),
             detail: detail.map(first_line),
             ..AuditRow::default()
         });

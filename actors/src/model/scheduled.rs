@@ -32,7 +32,7 @@ impl Model {
     }
 
     fn demand(&self) {
-        let (spec, epoch) = (Arc::clone(&self.handle.spec), self.state.epoch);
+        let (spec, epoch) = (Arc::clone(&self.spec), self.state.epoch);
         self.env.memory.tell(MemoryNotice::Demand { spec, epoch, boot: self.boots });
     }
 
@@ -42,7 +42,7 @@ impl Model {
         let grant = std::mem::take(&mut self.grant);
         let epoch = grant.holding.map_or(epoch, |holding| holding.epoch);
         self.env.memory.tell(MemoryNotice::Returned {
-            model: self.handle.spec.name.as_str().into(),
+            model: self.spec.name.as_str().into(),
             epoch,
             ran: std::mem::take(&mut self.ran),
             out_of_memory: std::mem::take(&mut self.out_of_memory),
@@ -55,9 +55,7 @@ impl Model {
 
     fn refuse_eviction(&self, epoch: u64) {
         if matches!(self.state.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
-            self.env
-                .memory
-                .tell(MemoryNotice::EvictRefused { model: self.handle.spec.name.as_str().into(), epoch });
+            self.env.memory.tell(MemoryNotice::EvictRefused { model: self.spec.name.as_str().into(), epoch });
         }
     }
 }
@@ -150,6 +148,6 @@ impl Handler<Announce> for Model {
             self.demand();
         }
         let holding = self.grant.holding.clone();
-        self.env.memory.tell(MemoryNotice::Holds { model: self.handle.spec.name.as_str().into(), holding });
+        self.env.memory.tell(MemoryNotice::Holds { model: self.spec.name.as_str().into(), holding });
     }
 }

@@ -46,7 +46,7 @@ impl Model {
         let Some(run) = self.current.as_mut().filter(|run| !run.traced) else { return };
         run.traced = true;
         let run_words = id.map_or_else(|| "a run".to_owned(), |id| format!("run {id}"));
-        let name: Arc<str> = self.handle.spec.name.as_str().into();
+        let name: Arc<str> = self.spec.name.as_str().into();
         log::debug!("models/{name}: start of {run_words}: {}", run.trace.words());
     }
 }

@@ -53,7 +53,7 @@ impl Model {
         let Some(run) = &self.run else { return };
         let Some(readiness) = self.questions() else { return };
         let (epoch, address) = (self.state.epoch, run.address());
-        let name = self.handle.spec.name.clone();
+        let name = self.spec.name.clone();
         log::warn!(
             "models/{name}: {IN_A_ROW} errors in a row, or a refused connection: probing whether it still serves"
         );
@@ -84,7 +84,7 @@ impl StreamHandler<Unwell> for Model {
             return;
         }
         if unwell.hung {
-            let seconds = self.handle.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
+            let seconds = self.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
             self.last_error = Some(
                 format!(
                     "no answer to {IN_A_ROW} requests in a row within first_byte_timeout ({seconds} s): it hangs, and \

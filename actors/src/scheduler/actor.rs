@@ -13,6 +13,7 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
     StreamHandler, WrapFuture,
 };
+use arc_swap::ArcSwap;
 use llm_manager_devices::Snapshot;
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
 use llm_manager_policy::energy;
@@ -33,15 +34,21 @@ const SNAPSHOT_TIME: Duration = Duration::from_secs(1);
 /// How old a snapshot may be that is shown to somebody.
 const SHOWN_AGE: Duration = Duration::from_secs(1);
 
+/// Of whom the Scheduler decides, and by which settings.
+pub struct Scope {
+    /// All models, those that are on their way out included.
+    pub models: Vec<Arc<ModelHandle>>,
+    /// What the user wants.
+    pub settings: Settings,
+}
+
 /// What a Scheduler is made of.
 #[derive(Clone)]
 pub struct Setup {
-    /// All models.
-    pub models: Vec<Arc<ModelHandle>>,
+    /// What the configuration says; a reload puts another in its place.
+    pub scope: Arc<ArcSwap<Scope>>,
     /// The devices.
     pub devices: Devices,
-    /// What the user wants.
-    pub settings: Settings,
     /// The beginning of all moments.
     pub origin: Instant,
     /// File of what was measured.
@@ -69,7 +76,7 @@ impl Scheduler {
     /// A Scheduler; `restarted`: there was one before, and models may hold memory.
     pub fn new(setup: Setup, restarted: bool) -> Self {
         let now = setup.origin.elapsed();
-        let silent = restarted.then(|| setup.models.iter().map(name).collect());
+        let silent = restarted.then(|| setup.scope.load().models.iter().map(name).collect());
         let state = if restarted { State::restarted(now + ANNOUNCE_TIME) } else { State::default() };
         let snapshot = view::snapshot(&setup.devices.latest(), setup.origin);
         let measured = Measured::load(&setup.measured);
@@ -79,11 +86,12 @@ impl Scheduler {
 
     fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
         let models = self.models();
+        let scope = self.setup.scope.load();
         let view = View {
             now: self.setup.origin.elapsed(),
             snapshot: &self.snapshot,
             models: &models,
-            settings: &self.setup.settings,
+            settings: &scope.settings,
         };
         let step = queue::step(&self.state, event, &view);
         self.state = step.state;
@@ -98,7 +106,7 @@ impl Scheduler {
         let seen = |model: &Arc<ModelHandle>| {
             view::model(model, &self.snapshot, self.measured.reload(&model.spec.name))
         };
-        self.setup.models.iter().filter_map(seen).collect()
+        self.setup.scope.load().models.iter().filter_map(seen).collect()
     }
 
     fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) {
@@ -110,7 +118,7 @@ impl Scheduler {
                 let why = match denial {
                     Denial::Timeout => format!(
                         "queue_timeout ({} s) is over; {explanation}",
-                        self.setup.settings.queue_timeout.as_secs_f64()
+                        self.setup.scope.load().settings.queue_timeout.as_secs_f64()
                     ),
                     Denial::Never(_) => explanation.to_string(),
                 };
@@ -194,8 +202,8 @@ impl Scheduler {
         }
     }
 
-    fn find(&self, model: &str) -> Option<&Arc<ModelHandle>> {
-        self.setup.models.iter().find(|handle| handle.spec.name == model)
+    fn find(&self, model: &str) -> Option<Arc<ModelHandle>> {
+        self.setup.scope.load().models.iter().find(|handle| handle.spec.name == model).cloned()
     }
 
     fn disarm(&mut self, ctx: &mut Context<Self>) {
@@ -281,7 +289,7 @@ impl Actor for Scheduler {
         ctx.add_stream(snapshots);
         if self.silent.is_some() {
             log::warn!("scheduler: restarted; asking all models what they hold");
-            for model in &self.setup.models {
+            for model in &self.setup.scope.load().models {
                 if let Some(addr) = model.actor().addr() {
                     tell(&addr, Announce);
                 }
@@ -414,11 +422,12 @@ impl Scheduler {
     fn explain(&self, explain: &Explain) -> Result<Explained, String> {
         let variants = self.variants(&explain.model.spec).map_err(|error| error.to_string())?;
         let models = self.models();
+        let scope = self.setup.scope.load();
         let view = View {
             now: self.setup.origin.elapsed(),
             snapshot: &self.snapshot,
             models: &models,
-            settings: &self.setup.settings,
+            settings: &scope.settings,
         };
         let explanation = queue::explain(
             &self.state,

@@ -21,6 +21,22 @@ pub(super) static ROWS: &[Key] = &[
         "true: a stream that waits for its model for longer than 2 seconds gets comments (Anthropic's clients: pings), so that proxies and clients don't give up. A failure after that is an event in the stream, no status.",
     ),
     row(
+        Section::Program,
+        "watch_config",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: the file is applied as soon as it changes, as `llm-manager reload` does it. With errors in it the former one stays in force.",
+    ),
+    row(
+        Section::Model,
+        "formerly",
+        Kind::TextOrTexts,
+        "",
+        Preset::Nothing,
+        "Names that the model had before: requests, runs and costs recorded under them become its own. Clients cannot use them; for that there are aliases. Default: none.",
+    ),
+    row(
         Section::Model,
         "listed",
         Kind::Listed,

@@ -89,12 +89,13 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::access::sessions::Sessions;
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     fn access(keys: &[&str]) -> Access {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         Access {
-            keys: Keys::new(keys, &[0; 32], 1).unwrap(),
+            keys: Keys::new(keys, &[0; 32], Arc::new(Sessions::new(1).unwrap())).unwrap(),
             hosts: Hosts::new("127.0.0.1", &[]),
             origins: Origins::default(),
         }

@@ -16,15 +16,14 @@ pub struct Keys {
     keys: Vec<String>,
     /// What reports call them.
     labels: Vec<Arc<str>>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 impl Keys {
-    /// Asks for one of these keys from now on. `label_key` makes their labels; the port tells the cookie from that of
-    /// another manager.
-    pub fn new(keys: Vec<String>, label_key: &[u8; 32], port: u16) -> Result<Self, String> {
+    /// Asks for one of these keys from now on. `label_key` makes their labels; the sessions outlive a change of the keys.
+    pub fn new(keys: Vec<String>, label_key: &[u8; 32], sessions: Arc<Sessions>) -> Result<Self, String> {
         let labels: Result<_, _> = keys.iter().map(|key| label_of(label_key, key)).collect();
-        Ok(Self { keys, labels: labels?, sessions: Sessions::new(port)? })
+        Ok(Self { keys, labels: labels?, sessions })
     }
 
     /// Whether a key is asked for.
@@ -40,7 +39,7 @@ impl Keys {
 
     /// The place of the key with which this browser has signed in.
     pub(crate) fn in_session(&self, headers: &HeaderMap) -> Option<usize> {
-        if self.wanted() { self.sessions.of(headers) } else { None }
+        if self.wanted() { self.sessions.of(headers, &self.labels) } else { None }
     }
 
     /// Says what is wrong with a request that has no key of ours.
@@ -130,12 +129,19 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
+    fn sessions() -> Arc<Sessions> {
+        Arc::new(Sessions::new(1).unwrap())
+    }
+
     fn check(header: Option<(&'static str, &'static str)>) -> bool {
         let mut headers = HeaderMap::new();
         if let Some((name, value)) = header {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        Keys::new(vec!["first".into(), "second".into()], &[0; 32], 1).unwrap().in_header(&headers).is_some()
+        Keys::new(vec!["first".into(), "second".into()], &[0; 32], sessions())
+            .unwrap()
+            .in_header(&headers)
+            .is_some()
     }
 
     #[test]
@@ -162,7 +168,8 @@ mod tests {
     fn a_label_follows_its_key_and_not_its_place() {
         let labels = |keys: &[&str], secret| {
             let keys =
-                Keys::new(keys.iter().map(|key| (*key).to_owned()).collect(), &[secret; 32], 1).unwrap();
+                Keys::new(keys.iter().map(|key| (*key).to_owned()).collect(), &[secret; 32], sessions())
+                    .unwrap();
             (0..2).map(|place| keys.label_of(place).unwrap().to_string()).collect::<Vec<_>>()
         };
         let first = labels(&["alice-pw", "bob-pw"], 1);

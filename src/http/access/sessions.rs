@@ -19,7 +19,7 @@ const LIFETIME: i64 = 7 * 24 * 3600;
 const GUESSES: usize = 8;
 
 /// Makes tokens, and knows its own again.
-pub(crate) struct Sessions {
+pub struct Sessions {
     secret: [u8; 32],
     /// Cookies don't tell ports apart: two managers of one machine would sign each other's users out.
     pub(crate) cookie: String,
@@ -27,37 +27,40 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(port: u16) -> Result<Self, String> {
+    /// For the manager on this port. An error is ready to be printed.
+    pub fn new(port: u16) -> Result<Self, String> {
         let mut secret = [0; 32];
         random(&mut secret)?;
         Ok(Self { secret, cookie: format!("llm-manager-{port}"), guesses: Arc::new(Semaphore::new(GUESSES)) })
     }
 
-    /// A token for whoever has the key at this place of the configuration.
-    pub(crate) fn issue(&self, place: usize, now: i64) -> Result<String, String> {
+    /// A token for whoever has the key with this label.
+    pub(crate) fn issue(&self, label: &str, now: i64) -> Result<String, String> {
         let mut nonce = [0; 16];
         random(&mut nonce)?;
-        let claims = format!("{}.{place}.{}", now.saturating_add(LIFETIME), hex(&nonce));
+        let claims = format!("{}.{}.{}", now.saturating_add(LIFETIME), hex(label.as_bytes()), hex(&nonce));
         let mac = self.sign(&claims).ok_or("the session could not be signed")?;
         Ok(format!("{claims}.{mac}"))
     }
 
-    /// The key's place, if the token is ours and still good.
-    fn place(&self, token: &str, now: i64) -> Option<usize> {
+    /// The key's label in hex, if the token is ours and still good.
+    fn label<'a>(&self, token: &'a str, now: i64) -> Option<&'a str> {
         let (claims, mac) = token.rsplit_once('.')?;
         if !bool::from(self.sign(claims)?.as_bytes().ct_eq(mac.as_bytes())) {
             return None;
         }
         let mut parts = claims.split('.');
-        let (expires, place) = (parts.next()?.parse::<i64>().ok()?, parts.next()?.parse().ok()?);
-        (now < expires).then_some(place)
+        let (expires, label) = (parts.next()?.parse::<i64>().ok()?, parts.next()?);
+        (now < expires).then_some(label)
     }
 
-    /// Whose session the cookie of a request is.
-    pub(crate) fn of(&self, headers: &HeaderMap) -> Option<usize> {
+    /// Which of these labels the cookie of a request is for. A session ends when its key leaves the configuration.
+    pub(crate) fn of(&self, headers: &HeaderMap, labels: &[Arc<str>]) -> Option<usize> {
         let now = Timestamp::now().as_second();
         let values = headers.get_all(COOKIE).filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(';')).find_map(|pair| self.place(self.token(pair)?, now))
+        let label =
+            values.flat_map(|value| value.split(';')).find_map(|pair| self.label(self.token(pair)?, now))?;
+        labels.iter().position(|known| hex(known.as_bytes()) == label)
     }
 
     /// What is left of a `Cookie` header for a backend.
@@ -103,21 +106,33 @@ mod tests {
     #[test]
     fn a_token_is_good_for_its_time_and_its_process() {
         let ours = sessions();
-        let token = ours.issue(1, 1000).unwrap();
-        assert_eq!(ours.place(&token, 1000), Some(1));
-        assert_eq!(ours.place(&token, 999 + LIFETIME), Some(1));
-        assert_eq!(ours.place(&token, 1000 + LIFETIME), None);
-        assert_eq!(sessions().place(&token, 1000), None);
-        assert_ne!(token, ours.issue(1, 1000).unwrap());
+        let token = ours.issue("b", 1000).unwrap();
+        assert_eq!(ours.label(&token, 1000), Some("62"));
+        assert_eq!(ours.label(&token, 999 + LIFETIME), Some("62"));
+        assert_eq!(ours.label(&token, 1000 + LIFETIME), None);
+        assert_eq!(sessions().label(&token, 1000), None);
+        assert_ne!(token, ours.issue("b", 1000).unwrap());
+    }
+
+    #[test]
+    fn a_token_is_for_its_key_wherever_that_stands() {
+        let ours = sessions();
+        let token = ours.issue("b", Timestamp::now().as_second()).unwrap();
+        let cookie = HeaderValue::from_str(&format!("llm-manager-8080={token}")).unwrap();
+        let headers = HeaderMap::from_iter([(COOKIE, cookie)]);
+        let place = |labels: &[&str]| {
+            ours.of(&headers, &labels.iter().map(|label| Arc::from(*label)).collect::<Vec<_>>())
+        };
+        assert_eq!((place(&["a", "b"]), place(&["b"]), place(&["a"])), (Some(1), Some(0), None));
     }
 
     #[test]
     fn a_token_that_was_changed_is_worth_nothing() {
         let ours = sessions();
-        let token = ours.issue(0, 1000).unwrap();
-        let other_place = token.replacen(".0.", ".1.", 1);
-        for wrong in [other_place.as_str(), &format!("9{token}"), &token[..token.len() - 1], "", ".", "..."] {
-            assert_eq!(ours.place(wrong, 1000), None, "{wrong}");
+        let token = ours.issue("a", 1000).unwrap();
+        let other_key = token.replacen(".61.", ".62.", 1);
+        for wrong in [other_key.as_str(), &format!("9{token}"), &token[..token.len() - 1], "", ".", "..."] {
+            assert_eq!(ours.label(wrong, 1000), None, "{wrong}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::query::{from_store, invalid, rfc3339, time};
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::{MODELS, Shared};
+use crate::http::state::{MODELS, Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::billing::SetPlan;
@@ -18,7 +18,7 @@ type Answered = Result<HttpResponse, ApiError>;
 pub(crate) const LARGEST_PLAN: usize = 64 << 10;
 
 /// `GET /api/billing/{model}`
-pub(crate) async fn show(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+pub(crate) async fn show(shared: Now, name: web::Path<String>) -> Answered {
     let model = match shared.directory.find(&name) {
         Some(model) => model.spec.name.clone(),
         // A model that has left the configuration still has its history.
@@ -30,7 +30,7 @@ pub(crate) async fn show(shared: web::Data<Shared>, name: web::Path<String>) -> 
 
 /// `PUT /api/billing/{model}`
 pub(crate) async fn set(
-    shared: web::Data<Shared>,
+    shared: Now,
     name: web::Path<String>,
     body: Result<web::Bytes, actix_web::Error>,
 ) -> Answered {

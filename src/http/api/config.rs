@@ -5,10 +5,12 @@
 
 use crate::config::{self, Problem, Report, Severity, Unsaved};
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
+use crate::reload::{Reloads, Undone};
 use actix_web::http::StatusCode;
 use actix_web::http::header::FORWARDED;
 use actix_web::{HttpRequest, HttpResponse, web};
+use llm_manager_policy::reload::{Change, Plan};
 use llm_manager_process as process;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,8 +27,8 @@ pub(super) type Answered = Result<HttpResponse, ApiError>;
 /// The file that this manager was started with.
 pub struct ConfigFile {
     path: PathBuf,
-    /// Of the text that is in force.
-    running: String,
+    /// Puts it in force.
+    reloads: Reloads,
     /// One save at a time: between the look at the version and the rename nobody else may write.
     saving: Arc<Semaphore>,
     /// Cancelled when the manager shall start again.
@@ -34,10 +36,10 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file at `path`, which had this text when it was loaded.
-    pub fn new(path: PathBuf, text: &str) -> Self {
+    /// The file at `path`, and who puts it in force.
+    pub(crate) fn new(path: PathBuf, reloads: Reloads) -> Self {
         let restart = CancellationToken::new();
-        Self { path, running: config::version(text), saving: Arc::new(Semaphore::new(1)), restart }
+        Self { path, reloads, saving: Arc::new(Semaphore::new(1)), restart }
     }
 }
 
@@ -54,46 +56,55 @@ pub(crate) async fn schema() -> HttpResponse {
 }
 
 /// `GET /api/config`
-pub(crate) async fn show(
-    shared: web::Data<Shared>,
-    config: web::Data<ConfigFile>,
-    request: HttpRequest,
-) -> Answered {
+pub(crate) async fn show(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     let path = config.path.clone();
     let (present, program) = blocking(move || (config::read(&path), std::env::current_exe())).await?;
     let present = present.map_err(|error| ApiError::new(Kind::Internal, error))?;
+    let standing = config.reloads.standing();
+    let refused = standing
+        .refused
+        .as_ref()
+        .map(|(at, report)| json!({"at": at, "problems": problems(report, Severity::Error)}));
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({
         "path": config.path.display().to_string(),
         "program": program.map_or_else(|_| "llm-manager".to_owned(), |path| path.display().to_string()),
-        "restart_needed": present.version != config.running,
+        "restart_needed": !standing.needs_restart.is_empty(),
+        "needs_restart": standing.needs_restart,
+        "reload_needed": present.version != standing.version,
+        "refused": refused,
         "text": present.text,
         "version": present.version,
         "writable": present.writable,
-        "live_reload": false,
+        "live_reload": true,
     })))
 }
 
-/// `POST /api/config/check` `{"text"}`: what `llm-manager check` would say of the text.
+/// `POST /api/config/check` `{"text"}`: what `llm-manager check` would say of the text, and what it would change.
 pub(crate) async fn check(
-    shared: web::Data<Shared>,
+    shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
     body: web::Bytes,
 ) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;
-    let path = config.path.clone();
-    let checked = blocking(move || config::parse(draft.text.as_bytes(), &path)).await?;
-    let report = checked.map_or_else(|report| report, |loaded| loaded.warnings);
+    let (report, plan) = match config.reloads.plan_of(draft.text).await {
+        Ok(done) => (done.warnings, Some(plan_view(&done.plan))),
+        Err(Undone::Invalid(report)) => (report, None),
+        Err(Undone::Failed(error)) => return Err(ApiError::new(Kind::Internal, error)),
+    };
     let told = |severity| problems(&report, severity);
-    Ok(HttpResponse::Ok()
-        .json(json!({"problems": told(Severity::Error), "warnings": told(Severity::Warning)})))
+    Ok(HttpResponse::Ok().json(json!({
+        "problems": told(Severity::Error),
+        "warnings": told(Severity::Warning),
+        "plan": plan,
+    })))
 }
 
 /// `PUT /api/config` `{"text","version"}`
 pub(crate) async fn save(
-    shared: web::Data<Shared>,
+    shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
     body: web::Bytes,
@@ -119,10 +130,18 @@ pub(crate) async fn save(
                 "the configuration was changed through the API; the former one is {}",
                 backup.display()
             );
+            // The file is right, so only the world can be in the way.
+            let (plan, error) = match config.reloads.apply("saved through the API", false).await {
+                Ok(done) => (Some(plan_view(&done.plan)), None),
+                Err(Undone::Invalid(report)) => (None, Some(report.to_string())),
+                Err(Undone::Failed(error)) => (None, Some(error)),
+            };
             Ok(HttpResponse::Ok().json(json!({
-                "restart_needed": new != config.running,
+                "restart_needed": !config.reloads.standing().needs_restart.is_empty(),
                 "backup": backup.display().to_string(),
                 "version": new,
+                "plan": plan,
+                "error": error,
             })))
         }
         Err(Unsaved::Changed) => Err(ApiError::new(
@@ -134,12 +153,57 @@ pub(crate) async fn save(
     }
 }
 
-/// `POST /api/restart`: as on SIGTERM, and then the same program again with the file as it then is.
-pub(crate) async fn restart(
-    shared: web::Data<Shared>,
+/// Query of a reload.
+#[derive(Deserialize)]
+pub(crate) struct Reload {
+    /// Only say what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// `POST /api/config/reload`: puts the file in force as it is now; answers when that is so, but for restarts of models.
+pub(crate) async fn reload(
+    shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
+    query: web::Query<Reload>,
 ) -> Answered {
+    trusted(&shared, &request)?;
+    // A model that leaves the configuration must not wait for this request.
+    drop(shared);
+    match config.reloads.apply("asked for through the API", query.dry_run).await {
+        Ok(done) => {
+            let mut view = plan_view(&done.plan);
+            if let Some(view) = view.as_object_mut() {
+                view.insert("warnings".to_owned(), problems(&done.warnings, Severity::Warning).into());
+            }
+            Ok(HttpResponse::Ok().json(view))
+        }
+        Err(Undone::Invalid(report)) => {
+            Ok(refusal(StatusCode::BAD_REQUEST, "the configuration stays as it was", &report))
+        }
+        Err(Undone::Failed(error)) => Err(ApiError::new(Kind::Internal, error)),
+    }
+}
+
+/// A plan as it is shown.
+fn plan_view(plan: &Plan) -> Value {
+    let of = |wanted: fn(&Change) -> bool| -> Vec<&str> {
+        let models = plan.models.iter().filter(|one| wanted(&one.change));
+        models.map(|one| one.model.as_str()).collect()
+    };
+    json!({
+        "changed": plan.changed().collect::<Vec<_>>(),
+        "restarted": plan.restarted().collect::<Vec<_>>(),
+        "needs_restart": plan.needs_restart,
+        "added": of(|change| matches!(change, Change::Added | Change::Renamed { .. })),
+        "removed": of(|change| matches!(change, Change::Removed { .. })),
+        "lines": plan.lines(),
+    })
+}
+
+/// `POST /api/restart`: as on SIGTERM, and then the same program again with the file as it then is.
+pub(crate) async fn restart(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     if !process::STARTS_AGAIN {
         let message = "the manager can't start itself again on this system; stop it and start it";

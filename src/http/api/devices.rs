@@ -1,7 +1,7 @@
 //! Devices and placement: who holds what, and what would happen if a model were asked for now.
 
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::{MODELS, Shared};
+use crate::http::state::{MODELS, Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::Live;
@@ -54,7 +54,7 @@ struct HolderView {
 }
 
 /// `GET /api/devices`
-pub(crate) async fn devices(shared: web::Data<Shared>) -> HttpResponse {
+pub(crate) async fn devices(shared: Now) -> HttpResponse {
     // At a slow pace the newest snapshot may be old.
     shared.devices.sample_now(LOOK).await;
     HttpResponse::Ok().json(device_views(&shared).await)
@@ -105,7 +105,7 @@ impl PointView {
 }
 
 /// `GET /api/devices/history`
-pub(crate) async fn history(shared: web::Data<Shared>) -> HttpResponse {
+pub(crate) async fn history(shared: Now) -> HttpResponse {
     let past = match shared.devices.live().addr() {
         Some(addr) => ask(&addr, Past).await.unwrap_or_default(),
         // Devices are not looked at, or their monitor is being restarted.
@@ -161,10 +161,7 @@ fn used_by(shared: &Shared, device: &Sample, model: &str) -> Option<u64> {
 }
 
 /// `GET /api/models/{name}/placement`
-pub(crate) async fn explain(
-    shared: web::Data<Shared>,
-    name: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn explain(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name, MODELS)?;
     let Some(scheduler) = &shared.scheduler else {
         return Ok(HttpResponse::Ok().json(PlacementView::unmonitored(&model.spec)));

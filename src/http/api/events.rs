@@ -9,9 +9,9 @@ use super::run_logs;
 use super::told::{Told, event};
 use super::views::LineView;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::{MODELS, Shared};
+use crate::http::state::{InForce, MODELS, Now, Shared};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use llm_manager_actors::logs::{Entry, Follow, Followed, MANAGER};
@@ -40,7 +40,7 @@ pub(crate) struct LogOptions {
 
 /// `GET /api/models/{name}/logs`
 pub(crate) async fn model_logs(
-    shared: web::Data<Shared>,
+    shared: Now,
     name: web::Path<String>,
     options: web::Query<LogOptions>,
 ) -> Result<HttpResponse, ApiError> {
@@ -55,7 +55,7 @@ pub(crate) async fn model_logs(
 
 /// `GET /api/logs`
 pub(crate) async fn manager_logs(
-    shared: web::Data<Shared>,
+    shared: Now,
     options: web::Query<LogOptions>,
 ) -> Result<HttpResponse, ApiError> {
     logs(&shared, MANAGER.into(), &options).await
@@ -91,21 +91,26 @@ fn line_event(entry: &Entry) -> Bytes {
 }
 
 /// `GET /api/events`: first everything, then what changes; after a gap everything again.
-pub(crate) async fn events(shared: web::Data<Shared>, pulse: web::Data<Pulse>) -> HttpResponse {
+pub(crate) async fn events(
+    request: HttpRequest,
+    shared: Now,
+    pulse: web::Data<Pulse>,
+) -> Result<HttpResponse, actix_web::Error> {
+    let in_force = InForce::of(&request)?.clone();
     let watcher = pulse.watch();
     let first = Told::snapshot(&shared).event();
     let stopping = shared.stopping.clone();
     // Whoever opens the page wants to see the devices before the next second.
     let devices = Told::Devices(devices::device_views(&shared).await).event();
-    let next = stream::unfold((watcher, shared), |(mut watcher, shared)| async move {
+    let next = stream::unfold((watcher, in_force), |(mut watcher, in_force)| async move {
         let bytes = match watcher.recv().await {
             Ok(bytes) => bytes,
-            Err(RecvError::Lagged(_)) => Told::snapshot(&shared).event(),
+            Err(RecvError::Lagged(_)) => Told::snapshot(&in_force.now()).event(),
             Err(RecvError::Closed) => return None,
         };
-        Some((bytes, (watcher, shared)))
+        Some((bytes, (watcher, in_force)))
     });
-    event_stream(stream::iter([first, devices]).chain(next), stopping)
+    Ok(event_stream(stream::iter([first, devices]).chain(next), stopping))
 }
 
 /// The stream as an answer, with a comment now and then, until the program stops.

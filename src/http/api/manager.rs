@@ -3,8 +3,8 @@
 use super::config::{Answered, trusted};
 use crate::http::error::ApiError;
 use crate::http::standby::Standby;
-use crate::http::state::Shared;
-use actix_web::{HttpRequest, HttpResponse, web};
+use crate::http::state::Now;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 fn paused(standby: &Standby) -> HttpResponse {
@@ -12,24 +12,24 @@ fn paused(standby: &Standby) -> HttpResponse {
 }
 
 /// `GET /api/pause`
-pub(crate) async fn show(shared: web::Data<Shared>) -> HttpResponse {
+pub(crate) async fn show(shared: Now) -> HttpResponse {
     paused(&shared.standby)
 }
 
 /// `POST /api/pause`: what runs goes on, and an operator's own start is obeyed.
-pub(crate) async fn pause(shared: web::Data<Shared>) -> HttpResponse {
+pub(crate) async fn pause(shared: Now) -> HttpResponse {
     shared.standby.set(true);
     paused(&shared.standby)
 }
 
 /// `POST /api/resume`
-pub(crate) async fn resume(shared: web::Data<Shared>) -> HttpResponse {
+pub(crate) async fn resume(shared: Now) -> HttpResponse {
     shared.standby.set(false);
     paused(&shared.standby)
 }
 
 /// `POST /api/shutdown`: as on SIGTERM.
-pub(crate) async fn shutdown(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+pub(crate) async fn shutdown(shared: Now, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     if shared.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());

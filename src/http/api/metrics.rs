@@ -7,7 +7,7 @@ use super::devices;
 use super::query::from_store;
 use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_actors::model::traffic::{BOUNDS_US, CountedTimes, OUTCOMES};
@@ -56,10 +56,7 @@ impl Samples {
 }
 
 /// `GET /metrics`
-pub(crate) async fn metrics(
-    shared: web::Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn metrics(shared: Now, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     shared.access.enter(request.headers(), Door::Programs)?;
     let mut families = models(&shared);
     // Each part for itself: what is missing must not hide the alarms of the others.

@@ -6,7 +6,7 @@ use crate::http::gateway::paths;
 use crate::http::gateway::request_id::RequestId;
 use crate::http::gateway::stray;
 use crate::http::gateway::worker::Gateways;
-use crate::http::state::{MODELS, Shared};
+use crate::http::state::{MODELS, Now, Shared};
 use crate::http::who::Who;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::join_all;
@@ -44,7 +44,7 @@ pub(crate) async fn health() -> HttpResponse {
 }
 
 /// `GET /api/models`
-pub(crate) async fn models(shared: web::Data<Shared>) -> HttpResponse {
+pub(crate) async fn models(shared: Now) -> HttpResponse {
     HttpResponse::Ok().json(all(&shared))
 }
 
@@ -53,13 +53,13 @@ fn all(shared: &Shared) -> Vec<ModelView> {
 }
 
 /// `GET /api/models/{name}`
-pub(crate) async fn model(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+pub(crate) async fn model(shared: Now, name: web::Path<String>) -> Answered {
     Ok(HttpResponse::Ok().json(ModelDetails::of(shared.find(&name, MODELS)?)))
 }
 
 /// `POST /api/models/{name}/start`
 pub(crate) async fn start(
-    shared: web::Data<Shared>,
+    shared: Now,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
     who: Who,
@@ -69,7 +69,7 @@ pub(crate) async fn start(
 
 /// `POST /api/models/{name}/stop`
 pub(crate) async fn stop(
-    shared: web::Data<Shared>,
+    shared: Now,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
     who: Who,
@@ -80,7 +80,7 @@ pub(crate) async fn stop(
 
 /// `POST /api/models/{name}/restart`
 pub(crate) async fn restart(
-    shared: web::Data<Shared>,
+    shared: Now,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
     who: Who,
@@ -101,7 +101,7 @@ async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -
 
 /// `POST /api/models/stop-all`
 pub(crate) async fn stop_all(
-    shared: web::Data<Shared>,
+    shared: Now,
     options: web::Query<OrderOptions>,
     who: Who,
 ) -> Answered {
@@ -112,7 +112,7 @@ pub(crate) async fn stop_all(
 
 /// `POST /api/models/restart-autostart`
 pub(crate) async fn restart_autostart(
-    shared: web::Data<Shared>,
+    shared: Now,
     options: web::Query<OrderOptions>,
     who: Who,
 ) -> Answered {
@@ -150,7 +150,7 @@ async fn order_many(
 }
 
 /// `GET /api/supervision`
-pub(crate) async fn supervision(shared: web::Data<Shared>) -> Answered {
+pub(crate) async fn supervision(shared: Now) -> Answered {
     let down = || ApiError::new(Kind::Internal, "the root supervisor does not answer; see the manager's log");
     let addr = shared.supervisor.addr().ok_or_else(down)?;
     let children = ask(&addr, Tree).await.ok_or_else(down)?;
@@ -168,7 +168,7 @@ pub(crate) async fn supervision(shared: web::Data<Shared>) -> Answered {
 
 /// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler`, `devices` or `gateway-0`.
 pub(crate) async fn panic(
-    shared: web::Data<Shared>,
+    shared: Now,
     gateways: web::Data<Gateways>,
     name: web::Path<String>,
 ) -> Answered {
@@ -200,12 +200,12 @@ pub(crate) async fn panic(
 }
 
 /// Any other path below `/api`.
-pub(crate) async fn unknown(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+pub(crate) async fn unknown(shared: Now, request: HttpRequest) -> Answered {
     stray(&shared, &request, paths::unknown(&shared, &request))
 }
 
 /// A known path with a method that it does not take.
-pub(crate) async fn wrong_method(shared: web::Data<Shared>, request: HttpRequest) -> Answered {
+pub(crate) async fn wrong_method(shared: Now, request: HttpRequest) -> Answered {
     if request.path().starts_with("/v1/")
         && let Some(answer) = shared.access.origins.preflight(&request)
     {

@@ -83,6 +83,8 @@ mod made {
             let kind = match *kind {
                 "object" => json!({"type": "object"}),
                 "objects" => json!({"type": "array", "items": {"type": "object"}}),
+                "strings" => json!({"type": "array", "items": {"type": "string"}}),
+                "object?" => json!({"type": ["object", "null"]}),
                 "string?" => json!({"type": ["string", "null"]}),
                 kind => json!({"type": kind}),
             };
@@ -246,10 +248,27 @@ mod made {
             ("writable", "boolean"),
             ("live_reload", "boolean"),
             ("restart_needed", "boolean"),
+            ("needs_restart", "strings"),
+            ("reload_needed", "boolean"),
+            ("refused", "object?"),
+        ]);
+        let plan = object(&[
+            ("changed", "strings"),
+            ("restarted", "strings"),
+            ("needs_restart", "strings"),
+            ("added", "strings"),
+            ("removed", "strings"),
+            ("lines", "strings"),
         ]);
         let paused = object(&[("paused", "boolean")]);
-        let saved = object(&[("restart_needed", "boolean"), ("backup", "string"), ("version", "string")]);
-        let checked = object(&[("problems", "objects"), ("warnings", "objects")]);
+        let saved = object(&[
+            ("restart_needed", "boolean"),
+            ("backup", "string"),
+            ("version", "string"),
+            ("plan", "object?"),
+            ("error", "string?"),
+        ]);
+        let checked = object(&[("problems", "objects"), ("warnings", "objects"), ("plan", "object?")]);
         let draft = object(&[("text", "string"), ("version", "string")]);
         vec![
             operation(
@@ -266,6 +285,7 @@ mod made {
                 .body(draft),
             operation("post", "/api/config/check", "What `llm-manager check` would say", checked)
                 .body(object(&[("text", "string")])),
+            operation("post", "/api/config/reload", "Applies the file as it is now", plan),
             operation("get", "/api/config/schema", "Its JSON Schema", json!({"type": "object"})),
             operation("get", "/api/pause", "Whether requests start no model", paused.clone()),
             operation("post", "/api/pause", "Requests start no model from now on", paused.clone()),

@@ -7,8 +7,7 @@
 use super::devices;
 use super::told::{Rates, Throughput, Told};
 use super::views::ModelView;
-use crate::http::state::Shared;
-use actix_web::web::Data;
+use crate::http::state::{InForce, Shared};
 use bytes::Bytes;
 use jiff::Timestamp;
 use llm_manager_actors::feeds::Happening;
@@ -54,14 +53,14 @@ impl Pulse {
     }
 
     /// Sends events to whoever watches, until the program stops.
-    pub(crate) async fn run(self, shared: Data<Shared>) {
-        let stopping = shared.stopping.clone();
+    pub(crate) async fn run(self, in_force: InForce) {
+        let stopping = in_force.now().stopping.clone();
         let work = async {
             loop {
                 if self.events.receiver_count() == 0 {
                     self.wanted.notified().await;
                 }
-                self.serve(&shared).await;
+                self.serve(&in_force).await;
             }
         };
         tokio::select! {
@@ -71,22 +70,29 @@ impl Pulse {
     }
 
     /// As long as somebody watches.
-    async fn serve(&self, shared: &Data<Shared>) {
+    async fn serve(&self, in_force: &InForce) {
+        let shared = in_force.now();
         let mut changes = shared.feed.watch();
         let mut snapshots = shared.devices.subscribe();
         // While somebody watches, devices are looked at once a second.
         let _attention = shared.devices.attend();
-        let mut beats: Vec<Beat> = shared.directory.models().iter().map(Beat::of).collect();
+        let mut beats = Beat::all(&shared);
         // The first watcher may have seen the state before the one from which changes are told now.
-        self.tell(&Told::snapshot(shared));
+        self.tell(&Told::snapshot(&shared));
+        // Models that leave the configuration end when nobody holds them any more.
+        drop(shared);
         let mut last = Instant::now();
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while self.events.receiver_count() > 0 {
             tokio::select! {
                 change = changes.recv() => match change {
+                    Ok(Happening::Configuration) | Err(RecvError::Lagged(_)) => {
+                        let shared = in_force.now();
+                        beats = Beat::all(&shared);
+                        self.tell(&Told::snapshot(&shared));
+                    }
                     Ok(happening) => self.tell_of(happening, &mut beats),
-                    Err(RecvError::Lagged(_)) => self.tell(&Told::snapshot(shared)),
                     Err(RecvError::Closed) => return,
                 },
                 changed = snapshots.changed() => {
@@ -94,7 +100,7 @@ impl Pulse {
                         return;
                     }
                     snapshots.borrow_and_update();
-                    self.tell(&Told::Devices(devices::device_views(shared).await));
+                    self.tell(&Told::Devices(devices::device_views(&in_force.now()).await));
                 }
                 _ = ticks.tick() => {
                     let time = last.elapsed();
@@ -125,6 +131,7 @@ impl Pulse {
                 return self.tell(&Told::Supervision { path, message });
             }
             Happening::Model(name) => name,
+            Happening::Configuration => return,
         };
         if let Some(beat) = beats.iter_mut().find(|beat| *beat.model.spec.name == *name) {
             beat.note_load();
@@ -139,6 +146,10 @@ impl Pulse {
 }
 
 impl Beat {
+    fn all(shared: &Shared) -> Vec<Self> {
+        shared.directory.models().iter().map(Self::of).collect()
+    }
+
     fn of(model: &Arc<ModelHandle>) -> Self {
         let model = Arc::clone(model);
         let mut beat = Self { model, leases: 0, waiting: 0, requests: 0, input: 0, output: 0 };

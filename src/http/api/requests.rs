@@ -4,7 +4,7 @@ use super::query::{from_store, invalid, list, models, rfc3339, seconds, time};
 use super::usage::views::money;
 use crate::http::error::{ApiError, quoted};
 use crate::http::gateway::request_id;
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -250,7 +250,7 @@ fn wants_csv(request: &HttpRequest) -> bool {
 
 /// `GET /api/requests`
 pub(crate) async fn requests(
-    shared: web::Data<Shared>,
+    shared: Now,
     query: web::Query<LogQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {

@@ -5,7 +5,7 @@ use super::devices::inherited_by;
 use super::query::{from_store, invalid, models, rfc3339, seconds, time};
 use super::usage::views::{money, watt_hours};
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::model::Trace;
@@ -195,10 +195,7 @@ impl Share {
 }
 
 /// `GET /api/runs`
-pub(crate) async fn runs(
-    shared: web::Data<Shared>,
-    query: web::Query<Wanted>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn runs(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {
         return Err(invalid(format!("`limit` is from 1 to {MOST}")));
@@ -214,10 +211,7 @@ pub(crate) async fn runs(
 }
 
 /// `GET /api/runs/{id}`
-pub(in crate::http) async fn one(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn one(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let number = id.parse().map_err(|_| unknown(&id))?;
     let trace = trace_of(&shared, number);
     // The ledger writes a run a moment after it has begun.
@@ -246,10 +240,7 @@ fn unknown(id: &str) -> ApiError {
 }
 
 /// `GET /api/runs/{id}/shares`
-pub(crate) async fn shares(
-    shared: web::Data<Shared>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn shares(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let number = id.parse().map_err(|_| unknown(&id))?;
     let found =
         shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(|| unknown(&id))?;

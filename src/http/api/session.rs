@@ -1,7 +1,7 @@
 //! `/api/session`: a browser signs in, asks whether it has, and signs out.
 
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
@@ -21,13 +21,13 @@ struct Given {
 }
 
 /// `GET /api/session`: whether a key is wanted, and whether this browser has given one.
-pub(crate) async fn show(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
-    answer(&shared, shared.access.keys.sessions.of(request.headers()), None)
+pub(crate) async fn show(shared: Now, request: HttpRequest) -> HttpResponse {
+    answer(&shared, shared.access.keys.in_session(request.headers()), None)
 }
 
 /// `POST /api/session` `{"key":K}`
 pub(crate) async fn sign_in(
-    shared: web::Data<Shared>,
+    shared: Now,
     request: HttpRequest,
     body: web::Bytes,
 ) -> Result<HttpResponse, ApiError> {
@@ -55,8 +55,9 @@ pub(crate) async fn sign_in(
         let _ = pause.await;
         return Err(ApiError::new(Kind::InvalidApiKey, "this key is not one of `program.api_keys`"));
     };
+    let label = shared.access.keys.label_of(place).cloned().unwrap_or_default();
     let token = sessions
-        .issue(place, Timestamp::now().as_second())
+        .issue(&label, Timestamp::now().as_second())
         .map_err(|error| ApiError::new(Kind::Internal, error))?;
     // Whoever lies here only harms themselves: their browser then keeps the cookie for https.
     let proto = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
@@ -69,7 +70,7 @@ pub(crate) async fn sign_in(
 }
 
 /// `DELETE /api/session`: takes the cookie from the browser.
-pub(crate) async fn sign_out(shared: web::Data<Shared>) -> HttpResponse {
+pub(crate) async fn sign_out(shared: Now) -> HttpResponse {
     let name = &shared.access.keys.sessions.cookie;
     answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path=/")))
 }

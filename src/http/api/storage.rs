@@ -2,7 +2,7 @@
 
 use super::query::{from_store, invalid, rfc3339};
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::billing::{DeleteModel, RenameModel};
@@ -64,7 +64,7 @@ impl<'a> ModelStorageView<'a> {
 }
 
 /// `GET /api/storage`
-pub(crate) async fn storage(shared: web::Data<Shared>) -> Answered {
+pub(crate) async fn storage(shared: Now) -> Answered {
     let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
     Ok(HttpResponse::Ok().json(StorageView {
         total_bytes: storage.total_bytes,
@@ -93,7 +93,7 @@ fn down() -> ApiError {
 }
 
 /// `DELETE /api/storage/{model}`: the model's name in the ledger, not an alias.
-pub(crate) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -> Answered {
+pub(crate) async fn delete(shared: Now, name: web::Path<String>) -> Answered {
     let name = name.into_inner();
     known(&shared, &name).await?;
     let billing = shared.billing.addr().ok_or_else(down)?;
@@ -122,7 +122,7 @@ pub(crate) struct Renaming {
 ///
 /// A model that is configured would go on writing under its old name: the configuration is changed first.
 pub(crate) async fn rename(
-    shared: web::Data<Shared>,
+    shared: Now,
     name: web::Path<String>,
     body: Result<web::Json<Renaming>, actix_web::Error>,
 ) -> Answered {

@@ -4,7 +4,7 @@ pub(crate) mod views;
 
 use super::query::{from_store, invalid, list, models, time};
 use crate::http::error::{ApiError, quoted};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::tz::TimeZone;
 use llm_manager_ledger::{Bucket, Dimension, Filter, Micros, now_us};
@@ -121,7 +121,7 @@ async fn sums(shared: &Shared, query: &UsageQuery, (from, to): (Micros, Micros))
 }
 
 /// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
-pub(crate) async fn summarize(shared: web::Data<Shared>, query: web::Query<UsageQuery>) -> Answered {
+pub(crate) async fn summarize(shared: Now, query: web::Query<UsageQuery>) -> Answered {
     for (name, given) in [("bucket", &query.bucket), ("tz", &query.tz)] {
         if given.is_some() {
             return Err(invalid(format!("`{name}` belongs to /api/usage/series")));
@@ -132,7 +132,7 @@ pub(crate) async fn summarize(shared: web::Data<Shared>, query: web::Query<Usage
 }
 
 /// `GET /api/usage/session`: since this run of the manager began.
-pub(crate) async fn session(shared: web::Data<Shared>, query: web::Query<UsageQuery>) -> Answered {
+pub(crate) async fn session(shared: Now, query: web::Query<UsageQuery>) -> Answered {
     let given = [&query.from, &query.to, &query.bucket, &query.tz];
     if given.iter().any(|given| given.is_some()) {
         return Err(invalid("the session is from the manager's start to now: it takes no times"));
@@ -142,7 +142,7 @@ pub(crate) async fn session(shared: web::Data<Shared>, query: web::Query<UsageQu
 }
 
 /// `GET /api/usage/series`; the last 24 hours unless the query says otherwise.
-pub(crate) async fn series(shared: web::Data<Shared>, query: web::Query<UsageQuery>) -> Answered {
+pub(crate) async fn series(shared: Now, query: web::Query<UsageQuery>) -> Answered {
     let (from, to) = query.stretch(24 * HOUR)?;
     let by = query.by()?;
     let bucket = query.bucket((from, to))?;

@@ -5,7 +5,7 @@
 //! knows its own paths. Files are public: what they show, they ask of `/api`, which wants the key.
 
 use crate::http::access::Door;
-use crate::http::state::Shared;
+use crate::http::state::{InForce, Now};
 use actix_web::guard::GuardContext;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
@@ -47,8 +47,7 @@ fn is_ours(context: &GuardContext<'_>) -> bool {
     if !matches!(head.method, Method::GET | Method::HEAD) || matches!(first, "api" | "v1") {
         return false;
     }
-    let endpoint =
-        context.app_data::<web::Data<Shared>>().is_some_and(|shared| shared.endpoints.contains(path));
+    let endpoint = context.app_data::<InForce>().is_some_and(|shared| shared.now().endpoints.contains(path));
     !endpoint && (name.is_empty() || file(name).is_some() || wants_page(&head.headers))
 }
 
@@ -61,7 +60,7 @@ fn file(name: &str) -> Option<EmbeddedFile> {
     if name.is_empty() || name.ends_with(".gz") { None } else { Files::get(name) }
 }
 
-async fn serve(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+async fn serve(request: HttpRequest, shared: Now) -> HttpResponse {
     if let Err(error) = shared.access.enter(request.headers(), Door::Page) {
         return error.error_response();
     }

@@ -3,22 +3,18 @@
 use super::forms::Form;
 use crate::http::access::Door;
 use crate::http::error::ApiError;
-use crate::http::state::{Shared, V1_MODELS};
+use crate::http::state::{Now, Shared, V1_MODELS};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use serde_json::{Value, json};
 
 /// `GET /v1/models`: names and aliases of all models that are listed.
-pub(crate) async fn list(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn list(shared: Now, request: HttpRequest) -> HttpResponse {
     answer(&shared, &request, |shared| Ok(all(shared)))
 }
 
 /// `GET /v1/models/{id}`.
-pub(crate) async fn one(
-    shared: web::Data<Shared>,
-    request: HttpRequest,
-    id: web::Path<String>,
-) -> HttpResponse {
+pub(crate) async fn one(shared: Now, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&shared, &request, |shared| of(shared, id.trim_end_matches('/')))
 }
 

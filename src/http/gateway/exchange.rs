@@ -6,7 +6,7 @@ use super::stray;
 use super::worker::Worker;
 use crate::http::access::{Caller, Door};
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::state::Now;
 use actix_web::{HttpRequest, HttpResponse, web};
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use std::time::Instant;
 #[derive(Clone)]
 pub(crate) struct Exchange {
     pub(crate) request: HttpRequest,
-    pub(crate) shared: web::Data<Shared>,
+    pub(crate) shared: Now,
     pub(crate) worker: web::Data<Worker>,
     pub(crate) id: RequestId,
     pub(crate) began: Instant,
@@ -24,7 +24,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// A request that has just come.
-    pub(crate) fn begin(request: HttpRequest, shared: web::Data<Shared>, worker: web::Data<Worker>) -> Self {
+    pub(crate) fn begin(request: HttpRequest, shared: Now, worker: web::Data<Worker>) -> Self {
         let began = Instant::now();
         let id = RequestId::of(&request);
         Self { request, shared, worker, id, began, caller: Caller::default() }

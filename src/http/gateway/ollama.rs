@@ -18,7 +18,7 @@ use super::worker::Worker;
 use super::{body, headers, scan, words};
 use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::{Shared, V1_MODELS};
+use crate::http::state::{Now, Shared, V1_MODELS};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
@@ -56,12 +56,12 @@ enum What {
 }
 
 /// `GET /api/version`
-pub(crate) async fn version(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn version(shared: Now, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |_| json!({"version": VERSION}))
 }
 
 /// `GET /api/tags`: all models that are listed.
-pub(crate) async fn tags(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |shared| {
         let models = shared.directory.models().iter().filter(|model| model.spec.listed.name);
         json!({"models": models.map(|model| card(shared, model)).collect::<Vec<_>>()})
@@ -69,7 +69,7 @@ pub(crate) async fn tags(shared: web::Data<Shared>, request: HttpRequest) -> Htt
 }
 
 /// `GET /api/ps`: those that are loaded.
-pub(crate) async fn ps(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |shared| {
         let loaded =
             shared.directory.models().iter().filter(|model| model.status().state == ModelState::Ready);
@@ -97,11 +97,7 @@ fn listed(shared: &Shared, request: &HttpRequest, list: impl FnOnce(&Shared) -> 
 }
 
 /// `POST /api/show`
-pub(crate) async fn show(
-    request: HttpRequest,
-    payload: web::Payload,
-    shared: web::Data<Shared>,
-) -> HttpResponse {
+pub(crate) async fn show(request: HttpRequest, payload: web::Payload, shared: Now) -> HttpResponse {
     let shown = async {
         shared.access.enter(request.headers(), Door::Programs)?;
         let received = body::read(&request, payload, shared.max_body_bytes, &shared.stopping).await?;
@@ -155,7 +151,7 @@ fn card(shared: &Shared, model: &ModelHandle) -> Value {
 pub(crate) async fn chat(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
+    shared: Now,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     serve(request, payload, shared, worker, What::Text(Shape::Chat)).await
@@ -165,7 +161,7 @@ pub(crate) async fn chat(
 pub(crate) async fn generate(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
+    shared: Now,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     serve(request, payload, shared, worker, What::Text(Shape::Generate)).await
@@ -175,7 +171,7 @@ pub(crate) async fn generate(
 pub(crate) async fn embed(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
+    shared: Now,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     serve(request, payload, shared, worker, What::Vectors(false)).await
@@ -185,7 +181,7 @@ pub(crate) async fn embed(
 pub(crate) async fn embeddings(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
+    shared: Now,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     serve(request, payload, shared, worker, What::Vectors(true)).await
@@ -194,7 +190,7 @@ pub(crate) async fn embeddings(
 async fn serve(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
+    shared: Now,
     worker: web::Data<Worker>,
     what: What,
 ) -> HttpResponse {

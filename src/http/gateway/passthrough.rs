@@ -15,7 +15,7 @@ use super::websocket::{self, Opening};
 use super::worker::Worker;
 use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub(crate) async fn serve(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
+    shared: Now,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     let mut exchange = Exchange::begin(request, shared, worker);

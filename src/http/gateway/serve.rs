@@ -17,7 +17,7 @@ use super::worker::Worker;
 use super::{body, catalog, websocket};
 use crate::http::access::Door;
 use crate::http::error::ApiError;
-use crate::http::state::{Shared, V1_MODELS};
+use crate::http::state::{Now, Shared, V1_MODELS};
 use actix_web::body::BoxBody;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub(crate) async fn serve(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
+    shared: Now,
     worker: web::Data<Worker>,
 ) -> HttpResponse {
     if let Some(answer) = shared.access.origins.preflight(&request) {

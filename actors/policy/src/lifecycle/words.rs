@@ -64,7 +64,7 @@ pub enum StopCause {
     Idle,
     /// An operator, or the end of the program.
     Operator,
-    /// An operator who wants a fresh one.
+    /// An operator who wants a fresh one, or a configuration that launches it otherwise.
     Restart,
     /// Another model needs its memory.
     Evicted,
@@ -155,6 +155,8 @@ pub enum Event {
     Stop(Urgency),
     /// An operator wants a fresh backend (and waits for it).
     Restart,
+    /// The configuration says now how to launch it otherwise: a fresh backend, once the running answers have ended.
+    Renew,
     /// Another model wants its memory: go if nobody is there.
     Evict,
     /// Another model has waited long for its memory: let nobody in any more, and go when the running answers

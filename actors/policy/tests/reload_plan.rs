@@ -1,0 +1,251 @@
+//! Plans of a reload: a table of changes, and what holds for all of them.
+
+use llm_manager_policy::reload::{Change, Plan, in_force, plan};
+use llm_manager_policy::spec::{
+    HoldTime, Launch, Listed, ModeSpec, ModelSpec, ProgramSpec, Spec, VariantSpec,
+};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn mode(name: &str) -> Arc<ModeSpec> {
+    let endpoints = vec!["/v1/chat/completions".to_owned()];
+    Arc::new(ModeSpec { name: name.to_owned(), endpoints, probes: Vec::new(), usage: None })
+}
+
+fn variant(name: &str) -> VariantSpec {
+    VariantSpec {
+        name: name.to_owned(),
+        required_devices: vec!["cpu".to_owned()],
+        memory_mb: BTreeMap::from([("cpu".to_owned(), 100)]),
+        memory_auto: false,
+        launch: Launch::Command(vec!["serve".to_owned()]),
+        env: BTreeMap::new(),
+        served_name: None,
+        api_prefix: None,
+        probe: None,
+        stop_command: None,
+    }
+}
+
+fn model(name: &str) -> ModelSpec {
+    ModelSpec {
+        name: name.to_owned(),
+        aliases: Vec::new(),
+        formerly: Vec::new(),
+        mode: mode("Chat"),
+        port: Some(10_001),
+        auto_start: false,
+        alive_time: Some(Duration::from_secs(900)),
+        start_timeout: Duration::from_secs(300),
+        stop_timeout: Duration::from_secs(10),
+        max_concurrency: None,
+        first_byte_timeout: None,
+        idle_timeout: None,
+        foreign_listener: false,
+        stream_usage: true,
+        bill_loading: false,
+        billing: None,
+        pinned: false,
+        overlap: false,
+        listed: Listed { name: true, aliases: true },
+        context_length: None,
+        rewrite_model: false,
+        variants: vec![variant("Big"), variant("Small")],
+    }
+}
+
+fn program() -> ProgramSpec {
+    ProgramSpec {
+        host: "127.0.0.1".to_owned(),
+        port: 8080,
+        log_level: "info".to_owned(),
+        disable_gpu_monitoring: false,
+        database: "data/llm-manager.db".to_owned(),
+        api_keys: Vec::new(),
+        allowed_hosts: Vec::new(),
+        watch_config: false,
+        drain_timeout: Duration::from_secs(30),
+        client_write_timeout: Duration::from_secs(60),
+        queue_timeout: Duration::from_secs(300),
+        min_hold: HoldTime::Auto,
+        max_hold: HoldTime::Auto,
+        prefer_resident: false,
+        max_waiting: 10,
+        max_body_bytes: 1000,
+        log_retention_days: 30,
+        allowed_origins: Vec::new(),
+        loading_comments: false,
+        electricity: None,
+    }
+}
+
+fn spec(models: Vec<ModelSpec>) -> Spec {
+    Spec {
+        base_dir: PathBuf::from("/"),
+        program: program(),
+        modes: vec![mode("Chat")],
+        devices: Vec::new(),
+        models: models.into_iter().map(Arc::new).collect(),
+    }
+}
+
+/// The change of one model by this edit.
+fn change(edit: impl FnOnce(&mut ModelSpec)) -> Option<Change> {
+    let mut new = model("a");
+    edit(&mut new);
+    let plan = plan(&spec(vec![model("a")]), &spec(vec![new]));
+    assert!(plan.in_place.is_empty() && plan.needs_restart.is_empty(), "{plan:?}");
+    plan.of("a").cloned()
+}
+
+fn relaunched(variants: &[&str]) -> Option<Change> {
+    let variants = variants.iter().map(|name| (*name).to_owned()).collect();
+    Some(Change::Relaunched { variants, keys: Vec::new() })
+}
+
+#[test]
+fn the_same_file_changes_nothing() {
+    let same = spec(vec![model("a"), model("b")]);
+    let plan = plan(&same, &same.clone());
+    assert!(plan.is_empty());
+    assert_eq!((plan.unchanged, plan.lines()), (2, Vec::<String>::new()));
+}
+
+#[test]
+fn what_is_not_the_launch_changes_in_place() {
+    let cases: [(&str, fn(&mut ModelSpec)); 8] = [
+        ("aliases", |model| model.aliases.push("other".to_owned())),
+        ("alive_time", |model| model.alive_time = None),
+        ("start_timeout", |model| model.start_timeout *= 2),
+        ("max_concurrency", |model| model.max_concurrency = Some(4)),
+        ("mode", |model| model.mode = mode("Base")),
+        ("pinned", |model| model.pinned = true),
+        ("memory_mb", |model| model.variants[0].memory_auto = true),
+        ("variants", |model| model.variants.push(variant("Huge"))),
+    ];
+    for (key, edit) in cases {
+        assert_eq!(change(edit), Some(Change::InPlace(vec![key])), "{key}");
+    }
+}
+
+#[test]
+fn only_backends_that_are_launched_otherwise_are_restarted() {
+    let launch = Launch::Command(vec!["serve".to_owned(), "--new".to_owned()]);
+    assert_eq!(change(|model| model.variants[1].launch = launch), relaunched(&["Small"]));
+    let env = ("A".to_owned(), "1".to_owned());
+    assert_eq!(change(|model| model.variants[0].env.extend([env])), relaunched(&["Big"]));
+    assert_eq!(
+        change(|model| model.variants[0].served_name = Some("org/model".to_owned())),
+        relaunched(&["Big"])
+    );
+    assert_eq!(change(|model| model.port = Some(10_002)), relaunched(&["Big", "Small"]));
+    let gone = change(|model| drop(model.variants.remove(0)));
+    let keys = vec!["variants"];
+    assert_eq!(gone, Some(Change::Relaunched { variants: vec!["Big".to_owned()], keys }));
+    // Another order is another priority, for the next start.
+    assert_eq!(change(|model| model.variants.swap(0, 1)), Some(Change::InPlace(vec!["variants"])));
+}
+
+#[test]
+fn models_come_go_and_keep_their_data() {
+    let renamed = ModelSpec { formerly: vec!["a".to_owned(), "older".to_owned()], ..model("new") };
+    let plan = plan(&spec(vec![model("a"), model("b")]), &spec(vec![model("c"), renamed]));
+    assert_eq!(plan.of("c"), Some(&Change::Added));
+    let from = vec!["a".to_owned(), "older".to_owned()];
+    assert_eq!(plan.of("new"), Some(&Change::Renamed { from }));
+    assert_eq!(plan.of("a"), Some(&Change::Removed { data_to: Some("new".to_owned()) }));
+    assert_eq!(plan.of("b"), Some(&Change::Removed { data_to: None }));
+}
+
+#[test]
+fn a_former_name_that_is_in_use_keeps_its_own_data() {
+    let new = ModelSpec { formerly: vec!["a".to_owned()], ..model("new") };
+    let plan = plan(&spec(vec![model("a")]), &spec(vec![model("a"), new]));
+    assert_eq!(plan.of("new"), Some(&Change::Added));
+    assert_eq!(plan.of("a"), None);
+}
+
+#[test]
+fn what_can_t_change_live_is_said() {
+    let old = spec(Vec::new());
+    let mut new = old.clone();
+    new.program.port = 9000;
+    new.program.database = "other.db".to_owned();
+    new.program.log_level = "warn".to_owned();
+    let plan = plan(&old, &new);
+    assert_eq!(plan.needs_restart, ["program.port", "program.database"]);
+    assert_eq!(plan.in_place, ["program.log_level"]);
+    assert_eq!(plan.lines().len(), 3);
+    // It is said again at every reload until the manager is restarted.
+    let present = in_force(&old, new.clone());
+    assert_eq!((present.program.port, present.program.log_level.as_str()), (8080, "warn"));
+    let again = llm_manager_policy::reload::plan(&present, &new);
+    assert_eq!((again.in_place.len(), again.needs_restart.len()), (0, 2));
+}
+
+fn some_model() -> impl Strategy<Value = ModelSpec> {
+    let name = prop::sample::select(vec!["a", "b", "c"]);
+    let launches = prop::collection::vec((0..3_u8, 0..2_u64), 1..3);
+    (name, launches, prop::option::of(0..2_u64), 0..2_u16).prop_map(|(name, launches, alive, port)| {
+        let variants = launches.into_iter().enumerate().map(|(nth, (launch, mib))| VariantSpec {
+            launch: Launch::Command(vec![launch.to_string()]),
+            memory_mb: BTreeMap::from([("cpu".to_owned(), mib)]),
+            ..variant(&format!("V{nth}"))
+        });
+        ModelSpec {
+            variants: variants.collect(),
+            alive_time: alive.map(Duration::from_secs),
+            port: Some(10_000 + port),
+            ..model(name)
+        }
+    })
+}
+
+fn some_spec() -> impl Strategy<Value = Spec> {
+    prop::collection::vec(some_model(), 0..4).prop_map(|mut models| {
+        models.sort_by(|one, other| one.name.cmp(&other.name));
+        models.dedup_by(|one, other| one.name == other.name);
+        spec(models)
+    })
+}
+
+/// The models of `old` taken through the plan: unchanged ones, those that stay up, and those that don't.
+fn check(old: &Spec, new: &Spec, plan: &Plan) {
+    for after in &new.models {
+        let before = old.models.iter().find(|model| model.name == after.name);
+        let change = plan.of(&after.name);
+        match before {
+            None => assert_eq!(change, Some(&Change::Added)),
+            Some(before) if before == after => assert_eq!(change, None),
+            Some(before) => {
+                let restarted: &[String] = match change {
+                    Some(Change::Relaunched { variants, .. }) => variants,
+                    Some(Change::InPlace(_)) => &[],
+                    other => panic!("{other:?}"),
+                };
+                for variant in &before.variants {
+                    let now = after.variants.iter().find(|one| one.name == variant.name);
+                    let same =
+                        now.is_some_and(|now| now.launch == variant.launch) && before.port == after.port;
+                    assert_eq!(restarted.contains(&variant.name), !same, "{}", variant.name);
+                }
+            }
+        }
+    }
+    for before in &old.models {
+        let stays = new.models.iter().any(|model| model.name == before.name);
+        let removed = matches!(plan.of(&before.name), Some(Change::Removed { .. }));
+        assert_eq!(removed, !stays);
+    }
+    assert_eq!(plan.is_empty(), old == new);
+}
+
+proptest! {
+    #[test]
+    fn a_backend_is_restarted_if_and_only_if_it_is_launched_otherwise(old in some_spec(), new in some_spec()) {
+        check(&old, &new, &plan(&old, &new));
+    }
+}

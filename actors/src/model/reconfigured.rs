@@ -1,0 +1,89 @@
+//! A Model whose configuration changes while it lives.
+
+use super::actor::{Model, Timeouts, limits};
+use super::waiters::Waiter;
+use actix::{Context, Handler, Message};
+use llm_manager_policy::lifecycle::{Event, Phase};
+use llm_manager_policy::spec::ModelSpec;
+use std::sync::Arc;
+
+/// The configuration has changed. What is not the launch of the present backend changes at once; otherwise the backend
+/// is replaced when its running answers have ended, and requests that come meanwhile wait.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reconfigure {
+    /// The new one.
+    pub spec: Arc<ModelSpec>,
+    /// Limits that are the same for all models.
+    pub timeouts: Timeouts,
+    /// Variants, by their former names, that are launched otherwise now or are gone.
+    pub relaunched: Arc<[String]>,
+}
+
+impl Handler<Reconfigure> for Model {
+    type Result = ();
+
+    fn handle(&mut self, new: Reconfigure, ctx: &mut Context<Self>) {
+        let old = std::mem::replace(&mut self.spec, new.spec);
+        self.env.timeouts = new.timeouts;
+        self.limits = limits(&self.spec, new.timeouts);
+        let other_variants = old.variants != self.spec.variants;
+        if other_variants {
+            // They are kept by position.
+            self.lessons.clear();
+        }
+        let variant = self.current.as_ref().map(|run| Arc::clone(&run.variant));
+        let is_old = match (&self.state.phase, &variant) {
+            // What was demanded is memory for the former variants.
+            (Phase::Queued { .. }, _) => other_variants,
+            (Phase::Failed { .. }, _) => !new.relaunched.is_empty(),
+            (_, Some(variant)) => new.relaunched.iter().any(|name| **name == **variant),
+            // Granted, and not launched yet.
+            (Phase::Starting { .. }, None) => other_variants,
+            _ => false,
+        };
+        if is_old {
+            let serves = match self.state.phase {
+                Phase::Ready { .. } => true,
+                Phase::Starting { .. } => !self.waiters.any(),
+                _ => false,
+            };
+            if serves {
+                // It comes back, but nobody has to make room for it.
+                self.waiters.push(Waiter::Boot);
+            }
+            self.drive(Event::Renew, ctx);
+        } else {
+            self.change_in_place(&old, variant.as_deref(), ctx);
+        }
+        if self.spec.auto_start && !old.auto_start && matches!(self.state.phase, Phase::Stopped) {
+            self.waiters.push(Waiter::Boot);
+            self.drive(Event::Start, ctx);
+        }
+        self.publish();
+        self.tell_of_change();
+    }
+}
+
+impl Model {
+    fn change_in_place(&mut self, old: &ModelSpec, variant: Option<&str>, ctx: &mut Context<Self>) {
+        let place = variant.and_then(|name| self.spec.variants.iter().position(|one| one.name == name));
+        if let Some(place) = place {
+            self.grant.variant = place;
+        }
+        if let Some(door) = &self.door {
+            door.gate.set_limit(self.spec.max_concurrency.unwrap_or(u32::MAX));
+        }
+        if !matches!(self.state.phase, Phase::Ready { .. }) {
+            return;
+        }
+        if old.max_concurrency != self.spec.max_concurrency {
+            // There may be room now for those who wait.
+            self.drive(Event::LeaseFreed, ctx);
+        }
+        if old.alive_time != self.spec.alive_time {
+            // It arms the timer anew, or finds that the time is over.
+            self.drive(Event::Deadline, ctx);
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod tree;
 
 use crate::config::{self, Loaded};
 use crate::http::{self, ConfigFile, Gateways, InForce, Pulse, Sessions, Shared, Standby};
+use crate::key_store;
 use crate::logging;
 use crate::reload::{Order, Reloads};
 use actix_web::dev::ServerHandle;
@@ -35,15 +36,14 @@ use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
 use llm_manager_devices::Registry;
 use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
-use llm_manager_policy::placement::{Prefer, Settings};
-use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
+use llm_manager_policy::spec::{ModelSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::{Launcher, LocalLauncher};
 use output::state_dir;
 use reload::Reloader;
 use signals::{HangUp, Signals};
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,7 +71,9 @@ pub(crate) struct System {
 /// Runs it until a signal comes, or the system wants it to end.
 pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System>) -> Result<Ended, String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let spec = loaded.spec;
+    let mut spec = loaded.spec;
+    let state_dir = state_dir(&spec);
+    key_store::merge(&mut spec, &state_dir)?;
     let lines = logging::install(&spec.program.log_level).map_err(|error| format!("the log: {error}"))?;
     for warning in &loaded.warnings.problems {
         log::warn!("{}: {}", warning.path, warning.message);
@@ -83,7 +85,7 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     actix_web::rt::spawn(process::adopt_orphans());
     let hang_up = HangUp::new();
     let (reloads, orders) = Reloads::new(config::version(&loaded.text));
-    let file = ConfigFile::new(path.clone(), reloads.clone());
+    let file = ConfigFile::new(path.clone(), state_dir, reloads.clone());
     let starting = Starting { path, file, reloads, orders, hang_up };
     let running = Running::start(&spec, starting, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
@@ -132,16 +134,6 @@ fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
     Devices::new(device_monitor::Settings { enabled, ..Default::default() }, registry)
 }
 
-fn placement(program: &ProgramSpec) -> Settings {
-    Settings {
-        prefer: if program.prefer_resident { Prefer::Resident } else { Prefer::Best },
-        min_hold: program.min_hold,
-        max_hold: program.max_hold,
-        queue_timeout: program.queue_timeout,
-        ..Settings::default()
-    }
-}
-
 /// What a manager that starts is given beside its configuration.
 struct Starting {
     path: PathBuf,
@@ -180,8 +172,10 @@ impl Running {
             |model: &Arc<ModelSpec>| ModelHandle::new(Arc::clone(model), program.max_waiting, origin);
         let models: Vec<Arc<ModelHandle>> = spec.models.iter().map(|model| Arc::new(handle(model))).collect();
         let roster = Roster::new(&models, reload::timeouts(program));
-        let scope =
-            Arc::new(ArcSwap::from_pointee(Scope { models: models.clone(), settings: placement(program) }));
+        let scope = Arc::new(ArcSwap::from_pointee(Scope {
+            models: models.clone(),
+            settings: reload::placement(program),
+        }));
         let listed = reload::list(&models);
         let stopping = CancellationToken::new();
         let state_dir = state_dir(spec);
@@ -195,13 +189,14 @@ impl Running {
         };
         let sessions = Arc::new(Sessions::new(program.port)?);
         let access = {
-            let (program, state_dir, sessions) = (program.clone(), state_dir.clone(), Arc::clone(&sessions));
+            let (spec, state_dir, sessions) = (spec.clone(), state_dir.clone(), Arc::clone(&sessions));
             let loading =
-                actix_web::rt::task::spawn_blocking(move || reload::access(&program, &state_dir, &sessions));
+                actix_web::rt::task::spawn_blocking(move || reload::access(&spec, &state_dir, &sessions));
             Arc::new(loading.await.map_err(|error| format!("the labels of keys: {error}"))??)
         };
         let restart = file.restart.clone();
         let standby = Standby::default();
+        let quotas = Live::new();
         let shared = Shared {
             directory: Arc::new(Directory::new(Vec::new())),
             access: Arc::clone(&access),
@@ -217,6 +212,7 @@ impl Running {
             feed: feed.clone(),
             ledger: books.ledger.clone(),
             billing: books.billing.clone(),
+            quotas: quotas.clone(),
             devices: devices.clone(),
             scheduler: looked_after.then(|| scheduler.clone()),
             retention_days: 0,
@@ -227,7 +223,8 @@ impl Running {
         let http = gateways.child_spec(feed.clone());
         let handles = listed.iter().map(|(model, _)| Arc::clone(model)).collect();
         let in_force = InForce::new(reload::configured(shared, spec, access, handles));
-        let parts = http::Parts { in_force: in_force.clone(), config: file, pulse: Pulse::default(), gateways };
+        let parts =
+            http::Parts { in_force: in_force.clone(), config: file, pulse: Pulse::default(), gateways };
         // The port first: a second manager must not touch the backends of the one that runs.
         let serve = http::bind(parts, &program.host, program.port, program.client_write_timeout)?;
         reap(&state_dir, &instance).await?;
@@ -246,6 +243,7 @@ impl Running {
         let sink = output::sink(spec, &hub);
         let log_files = sink.files.clone();
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::new(sink));
+        local.hide(spec.secret_variables.clone());
         let launcher: Rc<dyn Launcher> = Rc::new(local.clone());
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
@@ -258,6 +256,7 @@ impl Running {
             ledger: &books.ledger,
             billing: books.child_spec(),
             http,
+            quotas: &quotas,
             stopping: &stopping,
             supervisor: &supervisor,
         };
@@ -282,6 +281,7 @@ impl Running {
             sessions,
             state_dir,
             devices: devices.clone(),
+            launcher: local.clone(),
             instance,
             origin,
             listed,

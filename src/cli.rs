@@ -6,6 +6,7 @@ pub(crate) mod client;
 mod connect;
 mod import;
 mod init;
+mod key;
 mod ledger;
 mod logs;
 mod memory;
@@ -122,6 +123,9 @@ enum Command {
     /// Look after the ledger by hand, also while the manager runs.
     #[command(subcommand)]
     Ledger(ledger::LedgerOrder),
+    /// Make, list, revoke and rotate keys beside those of the configuration.
+    #[command(subcommand)]
+    Key(key::KeyOrder),
     /// Show the supervision tree of the running manager.
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
@@ -195,6 +199,7 @@ pub fn main() -> ExitCode {
         Command::Backup { file } => backup(path, &file),
         Command::Restore { file } => ledger::put_back(path, &file),
         Command::Ledger(order) => ledger::run(path, &order),
+        Command::Key(order) => key::run(path, &order),
         Command::Tree => remote(path, remote::Order::Tree),
     }
 }

@@ -10,6 +10,7 @@ mod backend;
 mod billing;
 mod fields;
 mod file;
+pub(crate) mod key_specs;
 mod keys;
 mod locate;
 mod models;

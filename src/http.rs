@@ -24,6 +24,7 @@ pub use standby::Standby;
 pub use state::{InForce, Now, Shared};
 
 use access::Door;
+use access::wrong::{WrongKeys, slow_down};
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Protocol};
 use actix_server::Server;
@@ -34,12 +35,13 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    audit, billing, config, devices, events, manager, memory, metrics, models, openapi, requests, run_logs,
-    runs, session, storage, usage, webui,
+    audit, billing, config, devices, events, keys, manager, memory, metrics, models, openapi, requests,
+    run_logs, runs, session, storage, usage, webui,
 };
 use gateway::socket::ClientSocket;
 use gateway::stray::Strays;
 use gateway::{catalog, ollama, passthrough, serve};
+use llm_manager_policy::rights;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -95,6 +97,7 @@ pub fn bind(
             .app_data(strays.clone())
             .app_data(gateways.clone())
             .app_data(web::Data::new(gateways.join()))
+            .app_data(web::Data::new(WrongKeys::default()))
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
                 ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
             }))
@@ -214,6 +217,13 @@ fn routes(config: &mut web::ServiceConfig) {
                         .app_data(config_body())
                         .route(web::put().to(config::save)),
                 )
+                .service(
+                    at("/keys", read().to(keys::list))
+                        .app_data(web::PayloadConfig::new(keys::LARGEST_BODY))
+                        .route(post().to(keys::add)),
+                )
+                .service(at("/keys/{name}/rotate", post().to(keys::rotate)))
+                .service(at("/keys/{name}", web::delete().to(keys::revoke)))
                 .service(at("/pause", read().to(manager::show)).route(post().to(manager::pause)))
                 .service(at("/resume", post().to(manager::resume)))
                 .service(at("/shutdown", post().to(manager::shutdown)))
@@ -243,7 +253,13 @@ async fn authenticate(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(in_force) = request.app_data::<InForce>() {
-        in_force.now().access.enter(request.headers(), Door::Management)?;
+        let now = in_force.now();
+        let caller = match now.access.enter(request.headers(), Door::Management) {
+            Ok(caller) => caller,
+            Err(error) => return Err(slow_down(request.request(), error).await.into()),
+        };
+        let below = request.path().strip_prefix("/api").unwrap_or_default();
+        now.access.allow(caller, rights::wanted(request.method().as_str(), below))?;
     }
     let mut response = next.call(request).await?;
     if !response.request().method().is_safe() && response.status().is_success() {

@@ -8,6 +8,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod http;
+mod key_store;
 mod limits;
 mod logging;
 mod reload;

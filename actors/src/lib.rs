@@ -13,6 +13,7 @@ pub mod logs;
 pub mod memory;
 pub mod model;
 pub mod probe;
+pub mod quotas;
 pub mod scheduler;
 pub mod supervisor;
 

@@ -4,12 +4,13 @@
 //! that they read is one snapshot (`http::InForce`). A model that leaves the configuration ends when the last request
 //! that could reach it has ended.
 
+use super::label_key;
 use super::ledger::Books;
 use super::signals::HangUp;
 use super::tree::Roster;
-use super::{label_key, placement};
 use crate::config::{self, Loaded, Report};
 use crate::http::{Access, Hosts, InForce, Keys, Origins, Sessions, Shared};
+use crate::key_store;
 use crate::logging;
 use crate::reload::{Done, Order, Reloads, Undone};
 use arc_swap::ArcSwap;
@@ -22,9 +23,11 @@ use llm_manager_actors::{Live, tell};
 use llm_manager_devices::Registry;
 use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::placement::{Prefer, Settings};
 use llm_manager_policy::reload::{self, Change, Plan};
 use llm_manager_policy::spec::{DevicePluginSpec, ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
+use llm_manager_process::LocalLauncher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -50,6 +53,7 @@ pub(super) struct Reloader {
     pub(super) sessions: Arc<Sessions>,
     pub(super) state_dir: PathBuf,
     pub(super) devices: Devices,
+    pub(super) launcher: LocalLauncher,
     /// Marks what this manager starts.
     pub(super) instance: String,
     pub(super) origin: Instant,
@@ -81,15 +85,22 @@ pub(super) fn timeouts(program: &ProgramSpec) -> Timeouts {
     Timeouts { drain: program.drain_timeout, queue: program.queue_timeout }
 }
 
+pub(super) fn placement(program: &ProgramSpec) -> Settings {
+    Settings {
+        prefer: if program.prefer_resident { Prefer::Resident } else { Prefer::Best },
+        min_hold: program.min_hold,
+        max_hold: program.max_hold,
+        queue_timeout: program.queue_timeout,
+        ..Settings::default()
+    }
+}
+
 /// Who may come in by this configuration. Blocks.
-pub(super) fn access(
-    program: &ProgramSpec,
-    state_dir: &Path,
-    sessions: &Arc<Sessions>,
-) -> Result<Access, String> {
+pub(super) fn access(spec: &Spec, state_dir: &Path, sessions: &Arc<Sessions>) -> Result<Access, String> {
+    let program = &spec.program;
     let label_key = if program.api_keys.is_empty() { [0; 32] } else { label_key::load(state_dir)? };
     Ok(Access {
-        keys: Keys::new(program.api_keys.clone(), &label_key, Arc::clone(sessions))?,
+        keys: Keys::new(&program.api_keys, &spec.keys, &label_key, Arc::clone(sessions))?,
         hosts: Hosts::new(&program.host, &program.allowed_hosts),
         origins: Origins::new(&program.allowed_origins),
     })
@@ -121,6 +132,7 @@ impl Reloader {
         let stopping = self.in_force.now().stopping.clone();
         let (retired, mut ended) = mpsc::channel(RETIRED);
         let mut watch = Watch::new(&self.path).await;
+        let mut keys = Watch::new(&key_store::path(&self.state_dir)).await;
         self.adopt_former_data(&self.spec.clone()).await;
         loop {
             tokio::select! {
@@ -138,6 +150,10 @@ impl Reloader {
                 () = watch.changed(), if self.spec.program.watch_config => {
                     watch.seen().await;
                     drop(self.reload("the file has changed", None, false, &retired).await);
+                }
+                () = keys.changed() => {
+                    keys.seen().await;
+                    drop(self.reload("a key was changed", None, false, &retired).await);
                 }
                 Some(model) = ended.recv() => self.dismiss(&model).await,
             }
@@ -197,13 +213,18 @@ impl Reloader {
         dry_run: bool,
         retired: &mpsc::Sender<Arc<ModelHandle>>,
     ) -> Result<(Done, String), Undone> {
-        let path = self.path.clone();
-        let loading = actix_web::rt::task::spawn_blocking(move || match text {
-            Some(text) => config::parse(text.as_bytes(), &path),
-            None => config::load(&path),
+        let (path, state_dir) = (self.path.clone(), self.state_dir.clone());
+        let loading = actix_web::rt::task::spawn_blocking(move || -> Result<Loaded, Undone> {
+            let loaded = match text {
+                Some(text) => config::parse(text.as_bytes(), &path),
+                None => config::load(&path),
+            };
+            let mut loaded = loaded.map_err(Undone::Invalid)?;
+            key_store::merge(&mut loaded.spec, &state_dir).map_err(Undone::Failed)?;
+            Ok(loaded)
         });
         let loaded = loading.await.map_err(|error| Undone::Failed(error.to_string()))?;
-        let Loaded { spec: new, warnings, text } = loaded.map_err(Undone::Invalid)?;
+        let Loaded { spec: new, warnings, text } = loaded?;
         let plan = reload::plan(&self.spec, &new);
         let version = config::version(&text);
         if !dry_run && !plan.is_empty() {
@@ -220,10 +241,9 @@ impl Reloader {
     ) -> Result<(), String> {
         let new = reload::in_force(&self.spec, new);
         let access = {
-            let (program, state_dir) = (new.program.clone(), self.state_dir.clone());
+            let (spec, state_dir) = (new.clone(), self.state_dir.clone());
             let sessions = Arc::clone(&self.sessions);
-            let loading =
-                actix_web::rt::task::spawn_blocking(move || access(&program, &state_dir, &sessions));
+            let loading = actix_web::rt::task::spawn_blocking(move || access(&spec, &state_dir, &sessions));
             loading.await.map_err(|error| format!("the keys: {error}"))??
         };
         // Before a request can end by them. A request of the old settings may be priced by the new plan already.
@@ -259,6 +279,7 @@ impl Reloader {
         if new.program.log_level != self.spec.program.log_level {
             logging::set_level(&new.program.log_level);
         }
+        self.launcher.hide(new.secret_variables.clone());
         self.books.ledger.reconfigure(new.program.log_retention_days, new.program.electricity);
         self.spec = new;
         Ok(())
@@ -316,7 +337,9 @@ impl Reloader {
         };
         let renewed = Arc::new(model.renewed(Arc::clone(spec), program.max_waiting));
         self.roster.add(&renewed);
-        told.push((Arc::clone(&renewed), relaunched.into()));
+        if model.spec != *spec || timeouts(program) != timeouts(&self.spec.program) {
+            told.push((Arc::clone(&renewed), relaunched.into()));
+        }
         renewed
     }
 

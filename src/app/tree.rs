@@ -5,6 +5,7 @@ use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::memory::MemoryLink;
 use llm_manager_actors::model::{Environment, Model, ModelHandle, Timeouts};
+use llm_manager_actors::quotas::Quotas;
 use llm_manager_actors::scheduler::{Lost, Scheduler, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
 use llm_manager_actors::{Live, tell};
@@ -26,6 +27,7 @@ pub(super) struct Parts<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) billing: ChildSpec,
     pub(super) http: ChildSpec,
+    pub(super) quotas: &'a Live<Quotas>,
     pub(super) stopping: &'a CancellationToken,
     /// Where the supervisor of the models is found.
     pub(super) supervisor: &'a Live<Supervisor>,
@@ -89,10 +91,14 @@ impl Roster {
 
 /// The child specs of the root: the logs first, for everybody writes to them.
 pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, stopping, supervisor } = parts;
+    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, quotas, stopping, supervisor } = parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
+    };
+    let quotas = {
+        let (quotas, ledger) = (quotas.clone(), ledger.clone());
+        ChildSpec::new("quotas", move || Child::start(Quotas::new(ledger.clone()), &quotas))
     };
     let start = {
         let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));
@@ -133,7 +139,7 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
         }
     };
     let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };
-    let mut children = vec![logs, billing];
+    let mut children = vec![logs, billing, quotas];
     if let Some((live, setup)) = scheduler {
         children.push(setup.devices.child_spec());
         children.push(scheduler_child(live, setup));

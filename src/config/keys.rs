@@ -1,6 +1,7 @@
 //! What a configuration may say: one row per key. Validation, "did you mean", the JSON Schema and the test of
 //! `config.example.yaml` all read the same table.
 
+mod access;
 mod backend;
 mod logs;
 pub(super) mod original;
@@ -10,7 +11,9 @@ mod weights;
 
 /// Every key of the file.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
-    [table::TABLE, backend::ROWS, through::ROWS, logs::ROWS, weights::ROWS].into_iter().flatten()
+    [table::TABLE, access::ROWS, backend::ROWS, through::ROWS, logs::ROWS, weights::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// A kind of mapping in the file.
@@ -27,6 +30,9 @@ pub(super) enum Section {
     /// Of a model or a variant.
     OwnProbe,
     Usage,
+    /// Of `keys`.
+    Key,
+    Budget,
     Model,
     Billing,
     Tier,
@@ -74,6 +80,8 @@ pub(super) enum Kind {
     Price,
     /// Secrets: never quoted in a message.
     ApiKeys,
+    /// The same, one of them.
+    Secret,
     /// Program and arguments.
     Command,
     /// Device name to MiB.
@@ -138,6 +146,8 @@ impl Section {
             Self::Mode => "an entry of `modes`",
             Self::Probe | Self::OwnProbe => "a probe",
             Self::Usage => "`usage` of a mode",
+            Self::Key => "a key",
+            Self::Budget => "a budget",
             Self::Model => "a model",
             Self::Billing => "`billing`",
             Self::Tier => "a tier",

@@ -66,6 +66,7 @@ fn property(key: &Key) -> Value {
         Kind::Texts => json!({"type": "array", "items": text()}),
         Kind::TextOrTexts => json!({"anyOf": [text(), {"type": "array", "items": text()}]}),
         Kind::Price => json!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$"}),
+        Kind::Secret => json!({"type": "string", "minLength": 1}),
         Kind::ApiKeys => json!({"type": "array", "items": {"type": "string", "pattern": "^[!-~]+$"}}),
         Kind::Command => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
         Kind::Memory => json!({"anyOf": [

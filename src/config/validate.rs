@@ -17,7 +17,7 @@ use serde_yaml::Value;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
-use super::{models, modes};
+use super::{key_specs, models, modes};
 
 /// What models take from `program` when they don't say it themselves.
 pub(super) struct Defaults {
@@ -40,7 +40,8 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     let program_value = or_empty(root.value("program"));
     let program_fields = walk.fields(Section::Program, &root.at("program"), &program_value);
     walk.refuse_unknown(&program_fields);
-    let program = program(walk, &program_fields);
+    let has_keys = root.is_given("keys");
+    let program = program(walk, &program_fields, has_keys);
     let defaults = Defaults {
         alive_time: alive_time(&program_fields),
         start_timeout: program_fields.time("start_timeout", 1.0).unwrap_or_default(),
@@ -49,6 +50,8 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
 
     let logs_value = or_empty(root.value("logs"));
     let logs = logs(walk, &root, &logs_value);
+    let keys = key_specs::read(walk, &root);
+    let secret_variables = secret_variables(&program_fields, &root);
     let devices = devices(walk, &root);
     let modes = modes::read(walk, &root);
     let mut models = models::read(walk, &root, &modes, &defaults);
@@ -60,7 +63,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     ports_are_unique(walk, &models, program.port);
 
     let models = models.into_iter().map(Arc::new).collect();
-    Spec { base_dir: walk.base_dir.to_owned(), program, modes, logs, devices, models }
+    Spec { base_dir: walk.base_dir.to_owned(), program, modes, logs, devices, keys, secret_variables, models }
 }
 
 /// `alive_time` in minutes; 0 is never.
@@ -73,11 +76,22 @@ fn hold_time(fields: &Fields<'_>, name: &str) -> HoldTime {
     fields.time(name, 1.0).map_or(HoldTime::Auto, HoldTime::Fixed)
 }
 
-fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> ProgramSpec {
+fn program(walk: &mut Walk<'_>, fields: &Fields<'_>, has_keys: bool) -> ProgramSpec {
     let host = host(walk, fields);
-    let api_keys: Vec<_> = fields.texts("api_keys").into_iter().map(str::to_owned).collect();
+    let mut api_keys = Vec::new();
+    for (index, text) in fields.texts("api_keys").into_iter().enumerate() {
+        match key_specs::resolve(walk.base_dir, text) {
+            Ok(key) => api_keys.push(key),
+            Err(why) => {
+                walk.error(&fields.at("api_keys").item(index), why, None);
+                // It is a key all the same: the door isn't open.
+                api_keys.push(text.to_owned());
+            }
+        }
+    }
     if !is_loopback(&host)
         && api_keys.is_empty()
+        && !has_keys
         && (!fields.is_given("api_keys") || fields.value("api_keys").is_some())
     {
         walk.warn(
@@ -141,6 +155,17 @@ fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
         return "127.0.0.1".to_owned();
     }
     bare.to_owned()
+}
+
+/// Variables of the environment in which keys stand.
+fn secret_variables(program: &Fields<'_>, root: &Fields<'_>) -> Vec<String> {
+    let entries = root.value("keys").and_then(Value::as_sequence).into_iter().flatten();
+    let secrets = entries.filter_map(|entry| entry.get("secret")?.as_str());
+    let mut names: Vec<String> =
+        program.texts("api_keys").into_iter().chain(secrets).flat_map(key_specs::variables).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Origins as browsers write them.

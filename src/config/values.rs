@@ -57,6 +57,7 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
             items(place, "a list of texts", "[\"a\", \"b\"]", |_, item| text(item))
         }
         Kind::Price => one(price(place)),
+        Kind::Secret => one(api_key(place)),
         Kind::ApiKeys => items(place, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
         Kind::Command => command(place),
         Kind::Memory if value.as_str() == Some("auto") => Vec::new(),

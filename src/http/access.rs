@@ -6,6 +6,7 @@ pub(super) mod hosts;
 pub(super) mod keys;
 mod origin;
 pub(super) mod sessions;
+pub(super) mod wrong;
 
 pub use enter::Access;
 pub(crate) use enter::{Caller, Door};

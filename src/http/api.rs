@@ -5,6 +5,7 @@ pub(super) mod billing;
 pub(super) mod config;
 pub(super) mod devices;
 pub(super) mod events;
+pub(super) mod keys;
 pub(super) mod manager;
 pub(super) mod memory;
 pub(super) mod metrics;

@@ -21,6 +21,12 @@ pub enum Kind {
     InvalidRequest,
     /// Wrong or missing key.
     InvalidApiKey,
+    /// The key may not do this, or not use this model.
+    Forbidden,
+    /// More requests or tokens in a minute than the key may use.
+    RateLimited,
+    /// More than the key's budget.
+    BudgetExhausted,
     /// No model has this name or alias.
     ModelNotFound,
     /// The ledger has no such run.
@@ -98,6 +104,11 @@ impl Kind {
         match self {
             Kind::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", REQUEST),
             Kind::InvalidApiKey => (StatusCode::UNAUTHORIZED, "invalid_api_key", "authentication_error"),
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "permission_error"),
+            Kind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "rate_limit_error"),
+            Kind::BudgetExhausted => {
+                (StatusCode::TOO_MANY_REQUESTS, "budget_exhausted", "insufficient_quota")
+            }
             Kind::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", REQUEST),
             Kind::RunNotFound => (StatusCode::NOT_FOUND, "run_not_found", REQUEST),
             Kind::UnknownEndpoint => (StatusCode::NOT_FOUND, "unknown_endpoint", REQUEST),

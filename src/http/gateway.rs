@@ -5,6 +5,7 @@
 
 pub(super) mod account;
 pub(super) mod actor;
+mod admission;
 pub(super) mod answer;
 pub(super) mod asked;
 pub(super) mod body;

@@ -14,6 +14,7 @@ use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Directory, ModelHandle};
+use llm_manager_actors::quotas::Quotas;
 use llm_manager_actors::scheduler::Scheduler;
 use llm_manager_actors::supervisor::Supervisor;
 use llm_manager_policy::endpoints::Endpoints;
@@ -56,6 +57,8 @@ pub struct Shared {
     pub ledger: Ledger,
     /// Who writes it.
     pub billing: Live<Billing>,
+    /// Who counts what keys with limits use.
+    pub quotas: Live<Quotas>,
     /// The devices.
     pub devices: Devices,
     /// Who looks after their memory, if anybody does.

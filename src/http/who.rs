@@ -1,9 +1,9 @@
 //! Who gives an order: for the audit, the log and whoever is told that a model was stopped.
 
-use super::state::Shared;
+use super::state::{InForce, Shared};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
@@ -31,9 +31,11 @@ impl Who {
     /// The sender of a request that was let in.
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let peer = request.peer_addr().map(|peer| peer.ip());
-        match request.app_data::<web::Data<Shared>>() {
-            Some(shared) => Self::from(shared, request.headers(), peer),
-            None => Self { kind: "anyone", name: String::new(), address: peer.map(|peer| peer.to_string()) },
+        match InForce::of(request) {
+            Ok(in_force) => Self::from(&in_force.now(), request.headers(), peer),
+            Err(_) => {
+                Self { kind: "anyone", name: String::new(), address: peer.map(|peer| peer.to_string()) }
+            }
         }
     }
 

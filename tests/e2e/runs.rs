@@ -141,3 +141,17 @@ fn counts_of_a_mode_are_read_where_its_usage_points() {
     let counts = [&total["input_tokens"], &total["cached_tokens"], &total["output_tokens"]];
     assert_eq!(counts, [&json!(70), &json!(60), &json!(9)], "{total}");
 }
+
+#[test]
+fn an_answer_says_what_it_has_waited_for() {
+    let manager = Manager::start(&Config::with(Model::chat("chat").flags(&["--bind-delay-ms", "200"])));
+    let first = manager.chat("chat").send().ok();
+    let number = |reply: &crate::support::Reply, name: &str| -> u64 {
+        reply.header(&format!("x-llm-manager-{name}")).expect(name).parse().unwrap()
+    };
+    assert!(number(&first, "start-ms") >= 200 && number(&first, "queue-ms") >= number(&first, "start-ms"));
+    assert_eq!(first.header("x-llm-manager-variant"), Some("only"));
+    let second = manager.chat("chat").send().ok();
+    assert_eq!((number(&second, "start-ms"), number(&second, "run")), (0, number(&first, "run")));
+    assert_eq!(manager.api("/api/runs")["runs"][0]["id"], number(&first, "run"));
+}

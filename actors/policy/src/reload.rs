@@ -106,8 +106,14 @@ pub fn plan(old: &Spec, new: &Spec) -> Plan {
     if old.modes != new.modes {
         plan.in_place.push("modes".to_owned());
     }
+    if old.keys != new.keys {
+        plan.in_place.push("keys".to_owned());
+    }
     if old.devices != new.devices {
         plan.in_place.push("devices".to_owned());
+    }
+    if old.logs != new.logs {
+        plan.needs_restart.push("logs".to_owned());
     }
     if old.base_dir != new.base_dir {
         plan.needs_restart.push("the folder of the configuration".to_owned());
@@ -150,5 +156,5 @@ pub fn model_change(old: &ModelSpec, new: &ModelSpec) -> Option<Change> {
 
 /// `new` as far as it can be in force in a manager that runs with `old`.
 pub fn in_force(old: &Spec, new: Spec) -> Spec {
-    Spec { program: keys::with_fixed(&old.program, new.program), ..new }
+    Spec { program: keys::with_fixed(&old.program, new.program), logs: old.logs.clone(), ..new }
 }

@@ -3,6 +3,7 @@
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
 use crate::pricing::{Currency, Plan, Price};
+use crate::rights::Scope;
 use crate::usage::Pointers;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,8 +24,95 @@ pub struct Spec {
     pub logs: LogsSpec,
     /// Device plugins of `devices:`.
     pub devices: Vec<DevicePluginSpec>,
+    /// Keys of `keys:`, beside `program.api_keys`.
+    pub keys: Vec<KeySpec>,
+    /// Variables of the environment in which secrets stand: no backend sees them.
+    pub secret_variables: Vec<String>,
     /// Models in file order.
     pub models: Vec<Arc<ModelSpec>>,
+}
+
+/// One entry of `keys:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeySpec {
+    /// By which the ledger knows it.
+    pub name: String,
+    /// SHA-256 of the secret.
+    pub secret: [u8; 32],
+    /// What it may do; never empty.
+    pub scopes: Vec<Scope>,
+    /// Patterns of the names and aliases that it may use; empty: all.
+    pub models: Vec<String>,
+    /// Seconds since 1970, from which on it opens nothing.
+    pub expires: Option<i64>,
+    /// How many requests to models per minute.
+    pub requests_per_minute: Option<u64>,
+    /// How many tokens, input and output, per minute.
+    pub tokens_per_minute: Option<u64>,
+    /// What it may use in a day or a month.
+    pub budget: Option<BudgetSpec>,
+    /// Whose turn it is before whose.
+    pub priority: Option<Class>,
+}
+
+/// What a key may use in a day or a month of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetSpec {
+    /// Which stretch of time.
+    pub period: Period,
+    /// How much.
+    pub cap: Cap,
+}
+
+/// The stretch of time of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// From midnight.
+    Day,
+    /// From the first of the month.
+    Month,
+}
+
+/// How much a budget is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cap {
+    /// Input and output.
+    Tokens(u64),
+    /// What requests cost, as far as they are priced in this currency.
+    Money {
+        /// In the units of `Price`.
+        units: u64,
+        /// Which money.
+        currency: Currency,
+    },
+}
+
+/// Whose request goes before whose in the line for a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Work that nobody watches.
+    Batch,
+    /// Everything else.
+    #[default]
+    Normal,
+    /// Somebody waits at a screen.
+    Interactive,
+}
+
+impl Class {
+    /// The class of this word.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Batch, Self::Normal, Self::Interactive].into_iter().find(|class| class.text() == word)
+    }
+
+    /// The word for it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Normal => "normal",
+            Self::Interactive => "interactive",
+        }
+    }
 }
 
 /// `program:`

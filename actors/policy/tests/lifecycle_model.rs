@@ -35,6 +35,8 @@ struct Setup {
     requests: u8,
     max_concurrency: u32,
     alive_time: Option<Duration>,
+    /// Its configuration may change.
+    renews: bool,
 }
 
 impl Setup {
@@ -226,6 +228,8 @@ impl World {
             Effect::Reserve => {
                 self.demand(self.memory == Memory::Free, "memory is asked for twice");
                 self.memory = Memory::Wanted;
+                // What was granted until now is for a former life.
+                (self.news.reserved, self.news.denied) = (false, false);
             }
             Effect::ReturnReservation => {
                 self.demand(!alive, "memory is given back while the process is alive");
@@ -550,7 +554,7 @@ impl Model for Setup {
         may(true, Evict);
         may(true, Hear(Event::Yield));
         may(true, Hear(Event::Stay));
-        may(true, Hear(Event::Renew));
+        may(self.renews, Hear(Event::Renew));
         for urgency in [Urgency::Drain, Urgency::Now, Urgency::Kill] {
             may(true, Operate(Event::Stop(urgency), false));
         }
@@ -688,13 +692,19 @@ impl Model for Setup {
     }
 }
 
-fn setups() -> [(&'static str, Setup); 4] {
-    let setup = |requests, max_concurrency, alive_time| Setup { requests, max_concurrency, alive_time };
+fn setups() -> [(&'static str, Setup); 5] {
+    let setup = |requests, max_concurrency, alive_time| Setup {
+        requests,
+        max_concurrency,
+        alive_time,
+        renews: false,
+    };
     [
         ("3 requests, one at a time, stopped when idle", setup(3, 1, Some(TICK))),
         ("3 requests, no limit, stopped when idle", setup(3, u32::MAX, Some(TICK))),
         ("3 requests, two at a time, stopped when idle", setup(3, 2, Some(TICK))),
         ("3 requests, one at a time, never idle", setup(3, 1, None)),
+        ("2 requests, its launch changes", Setup { renews: true, ..setup(2, 1, Some(TICK)) }),
     ]
 }
 

@@ -1,5 +1,4 @@
 //! Every cell of the table in `lifecycle`: each phase, each event, with and without waiters and leases.
-//!
 //! A row that does not name `waiting` or `leases` is checked with none and with one. `every_cell_has_a_row`
 //! fails when a phase or an event is added without rows for it.
 
@@ -257,19 +256,8 @@ fn from_queued() -> Vec<Row> {
 fn from_starting() -> Vec<Row> {
     let at = &STARTING;
     let due = &Phase::Starting { deadline: NOW };
-    let mut rows = ignored(
-        at,
-        &[
-            Event::Acquire,
-            Start,
-            RESERVED,
-            DENIED,
-            Event::Closed(StopCause::Idle),
-            Event::InUse(StopCause::Idle),
-            LeaseFreed,
-            Event::Stay,
-        ],
-    );
+    let calm = [Event::Closed(StopCause::Idle), Event::InUse(StopCause::Idle), LeaseFreed, Event::Stay];
+    let mut rows = ignored(at, &[&[Event::Acquire, Start, RESERVED, DENIED][..], &calm].concat());
     let open = &Phase::Ready { since: NOW };
     let end = [Terminate, ArmTimer(after(10))];
     rows.push(row(at, LAUNCHED, at, [Probe]));
@@ -436,10 +424,8 @@ fn from_draining() -> Vec<Row> {
         [ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)],
     ));
     rows.push(row(&YIELDING, Event::Deadline, &YIELDING, []));
-    // It does not go back to serving with a launch that has changed.
     rows.push(row(&YIELDING, Event::Renew, &RENEWING, []));
     rows.extend(ignored(&RENEWING, &[Event::Renew, Event::Stay, Event::Yield, Event::Deadline, Restart]));
-    rows.push(row(&RENEWING, LeaseFreed, &ends(StopCause::Restart), end).leases(0));
     rows.push(row(
         &RENEWING,
         STOPS[0],

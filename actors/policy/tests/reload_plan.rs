@@ -2,7 +2,7 @@
 
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};
 use llm_manager_policy::spec::{
-    HoldTime, Launch, Listed, ModeSpec, ModelSpec, ProgramSpec, Spec, VariantSpec,
+    HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, ProgramSpec, Routes, Spec, VariantSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -12,7 +12,13 @@ use std::time::Duration;
 
 fn mode(name: &str) -> Arc<ModeSpec> {
     let endpoints = vec!["/v1/chat/completions".to_owned()];
-    Arc::new(ModeSpec { name: name.to_owned(), endpoints, probes: Vec::new(), usage: None })
+    Arc::new(ModeSpec {
+        name: name.to_owned(),
+        endpoints,
+        probes: Vec::new(),
+        usage: None,
+        routes: Routes::default(),
+    })
 }
 
 fn variant(name: &str) -> VariantSpec {
@@ -24,7 +30,7 @@ fn variant(name: &str) -> VariantSpec {
         launch: Launch::Command(vec!["serve".to_owned()]),
         env: BTreeMap::new(),
         served_name: None,
-        api_prefix: None,
+        routes: Routes::default(),
         probe: None,
         stop_command: None,
     }
@@ -53,6 +59,8 @@ fn model(name: &str) -> ModelSpec {
         listed: Listed { name: true, aliases: true },
         context_length: None,
         rewrite_model: false,
+        read_ahead: true,
+        weights: Vec::new(),
         variants: vec![variant("Big"), variant("Small")],
     }
 }
@@ -87,7 +95,10 @@ fn spec(models: Vec<ModelSpec>) -> Spec {
         base_dir: PathBuf::from("/"),
         program: program(),
         modes: vec![mode("Chat")],
+        logs: LogsSpec { folder: None, bytes: 0, days: 30 },
         devices: Vec::new(),
+        keys: Vec::new(),
+        secret_variables: Vec::new(),
         models: models.into_iter().map(Arc::new).collect(),
     }
 }

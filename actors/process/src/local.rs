@@ -38,9 +38,15 @@ pub struct LocalLauncher {
     ports: Ports,
     leaders: Leaders,
     left_behind: Rc<Cell<bool>>,
+    hidden: Rc<RefCell<Vec<String>>>,
 }
 
 impl LocalLauncher {
+    /// From now on backends don't see these variables of the manager's environment.
+    pub fn hide(&self, variables: Vec<String>) {
+        *self.hidden.borrow_mut() = variables;
+    }
+
     /// `instance_id` differs from that of every other manager, living or dead; in `state_dir` the runs are
     /// recorded, for [`super::reap_leftovers`] and [`super::guard_main`].
     pub fn new(
@@ -55,6 +61,7 @@ impl LocalLauncher {
             ports: Ports::default(),
             leaders: Leaders::default(),
             left_behind: Rc::default(),
+            hidden: Rc::default(),
         }
     }
 
@@ -89,6 +96,11 @@ impl LocalLauncher {
         let room = Room::make(&format!("{}-{}", self.instance_id, port.port));
         let build = |words: &[_]| {
             let mut command = command::build(words, order, port.port, &markers);
+            for name in
+                self.hidden.borrow().iter().filter(|name| !order.env.iter().any(|(own, _)| own == *name))
+            {
+                command.env_remove(name);
+            }
             enclosure.prepare(&mut command);
             if let Some(room) = &room {
                 // Without it the run is looked for as on any other system.

@@ -9,7 +9,7 @@ use llm_manager_ledger::{
     AuditRow, Beat, Event, Eye, Hold, KeySource, LedgerReader, Location, Micros, RequestRow, StoreError,
     Writer, now_us,
 };
-use llm_manager_policy::pricing::{self, Money};
+use llm_manager_policy::pricing::{self, Cost, Currency, Money};
 use llm_manager_policy::spec::Electricity;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -201,6 +201,16 @@ impl Ledger {
     pub fn reconfigure(&self, retention_days: u32, electricity: Option<Electricity>) {
         self.0.retention_days.store(retention_days, Ordering::Relaxed);
         self.0.electricity.store(electricity.map(Arc::new));
+    }
+
+    /// What so many tokens of a model cost now, and in which currency; `None`: nothing, or nobody knows.
+    pub fn price_of(&self, model: &str, tokens: pricing::Tokens) -> Option<(Money, Currency)> {
+        let prices = self.0.prices.load();
+        let plan = prices.at(model, now_us())?.plan.as_ref()?;
+        match plan.cost(tokens) {
+            Ok(Cost::Priced(parts)) => Some((parts.total, plan.currency())),
+            _ => None,
+        }
     }
 
     /// The prices in force, as they are now.

@@ -5,7 +5,7 @@ use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
 use super::messages::{Abandoned, Acquire, KeepAlive, Operate, Refused, RefusedReason, Verb};
 use super::status::{RunRecord, Status};
-use super::waiters::{Waiter, Waiters};
+use super::waiters::{Request, Waiter, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
 use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -330,7 +330,10 @@ impl Model {
                 None => "asked for by an operator, or the manager is stopping".to_owned(),
             },
             StopCause::Restart => {
-                format!("{} wants a fresh one", self.ordered_by.as_deref().unwrap_or("a changed configuration"))
+                format!(
+                    "{} wants a fresh one",
+                    self.ordered_by.as_deref().unwrap_or("a changed configuration")
+                )
             }
             StopCause::Evicted => "another model needs its memory".to_owned(),
             // The whole of it follows when the process is gone.
@@ -436,7 +439,8 @@ impl Handler<Acquire> for Model {
         if acquire.answer.is_closed() {
             return;
         }
-        self.waiters.push(Waiter::Request(acquire.answer));
+        let Acquire { answer, class } = acquire;
+        self.waiters.push(Waiter::Request(Request { answer, class, since: Instant::now() }));
         self.demand_in_earnest();
         self.drive(Event::Acquire, ctx);
     }

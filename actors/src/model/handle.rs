@@ -9,7 +9,7 @@ use super::status::Status;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
 use llm_manager_policy::gate::Asker;
-use llm_manager_policy::spec::ModelSpec;
+use llm_manager_policy::spec::{Class, ModelSpec};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -105,7 +105,7 @@ impl ModelHandle {
 
     /// A lease as soon as there is one; starts the backend if need be. Dropping the future gives the
     /// place in the queue up.
-    pub async fn lease(&self) -> Result<Lease, Refused> {
+    pub async fn lease(&self, class: Class) -> Result<Lease, Refused> {
         if let Some(lease) = self.try_lease() {
             return Ok(lease);
         }
@@ -113,7 +113,7 @@ impl ModelHandle {
         let _place = self.queue_up()?;
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
         let (answer, granted) = oneshot::channel();
-        tell(&addr, Acquire { answer });
+        tell(&addr, Acquire { answer, class });
         let granted = granted.await;
         // Whoever has been answered need not tell that it goes.
         std::mem::forget(departure);

@@ -3,6 +3,7 @@
 use super::lease::Lease;
 use actix::Message;
 use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -13,6 +14,8 @@ use tokio::sync::oneshot;
 #[rtype(result = "()")]
 pub(super) struct Acquire {
     pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
+    /// Whom it may pass in the line.
+    pub(super) class: Class,
 }
 
 /// An operator's order. Answered when it is done, or with a refusal.

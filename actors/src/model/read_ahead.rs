@@ -18,7 +18,7 @@ static TURN: Semaphore = Semaphore::const_new(1);
 impl Model {
     /// Begins to read, if there is something to read.
     pub(super) fn read_ahead(&self) {
-        let spec = &self.handle.spec;
+        let spec = &self.spec;
         // Whichever variant it becomes: they nearly always share the weights.
         let Some(variant) = spec.variants.first() else { return };
         let is_other = matches!(&variant.launch, Launch::Command(words) if !Launched::is_known(words));
@@ -35,9 +35,10 @@ impl Model {
 }
 
 fn read(face: &Face, epoch: u64, base: &Path) {
-    let Some(variant) = face.spec.variants.first() else { return };
+    let spec = face.spec.load_full();
+    let Some(variant) = spec.variants.first() else { return };
     let Some(free) = free_ram() else { return };
-    let files = files(variant, &face.spec.weights, base);
+    let files = files(variant, &spec.weights, base);
     let begin = Instant::now();
     let is_wanted = || {
         let status = face.status();
@@ -45,7 +46,7 @@ fn read(face: &Face, epoch: u64, base: &Path) {
         // The status of this life may not have been shown yet.
         status.epoch < epoch || (status.epoch == epoch && begins)
     };
-    let name = &face.spec.name;
+    let name = &spec.name;
     match read_ahead(&files, free, is_wanted) {
         Ok(bytes) if bytes > 0 => {
             let seconds = begin.elapsed().as_secs_f64();

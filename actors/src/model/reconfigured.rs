@@ -3,7 +3,7 @@
 use super::actor::{Model, Timeouts, limits};
 use super::waiters::Waiter;
 use actix::{Context, Handler, Message};
-use llm_manager_policy::lifecycle::{Event, Phase};
+use llm_manager_policy::lifecycle::{Event, Limits, Phase};
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
 
@@ -26,7 +26,14 @@ impl Handler<Reconfigure> for Model {
     fn handle(&mut self, new: Reconfigure, ctx: &mut Context<Self>) {
         let old = std::mem::replace(&mut self.spec, new.spec);
         self.env.timeouts = new.timeouts;
-        self.limits = limits(&self.spec, new.timeouts);
+        // What a client has wanted for this life goes before what has not changed.
+        let alive_time = if old.alive_time == self.spec.alive_time {
+            self.limits.alive_time
+        } else {
+            self.spec.alive_time
+        };
+        self.limits = Limits { alive_time, ..limits(&self.spec, new.timeouts) };
+        self.handle.set_alive_time(alive_time);
         let other_variants = old.variants != self.spec.variants;
         if other_variants {
             // They are kept by position.

@@ -1,4 +1,4 @@
-//! Waiters: those who wait for a model, in the order of their arrival.
+//! Waiters: those who wait for a model, in the order of their arrival, higher classes first (`policy::line`).
 //!
 //! A request that has gone away leaves a dead entry, which is dropped when it comes to the front, or when
 //! the dead might outnumber the living. How many may wait is checked where they come from
@@ -7,14 +7,24 @@
 use super::lease::{Door, Lease};
 use super::messages::Refused;
 use llm_manager_policy::gate::Asker;
+use llm_manager_policy::line;
+use llm_manager_policy::spec::Class;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+/// A request that waits.
+pub(super) struct Request {
+    pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
+    pub(super) class: Class,
+    pub(super) since: Instant,
+}
 
 /// One who waits.
 pub(super) enum Waiter {
     /// A request, for a lease.
-    Request(oneshot::Sender<Result<Lease, Refused>>),
+    Request(Request),
     /// An operator, for the model to be ready; without an answer the order stands all the same.
     Operator(Option<oneshot::Sender<Result<(), Refused>>>),
     /// `auto_start`: as a standing order, but nobody has to go for it.
@@ -24,7 +34,7 @@ pub(super) enum Waiter {
 impl Waiter {
     fn is_gone(&self) -> bool {
         match self {
-            Waiter::Request(answer) => answer.is_closed(),
+            Waiter::Request(request) => request.answer.is_closed(),
             Waiter::Operator(answer) => answer.as_ref().is_some_and(oneshot::Sender::is_closed),
             Waiter::Boot => false,
         }
@@ -33,9 +43,17 @@ impl Waiter {
     fn refuse(self, refused: Refused) {
         // Whoever left meanwhile needs no refusal.
         match self {
-            Waiter::Request(answer) => drop(answer.send(Err(refused))),
+            Waiter::Request(request) => drop(request.answer.send(Err(refused))),
             Waiter::Operator(Some(answer)) => drop(answer.send(Err(refused))),
             Waiter::Operator(None) | Waiter::Boot => (),
+        }
+    }
+
+    /// Its class, and how long it has waited; `None`: an order.
+    fn in_line(&self, now: Instant) -> Option<(Class, Duration)> {
+        match self {
+            Waiter::Request(request) => Some((request.class, now.duration_since(request.since))),
+            Waiter::Operator(_) | Waiter::Boot => None,
         }
     }
 
@@ -67,7 +85,14 @@ impl Waiters {
             self.queue.retain(|waiter| !waiter.is_gone());
             self.sweep_at = self.queue.len() * 2;
         }
-        self.queue.push_back(waiter);
+        let passed = match &waiter {
+            Waiter::Request(request) if request.class > Class::Batch => {
+                let now = Instant::now();
+                line::passes(self.queue.iter().map(|other| other.in_line(now)), request.class)
+            }
+            _ => 0,
+        };
+        self.queue.insert(self.queue.len() - passed, waiter);
     }
 
     /// True if somebody who waits is still there.
@@ -101,7 +126,7 @@ impl Waiters {
             match (self.queue.pop_front(), lease) {
                 (Some(waiter), _) if waiter.is_standing() => self.standing = self.standing.saturating_sub(1),
                 // A lease that cannot be delivered comes back by being dropped.
-                (Some(Waiter::Request(answer)), Some(lease)) => drop(answer.send(Ok(lease))),
+                (Some(Waiter::Request(request)), Some(lease)) => drop(request.answer.send(Ok(lease))),
                 (Some(Waiter::Operator(Some(answer))), _) => drop(answer.send(Ok(()))),
                 _ => (),
             }

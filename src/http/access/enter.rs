@@ -2,10 +2,12 @@
 
 use super::cors::Origins;
 use super::hosts::Hosts;
-use super::keys::Keys;
+use super::keys::{Key, Keys};
 use super::origin::{check_origin, check_site};
 use crate::http::error::ApiError;
 use actix_web::http::header::HeaderMap;
+use llm_manager_policy::rights::Scope;
+use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
 
 /// All that is asked of those who come.
@@ -21,8 +23,10 @@ pub struct Access {
 /// Where somebody wants to come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// What programs use: `/v1`, `/metrics`.
+    /// What programs use: `/v1` and Ollama's paths.
     Programs,
+    /// What watches the manager: `/metrics`.
+    Metrics,
     /// The management, `/api`.
     Management,
     /// The sign-in, which is open without a key: to a program, or to a page of ours.
@@ -57,7 +61,7 @@ impl Access {
             }
             // Who shows no key in a header may be a browser that was led here by another name.
             match door {
-                Door::Programs => {
+                Door::Programs | Door::Metrics => {
                     self.hosts.check_browser(headers)?;
                     self.origins.check(headers)?;
                 }
@@ -67,7 +71,32 @@ impl Access {
         if door == Door::Management {
             check_origin(headers)?;
         }
-        Ok(Caller { key })
+        let caller = Caller { key };
+        if let Some(place) = key {
+            self.keys.check(place)?;
+        }
+        match door {
+            Door::Programs => self.allow(caller, Scope::Infer)?,
+            Door::Metrics => self.allow(caller, Scope::Read)?,
+            // It depends on what is wanted there.
+            _ => (),
+        }
+        Ok(caller)
+    }
+
+    /// Refuses a caller who may not do this.
+    pub(crate) fn allow(&self, caller: Caller, wanted: Scope) -> Result<(), ApiError> {
+        caller.key.map_or(Ok(()), |place| self.keys.allow(place, wanted))
+    }
+
+    /// Refuses a caller who may not use this model.
+    pub(crate) fn allow_model(&self, caller: Caller, model: &ModelSpec) -> Result<(), ApiError> {
+        caller.key.map_or(Ok(()), |place| self.keys.allow_model(place, model))
+    }
+
+    /// The key of a caller.
+    pub(crate) fn key(&self, caller: Caller) -> Option<&Key> {
+        caller.key.and_then(|place| self.keys.at(place))
     }
 
     /// Whether they need no key, or have one.
@@ -93,9 +122,9 @@ mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     fn access(keys: &[&str]) -> Access {
-        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
         Access {
-            keys: Keys::new(keys, &[0; 32], Arc::new(Sessions::new(1).unwrap())).unwrap(),
+            keys: Keys::new(&keys, &[], &[0; 32], Arc::new(Sessions::new(1).unwrap())).unwrap(),
             hosts: Hosts::new("127.0.0.1", &[]),
             origins: Origins::default(),
         }

@@ -6,24 +6,183 @@ use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, Head
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use jiff::Timestamp;
+use llm_manager_actors::quotas::Quota;
+use llm_manager_policy::rights::{self, Scope};
+use llm_manager_policy::spec::{Class, KeySpec, ModelSpec};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
 
 /// The keys of the configuration; none: everybody may come in.
 pub struct Keys {
-    keys: Vec<String>,
-    /// What reports call them.
-    labels: Vec<Arc<str>>,
+    keys: Vec<Key>,
+    /// By the SHA-256 of the secret. Whoever tries keys can't choose the hash of what they try, so the time that a look
+    /// takes tells them nothing.
+    places: HashMap<[u8; 32], usize>,
+    /// How long secrets are, as far as that is known.
+    lengths: HashSet<usize>,
+    /// By what a session knows its key: another secret is another key.
+    marks: Vec<Arc<str>>,
     pub(crate) sessions: Arc<Sessions>,
 }
 
+/// One key, and what it may do.
+pub(crate) struct Key {
+    /// What reports call it.
+    pub(crate) label: Arc<str>,
+    pub(crate) source: Source,
+    scopes: Vec<Scope>,
+    models: Vec<String>,
+    expires: Option<i64>,
+    /// For whoever counts what it uses; `None`: as much as it likes.
+    pub(crate) quota: Option<Arc<Quota>>,
+    pub(crate) class: Option<Class>,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `program.api_keys`
+    ApiKeys,
+    /// `keys`, or one that was made.
+    Keys,
+}
+
+impl Source {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::ApiKeys => "api_keys",
+            Self::Keys => "keys",
+        }
+    }
+}
+
+impl Key {
+    pub(crate) fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    pub(crate) fn models(&self) -> &[String] {
+        &self.models
+    }
+
+    pub(crate) fn expires(&self) -> Option<i64> {
+        self.expires
+    }
+
+    /// One of `program.api_keys`.
+    fn almighty(label: Arc<str>) -> Self {
+        let source = Source::ApiKeys;
+        Self {
+            label,
+            source,
+            scopes: vec![Scope::Admin],
+            models: Vec::new(),
+            expires: None,
+            quota: None,
+            class: None,
+        }
+    }
+
+    fn of(spec: &KeySpec) -> Self {
+        let label: Arc<str> = spec.name.as_str().into();
+        let KeySpec { requests_per_minute, tokens_per_minute, budget, .. } = *spec;
+        let limited = requests_per_minute.is_some() || tokens_per_minute.is_some() || budget.is_some();
+        let quota = Quota { key: Arc::clone(&label), requests_per_minute, tokens_per_minute, budget };
+        Self {
+            label,
+            source: Source::Keys,
+            scopes: spec.scopes.clone(),
+            models: spec.models.clone(),
+            expires: spec.expires,
+            quota: limited.then(|| Arc::new(quota)),
+            class: spec.priority,
+        }
+    }
+}
+
 impl Keys {
-    /// Asks for one of these keys from now on. `label_key` makes their labels; the sessions outlive a change of the keys.
-    pub fn new(keys: Vec<String>, label_key: &[u8; 32], sessions: Arc<Sessions>) -> Result<Self, String> {
-        let labels: Result<_, _> = keys.iter().map(|key| label_of(label_key, key)).collect();
-        Ok(Self { keys, labels: labels?, sessions })
+    /// Asks for one of these keys from now on. `label_key` makes the labels of `api_keys`; the sessions outlive a change
+    /// of the keys.
+    pub fn new(
+        api_keys: &[String],
+        specs: &[KeySpec],
+        label_key: &[u8; 32],
+        sessions: Arc<Sessions>,
+    ) -> Result<Self, String> {
+        let (mut keys, mut places, mut marks) = (Vec::new(), HashMap::new(), Vec::new());
+        let lengths = api_keys.iter().map(String::len).collect();
+        let mut add = |digest: [u8; 32], key: Key| {
+            // The same key twice is once.
+            if let Entry::Vacant(place) = places.entry(digest) {
+                place.insert(keys.len());
+                marks.push(Arc::from(hex(digest.get(..8).unwrap_or_default())));
+                keys.push(key);
+            }
+        };
+        for key in api_keys {
+            add(digest(key.as_bytes()), Key::almighty(label_of(label_key, key)?));
+        }
+        for spec in specs {
+            add(spec.secret, Key::of(spec));
+        }
+        Ok(Self { keys, places, lengths, marks, sessions })
+    }
+
+    /// Every key.
+    pub(crate) fn all(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The key at this place.
+    pub(crate) fn at(&self, place: usize) -> Option<&Key> {
+        self.keys.get(place)
+    }
+
+    /// Refuses a key that is over.
+    pub(crate) fn check(&self, place: usize) -> Result<(), ApiError> {
+        let Some(expires) = self.at(place).and_then(|key| key.expires) else { return Ok(()) };
+        if Timestamp::now().as_second() < expires {
+            return Ok(());
+        }
+        let at =
+            Timestamp::from_second(expires).map_or_else(|_| "before now".to_owned(), |at| at.to_string());
+        Err(ApiError::new(Kind::InvalidApiKey, format!("this API key has expired ({at}); ask for a new one")))
+    }
+
+    /// Refuses a key that may not do this.
+    pub(crate) fn allow(&self, place: usize, wanted: Scope) -> Result<(), ApiError> {
+        let Some(key) = self.at(place) else { return Ok(()) };
+        if key.scopes.iter().any(|scope| scope.includes(wanted)) {
+            return Ok(());
+        }
+        let has: Vec<_> = key.scopes.iter().map(|scope| scope.text()).collect();
+        let message = format!(
+            "this needs a key with the scope `{}`; the key `{}` has {}",
+            wanted.text(),
+            key.label,
+            has.join(", ")
+        );
+        Err(ApiError::new(Kind::Forbidden, message))
+    }
+
+    /// Refuses a key that may not use this model.
+    pub(crate) fn allow_model(&self, place: usize, model: &ModelSpec) -> Result<(), ApiError> {
+        match self.at(place) {
+            Some(key) if !key.may_use(model) => {
+                let message = format!("the key `{}` may not use the model `{}`", key.label, model.name);
+                Err(ApiError::new(Kind::Forbidden, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the place of a key is called in sessions.
+    pub(crate) fn mark_of(&self, place: usize) -> Option<&Arc<str>> {
+        self.marks.get(place)
     }
 
     /// Whether a key is asked for.
@@ -39,7 +198,7 @@ impl Keys {
 
     /// The place of the key with which this browser has signed in.
     pub(crate) fn in_session(&self, headers: &HeaderMap) -> Option<usize> {
-        if self.wanted() { self.sessions.of(headers, &self.labels) } else { None }
+        if self.wanted() { self.sessions.of(headers, &self.marks) } else { None }
     }
 
     /// Says what is wrong with a request that has no key of ours.
@@ -47,9 +206,9 @@ impl Keys {
         let given =
             [AUTHORIZATION.as_str(), "x-api-key", "api-key"].iter().any(|name| headers.contains_key(*name));
         let message = if given {
-            "this API key is not one of `program.api_keys`"
+            "this API key is not known here; see `keys` and `program.api_keys`"
         } else {
-            "an API key is wanted: send `Authorization: Bearer KEY` with one of `program.api_keys`"
+            "an API key is wanted: send `Authorization: Bearer KEY`"
         };
         ApiError::new(Kind::InvalidApiKey, message)
     }
@@ -69,22 +228,21 @@ impl Keys {
 
     /// What a report calls the key at this place.
     pub(crate) fn label_of(&self, place: usize) -> Option<&Arc<str>> {
-        self.labels.get(place)
+        self.keys.get(place).map(|key| &key.label)
     }
 
-    /// Where this key stands. All keys are compared, and each in constant time: the answer's delay tells nothing.
+    /// Where this key stands.
     pub(crate) fn place(&self, key: &[u8]) -> Option<usize> {
-        let places = self.keys.iter().enumerate();
-        places.fold(None, |found, (place, ours)| {
-            let is_this = bool::from(ours.as_bytes().ct_eq(key));
-            found.or(is_this.then_some(place))
-        })
+        self.places.get(&digest(key)).copied()
     }
 
     fn is_ours(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         let value = value.as_bytes();
-        // Whatever the header is called (`x-api-key`, `api-key`, ...): a key of ours is a key of ours.
-        if self.place(value.trim_ascii()).is_some() {
+        // Whatever the header is called: a key of ours is a key of ours. Where only the hash is known, it is looked for in
+        // those that are for keys.
+        let plain = value.trim_ascii();
+        let is_for_keys = matches!(name.as_str(), "x-api-key" | "api-key" | "x-goog-api-key");
+        if (is_for_keys || self.lengths.contains(&plain.len())) && self.place(plain).is_some() {
             return true;
         }
         *name == AUTHORIZATION
@@ -93,6 +251,17 @@ impl Keys {
                     pair.splitn(2, |byte| *byte == b':').any(|part| self.place(part).is_some())
                 }))
     }
+}
+
+impl Key {
+    pub(crate) fn may_use(&self, model: &ModelSpec) -> bool {
+        let names = std::iter::once(&model.name).chain(&model.aliases);
+        rights::may_use(&self.models, names.map(String::as_str))
+    }
+}
+
+fn digest(key: &[u8]) -> [u8; 32] {
+    Sha256::digest(key).into()
 }
 
 /// Who pays must not depend on the key's place in the file, and a report must not tell the key. A plain hash would: short
@@ -138,7 +307,7 @@ mod tests {
         if let Some((name, value)) = header {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        Keys::new(vec!["first".into(), "second".into()], &[0; 32], sessions())
+        Keys::new(&["first".into(), "second".into()], &[], &[0; 32], sessions())
             .unwrap()
             .in_header(&headers)
             .is_some()
@@ -167,9 +336,13 @@ mod tests {
     #[test]
     fn a_label_follows_its_key_and_not_its_place() {
         let labels = |keys: &[&str], secret| {
-            let keys =
-                Keys::new(keys.iter().map(|key| (*key).to_owned()).collect(), &[secret; 32], sessions())
-                    .unwrap();
+            let keys = Keys::new(
+                &keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>(),
+                &[],
+                &[secret; 32],
+                sessions(),
+            )
+            .unwrap();
             (0..2).map(|place| keys.label_of(place).unwrap().to_string()).collect::<Vec<_>>()
         };
         let first = labels(&["alice-pw", "bob-pw"], 1);

@@ -3,7 +3,7 @@
 
 use super::query::{from_store, invalid, rfc3339, time};
 use crate::http::error::ApiError;
-use crate::http::state::Shared;
+use crate::http::state::{InForce, Now};
 use crate::http::who::Who;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -51,7 +51,8 @@ fn action(method: &Method, shape: &str) -> String {
 
 /// Notes an order that was carried out.
 pub(in crate::http) fn note(request: &HttpRequest) {
-    let Some(shared) = request.app_data::<web::Data<Shared>>() else { return };
+    let Ok(in_force) = InForce::of(request) else { return };
+    let shared = in_force.now();
     let Some(shape) = request.match_pattern().as_deref().and_then(shape) else { return };
     if LOOKS.contains(&shape.as_str()) {
         return;
@@ -126,10 +127,7 @@ impl View {
 }
 
 /// `GET /api/audit`
-pub(in crate::http) async fn list(
-    shared: web::Data<Shared>,
-    query: web::Query<Wanted>,
-) -> Result<HttpResponse, ApiError> {
+pub(in crate::http) async fn list(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {

@@ -27,8 +27,10 @@ pub(super) type Answered = Result<HttpResponse, ApiError>;
 /// The file that this manager was started with.
 pub struct ConfigFile {
     path: PathBuf,
+    /// Where keys that are made are kept.
+    pub(super) state_dir: PathBuf,
     /// Puts it in force.
-    reloads: Reloads,
+    pub(super) reloads: Reloads,
     /// One save at a time: between the look at the version and the rename nobody else may write.
     saving: Arc<Semaphore>,
     /// Cancelled when the manager shall start again.
@@ -37,9 +39,9 @@ pub struct ConfigFile {
 
 impl ConfigFile {
     /// The file at `path`, and who puts it in force.
-    pub(crate) fn new(path: PathBuf, reloads: Reloads) -> Self {
+    pub(crate) fn new(path: PathBuf, state_dir: PathBuf, reloads: Reloads) -> Self {
         let restart = CancellationToken::new();
-        Self { path, reloads, saving: Arc::new(Semaphore::new(1)), restart }
+        Self { path, state_dir, reloads, saving: Arc::new(Semaphore::new(1)), restart }
     }
 }
 

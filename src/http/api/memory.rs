@@ -1,7 +1,7 @@
 //! What a model's memory is made of: declared, measured, or reckoned from its files and its command line.
 
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::{MODELS, Shared};
+use crate::http::state::{MODELS, Now};
 use actix_web::{HttpResponse, web};
 use llm_manager_actors::scheduler::{ExplainMemory, VariantMemory};
 use llm_manager_actors::supervisor::ask;
@@ -11,10 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// `GET /api/models/{name}/memory`
-pub(crate) async fn memory(
-    shared: web::Data<Shared>,
-    name: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name, MODELS)?;
     let Some(scheduler) = &shared.scheduler else {
         let message = "memory is not looked after (Disable_GPU_monitoring)";

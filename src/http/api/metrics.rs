@@ -3,6 +3,7 @@
 //! Everything is read when it is asked for: models from their handles, devices and actors from those who own
 //! them, money from the ledger. Names follow Prometheus's conventions: base units, `_total` for counters.
 
+use super::config::ConfigFile;
 use super::devices;
 use super::query::from_store;
 use crate::http::access::Door;
@@ -56,9 +57,23 @@ impl Samples {
 }
 
 /// `GET /metrics`
-pub(crate) async fn metrics(shared: Now, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    shared.access.enter(request.headers(), Door::Programs)?;
+pub(crate) async fn metrics(
+    shared: Now,
+    config: web::Data<ConfigFile>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    shared.access.enter(request.headers(), Door::Metrics)?;
     let mut families = models(&shared);
+    let (applied, refused) = config.reloads.counts();
+    families.push(counter(
+        "llm_manager_reloads",
+        "Times that the configuration was read again: applied, or refused for its errors",
+        None,
+        vec![
+            (vec![("result", "applied".to_owned())], applied as f64),
+            (vec![("result", "refused".to_owned())], refused as f64),
+        ],
+    ));
     // Each part for itself: what is missing must not hide the alarms of the others.
     let (costs, devices, actors, process) = futures_util::join!(
         timeout(PATIENCE, costs(&shared)),

@@ -100,22 +100,14 @@ async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -
 }
 
 /// `POST /api/models/stop-all`
-pub(crate) async fn stop_all(
-    shared: Now,
-    options: web::Query<OrderOptions>,
-    who: Who,
-) -> Answered {
+pub(crate) async fn stop_all(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
     let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
     let models = shared.directory.models().iter();
     order_many(&shared, models.collect(), Verb::Stop(urgency), options.wait, &who).await
 }
 
 /// `POST /api/models/restart-autostart`
-pub(crate) async fn restart_autostart(
-    shared: Now,
-    options: web::Query<OrderOptions>,
-    who: Who,
-) -> Answered {
+pub(crate) async fn restart_autostart(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
     let models = shared.directory.models().iter().filter(|model| model.spec.auto_start);
     order_many(&shared, models.collect(), Verb::Restart, options.wait, &who).await
 }
@@ -167,11 +159,7 @@ pub(crate) async fn supervision(shared: Now) -> Answered {
 }
 
 /// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler`, `devices` or `gateway-0`.
-pub(crate) async fn panic(
-    shared: Now,
-    gateways: web::Data<Gateways>,
-    name: web::Path<String>,
-) -> Answered {
+pub(crate) async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web::Path<String>) -> Answered {
     if !shared.fault_injection {
         return Err(ApiError::new(Kind::UnknownEndpoint, "fault injection is switched off"));
     }

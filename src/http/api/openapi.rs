@@ -260,6 +260,7 @@ mod made {
             ("removed", "strings"),
             ("lines", "strings"),
         ]);
+        let made = object(&[("name", "string"), ("secret", "string")]);
         let paused = object(&[("paused", "boolean")]);
         let saved = object(&[
             ("restart_needed", "boolean"),
@@ -287,6 +288,17 @@ mod made {
                 .body(object(&[("text", "string")])),
             operation("post", "/api/config/reload", "Applies the file as it is now", plan),
             operation("get", "/api/config/schema", "Its JSON Schema", json!({"type": "object"})),
+            operation("get", "/api/keys", "Keys without their secrets", object(&[("keys", "objects")])),
+            operation("post", "/api/keys", "Makes a key; its secret is told once", made.clone())
+                .body(object(&[("name", "string"), ("scopes?", "strings"), ("models?", "strings")]))
+                .status("201"),
+            operation("post", "/api/keys/{name}/rotate", "Another secret for a key that was made", made),
+            operation(
+                "delete",
+                "/api/keys/{name}",
+                "Takes a key away that was made",
+                object(&[("name", "string"), ("revoked", "boolean")]),
+            ),
             operation("get", "/api/pause", "Whether requests start no model", paused.clone()),
             operation("post", "/api/pause", "Requests start no model from now on", paused.clone()),
             operation("post", "/api/resume", "They do again", paused),

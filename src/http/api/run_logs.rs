@@ -3,7 +3,7 @@
 use super::query::{invalid, time};
 use super::views::LineView;
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
+use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::logs::Entry;
@@ -36,7 +36,7 @@ struct Lines {
 
 /// `GET /api/runs/{id}/logs`
 pub(in crate::http) async fn of_run(
-    shared: web::Data<Shared>,
+    shared: Now,
     id: web::Path<String>,
     options: web::Query<Options>,
 ) -> Result<HttpResponse, ApiError> {

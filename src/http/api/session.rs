@@ -46,18 +46,19 @@ pub(crate) async fn sign_in(
     };
     let Some(place) = shared.access.keys.place(key.as_bytes()) else {
         let peer = request.peer_addr().map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
-        log::warn!("a sign-in{peer} with a key that is not one of `program.api_keys`");
+        log::warn!("a sign-in{peer} with a wrong key");
         // A task of its own: whoever leaves early must not give the place back early.
         let pause = actix_web::rt::spawn(async move {
             tokio::time::sleep(AFTER_A_WRONG_KEY).await;
             drop(turn);
         });
         let _ = pause.await;
-        return Err(ApiError::new(Kind::InvalidApiKey, "this key is not one of `program.api_keys`"));
+        return Err(ApiError::new(Kind::InvalidApiKey, "this key is not known here"));
     };
-    let label = shared.access.keys.label_of(place).cloned().unwrap_or_default();
+    shared.access.keys.check(place)?;
+    let mark = shared.access.keys.mark_of(place).cloned().unwrap_or_default();
     let token = sessions
-        .issue(&label, Timestamp::now().as_second())
+        .issue(&mark, Timestamp::now().as_second())
         .map_err(|error| ApiError::new(Kind::Internal, error))?;
     // Whoever lies here only harms themselves: their browser then keeps the cookie for https.
     let proto = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());

@@ -3,9 +3,11 @@
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.
 
+use super::admission::Admission;
 use super::exchange::Exchange;
 use super::words;
 use crate::http::error::{ApiError, Kind};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::model::{Lease, ModelHandle};
@@ -18,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// A larger body isn't kept for an estimate that is needed but seldom: it is read at once.
 const LARGE: usize = 256 * 1024;
+/// No start takes less.
+const A_START: Duration = Duration::from_millis(5);
 
 /// What is known so far.
 pub(crate) struct Account {
@@ -31,6 +35,7 @@ pub(crate) struct Account {
     endpoint: Arc<Endpoint>,
     api_key: Arc<str>,
     variant: Option<Arc<str>>,
+    served: Option<Served>,
     /// The client wants a stream.
     stream: bool,
     meter: Option<Box<Meter>>,
@@ -40,6 +45,16 @@ pub(crate) struct Account {
     error_body: Vec<u8>,
     /// Pieces of text that the model's traffic was told of.
     pieces: u64,
+    /// What was reserved for it.
+    admission: Option<Admission>,
+}
+
+/// By whom a request was served, and what it waited for.
+struct Served {
+    queued: Duration,
+    start: Duration,
+    variant: Arc<str>,
+    run: Option<i64>,
 }
 
 /// What the request asks with.
@@ -104,11 +119,24 @@ impl Account {
             endpoint: Arc::clone(endpoint),
             api_key: shared.access.label(*caller),
             variant: None,
+            served: None,
             meter: None,
             end_of_stream: None,
             error_body: Vec::new(),
             pieces: 0,
+            admission: None,
         }
+    }
+
+    /// Reserves what it may take, where its key has limits. Once, however often it is sent.
+    pub(super) async fn admit(&mut self, exchange: &Exchange, body: &[u8]) -> Result<(), ApiError> {
+        let Some(limited) = exchange.limited.as_ref().filter(|_| self.admission.is_none()) else {
+            return Ok(());
+        };
+        let (shared, path) = (&exchange.shared, &self.endpoint.path);
+        let admission = Admission::ask(shared, limited, &self.model.spec, path, body).await?;
+        self.admission = Some(admission);
+        Ok(())
     }
 
     /// The model that it asks for.
@@ -128,10 +156,34 @@ impl Account {
 
     /// A backend has taken it.
     pub(crate) fn leased(&mut self, lease: &Lease) {
+        let queued = self.began.elapsed();
+        // Of a start that was over before the request came, nothing was waited for.
+        let start = if queued < A_START { None } else { self.model.took_off(lease.epoch()) };
+        self.served = Some(Served {
+            queued,
+            start: start.unwrap_or_default().min(queued),
+            variant: Arc::clone(lease.variant()),
+            run: lease.run_id(),
+        });
         let Some(row) = &mut self.row else { return };
-        row.queue_us = micros(self.began.elapsed());
+        row.queue_us = micros(queued);
         row.run_id = lease.run_id();
         self.variant = Some(Arc::clone(lease.variant()));
+    }
+
+    /// Tells the client what it has waited for, and who has served it.
+    pub(super) fn write_to(&self, headers: &mut HeaderMap) {
+        let Some(served) = &self.served else { return };
+        let millis = |time: Duration| HeaderValue::from(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        headers.insert(HeaderName::from_static("x-llm-manager-queue-ms"), millis(served.queued));
+        headers.insert(HeaderName::from_static("x-llm-manager-start-ms"), millis(served.start));
+        // A name that is no ASCII is none of a header.
+        if let Ok(variant) = HeaderValue::from_str(&served.variant) {
+            headers.insert(HeaderName::from_static("x-llm-manager-variant"), variant);
+        }
+        if let Some(run) = served.run {
+            headers.insert(HeaderName::from_static("x-llm-manager-run"), HeaderValue::from(run));
+        }
     }
 
     /// It goes to a backend for the second time.
@@ -275,7 +327,10 @@ impl Drop for Account {
             // Nothing was left to come: OpenAI's own client closes its connection at `[DONE]`.
             self.completed();
         }
-        let Some(mut row) = self.row.take() else { return };
+        let Some(mut row) = self.row.take() else {
+            self.settle(&RequestRow::default());
+            return;
+        };
         row.duration_us = micros(self.began.elapsed());
         if std::thread::panicking() {
             row.outcome = Outcome::Failed;
@@ -288,6 +343,7 @@ impl Drop for Account {
             row.tokens = Tokens { input: Some(0), output: Some(0), ..Tokens::default() };
             row.usage_source = UsageSource::Backend;
         }
+        self.settle(&row);
         let (spec, variant) = (&self.model.spec, self.variant.as_deref().unwrap_or_default());
         row.labels =
             Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint.path, &self.api_key, ""]);
@@ -297,6 +353,13 @@ impl Drop for Account {
 }
 
 impl Account {
+    fn settle(&mut self, row: &RequestRow) {
+        let Some(admission) = self.admission.take() else { return };
+        let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
+        let tokens = [count(row.tokens.input), count(row.tokens.cached), count(row.tokens.output)];
+        admission.settle(&self.ledger, &self.model.spec, tokens);
+    }
+
     fn count(&self, meter: Meter, row: &mut RequestRow) {
         let end = match row.outcome {
             Outcome::Ok => End::Complete,

@@ -1,7 +1,8 @@
 //! `/v1/models`: which models there are, and what clients want to know of them before they ask.
 
 use super::forms::Form;
-use crate::http::access::Door;
+use crate::http::access::wrong::slow_down;
+use crate::http::access::{Caller, Door};
 use crate::http::error::ApiError;
 use crate::http::state::{Now, Shared, V1_MODELS};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,27 +11,32 @@ use serde_json::{Value, json};
 
 /// `GET /v1/models`: names and aliases of all models that are listed.
 pub(crate) async fn list(shared: Now, request: HttpRequest) -> HttpResponse {
-    answer(&shared, &request, |shared| Ok(all(shared)))
+    answer(&shared, &request, |shared, caller| Ok(all(shared, caller))).await
 }
 
 /// `GET /v1/models/{id}`.
 pub(crate) async fn one(shared: Now, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    answer(&shared, &request, |shared| of(shared, id.trim_end_matches('/')))
+    answer(&shared, &request, |shared, caller| of(shared, caller, id.trim_end_matches('/'))).await
 }
 
-fn answer(
+async fn answer(
     shared: &Shared,
     request: &HttpRequest,
-    found: impl FnOnce(&Shared) -> Result<HttpResponse, ApiError>,
+    found: impl FnOnce(&Shared, Caller) -> Result<HttpResponse, ApiError>,
 ) -> HttpResponse {
-    let found = shared.access.enter(request.headers(), Door::Programs).and_then(|_| found(shared));
+    let found = match shared.access.enter(request.headers(), Door::Programs) {
+        Ok(caller) => found(shared, caller),
+        Err(error) => Err(slow_down(request, error).await),
+    };
     let response = found.unwrap_or_else(|error| Form::of(request.path(), request.headers()).respond(&error));
     shared.access.origins.allow(request, response)
 }
 
-/// All of them.
-pub(crate) fn all(shared: &Shared) -> HttpResponse {
-    let names = shared.directory.models().iter().filter(|model| model.spec.listed.name).flat_map(|model| {
+/// All that the caller may use.
+pub(crate) fn all(shared: &Shared, caller: Caller) -> HttpResponse {
+    let may_use = |model: &ModelHandle| shared.access.key(caller).is_none_or(|key| key.may_use(&model.spec));
+    let listed = shared.directory.models().iter().filter(|model| model.spec.listed.name && may_use(model));
+    let names = listed.flat_map(|model| {
         let aliases = model.spec.aliases.iter().filter(|_| model.spec.listed.aliases);
         std::iter::once(&model.spec.name).chain(aliases).map(|name| card(shared, name, model))
     });
@@ -38,8 +44,9 @@ pub(crate) fn all(shared: &Shared) -> HttpResponse {
 }
 
 /// One of them; those that aren't listed too.
-pub(crate) fn of(shared: &Shared, id: &str) -> Result<HttpResponse, ApiError> {
+pub(crate) fn of(shared: &Shared, caller: Caller, id: &str) -> Result<HttpResponse, ApiError> {
     let model = shared.find(id, V1_MODELS)?;
+    shared.access.allow_model(caller, &model.spec)?;
     Ok(HttpResponse::Ok().json(card(shared, id, model)))
 }
 

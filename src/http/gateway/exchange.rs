@@ -1,13 +1,17 @@
 //! Exchange: a request from its first byte to its answer, and what every step of its life needs.
 
+use super::admission::Limited;
 use super::forms::Form;
 use super::request_id::RequestId;
 use super::stray;
 use super::worker::Worker;
+use crate::http::access::wrong::slow_down;
 use crate::http::access::{Caller, Door};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Now;
 use actix_web::{HttpRequest, HttpResponse, web};
+use llm_manager_policy::spec::Class;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// A request on its way.
@@ -20,6 +24,8 @@ pub(crate) struct Exchange {
     pub(crate) began: Instant,
     /// Who sends it, once they are let in.
     pub(crate) caller: Caller,
+    /// Their key has limits, and this request counts.
+    pub(crate) limited: Option<Rc<Limited>>,
 }
 
 impl Exchange {
@@ -27,13 +33,24 @@ impl Exchange {
     pub(crate) fn begin(request: HttpRequest, shared: Now, worker: web::Data<Worker>) -> Self {
         let began = Instant::now();
         let id = RequestId::of(&request);
-        Self { request, shared, worker, id, began, caller: Caller::default() }
+        Self { request, shared, worker, id, began, caller: Caller::default(), limited: None }
     }
 
     /// Lets its sender in, or says why not.
-    pub(crate) fn enter(&mut self, door: Door) -> Result<(), ApiError> {
-        self.caller = self.shared.access.enter(self.request.headers(), door)?;
+    pub(crate) async fn enter(&mut self, door: Door) -> Result<(), ApiError> {
+        self.caller = match self.shared.access.enter(self.request.headers(), door) {
+            Ok(caller) => caller,
+            Err(error) => return Err(slow_down(&self.request, error).await),
+        };
+        if door == Door::Programs {
+            self.limited = Limited::of(self.shared.access.key(self.caller));
+        }
         Ok(())
+    }
+
+    /// Whom it may pass while it waits.
+    pub(crate) fn class(&self) -> Class {
+        self.shared.access.key(self.caller).and_then(|key| key.class).unwrap_or_default()
     }
 
     /// Its answer; a refusal is told where it belongs, and answered in the client's form.
@@ -48,6 +65,9 @@ impl Exchange {
             form(&self.request).respond(&error)
         });
         self.id.write_to(response.headers_mut());
+        if let Some(limited) = &self.limited {
+            limited.write_to(response.headers_mut());
+        }
         response
     }
 

@@ -15,6 +15,7 @@ use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::spec::Class;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -138,10 +139,11 @@ pub(crate) async fn forward(
     account: &mut Account,
 ) -> Result<Reply, ApiError> {
     let Exchange { shared, id, .. } = exchange;
+    account.admit(exchange, outgoing.body).await?;
     // How often a backend may have read it, and how often there was no connection at all.
     let (mut sent, mut unreachable) = (0, 0);
     loop {
-        let lease = take_lease(shared, model).await?;
+        let lease = take_lease(shared, model, exchange.class()).await?;
         account.leased(&lease);
         let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
             Ok(response) => return Ok(Reply { response, lease, hide_usage: false }),
@@ -178,7 +180,11 @@ pub(crate) async fn forward(
     }
 }
 
-pub(crate) async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Result<Lease, ApiError> {
+pub(crate) async fn take_lease(
+    shared: &Shared,
+    model: &Arc<ModelHandle>,
+    class: Class,
+) -> Result<Lease, ApiError> {
     if let Some(lease) = model.try_lease() {
         return Ok(lease);
     }
@@ -193,7 +199,7 @@ pub(crate) async fn take_lease(shared: &Shared, model: &Arc<ModelHandle>) -> Res
         return Err(ApiError::new(Kind::ModelStopped, message));
     }
     let asked = Instant::now();
-    let lease = model.lease().await;
+    let lease = model.lease(class).await;
     lease.map_err(|refused| match shared.stopping.is_cancelled() {
         true => ApiError::shutting_down(),
         false => {

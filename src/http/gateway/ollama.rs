@@ -28,6 +28,7 @@ use bytes::{Bytes, BytesMut};
 use llm_manager_actors::model::{ModelHandle, Verb};
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::spec::Class;
 use request::{KeepAlive, Translated};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -201,12 +202,13 @@ async fn serve(
 }
 
 async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> Answered {
-    exchange.enter(Door::Programs)?;
+    exchange.enter(Door::Programs).await?;
     let exchange = &*exchange;
     let Exchange { request, shared, id, began, .. } = exchange;
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let asked = parse(&received.bytes)?;
     let model = named(shared, &asked)?;
+    shared.access.allow_model(exchange.caller, &model.spec)?;
     let called = name_of(&asked).unwrap_or(&model.spec.name).to_owned();
     if let What::Text(shape) = what
         && request::is_empty(&asked)
@@ -286,7 +288,7 @@ async fn load(
         drop(Parting(Arc::clone(model), KeepAlive::NoLonger));
         "unload"
     } else {
-        drop(take_lease(shared, model).await?);
+        drop(take_lease(shared, model, Class::default()).await?);
         drop(keep.map(|keep| Parting(Arc::clone(model), keep)));
         "load"
     };

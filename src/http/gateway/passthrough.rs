@@ -21,6 +21,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_policy::endpoints::UPSTREAM;
+use llm_manager_policy::rights::Scope;
 use std::sync::Arc;
 
 /// Any method of any path of a backend.
@@ -36,10 +37,12 @@ pub(crate) async fn serve(
 }
 
 async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    exchange.enter(Door::Management)?;
+    exchange.enter(Door::Management).await?;
+    exchange.shared.access.allow(exchange.caller, Scope::Operate)?;
     let exchange = &*exchange;
     let Exchange { request, shared, .. } = exchange;
     let (model, prefix, path) = split(shared, request.path())?;
+    shared.access.allow_model(exchange.caller, &model.spec)?;
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if path.is_empty() && is_read {
         return Ok(with_slash(request));

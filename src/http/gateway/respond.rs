@@ -9,6 +9,7 @@ use super::rename::{Renamed, Renamer};
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::Version;
+use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 /// The answer to a request.
@@ -20,10 +21,15 @@ pub(crate) fn respond(
 ) -> HttpResponse {
     let request = &exchange.request;
     let mut builder = HttpResponseBuilder::new(reply.response.status);
+    let mut times = HeaderMap::with_capacity(4);
+    account.write_to(&mut times);
     let (headers, answer) = Answer::new(reply, exchange.id.clone(), account);
     let rename = rename.filter(|_| headers::is_readable(&headers));
     for (name, value) in headers {
         builder.append_header((name, value));
+    }
+    for (name, value) in times {
+        builder.insert_header((name, value));
     }
     answer.watched_by(request);
     let mut response = builder.body(match rename {

@@ -17,7 +17,7 @@ use super::worker::Worker;
 use super::{body, catalog, websocket};
 use crate::http::access::Door;
 use crate::http::error::ApiError;
-use crate::http::state::{Now, Shared, V1_MODELS};
+use crate::http::state::{Now, V1_MODELS};
 use actix_web::body::BoxBody;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -42,10 +42,10 @@ pub(crate) async fn serve(
 }
 
 async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    exchange.enter(Door::Programs)?;
+    exchange.enter(Door::Programs).await?;
     let exchange = &*exchange;
     let Exchange { request, shared, .. } = exchange;
-    let Some(found) = shared.endpoints.find(request.path()) else { return elsewhere(request, shared) };
+    let Some(found) = shared.endpoints.find(request.path()) else { return elsewhere(exchange) };
     if websocket::is_asked_for(request.headers()) {
         return websocket::serve(exchange, payload, &found).await;
     }
@@ -55,6 +55,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let asked = Asked::read(request, &received.bytes)?;
     let model = shared.find(asked.model(), V1_MODELS)?;
+    shared.access.allow_model(exchange.caller, &model.spec)?;
     let endpoint = serving(model, &found);
     let question = asked.question(&received.bytes);
     let mut account = Account::open(exchange, model, question, endpoint.unwrap_or(found.endpoint));
@@ -145,12 +146,13 @@ async fn forward_asked(
 }
 
 /// A path that is no endpoint: the list of models in another spelling, or nothing that we know.
-fn elsewhere(request: &HttpRequest, shared: &Shared) -> Result<HttpResponse, ApiError> {
+fn elsewhere(exchange: &Exchange) -> Result<HttpResponse, ApiError> {
+    let Exchange { request, shared, caller, .. } = exchange;
     let path = tidy(request.path());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match paths::elsewhere(&path).filter(|_| is_read) {
-        Some(Elsewhere::Models) => Ok(catalog::all(shared)),
-        Some(Elsewhere::Model(id)) => catalog::of(shared, id),
+        Some(Elsewhere::Models) => Ok(catalog::all(shared, *caller)),
+        Some(Elsewhere::Model(id)) => catalog::of(shared, *caller, id),
         None => Err(paths::unknown(shared, request)),
     }
 }

@@ -67,6 +67,7 @@ pub(crate) async fn serve(
         ApiError::new(Kind::InvalidRequest, message)
     })?;
     let model = shared.find(&named, V1_MODELS)?;
+    shared.access.allow_model(exchange.caller, &model.spec)?;
     let endpoint = serving(model, found);
     let opening = Opening { exchange, model, asked: Some(named.clone()) };
     match endpoint {
@@ -115,7 +116,8 @@ impl Opening<'_> {
         path: Option<&str>,
         account: &mut Account,
     ) -> Result<(Answered, Lease), ApiError> {
-        let lease = take_lease(&self.exchange.shared, self.model).await?;
+        account.admit(self.exchange, &[]).await?;
+        let lease = take_lease(&self.exchange.shared, self.model, self.exchange.class()).await?;
         account.leased(&lease);
         let head = self.head(path, &lease);
         let late = async {

@@ -82,6 +82,8 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
         listed as "listed",
         context_length as "context_length",
         rewrite_model as "rewrite_model",
+        read_ahead as "read_ahead",
+        weights as "weights",
     );
     let places = |model: &ModelSpec| -> Vec<_> {
         model.variants.iter().map(|one| (one.name.clone(), one.memory_mb.clone(), one.memory_auto)).collect()

@@ -1,0 +1,75 @@
+//! `llm-manager key ...`: keys beside those of the configuration. It writes them where the manager looks for them, so whoever
+//! may write there needs no key, and no manager has to run.
+
+use super::{complain, say};
+use crate::config;
+use crate::key_store::{self, Wanted};
+use clap::Subcommand;
+use std::path::Path;
+use std::process::ExitCode;
+
+#[derive(Subcommand)]
+pub(super) enum KeyOrder {
+    /// Make a key, and print its secret, once.
+    Add(Wanted),
+    /// Show the keys of the configuration and those that were made.
+    List,
+    /// Take a key away.
+    Revoke {
+        /// Its name.
+        name: String,
+    },
+    /// Give a key another secret, and print it, once; what the key has used stays its own.
+    Rotate {
+        /// Its name.
+        name: String,
+    },
+}
+
+pub(super) fn run(path: &Path, order: &KeyOrder) -> ExitCode {
+    let loaded = match config::load_any(path) {
+        Ok(spec) => spec,
+        Err(report) => return complain(&report.to_string(), 2),
+    };
+    let dir = crate::app::output::state_dir(&loaded);
+    let soon = "a manager that runs knows of it within 2 s";
+    let done = match order {
+        KeyOrder::Add(wanted) => {
+            let taken: Vec<String> = loaded.keys.iter().map(|key| key.name.clone()).collect();
+            key_store::add(&dir, wanted, &taken).inspect(|_| say_aside(soon))
+        }
+        KeyOrder::Rotate { name } => key_store::rotate(&dir, name).inspect(|_| say_aside(soon)),
+        KeyOrder::Revoke { name } => {
+            key_store::revoke(&dir, name).map(|()| format!("`{name}` opens nothing any more; {soon}"))
+        }
+        KeyOrder::List => key_store::load(&dir).map(|made| {
+            let line = |key: &llm_manager_policy::spec::KeySpec, from: &str| {
+                let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.text()).collect();
+                let models =
+                    if key.models.is_empty() { "all models".to_owned() } else { key.models.join(", ") };
+                let expires = key.expires.and_then(|at| jiff::Timestamp::from_second(at).ok());
+                let expires = expires.map_or_else(String::new, |at| format!(", expires {at}"));
+                format!("{}: {} ({models}{expires}; {from})", key.name, scopes.join(", "))
+            };
+            let all = loaded.keys.iter().map(|key| line(key, "configuration"));
+            let all: Vec<_> = all.chain(made.iter().map(|key| line(key, "made here"))).collect();
+            let plain = loaded.program.api_keys.len();
+            let plain = (plain > 0).then(|| format!("{plain} of `program.api_keys`: admin (all models)"));
+            let lines: Vec<_> = plain.into_iter().chain(all).collect();
+            if lines.is_empty() {
+                "there are no keys: everybody may come in".to_owned()
+            } else {
+                lines.join("\n")
+            }
+        }),
+    };
+    match done {
+        Ok(text) => say(&text),
+        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+    }
+}
+
+/// Beside the secret, which alone goes to standard output.
+fn say_aside(text: &str) {
+    crate::logging::say_past_the_log(text);
+}

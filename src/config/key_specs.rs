@@ -1,0 +1,239 @@
+//! `keys:` and the secrets in it, which may stand in the environment or in a file of their own.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use llm_manager_policy::pricing::{Currency, Price};
+use llm_manager_policy::rights::Scope;
+use llm_manager_policy::spec::{BudgetSpec, Cap, Class, KeySpec, Period};
+use serde_yaml::Value;
+use sha2::{Digest, Sha256};
+
+use super::fields::{Fields, Walk};
+use super::keys::Section;
+use super::locate::KeyPath;
+use super::validate::absolute;
+
+/// A secret of fewer letters could be found by trying.
+const SHORTEST: usize = 8;
+
+/// The keys in the order of the file.
+pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<KeySpec> {
+    let path = root.at("keys");
+    let mut keys: Vec<KeySpec> = Vec::new();
+    let mut first: HashMap<String, usize> = HashMap::new();
+    for (index, value) in root.value("keys").and_then(Value::as_sequence).into_iter().flatten().enumerate() {
+        let fields = walk.fields(Section::Key, &path.item(index), value);
+        walk.refuse_unknown(&fields);
+        let Some(key) = key(walk, &fields) else { continue };
+        if let Some(other) = first.insert(key.name.clone(), index) {
+            let hint = "the ledger knows a key by its name: give each its own".to_owned();
+            walk.error(&fields.at("name"), format!("is also the name of the key {}", other + 1), Some(hint));
+        }
+        if keys.iter().any(|other| other.secret == key.secret) {
+            let hint = "nobody could tell who has come: give each key its own secret".to_owned();
+            walk.error(&fields.path, "has the secret of another key".to_owned(), Some(hint));
+        }
+        keys.push(key);
+    }
+    keys
+}
+
+fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
+    let name = fields.text("name")?.to_owned();
+    if let Err(why) = check_name(&name) {
+        walk.error(&fields.at("name"), why, None);
+    }
+    let secret = secret(walk, fields);
+    let mut scopes: Vec<Scope> = Vec::new();
+    for (index, word) in fields.texts("scopes").into_iter().enumerate() {
+        match Scope::of(word) {
+            Some(scope) => scopes.push(scope),
+            None => {
+                let hint = Some("the scopes are infer, read, operate, admin".to_owned());
+                walk.error(&fields.at("scopes").item(index), format!("unknown scope {word:?}"), hint);
+            }
+        }
+    }
+    if scopes.is_empty() {
+        if fields.value("scopes").is_some() && fields.texts("scopes").is_empty() {
+            let hint = Some("leave it out for [infer], or remove the key".to_owned());
+            walk.error(&fields.at("scopes"), "lets the key do nothing".to_owned(), hint);
+        }
+        scopes.push(Scope::Infer);
+    }
+    let expires = fields.text("expires").and_then(|text| match text.parse::<Timestamp>() {
+        Ok(time) => Some(time.as_second()),
+        Err(_) => {
+            let hint = Some("write it like 2027-01-01T00:00:00Z".to_owned());
+            walk.error(&fields.at("expires"), format!("wants a time with its zone, got {text:?}"), hint);
+            None
+        }
+    });
+    Some(KeySpec {
+        name,
+        secret: secret?,
+        scopes,
+        models: fields.texts("models").into_iter().map(str::to_owned).collect(),
+        expires,
+        requests_per_minute: fields.whole("requests_per_minute"),
+        tokens_per_minute: fields.whole("tokens_per_minute"),
+        budget: budget(walk, fields),
+        priority: fields.text("priority").and_then(Class::of),
+    })
+}
+
+/// What a key may be called: it stands in reports, URLs and on the command line.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    if name.is_empty() || name.chars().count() > 64 || !name.chars().all(fits) {
+        return Err(format!("wants letters, digits, `-`, `_`, `.` and `@`, at most 64, got {name:?}"));
+    }
+    // What `api_keys` are called in the ledger.
+    if name.starts_with("key-") {
+        return Err("begins with `key-`, as the labels of `api_keys` do: choose another name".to_owned());
+    }
+    Ok(())
+}
+
+/// The hash of the secret. Nothing that is told about it repeats it.
+fn secret(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<[u8; 32]> {
+    match (fields.text("secret"), fields.text("secret_sha256")) {
+        (Some(_), Some(_)) => {
+            let hint = Some("keep one of them".to_owned());
+            walk.error(&fields.at("secret_sha256"), "there is a `secret`, too".to_owned(), hint);
+            None
+        }
+        (Some(text), None) => match resolve(walk.base_dir, text) {
+            Ok(secret) => match check_secret(&secret) {
+                Ok(()) => Some(digest(&secret)),
+                Err(why) => {
+                    walk.error(
+                        &fields.at("secret"),
+                        why,
+                        Some("`llm-manager key add NAME` makes a good one".to_owned()),
+                    );
+                    None
+                }
+            },
+            Err(why) => {
+                walk.error(&fields.at("secret"), why, None);
+                None
+            }
+        },
+        (None, Some(hex)) => {
+            let hash = of_hex(hex);
+            if hash.is_none() {
+                let hint = Some("printf %s SECRET | sha256sum".to_owned());
+                walk.error(&fields.at("secret_sha256"), "wants 64 hex digits".to_owned(), hint);
+            }
+            hash
+        }
+        (None, None) => {
+            if !fields.is_given("secret") && !fields.is_given("secret_sha256") && fields.is_mapping {
+                let hint = Some("add `secret: ${NAME}`, `secret: file:PATH` or `secret_sha256`".to_owned());
+                walk.error(&fields.path, "has no secret".to_owned(), hint);
+            }
+            None
+        }
+    }
+}
+
+fn check_secret(secret: &str) -> Result<(), String> {
+    if !secret.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("wants printable ASCII characters without spaces".to_owned());
+    }
+    if secret.len() < SHORTEST {
+        return Err(format!("wants at least {SHORTEST} characters: a shorter one is found by trying"));
+    }
+    Ok(())
+}
+
+/// A secret where it stands: `${NAME}` in the environment, `file:PATH` in a file; otherwise it is the text itself.
+pub(super) fn resolve(base_dir: &Path, text: &str) -> Result<String, String> {
+    if let Some(path) = text.strip_prefix("file:") {
+        let path = absolute(base_dir, &expand(path)?);
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let secret = text.trim();
+        if secret.is_empty() {
+            return Err(format!("{} is empty", path.display()));
+        }
+        return Ok(secret.to_owned());
+    }
+    expand(text)
+}
+
+/// With each `${NAME}` replaced.
+fn expand(text: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else { break };
+        let value = std::env::var(name).map_err(|_| format!("the environment has no variable {name}"))?;
+        out.push_str(before);
+        out.push_str(value.trim());
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// Names of the variables of the environment in which a secret stands.
+pub(super) fn variables(text: &str) -> impl Iterator<Item = String> {
+    let parts = text.split("${").skip(1);
+    parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name.to_owned())
+}
+
+/// A long random secret can't be found by trying, however fast its hash is. So it is hashed once with SHA-256 and not by
+/// argon2, which protects short passwords and would cost every request a tenth of a second.
+pub(crate) fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+pub(crate) fn of_hex(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn budget(walk: &mut Walk<'_>, key: &Fields<'_>) -> Option<BudgetSpec> {
+    let path: KeyPath = key.at("budget");
+    let fields = walk.fields(Section::Budget, &path, key.value("budget")?);
+    walk.refuse_unknown(&fields);
+    let period = match fields.text("period")? {
+        "day" => Period::Day,
+        _ => Period::Month,
+    };
+    let cap = match (fields.whole("tokens"), fields.text("amount")) {
+        (Some(tokens), None) => Cap::Tokens(tokens),
+        (None, Some(amount)) => {
+            let price: Price = amount.parse().ok()?;
+            let code = fields.text("currency").unwrap_or_default();
+            let Some(currency) = Currency::new(code) else {
+                let hint = Some("write CNY or EUR, for example".to_owned());
+                let message = format!("wants three capital letters, got {code:?}");
+                walk.error(&fields.at("currency"), message, hint);
+                return None;
+            };
+            Cap::Money { units: price.units(), currency }
+        }
+        (Some(_), Some(_)) => {
+            let hint = Some("keep one of them".to_owned());
+            walk.error(&path, "has `tokens` and `amount`".to_owned(), hint);
+            return None;
+        }
+        (None, None) if fields.is_given("tokens") || fields.is_given("amount") => return None,
+        (None, None) => {
+            let hint = Some("add `tokens: 1000000`, or `amount: \"20\"` with its `currency`".to_owned());
+            walk.error(&path, "says neither `tokens` nor `amount`".to_owned(), hint);
+            return None;
+        }
+    };
+    Some(BudgetSpec { period, cap })
+}

@@ -1,0 +1,199 @@
+//! Admission: a request of a key with limits reserves what it may take, and gives back what it didn't.
+
+use crate::http::access::keys::Key;
+use crate::http::error::{ApiError, Kind};
+use crate::http::state::Shared;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use llm_manager_actors::billing::Ledger;
+use llm_manager_actors::quotas::{Admit, Admitted, Inadmissible, Quota, Reservation};
+use llm_manager_policy::pricing::Tokens;
+use llm_manager_policy::quota::{Left, Limit, Limits, Refusal, Ticket};
+use llm_manager_policy::spec::{Cap, ModelSpec};
+use llm_manager_policy::usage::prompt;
+use serde::Deserialize;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an answer may be long where neither the request nor the model says so.
+const USUAL_OUTPUT: u64 = 4096;
+
+/// Shown in the headers of the answer.
+pub(crate) struct Limited {
+    quota: Arc<Quota>,
+    left: Cell<Option<Left>>,
+}
+
+impl Limited {
+    /// `None`: the key may use as much as it likes.
+    pub(crate) fn of(key: Option<&Key>) -> Option<Rc<Self>> {
+        let quota = key?.quota.as_ref()?;
+        Some(Rc::new(Self { quota: Arc::clone(quota), left: Cell::new(None) }))
+    }
+
+    /// As OpenAI spells them.
+    pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
+        let Some(left) = self.left.get() else { return };
+        let Limits { requests_per_minute, tokens_per_minute, .. } = self.quota.limits();
+        let rows =
+            [("requests", requests_per_minute, left.requests), ("tokens", tokens_per_minute, left.tokens)];
+        for (what, limit, left) in rows {
+            let (Some(limit), Some((remaining, reset))) = (limit, left) else { continue };
+            for (name, value) in
+                [("limit", limit.to_string()), ("remaining", remaining.to_string()), ("reset", pause(reset))]
+            {
+                let name = HeaderName::from_bytes(format!("x-ratelimit-{name}-{what}").as_bytes());
+                if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
+                    headers.insert(name, value);
+                }
+            }
+        }
+    }
+}
+
+/// `6m0s`, `1.5s` or `20ms`.
+fn pause(time: Duration) -> String {
+    let millis = time.as_millis();
+    match millis {
+        0..1000 => format!("{millis}ms"),
+        1000..60_000 => format!("{}s", (millis as f64) / 1000.0),
+        _ => format!("{}m{}s", millis / 60_000, millis % 60_000 / 1000),
+    }
+}
+
+/// What was reserved; without an end it is given back.
+pub(crate) struct Admission(Reservation);
+
+#[derive(Deserialize)]
+struct Wanted {
+    max_tokens: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    n: Option<u64>,
+}
+
+/// What a request may generate at most. Endpoints that generate nothing take their input alone.
+fn largest_output(body: &[u8], path: &str, model: &ModelSpec, input: u64) -> u64 {
+    const GENERATE: [&str; 4] = ["/completions", "/responses", "/messages", "/infill"];
+    if !GENERATE.iter().any(|end| path.ends_with(end)) {
+        return 0;
+    }
+    let usual = model.context_length.map_or(USUAL_OUTPUT, |length| length.saturating_sub(input));
+    let Ok(wanted) = serde_json::from_slice::<Wanted>(body) else { return usual };
+    let most = wanted.max_completion_tokens.or(wanted.max_tokens).or(wanted.max_output_tokens);
+    most.unwrap_or(usual).saturating_mul(wanted.n.unwrap_or(1).max(1))
+}
+
+impl Admission {
+    /// Reserves what the request may take, or says why it may not begin.
+    pub(crate) async fn ask(
+        shared: &Shared,
+        limited: &Limited,
+        model: &ModelSpec,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Self, ApiError> {
+        let quota = Arc::clone(&limited.quota);
+        let input = prompt::read(body).tokens();
+        let output = largest_output(body, path, model, input);
+        let amount = amount(&shared.ledger, &quota, model, [Some(input), None, Some(output)]);
+        let tokens = input.saturating_add(output);
+        let down =
+            || ApiError::new(Kind::Internal, "what keys have used is not known now; see the manager's log");
+        let addr = shared.quotas.addr().ok_or_else(down)?;
+        let admit = Admit { quota: Arc::clone(&quota), tokens, amount };
+        match addr.send(admit).await.map_err(|_| down())? {
+            Ok(Admitted { reservation, left }) => {
+                limited.left.set(Some(left));
+                Ok(Self(reservation))
+            }
+            Err(Inadmissible::Refused { refusal, left }) => {
+                limited.left.set(Some(left));
+                Err(refused(&quota, refusal, left, amount))
+            }
+            Err(Inadmissible::Unknown(error)) => {
+                let message =
+                    format!("what the key `{}` has used of its budget is not known: {error}", quota.key);
+                let error = ApiError::new(Kind::LedgerUnavailable, message);
+                Err(ApiError { retry_after: Some(Duration::from_secs(5)), ..error })
+            }
+        }
+    }
+
+    /// The request has ended, and took so many tokens (input, cached, output).
+    pub(crate) fn settle(self, ledger: &Ledger, model: &ModelSpec, tokens: [Option<u64>; 3]) {
+        let amount = amount(ledger, self.0.quota(), model, tokens);
+        let [input, _, output] = tokens;
+        let sum = input.unwrap_or(0).saturating_add(output.unwrap_or(0));
+        self.0.settle(Ticket { tokens: sum, amount });
+    }
+}
+
+/// What so many tokens (input, cached, output) take of the budget.
+fn amount(ledger: &Ledger, quota: &Quota, model: &ModelSpec, tokens: [Option<u64>; 3]) -> u64 {
+    let [input, cached, output] = tokens;
+    match quota.budget.map(|budget| budget.cap) {
+        None => 0,
+        Some(Cap::Tokens(_)) => input.unwrap_or(0).saturating_add(output.unwrap_or(0)),
+        Some(Cap::Money { currency, .. }) => {
+            let tokens = Tokens { input: input.or(Some(0)), cached, output: output.or(Some(0)) };
+            let price = ledger.price_of(&model.name, tokens).filter(|(_, of)| *of == currency);
+            price.map_or(0, |(money, _)| u64::try_from(money.units()).unwrap_or(u64::MAX))
+        }
+    }
+}
+
+fn refused(quota: &Quota, refusal: Refusal, left: Left, amount: u64) -> ApiError {
+    let key = &quota.key;
+    let seconds = refusal.retry_after.as_secs_f64().ceil();
+    let (kind, message) = match refusal.limit {
+        Limit::Requests => (
+            Kind::RateLimited,
+            format!(
+                "the key `{key}` may send {} requests per minute; try again in {seconds} s",
+                quota.requests_per_minute.unwrap_or_default()
+            ),
+        ),
+        Limit::Tokens => (
+            Kind::RateLimited,
+            format!(
+                "the key `{key}` may use {} tokens per minute; try again in {seconds} s, or with a smaller `max_tokens`",
+                quota.tokens_per_minute.unwrap_or_default()
+            ),
+        ),
+        Limit::Budget => {
+            let what = match quota.budget.map(|budget| budget.cap) {
+                Some(Cap::Money { currency, .. }) => {
+                    let left = left.budget.unwrap_or(0) as f64 / 1e12;
+                    let amount = amount as f64 / 1e12;
+                    format!(
+                        "{left:.6} {0} are left, and this request may cost {amount:.6} {0}",
+                        currency.as_str()
+                    )
+                }
+                _ => format!(
+                    "{} tokens are left, and this request may take {amount}",
+                    left.budget.unwrap_or(0)
+                ),
+            };
+            let message = format!(
+                "the budget of the key `{key}` doesn't suffice: {what}; it begins anew in {seconds} s"
+            );
+            (Kind::BudgetExhausted, message)
+        }
+    };
+    let hopeless = refusal.limit == Limit::Budget;
+    ApiError { retry_after: Some(refusal.retry_after), hopeless, ..ApiError::new(kind, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_spelt_as_openai_does() {
+        let spelt = |millis| pause(Duration::from_millis(millis));
+        assert_eq!((spelt(20), spelt(1500), spelt(360_000)), ("20ms".into(), "1.5s".into(), "6m0s".into()));
+    }
+}

@@ -17,7 +17,8 @@ fn victim(path: &str) {
     settings.heartbeat = Duration::from_millis(50);
     run(async {
         let running = Running::with(&settings);
-        let _run = running.ledger.run_started(a_start("gpu", false));
+        let id = running.ledger.next_run();
+        let _run = running.ledger.run_started(RunStart { id, ..a_start("gpu", false) });
         for n in 0.. {
             println!("row {n} {}", now_us());
             running.ledger.record(request("m", n));

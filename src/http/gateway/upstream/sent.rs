@@ -20,6 +20,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// On an idle connection, if there is one that lives.
+    #[expect(clippy::result_large_err, reason = "what was not sent goes straight to a fresh connection")]
     pub(crate) fn on_kept(
         pool: &mut Pool,
         request: http::Request<Payload>,

@@ -81,7 +81,10 @@ fn it_has_no_error() {
 #[test]
 fn it_has_no_error_with_everything_turned_on() {
     let loaded = parse(all_on().as_bytes(), &file()).map_err(|report| report.to_string()).unwrap();
-    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    // The weights that it names are nobody's.
+    let other =
+        |problem: &&super::Problem| !problem.message.contains("is not there, so it is not read ahead");
+    assert_eq!(loaded.warnings.problems.iter().filter(other).count(), 0, "{}", loaded.warnings);
     let variants: Vec<_> = loaded.spec.models[0].variants.iter().map(|v| v.name.as_str()).collect();
     assert_eq!(variants, ["Dual-GPU-Config", "Single-GPU-Config", "CPU-Config", "Old-Config"]);
 }

@@ -88,7 +88,6 @@ fn what_is_used_up_admits_nothing() {
 enum Move {
     Ask {
         amount: u64,
-        pause_ms: u64,
     },
     /// Ends the oldest; it took this share of what was reserved for it, in percent.
     End {
@@ -98,7 +97,7 @@ enum Move {
 
 fn some_move() -> impl Strategy<Value = Move> {
     prop_oneof![
-        3 => (0..50_u64, 0..3000_u64).prop_map(|(amount, pause_ms)| Move::Ask { amount, pause_ms }),
+        3 => (0..50_u64).prop_map(|amount| Move::Ask { amount }),
         2 => (0..=100_u64).prop_map(|share| Move::End { share }),
     ]
 }
@@ -111,7 +110,7 @@ proptest! {
         let mut taken = 0;
         for step in moves {
             match step {
-                Move::Ask { amount, .. } => {
+                Move::Ask { amount } => {
                     let (next, verdict) = admit(&state, &limits, &ask(0, 0, amount));
                     prop_assert!(verdict.is_ok() || next.reserved() == state.reserved());
                     running.extend(verdict);

@@ -1,5 +1,7 @@
 //! Plans of a reload: a table of changes, and what holds for all of them.
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};
 use llm_manager_policy::spec::{
     HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, ProgramSpec, Routes, Spec, VariantSpec,
@@ -125,9 +127,11 @@ fn the_same_file_changes_nothing() {
     assert_eq!((plan.unchanged, plan.lines()), (2, Vec::<String>::new()));
 }
 
+type Edit = fn(&mut ModelSpec);
+
 #[test]
 fn what_is_not_the_launch_changes_in_place() {
-    let cases: [(&str, fn(&mut ModelSpec)); 8] = [
+    let cases: [(&str, Edit); 8] = [
         ("aliases", |model| model.aliases.push("other".to_owned())),
         ("alive_time", |model| model.alive_time = None),
         ("start_timeout", |model| model.start_timeout *= 2),

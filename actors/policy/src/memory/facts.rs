@@ -172,7 +172,7 @@ fn keep(header: &Header, habits: Habits, window: u64, at: usize, count: usize, l
     let has_state = header.number("ssm.inner_size").or(header.number("shortconv.l_cache")).is_some();
     let is_recurrent = habits.is_recurrent
         || habits.does_both
-        || (each > 0 && (at as u64 + 1) % each != 0)
+        || (each > 0 && !(at as u64 + 1).is_multiple_of(each))
         // Layers of Nemotron-H that only feed forward do neither.
         || (has_state && kv_heads == 0 && !(header.architecture().is_some_and(|one| one.starts_with("nemotron_h"))
             && header.of_layer("feed_forward_length", at).unwrap_or(0) > 0));

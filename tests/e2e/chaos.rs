@@ -254,7 +254,8 @@ impl Chaos {
         self.suspended.clear();
         let mut rows = HashMap::new();
         wait_until(&format!("after {after}: each answer has its row"), PATIENCE, || {
-            let page = self.manager.api("/api/requests?limit=200");
+            // Without the refusals: a client that asks on and on while a start is in its pause has hundreds.
+            let page = self.manager.api("/api/requests?limit=1000&outcome=ok");
             rows.clear();
             for row in page["rows"].as_array().unwrap().iter().filter(|row| row["outcome"] == "ok") {
                 *rows.entry(row["request_id"].as_str().unwrap().to_owned()).or_insert(0) += 1;

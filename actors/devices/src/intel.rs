@@ -1,6 +1,6 @@
 //! Intel's cards, through the files of Linux's i915 and xe drivers. Needs no oneAPI.
 //!
-//! Written from the kernel's documentation as of Linux 6.12, and untried on a card. What a driver doesn't tell stays unknown:
+//! Written from the kernel's documentation, of no single version, and untried on a card. What a driver doesn't tell stays unknown:
 //! i915 of the plain kernel has no total, and then nothing is checked on the card.
 
 use super::amd::processes;

@@ -31,7 +31,7 @@ fn they_are_read_while_the_model_waits_for_memory() {
     manager.touch("go-a");
     stream.finish().ok();
     call.join().unwrap().ok();
-    assert!(!manager.log().contains("models/a: read"), "nothing says what a's weights are");
+    assert!(!manager.log().contains(&format!("models/a: {READ}")), "nothing says what a's weights are");
 }
 
 #[test]
@@ -63,6 +63,6 @@ fn the_command_line_names_them_unless_it_is_switched_off() {
     manager.chat("off").send().ok();
     manager.chat("on").send().ok();
     // It may still read when its model is ready already: a small file is read in the first piece.
-    wait_until("the weights are read", PATIENCE, || manager.log().contains("models/on: read"));
-    assert!(!manager.log().contains("models/off: read"));
+    wait_until("the weights are read", PATIENCE, || manager.log().contains(&format!("models/on: {READ}")));
+    assert!(!manager.log().contains(&format!("models/off: {READ}")));
 }

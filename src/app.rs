@@ -39,7 +39,7 @@ use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::spec::{ModelSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::{Launcher, LocalLauncher};
-use output::state_dir;
+pub(crate) use output::state_dir;
 use reload::Reloader;
 use signals::{HangUp, Signals};
 use std::fmt::Display;

@@ -41,6 +41,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod upsert;
 mod watch;
 mod write;
 

@@ -6,9 +6,9 @@ use super::error::StoreError;
 use super::histogram::Histogram;
 use super::row::{Micros, Outcome, RequestRow, UsageSource};
 use super::schema::latencies;
+use super::upsert;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write;
 use std::ops::AddAssign;
 
 /// Widths of the buckets in seconds, finest first; each divides the next.
@@ -16,8 +16,6 @@ use std::ops::AddAssign;
 pub(super) const LEVELS: [i64; 5] = [60, 900, 3600, 21_600, 86_400];
 /// Those of `latencies`.
 pub(super) const LATENCY_LEVELS: [i64; 2] = [3600, 86_400];
-/// Rows of one statement.
-const CHUNK: usize = 100;
 
 /// The beginning of the bucket of this width in which a time lies.
 pub(super) fn floor_to(time: Micros, level: i64) -> Micros {
@@ -119,24 +117,11 @@ impl Delta {
         // In the order of the primary key: neighbours are on one page.
         let mut rows: Vec<_> = all.into_iter().collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
-        for chunk in rows.chunks(CHUNK) {
-            let mut sql = String::with_capacity(chunk.len() * 160 + 2048);
-            sql.push_str("INSERT INTO rollups (level, start_us, facet_id");
-            for column in COLUMNS {
-                let _ = write!(sql, ", {column}");
-            }
-            sql.push_str(") VALUES ");
-            for (nth, ((level, start, facet), sums)) in chunk.iter().enumerate() {
-                let _ = write!(sql, "{}({level},{start},{facet}", if nth > 0 { "," } else { "" });
-                for value in sums.0 {
-                    let _ = write!(sql, ",{value}");
-                }
-                sql.push(')');
-            }
-            sql.push_str(" ON CONFLICT (level, start_us, facet_id) DO UPDATE SET ");
-            sql.push_str(&merge_clause());
-            db.run(&sql)?;
-        }
+        let rows: Vec<upsert::Sums> = rows
+            .into_iter()
+            .map(|((level, start, facet), sums)| upsert::Sums { place: [level, start, facet], sums })
+            .collect();
+        upsert::write(db, &rows)?;
         LATENCY_LEVELS.iter().try_for_each(|level| self.write_latencies(db, *level))
     }
 
@@ -157,31 +142,13 @@ impl Delta {
                 histogram.merge(&Histogram::parse(&text));
             }
         }
-        let rows: Vec<_> = all.iter().collect();
-        for chunk in rows.chunks(CHUNK) {
-            let mut sql = "INSERT INTO latencies (level, start_us, facet_id, histogram) VALUES ".to_owned();
-            for (nth, ((start, facet), histogram)) in chunk.iter().enumerate() {
-                let _ =
-                    write!(sql, "{}({level},{start},{facet},'{histogram}')", if nth > 0 { "," } else { "" });
-            }
-            sql.push_str(
-                " ON CONFLICT (level, start_us, facet_id) DO UPDATE SET histogram = excluded.histogram",
-            );
-            db.run(&sql)?;
-        }
-        Ok(())
+        let rows: Vec<upsert::Times> = all
+            .iter()
+            .map(|((start, facet), histogram)| upsert::Times {
+                place: [level, *start, *facet],
+                histogram: histogram.to_string(),
+            })
+            .collect();
+        upsert::write(db, &rows)
     }
-}
-
-/// Adds the new sums to the old ones. Money stays at the largest number that fits rather than overflow; all
-/// other columns are bounded per request so that they cannot get there.
-fn merge_clause() -> String {
-    let max = i64::MAX;
-    let columns = COLUMNS.iter().map(|column| match *column {
-        "cost" => format!(
-            "cost = CASE WHEN rollups.cost > {max} - excluded.cost THEN {max} ELSE rollups.cost + excluded.cost END"
-        ),
-        column => format!("{column} = rollups.{column} + excluded.{column}"),
-    });
-    columns.collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use super::admission::Admission;
 use super::exchange::Exchange;
 use super::words;
 use crate::http::error::{ApiError, Kind};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::model::{Lease, ModelHandle};
@@ -171,19 +171,29 @@ impl Account {
         self.variant = Some(Arc::clone(lease.variant()));
     }
 
-    /// Tells the client what it has waited for, and who has served it.
-    pub(super) fn write_to(&self, headers: &mut HeaderMap) {
-        let Some(served) = &self.served else { return };
-        let millis = |time: Duration| HeaderValue::from(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        headers.insert(HeaderName::from_static("x-llm-manager-queue-ms"), millis(served.queued));
-        headers.insert(HeaderName::from_static("x-llm-manager-start-ms"), millis(served.start));
-        // A name that is no ASCII is none of a header.
-        if let Ok(variant) = HeaderValue::from_str(&served.variant) {
-            headers.insert(HeaderName::from_static("x-llm-manager-variant"), variant);
-        }
-        if let Some(run) = served.run {
-            headers.insert(HeaderName::from_static("x-llm-manager-run"), HeaderValue::from(run));
-        }
+    /// What tells the client how long it has waited, and who has served it.
+    pub(super) fn served_by(&self) -> [Option<(HeaderName, HeaderValue)>; 4] {
+        const NAMES: [HeaderName; 4] = [
+            HeaderName::from_static("x-llm-manager-queue-ms"),
+            HeaderName::from_static("x-llm-manager-start-ms"),
+            HeaderName::from_static("x-llm-manager-variant"),
+            HeaderName::from_static("x-llm-manager-run"),
+        ];
+        let Some(served) = &self.served else { return Default::default() };
+        let millis = |time: Duration| match time.as_millis() {
+            // Almost all.
+            0 => HeaderValue::from_static("0"),
+            millis => HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX)),
+        };
+        let values = [
+            Some(millis(served.queued)),
+            Some(millis(served.start)),
+            // A name that is no ASCII is none of a header.
+            HeaderValue::from_str(&served.variant).ok(),
+            served.run.map(HeaderValue::from),
+        ];
+        let mut names = NAMES.into_iter();
+        values.map(|value| names.next().zip(value))
     }
 
     /// It goes to a backend for the second time.

@@ -9,7 +9,6 @@ use super::rename::{Renamed, Renamer};
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::Version;
-use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 /// The answer to a request.
@@ -21,14 +20,14 @@ pub(crate) fn respond(
 ) -> HttpResponse {
     let request = &exchange.request;
     let mut builder = HttpResponseBuilder::new(reply.response.status);
-    let mut times = HeaderMap::with_capacity(4);
-    account.write_to(&mut times);
+    let served_by = account.served_by();
     let (headers, answer) = Answer::new(reply, exchange.id.clone(), account);
     let rename = rename.filter(|_| headers::is_readable(&headers));
     for (name, value) in headers {
         builder.append_header((name, value));
     }
-    for (name, value) in times {
+    // Another manager may be the backend: what it says of itself is not said of us.
+    for (name, value) in served_by.into_iter().flatten() {
         builder.insert_header((name, value));
     }
     answer.watched_by(request);

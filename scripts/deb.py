@@ -47,6 +47,9 @@ def stage(assets, folder):
             place = folder / target / Path(file).name if target.endswith("/") else folder / target
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, place)
+            if file.endswith(".1"):
+                subprocess.run(["gzip", "-9n", place], check=True)
+                place = place.with_name(place.name + ".gz")
             place.chmod(int(mode, 8))
 
 

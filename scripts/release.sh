@@ -1,5 +1,5 @@
 #!/bin/bash
-# release.sh [FOLDER]: builds what a release has, into FOLDER (target/dist by default): an archive with the program; the .deb; the zip for Windows if it can be built here; an SBOM; and SHA256SUMS of all of them.
+# release.sh [FOLDER]: builds what a release has, into FOLDER (target/dist by default): an archive with the program, its man pages and completions; the .deb; the zip for Windows if it can be built here; an SBOM; and SHA256SUMS of all of them.
 #   NO_BUILD=1     packs the target/release/llm-manager that is there
 #   STATIC=1       also a static program (musl); it has no NVIDIA plugin, see docs/guide/packages.md
 set -euo pipefail
@@ -9,8 +9,9 @@ out=${1:-target/dist}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 machine=$(uname -m)
 program=target/release/llm-manager
-rm -rf "$out"
-mkdir -p "$out"
+pages=target/pages
+rm -rf "$out" "$pages"
+mkdir -p "$out" "$pages/man"
 out=$(cd "$out" && pwd)
 
 # `--version` shows the commit; a `+` says that something was changed since.
@@ -24,12 +25,19 @@ if [ -z "${NO_BUILD-}" ]; then
   cargo build --release --locked --bin llm-manager
 fi
 
+"$program" man --out "$pages/man"
+"$program" completions bash > "$pages/llm-manager.bash"
+"$program" completions zsh > "$pages/_llm-manager"
+"$program" completions fish > "$pages/llm-manager.fish"
+
 # Times and owners don't depend on where it is packed.
 archive() {
   local name=$1 binary=$2 folder
   folder=$(mktemp -d)
-  mkdir -p "$folder/$name"
+  mkdir -p "$folder/$name/completions"
   cp "$binary" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT config.example.yaml "$folder/$name"
+  cp -r "$pages/man" "$folder/$name"
+  cp "$pages"/llm-manager.bash "$pages"/_llm-manager "$pages"/llm-manager.fish "$folder/$name/completions"
   local when
   when=$(git log -1 --format=%ct 2> /dev/null || date +%s)
   tar --create --gzip --file "$out/$name.tar.gz" --directory "$folder" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$when" "$name"

@@ -79,7 +79,7 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
         log::warn!("{}: {}", warning.path, warning.message);
     }
     if let Err(error) = process::contain_this_process() {
-        log::warn!("what is just being started may outlive a manager that is killed: {error}");
+        log::warn!("processes that are just being started may outlive a killed manager: {error}");
     }
     let mut signals = Signals::new(system.as_ref().map(|system| system.stop.clone()));
     actix_web::rt::spawn(process::adopt_orphans());
@@ -313,14 +313,14 @@ impl Running {
             () = self.standby.shutdown.cancelled() => ("asked for through the API", Ended::Stopped),
         };
         log::info!(
-            "{name}: no new requests are taken; running answers may take {} s (a second signal breaks them off)",
+            "{name}: no new requests are accepted; running responses may take {} s (a second signal cuts them off)",
             self.in_force.now().drain_timeout.as_secs()
         );
         notify::stopping(ended);
         self.stopping.cancel();
         let hurry = async {
             let name = signals.next().await;
-            log::warn!("{name} again: running answers are broken off, and backends are killed");
+            log::warn!("{name} again: running responses are cut off, and backends are killed");
             self.stop_models(Urgency::Kill).await;
         };
         let orderly = async {
@@ -348,7 +348,7 @@ impl Running {
         tokio::select! {
             () = closing => (),
             name = signals.next() => {
-                log::warn!("{name} again: the ledger is not waited for");
+                log::warn!("{name} again: not waiting for the ledger");
                 self.books.hurry().await;
             }
         }
@@ -365,7 +365,7 @@ impl Running {
     async fn stop_models(&self, urgency: Urgency) {
         join_all(self.roster.models().into_iter().map(|model| async move {
             if let Err(refused) = model.operate(Verb::Stop(urgency)).await {
-                log::error!("models/{}: not stopped in order: {}", model.spec.name, refused.message);
+                log::error!("models/{}: not stopped cleanly: {}", model.spec.name, refused.message);
             }
         }))
         .await;

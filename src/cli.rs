@@ -1,6 +1,6 @@
 //! The command line: parses it, runs the command, answers the exit code.
 //!
-//! Exit codes: 0 done; 1 it went wrong while running; 2 the configuration or the command line is wrong.
+//! Exit codes: 0 success; 1 failure; 2 invalid configuration or usage.
 
 pub(crate) mod client;
 mod connect;
@@ -10,11 +10,14 @@ mod key;
 mod ledger;
 mod logs;
 mod memory;
+mod pages;
+#[cfg(test)]
+mod reference;
 mod remote;
 mod usage;
 
 use crate::{app, config, logging, service};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use llm_manager_ledger::{Location, backup as copy_ledger};
 use llm_manager_process as process;
 use std::io::{self, Write};
@@ -25,7 +28,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "llm-manager", version = env!("LLM_MANAGER_VERSION"))]
 struct Arguments {
-    /// The configuration; relative paths in it start at its folder.
+    /// The configuration; relative paths in it start from its folder.
     #[arg(long, global = true, default_value = "config.yaml", value_name = "FILE")]
     config: PathBuf,
     #[command(subcommand)]
@@ -34,9 +37,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the manager in the foreground (what happens without a command, too).
+    /// Run the manager in the foreground; the default command.
     Serve,
-    /// Validate the configuration and print every problem; starts nothing.
+    /// Validate the configuration, report every problem and every missing device; starts nothing.
     Check,
     /// Have the running manager apply the changed configuration; models whose launch has not changed run on.
     Reload {
@@ -44,11 +47,12 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Look at this machine and write a configuration for what is on it; starts nothing.
+    /// Look for engines, model files and GPUs on this machine and write a commented configuration; starts nothing.
     Init(init::InitOrder),
-    /// Take over the configuration of llama-swap, or configuration and ledger of the original LLM-Manager.
+    /// Import from llama-swap or the original LLM-Manager: models into the configuration if it doesn't exist yet, requests, runs
+    /// and prices into the ledger, each only once. Reports line by line what has no counterpart.
     Import(import::ImportOrder),
-    /// Print what to put into a client, for this configuration's address, key and models.
+    /// Print the settings for a client: address, key, models.
     Connect(connect::ConnectOrder),
     /// Show the models of the running manager.
     Status,
@@ -61,7 +65,7 @@ enum Command {
     Stop {
         /// Name or alias.
         model: String,
-        /// Break running answers off.
+        /// Cut running responses off.
         #[arg(long)]
         now: bool,
     },
@@ -70,17 +74,17 @@ enum Command {
         /// Name or alias.
         model: String,
     },
-    /// Print what a model's backend has printed.
+    /// Print the output of a model's backend.
     Logs {
         /// Name or alias.
         model: String,
-        /// Go on with what it prints from now on.
+        /// Keep printing new lines.
         #[arg(short, long)]
         follow: bool,
-        /// How many lines of the past; 200 if not given, and all that are found with --since or --grep.
+        /// How many earlier lines to print; default: 200, with --since or --grep all that are found.
         #[arg(short = 'n', long)]
         tail: Option<usize>,
-        /// Of this run, as `/api/runs` numbers it, also of one before the manager's last start.
+        /// Only of this run, as `/api/runs` numbers it, also of one before the manager's last start.
         #[arg(long, value_name = "ID", conflicts_with = "follow")]
         run: Option<i64>,
         /// Since this long (8h, 2d) or this time, from the files of all runs that are kept.
@@ -90,7 +94,7 @@ enum Command {
         #[arg(long, value_name = "REGEX", value_parser = logs::pattern, conflicts_with = "follow")]
         grep: Option<regex::Regex>,
     },
-    /// Say what would happen if a model were asked for now: which variant, who makes room, or what is missing.
+    /// Say what would happen if a model were requested now: which variant, what makes room, or what is missing.
     Explain {
         /// Name or alias.
         model: String,
@@ -100,19 +104,19 @@ enum Command {
     },
     /// Show requests, tokens and cost, from the ledger of the running manager.
     Usage(usage::UsageOrder),
-    /// Give the data of a model that has left the configuration another name, through the running manager.
+    /// Rename the data of a removed model, through the running manager.
     Rename {
-        /// The name that the data have.
+        /// The current name of the data.
         old: String,
-        /// The name from now on.
+        /// The new name.
         new: String,
-        /// If the new name has data already, both become one, for good.
+        /// Merge with data that the new name already has; this can't be undone.
         #[arg(long)]
         merge: bool,
     },
-    /// Copy the ledger into a file, also while the manager runs.
+    /// Copy the ledger into a file, also while the manager runs; needs no manager.
     Backup {
-        /// Must not be there yet.
+        /// Must not exist yet.
         file: PathBuf,
     },
     /// Put a copy of the ledger in its place; the manager must not run.
@@ -120,7 +124,7 @@ enum Command {
         /// What `backup` or a migration has made; it stays as it is.
         file: PathBuf,
     },
-    /// Look after the ledger by hand, also while the manager runs.
+    /// Maintain the ledger by hand, also while the manager runs; needs no manager.
     #[command(subcommand)]
     Ledger(ledger::LedgerOrder),
     /// Make, list, revoke and rotate keys beside those of the configuration.
@@ -130,22 +134,29 @@ enum Command {
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
-    /// Have the system start the manager with the machine, and again after a crash.
+    /// Run the manager as a service, which the system starts with the machine and again after a crash; on Linux a hardened systemd
+    /// unit, on Windows a service. Needs no manager.
     Service {
         /// What to do.
         #[command(subcommand)]
         order: service::Order,
-        /// For this user alone (Linux).
+        /// For this user only (Linux).
         #[arg(long, global = true)]
         user: bool,
     },
-    /// Show how the manager is by an icon in the tray, with a menu.
+    /// Show the manager's state as an icon in the tray, with a menu.
     #[cfg(feature = "tray")]
     Tray {
-        /// Only set whether the icon comes at log-in.
+        /// Only set whether the icon starts at log-in.
         #[arg(long, value_name = "ON")]
         at_login: Option<bool>,
     },
+    /// Print the completions for a shell.
+    #[command(hide = true)]
+    Completions(pages::Completions),
+    /// Print the man page, or write all of them.
+    #[command(hide = true)]
+    Man(pages::Man),
     /// Asks processes of Windows to end; started by the manager itself.
     #[command(hide = true)]
     CtrlBreak {
@@ -174,6 +185,8 @@ pub fn main() -> ExitCode {
         Command::Init(order) => tell(order.run(path)),
         Command::Import(order) => tell(order.run(path)),
         Command::Connect(order) => connect(path, &order),
+        Command::Completions(order) => say(order.run(Arguments::command()).trim_end()),
+        Command::Man(order) => tell(order.run(Arguments::command())),
         Command::Schema => say(&format!("{:#}", config::schema())),
         #[cfg(feature = "tray")]
         Command::Tray { at_login } => tray(path, at_login),
@@ -352,7 +365,6 @@ fn complain(text: &str, code: u8) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -27,6 +27,8 @@ mod yaml;
 #[cfg(test)]
 mod example_tests;
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};

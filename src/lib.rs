@@ -11,6 +11,8 @@ pub mod http;
 mod key_store;
 mod limits;
 mod logging;
+#[cfg(test)]
+mod reference;
 mod reload;
 mod service;
 #[cfg(any(feature = "tray", test))]

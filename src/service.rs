@@ -24,15 +24,15 @@ pub(crate) use windows::run;
 /// What `service` can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Order {
-    /// Have the system start the manager from now on.
+    /// Install the service; it starts with the machine.
     Install,
-    /// Stop the service and forget it; the configuration and the data stay.
+    /// Stop and remove the service; configuration and data stay.
     Uninstall,
     /// Start the service.
     Start,
-    /// Stop the service, and with it all backends.
+    /// Stop the service and all backends.
     Stop,
-    /// Say whether it runs.
+    /// Show whether it is running.
     Status,
     /// Serve as a service; started by the system.
     #[command(hide = true)]

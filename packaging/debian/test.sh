@@ -28,6 +28,10 @@ chroot "$root" id -nG llm-manager | grep -qw video || fail "the user is not in t
 chroot "$root" llm-manager --config /etc/llm-manager/config.yaml check || fail "its own configuration has errors"
 chroot "$root" llm-manager --version
 
+for page in usr/share/man/man1/llm-manager.1.gz usr/share/bash-completion/completions/llm-manager; do
+  [ -s "$root/$page" ] || fail "/$page is missing or empty"
+done
+
 serve='
   ip link set lo up
   setpriv --reuid llm-manager --regid llm-manager --init-groups --no-new-privs --inh-caps=-all --bounding-set=-all \

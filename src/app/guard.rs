@@ -56,7 +56,7 @@ async fn keep(state_dir: PathBuf, instance: String, mut homeward: oneshot::Recei
             Err(error) => {
                 if pause == PAUSE {
                     log::warn!(
-                        "no guard: children of backends may outlive a manager that is killed ({error}); trying again"
+                        "no guard: children of backends may outlive a killed manager ({error}); trying again"
                     );
                 }
                 tokio::select! {
@@ -78,7 +78,7 @@ async fn keep(state_dir: PathBuf, instance: String, mut homeward: oneshot::Recei
             guard.bye().await;
             return;
         };
-        log::warn!("the guard has ended ({how}); starting another one");
+        log::warn!("the guard has exited ({how}); starting another one");
         tokio::time::sleep(PAUSE).await;
     }
 }

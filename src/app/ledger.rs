@@ -20,7 +20,7 @@ fn plans(models: &[Arc<ModelSpec>]) -> Vec<(Arc<str>, Option<Plan>)> {
 
 fn say(model: &str, change: Configured) {
     match change {
-        Configured::End => log::info!("billing: {model} has no price any more (`billing:` was removed)"),
+        Configured::End => log::info!("billing: {model} no longer has a price (`billing:` was removed)"),
         _ => log::info!("billing: {model} is now priced by `billing:` in the configuration"),
     }
 }
@@ -102,13 +102,13 @@ impl Books {
     /// what could not be written.
     pub(super) async fn close(&self) {
         let Some(addr) = self.billing.addr() else {
-            log::error!("billing: its actor is down; what it did not write goes into the overflow file");
+            log::error!("billing: its actor is down; unwritten rows go into the overflow file");
             return self.hurry().await;
         };
         if let Ok(Ok(_)) = timeout(LONGEST_CLOSING, addr.send(Close)).await {
             return;
         }
-        log::error!("billing: it does not end; what it did not write goes into the overflow file");
+        log::error!("billing: it does not stop; unwritten rows go into the overflow file");
         self.hurry().await;
     }
 

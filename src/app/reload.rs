@@ -375,7 +375,7 @@ impl Reloader {
             let end = async {
                 forgotten.cancelled().await;
                 if let Err(refused) = model.operate(Verb::Stop(Urgency::Drain)).await {
-                    log::error!("models/{}: not stopped in order: {}", model.spec.name, refused.message);
+                    log::error!("models/{}: not stopped cleanly: {}", model.spec.name, refused.message);
                 }
                 // The one who reloads may have ended before.
                 let _ = retired.send(model).await;

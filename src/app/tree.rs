@@ -22,7 +22,7 @@ pub(super) struct Parts<'a> {
     pub(super) hub: &'a Live<LogHub>,
     pub(super) feed: &'a Feed,
     pub(super) launcher: &'a Rc<dyn Launcher>,
-    /// `None`: memory is not looked after.
+    /// `None`: memory is not checked.
     pub(super) scheduler: Option<(Live<Scheduler>, Setup)>,
     pub(super) ledger: &'a Ledger,
     pub(super) billing: ChildSpec,
@@ -175,7 +175,7 @@ fn model_child(
                 status.pid.map(|pid| format!("pid {pid}")),
                 last.map(|run| {
                     format!(
-                        "{failures} of its last {} runs failed, at last: {}",
+                        "{failures} of its last {} runs failed, last reason: {}",
                         status.runs.len(),
                         run.cause.text()
                     )

@@ -14,13 +14,13 @@ const NO_KEY: &str = "none";
 /// What to print, and for which model.
 #[derive(Args)]
 pub(super) struct ConnectOrder {
-    /// curl, python, node, codex, claude-code, opencode, aider, open-webui, continue or langchain; without it, the
+    /// curl, python, node, codex, claude-code, opencode, aider, open-webui, continue or langchain; default: the
     /// address, the key and the models.
     client: Option<String>,
-    /// The model that the client asks for, by name or alias; otherwise the first one that fits.
+    /// The model to use, by name or alias; default: the first one that fits.
     #[arg(long)]
     model: Option<String>,
-    /// The address under which clients reach the manager, such as http://192.168.1.5:8080; otherwise the one that it
+    /// The address under which clients reach the manager, such as http://192.168.1.5:8080; default: the one that it
     /// listens on.
     #[arg(long, value_name = "URL")]
     address: Option<String>,
@@ -141,7 +141,7 @@ fn checked(address: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c);
     match rest {
         Some(rest) if !rest.is_empty() && rest.chars().all(is_plain) => Ok(origin.to_owned()),
-        _ => Err(format!("--address wants a URL such as http://192.168.1.5:8080, got {address:?}")),
+        _ => Err(format!("--address needs a URL such as http://192.168.1.5:8080, got {address:?}")),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct ImportOrder {
     /// config.yaml of llama-swap; config.json, config.yaml, webui/monitoring.db or data/llm_manager.db of the
     /// original LLM-Manager.
     file: PathBuf,
-    /// Say what would happen, line by line, and print the configuration; writes nothing.
+    /// Report what would happen, line by line, and print the configuration; writes nothing.
     #[arg(long)]
     dry_run: bool,
 }

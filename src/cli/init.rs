@@ -20,10 +20,10 @@ use found::{Device, Found};
 /// Where to look beside the usual folders.
 #[derive(Args)]
 pub(super) struct InitOrder {
-    /// A folder with models, beside the usual ones; may be given several times.
+    /// Another folder with models; may be given several times.
     #[arg(long, value_name = "DIR")]
     models: Vec<PathBuf>,
-    /// Print the configuration, and write no file.
+    /// Print the configuration instead of writing it.
     #[arg(long)]
     print: bool,
 }

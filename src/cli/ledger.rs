@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 #[derive(Subcommand)]
 pub(super) enum LedgerOrder {
-    /// Write the rows again that the database has refused (`*.overflow.rejected`).
+    /// Write the rows that the database rejected once more (`*.overflow.rejected`).
     Replay,
     /// Copy the ledger into another database, also while the manager runs.
     Copy {
@@ -20,7 +20,7 @@ pub(super) enum LedgerOrder {
     },
     /// Delete rows that are older than `log_retention_days` by the system's clock.
     Retain {
-        /// The clock is right: the manager itself deletes no more than the time that it has seen passing.
+        /// Confirm that the clock is right; the manager itself counts only the time during which it was running.
         #[arg(long, required = true)]
         now: bool,
     },

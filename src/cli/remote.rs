@@ -122,7 +122,7 @@ async fn say_state(manager: &Manager, model: &str, verb: &str) -> Result<(), Str
 async fn rename(manager: &Manager, old: &str, new: &str, merge: bool) -> Result<(), String> {
     let path = format!("/api/storage/{}/rename", segment(old));
     manager.tell(Method::POST, &path, &json!({"to": new, "merge": merge})).await?;
-    print(&format!("the data of {old} are those of {new} from now on"))
+    print(&format!("the data of {old} is now under {new}"))
 }
 
 #[derive(Deserialize)]

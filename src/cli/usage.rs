@@ -14,16 +14,16 @@ use std::collections::BTreeMap;
 /// Which report.
 #[derive(Args)]
 pub(super) struct UsageOrder {
-    /// What makes a row.
+    /// What each row stands for.
     #[arg(long, value_enum, default_value_t = By::Model)]
     by: By,
-    /// A day such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z; 30 days before the end if not given.
+    /// A day such as 2026-01-31, or a time such as 2026-01-31T08:00:00Z; default: 30 days before the end.
     #[arg(long, value_name = "TIME", value_parser = start_time)]
     from: Option<Timestamp>,
-    /// The same; a day is taken whole. Now, if not given.
+    /// The same; a day counts to its end. Default: now.
     #[arg(long, value_name = "TIME", value_parser = end_time)]
     to: Option<Timestamp>,
-    /// Print the manager's own answer.
+    /// Print the manager's response as JSON.
     #[arg(long, conflicts_with = "csv")]
     json: bool,
     /// Print CSV.

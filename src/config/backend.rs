@@ -105,10 +105,10 @@ pub(super) fn probe(walk: &mut Walk<'_>, section: Section, path: &KeyPath, value
 pub(super) fn check_path(walk: &mut Walk<'_>, at: &KeyPath, path: &str) {
     if !path.starts_with('/') {
         let hint = Some(format!("write \"/{}\"", path.trim_start_matches("http://")));
-        walk.error(at, format!("wants a path that starts with \"/\", got {path:?}"), hint);
+        walk.error(at, format!("expected a path that starts with \"/\", got {path:?}"), hint);
     } else if path.contains(['?', '#']) || path.contains(char::is_whitespace) {
         let hint = Some("write the path alone".to_owned());
-        walk.error(at, format!("wants a path without query or spaces, got {path:?}"), hint);
+        walk.error(at, format!("expected a path without query or spaces, got {path:?}"), hint);
     }
 }
 

@@ -93,7 +93,7 @@ impl Walk<'_> {
             (None, Value::Number(number)) => number.to_string(),
             _ => "?".to_owned(),
         };
-        let message = format!("wants text as a key, got {}", values::got(written));
+        let message = format!("expected text as a key, got {}", values::got(written));
         let hint = slips::placeholder(key).unwrap_or_else(|| values::quote_it(written));
         self.error(&path.key(&text), message, Some(hint));
     }
@@ -109,7 +109,7 @@ impl Walk<'_> {
         };
         let Some(mapping) = value.as_mapping() else {
             let place = Place::at(&self.lines.source, path, value);
-            let message = format!("wants a mapping, got {}", values::got(place));
+            let message = format!("expected a mapping, got {}", values::got(place));
             let hint = values::no_mapping(place, section);
             self.error(path, message, hint);
             return fields;

@@ -65,7 +65,7 @@ pub fn save(path: &Path, text: &str, known: &str) -> Result<PathBuf, Unsaved> {
     let checked: Result<Loaded, Report> = parse(text.as_bytes(), path);
     checked.map_err(Unsaved::Invalid)?;
     replace(path, &present.text, text).map_err(|error| {
-        let way_out = "may this user write to its folder? (a file that is mounted alone can't be replaced)";
+        let way_out = "can this user write to its folder? (a single mounted file can't be replaced)";
         Unsaved::Failed(format!("{}: {error}; {way_out}", path.display()))
     })
 }

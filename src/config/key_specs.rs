@@ -67,7 +67,7 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
         Ok(time) => Some(time.as_second()),
         Err(_) => {
             let hint = Some("write it like 2027-01-01T00:00:00Z".to_owned());
-            walk.error(&fields.at("expires"), format!("wants a time with its zone, got {text:?}"), hint);
+            walk.error(&fields.at("expires"), format!("expected a time with its zone, got {text:?}"), hint);
             None
         }
     });
@@ -88,7 +88,7 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
     if name.is_empty() || name.chars().count() > 64 || !name.chars().all(fits) {
-        return Err(format!("wants letters, digits, `-`, `_`, `.` and `@`, at most 64, got {name:?}"));
+        return Err(format!("expected letters, digits, `-`, `_`, `.` and `@`, at most 64, got {name:?}"));
     }
     // What `api_keys` are called in the ledger.
     if name.starts_with("key-") {
@@ -126,7 +126,7 @@ fn secret(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<[u8; 32]> {
             let hash = of_hex(hex);
             if hash.is_none() {
                 let hint = Some("printf %s SECRET | sha256sum".to_owned());
-                walk.error(&fields.at("secret_sha256"), "wants 64 hex digits".to_owned(), hint);
+                walk.error(&fields.at("secret_sha256"), "expected 64 hex digits".to_owned(), hint);
             }
             hash
         }
@@ -142,10 +142,10 @@ fn secret(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<[u8; 32]> {
 
 fn check_secret(secret: &str) -> Result<(), String> {
     if !secret.chars().all(|c| c.is_ascii_graphic()) {
-        return Err("wants printable ASCII characters without spaces".to_owned());
+        return Err("expected printable ASCII characters without spaces".to_owned());
     }
     if secret.len() < SHORTEST {
-        return Err(format!("wants at least {SHORTEST} characters: a shorter one is found by trying"));
+        return Err(format!("expected at least {SHORTEST} characters: a shorter one is found by trying"));
     }
     Ok(())
 }
@@ -217,7 +217,7 @@ fn budget(walk: &mut Walk<'_>, key: &Fields<'_>) -> Option<BudgetSpec> {
             let code = fields.text("currency").unwrap_or_default();
             let Some(currency) = Currency::new(code) else {
                 let hint = Some("write CNY or EUR, for example".to_owned());
-                let message = format!("wants three capital letters, got {code:?}");
+                let message = format!("expected three capital letters, got {code:?}");
                 walk.error(&fields.at("currency"), message, hint);
                 return None;
             };

@@ -198,7 +198,7 @@ pub(super) fn no_yaml(text: &str, message: &str, line: usize) -> Option<(usize, 
         })
     };
     let number = near.into_iter().find(|number| code(*number).is_some_and(is_unquoted))?;
-    Some((number, "text with { or } in it wants quotes, such as \"--port={port}\"".to_owned()))
+    Some((number, "text with { or } in it needs quotes, such as \"--port={port}\"".to_owned()))
 }
 
 /// A colon that is none, or that has no space after it, in a line that should have a key.

@@ -133,7 +133,7 @@ fn electricity(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<Electricity>
     let currency = code.and_then(Currency::new);
     if let (Some(code), None) = (code, currency) {
         let hint = Some("write CNY or EUR, for example".to_owned());
-        walk.error(&fields.at("currency"), format!("wants three capital letters, got {code:?}"), hint);
+        walk.error(&fields.at("currency"), format!("expected three capital letters, got {code:?}"), hint);
     }
     // The table has told of a price that is none.
     let per_kwh = fields.text("price_per_kwh")?.parse().ok()?;
@@ -148,7 +148,7 @@ fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
     if bare.parse::<IpAddr>().is_err() && !bare.chars().all(is_host_name) {
         walk.error(
             &fields.at("host"),
-            format!("wants an IP address or a host name, got the text {text:?}"),
+            format!("expected an IP address or a host name, got the text {text:?}"),
             Some("write the address alone: no http://, and the port under `port`".to_owned()),
         );
         // Whatever it was meant to be, it is told once.
@@ -176,7 +176,7 @@ fn allowed_origins(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         let fits = site.is_some_and(|site| !site.is_empty() && !site.contains(['/', '?', '#', ' ']));
         if origin != "*" && !fits {
             let hint = "write it as a browser does: https://app.example.com, with the port if it isn't the usual one";
-            let message = format!("wants an origin, got the text {origin:?}");
+            let message = format!("expected an origin, got the text {origin:?}");
             walk.error(&fields.at("allowed_origins").item(index), message, Some(hint.to_owned()));
         }
     }
@@ -192,7 +192,7 @@ fn allowed_hosts(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         if name != "*" && rest.parse::<IpAddr>().is_err() && !rest.chars().all(is_host_name) {
             let hint =
                 "write the name alone, such as llm.example.com, *.example.com or *: no http://, no port";
-            let message = format!("wants a host name, got the text {name:?}");
+            let message = format!("expected a host name, got the text {name:?}");
             walk.error(&fields.at("allowed_hosts").item(index), message, Some(hint.to_owned()));
         }
     }
@@ -331,7 +331,7 @@ fn names_are_unique(walk: &mut Walk<'_>, models: &[ModelSpec]) {
                 walk.warn(&path(model).key("aliases").item(index), message, Some("remove it".to_owned()));
             } else if let Some(owner) = owners.get(alias.as_str()) {
                 let message = format!("`{alias}` is also {owner}");
-                let hint = "a name or alias may stand for one model only: remove or rename it".to_owned();
+                let hint = "a name or alias must belong to one model only: remove or rename it".to_owned();
                 walk.error(&path(model).key("aliases").item(index), message, Some(hint));
             } else {
                 owners.insert(alias, format!("an alias of the model `{}`", model.name));

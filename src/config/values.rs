@@ -23,7 +23,7 @@ pub(super) enum Item {
 
 impl Misfit {
     fn new(wanted: &str, place: Place<'_>, hint: Option<String>) -> Self {
-        Self { item: None, message: format!("wants {wanted}, got {}", got(place)), hint }
+        Self { item: None, message: format!("expected {wanted}, got {}", got(place)), hint }
     }
 
     fn saying(message: &str, hint: Option<String>) -> Self {
@@ -250,7 +250,7 @@ fn api_key(place: Place<'_>) -> Result<(), Misfit> {
     match place.value.as_str() {
         Some(text) if good(text) => Ok(()),
         // The value is not repeated: messages end up in logs.
-        _ => Err(Misfit::saying("wants a key: text of printable ASCII characters without spaces", hint)),
+        _ => Err(Misfit::saying("expected a key: text of printable ASCII characters without spaces", hint)),
     }
 }
 
@@ -261,7 +261,7 @@ fn items(
     check: impl Fn(usize, Place<'_>) -> Result<(), Misfit>,
 ) -> Vec<Misfit> {
     let Some(list) = place.value.as_sequence() else {
-        let message = format!("wants {wanted}, got {}", kind_of(place.value));
+        let message = format!("expected {wanted}, got {}", kind_of(place.value));
         return vec![Misfit::saying(&message, Some(format!("write it like {example}")))];
     };
     let wrong = |(index, item): (usize, _)| {
@@ -312,7 +312,7 @@ fn entries(
     check: impl Fn(&str, Place<'_>) -> Result<(), Misfit>,
 ) -> Vec<Misfit> {
     let Some(mapping) = place.value.as_mapping() else {
-        return vec![Misfit::saying(&format!("wants {wanted}, got {}", kind_of(place.value)), None)];
+        return vec![Misfit::saying(&format!("expected {wanted}, got {}", kind_of(place.value)), None)];
     };
     let entry = |(key, value): (&Value, &Value)| match key {
         Value::String(key) => {
@@ -336,7 +336,7 @@ fn is_system(key: &str) -> Result<(), Misfit> {
         return Ok(());
     }
     let hint = super::suggest::hint(key, known.iter().copied(), || "write linux or windows".to_owned());
-    Err(Misfit::saying("is not a system that has scripts of its own", Some(hint)))
+    Err(Misfit::saying("isn't a system that scripts can be set for", Some(hint)))
 }
 
 fn variable(name: &str, place: Place<'_>) -> Result<(), Misfit> {
@@ -349,7 +349,7 @@ fn variable(name: &str, place: Place<'_>) -> Result<(), Misfit> {
         Value::Number(_) | Value::Bool(_) => Ok(()),
         // Not repeated: variables hold secrets.
         other => {
-            let message = format!("wants text, a number, true or false, got {}", kind_of(other));
+            let message = format!("expected text, a number, true or false, got {}", kind_of(other));
             Err(Misfit::saying(&message, slips::placeholder(other)))
         }
     }
@@ -368,7 +368,7 @@ fn header(name: &str, place: Place<'_>) -> Result<(), Misfit> {
         Value::Number(_) => Ok(()),
         // Not repeated: headers hold secrets.
         other => {
-            let message = format!("wants text of printable ASCII characters, got {}", kind_of(other));
+            let message = format!("expected text of printable ASCII characters, got {}", kind_of(other));
             Err(Misfit::saying(&message, None))
         }
     }
@@ -408,7 +408,7 @@ fn body(place: Place<'_>) -> Result<(), Misfit> {
     match body_json(place.value) {
         Some(_) => Ok(()),
         None => Err(Misfit::saying(
-            "wants JSON, as text or as a mapping",
+            "expected JSON, as text or as a mapping",
             Some("write it like {model: \"{model}\", input: \"hi\"}".to_owned()),
         )),
     }

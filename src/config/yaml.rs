@@ -54,9 +54,9 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
         return vec![Problem::of_file(Some(line), format!("not valid YAML: {message}"), Some(hint))];
     }
     let hint = if message.contains("cannot start any token") {
-        "YAML is indented with spaces, not tabs; text that starts with one of @ ` % wants quotes"
+        "YAML is indented with spaces, not tabs; text that starts with one of @ ` % needs quotes"
     } else if message.contains("invalid type: integer") {
-        "this number is too large for any key; a text of digits wants quotes"
+        "this number is too large for any key; a text of digits needs quotes"
     } else if message.contains("more than one document") {
         "the file may hold one document only: remove the line `---`"
     } else {
@@ -80,7 +80,7 @@ fn resolve(value: &mut Value, path: &KeyPath, tell: &mut impl FnMut(&KeyPath, &s
         tell(
             path,
             "has a `!tag`, and none is known",
-            "remove the tag; a text that starts with `!` wants quotes",
+            "remove the tag; a text that starts with `!` needs quotes",
         );
         *value = std::mem::take(&mut tagged.value);
     }
@@ -95,7 +95,7 @@ fn resolve(value: &mut Value, path: &KeyPath, tell: &mut impl FnMut(&KeyPath, &s
                 && !add_missing(entries, base)
             {
                 let hint = "write `<<: *name`, or `<<: [*one, *two]`, with anchors (`&name`) of mappings";
-                tell(&path.key("<<"), "wants an alias of a mapping, or a list of them", hint);
+                tell(&path.key("<<"), "expected an alias of a mapping, or a list of them", hint);
             }
             for (key, value) in entries {
                 resolve(value, &path.key(key.as_str().unwrap_or("?")), tell);

@@ -1,5 +1,8 @@
 //! The errors that the manager itself makes: one table of status, code and type, one form of body.
 
+#[cfg(test)]
+mod reference;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -14,76 +17,79 @@ use std::time::Duration;
 /// The longest pause that a client is told, in seconds.
 const LONGEST_PAUSE: f64 = 60.0;
 
-/// What kind of error; each has one row in `Kind::row`.
+/// What kind of error; each has one row in `Kind::row`. `docs/reference/errors.md` says of each what is written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// No or malformed JSON, no `model`.
+    /// Missing or malformed JSON, no `model`, nested deeper than 128, an invalid query.
     InvalidRequest,
     /// Wrong or missing key.
     InvalidApiKey,
     /// The key may not do this, or not use this model.
     Forbidden,
-    /// More requests or tokens in a minute than the key may use.
+    /// More requests or tokens in a minute than the key may use; `x-ratelimit-*` say what is left; with `Retry-After`.
     RateLimited,
-    /// More than the key's budget.
+    /// The request may take more than is left of the key's budget; with `Retry-After`.
     BudgetExhausted,
-    /// No model has this name or alias.
+    /// Unknown model.
     ModelNotFound,
     /// The ledger has no such run.
     RunNotFound,
-    /// No endpoint has this path.
+    /// Unknown path.
     UnknownEndpoint,
-    /// The path is known, the method is not.
+    /// Known path, wrong method; `Allow` lists the accepted ones.
     MethodNotAllowed,
     /// The model's mode does not serve this endpoint.
     ModeMismatch,
-    /// The body is larger than `max_body_mb`.
+    /// The body is larger than `max_body_mb`, as received or decompressed.
     RequestTooLarge,
-    /// A content coding that is not understood.
+    /// A `Content-Encoding` other than gzip, zstd and br.
     UnsupportedEncoding,
-    /// An upgrade to WebSocket where there is none.
+    /// A WebSocket at an endpoint that has none.
     WebSocketUnsupported,
-    /// Not enough memory, or no variant's devices are online.
+    /// A variant's devices are offline, no variant fits, or `queue_timeout` has passed; the message has the
+    /// numbers; with `Retry-After`: 5 s.
     InsufficientResources,
-    /// The backend failed to start.
+    /// The backend failed to start, or crashed and is in its pause; the message has its last lines; with
+    /// `Retry-After`.
     ModelStartFailed,
-    /// Too many wait.
+    /// `max_waiting` requests are already waiting, or no memory is left for the body; with `Retry-After`: 1 s.
     Overloaded,
-    /// The start took too long.
+    /// Not ready within `start_timeout`.
     ModelStartTimeout,
-    /// An operator stopped the model.
+    /// Stopped by an operator before a response.
     ModelStopped,
-    /// The model's end was ordered, and something of it is left.
+    /// A stop that did not end the backend within `stop_timeout` + 5 s.
     StopFailed,
-    /// The manager is stopping.
+    /// The manager is shutting down; with `Retry-After`: 5 s (not for calls of `/api`).
     ShuttingDown,
-    /// The backend broke the connection.
+    /// The backend closed the connection before a response, or returned something that isn't HTTP.
     BackendError,
-    /// The backend was silent for longer than the configuration allows.
+    /// `first_byte_timeout` has passed.
     BackendTimeout,
-    /// The ledger can't be read or changed now.
+    /// The ledger can't be read or changed right now; with `Retry-After`.
     LedgerUnavailable,
     /// A part of the manager is down.
     Internal,
-    /// The client was silent in the middle of its body.
+    /// No byte of the body arrived for 60 s, or less than 1 KiB per second.
     RequestTimeout,
-    /// What is ordered contradicts what is there.
+    /// The request conflicts with existing data (renaming).
     Conflict,
-    /// A page of another site has sent this request.
+    /// A page of another site calls `/api` (its `Origin` doesn't match `Host`), or calls `/v1` without a key in a
+    /// header and isn't one of `allowed_origins`.
     ForeignOrigin,
-    /// The name in `Host` is not one of ours.
+    /// The name in `Host` isn't one of the manager's (dashboard, `/api`; `/v1` from browsers).
     HostNotAllowed,
-    /// Only this computer may do this while there are no keys.
+    /// The configuration, from another computer, without `api_keys`.
     ApiKeysNeeded,
-    /// The system does not let the configuration be written.
+    /// The configuration can't be written by this user.
     ConfigNotWritable,
-    /// The new configuration has errors.
+    /// The new configuration has errors, listed in `error.problems` (409 for a restart).
     InvalidConfig,
-    /// The configuration is not the one that was edited.
+    /// The configuration was changed by somebody else in the meantime.
     ConfigChanged,
-    /// Too many keys were tried.
+    /// Too many sign-in attempts within a second; with `Retry-After`.
     TooManyAttempts,
-    /// This system can't do it.
+    /// This system can't do it: a restart through the API, except on Linux.
     NotSupported,
 }
 

@@ -124,12 +124,11 @@ pub(crate) const MODELS: &str = "/api/models";
 pub(crate) const V1_MODELS: &str = "/v1/models";
 
 impl Shared {
-    /// The model of this name or alias; `listed`: the path that lists those there are.
+    /// The model of this name or alias; `listed`: the path that lists the names.
     pub(crate) fn find(&self, name: &str, listed: &str) -> Result<&Arc<ModelHandle>, ApiError> {
         self.directory.find(name).ok_or_else(|| {
             let name = quoted(name);
-            let message =
-                format!("no model has the name or alias `{name}`; `GET {listed}` lists those there are");
+            let message = format!("no model has the name or alias `{name}`; `GET {listed}` lists the names");
             ApiError::new(Kind::ModelNotFound, message)
         })
     }

@@ -12,20 +12,20 @@ const NAME: &str = "llm-manager.service";
 pub(super) fn install(config: &Path, spec: &Spec, user: bool) -> Result<Done, String> {
     let exe = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
     let account = if user { None } else { Some(account(config)?) };
-    let text = Unit { exe: &exe, config, spec, account: account.as_deref() }.text();
+    let text = Unit { exe: &exe, config, spec, account: account.as_deref(), packaged: false }.text();
     let file = file(user)?;
     write(&file, &text).map_err(|error| cannot_write(&file, &error, user))?;
     systemctl(user, &["daemon-reload"])?;
     systemctl(user, &["enable", NAME])?;
     let flag = if user { " --user" } else { "" };
     let mut told = format!(
-        "{}: the service is installed{}\nIt starts with the {}; now: llm-manager service start{flag}",
+        "{}: the service is installed{}\nIt starts with the {}; to start it now: llm-manager service start{flag}",
         file.display(),
         account.map(|account| format!(" and runs as {account}")).unwrap_or_default(),
         if user { "first log-in" } else { "machine" }
     );
     if user {
-        told.push_str("\nWith the machine, before anybody logs in: loginctl enable-linger");
+        told.push_str("\nTo start it with the machine, before anybody logs in: loginctl enable-linger");
     }
     Ok(Done::well(told))
 }
@@ -33,13 +33,13 @@ pub(super) fn install(config: &Path, spec: &Spec, user: bool) -> Result<Done, St
 pub(super) fn uninstall(user: bool) -> Result<Done, String> {
     let file = file(user)?;
     if !file.exists() {
-        return Ok(Done::well(format!("{}: there is no service", file.display())));
+        return Ok(Done::well(format!("{}: no service is installed", file.display())));
     }
     systemctl(user, &["disable", "--now", NAME])?;
     std::fs::remove_file(&file).map_err(|error| cannot_write(&file, &error, user))?;
     systemctl(user, &["daemon-reload"])?;
     Ok(Done::well(format!(
-        "{}: the service is gone; configuration and data are where they were",
+        "{}: the service is removed; configuration and data are untouched",
         file.display()
     )))
 }
@@ -47,7 +47,7 @@ pub(super) fn uninstall(user: bool) -> Result<Done, String> {
 pub(super) fn start(user: bool) -> Result<Done, String> {
     // It returns when the manager serves, for that is when it says so.
     systemctl(user, &["start", NAME])?;
-    Ok(Done::well("the service runs"))
+    Ok(Done::well("the service is running"))
 }
 
 pub(super) fn stop(user: bool) -> Result<Done, String> {

@@ -11,7 +11,12 @@ pub(super) struct Unit<'a> {
     pub(super) spec: &'a Spec,
     /// Whose rights it has; `None`: a unit of the user's own manager, which has the user's anyway.
     pub(super) account: Option<&'a str>,
+    /// It is part of a package, made before anybody knows the configuration.
+    pub(super) packaged: bool,
 }
+
+/// The shortest `TimeoutStopSec` of a package's unit: models of a configuration to come may need long to stop.
+const PACKAGED_STOP: Duration = Duration::from_secs(300);
 
 impl Unit<'_> {
     pub(super) fn text(&self) -> String {
@@ -21,6 +26,14 @@ impl Unit<'_> {
             None => (String::new(), "default.target"),
         };
         let stop = self.longest_stop().as_secs();
+        let (origin, state) = if self.packaged {
+            let origin = "# Put changes of your own into `systemctl edit llm-manager`.\n";
+            (origin, "StateDirectory=llm-manager\nStateDirectoryMode=0750\n")
+        } else {
+            let origin = "# Written by `llm-manager service install`, and overwritten by the next one. Put changes of your own\n\
+                          # into `systemctl edit llm-manager`.\n";
+            (origin, "")
+        };
         // A unit of a user may not set up mounts, which these need.
         let system_only = if self.account.is_some() {
             format!(
@@ -35,8 +48,7 @@ impl Unit<'_> {
             String::new()
         };
         format!(
-            "# Written by `llm-manager service install`, and written anew by the next one. Put changes of your own\n\
-             # into `systemctl edit llm-manager`.\n\
+            "{origin}\
              [Unit]\n\
              Description=LLM-Manager: one OpenAI-compatible address for many local model servers\n\
              After=network-online.target postgresql.service nvidia-persistenced.service\n\
@@ -51,19 +63,20 @@ impl Unit<'_> {
              ExecReload=/bin/kill -HUP $MAINPID\n\
              WorkingDirectory={folder}\n\
              {account}\
+             {state}\
              Restart=on-failure\n\
              RestartSec=2\n\
-             # It says that it lives every 30 s; a manager that hangs is ended and started again.\n\
+             # The manager reports that it is alive every 30 s; one that hangs is killed and restarted.\n\
              WatchdogSec=60\n\
              TimeoutStartSec=300\n\
-             # Running answers may end, and backends have their stop_timeout.\n\
+             # Time for running responses to finish, and for the backends' stop_timeout.\n\
              TimeoutStopSec={stop}\n\
-             # The manager ends its backends itself; what is left afterwards is ended with the service.\n\
+             # The manager stops its backends itself; whatever is left afterwards is killed with the service.\n\
              KillMode=mixed\n\
              LimitNOFILE=1048576\n\
              UMask=0077\n\
-             # Backends have the same limits. No sudo in scripts: give the service's user the right itself (the\n\
-             # groups video, render or docker, for example).\n\
+             # Backends have the same limits, and sudo doesn't work in scripts: give the service's user the rights\n\
+             # itself (the groups video, render or docker, for example).\n\
              NoNewPrivileges=yes\n\
              RestrictSUIDSGID=yes\n\
              LockPersonality=yes\n\
@@ -82,7 +95,8 @@ impl Unit<'_> {
     /// The longest that a stop in order may take.
     fn longest_stop(&self) -> Duration {
         let models = self.spec.models.iter().map(|model| model.stop_timeout).max().unwrap_or_default();
-        self.spec.program.drain_timeout + models + Duration::from_secs(30)
+        let longest = self.spec.program.drain_timeout + models + Duration::from_secs(30);
+        if self.packaged { longest.max(PACKAGED_STOP) } else { longest }
     }
 }
 
@@ -114,7 +128,19 @@ mod tests {
         let yaml = b"program: {drain_timeout: 20}\nLocal-Models:\n  m: {mode: Chat, stop_timeout: 40, V: {command: [sh]}}\n";
         let spec = crate::config::parse(yaml, Path::new("/srv/my models/config.yaml")).unwrap().spec;
         let exe = Path::new("/opt/50% \"off\"/llm-manager");
-        Unit { exe, config: Path::new("/srv/my models/config.yaml"), spec: &spec, account }.text()
+        Unit { exe, config: Path::new("/srv/my models/config.yaml"), spec: &spec, account, packaged: false }
+            .text()
+    }
+
+    #[test]
+    fn the_package_has_this_unit() {
+        let config = Path::new("/etc/llm-manager/config.yaml");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let yaml = std::fs::read(root.join("packaging/debian/config.yaml")).unwrap();
+        let spec = crate::config::parse(&yaml, config).unwrap().spec;
+        let exe = Path::new("/usr/bin/llm-manager");
+        let unit = Unit { exe, config, spec: &spec, account: Some("llm-manager"), packaged: true };
+        crate::reference::assert_fresh("packaging/debian/llm-manager.service", &unit.text());
     }
 
     #[test]

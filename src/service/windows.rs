@@ -56,7 +56,7 @@ pub(super) fn install(config: &Path, _spec: &Spec, _user: bool) -> Result<Done, 
     .map_err(|error| explain(&error))?;
     let mut told = format!(
         "the service {NAME} is installed for {}\nIt starts with the machine, as LocalSystem (services.msc, Log On, \
-         changes that); now: llm-manager service start",
+         changes that); to start it now: llm-manager service start",
         config.display()
     );
     // It is installed and would run without these.
@@ -98,7 +98,7 @@ pub(super) fn uninstall(_user: bool) -> Result<Done, String> {
         wait_for(&service, ServiceState::Stopped)?;
     }
     service.delete().map_err(|error| explain(&error))?;
-    Ok(Done::well(format!("the service {NAME} is gone; configuration and data are where they were")))
+    Ok(Done::well(format!("the service {NAME} is removed; configuration and data are untouched")))
 }
 
 pub(super) fn start(_user: bool) -> Result<Done, String> {
@@ -107,7 +107,7 @@ pub(super) fn start(_user: bool) -> Result<Done, String> {
         service.start::<&OsStr>(&[]).map_err(|error| explain(&error))?;
         wait_for(&service, ServiceState::Running)?;
     }
-    Ok(Done::well("the service runs"))
+    Ok(Done::well("the service is running"))
 }
 
 pub(super) fn stop(_user: bool) -> Result<Done, String> {
@@ -163,7 +163,7 @@ fn explain(error: &windows_service::Error) -> String {
     let windows_service::Error::Winapi(inner) = error else { return error.to_string() };
     match inner.raw_os_error() {
         Some(5) => "access denied: open the terminal as administrator".to_owned(),
-        Some(1060) => format!("there is no service {NAME}: llm-manager service install makes it"),
+        Some(1060) => format!("no service {NAME} is installed; `llm-manager service install` installs it"),
         _ => inner.to_string(),
     }
 }
@@ -209,7 +209,7 @@ fn service_main(_arguments: Vec<OsString>) {
             process_id: None,
         });
         if let Err(error) = told {
-            log::error!("the system can't be told that the service is {state:?}: {error}");
+            log::error!("can't report to the system that the service is {state:?}: {error}");
         }
     };
     tell(ServiceState::StartPending, 0);

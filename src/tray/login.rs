@@ -14,7 +14,7 @@ const NAME: &str = "LLM-Manager tray";
 
 /// What the command line says after it.
 pub(crate) fn tell(on: bool) -> &'static str {
-    if on { "the icon comes at log-in from now on" } else { "the icon doesn't come at log-in any more" }
+    if on { "the icon now starts at log-in" } else { "the icon doesn't come at log-in any more" }
 }
 
 /// Whether it does; `None` where it can't be known.

@@ -39,7 +39,7 @@ fn orders_and_rules_are_told_with_who_gave_them() {
     let key = stopped["who"].as_str().unwrap().to_owned();
     assert!(key.starts_with("key-") && stopped["address"] == "127.0.0.1", "{stopped}");
     assert!(
-        manager.log().contains(&format!("ready -> stopping: asked for by {key} from 127.0.0.1")),
+        manager.log().contains(&format!("ready -> stopping: stopped by {key} from 127.0.0.1")),
         "{}",
         manager.log()
     );

@@ -92,7 +92,9 @@ fn three_errors_have_it_probed_and_restarted_only_if_that_fails() {
     for _ in 0..3 {
         assert_eq!(manager.chat("chat").fake("status=500").send().status, 500);
     }
-    wait_until("its probe has answered", PATIENCE, || manager.log().contains("answers its probe"));
+    wait_until("its probe has answered", PATIENCE, || {
+        manager.log().contains("its probe succeeded; it keeps running")
+    });
     assert_eq!((pid(&manager), manager.state("chat").as_str()), (first, "ready"));
     // Now everything fails, its probe as well.
     std::fs::remove_file(manager.path("loaded")).unwrap();

@@ -27,7 +27,7 @@ fn a_backend_is_stopped_though_no_file_can_be_opened() {
     wait_until("the backend is gone", PATIENCE, || manager.processes().is_empty());
     limit_files(&manager, before);
     manager.wait_state("chat", "stopped");
-    assert!(manager.log().contains("can't look at its processes"), "it is said that nothing could be seen");
+    assert!(manager.log().contains("can't list its processes"), "it is said that nothing could be seen");
     manager.chat("chat").send().ok();
 }
 

@@ -13,7 +13,7 @@ const CHINESE: &str = ".zh-CN.md";
 
 /// Texts outside the book whose links are followed, too.
 const BESIDE: &[&str] =
-    &["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
+    &["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "STYLE.md"];
 
 /// Paths of the pages, from the root of the repository.
 fn pages() -> Vec<String> {

@@ -276,7 +276,7 @@ class Tests(unittest.TestCase):
         manager.kill()
         wait_until("the backends end with it", lambda: not manager.backends(), 10)
         manager.start()
-        self.assertIn("a former manager left its record, but no process", manager.said())
+        self.assertIn("a previous manager left its record, but no process", manager.said())
         self.assertEqual(os.listdir(records), [])
         self.assertEqual([row["outcome"] for row in manager.api("/api/requests")["rows"]], ["ok"])
         self.assertEqual(manager.chat()[0], 200)

@@ -83,7 +83,7 @@ fn serve(make: &dyn Fn() -> Box<dyn DevicePlugin>, orders: &Receiver<Reply>) {
             // Its state may be anything: the next sample is taken by a new one.
             let broken = plugin.take();
             if catch_unwind(AssertUnwindSafe(|| drop(broken))).is_err() {
-                log::debug!("devices: a plugin that crashed did so again when it was dropped");
+                log::debug!("devices: a plugin that had crashed crashed again when it was dropped");
             }
             Err(format!("it crashed: {why}"))
         });

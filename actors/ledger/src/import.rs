@@ -125,7 +125,7 @@ impl Original {
             one.runs = runs.len() as u64;
             let open = runs.iter().filter(|(_, ended)| ended.is_none()).count();
             if open > 0 {
-                one.notes.push(format!("{open} runs have no end: taken as ended when they began"));
+                one.notes.push(format!("{open} runs have no end: counted as ended when they began"));
             }
             let runs: Vec<Event> =
                 runs.iter().map(|run| Event::Run(Box::new(run_row(&model.name, &target, *run)))).collect();

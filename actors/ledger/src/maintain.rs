@@ -170,7 +170,7 @@ impl Writer {
             if let (Some(target), false) = (target, merge)
                 && has_data(db, target)?
             {
-                let message = format!("{new:?} has data of its own; with \"merge\": true (`--merge`) both become one, for good");
+                let message = format!("{new:?} has data of its own; with \"merge\": true (`--merge`) they are merged, which can't be undone");
                 return Err(StoreError::Conflict(message));
             }
             let kept = target.unwrap_or(id);

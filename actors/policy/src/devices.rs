@@ -156,7 +156,7 @@ impl fmt::Display for BadRequirement {
             BadRequirement::Empty => "names no device",
             BadRequirement::Zero => "counts and numbers begin at 1",
             BadRequirement::CountOfNumbered => {
-                "a device with a `#` number is one device: leave the count away"
+                "a device with a `#` number is one device: leave out the count"
             }
         })
     }
@@ -267,7 +267,9 @@ impl fmt::Display for Missing {
             online if online < self.wanted => {
                 write!(to, "{}: {} wanted, {online} online", self.requirement, self.wanted)?;
             }
-            _ => write!(to, "{}: what matches is taken by the other requirements", self.requirement)?,
+            _ => {
+                write!(to, "{}: all matching devices are taken by the other requirements", self.requirement)?
+            }
         }
         if !self.offline.is_empty() {
             write!(to, "; offline: {}", self.offline.join(", "))?;

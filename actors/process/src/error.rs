@@ -80,7 +80,7 @@ impl fmt::Display for LaunchError {
                 write!(f, "can't start `{program}`: {cause}; {hint}")
             }
             Self::SlotClosed { model } => {
-                write!(f, "`{model}` was not started: it is being removed; ask for another model")
+                write!(f, "`{model}` was not started: it is being removed; request another model")
             }
         }
     }

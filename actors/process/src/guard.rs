@@ -94,8 +94,8 @@ impl GuardHandle {
         };
         match tokio::time::timeout(BYE_LIMIT, gone).await {
             Ok(Ok(_)) => return true,
-            Ok(Err(error)) => log::warn!("the guard was gone already: {error}"),
-            Err(_) => log::warn!("the guard did not leave within {} s", BYE_LIMIT.as_secs()),
+            Ok(Err(error)) => log::warn!("the guard had already exited: {error}"),
+            Err(_) => log::warn!("the guard did not exit within {} s", BYE_LIMIT.as_secs()),
         }
         false
     }

@@ -31,14 +31,16 @@ impl fmt::Display for Reaped {
         let Self { run, processes, gone } = self;
         match (processes.is_empty(), gone) {
             (true, false) => {
-                write!(f, "{run}: a former manager left its record, and nobody could look for its processes")
+                write!(f, "{run}: a previous manager left its record, but its processes can't be looked up")
             }
-            (true, true) => write!(f, "{run}: a former manager left its record, but no process"),
-            (false, true) => write!(f, "{run}: killed what a former manager left: {}", processes.join(", ")),
+            (true, true) => write!(f, "{run}: a previous manager left its record, but no process"),
+            (false, true) => {
+                write!(f, "{run}: killed leftovers of a previous manager: {}", processes.join(", "))
+            }
             (false, false) => {
                 write!(
                     f,
-                    "{run}: a former manager left {}, and {FORCE} did not end all",
+                    "{run}: a previous manager left {}, and {FORCE} did not end all of them",
                     processes.join(", ")
                 )
             }
@@ -79,7 +81,7 @@ pub(super) fn reap(whose: &Whose<'_>) -> Vec<Reaped> {
             Ok(found) => found,
             Err(error) => {
                 if blind.replace(error.kind()).is_none() {
-                    log::error!("can't look for what former managers left ({error}); trying again");
+                    log::error!("can't look for leftovers of previous managers ({error}); trying again");
                 }
                 tree::wait(LOOK_AGAIN);
                 continue;
@@ -121,12 +123,12 @@ fn loop_until_seen<T: Default>(look: impl Fn() -> io::Result<T>) -> T {
         match look() {
             Ok(found) => return found,
             Err(error) if started.elapsed() > KILL_LIMIT => {
-                log::error!("gave up looking for what former managers left: {error}");
+                log::error!("gave up looking for leftovers of previous managers: {error}");
                 return T::default();
             }
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
-                    log::error!("can't look for what former managers left ({error}); trying again");
+                    log::error!("can't look for leftovers of previous managers ({error}); trying again");
                 }
                 tree::wait(LOOK_AGAIN);
             }

@@ -11,7 +11,7 @@ const WAKE: Duration = Duration::from_secs(5);
 /// Becomes the parent of orphans, and waits for those that have ended, for as long as the program runs.
 pub async fn adopt_orphans() {
     if let Err(error) = platform::adopt_orphans() {
-        log::warn!("orphans of backends go to the system ({error}): daemons may be missed");
+        log::warn!("can't adopt orphans of backends ({error}): daemons may be missed");
     }
     let mut seen = None;
     loop {

@@ -132,7 +132,7 @@ impl Owner {
         self.until_port_is_free(&mut ending).await;
         for reader in std::mem::take(&mut self.readers) {
             if let Err(error) = reader.await {
-                log::error!("models/{}: the reader of its output broke: {error}", self.model);
+                log::error!("models/{}: reading its output failed: {error}", self.model);
             }
         }
         // With survivors, the record tells the guard and the next manager whom to look for.
@@ -190,7 +190,7 @@ impl Owner {
                 () = next_wish(&mut self.wish, ending) => match ending.wish {
                     Wish::Kill => return None,
                     Wish::Terminate => {
-                        log::info!("models/{}: asking pid {} to end", self.model, self.leader.pid);
+                        log::info!("models/{}: asking pid {} to exit", self.model, self.leader.pid);
                         self.ask_to_end(ending).await;
                         self.stop.run();
                     }
@@ -256,10 +256,7 @@ impl Owner {
 
     fn tell_blind(&self, ending: &mut Ending, error: &io::Error) {
         if !std::mem::replace(&mut ending.blind, true) {
-            log::error!(
-                "models/{}: can't look at its processes ({error}); trying again until it is known what is left",
-                self.model
-            );
+            log::error!("models/{}: can't list its processes ({error}); trying again", self.model);
         }
     }
 
@@ -281,7 +278,7 @@ impl Owner {
         if by_itself {
             self.broken.send_replace(true);
             log::warn!(
-                "models/{}: pid {} ended and left {} behind: asking {} to end",
+                "models/{}: pid {} ended and left {} behind: asking {} to exit",
                 self.model,
                 self.leader.pid,
                 count(&rest),
@@ -387,7 +384,7 @@ impl Owner {
             let missed = self.tree.signal(&left.survivors, Signal::Kill);
             if started.elapsed() > KILL_LIMIT {
                 if let Err((_, error)) = missed {
-                    log::error!("models/{}: sending SIGKILL fails: {error}", self.model);
+                    log::error!("models/{}: can't send SIGKILL: {error}", self.model);
                 }
                 log::error!(
                     "models/{}: {FORCE} did not end everything within {} s. Left: {}; their memory stays in use",

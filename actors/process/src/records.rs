@@ -39,7 +39,7 @@ impl Record {
 /// The same folder under the same name, however it was written; it is made if need be.
 pub(super) fn canonical(state_dir: &Path) -> PathBuf {
     if let Err(error) = std::fs::create_dir_all(state_dir) {
-        log::error!("the state folder {} can't be made: {error}", state_dir.display());
+        log::error!("can't create the state folder {}: {error}", state_dir.display());
     }
     std::fs::canonicalize(state_dir).unwrap_or_else(|_| state_dir.to_owned())
 }

@@ -52,7 +52,7 @@ fn put_aside(core: &Core, events: &[&Event], error: &str) -> Result<(), StoreErr
     private().append(true).create(true).open(&path).and_then(|mut file| file.write_all(&text)).map_err(io)?;
     core.counters.rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
     log::error!(
-        "billing: {} rows were refused by the database ({error}) and are in {}; `llm-manager ledger replay` tries them again",
+        "billing: {} rows were rejected by the database ({error}) and are in {}; `llm-manager ledger replay` tries them again",
         events.len(),
         path.display()
     );

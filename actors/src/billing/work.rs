@@ -110,9 +110,11 @@ impl Desk {
         let count = events.len();
         match self.core.overflow.many(&Arc::new(events)).blocking_recv() {
             Ok(Ok(())) => {
-                log::warn!("billing: the last {count} rows are written again: they may be gone with the file")
+                log::warn!(
+                    "billing: the last {count} rows are written again: they may have been lost with the file"
+                )
             }
-            _ => log::error!("billing: the last {count} rows may be gone with the file"),
+            _ => log::error!("billing: the last {count} rows may have been lost with the file"),
         }
     }
 

@@ -74,7 +74,7 @@ impl Standing {
         self.overdue = false;
         if std::mem::take(&mut self.told_trouble) {
             let names = self.names().unwrap_or_else(|| "no device".to_owned());
-            log::info!("devices/{}: it answers again: {names}", self.name);
+            log::info!("devices/{}: it responds again: {names}", self.name);
         }
         self.misses = 0;
         self.trouble = None;
@@ -109,7 +109,7 @@ impl Standing {
         if self.misses == MISSES
             && let Some(names) = self.names()
         {
-            log::warn!("devices/{}: {MISSES} misses in a row, taken for offline: {names}", self.name);
+            log::warn!("devices/{}: {MISSES} failed polls in a row, now offline: {names}", self.name);
             self.told_trouble = true;
         }
         self.trouble = Some((why, since));

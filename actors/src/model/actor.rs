@@ -272,9 +272,9 @@ impl Model {
         let spec = &self.spec;
         let asked_by = match (event, &self.ordered_by) {
             (Event::Acquire, _) => "for a request".to_owned(),
-            (Event::Start | Event::Restart, Some(by)) => format!("asked for by {by}"),
-            (Event::Start | Event::Restart, None) => "asked for by `auto_start`".to_owned(),
-            (Event::Gone { .. } | Event::Deadline, _) => "for those who wait".to_owned(),
+            (Event::Start | Event::Restart, Some(by)) => format!("requested by {by}"),
+            (Event::Start | Event::Restart, None) => "requested by `auto_start`".to_owned(),
+            (Event::Gone { .. } | Event::Deadline, _) => "for waiting requests".to_owned(),
             _ => String::new(),
         };
         let run = self.current.as_ref();
@@ -283,8 +283,8 @@ impl Model {
             None => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
-            Phase::Queued { .. } => format!(": waits for memory {asked_by}"),
-            Phase::Starting { .. } => format!("{run_words} {asked_by}"),
+            Phase::Queued { .. } => format!(": waits for memory{asked_by}"),
+            Phase::Starting { .. } => format!("{run_words}{asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
                 format!(" in {:.1} s{run_words}", took.unwrap_or_default().as_secs_f64())
@@ -293,16 +293,16 @@ impl Model {
                 format!(": {}", self.why_stopping(*cause))
             }
             Phase::Draining { deadline: None, cause: StopCause::Restart } => format!(
-                ": its launch has changed in the configuration; {} answers end first",
-                self.seen.leases()
+                ": its launch has changed in the configuration; {} may finish first",
+                responses(self.seen.leases())
             ),
             Phase::Draining { deadline: None, .. } => format!(
-                ": another model has waited long for its memory; {} answers may end first",
-                self.seen.leases()
+                ": another model has waited long for its memory; {} may finish first",
+                responses(self.seen.leases())
             ),
             Phase::Draining { .. } => format!(
-                ": {} answers are still running, they may take {} s more",
-                self.seen.leases(),
+                ": {} may take {} s more",
+                responses(self.seen.leases()),
                 self.limits.drain_timeout.as_secs()
             ),
             Phase::Stopping { cause, .. } => format!(": {}", self.why_stopping(*cause)),
@@ -323,17 +323,14 @@ impl Model {
         match cause {
             StopCause::Idle => {
                 let minutes = self.limits.alive_time.unwrap_or_default().as_secs_f64() / 60.0;
-                format!("nobody has used it for {minutes:.2} min")
+                format!("idle for {minutes:.2} min")
             }
             StopCause::Operator => match &self.ordered_by {
-                Some(by) => format!("asked for by {by}"),
-                None => "asked for by an operator, or the manager is stopping".to_owned(),
+                Some(by) => format!("stopped by {by}"),
+                None => "stopped by an operator, or the manager is shutting down".to_owned(),
             },
             StopCause::Restart => {
-                format!(
-                    "{} wants a fresh one",
-                    self.ordered_by.as_deref().unwrap_or("a changed configuration")
-                )
+                format!("restarted by {}", self.ordered_by.as_deref().unwrap_or("a changed configuration"))
             }
             StopCause::Evicted => "another model needs its memory".to_owned(),
             // The whole of it follows when the process is gone.
@@ -491,7 +488,7 @@ impl Handler<Abandoned> for Model {
     fn handle(&mut self, _: Abandoned, ctx: &mut Context<Self>) {
         // A demand for nobody must not make others go.
         if matches!(self.state.phase, Phase::Queued { .. }) && !self.waiters.any() {
-            log::info!("models/{}: nobody waits for it any more", self.spec.name);
+            log::info!("models/{}: no request waits for it any more", self.spec.name);
             self.ordered_by = None;
             self.drive(Event::Stop(Urgency::Drain), ctx);
         }
@@ -505,4 +502,9 @@ impl Handler<Panic> for Model {
     fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
         panic!("fault injection");
     }
+}
+
+/// A count of responses, in words.
+fn responses(count: u32) -> String {
+    if count == 1 { "1 response".to_owned() } else { format!("{count} responses") }
 }

@@ -69,13 +69,13 @@ impl Model {
         let name = &spec.name;
         if let Some((status, text)) = found.trial_refused {
             log::warn!(
-                "models/{name}: the backend refuses the request of the probe (status {status}: {text}), and is \
-                 taken for ready because it answers"
+                "models/{name}: the backend refuses the request of the probe (status {status}: {text}), but counts as \
+                 ready because it responds"
             );
         }
         if let Some(served) = found.served_name.as_ref().filter(|served| *served != name) {
             log::info!(
-                "models/{name}: the backend knows it as `{served}`: requests are sent on under that name"
+                "models/{name}: the backend knows it as `{served}`: requests are forwarded under that name"
             );
         }
         let configured =

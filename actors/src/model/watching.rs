@@ -54,14 +54,12 @@ impl Model {
         let Some(readiness) = self.questions() else { return };
         let (epoch, address) = (self.state.epoch, run.address());
         let name = self.spec.name.clone();
-        log::warn!(
-            "models/{name}: {IN_A_ROW} errors in a row, or a refused connection: probing whether it still serves"
-        );
+        log::warn!("models/{name}: {IN_A_ROW} errors in a row, or a refused connection: probing it");
         let checked = async move { probe::still_serves(address, readiness).await };
         let done = checked.into_actor(self).map(move |result, model, ctx| {
             model.checking = None;
             match result {
-                Ok(()) => log::info!("models/{name}: it answers its probe, and goes on"),
+                Ok(()) => log::info!("models/{name}: its probe succeeded; it keeps running"),
                 Err(why) => {
                     if matches!(model.state.phase, Phase::Ready { .. }) && epoch == model.state.epoch {
                         model.last_error = Some(

@@ -46,8 +46,7 @@ fn refuses(refused: &Refused, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ),
         What::Key => write!(
             f,
-            "the backend answers the probe {question} with status {status}: {text} (it wants a key of its \
-             own: give it in the model's `probe`, as in {{headers: {{Authorization: \"Bearer ...\"}}}}, or start it \
+            "the backend answers the probe {question} with status {status}: {text} (it needs a key of its own: set it in the model's `probe`, as in {{headers: {{Authorization: \"Bearer ...\"}}}}, or start it \
              without one, because only this machine reaches it)"
         ),
         What::Request => write!(

@@ -137,12 +137,12 @@ impl Scheduler {
             }
             Effect::AskYield { model, epoch, in_favour_of } => {
                 log::info!(
-                    "scheduler: {in_favour_of} has waited for max_hold; {model} ends its answers and makes room"
+                    "scheduler: {in_favour_of} has waited for max_hold; {model} finishes its responses and makes room"
                 );
                 self.tell(&model, Yield { epoch, in_favour_of });
             }
             Effect::WithdrawYield { model, epoch } => {
-                log::info!("scheduler: nobody waits for the memory of {model} any more; it serves on");
+                log::info!("scheduler: the memory of {model} is no longer needed; it keeps running");
                 self.tell(&model, Stay { epoch });
             }
             Effect::AskSnapshot(devices) => self.ask_snapshot(devices, ctx),

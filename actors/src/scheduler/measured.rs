@@ -28,7 +28,7 @@ impl Measured {
     pub(super) fn load(path: &Path) -> Self {
         let Ok(text) = std::fs::read_to_string(path) else { return Self::default() };
         serde_json::from_str(&text).unwrap_or_else(|error| {
-            log::warn!("{}: {error}; what was measured of models is forgotten", path.display());
+            log::warn!("{}: {error}; measurements of models are lost", path.display());
             Self::default()
         })
     }
@@ -40,7 +40,7 @@ impl Measured {
             let fresh = path.with_extension("new");
             let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path));
             if let Err(error) = written {
-                log::warn!("{}: {error}; what was measured of models will be forgotten", path.display());
+                log::warn!("{}: {error}; measurements of models will be lost", path.display());
             }
         });
     }

@@ -11,7 +11,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Headers,
         "",
         Preset::Nothing,
-        "Headers to send with it, such as a key that the backend wants. Default: none.",
+        "Headers to send with it, such as a key that the backend needs. Default: none.",
     ),
     // modes.<name>
     row(
@@ -45,7 +45,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Text,
         "",
         Preset::Nothing,
-        "Path to ask, as it stands: api_prefix is not put before it. Without path and paths, the mode's own requests are sent with these headers.",
+        "Path to request, as written: api_prefix is not put before it. Without path and paths, the mode's own requests are sent with these headers.",
     ),
     row(
         Section::OwnProbe,
@@ -53,7 +53,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Texts,
         "",
         Preset::Nothing,
-        "Paths to ask in order; the next one when the backend doesn't know this one.",
+        "Paths to try in order; the next one if the backend doesn't know this one.",
     ),
     row(
         Section::OwnProbe,
@@ -69,7 +69,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Headers,
         "",
         Preset::Nothing,
-        "Headers to send with it, such as a key that the backend wants. Default: none.",
+        "Headers to send with it, such as a key that the backend needs. Default: none.",
     ),
     // Local-Models.<name>
     row(
@@ -78,7 +78,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Text,
         "",
         Preset::Nothing,
-        "The name by which the backend knows the model; requests are sent on under it. Default: the one that the probe finds, where the backend refuses the name that was asked for.",
+        "The name by which the backend knows the model; requests are forwarded under it. Default: the one that the probe finds, if the backend refuses the requested name.",
     ),
     row(
         Section::Model,
@@ -102,7 +102,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::One(Section::OwnProbe),
         "",
         Preset::Nothing,
-        "The request that tells whether the model is ready: a 2xx answer. Default: what the mode asks.",
+        "The request that shows whether the model is ready: a 2xx response. Default: what the mode asks.",
     ),
     row(
         Section::Model,
@@ -110,7 +110,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Command,
         "",
         Preset::Nothing,
-        "Program and arguments that stop what the script started elsewhere, such as a container; {port} and {model} in them are filled in. It runs beside SIGTERM, and is given up after stop_timeout. Default: SIGTERM alone.",
+        "Program and arguments that stop what the script started elsewhere, such as a container; {port} and {model} in them are filled in. It runs in parallel with SIGTERM, and is abandoned after stop_timeout. Default: SIGTERM alone.",
     ),
     // Local-Models.<name>.<variant>
     row(

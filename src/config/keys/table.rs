@@ -26,7 +26,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Many(Section::Device),
         "",
         Preset::Nothing,
-        "Device plugins beside the built-in ones (`cpu`, NVIDIA's cards, on Linux AMD's and Intel's): a list. Default: none.",
+        "Device plugins in addition to the built-in ones (`cpu`, NVIDIA's cards, on Linux AMD's and Intel's): a list. Default: none.",
     ),
     row(
         Section::Root,
@@ -34,7 +34,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Named(Section::Mode),
         "",
         Preset::Nothing,
-        "Modes beside the built-in Chat, Base, Embedding, Reranker, Transcription, Speech and Image, by name; under the name of one of these, what is added to it. Default: none.",
+        "Modes in addition to the built-in Chat, Base, Embedding, Reranker, Transcription, Speech and Image, by name; an entry with the name of a built-in mode adds to it. Default: none.",
     ),
     row(
         Section::Root,
@@ -51,7 +51,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Text("127.0.0.1"),
-        "Address to listen on: 127.0.0.1 for this computer only, 0.0.0.0 for every network that it is in (set api_keys then).",
+        "Address to listen on: 127.0.0.1 for this computer only, 0.0.0.0 for all networks (then set api_keys).",
     ),
     row(
         Section::Program,
@@ -59,7 +59,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Whole { min: 1, max: 65_535 },
         "",
         Preset::Whole(8080),
-        "TCP port to listen on. Below 1024 most systems want root.",
+        "TCP port to listen on. Ports below 1024 need root on most systems.",
     ),
     row(
         Section::Program,
@@ -67,7 +67,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Choice(&["ERROR", "WARN", "WARNING", "INFO", "DEBUG", "TRACE"]),
         "",
         Preset::Text("INFO"),
-        "How much is logged; the variable RUST_LOG takes precedence. DEBUG and TRACE fill disks; with WARN or ERROR starts and stops go unseen.",
+        "How much is logged; the variable RUST_LOG takes precedence. DEBUG and TRACE fill disks; WARN and ERROR hide starts and stops.",
     ),
     row(
         Section::Program,
@@ -91,7 +91,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Text("data/llm-manager.db"),
-        "The ledger: an SQLite file, made on first start, or a postgres:// address. Its folder (data, with postgres://) also keeps the records of running backends and what was measured of models.",
+        "The ledger: an SQLite file, made on first start, or a postgres:// address. Its folder (data, with postgres://) also keeps the records of running backends and measurements of models.",
     ),
     row(
         Section::Program,
@@ -107,7 +107,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Texts,
         "",
         Preset::Nothing,
-        "Names under which the dashboard and /api may be reached without a key in a header, beside IP addresses, localhost and this computer's own name; browsers need it for /v1, too. It keeps out pages whose name was turned to this address (DNS rebinding). *.example.com stands for every name below example.com, * for any name. Default: none.",
+        "Names under which the dashboard and /api may be reached without a key in a header, in addition to IP addresses, localhost and this computer's own name; browsers need it for /v1, too. It keeps out pages whose name was pointed at this address (DNS rebinding). *.example.com stands for every name below example.com, * for any name. Default: none.",
     ),
     row(
         Section::Program,
@@ -115,7 +115,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",
         Preset::Whole(300),
-        "Time from a model's spawn until it is ready. Too high: requests wait long for a model that hangs. Too low: large models never get ready.",
+        "Time from a model's launch until it is ready. Too high: requests wait long for a model that hangs. Too low: large models never become ready.",
     ),
     row(
         Section::Program,
@@ -123,7 +123,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Number { min: 0.0, max: WEEK },
         "seconds",
         Preset::Whole(10),
-        "Time from SIGTERM to SIGKILL of a model's whole process tree. Too high: a model that hangs holds its memory so long. Too low: servers cannot clean up.",
+        "Time from SIGTERM to SIGKILL of a model's whole process tree. Too high: a hanging model holds its memory that long. Too low: servers cannot clean up.",
     ),
     row(
         Section::Program,
@@ -131,7 +131,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Number { min: 0.0, max: WEEK },
         "seconds",
         Preset::Whole(30),
-        "How long a shutdown or an operator's stop waits for running answers. Too high: stopping takes long. Too low: answers are cut off.",
+        "How long a shutdown or an operator's stop waits for running responses. Too high: stopping takes long. Too low: responses are cut off.",
     ),
     row(
         Section::Program,
@@ -139,7 +139,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",
         Preset::Whole(60),
-        "How long a client may take no byte of its answer before it counts as gone: 5 s at most while another model waits for the memory of the one that answers. Too high: suspended clients hold models. Too low: clients that pause while they read are cut off.",
+        "How long a client may accept no byte of its response before it counts as gone; at most 5 s while another model waits for the memory. Too high: suspended clients hold models. Too low: clients that pause while they read are cut off.",
     ),
     row(
         Section::Program,
@@ -147,7 +147,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",
         Preset::Whole(300),
-        "How long a start may wait for memory that busy models hold. Too high: clients wait for long before they hear of it. Too low: they are refused although a model would soon have been idle.",
+        "How long a start may wait for memory that busy models hold. Too high: clients wait long before they are refused. Too low: they are refused although a model would soon have been idle.",
     ),
     row(
         Section::Program,
@@ -163,7 +163,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::NumberOrAuto { min: 0.0, max: WEEK },
         "seconds",
         Preset::Text("auto"),
-        "When a start has waited for this long (auto: three quarters of the time that both models take to load, at least 1 s), busy models in its way take no new requests and are stopped once their answers have ended. Too high: steady traffic on one model keeps another waiting. Too low: two busy models take turns, and load all the time.",
+        "When a start has waited for this long (auto: three quarters of the time that both models take to load, at least 1 s), busy models in its way accept no new requests and are stopped once their responses have finished. Too high: steady traffic on one model keeps another waiting. Too low: two busy models take turns, and load all the time.",
     ),
     row(
         Section::Program,
@@ -171,7 +171,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Choice(&["best", "resident"]),
         "",
         Preset::Text("best"),
-        "best: idle models are stopped for the first variant that then fits. resident: a later variant that fits without stopping anybody is taken instead.",
+        "best: idle models are stopped for the first variant that then fits. resident: a later variant that fits without stopping any model is used instead.",
     ),
     row(
         Section::Program,
@@ -203,7 +203,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::One(Section::Electricity),
         "",
         Preset::Nothing,
-        "What electricity costs, for the power that devices are measured to draw. Default: none, and only the energy is recorded.",
+        "What electricity costs, applied to the measured power of the devices. Default: none, and only the energy is recorded.",
     ),
     row(
         Section::Electricity,
@@ -228,7 +228,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Required,
-        "The device's name, as required_devices find it.",
+        "The device's name, which required_devices match.",
     ),
     row(
         Section::Device,
@@ -253,7 +253,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::One(Section::Probe),
         "",
         Preset::Nothing,
-        "The request that tells whether a model is ready: a 2xx answer. Default: that of the built-in mode, or else GET /v1/models, or else /health.",
+        "The request that shows whether a model is ready: a 2xx response. Default: that of the built-in mode, or else GET /v1/models, or else /health.",
     ),
     row(
         Section::Mode,
@@ -261,7 +261,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::One(Section::Usage),
         "",
         Preset::Nothing,
-        "Where the answers of this mode tell what they used, as JSON pointers (RFC 6901). Default: where those of OpenAI do.",
+        "Where the responses of this mode report their usage, as JSON pointers (RFC 6901). Default: as in OpenAI's responses.",
     ),
     row(
         Section::Usage,
@@ -286,7 +286,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Text,
         "",
         Preset::Nothing,
-        "Pointer to the text in an event of a stream: by it the output is estimated when a stream breaks off before the counts.",
+        "Pointer to the text in an event of a stream, for estimating the output if a stream breaks off before its counts.",
     ),
     row(
         Section::Probe,
@@ -296,14 +296,14 @@ pub(super) static TABLE: &[Key] = &[
         Preset::Text("GET"),
         "HTTP method of the probe.",
     ),
-    row(Section::Probe, "path", Kind::Text, "", Preset::Nothing, "Path to ask. Either this or paths."),
+    row(Section::Probe, "path", Kind::Text, "", Preset::Nothing, "Path to request. Either this or paths."),
     row(
         Section::Probe,
         "paths",
         Kind::Texts,
         "",
         Preset::Nothing,
-        "Paths to ask in order; the next one when the backend doesn't know this one.",
+        "Paths to try in order; the next one if the backend doesn't know this one.",
     ),
     row(
         Section::Probe,
@@ -320,7 +320,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Texts,
         "",
         Preset::Nothing,
-        "Other names that clients may ask for, each unique over all names and aliases. Default: none.",
+        "Other names that clients may use, each unique over all names and aliases. Default: none.",
     ),
     row(
         Section::Model,
@@ -336,7 +336,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Whole { min: 1, max: 65_535 },
         "",
         Preset::Nothing,
-        "TCP port on 127.0.0.1 that the backend listens on, unique over the file. Default: a free port is chosen at each start and told in PORT.",
+        "TCP port on 127.0.0.1 that the backend listens on, unique over the file. Default: a free port is chosen at each start and passed in PORT.",
     ),
     row(
         Section::Model,
@@ -384,7 +384,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",
         Preset::Nothing,
-        "Longest wait for the first byte of an answer. Too low: long prompts and answers that do not stream are cut off. Default: no limit.",
+        "Longest wait for the first byte of a response. Too low: long prompts and responses that do not stream are cut off. Default: no limit.",
     ),
     row(
         Section::Model,
@@ -392,7 +392,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",
         Preset::Nothing,
-        "Longest silence in the middle of an answer. Too low: slow answers are cut off. Default: no limit.",
+        "Longest pause in the middle of a response. Too low: slow responses are cut off. Default: no limit.",
     ),
     row(
         Section::Model,
@@ -400,7 +400,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Flag,
         "",
         Preset::Flag(false),
-        "true: any process that listens on the port counts as the backend, such as a container's port proxy. With false, a stranger on the port makes the start fail.",
+        "true: any process that listens on the port counts as the backend, such as a container's port proxy. false: another process on the port makes the start fail.",
     ),
     row(
         Section::Model,

@@ -50,7 +50,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Whole { min: 1, max: 1_000_000_000 },
         "tokens",
         Preset::Nothing,
-        "How many tokens it takes at once; /v1/models tells clients. Default: what the backend said when it was last ready.",
+        "How many tokens fit into its context; shown in /v1/models. Default: what the backend reported when it was last ready.",
     ),
     row(
         Section::Model,

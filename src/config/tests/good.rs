@@ -95,7 +95,7 @@ fn merging_keeps_the_order_of_the_file() {
     );
     let names: Vec<_> = spec.models[1].variants.iter().map(|variant| variant.name.as_str()).collect();
     assert_eq!(names, ["Z", "Y", "X", "V"]);
-    check("program:\n  <<: 5\n", &["2 program.<<: wants an alias of a mapping | *name"]);
+    check("program:\n  <<: 5\n", &["2 program.<<: expected an alias of a mapping | *name"]);
 }
 
 #[test]

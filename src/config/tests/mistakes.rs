@@ -10,10 +10,10 @@ fn text_that_is_no_yaml() {
     check("program: *nowhere\n", &["1 : unknown anchor"]);
     check(
         "- a\n",
-        &["- : wants a mapping, got a list | `Local-Models`".trim_end_matches(" | `Local-Models`")],
+        &["- : expected a mapping, got a list | `Local-Models`".trim_end_matches(" | `Local-Models`")],
     );
     check("program:\n  port: 99999999999999999999\n", &["2 : invalid type: integer | too large"]);
-    check("hello", &["- : wants a mapping, got the text \"hello\" | Local-Models"]);
+    check("hello", &["- : expected a mapping, got the text \"hello\" | Local-Models"]);
 }
 
 #[test]
@@ -49,45 +49,45 @@ fn unknown_keys() {
 
 #[test]
 fn keys_that_are_no_text() {
-    check("1: x\n", &["1 1: wants text as a key, got the number 1 | \"1\""]);
+    check("1: x\n", &["1 1: expected text as a key, got the number 1 | \"1\""]);
     check(
         "Local-Models:\n  1.5: {$V}\n  true: {$V}\n",
         &[
-            "2 Local-Models.1.5: wants text as a key, got the number 1.5 | put it in quotes: \"1.5\"",
-            "3 Local-Models.true: wants text as a key, got true | put it in quotes: \"true\"",
+            "2 Local-Models.1.5: expected text as a key, got the number 1.5 | put it in quotes: \"1.5\"",
+            "3 Local-Models.true: expected text as a key, got true | put it in quotes: \"true\"",
         ],
     );
-    check("? [a]\n: b\n", &["- ?: wants text as a key, got a list"]);
+    check("? [a]\n: b\n", &["- ?: expected text as a key, got a list"]);
 }
 
 #[test]
 fn wrong_types() {
-    check("program: 5\n", &["1 program: wants a mapping, got the number 5 | host, port"]);
-    check("Local-Models: [a]\n", &["1 Local-Models: wants a mapping by name, got a list"]);
-    check("devices: {a: b}\n", &["1 devices: wants a list of mappings, got a mapping"]);
-    check("devices: [a]\n", &["1 devices[0]: wants a mapping, got the text \"a\" | name, command"]);
-    check("Local-Models: {m: 5}\n", &["1 Local-Models.m: wants a mapping, got the number 5"]);
+    check("program: 5\n", &["1 program: expected a mapping, got the number 5 | host, port"]);
+    check("Local-Models: [a]\n", &["1 Local-Models: expected a mapping by name, got a list"]);
+    check("devices: {a: b}\n", &["1 devices: expected a list of mappings, got a mapping"]);
+    check("devices: [a]\n", &["1 devices[0]: expected a mapping, got the text \"a\" | name, command"]);
+    check("Local-Models: {m: 5}\n", &["1 Local-Models.m: expected a mapping, got the number 5"]);
     for (entry, expected) in [
         (
             "port: \"80\"",
-            "port: wants a whole number from 1 to 65535, got the text \"80\" | remove the quotes",
+            "port: expected a whole number from 1 to 65535, got the text \"80\" | remove the quotes",
         ),
-        ("port: 70000", "port: wants a whole number from 1 to 65535, got the number 70000"),
-        ("port: 0", "port: wants a whole number"),
-        ("port: 80.5", "port: wants a whole number"),
-        ("port: -1", "port: wants a whole number"),
+        ("port: 70000", "port: expected a whole number from 1 to 65535, got the number 70000"),
+        ("port: 0", "port: expected a whole number"),
+        ("port: 80.5", "port: expected a whole number"),
+        ("port: -1", "port: expected a whole number"),
         ("port: !x 1", "port: has a `!tag` | remove"),
-        ("host: 127", "host: wants text, got the number 127 | \"127\""),
+        ("host: 127", "host: expected text, got the number 127 | \"127\""),
         ("host: \"\"", "host: is empty"),
-        ("host: \"http://localhost\"", "host: wants an IP address or a host name | no http://"),
-        ("log_level: LOUD", "log_level: wants one of ERROR, WARN"),
-        ("log_level: INF", "log_level: wants one of | did you mean `INFO`?"),
-        ("Disable_GPU_monitoring: yes", "Disable_GPU_monitoring: wants true or false | write true"),
-        ("Disable_GPU_monitoring: 0", "Disable_GPU_monitoring: wants true or false, got the number 0"),
+        ("host: \"http://localhost\"", "host: expected an IP address or a host name | no http://"),
+        ("log_level: LOUD", "log_level: expected one of ERROR, WARN"),
+        ("log_level: INF", "log_level: expected one of | did you mean `INFO`?"),
+        ("Disable_GPU_monitoring: yes", "Disable_GPU_monitoring: expected true or false | write true"),
+        ("Disable_GPU_monitoring: 0", "Disable_GPU_monitoring: expected true or false, got the number 0"),
         ("database: dir", "database: is a folder"),
         ("database: mysql://u:secret@h/d", "database: no database of the kind \"mysql\""),
-        ("max_waiting: 0", "max_waiting: wants a whole number from 1"),
-        ("max_body_mb: 5000", "max_body_mb: wants a whole number from 1 to 4096"),
+        ("max_waiting: 0", "max_waiting: expected a whole number from 1"),
+        ("max_body_mb: 5000", "max_body_mb: expected a whole number from 1 to 4096"),
         ("log_retention_days: null", ""),
     ] {
         let expected = if expected.is_empty() { None } else { Some(format!("2 program.{expected}")) };
@@ -100,20 +100,20 @@ fn wrong_types() {
 fn times_that_are_none() {
     for value in ["-1", "-0.5", ".nan", ".inf", "-.inf", "1e300", "604801000", "\"5\"", "5s", "[5]"] {
         for key in ["alive_time", "start_timeout", "stop_timeout", "drain_timeout"] {
-            let expected = format!("1 program.{key}: wants a number from");
+            let expected = format!("1 program.{key}: expected a number from");
             check(&format!("program: {{{key}: {value}}}"), &[&expected]);
         }
         for key in ["alive_time", "start_timeout", "stop_timeout", "first_byte_timeout", "idle_timeout"] {
-            let expected = format!("1 Local-Models.m.{key}: wants a number from");
+            let expected = format!("1 Local-Models.m.{key}: expected a number from");
             check(&format!("Local-Models: {{m: {{$V, {key}: {value}}}}}"), &[&expected]);
         }
     }
-    check("program: {start_timeout: 0}", &["1 program.start_timeout: wants a number from 0.01"]);
+    check("program: {start_timeout: 0}", &["1 program.start_timeout: expected a number from 0.01"]);
 }
 
 #[test]
 fn keys_that_open_nothing() {
-    let wants = "wants a key: text of printable ASCII characters without spaces";
+    let wants = "expected a key: text of printable ASCII characters without spaces";
     check(
         "program:\n  api_keys:\n    - good\n    - \"\"\n    - a b\n    - k\u{e9}y\n    - 5\n",
         &[
@@ -123,10 +123,10 @@ fn keys_that_open_nothing() {
             &format!("7 program.api_keys[4]: {wants} | quotes"),
         ],
     );
-    check("program: {api_keys: secret}", &["1 program.api_keys: wants a list of keys, got a text"]);
+    check("program: {api_keys: secret}", &["1 program.api_keys: expected a list of keys, got a text"]);
     check(
         "program:\n  host: 0.0.0.0\n  api_keys:\n",
-        &["3 program.api_keys: wants a list of keys, got nothing"],
+        &["3 program.api_keys: expected a list of keys, got nothing"],
     );
 }
 
@@ -170,12 +170,12 @@ fn names_that_are_none() {
         "Local-Models: {a: {aliases: [\"\", 5], $V}}",
         &[
             "1 Local-Models.a.aliases[0]: is empty",
-            "1 Local-Models.a.aliases[1]: wants text, got the number 5 | \"5\"",
+            "1 Local-Models.a.aliases[1]: expected text, got the number 5 | \"5\"",
         ],
     );
     check(
         "Local-Models: {a: {aliases: gpt, $V}}",
-        &["1 Local-Models.a.aliases: wants a list | [\"a\", \"b\"]"],
+        &["1 Local-Models.a.aliases: expected a list | [\"a\", \"b\"]"],
     );
     check("Local-Models: {a: {\"\": {script_path: ok.sh}}}", &["1 Local-Models.a.: is empty"]);
 }
@@ -204,11 +204,11 @@ fn models_that_cannot_be_started() {
         ("bat_path: no.sh", "bat_path: there is no file"),
         ("script_path: dir", "script_path: is not a file"),
         ("script_path: ok.sh/x", "script_path: "),
-        ("script_path: 5", "script_path: wants text, got the number 5"),
+        ("script_path: 5", "script_path: expected text, got the number 5"),
         ("command: []", "command: is empty"),
-        ("command: llama-server", "command: wants a list of program and arguments, got a text"),
+        ("command: llama-server", "command: expected a list of program and arguments, got a text"),
         ("command: [\"\"]", "command[0]: is empty"),
-        ("command: [x, --port, 8080]", "command[2]: wants text, got the number 8080 | \"8080\""),
+        ("command: [x, --port, 8080]", "command[2]: expected text, got the number 8080 | \"8080\""),
         ("command: [\"./no.sh\"]", "command[0]: there is no file"),
         ("command: [\"x\\0\"]", "command[0]: NUL"),
     ] {
@@ -222,20 +222,20 @@ fn memory_and_environment() {
     for (entries, expected) in [
         ("memory_mb: {v100: 5}", "memory_mb.v100: not among this variant's required_devices | add \"v100\""),
         ("required_devices: [v100], memory_mb: {v10: 5}", "memory_mb.v10: not among | did you mean `v100`?"),
-        ("required_devices: [v100], memory_mb: {v100: -5}", "memory_mb.v100: wants a whole number from 0"),
-        ("required_devices: [v100], memory_mb: {v100: \"5\"}", "memory_mb.v100: wants a whole | quotes"),
-        ("required_devices: [v100], memory_mb: {100: 5}", "memory_mb.100: wants text as a key"),
-        ("required_devices: v100, memory_mb: {v100: 5}", "required_devices: wants a list of texts"),
+        ("required_devices: [v100], memory_mb: {v100: -5}", "memory_mb.v100: expected a whole number from 0"),
+        ("required_devices: [v100], memory_mb: {v100: \"5\"}", "memory_mb.v100: expected a whole | quotes"),
+        ("required_devices: [v100], memory_mb: {100: 5}", "memory_mb.100: expected text as a key"),
+        ("required_devices: v100, memory_mb: {v100: 5}", "required_devices: expected a list of texts"),
         (
             "memory_mb: 5",
-            "memory_mb: wants a mapping from device names to MiB, or the word auto, got a number",
+            "memory_mb: expected a mapping from device names to MiB, or the word auto, got a number",
         ),
-        ("env: [a]", "env: wants a mapping from variable names to values, got a list"),
-        ("env: {A: [secret]}", "env.A: wants text, a number, true or false, got a list"),
+        ("env: [a]", "env: expected a mapping from variable names to values, got a list"),
+        ("env: {A: [secret]}", "env.A: expected text, a number, true or false, got a list"),
         ("env: {A=B: x}", "env.A=B: is not a variable name"),
         ("env: {\"\": x}", "env.: is not a variable name"),
         ("env: {A: \"x\\0\"}", "env.A: NUL"),
-        ("env: {1: x}", "env.1: wants text as a key, got the number 1"),
+        ("env: {1: x}", "env.1: expected text as a key, got the number 1"),
     ] {
         let yaml = format!("Local-Models:\n  a:\n    V:\n      {{script_path: ok.sh, {entries}}}\n");
         check(&yaml, &[&format!("4 Local-Models.a.V.{expected}")]);
@@ -253,7 +253,7 @@ fn modes_and_probes() {
     check("Local-Models: {a: {mode: Painting, $V}}", &["1 Local-Models.a.mode: unknown mode | `modes`"]);
     check("modes:\n  Chat: {endpoints: [/x]}\n  Base: {probe: {path: /x}}\n", &[]);
     check("modes:\n  M: {}\n", &["2 modes.M: `endpoints` is missing"]);
-    check("modes:\n  M:\n", &["2 modes.M: wants a mapping, got nothing"]);
+    check("modes:\n  M:\n", &["2 modes.M: expected a mapping, got nothing"]);
     check("modes: {M: {endpoints: []}}", &["1 modes.M.endpoints: is empty"]);
     check("modes: {M: {endpoints: [v1/x]}}", &["1 modes.M.endpoints[0]: starts with \"/\" | \"/v1/x\""]);
     check("modes: {M: {endpoints: [\"/x?y\"]}}", &["1 modes.M.endpoints[0]: without query"]);
@@ -264,15 +264,15 @@ fn modes_and_probes() {
     }
     check("modes: {M: {endpoints: [/apis, /v1/models2]}}", &[]);
     for (probe, expected) in [
-        ("{method: PUT, path: /x}", ".method: wants one of GET, POST"),
+        ("{method: PUT, path: /x}", ".method: expected one of GET, POST"),
         ("{method: GET}", ": `path` is missing"),
         ("{path: /x, paths: [/y]}", ".paths: `path` and `paths` are both there"),
         ("{paths: []}", ".paths: is empty"),
         ("{path: x}", ".path: starts with \"/\""),
         ("{paths: [/x, y]}", ".paths[1]: starts with \"/\""),
         ("{path: /x, body: {}}", ".body: a GET request has no body"),
-        ("{path: /x, method: POST, body: \"{\"}", ".body: wants JSON"),
-        ("{path: /x, method: POST, body: 5}", ".body: wants JSON"),
+        ("{path: /x, method: POST, body: \"{\"}", ".body: expected JSON"),
+        ("{path: /x, method: POST, body: 5}", ".body: expected JSON"),
     ] {
         let yaml = format!("modes:\n  M:\n    endpoints: [/m]\n    probe: {probe}\n");
         check(&yaml, &[&format!("4 modes.M.probe{expected}")]);
@@ -296,8 +296,8 @@ fn all_problems_are_told_at_once_in_file_order() {
         "program: {port: x}\nmodes: {M: {endpoints: [m]}}\nLocal-Models:\n  a:\n    mode: Nope\n    aliases: [b]\n\
          \x20   V: {script_path: no.sh}\n  b: {typo: 1}\nextra: 1\n",
         &[
-            "1 program.port: wants",
-            "2 modes.M.endpoints[0]: wants a path",
+            "1 program.port: expected",
+            "2 modes.M.endpoints[0]: expected a path",
             "5 Local-Models.a.mode: unknown mode",
             "6 Local-Models.a.aliases[0]: `b` is also",
             "7 Local-Models.a.V.script_path: there is no file",
@@ -325,7 +325,7 @@ fn price_plans() {
         &plan("{method: tiered, currency: CNY}"),
         &["3 Local-Models.m.billing.tiers: has no tier | tiers:"],
     );
-    check(&plan("cheap"), &["3 Local-Models.m.billing: wants a mapping | method"]);
+    check(&plan("cheap"), &["3 Local-Models.m.billing: expected a mapping | method"]);
 }
 
 #[test]

@@ -39,11 +39,11 @@ fn one_file_serves_both_systems() {
     let told = wrong("script_path: {linux: no.sh}", &[]);
     assert!(told.contains("V.script_path.linux: there is no file"), "{told}");
     let told = wrong("script_path: {linux: ok.sh, window: run.bat}", &[]);
-    assert!(told.contains("script_path.window: is not a system") && told.contains("`windows`"), "{told}");
+    assert!(told.contains("script_path.window: isn't a system") && told.contains("`windows`"), "{told}");
     let told = wrong("script_path: {linux: 5}", &[]);
-    assert!(told.contains("script_path.linux: wants text, got the number 5"), "{told}");
+    assert!(told.contains("script_path.linux: expected text, got the number 5"), "{told}");
     let told = wrong("script_path: [ok.sh]", &[]);
-    assert!(told.contains("wants text, got a list"), "{told}");
+    assert!(told.contains("expected text, got a list"), "{told}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn hints_show_what_was_written() {
     check(
         "Local-Models:\n  # comment\n  1.10: {$V}\n\n  1e3: {$V}\n  0x10:\n    $V\n",
         &[
-            "3 Local-Models.1.10: wants text as a key, got the number 1.10 | \"1.10\"",
+            "3 Local-Models.1.10: expected text as a key, got the number 1.10 | \"1.10\"",
             "5 Local-Models.1e3: got the number 1e3 | \"1e3\"",
             "6 Local-Models.0x10: got the number 0x10 | \"0x10\"",
         ],
@@ -43,7 +43,7 @@ fn hints_show_what_was_written() {
     );
     check(
         "Local-Models:\n  m:\n    V:\n      script_path: ok.sh\n      env:\n        A: x\n        1.0: x\n",
-        &["7 Local-Models.m.V.env.1.0: wants text as a key, got the number 1.0 | \"1.0\""],
+        &["7 Local-Models.m.V.env.1.0: expected text as a key, got the number 1.0 | \"1.0\""],
     );
     check(
         "Local-Models:\n  m:\n    billing: {method: hourly, currency: CNY, per_hour: 1.50}\n    $V\n",
@@ -64,7 +64,7 @@ fn nobody_is_told_to_remove_quotes_that_are_not_there() {
     ] {
         check(
             &format!("program:\n  port: {value}\n"),
-            &[&format!("2 program.port: wants a whole number | {hint}")],
+            &[&format!("2 program.port: expected a whole number | {hint}")],
         );
     }
     for (value, hint) in [
@@ -76,7 +76,7 @@ fn nobody_is_told_to_remove_quotes_that_are_not_there() {
     ] {
         check(
             &format!("program:\n  alive_time: {value}\n"),
-            &[&format!("2 program.alive_time: wants a number from | {hint}")],
+            &[&format!("2 program.alive_time: expected a number from | {hint}")],
         );
     }
     for (value, hint) in [
@@ -89,7 +89,7 @@ fn nobody_is_told_to_remove_quotes_that_are_not_there() {
     ] {
         check(
             &format!("Local-Models:\n  m:\n    auto_start: {value}\n    $V\n"),
-            &[&format!("3 Local-Models.m.auto_start: wants true or false | {hint}")],
+            &[&format!("3 Local-Models.m.auto_start: expected true or false | {hint}")],
         );
     }
     let report = load_text("Local-Models: {m: {auto_start: yes, $V}}").unwrap_err().to_string();
@@ -101,15 +101,15 @@ fn placeholders_without_quotes() {
     let quotes = "put it in quotes: \"{port}\"";
     check(
         "Local-Models:\n  m:\n    V:\n      command: [x, --port, {port}]\n",
-        &[&format!("4 Local-Models.m.V.command[2]: wants text, got a mapping | {quotes}")],
+        &[&format!("4 Local-Models.m.V.command[2]: expected text, got a mapping | {quotes}")],
     );
     check(
         "Local-Models:\n  m:\n    V:\n      command:\n        - x\n        - {{port}}\n",
-        &[&format!("6 Local-Models.m.V.command[1]: wants text | {quotes}")],
+        &[&format!("6 Local-Models.m.V.command[1]: expected text | {quotes}")],
     );
     check(
         "Local-Models:\n  m:\n    V:\n      script_path: ok.sh\n      env: {P: {port}}\n",
-        &[&format!("5 Local-Models.m.V.env.P: wants text | {quotes}")],
+        &[&format!("5 Local-Models.m.V.env.P: expected text | {quotes}")],
     );
     check(
         "modes:\n  M:\n    endpoints: [/m]\n    probe: {method: POST, path: /m, body: {model: {model}}}\n",
@@ -118,7 +118,7 @@ fn placeholders_without_quotes() {
     for item in ["--port={port}", "${PORT}"] {
         check(
             &format!("Local-Models:\n  m:\n    V:\n      command: [x, {item}]\n"),
-            &["4 : not valid YAML | wants quotes, such as \"--port={port}\""],
+            &["4 : not valid YAML | needs quotes, such as \"--port={port}\""],
         );
     }
 }
@@ -166,13 +166,13 @@ fn characters_of_other_keyboards() {
         "program:\n  host: localhost\n  port：8080\n  alive_time: 5\n",
         &["3 : not valid YAML | full-width colon"],
     );
-    check("program:\n  port：8080\n", &["1 program: wants a mapping, got the text | full-width colon"]);
+    check("program:\n  port：8080\n", &["1 program: expected a mapping, got the text | full-width colon"]);
     check("program: {port：8080}\n", &["1 program.port：8080: unknown key | full-width colon"]);
     check(
         "program:\n  host: localhost\n  port:8080\n  alive_time: 5\n",
         &["3 : not valid YAML | `port: 8080`"],
     );
-    check("program:\n  port:8080\n", &["1 program: wants a mapping | `port: 8080`"]);
+    check("program:\n  port:8080\n", &["1 program: expected a mapping | `port: 8080`"]);
     check("Local-Models: {m: {aliases: [a，b], $V}}", &["1 Local-Models.m.aliases[0]: full-width comma"]);
     check("program:\n  host: \"localhost\n  port: 8080\n", &["2 : not valid YAML | never closed"]);
 }

@@ -208,7 +208,7 @@ impl Keys {
         let message = if given {
             "this API key is not known here; see `keys` and `program.api_keys`"
         } else {
-            "an API key is wanted: send `Authorization: Bearer KEY`"
+            "an API key is required: send `Authorization: Bearer KEY`"
         };
         ApiError::new(Kind::InvalidApiKey, message)
     }

@@ -129,7 +129,7 @@ pub(crate) async fn save(
     match saved.await? {
         Ok(backup) => {
             log::info!(
-                "the configuration was changed through the API; the former one is {}",
+                "the configuration was changed through the API; the previous one is {}",
                 backup.display()
             );
             // The file is right, so only the world can be in the way.
@@ -148,7 +148,7 @@ pub(crate) async fn save(
         }
         Err(Unsaved::Changed) => Err(ApiError::new(
             Kind::ConfigChanged,
-            "`version` is not that of the file, which was changed meanwhile: read it with GET /api/config, then save again",
+            "the file was changed in the meantime, and `version` is that of an older one: read it with GET /api/config, then save again",
         )),
         Err(Unsaved::Invalid(report)) => Ok(refusal(StatusCode::BAD_REQUEST, "nothing was saved", &report)),
         Err(Unsaved::Failed(error)) => Err(ApiError::new(Kind::ConfigNotWritable, error)),

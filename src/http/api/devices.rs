@@ -283,7 +283,7 @@ impl PlacementView {
             decision: "fits",
             variant: None,
             detail: DetailView::default(),
-            text: format!("{model}: memory is not looked after (Disable_GPU_monitoring)"),
+            text: format!("{model}: memory is not checked (Disable_GPU_monitoring)"),
             variants: variants.collect(),
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name, MODELS)?;
     let Some(scheduler) = &shared.scheduler else {
-        let message = "memory is not looked after (Disable_GPU_monitoring)";
+        let message = "memory is not checked (Disable_GPU_monitoring)";
         return Err(ApiError::new(Kind::InvalidRequest, message));
     };
     let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");

@@ -3,6 +3,8 @@
 //! Everything is read when it is asked for: models from their handles, devices and actors from those who own
 //! them, money from the ledger. Names follow Prometheus's conventions: base units, `_total` for counters.
 
+mod families;
+
 use super::config::ConfigFile;
 use super::devices;
 use super::query::from_store;
@@ -10,6 +12,7 @@ use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::{Now, Shared};
 use actix_web::{HttpRequest, HttpResponse, web};
+use families::About;
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_actors::model::traffic::{BOUNDS_US, CountedTimes, OUTCOMES};
 use llm_manager_actors::supervisor::{Node, Tree, ask};
@@ -18,7 +21,7 @@ use llm_manager_policy::model_state::ModelState;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 use std::fmt;
 use std::time::Duration;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -31,12 +34,10 @@ const PATIENCE: Duration = Duration::from_millis(1800);
 
 type Labels = Vec<(&'static str, String)>;
 
-/// Metrics of one name.
+/// Samples of one metric.
 #[derive(Debug)]
 struct Family {
-    name: &'static str,
-    help: &'static str,
-    unit: Option<Unit>,
+    about: &'static About,
     samples: Samples,
 }
 
@@ -66,9 +67,7 @@ pub(crate) async fn metrics(
     let mut families = models(&shared);
     let (applied, refused) = config.reloads.counts();
     families.push(counter(
-        "llm_manager_reloads",
-        "Times that the configuration was read again: applied, or refused for its errors",
-        None,
+        &families::RELOADS,
         vec![
             (vec![("result", "applied".to_owned())], applied as f64),
             (vec![("result", "refused".to_owned())], refused as f64),
@@ -85,7 +84,7 @@ pub(crate) async fn metrics(
         .map_err(|_| "no answer".to_owned())
         .and_then(|costs| costs.map_err(|error| error.message.to_string()));
     if let Err(error) = &costs {
-        log::debug!("/metrics goes without costs: {error}");
+        log::debug!("/metrics has no costs: {error}");
     }
     families.extend(ledger(&shared, costs.is_ok()));
     families.extend(costs.unwrap_or_default());
@@ -100,17 +99,12 @@ pub(crate) async fn metrics(
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
 }
 
-fn gauge(name: &'static str, help: &'static str, unit: Option<Unit>, samples: Vec<(Labels, f64)>) -> Family {
-    Family { name, help, unit, samples: Samples::Gauges(samples) }
+fn gauge(about: &'static About, samples: Vec<(Labels, f64)>) -> Family {
+    Family { about, samples: Samples::Gauges(samples) }
 }
 
-fn counter(
-    name: &'static str,
-    help: &'static str,
-    unit: Option<Unit>,
-    samples: Vec<(Labels, f64)>,
-) -> Family {
-    Family { name, help, unit, samples: Samples::Counters(samples) }
+fn counter(about: &'static About, samples: Vec<(Labels, f64)>) -> Family {
+    Family { about, samples: Samples::Counters(samples) }
 }
 
 fn models(shared: &Shared) -> Vec<Family> {
@@ -139,50 +133,15 @@ fn models(shared: &Shared) -> Vec<Family> {
     let first_bytes =
         counted.iter().map(|(model, counted)| (vec![model.clone()], counted.first_byte.clone()));
     vec![
-        gauge("llm_manager_model_state", "1 for the state that the model is in", None, states.collect()),
-        gauge(
-            "llm_manager_model_leases",
-            "Requests that its backend works on",
-            None,
-            each(&|model| f64::from(model.leases())),
-        ),
-        gauge(
-            "llm_manager_model_waiting",
-            "Requests that wait for its backend",
-            None,
-            each(&|model| model.waiting() as f64),
-        ),
-        gauge(
-            "llm_manager_model_failures",
-            "Failures since its last stable run",
-            None,
-            each(&|model| f64::from(model.status().failures)),
-        ),
-        counter(
-            "llm_manager_model_runs",
-            "Times that its backend was launched",
-            None,
-            each(&|model| model.status().epoch as f64),
-        ),
-        counter("llm_manager_requests", "Requests that have ended", None, requests.collect()),
-        counter(
-            "llm_manager_tokens",
-            "Tokens of requests that have ended; input includes cached",
-            None,
-            tokens.collect(),
-        ),
-        Family {
-            name: "llm_manager_request_duration",
-            help: "From a request's arrival to its end",
-            unit: Some(Unit::Seconds),
-            samples: Samples::Histograms(durations.collect()),
-        },
-        Family {
-            name: "llm_manager_first_byte",
-            help: "From a request's arrival to the first byte of its answer",
-            unit: Some(Unit::Seconds),
-            samples: Samples::Histograms(first_bytes.collect()),
-        },
+        gauge(&families::MODEL_STATE, states.collect()),
+        gauge(&families::MODEL_LEASES, each(&|model| f64::from(model.leases()))),
+        gauge(&families::MODEL_WAITING, each(&|model| model.waiting() as f64)),
+        gauge(&families::MODEL_FAILURES, each(&|model| f64::from(model.status().failures))),
+        counter(&families::MODEL_RUNS, each(&|model| model.status().epoch as f64)),
+        counter(&families::REQUESTS, requests.collect()),
+        counter(&families::TOKENS, tokens.collect()),
+        Family { about: &families::REQUEST_DURATION, samples: Samples::Histograms(durations.collect()) },
+        Family { about: &families::FIRST_BYTE, samples: Samples::Histograms(first_bytes.collect()) },
     ]
 }
 
@@ -196,20 +155,7 @@ async fn costs(shared: &Shared) -> Result<Vec<Family>, ApiError> {
     let energy = sums.groups.iter().filter(|group| group.totals.energy_mj > 0).filter_map(|group| {
         Some((vec![("model", group.key.first()?.clone())], group.totals.energy_mj as f64 / 1000.0))
     });
-    Ok(vec![
-        counter(
-            "llm_manager_cost",
-            "Price of requests (kind request), of ready time by the hour (run) and of electricity (energy), in the currency's unit",
-            None,
-            cost_samples(&sums),
-        ),
-        counter(
-            "llm_manager_energy",
-            "What the runs of a model drew, by the measured power of its devices",
-            Some(Unit::Joules),
-            energy.collect(),
-        ),
-    ])
+    Ok(vec![counter(&families::COST, cost_samples(&sums)), counter(&families::ENERGY, energy.collect())])
 }
 
 fn cost_samples(sums: &Summary) -> Vec<(Labels, f64)> {
@@ -242,48 +188,16 @@ async fn devices(shared: &Shared) -> Vec<Family> {
     };
     let bytes = |mib: Option<u64>| mib.map(|mib| mib as f64 * MIB);
     vec![
+        gauge(&families::DEVICE_ONLINE, each(&|device| Some(f64::from(u8::from(device.online))))),
+        gauge(&families::DEVICE_MEMORY_TOTAL, each(&|device| bytes(device.memory_total_mb))),
+        gauge(&families::DEVICE_MEMORY_USED, each(&|device| bytes(device.memory_used_mb))),
+        gauge(&families::DEVICE_MEMORY_RESERVED, each(&|device| bytes(Some(device.memory_reserved_mb)))),
         gauge(
-            "llm_manager_device_online",
-            "1 while the device answers",
-            None,
-            each(&|device| Some(f64::from(u8::from(device.online)))),
-        ),
-        gauge(
-            "llm_manager_device_memory_total",
-            "Memory of the device",
-            Some(Unit::Bytes),
-            each(&|device| bytes(device.memory_total_mb)),
-        ),
-        gauge(
-            "llm_manager_device_memory_used",
-            "Memory in use, by anybody",
-            Some(Unit::Bytes),
-            each(&|device| bytes(device.memory_used_mb)),
-        ),
-        gauge(
-            "llm_manager_device_memory_reserved",
-            "Memory promised to models",
-            Some(Unit::Bytes),
-            each(&|device| bytes(Some(device.memory_reserved_mb))),
-        ),
-        gauge(
-            "llm_manager_device_utilization",
-            "Share of time in use, from 0 to 1",
-            Some(Unit::Other("ratio".to_owned())),
+            &families::DEVICE_UTILIZATION,
             each(&|device| device.utilization.map(|percent| f64::from(percent) / 100.0)),
         ),
-        gauge(
-            "llm_manager_device_temperature",
-            "Temperature of the device",
-            Some(Unit::Celsius),
-            each(&|device| device.temperature_c.map(f64::from)),
-        ),
-        gauge(
-            "llm_manager_device_power",
-            "Power that the device draws",
-            Some(Unit::Other("watts".to_owned())),
-            each(&|device| device.power_w.map(f64::from)),
-        ),
+        gauge(&families::DEVICE_TEMPERATURE, each(&|device| device.temperature_c.map(f64::from))),
+        gauge(&families::DEVICE_POWER, each(&|device| device.power_w.map(f64::from))),
     ]
 }
 
@@ -292,56 +206,16 @@ fn ledger(shared: &Shared, readable: bool) -> Vec<Family> {
     let flag = |yes: bool| vec![(Labels::new(), f64::from(u8::from(yes)))];
     let one = |value: u64| vec![(Labels::new(), value as f64)];
     vec![
-        gauge(
-            "llm_manager_ledger_readable",
-            "1 while reports can be read from the ledger",
-            None,
-            flag(readable),
-        ),
-        gauge(
-            "llm_manager_ledger_writable",
-            "0 while rows go into the overflow file because the ledger can't be written",
-            None,
-            flag(status.last_error.is_none()),
-        ),
-        gauge(
-            "llm_manager_ledger_queue",
-            "Rows that wait to be written",
-            None,
-            vec![(Labels::new(), status.queued as f64)],
-        ),
-        counter("llm_manager_ledger_written", "Requests that were written", None, one(status.written)),
-        counter(
-            "llm_manager_ledger_spilled",
-            "Rows that went into the overflow file",
-            None,
-            one(status.spilled),
-        ),
-        counter("llm_manager_ledger_lost", "Requests that could be kept nowhere", None, one(status.lost)),
-        counter(
-            "llm_manager_ledger_lost_entries",
-            "Entries of runs and of the audit that could be kept nowhere",
-            None,
-            one(status.lost_entries),
-        ),
-        counter(
-            "llm_manager_ledger_rejected",
-            "Rows that the database did not take",
-            None,
-            one(status.rejected),
-        ),
-        counter(
-            "llm_manager_ledger_failures",
-            "Batches that could not be written at once",
-            None,
-            one(status.failures),
-        ),
-        counter(
-            "llm_manager_usage_unrecorded",
-            "Requests that a backend answered without telling its tokens",
-            None,
-            one(status.usage_unrecorded),
-        ),
+        gauge(&families::LEDGER_READABLE, flag(readable)),
+        gauge(&families::LEDGER_WRITABLE, flag(status.last_error.is_none())),
+        gauge(&families::LEDGER_QUEUE, vec![(Labels::new(), status.queued as f64)]),
+        counter(&families::LEDGER_WRITTEN, one(status.written)),
+        counter(&families::LEDGER_SPILLED, one(status.spilled)),
+        counter(&families::LEDGER_LOST, one(status.lost)),
+        counter(&families::LEDGER_LOST_ENTRIES, one(status.lost_entries)),
+        counter(&families::LEDGER_REJECTED, one(status.rejected)),
+        counter(&families::LEDGER_FAILURES, one(status.failures)),
+        counter(&families::USAGE_UNRECORDED, one(status.usage_unrecorded)),
     ]
 }
 
@@ -356,7 +230,7 @@ async fn actors(shared: &Shared) -> Vec<Family> {
         restarts.push((vec![("actor", node.path.clone())], node.restarts as f64));
         open.extend(&node.children);
     }
-    vec![counter("llm_manager_actor_restarts", "Times that the actor was restarted", None, restarts)]
+    vec![counter(&families::ACTOR_RESTARTS, restarts)]
 }
 
 /// The manager itself, under the names that Prometheus's own clients use.
@@ -375,15 +249,10 @@ async fn process(shared: &Shared) -> Vec<Family> {
     let (memory, cpu) = usage.map_or((Vec::new(), Vec::new()), |(memory, cpu)| (one(memory), one(cpu)));
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     vec![
-        gauge("llm_manager_build_info", "The manager's version", None, vec![(version, 1.0)]),
-        gauge(
-            "process_start_time",
-            "When the manager was started, since 1970",
-            Some(Unit::Seconds),
-            one(shared.started_at.as_millisecond() as f64 / 1e3),
-        ),
-        gauge("process_resident_memory", "Memory of the manager", Some(Unit::Bytes), memory),
-        counter("process_cpu", "Time of processors that the manager has used", Some(Unit::Seconds), cpu),
+        gauge(&families::BUILD_INFO, vec![(version, 1.0)]),
+        gauge(&families::PROCESS_START_TIME, one(shared.started_at.as_millisecond() as f64 / 1e3)),
+        gauge(&families::PROCESS_RESIDENT_MEMORY, memory),
+        counter(&families::PROCESS_CPU, cpu),
     ]
 }
 
@@ -406,7 +275,9 @@ impl Collector for Family {
         if self.samples.is_empty() {
             return Ok(());
         }
-        let mut metric = encoder.encode_descriptor(self.name, self.help, self.unit.as_ref(), kind)?;
+        let About { name, help, .. } = *self.about;
+        let unit = self.about.unit();
+        let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
         match &self.samples {
             Samples::Gauges(samples) => samples
                 .iter()

@@ -12,7 +12,11 @@ pub(crate) async fn openapi() -> HttpResponse {
 }
 
 #[cfg(test)]
+mod words;
+
+#[cfg(test)]
 mod made {
+    use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
     use crate::http::api::{audit, billing, devices, memory, requests, runs, storage, told, usage, views};
     use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -151,7 +155,7 @@ mod made {
             ),
             order("/api/models/{name}/start", "Makes it ready"),
             order("/api/models/{name}/stop", "Stops it; aborts a start").query("wait,now"),
-            order("/api/models/{name}/restart", "A fresh backend"),
+            order("/api/models/{name}/restart", "Stops it and starts a fresh backend"),
             operation("post", "/api/models/stop-all", "Stops every model", all.clone()).query("wait,now"),
             operation("post", "/api/models/restart-autostart", "Restarts those with `auto_start`", all)
                 .query("wait"),
@@ -186,7 +190,7 @@ mod made {
             operation(
                 "get",
                 "/api/devices/history",
-                "What they were like in the last hour",
+                "Their readings of the last hour",
                 schemas.of::<devices::HistoryView>(),
             ),
             operation(
@@ -217,10 +221,10 @@ mod made {
         let renamed = object(&[("model", "string"), ("former_name", "string"), ("merged", "boolean")]);
         let deleted = object(&[("model", "string"), ("orphan", "boolean"), ("deleted", "object")]);
         vec![
-            operation("get", "/api/usage/summary", "Sums over a stretch of time", report.clone()).query(FILTERS),
-            operation("get", "/api/usage/series", "The same, point by point", schemas.of::<usage::views::SeriesView>())
+            operation("get", "/api/usage/summary", "Totals of a period", report.clone()).query(FILTERS),
+            operation("get", "/api/usage/series", "The same as a series", schemas.of::<usage::views::SeriesView>())
                 .query("from,to,model,variant,mode,endpoint,api_key,by,bucket,tz"),
-            operation("get", "/api/usage/session", "Sums since the manager's start", report)
+            operation("get", "/api/usage/session", "Totals since the manager's start", report)
                 .query("model,variant,mode,endpoint,api_key,by"),
             operation("get", "/api/requests", "The request log; CSV with `Accept: text/csv`", schemas.of::<requests::PageView<'static>>())
                 .query("from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares"),
@@ -228,13 +232,13 @@ mod made {
                 .query("from,to,model,who,before,limit"),
             operation("get", "/api/runs", "Runs of backends, newest first", schemas.of::<runs::Page>())
                 .query("model,from,to,limit"),
-            operation("get", "/api/runs/{id}", "One run, with the moments of its start", schemas.of::<runs::One>()),
-            operation("get", "/api/runs/{id}/shares", "The price of a run, shared out to its requests", schemas.of::<runs::Shares>()),
+            operation("get", "/api/runs/{id}", "One run, with the times of its start", schemas.of::<runs::One>()),
+            operation("get", "/api/runs/{id}/shares", "The price of a run, divided among its requests", schemas.of::<runs::Shares>()),
             operation("get", "/api/billing/{model}", "The price plan in force, and the history", plans.clone()),
             operation("put", "/api/billing/{model}", "A new plan", plans).body(plan),
             operation("get", "/api/storage", "Rows and bytes of each model", schemas.of::<storage::StorageView<'static>>()),
             operation("delete", "/api/storage/{model}", "Deletes a model's data", deleted),
-            operation("post", "/api/storage/{model}/rename", "Data go on under another name", renamed).body(renaming),
+            operation("post", "/api/storage/{model}/rename", "Renames the data of a removed model", renamed).body(renaming),
         ]
     }
 
@@ -275,12 +279,12 @@ mod made {
             operation(
                 "get",
                 "/api/session",
-                "Whether a key is wanted, and whose this session is",
+                "Whether a key is needed, and whose session this is",
                 session.clone(),
             ),
             operation("post", "/api/session", "Signs a browser in", session.clone())
                 .body(object(&[("key", "string")])),
-            operation("delete", "/api/session", "Takes the cookie from the browser", session),
+            operation("delete", "/api/session", "Removes the cookie from the browser", session),
             operation("get", "/api/config", "The configuration", config),
             operation("put", "/api/config", "Replaces it, if `version` is that of the file", saved)
                 .body(draft),
@@ -299,9 +303,9 @@ mod made {
                 "Takes a key away that was made",
                 object(&[("name", "string"), ("revoked", "boolean")]),
             ),
-            operation("get", "/api/pause", "Whether requests start no model", paused.clone()),
-            operation("post", "/api/pause", "Requests start no model from now on", paused.clone()),
-            operation("post", "/api/resume", "They do again", paused),
+            operation("get", "/api/pause", "Whether starts by requests are paused", paused.clone()),
+            operation("post", "/api/pause", "Pauses starts by requests", paused.clone()),
+            operation("post", "/api/resume", "Requests may start models again", paused),
             operation("post", "/api/shutdown", "Ends the manager", object(&[("stopping", "boolean")]))
                 .status("202"),
             operation(
@@ -313,6 +317,12 @@ mod made {
             .status("202"),
             operation("get", "/api/openapi.json", "This description", json!({"type": "object"})),
         ]
+    }
+
+    fn words(operation: &Operation) -> Option<&'static str> {
+        let found =
+            WORDS.iter().find(|(method, path, _)| (*method, *path) == (operation.method, operation.path));
+        found.map(|(_, _, words)| *words)
     }
 
     fn parameters(operation: &Operation) -> Vec<Value> {
@@ -340,6 +350,9 @@ mod made {
                 "default": error,
             },
         });
+        if let Some(words) = words(operation) {
+            text["description"] = json!(words);
+        }
         let parameters = parameters(operation);
         if !parameters.is_empty() {
             text["parameters"] = json!(parameters);
@@ -354,13 +367,21 @@ mod made {
         text
     }
 
-    fn description() -> String {
+    fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+        [openai(), models(schemas), ledger(schemas), program()].into_iter().flatten().collect()
+    }
+
+    fn generator() -> Schemas {
         let mut settings = SchemaSettings::draft2020_12();
         settings.definitions_path = "/components/schemas".into();
-        let mut schemas = Schemas(settings.into_generator());
-        let all = [openai(), models(&mut schemas), ledger(&mut schemas), program()];
+        Schemas(settings.into_generator())
+    }
+
+    fn description() -> String {
+        let mut schemas = generator();
+        let all = operations(&mut schemas);
         let mut paths = Map::new();
-        for operation in all.iter().flatten() {
+        for operation in &all {
             let path = paths.entry(operation.path).or_insert_with(|| json!({}));
             path[operation.method] = described(operation);
         }
@@ -390,6 +411,22 @@ mod made {
     #[test]
     fn the_description_is_that_of_the_views() {
         assert_fresh(FILE, &description());
+    }
+
+    #[test]
+    fn the_reference_has_every_operation() {
+        let mut table = "| endpoint | does |\n|---|---|\n".to_owned();
+        for operation in operations(&mut generator()) {
+            let does = words(&operation).unwrap_or(operation.summary);
+            let (method, path) = (operation.method.to_uppercase(), operation.path);
+            table.push_str(&format!("| `{method} {path}` | {} |\n", crate::reference::cell(does)));
+        }
+        crate::reference::assert_block("docs/reference/api.md", "routes", &table);
+        let known = operations(&mut generator());
+        let known =
+            |method: &str, path: &str| known.iter().any(|one| (one.method, one.path) == (method, path));
+        let gone: Vec<_> = WORDS.iter().filter(|(method, path, _)| !known(method, path)).collect();
+        assert!(gone.is_empty(), "src/http/api/openapi/words.rs describes what isn't there: {gone:?}");
     }
 
     #[test]

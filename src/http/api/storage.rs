@@ -83,8 +83,9 @@ async fn known(shared: &Shared, name: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let name = quoted(name);
-    let message =
-        format!("the ledger has no data of a model `{name}`; `GET /api/storage` lists those it has");
+    let message = format!(
+        "the ledger has no data of a model `{name}`; `GET /api/storage` lists the models that it has"
+    );
     Err(ApiError::new(Kind::ModelNotFound, message))
 }
 
@@ -131,7 +132,7 @@ pub(crate) async fn rename(
     known(&shared, &old).await?;
     if is_configured(&shared, &old) {
         let message = format!(
-            "`{}` is in the configuration and would go on under this name; rename it there first, restart the \
+            "`{}` is in the configuration and would be recorded under this name again; rename it there first, restart the \
              manager, and then rename its data",
             quoted(&old)
         );
@@ -140,6 +141,6 @@ pub(crate) async fn rename(
     let billing = shared.billing.addr().ok_or_else(down)?;
     let order = RenameModel { old: old.clone(), new: new.clone(), merge };
     let renamed = billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
-    log::info!("billing: the data of {old} are those of {new} from now on");
+    log::info!("billing: the data of {old} is now under {new}");
     Ok(HttpResponse::Ok().json(json!({"model": new, "former_name": old, "merged": renamed.merged})))
 }

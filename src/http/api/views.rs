@@ -113,7 +113,7 @@ fn rounded(seconds: f64) -> f64 {
 pub(crate) struct ModelDetails {
     #[serde(flatten)]
     model: ModelView,
-    /// Why the variant that runs was chosen; null: nothing runs, or memory is not looked after.
+    /// Why the variant that runs was chosen; null: nothing runs, or memory is not checked.
     chosen: Option<Arc<str>>,
     variants: Vec<VariantView>,
     runs: Vec<RunView>,

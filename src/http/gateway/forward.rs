@@ -108,7 +108,10 @@ pub(crate) async fn asking(
     outgoing.usage = None;
     let reply = forward(exchange, &outgoing, model, account).await?;
     if reply.response.status.is_success() {
-        log::info!("models/{}: the engine refuses `stream_options`; it is not asked again", model.spec.name);
+        log::info!(
+            "models/{}: the engine refuses `stream_options`, which is no longer sent",
+            model.spec.name
+        );
         model.learnt.refused_stream_options();
     }
     Ok(reply)
@@ -156,7 +159,7 @@ pub(crate) async fn forward(
         }
         if matches!(error, UpstreamError::Stale(_)) && sent < 2 {
             log::info!(
-                "request {id}: the backend of `{}` closed a kept connection without a word; sent again",
+                "request {id}: the backend of `{}` closed a kept-alive connection without a response; sent again",
                 model.spec.name
             );
             account.replayed();
@@ -173,7 +176,7 @@ pub(crate) async fn forward(
         if reason == Some(BreakReason::Stopped) {
             return Err(stopped(model));
         }
-        log::info!("request {id}: the backend of `{}` died before an answer; sent again", model.spec.name);
+        log::info!("request {id}: the backend of `{}` died before a response; sent again", model.spec.name);
         if sent > 0 {
             account.replayed();
         }

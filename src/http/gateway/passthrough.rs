@@ -95,7 +95,7 @@ fn split<'a>(
     found.ok_or_else(|| {
         let name = named.split('/').next().unwrap_or_default();
         let message = format!(
-            "no model has the name or alias `{}`: write `{UPSTREAM}/MODEL/PATH`; `GET /v1/models` lists those there are",
+            "no model has the name or alias `{}`: write `{UPSTREAM}/MODEL/PATH`; `GET /v1/models` lists the names",
             quoted(name)
         );
         ApiError::new(Kind::ModelNotFound, message)

@@ -118,7 +118,7 @@ impl<S> ClientSocket<S> {
             let limit = if wanted { self.limit.min(HURRIED) } else { self.limit };
             if blocked.since.elapsed() >= limit {
                 log::info!(
-                    "a client took no byte for {:.0} s{}: its connection is closed",
+                    "a client accepted no byte for {:.0} s{}: its connection is closed",
                     blocked.since.elapsed().as_secs_f64(),
                     if wanted { ", and another model waits for that memory" } else { "" }
                 );

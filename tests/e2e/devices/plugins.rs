@@ -50,7 +50,7 @@ fn one_that_breaks_later_is_offline_after_three_misses() {
     wait_until("it is offline", PATIENCE, || device(&manager, "gpu a")["online"] == false);
     assert_eq!(manager.state("a"), "ready", "what runs is left alone");
     manager.chat("a").send().ok();
-    assert!(manager.log().contains("3 misses in a row"), "the log tells of it");
+    assert!(manager.log().contains("3 failed polls in a row"), "the log says so");
     manager.act("/api/models/a/stop");
     let said = no_memory(manager.chat("a").send());
     assert!(said.contains("offline: gpu a"), "{said}");

@@ -62,7 +62,7 @@ fn of_auto_start_models_that_do_not_fit_together_the_first_stays_and_the_others_
     manager.wait_state("first", "starting");
     wait_until("second has been denied", PATIENCE, || !manager.model("second")["last_error"].is_null());
     let error = manager.model("second")["last_error"].as_str().unwrap().to_owned();
-    assert_says(&error, &["only auto_start wants it", "first which is being started"]);
+    assert_says(&error, &["only auto_start asked for it", "first which is being started"]);
     // A request that comes meanwhile waits: the start isn't broken off for it.
     wait_text(&manager, "second", "second: only waits for first which is being started");
     let call = manager.chat("second").spawn();

@@ -51,7 +51,7 @@ impl Prices {
         }
         prices.steps = list.tiers.iter().filter_map(|tier| Step::of(tier, &mut notes)).collect();
         if prices.steps.len() < list.tiers.len() {
-            notes.push("some of its tiers have a price that is none, and are left out".to_owned());
+            notes.push("tiers with an invalid price are left out".to_owned());
         }
         let tiers: Vec<_> = prices.steps.iter().map(Step::tier).collect();
         if prices.means(&tiers) {

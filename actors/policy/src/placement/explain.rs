@@ -213,7 +213,7 @@ impl fmt::Display for Never {
         to.write_str(match self {
             Never::NoDevice => "no variant's devices are all online",
             Never::NoMemory => "no variant fits, even without the models that may be stopped",
-            Never::NotForBoot => "others would have to go, and only auto_start wants it",
+            Never::NotForBoot => "other models would have to stop, and only auto_start asked for it",
             Never::OutOfMemory => "ran out of memory at its last start",
         })
     }

@@ -34,10 +34,10 @@ impl fmt::Display for Change {
             Self::Added => f.write_str("is new"),
             Self::Renamed { from } => write!(f, "is new and takes over the data of {}", from.join(", ")),
             Self::Removed { data_to: None } => {
-                f.write_str("is removed; its answers end first, its data stay")
+                f.write_str("is removed; its running responses finish first, its data stay")
             }
             Self::Removed { data_to: Some(model) } => {
-                write!(f, "is removed; its answers end first, its data become those of {model}")
+                write!(f, "is removed; its running responses finish first, its data become those of {model}")
             }
         }
     }

@@ -143,7 +143,7 @@ async fn leftovers_of_a_dead_manager_are_killed_and_a_living_one_is_left_alone()
         (reaped[0].run.as_str(), reaped[0].processes.len(), reaped[0].gone),
         ("org/qwen #1#7", 4, true)
     );
-    assert!(reaped[0].to_string().starts_with("org/qwen #1#7: killed what a former manager left: pid "));
+    assert!(reaped[0].to_string().starts_with("org/qwen #1#7: killed leftovers of a previous manager: pid "));
     assert_eq!(std::fs::read_dir(state.join("runs")).unwrap().count(), 0);
     assert_eq!(reap_leftovers(&state, "next"), []);
 }

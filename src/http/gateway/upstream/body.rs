@@ -25,7 +25,7 @@ pub(crate) struct Body {
 
 /// The backend broke the answer off.
 #[derive(Debug, thiserror::Error)]
-#[error("the backend broke its answer off: {why}")]
+#[error("the backend cut its response off: {why}")]
 pub(crate) struct BodyError {
     /// It didn't: the Gateway that had the connection crashed.
     pub crashed: bool,

@@ -133,7 +133,7 @@ device: string, part: string, memory_mb: number, };
  */
 export type ModelDetails = { 
 /**
- * Why the variant that runs was chosen; null: nothing runs, or memory is not looked after.
+ * Why the variant that runs was chosen; null: nothing runs, or memory is not checked.
  */
 chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
 

@@ -1,0 +1,162 @@
+//! What the operations do, in a sentence or two: `description` of the OpenAPI document, and the table of
+//! `docs/reference/api.md`. An operation without one has its summary there.
+
+/// Method, path, words.
+pub(super) const WORDS: &[(&str, &str, &str)] = &[
+    ("get", "/api/billing/{model}", "the price plan in force, and the history, newest first"),
+    (
+        "put",
+        "/api/billing/{model}",
+        "sets a new plan from now on, or from `valid_from`; past prices don't change. It stays until `billing:` in the configuration changes",
+    ),
+    (
+        "get",
+        "/api/config",
+        "the configuration: `{path, text, version, writable, live_reload, restart_needed, needs_restart, reload_needed, refused}`; `refused` has the problems of the last file that was not applied",
+    ),
+    (
+        "put",
+        "/api/config",
+        "`{\"text\",\"version\"}`: replaces it, if it has no errors and `version` is still that of the file, and applies it; `{restart_needed, backup, version, plan, error}`; `error`: saved, but not applied",
+    ),
+    (
+        "post",
+        "/api/config/check",
+        "`{\"text\"}`: what `llm-manager check` would report, as `{problems, warnings}` of `{path, line, message, hint}`, and the `plan` of a reload with it",
+    ),
+    ("get", "/api/config/schema", "what `llm-manager schema` prints"),
+    (
+        "post",
+        "/api/debug/panic/{name}",
+        "makes the model's actor panic (`scheduler`, `devices`, `gateway-0`: these); only with `LLM_MANAGER_FAULT_INJECTION` set; for tests",
+    ),
+    ("get", "/api/devices", "all devices: memory, use, and which models hold what"),
+    ("get", "/api/devices/history", "their readings of the last hour, one point per ten seconds"),
+    (
+        "get",
+        "/api/events",
+        "SSE: a `snapshot` first, then `model` and `supervision` as they change (changes of leases or waiting alone: once a second), `devices` and `throughput` once a second",
+    ),
+    ("get", "/api/logs", "the manager's own log, with the same parameters"),
+    ("get", "/api/models", "all models with state, pid, port, leases, waiting, idle time left, last error"),
+    ("post", "/api/models/restart-autostart", "restarts those with `auto_start: true`"),
+    ("post", "/api/models/stop-all", "stops every model"),
+    (
+        "get",
+        "/api/models/{name}",
+        "one of them, with its variants, why the running one was chosen, and its last 20 runs",
+    ),
+    (
+        "get",
+        "/api/models/{name}/logs",
+        "what its backend printed: the last 200 lines, `?tail=N`; `?follow=true` continues as SSE",
+    ),
+    ("get", "/api/models/{name}/placement", "what would happen if it were started now"),
+    ("post", "/api/models/{name}/restart", "stops it and starts a fresh backend"),
+    ("post", "/api/models/{name}/start", "starts it, and returns when it is ready"),
+    (
+        "post",
+        "/api/models/{name}/stop",
+        "stops it, and returns when it has stopped; aborts a start; `?now=true` cuts running responses off",
+    ),
+    ("get", "/api/openapi.json", "this API as OpenAPI 3.1"),
+    ("get", "/api/pause", "whether requests may start models"),
+    (
+        "post",
+        "/api/pause",
+        "pauses starts: a request for a model that isn't running is refused with `model_stopped`; an operator's own start still works",
+    ),
+    (
+        "get",
+        "/api/requests",
+        "the request log, newest first, `{rows, next}`; the filters above, `outcome`, `status`, `request_id`, `run_id`; `limit` (100, at most 1000), `after=` the `next` of the previous page; `shares=true`; with `Accept: text/csv`, everything as CSV",
+    ),
+    (
+        "post",
+        "/api/restart",
+        "returns 202, shuts down as on SIGTERM, then starts again with the current file; 409 if the file has errors; Linux only (501 elsewhere)",
+    ),
+    ("post", "/api/resume", "requests may start models again"),
+    (
+        "get",
+        "/api/runs",
+        "runs of backends from the ledger, newest first: when and why each ended (`cause`, `evicted_for`), paid time, cost, energy; `model`, `from`, `to`, `limit` (100, at most 10000)",
+    ),
+    (
+        "get",
+        "/api/runs/{id}",
+        "one run with the times of its start: `asked_at`, `placed_at`, `victims_gone_at`, `memory_free_at`, `launched_at`, `port_open_at`, `ready_at`, `first_byte_at`, and the variables that it inherited (`inherited`)",
+    ),
+    ("get", "/api/runs/{id}/shares", "the price of a run, divided among its requests"),
+    ("delete", "/api/session", "removes the cookie from the browser"),
+    ("get", "/api/session", "`{key_wanted, signed_in, key}`; open"),
+    (
+        "post",
+        "/api/session",
+        "sign-in of a browser: `{\"key\":K}` gives a cookie that opens what the key opens; open",
+    ),
+    ("post", "/api/shutdown", "ends the manager, as SIGTERM does"),
+    (
+        "get",
+        "/api/storage",
+        "rows and bytes of each model, `retention_days`; `orphan`: the model is no longer in the configuration",
+    ),
+    ("delete", "/api/storage/{model}", "deletes a model's requests and runs"),
+    (
+        "post",
+        "/api/storage/{model}/rename",
+        "`{\"to\":\"NEW\"}`: renames the data of a removed model; with `\"merge\":true` also to a name that already has data",
+    ),
+    ("get", "/api/supervision", "the tree of actors: state, restarts, the reason of each one's last exit"),
+    (
+        "get",
+        "/api/usage/series",
+        "the same without latency as a series (default: the last 24 hours): `bucket=minute`, `quarter` (of an hour), `hour`, `day`, `week` or `month` in the time zone `tz=Europe/Berlin`",
+    ),
+    ("get", "/api/usage/session", "the summary since the manager's start"),
+    (
+        "get",
+        "/api/usage/summary",
+        "requests, tokens, cost and latency (of requests with a response) from `?from` to `to` (default: the last 30 days); filters `model`, `variant`, `mode`, `endpoint`, `api_key` (comma-separated lists); `by=` one or more of these for groups, each with its `keys`",
+    ),
+    ("get", "/health", "returns `{\"status\":\"ok\"}` once it serves"),
+    (
+        "get",
+        "/metrics",
+        "metrics for Prometheus, as OpenMetrics text: models, requests, tokens, cost, times, devices, ledger, restarts",
+    ),
+    ("get", "/v1/models", "names and aliases of all models, in OpenAI's form"),
+    ("get", "/v1/models/{id}", "one of them"),
+    (
+        "get",
+        "/api/audit",
+        "who did what, newest first: see [who did it](../operations/security.md#who-did-it); `from`, `to`, `model`, `who`, `limit` (100, at most 1000), `before`",
+    ),
+    (
+        "get",
+        "/api/keys",
+        "all keys without their secrets: `{keys: [{name, source, scopes, models, expires, expired, requests_per_minute, tokens_per_minute, budget: {period, amount, unit, left}, priority}]}`; admins only, as the next three ([more](../operations/keys.md))",
+    ),
+    (
+        "post",
+        "/api/keys",
+        "`{\"name\",\"scopes\",\"models\",\"expires\",\"requests_per_minute\",\"tokens_per_minute\",\"budget\",\"priority\"}`, all but the name optional; `budget` as in `\"20 CNY/month\"` or `\"1000000/day\"`; `{name, secret}`: the secret is shown once",
+    ),
+    ("post", "/api/keys/{name}/rotate", "another secret for a key that was made so; `{name, secret}`"),
+    ("delete", "/api/keys/{name}", "revokes it"),
+    (
+        "get",
+        "/api/models/{name}/memory",
+        "[what its memory is made of](../concepts/memory.md), by variant: declared, measured, estimated",
+    ),
+    (
+        "get",
+        "/api/runs/{id}/logs",
+        "what its backend printed, from the [files](../operations/logs.md#output-of-runs): the last 200 lines, `?tail=N`; `since`, `grep`",
+    ),
+    (
+        "post",
+        "/api/config/reload",
+        "applies the file as it is now: `{changed, restarted, needs_restart, added, removed, lines, warnings}`; `?dry_run=true` only reports it; 400 `invalid_config` with the problems ([more](../operations/reload.md))",
+    ),
+];

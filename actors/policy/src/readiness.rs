@@ -17,7 +17,7 @@ use std::time::Duration;
 /// has taken so far, within these bounds. So a start of 50 ms isn't drawn out by the pace of one of five minutes.
 const PACE_PART: u32 = 32;
 const SHORTEST_PACE: Duration = Duration::from_millis(2);
-const LONGEST_PACE: Duration = Duration::from_millis(18);
+const LONGEST_PACE: Duration = Duration::from_millis(20);
 /// An answer that took long is waited for so many times as long, up to a limit: the backend has other work to do.
 const COURTESY: u32 = 4;
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);

@@ -175,7 +175,7 @@ fn a_trial_that_is_refused_for_its_own_sake_is_ready() {
 #[test]
 fn loading_is_waited_for_at_a_short_pace() {
     let mut readiness = readiness(names("mine", &[]));
-    for (now, pause) in [(0, 2), (64, 2), (320, 10), (576, 18), (300_000, 18)]
+    for (now, pause) in [(0, 2), (64, 2), (320, 10), (640, 20), (300_000, 20)]
         .map(|(now, pause)| (Duration::from_millis(now), Duration::from_millis(pause)))
     {
         assert_eq!(readiness.hear(Heard::Nothing, now), Next::Wait(pause, None));

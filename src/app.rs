@@ -19,6 +19,7 @@ use crate::http::{self, ConfigFile, Gateways, InForce, Pulse, Sessions, Shared, 
 use crate::key_store;
 use crate::logging;
 use crate::reload::{Order, Reloads};
+use crate::tls::Shown;
 use actix_web::dev::ServerHandle;
 use arc_swap::ArcSwap;
 pub use ended::Ended;
@@ -36,7 +37,7 @@ use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
 use llm_manager_devices::Registry;
 use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
-use llm_manager_policy::spec::{ModelSpec, Spec};
+use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::{Launcher, LocalLauncher};
 pub(crate) use output::state_dir;
@@ -74,7 +75,7 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     let mut spec = loaded.spec;
     let state_dir = state_dir(&spec);
     key_store::merge(&mut spec, &state_dir)?;
-    let lines = logging::install(&spec.program.log_level).map_err(|error| format!("the log: {error}"))?;
+    let lines = logging::install(&spec.program)?;
     for warning in &loaded.warnings.problems {
         log::warn!("{}: {}", warning.path, warning.message);
     }
@@ -106,6 +107,12 @@ async fn warn_of_missing_devices(spec: Spec, devices: Devices) {
     for warning in devices::unmatched(&spec, &snapshot) {
         log::warn!("{warning}");
     }
+}
+
+/// Where it listens, as people write it.
+fn address(program: &ProgramSpec) -> String {
+    let scheme = if program.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}:{}{}", program.host, program.port, program.base_path)
 }
 
 /// `1 model`, `2 models`, ...
@@ -201,6 +208,10 @@ impl Running {
             directory: Arc::new(Directory::new(Vec::new())),
             access: Arc::clone(&access),
             loading_comments: false,
+            log_requests: false,
+            trusted_proxies: Arc::default(),
+            base_path: spec.program.base_path.clone().into(),
+            tls: spec.program.tls.is_some(),
             endpoints: Arc::new(Endpoints::new(std::iter::empty())),
             max_body_bytes: 0,
             stopping: stopping.clone(),
@@ -226,7 +237,15 @@ impl Running {
         let parts =
             http::Parts { in_force: in_force.clone(), config: file, pulse: Pulse::default(), gateways };
         // The port first: a second manager must not touch the backends of the one that runs.
-        let serve = http::bind(parts, &program.host, program.port, program.client_write_timeout)?;
+        let shown = match program.tls.clone() {
+            Some(tls) => {
+                let reading = actix_web::rt::task::spawn_blocking(move || Shown::read(&tls));
+                Some(reading.await.map_err(|error| format!("tls: {error}"))??)
+            }
+            None => None,
+        };
+        let acceptor = shown.as_ref().map(Shown::acceptor).transpose()?;
+        let serve = http::bind(parts, program, acceptor)?;
         reap(&state_dir, &instance).await?;
         // As late: a manager that can't have the port must not change a price either.
         let (ours, configured) = (books.clone(), spec.models.clone());
@@ -268,6 +287,9 @@ impl Running {
             ask(&addr, Tree).await;
         }
         let server = serve();
+        if let Some(shown) = shown {
+            actix_web::rt::spawn(shown.watch());
+        }
         let reloader = Reloader {
             path,
             spec: spec.clone(),
@@ -299,7 +321,7 @@ impl Running {
             devices,
             books,
             log_files,
-            address: format!("http://{}:{}", program.host, program.port),
+            address: address(program),
             guard,
             launcher: local,
             _root: root_child,

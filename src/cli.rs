@@ -19,6 +19,7 @@ mod usage;
 use crate::{app, config, logging, service};
 use clap::{CommandFactory, Parser, Subcommand};
 use llm_manager_ledger::{Location, backup as copy_ledger};
+use llm_manager_policy::spec::ProgramSpec;
 use llm_manager_process as process;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -222,6 +223,9 @@ fn serve(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return complain(&report.to_string(), 2),
     };
+    if let Err(error) = certificate(&loaded.spec.program) {
+        return complain(&format!("llm-manager: {error}"), 2);
+    }
     // Before the runtime, which can only panic about it.
     if let Err(error) = crate::limits::check() {
         return complain(&format!("llm-manager: {error}"), 1);
@@ -271,6 +275,9 @@ fn service(order: service::Order, path: &Path, user: bool) -> ExitCode {
 fn check(path: &Path) -> ExitCode {
     match config::load(path) {
         Ok(loaded) => {
+            if let Err(error) = certificate(&loaded.spec.program) {
+                return complain(&format!("{}: {error}", path.display()), 2);
+            }
             let models = app::models(loaded.spec.models.len());
             let mut warnings = loaded.warnings.to_string();
             if !warnings.is_empty() {
@@ -285,6 +292,11 @@ fn check(path: &Path) -> ExitCode {
     }
 }
 
+/// Whether the files of `program.tls` are right.
+fn certificate(program: &ProgramSpec) -> Result<(), String> {
+    program.tls.as_ref().map_or(Ok(()), |tls| crate::tls::read(tls).map(|_| ()))
+}
+
 /// An error in the file is told as `check` tells it, by the same exit code.
 fn reload(path: &Path, dry_run: bool) -> ExitCode {
     match config::load(path) {
@@ -295,7 +307,10 @@ fn reload(path: &Path, dry_run: bool) -> ExitCode {
 
 fn connect(path: &Path, order: &connect::ConnectOrder) -> ExitCode {
     match config::load(path) {
-        Ok(loaded) => tell(order.run(&loaded.spec, &client::origin(&loaded.spec.program))),
+        Ok(loaded) => {
+            let program = &loaded.spec.program;
+            tell(order.run(&loaded.spec, &format!("{}{}", client::origin(program), program.base_path)))
+        }
         Err(report) => complain(&report.to_string(), 2),
     }
 }
@@ -339,7 +354,7 @@ fn guard(state_dir: &Path, instance: &str) -> ExitCode {
 }
 
 fn remote(path: &Path, order: remote::Order) -> ExitCode {
-    let program = match config::load_program(path, &["host", "port", "api_keys"]) {
+    let program = match config::load_program(path, &client::KEYS) {
         Ok(program) => program,
         Err(report) => return complain(&report.to_string(), 2),
     };

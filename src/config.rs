@@ -8,6 +8,7 @@
 
 mod backend;
 mod billing;
+mod edge;
 mod fields;
 mod file;
 pub(crate) mod key_specs;
@@ -71,7 +72,10 @@ pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
     let (spec, mut report, _) = examine(&bytes, path)?;
     let matters = |problem: &Problem| {
         let within = |whole: &str| {
-            problem.path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+            problem
+                .path
+                .strip_prefix(whole)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
         };
         let of_keys = keys.iter().any(|key| within(&format!("program.{key}")));
         problem.severity == Severity::Error && (of_keys || matches!(problem.path.as_str(), "" | "program"))

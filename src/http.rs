@@ -5,8 +5,11 @@
 
 mod access;
 mod api;
+mod base;
+mod connection;
 mod error;
 mod gateway;
+mod peer;
 mod standby;
 mod state;
 mod who;
@@ -26,9 +29,11 @@ pub use state::{InForce, Now, Shared};
 use access::Door;
 use access::wrong::{WrongKeys, slow_down};
 use actix_http::error::DispatchError;
-use actix_http::{Extensions, HttpService, Protocol};
+use actix_http::{Extensions, HttpService, Protocol, Request};
 use actix_server::Server;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
+};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -38,12 +43,15 @@ use api::{
     audit, billing, config, devices, events, keys, manager, memory, metrics, models, openapi, requests,
     run_logs, runs, session, storage, usage, webui,
 };
-use gateway::socket::ClientSocket;
+use connection::Connection;
 use gateway::stray::Strays;
 use gateway::{catalog, ollama, passthrough, serve};
 use llm_manager_policy::rights;
+use llm_manager_policy::spec::ProgramSpec;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -72,11 +80,12 @@ pub struct Parts {
 /// printed.
 pub fn bind(
     parts: Parts,
-    host: &str,
-    port: u16,
-    write_timeout: Duration,
+    program: &ProgramSpec,
+    tls: Option<TlsAcceptor>,
 ) -> Result<impl FnOnce() -> Server, String> {
     let Parts { in_force, config, pulse, gateways } = parts;
+    let (host, port, write_timeout) = (program.host.as_str(), program.port, program.client_write_timeout);
+    let base: Arc<str> = program.base_path.as_str().into();
     let config = web::Data::new(config);
     let (pulse, strays) = (web::Data::new(pulse), web::Data::new(Strays::default()));
     let (watched, feeding) = (in_force.clone(), Pulse::clone(&pulse));
@@ -113,7 +122,7 @@ pub fn bind(
             .configure(routes)
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
-        let ending = ending.clone();
+        let (ending, base) = (ending.clone(), Arc::clone(&base));
         // As actix's own HttpServer does it, but for the socket.
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -125,13 +134,28 @@ pub fn bind(
             .client_disconnect_timeout(LINGER)
             // Otherwise a client that has gone is not noticed before the backend answers.
             .h1_allow_half_closed(false)
-            .on_connect_ext(|socket: &ClientSocket, data: &mut Extensions| {
-                data.insert(socket.pace());
+            .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
+                data.insert(connection.pace());
             })
-            .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| async move {
-            let peer = stream.peer_addr().ok();
-            Ok::<_, DispatchError>((ClientSocket::new(stream, write_timeout), Protocol::Http1, peer))
+            .finish(apply_fn_factory(
+                map_config(app, |()| AppConfig::default()),
+                move |mut request: Request, service| {
+                    base::take_off(&mut request, &base);
+                    service.call(request)
+                },
+            ));
+        let tls = tls.clone();
+        fn_service(move |stream: TcpStream| {
+            let tls = tls.clone();
+            async move {
+                let peer = stream.peer_addr().ok();
+                let connection = Connection::accept(stream, write_timeout, tls).await.map_err(|error| {
+                    let from = peer.map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
+                    log::debug!("tls: a connection{from} failed: {error}");
+                    DispatchError::Io(error)
+                })?;
+                Ok::<_, DispatchError>((connection, Protocol::Http1, peer))
+            }
         })
         .and_then(http)
     };
@@ -256,7 +280,9 @@ async fn authenticate(
         let now = in_force.now();
         let caller = match now.access.enter(request.headers(), Door::Management) {
             Ok(caller) => caller,
-            Err(error) => return Err(slow_down(request.request(), error).await.into()),
+            Err(error) => {
+                return Err(slow_down(request.request(), &now.trusted_proxies, error).await.into());
+            }
         };
         let below = request.path().strip_prefix("/api").unwrap_or_default();
         now.access.allow(caller, rights::wanted(request.method().as_str(), below))?;

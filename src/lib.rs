@@ -15,5 +15,6 @@ mod logging;
 mod reference;
 mod reload;
 mod service;
+mod tls;
 #[cfg(any(feature = "tray", test))]
 mod tray;

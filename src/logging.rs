@@ -1,17 +1,24 @@
-//! The manager's own log: to standard error, and to the LogHub for `/api/logs`.
+//! The manager's own log: to standard error, to a file if one is wanted, and to the LogHub for `/api/logs`.
 //!
-//! `RUST_LOG` goes before `log_level`. Both ways are bounded queues that nobody waits for: when one is full, lines are
-//! lost there, and a later line says how many. So a log that nobody reads never stops the manager.
+//! `RUST_LOG` goes before `log_level`. Each way is a bounded queue that nobody waits for: when one is full, lines are
+//! lost there, and a later line says how many. So a log that nobody reads, or a full disk, never stops the manager.
 
+mod file;
+mod line;
 mod outlet;
 
 use arc_swap::ArcSwap;
 use env_logger::{Builder, Env, Target, WriteStyle};
+use file::Rotating;
+pub(crate) use line::Finished;
+use line::Format;
 use llm_manager_actors::Live;
 use llm_manager_actors::logs::{Append, LogHub, LogLine, MANAGER, manager_line};
-use log::{Log, Metadata, Record};
+use llm_manager_policy::spec::{LogFileSpec, ProgramSpec};
+use log::{Level, Log, Metadata, Record};
 use outlet::Outlet;
-use std::io::{self, IsTerminal};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,34 +32,62 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The one way to standard error, for the end of the program.
 static OUTLET: OnceLock<Outlet> = OnceLock::new();
 
-/// What writes to standard error; another after a change of `log_level`.
-static STDERR: OnceLock<ArcSwap<env_logger::Logger>> = OnceLock::new();
+/// The logger.
+static TEE: OnceLock<Tee> = OnceLock::new();
+
+/// Where lines go, and which.
+struct Sinks {
+    /// Decides what is logged, and writes it to standard error as text.
+    text: env_logger::Logger,
+    format: Format,
+    file: Option<FileSink>,
+}
+
+/// The way to the log's file.
+struct FileSink {
+    spec: LogFileSpec,
+    outlet: Outlet,
+    text: env_logger::Logger,
+}
 
 struct Tee {
+    sinks: ArcSwap<Sinks>,
     queue: mpsc::Sender<LogLine>,
     missed: AtomicU64,
 }
 
-impl Log for Tee {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        STDERR.get().is_some_and(|stderr| stderr.load().enabled(metadata))
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let Some(stderr) = STDERR.get() else { return };
-        let stderr = stderr.load();
-        if !stderr.matches(record) {
+impl Tee {
+    fn write(&self, record: &Record<'_>, request: Option<&Finished<'_>>) {
+        let sinks = self.sinks.load();
+        if !sinks.text.matches(record) {
             return;
         }
         // Backends and clients put words into our lines; a terminal must not obey them.
         let text = record.args().to_string();
-        if text.chars().any(is_obeyed) {
-            let (level, target) = (record.level(), record.target());
-            let words = printable(&text);
-            let mut safe = Record::builder();
-            stderr.log(&safe.level(level).target(target).args(format_args!("{words}")).build());
-        } else {
-            stderr.log(record);
+        let words: Cow<'_, str> =
+            if text.chars().any(is_obeyed) { printable(&text).into() } else { text.as_str().into() };
+        let (level, target) = (record.level(), record.target());
+        match sinks.format {
+            Format::Text => {
+                let mut safe = Record::builder();
+                let args = format_args!("{words}");
+                let safe = safe.level(level).target(target).args(args).build();
+                sinks.text.log(&safe);
+                if let Some(file) = &sinks.file {
+                    file.text.log(&safe);
+                }
+            }
+            Format::Json => {
+                let line = line::json(level, target, &words, request);
+                if let Some(file) = &sinks.file {
+                    file.outlet.hand_over(line.clone().into_bytes());
+                }
+                match OUTLET.get() {
+                    Some(outlet) => outlet.hand_over(line.into_bytes()),
+                    // Where standard error is gone, the exit code and `/api/logs` must do.
+                    None => drop(io::stderr().write_all(line.as_bytes())),
+                }
+            }
         }
         let missed = self.missed.swap(0, Ordering::Relaxed);
         let note = if missed > 0 {
@@ -60,16 +95,35 @@ impl Log for Tee {
         } else {
             String::new()
         };
-        let line = manager_line(printable(&format!("{:<5} {text}{note}", record.level())));
+        let line = manager_line(printable(&format!("{level:<5} {text}{note}")));
         if self.queue.try_send(line).is_err() {
             self.missed.fetch_add(missed + 1, Ordering::Relaxed);
         }
     }
+}
+
+impl Log for Tee {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.sinks.load().text.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.write(record, None);
+    }
 
     fn flush(&self) {
-        if let Some(stderr) = STDERR.get() {
-            stderr.load().flush();
-        }
+        self.sinks.load().text.flush();
+    }
+}
+
+/// The line of a request that has ended, at INFO.
+pub(crate) fn request(finished: &Finished<'_>) {
+    if let Some(tee) = TEE.get()
+        && log::max_level() >= Level::Info
+    {
+        let mut record = Record::builder();
+        let args = format_args!("{finished}");
+        tee.write(&record.level(Level::Info).target(module_path!()).args(args).build(), Some(finished));
     }
 }
 
@@ -150,42 +204,85 @@ fn directives(wanted: &str, default: &str) -> (String, Vec<String>) {
     (filters, problems)
 }
 
-/// The logger to standard error of this level, and what is wrong with `RUST_LOG`, which goes before it.
-fn logger(level: &str) -> (env_logger::Logger, Vec<String>) {
+/// The logger of this level to `target`, and what is wrong with `RUST_LOG`, which goes before it.
+fn logger(level: &str, target: Target, colours: bool) -> (env_logger::Logger, Vec<String>) {
     // The libraries below us report what we report better, in our own words.
-    let quiet = format!("{level},actix_server=warn,actix_http=warn,hyper=warn,mio=warn");
+    let quiet = format!("{level},actix_server=warn,actix_http=warn,hyper=warn,mio=warn,rustls=warn");
     let mut builder = Builder::new();
-    // A pipe has no colours of its own accord; the terminal at its end may.
-    if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+    if colours {
         builder.write_style(WriteStyle::Always);
     }
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let (filters, problems) = directives(&wanted, &quiet);
     builder.parse_env(Env::new().filter(NO_VARIABLE)).parse_filters(&filters);
-    builder.format_target(false).format_timestamp_millis();
-    match OUTLET.get() {
-        Some(outlet) => builder.target(Target::Pipe(Box::new(outlet.clone()))),
-        // Without a thread for it, a reader that doesn't read stops those who write.
-        None => builder.target(Target::Stderr),
-    };
+    if !colours && matches!(target, Target::Pipe(_)) {
+        builder.write_style(WriteStyle::Never);
+    }
+    builder.format_target(false).format_timestamp_millis().target(target);
     (builder.build(), problems)
 }
 
-/// Installs the logger; from here on `log::info!` and the others work.
-pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
-    if let Ok(outlet) = Outlet::start(io::stderr()) {
+/// Where lines go by this configuration; what was there before goes on if it is the same.
+fn sinks(program: &ProgramSpec, before: Option<&Sinks>) -> (Sinks, Vec<String>) {
+    let format = if program.log_json { Format::Json } else { Format::Text };
+    // A pipe has no colours of its own accord; the terminal at its end may.
+    let colours =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let target = match OUTLET.get() {
+        Some(outlet) => Target::Pipe(Box::new(outlet.clone())),
+        // Without a thread for it, a reader that doesn't read stops those who write.
+        None => Target::Stderr,
+    };
+    let (text, problems) = logger(&program.log_level, target, colours);
+    let mut problems: Vec<String> =
+        problems.into_iter().map(|problem| format!("RUST_LOG: {problem}")).collect();
+    let file = program.log_file.as_ref().and_then(|spec| {
+        let same = before.filter(|before| before.format == format).and_then(|before| before.file.as_ref());
+        let outlet = match same.filter(|same| same.spec == *spec) {
+            Some(same) => Ok(same.outlet.clone()),
+            None => Outlet::start(Rotating::new(spec.clone(), format), move |lost| {
+                format.note(&format!("({lost} log lines are missing here: the disk was too slow for them)"))
+            }),
+        };
+        let started = outlet.map(|outlet| {
+            let (text, _) = logger(&program.log_level, Target::Pipe(Box::new(outlet.clone())), false);
+            FileSink { spec: spec.clone(), outlet, text }
+        });
+        started
+            .map_err(|error| {
+                problems.push(format!("log_file: {}: {error}: it is not written", spec.path.display()))
+            })
+            .ok()
+    });
+    (Sinks { text, format, file }, problems)
+}
+
+/// Installs the logger; from here on `log::info!` and the others work. An error is ready to be printed.
+pub(crate) fn install(program: &ProgramSpec) -> Result<Lines, String> {
+    // Later it would only be told; now somebody sits before it.
+    if let Some(LogFileSpec { path, .. }) = &program.log_file {
+        file::open(path).map_err(|error| {
+            format!("can't write the log to {} (`program.log_file`): {error}", path.display())
+        })?;
+    }
+    let format = if program.log_json { Format::Json } else { Format::Text };
+    let unread = move |lost| {
+        format.note(&format!("({lost} log lines are missing here: standard error was not being read)"))
+    };
+    if let Ok(outlet) = Outlet::start(io::stderr(), unread) {
         // Set once, as the logger is.
         let _ = OUTLET.set(outlet);
     }
-    let (stderr, problems) = logger(level);
+    let (sinks, problems) = sinks(program, None);
     for problem in problems {
         // Not through the log: it may be what hides this line.
-        say_past_the_log(&format!("llm-manager: RUST_LOG: {problem}"));
+        say_past_the_log(&format!("llm-manager: {problem}"));
     }
     let (queue, lines) = mpsc::channel(QUEUE_LINES);
-    log::set_max_level(stderr.filter());
-    let _ = STDERR.set(ArcSwap::from_pointee(stderr));
-    log::set_boxed_logger(Box::new(Tee { queue, missed: AtomicU64::new(0) }))?;
+    log::set_max_level(sinks.text.filter());
+    let tee =
+        TEE.get_or_init(|| Tee { sinks: ArcSwap::from_pointee(sinks), queue, missed: AtomicU64::new(0) });
+    log::set_logger(tee).map_err(|error| format!("the log: {error}"))?;
     // The usual hook writes to standard error itself, and would stand still there.
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -194,19 +291,24 @@ pub(crate) fn install(level: &str) -> Result<Lines, log::SetLoggerError> {
     Ok(Lines(lines))
 }
 
-/// Another `log_level` from now on.
-pub(crate) fn set_level(level: &str) {
-    if let Some(stderr) = STDERR.get() {
-        let (logger, _) = logger(level);
-        log::set_max_level(logger.filter());
-        stderr.store(Arc::new(logger));
+/// Another `log_level`, `log_format` or `log_file` from now on.
+pub(crate) fn reconfigure(program: &ProgramSpec) {
+    if let Some(tee) = TEE.get() {
+        let (sinks, _) = sinks(program, Some(&tee.sinks.load()));
+        log::set_max_level(sinks.text.filter());
+        tee.sinks.store(Arc::new(sinks));
     }
 }
 
-/// Waits for the last lines to be written, for at most a second.
+/// Waits for the last lines to be written, for at most a second each.
 pub(crate) fn finish() {
     if let Some(outlet) = OUTLET.get() {
         outlet.drain(LAST_WORDS);
+    }
+    if let Some(file) =
+        TEE.get().and_then(|tee| tee.sinks.load().file.as_ref().map(|file| file.outlet.clone()))
+    {
+        file.drain(LAST_WORDS);
     }
 }
 
@@ -214,12 +316,12 @@ pub(crate) fn finish() {
 pub(crate) fn say_past_the_log(text: &str) {
     // The lines before it first.
     finish();
-    if let Ok(mut outlet) = Outlet::start(io::stderr()) {
+    if let Ok(mut outlet) = Outlet::start(io::stderr(), |lost| format!("({lost} lines are missing here)\n")) {
         // An outlet never fails to take a line.
-        let _ = io::Write::write_all(&mut outlet, format!("{text}\n").as_bytes());
+        let _ = outlet.write_all(format!("{text}\n").as_bytes());
         outlet.drain(LAST_WORDS);
     } else {
-        let _ = io::Write::write_all(&mut io::stderr(), format!("{text}\n").as_bytes());
+        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
     }
 }
 

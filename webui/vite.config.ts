@@ -12,6 +12,8 @@ export default defineConfig({
   plugins: [react(), tailwindcss(), precompress(), sources()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   server: { proxy: Object.fromEntries(['/api', '/v1', '/health'].map((path) => [path, manager])) },
+  // Relative to the page's <base>, which the manager sets.
+  base: './',
   build: {
     target: 'es2022',
     // The Content-Security-Policy allows files only: no data: fonts, scripts or styles.

@@ -118,6 +118,8 @@ pub(super) fn configured(
         directory: Arc::new(Directory::new(models)),
         access,
         loading_comments: program.loading_comments,
+        log_requests: program.log_requests,
+        trusted_proxies: program.trusted_proxies.as_slice().into(),
         endpoints: Arc::new(Endpoints::new(spec.modes.iter().map(|mode| &**mode))),
         max_body_bytes: program.max_body_bytes,
         retention_days: program.log_retention_days,
@@ -276,8 +278,10 @@ impl Reloader {
         if new.devices != self.spec.devices {
             self.change_devices(&new);
         }
-        if new.program.log_level != self.spec.program.log_level {
-            logging::set_level(&new.program.log_level);
+        let log =
+            |program: &ProgramSpec| (program.log_level.clone(), program.log_json, program.log_file.clone());
+        if log(&new.program) != log(&self.spec.program) {
+            logging::reconfigure(&new.program);
         }
         self.launcher.hide(new.secret_variables.clone());
         self.books.ledger.reconfigure(new.program.log_retention_days, new.program.electricity);

@@ -1,11 +1,13 @@
 //! Talks to the running manager.
 
+use crate::tls;
 use awc::error::SendRequestError;
 use awc::http::{Method, header};
 use awc::{Client, ClientResponse, Connector};
 use llm_manager_policy::spec::ProgramSpec;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The manager that this configuration would serve.
@@ -27,15 +29,23 @@ pub(super) fn origin(program: &ProgramSpec) -> String {
         true => format!("[{host}]"),
         false => host.to_owned(),
     };
-    format!("http://{host}:{}", program.port)
+    let scheme = if program.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{host}:{}", program.port)
 }
 
+/// Of `program`, what this needs to know.
+pub(crate) const KEYS: [&str; 5] = ["host", "port", "api_keys", "tls", "base_path"];
+
 impl Manager {
-    pub(crate) fn of(program: &ProgramSpec) -> Self {
-        let connector = Connector::new().timeout(Duration::from_secs(5));
+    /// Blocks for a moment. An error is ready to be printed.
+    pub(crate) fn of(program: &ProgramSpec) -> Result<Self, String> {
+        let mut connector = Connector::new().timeout(Duration::from_secs(5));
+        if let Some(tls) = &program.tls {
+            connector = connector.rustls_0_23(Arc::new(tls::client(tls)?));
+        }
         // A start may take as long as the model needs.
         let client = Client::builder().disable_timeout().connector(connector).finish();
-        Self { client, base: origin(program), key: program.api_keys.first().cloned() }
+        Ok(Self { client, base: origin(program), key: program.api_keys.first().cloned() })
     }
 
     /// Where it is.

@@ -56,7 +56,7 @@ struct Node {
 
 /// Carries the order out and prints its result.
 pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), String> {
-    let manager = Manager::of(program);
+    let manager = Manager::of(program)?;
     match order {
         Order::Status => status(&manager).await,
         Order::Start(model) => say_state(&manager, &model, "start").await,

@@ -3,6 +3,7 @@
 
 mod access;
 mod backend;
+mod edge;
 mod logs;
 pub(super) mod original;
 mod table;
@@ -11,7 +12,7 @@ mod weights;
 
 /// Every key of the file.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
-    [table::TABLE, access::ROWS, backend::ROWS, through::ROWS, logs::ROWS, weights::ROWS]
+    [table::TABLE, access::ROWS, backend::ROWS, through::ROWS, edge::ROWS, logs::ROWS, weights::ROWS]
         .into_iter()
         .flatten()
 }
@@ -22,6 +23,8 @@ pub(super) enum Section {
     Root,
     Program,
     Electricity,
+    LogFile,
+    Tls,
     Logs,
     Device,
     Mode,
@@ -141,6 +144,8 @@ impl Section {
             Self::Root => "the file",
             Self::Program => "`program`",
             Self::Electricity => "`electricity`",
+            Self::LogFile => "`log_file`",
+            Self::Tls => "`tls`",
             Self::Logs => "`logs`",
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",

@@ -2,6 +2,7 @@
 //! the end.
 
 mod backend;
+mod edge;
 mod good;
 mod mistakes;
 mod robust;

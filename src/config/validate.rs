@@ -17,7 +17,7 @@ use serde_yaml::Value;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
-use super::{key_specs, models, modes};
+use super::{edge, key_specs, models, modes};
 
 /// What models take from `program` when they don't say it themselves.
 pub(super) struct Defaults {
@@ -122,6 +122,12 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>, has_keys: bool) -> ProgramS
         log_retention_days: u32::try_from(whole("log_retention_days")).unwrap_or(u32::MAX),
         allowed_origins: allowed_origins(walk, fields),
         loading_comments: fields.flag("loading_comments"),
+        log_json: fields.text("log_format").is_some_and(|word| word.eq_ignore_ascii_case("json")),
+        log_file: edge::log_file(walk, fields),
+        log_requests: fields.flag("log_requests"),
+        trusted_proxies: edge::trusted_proxies(walk, fields),
+        base_path: edge::base_path(walk, fields),
+        tls: edge::tls(walk, fields),
         electricity: electricity(walk, fields),
     }
 }

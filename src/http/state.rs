@@ -18,6 +18,7 @@ use llm_manager_actors::quotas::Quotas;
 use llm_manager_actors::scheduler::Scheduler;
 use llm_manager_actors::supervisor::Supervisor;
 use llm_manager_policy::endpoints::Endpoints;
+use llm_manager_policy::proxies::Network;
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -35,6 +36,14 @@ pub struct Shared {
     pub access: Arc<Access>,
     /// True: a stream says that it waits for its model.
     pub loading_comments: bool,
+    /// True: each request that has ended has a line in the log.
+    pub log_requests: bool,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[Network]>,
+    /// What a proxy puts before all paths; empty: nothing.
+    pub base_path: Arc<str>,
+    /// True: clients come over TLS.
+    pub tls: bool,
     /// Every path that some mode serves.
     pub endpoints: Arc<Endpoints>,
     /// Largest request body.

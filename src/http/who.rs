@@ -1,5 +1,6 @@
 //! Who gives an order: for the audit, the log and whoever is told that a model was stopped.
 
+use super::peer;
 use super::state::{InForce, Shared};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
@@ -23,19 +24,20 @@ pub(crate) struct Who {
     pub(crate) kind: &'static str,
     /// The key's name or the user's; empty: neither is known.
     pub(crate) name: String,
-    /// Where the connection comes from.
+    /// Where it comes from, behind the trusted proxies.
     pub(crate) address: Option<String>,
 }
 
 impl Who {
     /// The sender of a request that was let in.
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        let peer = request.peer_addr().map(|peer| peer.ip());
         match InForce::of(request) {
-            Ok(in_force) => Self::from(&in_force.now(), request.headers(), peer),
-            Err(_) => {
-                Self { kind: "anyone", name: String::new(), address: peer.map(|peer| peer.to_string()) }
+            Ok(in_force) => {
+                let now = in_force.now();
+                let client = peer::address(request, &now.trusted_proxies);
+                Self::from(&now, request.headers(), client)
             }
+            Err(_) => Self { kind: "anyone", name: String::new(), address: None },
         }
     }
 

@@ -1,4 +1,5 @@
-//! Standard error, written by a thread of its own: a reader that doesn't read can stop that thread, and nobody else.
+//! Standard error, or a file, written by a thread of its own: a reader that doesn't read, or a slow disk, can stop that
+//! thread, and nobody else.
 //!
 //! The queue before it has a bound. While it is full lines are lost; they are counted, and the next line that gets
 //! through says how many.
@@ -34,19 +35,22 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Starts the thread that writes to `target`.
-    pub(super) fn start(target: impl Write + Send + 'static) -> io::Result<Self> {
+    /// Starts the thread that writes to `target`. `note` words how many lines are missing.
+    pub(super) fn start(
+        target: impl Write + Send + 'static,
+        note: impl Fn(u64) -> String + Send + 'static,
+    ) -> io::Result<Self> {
         let (queue, items) = sync_channel(LINES);
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(&items, &shared, target))?;
+            .spawn(move || write_all(&items, &shared, target, note))?;
         Ok(Self { queue, counts })
     }
 
     /// Hands a line over, or counts it as lost.
-    fn hand_over(&self, line: Vec<u8>) {
+    pub(super) fn hand_over(&self, line: Vec<u8>) {
         let size = line.len();
         if self.counts.waiting.fetch_add(size, Ordering::Relaxed) + size > BYTES
             || self.queue.try_send(Item::Line(line)).is_err()
@@ -80,7 +84,7 @@ impl Write for Outlet {
     }
 }
 
-fn write_all(items: &Receiver<Item>, counts: &Counts, mut target: impl Write) {
+fn write_all(items: &Receiver<Item>, counts: &Counts, mut target: impl Write, note: impl Fn(u64) -> String) {
     // Where standard error is gone, the exit code and `/api/logs` must do.
     while let Ok(item) = items.recv() {
         match item {
@@ -94,8 +98,7 @@ fn write_all(items: &Receiver<Item>, counts: &Counts, mut target: impl Write) {
         }
         let lost = counts.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let note = format!("({lost} log lines are missing here: standard error was not being read)\n");
-            let _ = target.write_all(note.as_bytes());
+            let _ = target.write_all(note(lost).as_bytes());
         }
     }
 }
@@ -104,6 +107,10 @@ fn write_all(items: &Receiver<Item>, counts: &Counts, mut target: impl Write) {
 mod tests {
     use super::*;
     use std::sync::mpsc::channel;
+
+    fn note(lost: u64) -> String {
+        format!("({lost} lines are missing)\n")
+    }
 
     /// Takes what was permitted, then blocks.
     struct Gate {
@@ -127,7 +134,7 @@ mod tests {
     fn a_reader_that_stands_still_loses_lines_and_is_told_how_many() {
         let (permit, permits) = channel();
         let (written, lines) = channel();
-        let mut outlet = Outlet::start(Gate { permits, written }).unwrap();
+        let mut outlet = Outlet::start(Gate { permits, written }, note).unwrap();
         // One line may be in the thread's hands, the others wait; the last ones find no room.
         let sent = LINES + 50;
         for number in 0..sent {
@@ -156,7 +163,7 @@ mod tests {
     fn large_lines_count_by_their_size() {
         let (permit, permits) = channel();
         let (written, lines) = channel();
-        let mut outlet = Outlet::start(Gate { permits, written }).unwrap();
+        let mut outlet = Outlet::start(Gate { permits, written }, note).unwrap();
         for _ in 0..12 {
             outlet.write_all(&vec![b'x'; 1 << 20]).unwrap();
         }
@@ -172,7 +179,7 @@ mod tests {
     fn draining_waits_for_what_was_handed_over() {
         let (written, lines) = channel();
         let (permit, permits) = channel();
-        let mut outlet = Outlet::start(Gate { permits, written }).unwrap();
+        let mut outlet = Outlet::start(Gate { permits, written }, note).unwrap();
         outlet.write_all(b"the last words\n").unwrap();
         (0..4).for_each(|_| permit.send(()).unwrap());
         outlet.drain(Duration::from_secs(20));

@@ -38,8 +38,11 @@ async fn run(config: PathBuf, events: SyncSender<Event>, mut inbox: Receiver<Act
     let mut note = None;
     loop {
         // Read anew each time: a manager that comes back may have another port or key.
-        let seen = match config::load_program(&config, &["host", "port", "api_keys"]) {
-            Ok(program) => look(&Manager::of(&program), note.clone()).await,
+        let seen = match config::load_program(&config, &crate::cli::client::KEYS) {
+            Ok(program) => match Manager::of(&program) {
+                Ok(manager) => look(&manager, note.clone()).await,
+                Err(error) => Seen::Lost(first_line(&error)),
+            },
             Err(report) => Seen::Lost(first_line(&report.to_string())),
         };
         // One that is full shows older news for a moment; the next look comes soon.
@@ -67,8 +70,8 @@ async fn look(manager: &Manager, note: Option<String>) -> Seen {
 
 async fn obey(config: &Path, action: Action) -> Result<(), String> {
     let program =
-        config::load_program(config, &["host", "port", "api_keys"]).map_err(|report| report.to_string())?;
-    let manager = Manager::of(&program);
+        config::load_program(config, &crate::cli::client::KEYS).map_err(|report| report.to_string())?;
+    let manager = Manager::of(&program)?;
     let path = match action {
         Action::Start(name) => format!("/api/models/{}/start?wait=false", segment(&name)),
         Action::Stop(name) => format!("/api/models/{}/stop?wait=false", segment(&name)),

@@ -22,8 +22,7 @@ const BEAT: Duration = Duration::from_millis(if cfg!(windows) { 50 } else { 1000
 
 /// Shows the icon until somebody quits it.
 pub(crate) fn run(config: &Path) -> Result<(), String> {
-    crate::config::load_program(config, &["host", "port", "api_keys"])
-        .map_err(|report| report.to_string())?;
+    crate::config::load_program(config, &crate::cli::client::KEYS).map_err(|report| report.to_string())?;
     let language = language();
     let (events, inbox) = sync_channel(EVENTS);
     let clicked = events.clone();

@@ -35,6 +35,8 @@ mod openai;
 
 mod orphans;
 mod outcomes;
+mod own_log;
+mod proxied;
 mod real_engine;
 mod real_memory;
 mod reconcile;
@@ -47,4 +49,5 @@ mod soak;
 mod standby;
 mod supervision;
 mod through;
+mod tls;
 mod way_back;

@@ -3,6 +3,7 @@
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
 use crate::pricing::{Currency, Plan, Price};
+use crate::proxies::Network;
 use crate::rights::Scope;
 use crate::usage::Pointers;
 use std::borrow::Cow;
@@ -156,8 +157,40 @@ pub struct ProgramSpec {
     pub allowed_origins: Vec<String>,
     /// True: a stream says that it waits for its model.
     pub loading_comments: bool,
+    /// True: the log is JSON, one object a line.
+    pub log_json: bool,
+    /// Where the log is kept beside standard error.
+    pub log_file: Option<LogFileSpec>,
+    /// True: each request that has ended has a line in the log.
+    pub log_requests: bool,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// What a proxy puts before all paths, such as `/llm`; empty: nothing.
+    pub base_path: String,
+    /// With what clients are served over TLS; `None`: they aren't.
+    pub tls: Option<TlsSpec>,
     /// What electricity costs; `None`: its amount is recorded, but not its price.
     pub electricity: Option<Electricity>,
+}
+
+/// `program.log_file`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFileSpec {
+    /// The newest lines (absolute).
+    pub path: PathBuf,
+    /// Largest size of one file.
+    pub bytes: u64,
+    /// How many files there are at most, the newest one included.
+    pub count: u32,
+}
+
+/// `program.tls`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSpec {
+    /// PEM: the certificate, and those that lead to its root (absolute).
+    pub cert: PathBuf,
+    /// PEM: its private key (absolute).
+    pub key: PathBuf,
 }
 
 /// `program.electricity`

@@ -88,6 +88,12 @@ fn program() -> ProgramSpec {
         log_retention_days: 30,
         allowed_origins: Vec::new(),
         loading_comments: false,
+        log_json: false,
+        log_file: None,
+        log_requests: false,
+        trusted_proxies: Vec::new(),
+        base_path: String::new(),
+        tls: None,
         electricity: None,
     }
 }

@@ -3,7 +3,9 @@
 //! The key has been looked at before, so a slow refusal tells nothing that a quick one wouldn't.
 
 use crate::http::error::{ApiError, Kind};
+use crate::http::peer;
 use actix_web::{HttpRequest, web};
+use llm_manager_policy::proxies::Network;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -46,13 +48,13 @@ impl WrongKeys {
 }
 
 /// Holds the refusal of a wrong key back for a while, if its sender has had some.
-pub(crate) async fn slow_down(request: &HttpRequest, error: ApiError) -> ApiError {
+pub(crate) async fn slow_down(request: &HttpRequest, trusted: &[Network], error: ApiError) -> ApiError {
     if error.kind != Kind::InvalidApiKey {
         return error;
     }
     let Some(wrong) = request.app_data::<web::Data<WrongKeys>>() else { return error };
-    let Some(peer) = request.peer_addr() else { return error };
-    if !wrong.is_guess(peer.ip().to_canonical(), Instant::now()) {
+    let Some(client) = peer::address(request, trusted) else { return error };
+    if !wrong.is_guess(client, Instant::now()) {
         return error;
     }
     if wrong.held.get() >= HELD {

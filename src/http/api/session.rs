@@ -1,6 +1,7 @@
 //! `/api/session`: a browser signs in, asks whether it has, and signs out.
 
 use crate::http::error::{ApiError, Kind};
+use crate::http::peer;
 use crate::http::state::{Now, Shared};
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -45,8 +46,9 @@ pub(crate) async fn sign_in(
         return Err(ApiError { retry_after: Some(AFTER_A_WRONG_KEY), ..error });
     };
     let Some(place) = shared.access.keys.place(key.as_bytes()) else {
-        let peer = request.peer_addr().map_or_else(String::new, |peer| format!(" from {}", peer.ip()));
-        log::warn!("a sign-in{peer} with a wrong key");
+        let client = peer::address(&request, &shared.trusted_proxies);
+        let from = client.map_or_else(String::new, |client| format!(" from {client}"));
+        log::warn!("a sign-in{from} with a wrong key");
         // A task of its own: whoever leaves early must not give the place back early.
         let pause = actix_web::rt::spawn(async move {
             tokio::time::sleep(AFTER_A_WRONG_KEY).await;
@@ -65,15 +67,22 @@ pub(crate) async fn sign_in(
     let tls = proto.is_some_and(|proto| {
         proto.split(',').next().unwrap_or_default().trim().eq_ignore_ascii_case("https")
     });
-    let secure = if tls { "; Secure" } else { "" };
-    let cookie = format!("{}={token}; HttpOnly; SameSite=Strict; Path=/{secure}", sessions.cookie);
+    let secure = if tls || shared.tls { "; Secure" } else { "" };
+    let path = cookie_path(&shared);
+    let cookie = format!("{}={token}; HttpOnly; SameSite=Strict; Path={path}{secure}", sessions.cookie);
     Ok(answer(&shared, Some(place), Some(cookie)))
 }
 
 /// `DELETE /api/session`: takes the cookie from the browser.
 pub(crate) async fn sign_out(shared: Now) -> HttpResponse {
     let name = &shared.access.keys.sessions.cookie;
-    answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path=/")))
+    let path = cookie_path(&shared);
+    answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path={path}")))
+}
+
+/// What else the proxy shows at its address doesn't get the cookie.
+fn cookie_path(shared: &Shared) -> &str {
+    if shared.base_path.is_empty() { "/" } else { &shared.base_path }
 }
 
 fn answer(shared: &Shared, place: Option<usize>, cookie: Option<String>) -> HttpResponse {

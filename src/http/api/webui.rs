@@ -11,6 +11,8 @@ use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, guard, web};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// Everything in `webui/dist`; in debug builds it is read from there at each request.
 #[derive(RustEmbed)]
@@ -22,7 +24,7 @@ const INDEX: &str = "index.html";
 
 /// No inline script or style, nothing from another host, and no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data:; media-src blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
+    img-src 'self' data:; media-src blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'self'; \
     form-action 'self'; frame-ancestors 'none'";
 
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>LLM-Manager</title>\
@@ -66,17 +68,49 @@ async fn serve(request: HttpRequest, shared: Now) -> HttpResponse {
     }
     let name = request.path().trim_start_matches('/');
     match file(name) {
-        Some(found) => answer(&request, name, found),
+        Some(found) if name == INDEX => answer(&request, name, based(found, &shared.base_path)),
+        Some(found) => answer(&request, name, found.into()),
         None if name.starts_with("assets/") => plain(StatusCode::NOT_FOUND).body("no such file"),
         None => match Files::get(INDEX) {
-            Some(index) => answer(&request, INDEX, index),
+            Some(index) => answer(&request, INDEX, based(index, &shared.base_path)),
             None => plain(StatusCode::OK).content_type("text/html; charset=utf-8").body(NOT_BUILT),
         },
     }
 }
 
-fn answer(request: &HttpRequest, name: &str, found: EmbeddedFile) -> HttpResponse {
-    let zipped = accepts_gzip(request.headers()).then(|| Files::get(&format!("{name}.gz"))).flatten();
+/// What is sent of a file.
+struct Content {
+    data: Cow<'static, [u8]>,
+    hash: [u8; 32],
+    /// It is not as it lies in the program, where it lies compressed, too.
+    changed: bool,
+}
+
+impl From<EmbeddedFile> for Content {
+    fn from(file: EmbeddedFile) -> Self {
+        let hash = file.metadata.sha256_hash();
+        Self { data: file.data, hash, changed: false }
+    }
+}
+
+/// The page that says where the manager's paths begin: all that it loads is relative to that.
+fn based(index: EmbeddedFile, base: &str) -> Content {
+    if base.is_empty() {
+        return index.into();
+    }
+    let text = String::from_utf8_lossy(&index.data).replacen(
+        "<base href=\"/\"",
+        &format!("<base href=\"{base}/\""),
+        1,
+    );
+    let hash = Sha256::digest(&text).into();
+    Content { data: text.into_bytes().into(), hash, changed: true }
+}
+
+fn answer(request: &HttpRequest, name: &str, found: Content) -> HttpResponse {
+    let zipped = (!found.changed && accepts_gzip(request.headers()))
+        .then(|| Files::get(&format!("{name}.gz")))
+        .flatten();
     let mut response = plain(StatusCode::OK);
     response.insert_header((header::CONTENT_TYPE, content_type(name)));
     response.insert_header((header::VARY, "Accept-Encoding"));
@@ -86,11 +120,11 @@ fn answer(request: &HttpRequest, name: &str, found: EmbeddedFile) -> HttpRespons
     let body = match zipped {
         Some(zipped) => {
             response.insert_header(ContentEncoding::Gzip);
-            zipped
+            Content::from(zipped)
         }
         None => found,
     };
-    let tag = etag(&body.metadata.sha256_hash());
+    let tag = etag(&body.hash);
     response.insert_header((header::ETAG, tag.as_str()));
     let known = request.headers().get_all(header::IF_NONE_MATCH);
     if known.filter_map(|value| value.to_str().ok()).any(|tags| tags == "*" || tags.contains(&tag)) {

@@ -5,6 +5,7 @@
 
 use super::admission::Admission;
 use super::exchange::Exchange;
+use super::finished::{Line, Names};
 use super::words;
 use crate::http::error::{ApiError, Kind};
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -47,6 +48,8 @@ pub(crate) struct Account {
     pieces: u64,
     /// What was reserved for it.
     admission: Option<Admission>,
+    /// It shall have a line in the log.
+    line: Option<Line>,
 }
 
 /// By whom a request was served, and what it waited for.
@@ -125,6 +128,7 @@ impl Account {
             error_body: Vec::new(),
             pieces: 0,
             admission: None,
+            line: shared.log_requests.then(|| Line::of(exchange.request.headers())),
         }
     }
 
@@ -357,6 +361,10 @@ impl Drop for Account {
         let (spec, variant) = (&self.model.spec, self.variant.as_deref().unwrap_or_default());
         row.labels =
             Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint.path, &self.api_key, ""]);
+        if let Some(line) = &self.line {
+            let endpoint = &self.endpoint.path;
+            line.write(&row, &Names { api_key: &self.api_key, model: &spec.name, endpoint });
+        }
         self.model.traffic.count(&row, self.pieces);
         self.ledger.record(row);
     }

@@ -26,7 +26,7 @@ async fn answer(
 ) -> HttpResponse {
     let found = match shared.access.enter(request.headers(), Door::Programs) {
         Ok(caller) => found(shared, caller),
-        Err(error) => Err(slow_down(request, error).await),
+        Err(error) => Err(slow_down(request, &shared.trusted_proxies, error).await),
     };
     let response = found.unwrap_or_else(|error| Form::of(request.path(), request.headers()).respond(&error));
     shared.access.origins.allow(request, response)

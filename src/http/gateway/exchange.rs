@@ -40,7 +40,7 @@ impl Exchange {
     pub(crate) async fn enter(&mut self, door: Door) -> Result<(), ApiError> {
         self.caller = match self.shared.access.enter(self.request.headers(), door) {
             Ok(caller) => caller,
-            Err(error) => return Err(slow_down(&self.request, error).await),
+            Err(error) => return Err(slow_down(&self.request, &self.shared.trusted_proxies, error).await),
         };
         if door == Door::Programs {
             self.limited = Limited::of(self.shared.access.key(self.caller));

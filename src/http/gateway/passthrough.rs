@@ -45,7 +45,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     shared.access.allow_model(exchange.caller, &model.spec)?;
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if path.is_empty() && is_read {
-        return Ok(with_slash(request));
+        return Ok(with_slash(request, &shared.base_path));
     }
     let path = if path.is_empty() { "/" } else { path };
     let endpoint = match shared.endpoints.find(path).filter(|found| found.path.is_none()) {
@@ -67,7 +67,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     };
     match forward(exchange, &outgoing, model, &mut account).await {
         Ok(mut reply) => {
-            keep_below(&mut reply.response, prefix);
+            keep_below(&mut reply.response, &format!("{}{prefix}", shared.base_path));
             Ok(respond(exchange, reply, account, None))
         }
         Err(error) => {
@@ -103,10 +103,10 @@ fn split<'a>(
 }
 
 /// A page's relative links need the slash.
-fn with_slash(request: &HttpRequest) -> HttpResponse {
+fn with_slash(request: &HttpRequest, base: &str) -> HttpResponse {
     let query = request.query_string();
     let mark = if query.is_empty() { "" } else { "?" };
-    let place = format!("{}/{mark}{query}", request.path());
+    let place = format!("{base}{}/{mark}{query}", request.path());
     HttpResponse::build(StatusCode::PERMANENT_REDIRECT).insert_header((header::LOCATION, place)).finish()
 }
 

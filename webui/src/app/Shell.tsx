@@ -1,4 +1,5 @@
 /** The frame around every page: menu, connection, language, theme. */
+import { at } from '@/shared/base'
 import { Menu } from 'lucide-react'
 import { Suspense, useEffect, useRef, useState } from 'react'
 import { Route, Routes, useLocation } from 'react-router'
@@ -25,14 +26,14 @@ const all = texts(
 
 export function Shell() {
   const t = useTexts(all)
-  const { pathname } = useLocation()
+  const { pathname, search } = useLocation()
   const [menu, setMenu] = useState(false)
   useEffect(() => connect(), [])
   useTitle(pathname)
 
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[13.5rem_minmax(0,1fr)]">
-      <a href="#content" className="sr-only z-50 rounded bg-accent px-3 py-2 text-accent-text focus:not-sr-only focus:fixed focus:top-2 focus:left-2">
+      <a href={`${at(pathname)}${search}#content`} className="sr-only z-50 rounded bg-accent px-3 py-2 text-accent-text focus:not-sr-only focus:fixed focus:top-2 focus:left-2">
         {t.skip}
       </a>
       <aside className="sticky top-0 hidden h-dvh flex-col overflow-y-auto border-r border-line bg-surface lg:flex">

@@ -1,3 +1,4 @@
+import { base } from '@/shared/base'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
@@ -26,7 +27,7 @@ createRoot(root).render(
   <StrictMode>
     <Boundary>
       <QueryClientProvider client={client}>
-        <BrowserRouter>
+        <BrowserRouter basename={base || undefined}>
           <Gate>
             <Shell />
           </Gate>

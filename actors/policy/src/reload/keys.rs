@@ -31,6 +31,10 @@ pub(super) fn of_program(old: &ProgramSpec, new: &ProgramSpec) -> (Vec<&'static 
         max_body_bytes as "max_body_mb",
         log_retention_days as "log_retention_days",
         loading_comments as "loading_comments",
+        log_json as "log_format",
+        log_file as "log_file",
+        log_requests as "log_requests",
+        trusted_proxies as "trusted_proxies",
         electricity as "electricity",
     );
     take_over!(same, new, fixed:
@@ -39,6 +43,8 @@ pub(super) fn of_program(old: &ProgramSpec, new: &ProgramSpec) -> (Vec<&'static 
         database as "database",
         disable_gpu_monitoring as "Disable_GPU_monitoring",
         client_write_timeout as "client_write_timeout",
+        base_path as "base_path",
+        tls as "tls",
     );
     if same != *new {
         fixed.push("(another key)");
@@ -54,6 +60,8 @@ pub(super) fn with_fixed(old: &ProgramSpec, new: ProgramSpec) -> ProgramSpec {
         database: old.database.clone(),
         disable_gpu_monitoring: old.disable_gpu_monitoring,
         client_write_timeout: old.client_write_timeout,
+        base_path: old.base_path.clone(),
+        tls: old.tls.clone(),
         ..new
     }
 }

@@ -1,4 +1,5 @@
 /** Models that hear, and models that speak. */
+import { at } from '@/shared/base'
 import { useMutation } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { call, Failure, readFailure } from '@/shared/api/client'
@@ -31,7 +32,7 @@ export function Transcribe({ model }: { model: string }) {
       form.set('model', model)
       form.set('file', audio)
       const began = performance.now()
-      const answer = await fetch('/v1/audio/transcriptions', { method: 'POST', credentials: 'same-origin', body: form })
+      const answer = await fetch(at('/v1/audio/transcriptions'), { method: 'POST', credentials: 'same-origin', body: form })
       if (!answer.ok) throw await readFailure(answer)
       const { text } = (await answer.json()) as { text?: string }
       if (text === undefined) throw new Failure('refused', answer.status, 'no_text', 'the answer has no text')

@@ -1,3 +1,4 @@
+import { origin } from '@/shared/base'
 import { Terminal } from 'lucide-react'
 import { useState } from 'react'
 import { useSession } from '@/shared/api/session'
@@ -16,7 +17,7 @@ export function CurlButton({ path, body }: { path: string; body: () => object })
   const [text, setText] = useState<string | null>(null)
   return (
     <>
-      <Button kind="quiet" onClick={() => setText(curlOf(window.location.origin, path, body(), keyed))}>
+      <Button kind="quiet" onClick={() => setText(curlOf(origin(), path, body(), keyed))}>
         <Terminal size={14} />
         {t.show}
       </Button>

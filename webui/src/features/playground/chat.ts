@@ -1,4 +1,5 @@
 /** One answer of a chat model, as it comes in. */
+import { at } from '@/shared/base'
 import { Failure, readFailure } from '@/shared/api/client'
 import { SseReader } from './sse'
 
@@ -91,7 +92,7 @@ export function advance(so_far: Progress, data: string): Progress {
 }
 
 export async function streamChat(request: ChatRequest, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<Progress> {
-  const response = await fetch('/v1/chat/completions', {
+  const response = await fetch(at('/v1/chat/completions'), {
     method: 'POST',
     credentials: 'same-origin',
     headers: { 'Content-Type': 'application/json', Accept: 'text/event-stream' },

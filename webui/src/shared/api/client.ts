@@ -1,5 +1,7 @@
 /** One way to the management API: any failure becomes a `Failure` that can be shown as a sentence. */
 
+import { at } from '@/shared/base'
+
 /** What is wrong with a configuration, and where. */
 export interface ConfigProblem {
   path: string
@@ -65,7 +67,7 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
   const { method = 'GET', body, signal, headers = {} } = options
   let response: Response
   try {
-    response = await fetch(path, {
+    response = await fetch(at(path), {
       method,
       signal,
       credentials: 'same-origin',

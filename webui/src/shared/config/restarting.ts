@@ -1,4 +1,5 @@
 /** The one restart that may go on; looks at the manager until it is back. */
+import { at } from '@/shared/base'
 import { useSyncExternalStore } from 'react'
 import { apiJson, askForKey, call, Failure } from '@/shared/api/client'
 import type { Session } from '@/shared/api/session'
@@ -36,7 +37,7 @@ export function dismissRestart() {
 
 /** The root of the tree is as old as the manager: its age tells one life from the next. */
 async function life(): Promise<string | null> {
-  const response = await fetch('/api/supervision', { credentials: 'same-origin' })
+  const response = await fetch(at('/api/supervision'), { credentials: 'same-origin' })
   if (response.ok) return ((await response.json()) as SupervisionNode).since
   // Whoever was signed in and is not any more speaks with another life of the manager.
   return response.status === 401 ? 'signed out' : null
@@ -44,7 +45,7 @@ async function life(): Promise<string | null> {
 
 async function look(): Promise<Seen> {
   try {
-    if (!(await fetch('/health')).ok) return { answers: false }
+    if (!(await fetch(at('/health'))).ok) return { answers: false }
     return { answers: true, life: await life() }
   } catch {
     return { answers: false }

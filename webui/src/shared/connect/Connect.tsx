@@ -1,4 +1,5 @@
 /** What to put into a client: base URL, model, key, and snippets for the usual ones. */
+import { origin } from '@/shared/base'
 import { useState } from 'react'
 import { useSession } from '@/shared/api/session'
 import { texts, useTexts } from '@/shared/i18n/texts'
@@ -36,14 +37,14 @@ export default function Connect({ name }: { name?: string }) {
   if (model === undefined || mode === undefined) return null
   const fitting = clients.filter((client) => client.modes[mode])
   const client = fitting.find((known) => known.id === wanted) ?? fitting[0]
-  const origin = window.location.origin
-  const target = { origin, model, key: keyed ? 'YOUR_KEY' : null }
+  const address = origin()
+  const target = { origin: address, model, key: keyed ? 'YOUR_KEY' : null }
   const where = (place: string) => (place === 'shell' ? t.shell : place === 'python' || place === 'node' ? t.code : t.file(place))
   return (
     <div className="grid grid-cols-1 gap-3">
       <Facts
         rows={[
-          [t.url, <Value key="url" text={`${origin}/v1`} />],
+          [t.url, <Value key="url" text={`${address}/v1`} />],
           [
             t.model,
             name === undefined ? (

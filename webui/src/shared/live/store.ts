@@ -1,4 +1,5 @@
 /** The one live state of the page, fed by one EventSource. Events are applied in batches, so a burst paints once. */
+import { at } from '@/shared/base'
 import { useSyncExternalStore } from 'react'
 import { call } from '@/shared/api/client'
 import type { ServerEvent } from '@/shared/api/types'
@@ -63,7 +64,7 @@ export function connect(): () => void {
 
   function open() {
     close()
-    source = new EventSource('/api/events')
+    source = new EventSource(at('/api/events'))
     source.onopen = () => {
       tries = 0
       dispatch({ type: 'opened' })

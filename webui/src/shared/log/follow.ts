@@ -1,4 +1,5 @@
 /** One log, followed as long as a page shows it. */
+import { at } from '@/shared/base'
 import { useEffect, useMemo, useReducer, useRef, useState } from 'react'
 import { withQuery } from '@/shared/api/client'
 import type { LogLine } from '@/shared/api/types'
@@ -60,7 +61,7 @@ export function useFollowedLog(path: string, filter: Filter, paused: boolean): F
 
     function open() {
       const held = buffer.lines.length > 0
-      source = new EventSource(withQuery(path, { follow: true, tail: held ? 2000 : TAIL }))
+      source = new EventSource(withQuery(at(path), { follow: true, tail: held ? 2000 : TAIL }))
       source.onopen = () => setState('live')
       source.onmessage = (message: MessageEvent<string>) => {
         waiting.current.push(JSON.parse(message.data) as LogLine)

@@ -1,0 +1,39 @@
+//! W3C Trace Context: whose trace a request belongs to, as its `traceparent` says.
+
+/// The id of the trace in a `traceparent`; `None`: it is malformed.
+pub fn trace_id(traceparent: &str) -> Option<&str> {
+    let mut parts = traceparent.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    // A later version may add fields; the first one may not.
+    let fits = is_hex(version, 2)
+        && is_hex(trace, 32)
+        && is_hex(parent, 16)
+        && is_hex(flags, 2)
+        && version != "ff"
+        && (version != "00" || parts.next().is_none());
+    let is_something = |id: &str| id.bytes().any(|digit| digit != b'0');
+    (fits && is_something(trace) && is_something(parent)).then_some(trace)
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_headers_name_no_trace() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let with = |text: &str| text.replace('T', trace).replace('P', "00f067aa0ba902b7");
+        for good in ["00-T-P-01", "00-T-P-00", "cc-T-P-01-more"] {
+            assert_eq!(trace_id(&with(good)), Some(trace), "{good}");
+        }
+        let zeros = format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32));
+        for wrong in ["", "00", "ff-T-P-01", "00-T-P-01-more", "00-T-P", "0-T-P-01", "00-TT-P-01", &zeros] {
+            assert_eq!(trace_id(&with(wrong)), None, "{wrong}");
+        }
+        assert_eq!(trace_id(&with("00-T-P-01").to_uppercase()), None);
+    }
+}

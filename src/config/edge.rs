@@ -1,0 +1,65 @@
+//! The manager's own log, and the way from its clients to it: proxies, base path, TLS.
+
+use llm_manager_policy::proxies::Network;
+use llm_manager_policy::spec::{LogFileSpec, TlsSpec};
+
+use super::fields::{Fields, Walk};
+use super::keys::Section;
+use super::validate::absolute;
+
+pub(super) fn log_file(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<LogFileSpec> {
+    let fields = walk.fields(Section::LogFile, &program.at("log_file"), program.value("log_file")?);
+    walk.refuse_unknown(&fields);
+    let path = absolute(walk.base_dir, fields.text("path")?);
+    if path.is_dir() {
+        let hint = Some("write the path of a file in it".to_owned());
+        walk.error(&fields.at("path"), format!("{} is a folder", path.display()), hint);
+    }
+    Some(LogFileSpec {
+        path,
+        bytes: fields.whole("size_mb").unwrap_or_default() * 1024 * 1024,
+        count: fields.whole("count").and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
+    })
+}
+
+pub(super) fn trusted_proxies(walk: &mut Walk<'_>, program: &Fields<'_>) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for (index, text) in program.texts("trusted_proxies").into_iter().enumerate() {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(why) => {
+                let hint = "write an address such as 127.0.0.1, or a network such as 10.0.0.0/8: no names"
+                    .to_owned();
+                walk.error(&program.at("trusted_proxies").item(index), why, Some(hint));
+            }
+        }
+    }
+    networks
+}
+
+/// Without the slash at its end.
+pub(super) fn base_path(walk: &mut Walk<'_>, program: &Fields<'_>) -> String {
+    let text = program.text("base_path").unwrap_or_default().trim_end_matches('/');
+    let plain = |segment: &str| {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        !matches!(segment, "" | "." | "..") && segment.bytes().all(letters)
+    };
+    let mut segments = text.split('/').skip(1);
+    let ours = ["api", "v1", "assets", "health", "metrics", "upstream"];
+    if segments.clone().any(|segment| !plain(segment)) {
+        let hint = Some("write it as in a URL: /llm, of letters, digits, -, ., _ and ~".to_owned());
+        walk.error(&program.at("base_path"), format!("{text:?} is no plain path"), hint);
+    } else if let Some(first) = segments.next().filter(|first| ours.contains(first)) {
+        let hint = Some("choose another path, such as /llm".to_owned());
+        walk.error(&program.at("base_path"), format!("/{first} is a path of the manager's own"), hint);
+    }
+    text.to_owned()
+}
+
+/// Whether the files are right is seen when they are read.
+pub(super) fn tls(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<TlsSpec> {
+    let fields = walk.fields(Section::Tls, &program.at("tls"), program.value("tls")?);
+    walk.refuse_unknown(&fields);
+    let file = |name| fields.text(name).map(|text| absolute(walk.base_dir, text));
+    Some(TlsSpec { cert: file("cert")?, key: file("key")? })
+}

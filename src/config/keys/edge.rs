@@ -1,0 +1,95 @@
+//! The rows of the manager's own log, and of the way from its clients to it.
+
+use super::table::row;
+use super::{Key, Kind, Preset, Section};
+
+pub(super) static ROWS: &[Key] = &[
+    row(
+        Section::Program,
+        "log_format",
+        Kind::Choice(&["text", "json"]),
+        "",
+        Preset::Text("text"),
+        "json: each line of the manager's log is an object with time, level, target and message; with log_requests the lines of requests have fields of their own.",
+    ),
+    row(
+        Section::Program,
+        "log_file",
+        Kind::One(Section::LogFile),
+        "",
+        Preset::Nothing,
+        "A file for the manager's log, beside standard error. Default: none.",
+    ),
+    row(
+        Section::LogFile,
+        "path",
+        Kind::Text,
+        "",
+        Preset::Required,
+        "The file with the newest lines; older ones are in PATH.1, PATH.2 and so on.",
+    ),
+    row(
+        Section::LogFile,
+        "size_mb",
+        Kind::Whole { min: 1, max: 1_000_000 },
+        "MiB",
+        Preset::Whole(50),
+        "Largest size of one file. Too high: the disk fills. Too low: the cause of last night's trouble is gone by the morning.",
+    ),
+    row(
+        Section::LogFile,
+        "count",
+        Kind::Whole { min: 1, max: 1000 },
+        "files",
+        Preset::Whole(5),
+        "How many files there are at most, the newest one included; the oldest goes first.",
+    ),
+    row(
+        Section::Program,
+        "log_requests",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: each request to a model that has ended has a line in the log, at INFO: its id, the key's name, model, endpoint, status, outcome, tokens and times.",
+    ),
+    row(
+        Section::Program,
+        "trusted_proxies",
+        Kind::Texts,
+        "",
+        Preset::Nothing,
+        "Addresses or networks of proxies whose X-Forwarded-For is believed: the client's address in logs and in the audit, and where wrong keys are slowed down. Default: none, and the address is that of the connection.",
+    ),
+    row(
+        Section::Program,
+        "base_path",
+        Kind::Prefix,
+        "",
+        Preset::Nothing,
+        "The path under which a proxy shows the manager, such as /llm: dashboard, /api and /v1 are then served below it, and without it all the same. Default: none.",
+    ),
+    row(
+        Section::Program,
+        "tls",
+        Kind::One(Section::Tls),
+        "",
+        Preset::Nothing,
+        "Serves HTTPS (TLS 1.2 and 1.3) instead of HTTP. The files are read again when they change. Default: none.",
+    ),
+    row(
+        Section::Tls,
+        "cert",
+        Kind::Text,
+        "",
+        Preset::Required,
+        "PEM file with the certificate, followed by those that lead to its root.",
+    ),
+    row(
+        Section::Tls,
+        "key",
+        Kind::Text,
+        "",
+        Preset::Required,
+        "PEM file with the certificate's private key.",
+    ),
+];

@@ -182,6 +182,7 @@ impl Running {
         let scope = Arc::new(ArcSwap::from_pointee(Scope {
             models: models.clone(),
             settings: reload::placement(program),
+            watts: program.watts.clone(),
         }));
         let listed = reload::list(&models);
         let stopping = CancellationToken::new();

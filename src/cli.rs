@@ -14,6 +14,7 @@ mod pages;
 #[cfg(test)]
 mod reference;
 mod remote;
+mod statement;
 mod usage;
 
 use crate::{app, config, logging, service};
@@ -105,6 +106,8 @@ enum Command {
     },
     /// Show requests, tokens and cost, from the ledger of the running manager.
     Usage(usage::UsageOrder),
+    /// Show what a month cost whom, from the ledger of the running manager.
+    Statement(statement::StatementOrder),
     /// Rename the data of a removed model, through the running manager.
     Rename {
         /// The current name of the data.
@@ -209,6 +212,7 @@ pub fn main() -> ExitCode {
         }
         Command::Explain { model, memory } => remote(path, remote::Order::Explain { model, memory }),
         Command::Usage(order) => remote(path, remote::Order::Usage(order)),
+        Command::Statement(order) => remote(path, remote::Order::Statement(order)),
         Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),
         Command::Backup { file } => backup(path, &file),
         Command::Restore { file } => ledger::put_back(path, &file),

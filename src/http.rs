@@ -41,7 +41,7 @@ use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
     audit, billing, config, devices, events, keys, manager, memory, metrics, models, openapi, requests,
-    run_logs, runs, session, storage, usage, webui,
+    run_logs, runs, session, statement, storage, usage, webui,
 };
 use connection::Connection;
 use gateway::stray::Strays;
@@ -226,6 +226,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/runs/{id}", read().to(runs::one)))
                 .service(at("/runs/{id}/shares", read().to(runs::shares)))
                 .service(at("/runs/{id}/logs", read().to(run_logs::of_run)))
+                .service(at("/statement", read().to(statement::show)))
                 .service(at("/audit", read().to(audit::list)))
                 .service(at("/requests", read().to(requests::requests)))
                 .service(

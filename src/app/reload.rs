@@ -260,7 +260,11 @@ impl Reloader {
         let gone = std::mem::replace(&mut self.listed, listed);
         let models: Vec<_> = self.listed.iter().map(|(model, _)| Arc::clone(model)).collect();
         let shared = configured(Shared::clone(&self.in_force.now()), &new, Arc::new(access), models);
-        self.scope.store(Arc::new(Scope { models: self.roster.models(), settings: placement(&new.program) }));
+        self.scope.store(Arc::new(Scope {
+            models: self.roster.models(),
+            settings: placement(&new.program),
+            watts: new.program.watts.clone(),
+        }));
         self.in_force.replace(shared);
         // From here on requests come by the new settings.
         for (model, relaunched) in told {
@@ -404,8 +408,9 @@ impl Reloader {
         }
         model.actor().set(None);
         self.roster.remove(model);
-        let settings = self.scope.load().settings.clone();
-        self.scope.store(Arc::new(Scope { models: self.roster.models(), settings }));
+        let former = self.scope.load();
+        let (settings, watts) = (former.settings.clone(), former.watts.clone());
+        self.scope.store(Arc::new(Scope { models: self.roster.models(), settings, watts }));
         log::info!("models/{name}: has left the configuration, and has ended");
         if let Some(new) = leaving.data_to {
             // Its last rows have come since.

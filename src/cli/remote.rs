@@ -1,6 +1,7 @@
 //! The commands that speak to a running manager: status, start, stop, restart, logs, usage, tree.
 
 use super::client::{Manager, segment};
+use super::statement::StatementOrder;
 use super::usage::UsageOrder;
 use awc::http::Method;
 use comfy_table::{Table, presets};
@@ -19,6 +20,7 @@ pub(super) enum Order {
     Logs { model: String, follow: bool, tail: usize },
     Explain { model: String, memory: bool },
     Usage(UsageOrder),
+    Statement(StatementOrder),
     Rename { old: String, new: String, merge: bool },
     Reload { dry_run: bool },
     Tree,
@@ -68,6 +70,7 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Explain { model, memory: true } => print(&super::memory::explain(&manager, &model).await?),
         Order::Explain { model, memory: false } => explain(&manager, &model).await,
         Order::Usage(order) => print(&order.run(&manager).await?),
+        Order::Statement(order) => print(&order.run(&manager).await?),
         Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
         Order::Reload { dry_run } => reload(&manager, dry_run).await,
         Order::Tree => tree(&manager).await,

@@ -4,6 +4,7 @@
 mod access;
 mod backend;
 mod edge;
+mod electricity;
 mod logs;
 pub(super) mod original;
 mod table;
@@ -12,7 +13,16 @@ mod weights;
 
 /// Every key of the file.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
-    [table::TABLE, access::ROWS, backend::ROWS, through::ROWS, edge::ROWS, logs::ROWS, weights::ROWS]
+    [
+        table::TABLE,
+        access::ROWS,
+        backend::ROWS,
+        through::ROWS,
+        edge::ROWS,
+        logs::ROWS,
+        weights::ROWS,
+        electricity::ROWS,
+    ]
         .into_iter()
         .flatten()
 }
@@ -89,6 +99,8 @@ pub(super) enum Kind {
     Command,
     /// Device name to MiB.
     Memory,
+    /// Numbers by the names of devices.
+    Watts,
     /// A file, or one for each system.
     Script,
     /// Variable name to value.

@@ -73,6 +73,7 @@ fn property(key: &Key) -> Value {
             {"const": "auto"},
             {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
         ]}),
+        Kind::Watts => json!({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}),
         Kind::Script => json!({"anyOf": [
             text(),
             {"type": "object", "additionalProperties": false, "minProperties": 1,

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::placement::HoldTime;
 use llm_manager_policy::pricing::Currency;
 use llm_manager_policy::spec::{DevicePluginSpec, Electricity, LogsSpec, ModelSpec, ProgramSpec, Spec};
@@ -129,7 +130,26 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>, has_keys: bool) -> ProgramS
         base_path: edge::base_path(walk, fields),
         tls: edge::tls(walk, fields),
         electricity: electricity(walk, fields),
+        watts: watts(walk, fields),
     }
+}
+
+/// `electricity.watts`; what is no name of a device is an error.
+fn watts(walk: &mut Walk<'_>, program: &Fields<'_>) -> Vec<(Requirement, u32)> {
+    let Some(value) = program.value("electricity") else { return Vec::new() };
+    let given = value.get("watts").and_then(Value::as_mapping);
+    let mut watts = Vec::new();
+    for (device, figure) in given.into_iter().flatten() {
+        let (Some(device), Some(figure)) = (device.as_str(), figure.as_u64()) else { continue };
+        match Requirement::parse(device) {
+            Ok(device) => watts.push((device, u32::try_from(figure).unwrap_or(u32::MAX))),
+            Err(why) => {
+                let at = program.at("electricity").key("watts").key(device);
+                walk.error(&at, format!("{device:?} names no device: {why}"), None);
+            }
+        }
+    }
+    watts
 }
 
 fn electricity(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<Electricity> {

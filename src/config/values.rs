@@ -67,6 +67,10 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
                 whole(0, 1_000_000_000, "MiB", mib)
             })
         }
+        Kind::Watts => entries(place, "a mapping from device names to watts", |device, watts| {
+            name(device)?;
+            whole(1, 1_000_000, "watts", watts)
+        }),
         Kind::Script if value.is_mapping() => {
             entries(place, "a script, or one for each system", |system, path| {
                 is_system(system)?;

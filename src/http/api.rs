@@ -17,6 +17,7 @@ pub(super) mod requests;
 pub(super) mod run_logs;
 pub(super) mod runs;
 pub(super) mod session;
+pub(super) mod statement;
 pub(super) mod storage;
 mod told;
 #[cfg(test)]

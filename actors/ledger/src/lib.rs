@@ -34,6 +34,7 @@ mod row;
 mod runs;
 mod schema;
 mod shares;
+mod statement;
 mod storage;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, clippy::panic, missing_docs, reason = "it is for tests")]
@@ -69,6 +70,7 @@ pub use row::{
 pub use runs::RunQuery;
 pub use runs::{RunCost, RunView};
 pub use shares::{RequestShare, RunShares};
+pub use statement::{Statement, StatementLine};
 pub use storage::{ModelStorage, Storage};
 pub use totals::{Group, Series, Summary, Totals};
 pub use write::Written;

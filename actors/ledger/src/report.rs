@@ -97,18 +97,25 @@ impl Totals {
         }
     }
 
-    fn merge(&mut self, mut other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
         for (field, value) in self.fields().into_iter().zip(other.fields()) {
             *field = field.saturating_add(*value);
         }
         for (currency, money) in &other.cost {
             add_money(&mut self.cost, currency, *money);
         }
+        for (currency, money) in &other.run_cost {
+            add_money(&mut self.run_cost, currency, *money);
+        }
+        self.energy_mj = self.energy_mj.saturating_add(other.energy_mj);
+        for (currency, money) in &other.energy_cost {
+            add_money(&mut self.energy_cost, currency, *money);
+        }
     }
 }
 
 /// Reads rollups and adds them up.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     filter: &'a Filter,
     by: &'a [Dimension],
     /// Each facet that fits, and the number of its group.
@@ -117,7 +124,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(facets: &'a [Facet], filter: &'a Filter, by: &'a [Dimension]) -> Self {
+    pub(super) fn new(facets: &'a [Facet], filter: &'a Filter, by: &'a [Dimension]) -> Self {
         let key_of = |facet: &'a Facet| by.iter().map(|dimension| dimension.of(facet)).collect::<Vec<&str>>();
         let fitting = || facets.iter().filter(|facet| filter.fits(facet));
         let mut keys: Vec<Vec<&str>> = fitting().map(key_of).collect();
@@ -132,7 +139,7 @@ impl<'a> Reading<'a> {
     }
 
     /// One summary for each pair of neighbouring borders.
-    fn read(&self, db: &mut Db, borders: &[Micros]) -> Result<Vec<Summary>, StoreError> {
+    pub(super) fn read(&self, db: &mut Db, borders: &[Micros]) -> Result<Vec<Summary>, StoreError> {
         let pairs = || borders.iter().zip(borders.iter().skip(1));
         let mut points: Vec<Summary> =
             pairs().map(|(from, to)| Summary { from: *from, to: *to, ..Summary::default() }).collect();
@@ -225,7 +232,7 @@ pub(super) fn rows_since(db: &mut Db) -> Result<Micros, StoreError> {
 }
 
 /// The narrowest rollups that are there at this time.
-fn finest(time: Micros, since: Micros) -> i64 {
+pub(super) fn finest(time: Micros, since: Micros) -> i64 {
     if time < since { 900 } else { 60 }
 }
 

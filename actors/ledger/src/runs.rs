@@ -127,7 +127,7 @@ impl RunQuery {
 }
 
 /// Runs that touch the stretch of time, newest first.
-fn load(db: &mut Db, wanted: &RunQuery) -> Result<Vec<RunRow>, StoreError> {
+pub(super) fn load(db: &mut Db, wanted: &RunQuery) -> Result<Vec<RunRow>, StoreError> {
     let named: Vec<(i64, Option<String>)> =
         models::table.filter(models::name.is_not_null()).select((models::id, models::name)).load(db)?;
     let fits = |name: &Option<String>| {
@@ -159,7 +159,7 @@ pub(super) fn load_one(db: &mut Db, id: i64) -> Result<Option<RunRow>, StoreErro
 }
 
 /// Each model's prices.
-fn histories(db: &mut Db) -> Result<HashMap<String, History>, StoreError> {
+pub(super) fn histories(db: &mut Db) -> Result<HashMap<String, History>, StoreError> {
     let mut changes: HashMap<String, Vec<PlanChange>> = HashMap::new();
     for record in plans::load(db)? {
         let change = PlanChange { from: record.valid_from, plan: record.plan };
@@ -226,15 +226,19 @@ pub(super) fn add_costs(
 }
 
 /// What of a run belongs to a stretch of time.
-#[derive(Default, PartialEq, Eq)]
-struct Part {
-    cost: RunCost,
-    energy_mj: i64,
-    energy_cost: RunCost,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) cost: RunCost,
+    pub(super) energy_mj: i64,
+    pub(super) energy_cost: RunCost,
 }
 
 /// The difference between its end and its beginning, so that stretches add up to the whole.
-fn part_of(run: &RunRow, history: &History, (from, to): (Micros, Micros)) -> Result<Part, StoreError> {
+pub(super) fn part_of(
+    run: &RunRow,
+    history: &History,
+    (from, to): (Micros, Micros),
+) -> Result<Part, StoreError> {
     let mut part = Part::default();
     let before = cost_by(run, history, from)?;
     for (currency, until) in cost_by(run, history, to)? {
@@ -256,7 +260,17 @@ fn part_of(run: &RunRow, history: &History, (from, to): (Micros, Micros)) -> Res
 }
 
 impl Part {
-    fn add_to(&self, totals: &mut Totals) {
+    pub(super) fn add(&mut self, other: &Self) {
+        for (currency, money) in &other.cost {
+            add_money(&mut self.cost, currency, *money);
+        }
+        self.energy_mj = self.energy_mj.saturating_add(other.energy_mj);
+        for (currency, money) in &other.energy_cost {
+            add_money(&mut self.energy_cost, currency, *money);
+        }
+    }
+
+    pub(super) fn add_to(&self, totals: &mut Totals) {
         for (currency, money) in &self.cost {
             add_money(&mut totals.run_cost, currency, *money);
         }

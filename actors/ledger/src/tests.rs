@@ -5,4 +5,5 @@ mod maintain;
 mod migrations;
 mod paging;
 mod reports;
+mod statement;
 mod writing;

@@ -4,7 +4,7 @@
 //! as it has of the memory in use, and other programs have theirs. A device on which nobody holds anything
 //! draws its idle power for nobody.
 
-use crate::devices::DeviceSnapshot;
+use crate::devices::{DeviceSnapshot, Requirement};
 use crate::placement::ModelName;
 use crate::queue::{Hold, Stage};
 use std::collections::BTreeMap;
@@ -23,12 +23,21 @@ struct Draw {
     strangers_mib: u64,
 }
 
-/// What each life (a model and its epoch) has drawn in this time, of all devices whose power is measured. One
-/// that is on no such device is left out: nothing is known of it.
-pub fn drawn(holds: &[Hold], snapshot: &DeviceSnapshot, time: Duration) -> BTreeMap<(ModelName, u64), u64> {
+/// What each life (a model and its epoch) has drawn in this time, of all devices whose power is measured, or else
+/// stands in `by_hand`. One that is on no such device is left out: nothing is known of it.
+pub fn drawn(
+    holds: &[Hold],
+    snapshot: &DeviceSnapshot,
+    by_hand: &[(Requirement, u32)],
+    time: Duration,
+) -> BTreeMap<(ModelName, u64), u64> {
     let mut drawn = BTreeMap::new();
-    for device in &snapshot.devices {
-        let Some(watts) = device.power_w.filter(|_| device.online) else { continue };
+    for (at, device) in snapshot.devices.iter().enumerate() {
+        let figure = || {
+            let (_, watts) = by_hand.iter().find(|(device, _)| device.matches(snapshot).contains(&at))?;
+            Some(*watts as f32)
+        };
+        let Some(watts) = device.power_w.or_else(figure).filter(|_| device.online) else { continue };
         let alive = holds.iter().filter(|hold| !matches!(hold.stage, Stage::Gone { .. }));
         let (lives, mib): (Vec<_>, Vec<u64>) = alive
             .filter_map(|hold| {
@@ -120,9 +129,16 @@ mod tests {
             hold("unmeasured", &[("silent", 500, None), ("gone", 500, None)], Stage::Kept),
             hold("past", &[("b", 500, None)], Stage::Gone { since: SECOND, used: Vec::new() }),
         ];
-        let drawn = drawn(&holds, &snapshot, SECOND);
-        let lives: Vec<_> = drawn.iter().map(|((model, _), mj)| (&**model, *mj)).collect();
-        assert_eq!(lives, [("both", 100_000), ("other", 50_000)]);
+        let lives = |by_hand: &[(Requirement, u32)]| -> Vec<(String, u64)> {
+            let drawn = drawn(&holds, &snapshot, by_hand, SECOND);
+            drawn.into_iter().map(|((model, _), mj)| (model.to_string(), mj)).collect()
+        };
+        let (both, other) = (("both".to_owned(), 100_000), ("other".to_owned(), 50_000));
+        assert_eq!(lives(&[]), [both.clone(), other.clone()]);
+        // A figure by hand stands for what isn't measured, and for nothing else.
+        let figure = |name: &str| (Requirement::parse(name).unwrap(), 250);
+        let by_hand = [figure("a"), figure("silent"), figure("gone"), figure("elsewhere")];
+        assert_eq!(lives(&by_hand), [both, other, ("unmeasured".to_owned(), 250_000)]);
     }
 
     #[test]

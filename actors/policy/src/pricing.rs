@@ -32,7 +32,7 @@ pub use configured::{Configured, configured};
 pub use draft::{MAX_TIERS, PlanDraft, Problem, TierDraft, Wrong};
 pub use history::{History, InThePast, Micros, PlanChange};
 pub use money::{BadDecimal, Currency, Money, Overflow, Price};
-pub use share::{Interval, Shares, share_out};
+pub use share::{Interval, Shares, share_by_weight, share_out};
 
 /// How a model is paid for. [`PlanDraft::build`] makes valid ones.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //!
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
+use crate::devices::Requirement;
 use crate::pricing::{Currency, Plan, Price};
 use crate::proxies::Network;
 use crate::rights::Scope;
@@ -171,6 +172,8 @@ pub struct ProgramSpec {
     pub tls: Option<TlsSpec>,
     /// What electricity costs; `None`: its amount is recorded, but not its price.
     pub electricity: Option<Electricity>,
+    /// Watts of devices that don't tell their power, while a model is on them.
+    pub watts: Vec<(Requirement, u32)>,
 }
 
 /// `program.log_file`

@@ -95,6 +95,7 @@ fn program() -> ProgramSpec {
         base_path: String::new(),
         tls: None,
         electricity: None,
+        watts: Vec::new(),
     }
 }
 

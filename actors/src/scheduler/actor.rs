@@ -15,7 +15,7 @@ use actix::{
 };
 use arc_swap::ArcSwap;
 use llm_manager_devices::Snapshot;
-use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot};
+use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot, Requirement};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Urgency, Variant};
@@ -40,6 +40,8 @@ pub struct Scope {
     pub models: Vec<Arc<ModelHandle>>,
     /// What the user wants.
     pub settings: Settings,
+    /// Watts of devices that don't tell their power.
+    pub watts: Vec<(Requirement, u32)>,
 }
 
 /// What a Scheduler is made of.
@@ -254,7 +256,8 @@ impl Scheduler {
     fn share_out_energy(&self, before: Option<Moment>) {
         let (Some(before), Some(now)) = (before, self.snapshot.taken_at) else { return };
         let time = now.saturating_sub(before);
-        for ((model, epoch), millijoules) in energy::drawn(&self.state.holds, &self.snapshot, time) {
+        let watts = &self.setup.scope.load().watts;
+        for ((model, epoch), millijoules) in energy::drawn(&self.state.holds, &self.snapshot, watts, time) {
             self.tell(&model, Drew { epoch, millijoules });
         }
     }

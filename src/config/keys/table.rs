@@ -205,22 +205,6 @@ pub(super) static TABLE: &[Key] = &[
         Preset::Nothing,
         "What electricity costs, applied to the measured power of the devices. Default: none, and only the energy is recorded.",
     ),
-    row(
-        Section::Electricity,
-        "price_per_kwh",
-        Kind::Price,
-        "",
-        Preset::Required,
-        "The price of a kilowatt-hour, in quotes.",
-    ),
-    row(
-        Section::Electricity,
-        "currency",
-        Kind::Text,
-        "",
-        Preset::Required,
-        "The currency of that price: three capital letters.",
-    ),
     // devices[]
     row(
         Section::Device,

@@ -18,7 +18,7 @@ mod words;
 mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
-    use crate::http::api::{audit, billing, devices, memory, requests, runs, storage, told, usage, views};
+    use crate::http::api::{audit, billing, devices, memory, requests, runs, statement, storage, told, usage, views};
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
     use serde_json::{Map, Value, json};
@@ -228,6 +228,8 @@ mod made {
                 .query("model,variant,mode,endpoint,api_key,by"),
             operation("get", "/api/requests", "The request log; CSV with `Accept: text/csv`", schemas.of::<requests::PageView<'static>>())
                 .query("from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares"),
+            operation("get", "/api/statement", "What a month cost whom; CSV with `format=csv`", schemas.of::<statement::View>())
+                .query("month,tz,format"),
             operation("get", "/api/audit", "Who did what, newest first", schemas.of::<audit::Page>())
                 .query("from,to,model,who,before,limit"),
             operation("get", "/api/runs", "Runs of backends, newest first", schemas.of::<runs::Page>())

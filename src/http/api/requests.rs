@@ -232,7 +232,7 @@ const CSV_HEAD: &str = "request_id,started_at,ended_at,model,variant,mode,endpoi
     first_byte_seconds,replayed,error\r\n";
 
 /// A text as a field of CSV. What a spreadsheet would run as a formula gets an apostrophe before it.
-fn field(text: &str) -> String {
+pub(super) fn field(text: &str) -> String {
     let formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
     let mark = if formula { "'" } else { "" };
     if formula || text.contains([',', '"', '\r', '\n']) {

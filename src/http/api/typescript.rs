@@ -6,6 +6,7 @@ use super::devices;
 use super::memory;
 use super::requests;
 use super::runs;
+use super::statement;
 use super::storage;
 use super::told::Told;
 use super::usage;
@@ -49,6 +50,7 @@ fn generated() -> String {
     all.visit::<usage::views::ReportView>();
     all.visit::<usage::views::SeriesView>();
     all.visit::<requests::PageView<'static>>();
+    all.visit::<statement::View>();
     all.visit::<audit::Page>();
     all.visit::<runs::Page>();
     all.visit::<runs::One>();

@@ -87,14 +87,15 @@ impl UsageQuery {
             }
         })
     }
+}
 
-    fn zone(&self) -> Result<TimeZone, ApiError> {
-        let Some(name) = self.tz.as_deref() else { return Ok(TimeZone::UTC) };
-        TimeZone::get(name).map_err(|_| {
-            let name = quoted(name);
-            invalid(format!("`tz`: \"{name}\" is no time zone of the IANA database, like Europe/Berlin"))
-        })
-    }
+/// The time zone of a query.
+pub(super) fn zone(name: Option<&str>) -> Result<TimeZone, ApiError> {
+    let Some(name) = name else { return Ok(TimeZone::UTC) };
+    TimeZone::get(name).map_err(|_| {
+        let name = quoted(name);
+        invalid(format!("`tz`: \"{name}\" is no time zone of the IANA database, like Europe/Berlin"))
+    })
 }
 
 fn bucket_name(bucket: Bucket) -> &'static str {
@@ -146,7 +147,7 @@ pub(crate) async fn series(shared: Now, query: web::Query<UsageQuery>) -> Answer
     let (from, to) = query.stretch(24 * HOUR)?;
     let by = query.by()?;
     let bucket = query.bucket((from, to))?;
-    let zone = query.zone()?;
+    let zone = zone(query.tz.as_deref())?;
     let series =
         shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by.clone()).await;
     let points = series.map_err(from_store)?.points.iter().map(|point| SummaryView::of(point, &by)).collect();

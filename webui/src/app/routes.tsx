@@ -1,7 +1,7 @@
 /** Every page: its path, its name, its place in the menu, and the chunk that holds it. */
 import {
   Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, GanttChart, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
-  ScrollText,
+  ScrollText, Sheet,
 } from 'lucide-react'
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
 import type { pageTexts } from '@/shared/pages'
@@ -25,6 +25,7 @@ export const routes: RouteEntry[] = [
   { path: '/timeline', name: 'timeline', group: 'now', icon: GanttChart, page: lazy(() => import('@/features/timeline/TimelinePage')) },
   { path: '/playground', name: 'playground', group: 'now', icon: MessageSquareText, page: lazy(() => import('@/features/playground/PlaygroundPage')) },
   { path: '/usage', name: 'usage', group: 'history', icon: ChartColumn, page: lazy(() => import('@/features/usage/UsagePage')) },
+  { path: '/statement', name: 'statement', group: 'history', icon: Sheet, page: lazy(() => import('@/features/statement/StatementPage')) },
   { path: '/requests', name: 'requests', group: 'history', icon: ArrowLeftRight, page: lazy(() => import('@/features/requests/RequestsPage')) },
   { path: '/billing', name: 'billing', group: 'history', icon: ReceiptText, page: lazy(() => import('@/features/billing/BillingPage')) },
   { path: '/logs', name: 'logs', group: 'system', icon: ScrollText, page: lazy(() => import('@/features/logs/LogsPage')) },

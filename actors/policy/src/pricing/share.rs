@@ -68,6 +68,10 @@ pub fn share_out(cost: Money, run: Interval, requests: &[Interval]) -> Result<Sh
 }
 
 /// By weight, with the largest remainders rounded up; without any weight all goes to the last.
+pub fn share_by_weight(cost: Money, weights: &[u128]) -> Result<Vec<Money>, Overflow> {
+    divide(cost.units(), weights)
+}
+
 fn divide(cost: u128, weights: &[u128]) -> Result<Vec<Money>, Overflow> {
     let total = weights.iter().try_fold(0_u128, |sum, &weight| sum.checked_add(weight)).ok_or(Overflow)?;
     let mut parts = Vec::with_capacity(weights.len());

@@ -36,6 +36,7 @@ pub(super) fn of_program(old: &ProgramSpec, new: &ProgramSpec) -> (Vec<&'static 
         log_requests as "log_requests",
         trusted_proxies as "trusted_proxies",
         electricity as "electricity",
+        watts as "electricity.watts",
     );
     take_over!(same, new, fixed:
         host as "host",

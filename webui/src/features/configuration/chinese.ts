@@ -120,6 +120,7 @@ export const chinese: Record<string, string> = {
   'program.drain_timeout': '关闭程序或由操作员停止模型时，等待进行中的回答多久（秒）。太长：停止很慢。太短：回答被切断。',
   'program.electricity': '电价：把测得的功率换算为电费。',
   'program.electricity.price_per_kwh': '每千瓦时的价格，写在引号里。',
+  'program.electricity.watts': '设备上有模型时消耗的功率（瓦），按设备名（写法同 required_devices）；用于不报告功率的设备。默认没有，此时这些设备不记录用电。',
   'program.electricity.currency': '三个大写字母，例如 CNY 或 EUR。不做换算。',
   'program.host': '监听地址：127.0.0.1 仅限本机，0.0.0.0 为所在的所有网络（此时请设置 api_keys）。',
   'program.log_level': '日志详细程度；环境变量 RUST_LOG 优先。DEBUG 与 TRACE 会占满磁盘；WARN 或 ERROR 下看不到启动与停止。',

@@ -330,6 +330,130 @@ idle: Record<string, string>, };
 export type ServerEvent = { "type": "snapshot", "data": { models: Array<ModelView>, } } | { "type": "model", "data": ModelView } | { "type": "supervision", "data": { path: string, message: string, } } | { "type": "devices", "data": Array<DeviceView> } | { "type": "throughput", "data": Throughput };
 
 /**
+ * `GET /api/statement`
+ */
+export type Statement = { 
+/**
+ * Such as 2026-11.
+ */
+month: string, tz: string, from: string, to: string, 
+/**
+ * Before this time the rows of requests are gone: hours and electricity are shared by the sums of durations.
+ */
+by_sums_until: string | null, keys: Array<StatementKey>, 
+/**
+ * Hours and electricity of the time in which nobody used a model.
+ */
+idle: Array<StatementModel>, 
+/**
+ * Each model with all of its keys and its idle time: what `/api/usage/summary?by=model` says.
+ */
+models: Array<StatementModel>, total: StatementSums, };
+
+/**
+ * One key's part.
+ */
+export type StatementKey = { 
+/**
+ * Null: requests without a key.
+ */
+api_key: string | null, models: Array<StatementModel>, requests: number, 
+/**
+ * Cached ones included.
+ */
+input_tokens: number, cached_tokens: number, cache_write_tokens: number, 
+/**
+ * Reasoning included.
+ */
+output_tokens: number, 
+/**
+ * A plan was in force, but gave no price.
+ */
+unpriced: number, 
+/**
+ * Of requests, by their tiers; by currency, as decimal text.
+ */
+cost: Record<string, string>, 
+/**
+ * Its part of the hours.
+ */
+run_cost: Record<string, string>, 
+/**
+ * Its part of the electricity, in thousandths of a joule.
+ */
+energy_mj: number, energy_wh: number, energy_cost: Record<string, string>, 
+/**
+ * All of the money.
+ */
+sum: Record<string, string>, };
+
+/**
+ * One model's part.
+ */
+export type StatementModel = { model: string, requests: number, 
+/**
+ * Cached ones included.
+ */
+input_tokens: number, cached_tokens: number, cache_write_tokens: number, 
+/**
+ * Reasoning included.
+ */
+output_tokens: number, 
+/**
+ * A plan was in force, but gave no price.
+ */
+unpriced: number, 
+/**
+ * Of requests, by their tiers; by currency, as decimal text.
+ */
+cost: Record<string, string>, 
+/**
+ * Its part of the hours.
+ */
+run_cost: Record<string, string>, 
+/**
+ * Its part of the electricity, in thousandths of a joule.
+ */
+energy_mj: number, energy_wh: number, energy_cost: Record<string, string>, 
+/**
+ * All of the money.
+ */
+sum: Record<string, string>, };
+
+/**
+ * What was used, and what it costs.
+ */
+export type StatementSums = { requests: number, 
+/**
+ * Cached ones included.
+ */
+input_tokens: number, cached_tokens: number, cache_write_tokens: number, 
+/**
+ * Reasoning included.
+ */
+output_tokens: number, 
+/**
+ * A plan was in force, but gave no price.
+ */
+unpriced: number, 
+/**
+ * Of requests, by their tiers; by currency, as decimal text.
+ */
+cost: Record<string, string>, 
+/**
+ * Its part of the hours.
+ */
+run_cost: Record<string, string>, 
+/**
+ * Its part of the electricity, in thousandths of a joule.
+ */
+energy_mj: number, energy_wh: number, energy_cost: Record<string, string>, 
+/**
+ * All of the money.
+ */
+sum: Record<string, string>, };
+
+/**
  * `GET /api/storage`
  */
 export type Storage = { total_bytes: number, free_bytes: number, 

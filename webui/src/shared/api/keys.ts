@@ -10,6 +10,7 @@ export const keys = {
   devices: ['devices'] as const,
   deviceHistory: ['deviceHistory'] as const,
   usage: (...parameters: unknown[]) => ['usage', ...parameters] as const,
+  statement: (...parameters: unknown[]) => ['statement', ...parameters] as const,
   requests: (...parameters: unknown[]) => ['requests', ...parameters] as const,
   billing: (model: string) => ['billing', model] as const,
   storage: ['storage'] as const,

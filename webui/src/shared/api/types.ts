@@ -25,6 +25,8 @@ export type {
   RunRecord,
   RunShares,
   ServerEvent,
+  Statement,
+  StatementSums,
   Storage,
   StorageModel,
   SupervisionNode,

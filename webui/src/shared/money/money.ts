@@ -22,6 +22,12 @@ export function costs(all: Costs | null | undefined, digits = 2): string {
   return entries.map(([currency, amount]) => money(amount, currency, digits)).join(' + ')
 }
 
+/** All digits, as the ledger has them: for what is added up by hand. */
+export function exact(all: Costs | null | undefined): string {
+  const entries = Object.entries(all ?? {})
+  return entries.length === 0 ? NOTHING : entries.map(([currency, amount]) => `${amount} ${currency}`).join(' + ')
+}
+
 /** Costs of several kinds, by currency. */
 export function together(...parts: (Costs | null | undefined)[]): Costs {
   const all: Record<string, string> = {}

@@ -67,7 +67,8 @@ impl StatementOrder {
         }
         if self.format == Format::Csv {
             let mut answer = manager.ask(Method::GET, &format!("{path}&format=csv")).await?;
-            let body = answer.body().limit(256 << 20).await.map_err(|error| format!("the answer: {error}"))?;
+            let body =
+                answer.body().limit(256 << 20).await.map_err(|error| format!("the answer: {error}"))?;
             return Ok(String::from_utf8_lossy(&body).trim_end().to_owned());
         }
         let answer: Value = manager.ask_json(Method::GET, &path).await?;
@@ -84,7 +85,16 @@ fn table(statement: &Statement) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "KEY", "MODEL", "REQUESTS", "INPUT", "OUTPUT", "COST", "RUN COST", "ENERGY WH", "ENERGY COST", "SUM",
+        "KEY",
+        "MODEL",
+        "REQUESTS",
+        "INPUT",
+        "OUTPUT",
+        "COST",
+        "RUN COST",
+        "ENERGY WH",
+        "ENERGY COST",
+        "SUM",
     ]);
     let mut add = |key: &str, model: &str, one: &OfModel| {
         let money = |sums: &BTreeMap<String, String>| {

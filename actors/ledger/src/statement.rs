@@ -70,7 +70,8 @@ impl Lines {
             let energy = Money::from_units(u128::from(amount.energy_mj.max(0).cast_unsigned()));
             let all = [(None, energy)].into_iter();
             let all = all.chain(amount.cost.iter().map(|(currency, money)| (Some((true, currency)), *money)));
-            let all = all.chain(amount.energy_cost.iter().map(|(currency, money)| (Some((false, currency)), *money)));
+            let all = all
+                .chain(amount.energy_cost.iter().map(|(currency, money)| (Some((false, currency)), *money)));
             for (kind, money) in all.filter(|(_, money)| *money != Money::ZERO) {
                 let shares = split(money, time)?;
                 for (mine, money) in parts.iter_mut().zip(shares.requests.into_iter().chain([shares.idle])) {

@@ -18,7 +18,9 @@ mod words;
 mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
-    use crate::http::api::{audit, billing, devices, memory, requests, runs, statement, storage, told, usage, views};
+    use crate::http::api::{
+        audit, billing, devices, memory, requests, runs, statement, storage, told, usage, views,
+    };
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
     use serde_json::{Map, Value, json};

@@ -198,7 +198,8 @@ impl View {
 
 /// The first day of a month such as 2026-11.
 fn first_day(month: &str) -> Option<Date> {
-    let (year, number) = month.split_once('-').filter(|(year, number)| year.len() == 4 && number.len() == 2)?;
+    let (year, number) =
+        month.split_once('-').filter(|(year, number)| year.len() == 4 && number.len() == 2)?;
     Date::new(year.parse().ok()?, number.parse().ok()?, 1).ok()
 }
 
@@ -215,7 +216,10 @@ pub(in crate::http) async fn show(shared: Now, query: web::Query<Wanted>) -> Res
         None | Some("json") => false,
         Some("csv") => true,
         Some(other) => {
-            return Err(invalid(format!("`format`: \"{}\" is not known; there are json and csv", quoted(other))));
+            return Err(invalid(format!(
+                "`format`: \"{}\" is not known; there are json and csv",
+                quoted(other)
+            )));
         }
     };
     let tz = zone.iana_name().unwrap_or("UTC").to_owned();

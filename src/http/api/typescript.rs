@@ -57,7 +57,7 @@ fn generated() -> String {
     all.visit::<runs::Shares>();
     all.visit::<billing::PlansView<'static>>();
     all.visit::<storage::StorageView<'static>>();
-    let head = "// Made from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.\n";
+    let head = "// @generated from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.\n";
     let all: Vec<String> = all.done.into_values().collect();
     format!("{head}\n{}", all.join("\n"))
 }

@@ -48,7 +48,8 @@ fn hours_and_electricity_are_shared_out_to_keys() {
         .collect();
     assert_eq!(keys, [("alice", 1), ("bob", 2)], "{statement}");
     // To the last digit: the keys and the idle time make the model, and the model is what the report says.
-    let month = format!("from={}&to={}", statement["from"].as_str().unwrap(), statement["to"].as_str().unwrap());
+    let month =
+        format!("from={}&to={}", statement["from"].as_str().unwrap(), statement["to"].as_str().unwrap());
     let report = manager.api(&format!("/api/usage/summary?by=model&{month}"));
     for kind in ["run_cost", "energy_cost", "cost"] {
         let parts = statement["keys"].as_array().unwrap().iter().chain(statement["idle"].as_array().unwrap());
@@ -62,7 +63,10 @@ fn hours_and_electricity_are_shared_out_to_keys() {
     let csv = manager.cli_ok(&["statement", "--format", "csv"]);
     assert_eq!(csv.lines().count(), 4, "a line for each key, and one for nobody: {csv}");
     let printed = manager.cli_ok(&["statement"]);
-    assert!(printed.contains("(idle)") && printed.contains("ENERGY WH") && printed.contains("bob"), "{printed}");
+    assert!(
+        printed.contains("(idle)") && printed.contains("ENERGY WH") && printed.contains("bob"),
+        "{printed}"
+    );
     let json: Value = serde_json::from_str(&manager.cli_ok(&["statement", "--format", "json"])).unwrap();
     assert_eq!(json["total"]["requests"], 3);
     manager.get("/api/statement?month=2026-13").send().error(400, "invalid_request");

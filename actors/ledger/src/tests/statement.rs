@@ -60,7 +60,15 @@ fn assert_adds_up(opened: &Opened, statement: &Statement) {
 fn hours_and_electricity_go_to_the_keys_by_their_time_in_use() {
     everywhere(|place| {
         let (opening, mut writer) = opened(&place.location);
-        writer.set_plan(&name("m"), Some(&hourly(3_600_000)), MARCH - 2 * DAY, MARCH - 2 * DAY, PlanSource::Config).unwrap();
+        writer
+            .set_plan(
+                &name("m"),
+                Some(&hourly(3_600_000)),
+                MARCH - 2 * DAY,
+                MARCH - 2 * DAY,
+                PlanSource::Config,
+            )
+            .unwrap();
         let keys = KeySource::new();
         // Four hours from ready on, of which the first lies in February; it was loading for an hour.
         let at = |hours: i64| MARCH + hours * HOUR;
@@ -78,9 +86,15 @@ fn hours_and_electricity_go_to_the_keys_by_their_time_in_use() {
         assert_eq!((statement.from, statement.to, statement.by_sums_until), (MARCH, MARCH + 31 * DAY, None));
         let hours = |key| line(&statement, "m", key).run_cost["CNY"].to_string();
         // A thousandth a second: 1800 + 900, 900 + 3600, and an hour for nobody.
-        assert_eq!((hours(Some("alice")), hours(Some("bob")), hours(None)), ("2.7".into(), "4.5".into(), "3.6".into()));
+        assert_eq!(
+            (hours(Some("alice")), hours(Some("bob")), hours(None)),
+            ("2.7".into(), "4.5".into(), "3.6".into())
+        );
         let energy = |key| line(&statement, "m", key).energy_mj;
-        assert_eq!((energy(Some("alice")), energy(Some("bob")), energy(None)), (750_000, 1_250_000, 1_000_000));
+        assert_eq!(
+            (energy(Some("alice")), energy(Some("bob")), energy(None)),
+            (750_000, 1_250_000, 1_000_000)
+        );
         assert_eq!(line(&statement, "m", Some("bob")).requests, 2);
         assert!(!statement.lines.iter().any(|line| line.api_key.as_deref() == Some("")));
         assert_adds_up(&opening, &statement);
@@ -91,7 +105,9 @@ fn hours_and_electricity_go_to_the_keys_by_their_time_in_use() {
 fn a_month_whose_rows_are_gone_is_shared_by_sums_and_still_adds_up() {
     everywhere(|place| {
         let (opening, mut writer) = opened(&place.location);
-        writer.set_plan(&name("m"), Some(&hourly(3_600_000)), MARCH - DAY, MARCH - DAY, PlanSource::Config).unwrap();
+        writer
+            .set_plan(&name("m"), Some(&hourly(3_600_000)), MARCH - DAY, MARCH - DAY, PlanSource::Config)
+            .unwrap();
         let keys = KeySource::new();
         let mut events = vec![run(1, "m", (MARCH, MARCH, MARCH + 10 * DAY), Some((7_000_001, 333)))];
         for day in 0..10 {

@@ -1,4 +1,4 @@
-// Made from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.
+// @generated from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.
 
 /**
  * Who did what.

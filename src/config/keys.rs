@@ -23,8 +23,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         weights::ROWS,
         electricity::ROWS,
     ]
-        .into_iter()
-        .flatten()
+    .into_iter()
+    .flatten()
 }
 
 /// A kind of mapping in the file.

@@ -5,6 +5,7 @@ import { useSearchParams } from 'react-router'
 import { apiJson, withQuery } from '@/shared/api/client'
 import { keys } from '@/shared/api/keys'
 import type { Statement, StatementSums } from '@/shared/api/types'
+import { at } from '@/shared/base'
 import { count, wattHours } from '@/shared/format/number'
 import { day } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
@@ -57,7 +58,7 @@ export default function StatementPage() {
             max={thisMonth()}
             onChange={(event) => event.target.value && setParameters({ month: event.target.value }, { replace: true })}
           />
-          <a className="contents" href={withQuery('/api/statement', { month, tz, format: 'csv' })} download>
+          <a className="contents" href={at(withQuery('/api/statement', { month, tz, format: 'csv' }))} download>
             <Button tabIndex={-1}>
               <Download size={15} />
               {t.csv}

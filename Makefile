@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all deny webui dashboard browser chaos soak matrix mutants engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all deny webui dashboard dist browser chaos soak matrix mutants engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -63,18 +63,25 @@ deny: ## Checks the licences, origins and known vulnerabilities of everything th
 	fi
 
 webui: dashboard ## Checks the dashboard's types and rules, runs its tests and builds it, if Node is there.
-	@if command -v npm > /dev/null 2>&1; then cd webui && npm run --silent check; fi
-
-# Built only if something has changed: a new build makes cargo compile the program again.
-dashboard:
 	@if command -v npm > /dev/null 2>&1; then \
-	  cd webui && npm install --no-audit --no-fund --loglevel=error && \
-	  if [ ! -e dist/index.html ] || [ -n "$$(find src public *.ts *.html package-lock.json -newer dist/index.html)" ]; then \
-	    npm run --silent build > /dev/null; \
-	  fi; \
+	  cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent check; \
 	else \
-	  echo "npm isn't installed: the dashboard is neither checked nor built"; \
+	  echo "npm isn't installed: the dashboard is not checked"; \
 	fi
+
+# Built only if something has changed: with a build that is up to date, nobody needs Node to run the program.
+dashboard:
+	@if webui/fresh.sh; then :; \
+	elif command -v npm > /dev/null 2>&1; then \
+	  cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent build > /dev/null; \
+	elif [ -e webui/dist/sources.sha256 ]; then \
+	  echo "npm isn't installed: the dashboard is an older one than its sources"; \
+	else \
+	  echo "npm isn't installed: the dashboard is left out"; \
+	fi
+
+dist: dashboard ## Builds the dashboard and stages it for the commit that changes its sources.
+	git add --all webui/dist
 
 chaos: ## Ten minutes of random troubles (CHAOS_SECONDS, CHAOS_SEED); the promises are checked after each.
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-600} cargo test --test e2e -- --nocapture chaos::

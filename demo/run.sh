@@ -3,12 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The dashboard is a part of the program; without Node the program is built without it, and says so at /.
-if command -v npm > /dev/null; then
-  (cd webui && npm install --no-audit --no-fund --loglevel=error && npm run --silent build > /dev/null)
-else
-  echo "npm isn't installed: the dashboard is left out"
-fi
+# The dashboard is a part of the program.
+make --no-print-directory dashboard
 cargo build --release --bin llm-manager
 manager() { cargo run --quiet --release --bin llm-manager -- --config "$config" "$@"; }
 

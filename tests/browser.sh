@@ -23,7 +23,7 @@ command -v npm > /dev/null || missing "npm isn't installed"
 CHROMIUM=$(find_chromium) || missing "Chromium isn't installed (Debian: apt-get install chromium)"
 export CHROMIUM
 [ -d node_modules/playwright-core ] || missing "its packages aren't installed (make webui)"
-[ -e dist/index.html ] || missing "the dashboard isn't built (make webui)"
+[ -e dist/sources.sha256 ] || missing "the dashboard isn't built (make webui)"
 if [ $# -eq 0 ]; then
   npm run --silent e2e
 else

@@ -458,8 +458,12 @@ const DASHBOARD: &[&str] =
 
 #[test]
 fn the_built_dashboard_is_that_of_the_sources() {
-    // Without a build there is nothing that could be old.
-    let Ok(built) = fs::read_to_string(root().join("webui/dist/sources.sha256")) else { return };
+    let Ok(built) = fs::read_to_string(root().join("webui/dist/sources.sha256")) else {
+        // Without a build there is nothing that could be old.
+        let kept = !read("webui/.gitignore").contains("dist");
+        assert!(!kept, "webui/dist is a part of the repository: run `make dist`, and commit it");
+        return;
+    };
     let mut files = Vec::new();
     let mut open: Vec<PathBuf> = DASHBOARD.iter().map(|name| root().join("webui").join(name)).collect();
     while let Some(path) = open.pop() {
@@ -478,5 +482,7 @@ fn the_built_dashboard_is_that_of_the_sources() {
         hash.update(fs::read(path).unwrap());
     }
     let now: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(built.trim(), now, "webui/dist is older than its sources: run `npm run build` in webui");
+    assert_eq!(built.trim(), now, "webui/dist is older than its sources: run `make dist`");
+    let status = std::process::Command::new(root().join("webui/fresh.sh")).status().unwrap();
+    assert!(status.success(), "webui/fresh.sh hashes other sources than this test does");
 }

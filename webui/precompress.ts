@@ -1,12 +1,13 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Plugin } from 'vite'
 
-const TEXT = /\.(js|css|html|svg)$/
+/** Not the page itself, into which the program writes where its paths begin. */
+const TEXT = /\.(js|css|svg)$/
 const WORTH_IT = 1024
 
-/** Puts `X.gz` beside each text `X`: the program sends it to whoever takes gzip, and never compresses by itself. */
+/** Makes `X.gz` of each text `X` that is worth it: the program sends it as it is, and unpacks it for clients that don't accept gzip. */
 export function precompress(): Plugin {
   let folder = ''
   return {
@@ -20,7 +21,9 @@ export function precompress(): Plugin {
         if (!TEXT.test(name)) continue
         const file = join(folder, name)
         const raw = readFileSync(file)
-        if (raw.length >= WORTH_IT) writeFileSync(`${file}.gz`, gzipSync(raw, { level: 9 }))
+        if (raw.length < WORTH_IT) continue
+        writeFileSync(`${file}.gz`, gzipSync(raw, { level: 9 }))
+        rmSync(file)
       }
     },
   }

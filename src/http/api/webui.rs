@@ -5,14 +5,17 @@
 //! knows its own paths. Files are public: what they show, they ask of `/api`, which wants the key.
 
 use crate::http::access::Door;
+use crate::http::error::{ApiError, Kind};
 use crate::http::state::{InForce, Now};
 use actix_web::guard::GuardContext;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, guard, web};
+use flate2::read::GzDecoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::io::Read;
 
 /// Everything in `webui/dist`; in debug builds it is read from there at each request.
 #[derive(RustEmbed)]
@@ -29,7 +32,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>LLM-Manager</title>\
     <h1>LLM-Manager is running, without its dashboard</h1>\
-    <p>This program was built in a checkout where the dashboard had not been built. With Node.js 20.19 or later:\
+    <p>This program was built in a checkout without the built dashboard. With Node.js 20.19 or later:\
     <pre>cd webui\nnpm ci\nnpm run build\ncd ..\ncargo build --release</pre>\
     <p><code>make run</code> does all of it. The OpenAI side (<a href=\"/v1/models\">/v1/models</a>) and the \
     management API (<a href=\"/api/models\">/api/models</a>) work without it.\
@@ -57,9 +60,28 @@ fn wants_page(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
 }
 
-/// A file by its name in the URL; the compressed twins are not for asking.
-fn file(name: &str) -> Option<EmbeddedFile> {
-    if name.is_empty() || name.ends_with(".gz") { None } else { Files::get(name) }
+/// What is sent of a file of the dashboard.
+struct Found {
+    data: Cow<'static, [u8]>,
+    hash: [u8; 32],
+    /// Only its gzip form is kept.
+    packed: bool,
+}
+
+impl Found {
+    fn new(file: EmbeddedFile, packed: bool) -> Self {
+        let hash = file.metadata.sha256_hash();
+        Self { data: file.data, hash, packed }
+    }
+}
+
+/// A file by its name in the URL.
+fn file(name: &str) -> Option<Found> {
+    if name.is_empty() || name.ends_with(".gz") {
+        return None;
+    }
+    let plain = Files::get(name).map(|file| Found::new(file, false));
+    plain.or_else(|| Files::get(&format!("{name}.gz")).map(|file| Found::new(file, true)))
 }
 
 async fn serve(request: HttpRequest, shared: Now) -> HttpResponse {
@@ -69,34 +91,19 @@ async fn serve(request: HttpRequest, shared: Now) -> HttpResponse {
     let name = request.path().trim_start_matches('/');
     match file(name) {
         Some(found) if name == INDEX => answer(&request, name, based(found, &shared.base_path)),
-        Some(found) => answer(&request, name, found.into()),
+        Some(found) => answer(&request, name, found),
         None if name.starts_with("assets/") => plain(StatusCode::NOT_FOUND).body("no such file"),
-        None => match Files::get(INDEX) {
+        None => match file(INDEX) {
             Some(index) => answer(&request, INDEX, based(index, &shared.base_path)),
             None => plain(StatusCode::OK).content_type("text/html; charset=utf-8").body(NOT_BUILT),
         },
     }
 }
 
-/// What is sent of a file.
-struct Content {
-    data: Cow<'static, [u8]>,
-    hash: [u8; 32],
-    /// It is not as it lies in the program, where it lies compressed, too.
-    changed: bool,
-}
-
-impl From<EmbeddedFile> for Content {
-    fn from(file: EmbeddedFile) -> Self {
-        let hash = file.metadata.sha256_hash();
-        Self { data: file.data, hash, changed: false }
-    }
-}
-
-/// The page that says where the manager's paths begin: all that it loads is relative to that.
-fn based(index: EmbeddedFile, base: &str) -> Content {
-    if base.is_empty() {
-        return index.into();
+/// The page that says where the manager's paths begin: all that it loads is relative to that. It isn't kept packed.
+fn based(index: Found, base: &str) -> Found {
+    if base.is_empty() || index.packed {
+        return index;
     }
     let text = String::from_utf8_lossy(&index.data).replacen(
         "<base href=\"/\"",
@@ -104,33 +111,42 @@ fn based(index: EmbeddedFile, base: &str) -> Content {
         1,
     );
     let hash = Sha256::digest(&text).into();
-    Content { data: text.into_bytes().into(), hash, changed: true }
+    Found { data: text.into_bytes().into(), hash, packed: false }
 }
 
-fn answer(request: &HttpRequest, name: &str, found: Content) -> HttpResponse {
-    let zipped = (!found.changed && accepts_gzip(request.headers()))
-        .then(|| Files::get(&format!("{name}.gz")))
-        .flatten();
+fn answer(request: &HttpRequest, name: &str, found: Found) -> HttpResponse {
     let mut response = plain(StatusCode::OK);
     response.insert_header((header::CONTENT_TYPE, content_type(name)));
     response.insert_header((header::VARY, "Accept-Encoding"));
     let forever = name.starts_with("assets/");
     let cache = if forever { "public, max-age=31536000, immutable" } else { "no-cache" };
     response.insert_header((header::CACHE_CONTROL, cache));
-    let body = match zipped {
-        Some(zipped) => {
-            response.insert_header(ContentEncoding::Gzip);
-            Content::from(zipped)
-        }
-        None => found,
-    };
-    let tag = etag(&body.hash);
+    let sent_packed = found.packed && accepts_gzip(request.headers());
+    if sent_packed {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    let tag = etag(&found.hash, found.packed && !sent_packed);
     response.insert_header((header::ETAG, tag.as_str()));
     let known = request.headers().get_all(header::IF_NONE_MATCH);
     if known.filter_map(|value| value.to_str().ok()).any(|tags| tags == "*" || tags.contains(&tag)) {
         return response.status(StatusCode::NOT_MODIFIED).finish();
     }
-    response.body(body.data.into_owned())
+    if sent_packed || !found.packed {
+        return response.body(found.data.into_owned());
+    }
+    match unpacked(&found.data) {
+        Ok(text) => response.body(text),
+        Err(error) => {
+            ApiError::new(Kind::Internal, format!("{name}: can't be unpacked: {error}")).error_response()
+        }
+    }
+}
+
+/// For the few clients that don't accept gzip: a few milliseconds for the largest file.
+fn unpacked(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// An answer with the headers that every page and file has.
@@ -154,9 +170,11 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-fn etag(hash: &[u8]) -> String {
+/// The two forms of a file are two things for a cache.
+fn etag(hash: &[u8], unpacked: bool) -> String {
     let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}\"")
+    let form = if unpacked { "-plain" } else { "" };
+    format!("\"{hex}{form}\"")
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -175,7 +193,12 @@ fn content_type(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::body::to_bytes;
     use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
 
     fn accepting(value: &'static str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -200,7 +223,24 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_quoted_and_short() {
-        assert_eq!(etag(&[0xab; 32]), format!("\"{}\"", "ab".repeat(16)));
+    fn a_tag_is_quoted_and_short_and_that_of_one_form() {
+        assert_eq!(etag(&[0xab; 32], false), format!("\"{}\"", "ab".repeat(16)));
+        assert_ne!(etag(&[0xab; 32], true), etag(&[0xab; 32], false));
+    }
+
+    #[actix_web::test]
+    async fn what_is_kept_packed_arrives_for_every_client() {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(b"let a = 1").unwrap();
+        let packed = packed.finish().unwrap();
+        let kept = || Found { data: packed.clone().into(), hash: [7; 32], packed: true };
+        for (accepted, body) in [("gzip", packed.clone()), ("identity", b"let a = 1".to_vec())] {
+            let request =
+                TestRequest::get().insert_header((header::ACCEPT_ENCODING, accepted)).to_http_request();
+            let response = answer(&request, "assets/a.js", kept());
+            let coding = response.headers().get(header::CONTENT_ENCODING).is_some();
+            assert_eq!(coding, accepted == "gzip");
+            assert_eq!(to_bytes(response.into_body()).await.unwrap(), body, "{accepted}");
+        }
     }
 }

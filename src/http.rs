@@ -181,6 +181,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .service(at("/health", read().to(models::health)))
         .service(at("/metrics", read().to(metrics::metrics)))
+        .service(at("/metrics/backends", read().to(metrics::backends::backends)))
         .service(at("/v1/models", read().to(catalog::list)))
         .service(at("/v1/models/{id:.+}", read().to(catalog::one)))
         .service(web::resource("/upstream/{model:.+}").to(passthrough::serve))

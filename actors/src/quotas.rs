@@ -8,11 +8,12 @@ use crate::live::tell;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
 };
+use futures_util::future::join_all;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use llm_manager_ledger::{Filter, StoreError};
-use llm_manager_policy::quota::{self, Ask, Left, Limits, Refusal, State, Ticket};
+use llm_manager_policy::quota::{self, Ask, Left, Limit, Limits, Refusal, State, Ticket};
 use llm_manager_policy::spec::{BudgetSpec, Cap, Period};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,15 +126,32 @@ struct Settle {
     taken: Ticket,
 }
 
-/// What is left of the budgets of these keys; for metrics and the list of keys.
+/// What is left to these keys; for metrics and the list of keys. A key of which nobody knows what it has used is left out.
 #[derive(Message)]
-#[rtype(result = "Vec<(Arc<str>, Left)>")]
+#[rtype(result = "Vec<Remaining>")]
 pub struct Remains(pub Vec<Arc<Quota>>);
+
+/// What is left to one key.
+pub struct Remaining {
+    /// Whose.
+    pub quota: Arc<Quota>,
+    /// What is left.
+    pub left: Left,
+    /// How often each limit has refused it: requests, tokens, budget. Since the actor's start.
+    pub refused: [u64; 3],
+}
 
 struct Kept {
     state: State,
     /// What `used` counts; it begins anew when that changes.
     counts: Option<BudgetSpec>,
+    refused: [u64; 3],
+}
+
+impl Kept {
+    fn new(state: State, quota: &Quota) -> Self {
+        Self { state, counts: quota.budget, refused: [0; 3] }
+    }
 }
 
 /// The actor.
@@ -154,6 +172,26 @@ impl Quotas {
         self.keys.get(&quota.key).is_some_and(same_kind)
     }
 
+    /// The ledger says what it has used.
+    fn learn(&mut self, quota: &Quota, used: u64, period: i64) {
+        let refused = self.keys.get(&quota.key).map_or([0; 3], |kept| kept.refused);
+        let kept = Kept { refused, ..Kept::new(State::having_used(used, period), quota) };
+        self.keys.insert(Arc::clone(&quota.key), kept);
+    }
+
+    fn remaining(&self, quota: Arc<Quota>) -> Option<Remaining> {
+        let now = self.origin.elapsed();
+        let (period, _) = period(quota.budget);
+        let limits = quota.limits();
+        let (left, refused) = match self.keys.get(&quota.key) {
+            Some(kept) => (kept.state.left(&limits, now, period), kept.refused),
+            // Without a budget, the past is of no account.
+            None if quota.budget.is_none() => (State::default().left(&limits, now, period), [0; 3]),
+            None => return None,
+        };
+        Some(Remaining { quota, left, refused })
+    }
+
     fn decide(&mut self, admit: &Admit, own: Addr<Self>) -> Result<Admitted, Inadmissible> {
         let limits = admit.quota.limits();
         let (period, period_ends_in) = period(admit.quota.budget);
@@ -161,10 +199,20 @@ impl Quotas {
         let kept = self
             .keys
             .entry(Arc::clone(&admit.quota.key))
-            .or_insert_with(|| Kept { state: State::default(), counts: admit.quota.budget });
+            .or_insert_with(|| Kept::new(State::default(), &admit.quota));
         let ask = Ask { now, period, period_ends_in, tokens: admit.tokens, amount: admit.amount };
         let (next, verdict) = quota::admit(&kept.state, &limits, &ask);
         kept.state = next;
+        if let Err(refusal) = &verdict {
+            let place = match refusal.limit {
+                Limit::Requests => 0,
+                Limit::Tokens => 1,
+                Limit::Budget => 2,
+            };
+            if let Some(count) = kept.refused.get_mut(place) {
+                *count += 1;
+            }
+        }
         let left = next.left(&limits, now, period);
         verdict
             .map(|ticket| {
@@ -245,8 +293,7 @@ impl Handler<Admit> for Quotas {
             // Somebody else may have been faster, and may have been admitted since.
             if !quotas.knows(&admit.quota) {
                 let (period, _) = period(admit.quota.budget);
-                let kept = Kept { state: State::having_used(used, period), counts: admit.quota.budget };
-                quotas.keys.insert(Arc::clone(&admit.quota.key), kept);
+                quotas.learn(&admit.quota, used, period);
             }
             quotas.decide(&admit, ctx.address())
         }))
@@ -267,16 +314,26 @@ impl Handler<Settle> for Quotas {
 }
 
 impl Handler<Remains> for Quotas {
-    type Result = actix::MessageResult<Remains>;
+    type Result = ResponseActFuture<Self, Vec<Remaining>>;
 
     fn handle(&mut self, remains: Remains, _: &mut Context<Self>) -> Self::Result {
-        let now = self.origin.elapsed();
-        let left = remains.0.into_iter().filter_map(|quota| {
-            let kept = self.keys.get(&quota.key)?;
-            let (period, _) = period(quota.budget);
-            Some((Arc::clone(&quota.key), kept.state.left(&quota.limits(), now, period)))
+        let unknown = remains.0.iter().filter(|quota| quota.budget.is_some() && !self.knows(quota)).cloned();
+        let reading = unknown.map(|quota| {
+            let ledger = self.ledger.clone();
+            async move { (used(ledger, Arc::clone(&quota)).await, quota) }
         });
-        actix::MessageResult(left.collect())
+        let reading = join_all(reading.collect::<Vec<_>>()).into_actor(self);
+        Box::pin(reading.map(move |found, quotas, _| {
+            for (used, quota) in found {
+                if let Ok(used) = used
+                    && !quotas.knows(&quota)
+                {
+                    let (period, _) = period(quota.budget);
+                    quotas.learn(&quota, used, period);
+                }
+            }
+            remains.0.into_iter().filter_map(|quota| quotas.remaining(quota)).collect()
+        }))
     }
 }
 

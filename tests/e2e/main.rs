@@ -30,6 +30,7 @@ mod ledger_faults;
 mod lifecycle;
 mod management;
 mod metrics;
+mod monitoring;
 mod ollama;
 mod openai;
 

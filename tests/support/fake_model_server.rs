@@ -62,6 +62,9 @@ struct Flags {
     /// Answer 401 to whatever has another Bearer token.
     #[arg(long)]
     key: Option<String>,
+    /// Serve no /metrics.
+    #[arg(long)]
+    no_metrics: bool,
     /// Don't end on SIGTERM, nor on SIGINT.
     #[arg(long)]
     ignore_term: bool,
@@ -146,6 +149,7 @@ fn main() -> ExitCode {
         knows: flags.knows,
         context: flags.context,
         key: flags.key,
+        no_metrics: flags.no_metrics,
         loaded_at: Instant::now() + Duration::from_millis(flags.load_delay_ms),
         load_until_file: flags.load_until_file,
         hang: flags.hang_probe,

@@ -11,6 +11,7 @@ pub mod devices;
 pub mod ending;
 pub mod endpoints;
 pub mod energy;
+pub mod exposition;
 pub mod fault;
 pub mod gate;
 pub mod ledger_file;

@@ -102,9 +102,12 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 3] = [Self::Batch, Self::Normal, Self::Interactive];
+
     /// The class of this word.
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Batch, Self::Normal, Self::Interactive].into_iter().find(|class| class.text() == word)
+        Self::ALL.into_iter().find(|class| class.text() == word)
     }
 
     /// The word for it.

@@ -11,6 +11,7 @@ use crate::live::{Live, tell};
 use llm_manager_policy::gate::Asker;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ pub struct ModelHandle {
     face: Arc<Face>,
     ordered: Arc<AtomicUsize>,
     waiting: Arc<AtomicUsize>,
+    waiting_of_class: Arc<[AtomicUsize; Class::ALL.len()]>,
     max_waiting: usize,
     id: u64,
     /// Whoever can still send it requests holds a handle with this.
@@ -48,6 +50,7 @@ impl ModelHandle {
             actor: Live::new(),
             ordered: Arc::default(),
             waiting: Arc::default(),
+            waiting_of_class: Arc::default(),
             max_waiting,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             listed: None,
@@ -76,6 +79,7 @@ impl ModelHandle {
             face: Arc::clone(&self.face),
             ordered: Arc::clone(&self.ordered),
             waiting: Arc::clone(&self.waiting),
+            waiting_of_class: Arc::clone(&self.waiting_of_class),
             max_waiting,
             id: self.id,
             listed: self.listed.clone(),
@@ -111,6 +115,7 @@ impl ModelHandle {
         }
         let departure = Departure(self);
         let _place = self.queue_up()?;
+        let _of_class = self.waiting_of_class.get(class as usize).map(Place::take);
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
         let (answer, granted) = oneshot::channel();
         tell(&addr, Acquire { answer, class });
@@ -154,6 +159,17 @@ impl ModelHandle {
     /// Requests that wait now.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The same by their class.
+    pub fn waiting_by_class(&self) -> impl Iterator<Item = (Class, usize)> {
+        Class::ALL.into_iter().zip(self.waiting_of_class.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    /// Where its backend listens, while it is ready. Whoever asks it past its gate is not seen: the backend may end meanwhile.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let door = self.face.door.load();
+        door.as_ref().filter(|door| door.gate.look().is_open()).map(|door| door.address())
     }
 
     /// True while an operator, or `auto_start`, wants it to become ready.

@@ -61,6 +61,10 @@ pub(super) struct Way {
 }
 
 impl Door {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.way.address
+    }
+
     pub(super) fn new(way: Way, limit: Option<u32>, origin: Instant) -> Self {
         let door = Self {
             gate: Gate::new(limit.unwrap_or(u32::MAX)),

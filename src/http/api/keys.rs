@@ -25,7 +25,10 @@ pub(crate) async fn list(shared: Now) -> Answered {
     let keys = shared.access.keys.all();
     let quotas = keys.iter().filter_map(|key| key.quota.clone()).collect();
     let left: HashMap<Arc<str>, Left> = match shared.quotas.addr() {
-        Some(addr) => addr.send(Remains(quotas)).await.unwrap_or_default().into_iter().collect(),
+        Some(addr) => {
+            let remaining = addr.send(Remains(quotas)).await.unwrap_or_default();
+            remaining.into_iter().map(|one| (Arc::clone(&one.quota.key), one.left)).collect()
+        }
         None => HashMap::new(),
     };
     let keys: Vec<Value> = keys.iter().map(|key| view(key, left.get(&key.label))).collect();

@@ -3,7 +3,10 @@
 //! Everything is read when it is asked for: models from their handles, devices and actors from those who own
 //! them, money from the ledger. Names follow Prometheus's conventions: base units, `_total` for counters.
 
+pub(crate) mod backends;
 mod families;
+mod family;
+mod keys;
 
 use super::config::ConfigFile;
 use super::devices;
@@ -12,12 +15,13 @@ use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::{Now, Shared};
 use actix_web::{HttpRequest, HttpResponse, web};
-use families::About;
+use family::{Family, Labels, Samples, counter, gauge};
 use llm_manager_actors::model::ModelHandle;
-use llm_manager_actors::model::traffic::{BOUNDS_US, CountedTimes, OUTCOMES};
+use llm_manager_actors::model::traffic::{BOUNDS_US, OUTCOMES};
 use llm_manager_actors::supervisor::{Node, Tree, ask};
 use llm_manager_ledger::{Dimension, Filter, Summary, now_us};
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::spec::Class;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -31,31 +35,6 @@ const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8
 
 /// How long one part may take: a scrape is answered within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1800);
-
-type Labels = Vec<(&'static str, String)>;
-
-/// Samples of one metric.
-#[derive(Debug)]
-struct Family {
-    about: &'static About,
-    samples: Samples,
-}
-
-#[derive(Debug)]
-enum Samples {
-    Gauges(Vec<(Labels, f64)>),
-    Counters(Vec<(Labels, f64)>),
-    Histograms(Vec<(Labels, CountedTimes)>),
-}
-
-impl Samples {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Gauges(samples) | Self::Counters(samples) => samples.is_empty(),
-            Self::Histograms(samples) => samples.is_empty(),
-        }
-    }
-}
 
 /// `GET /metrics`
 pub(crate) async fn metrics(
@@ -74,7 +53,8 @@ pub(crate) async fn metrics(
         ],
     ));
     // Each part for itself: what is missing must not hide the alarms of the others.
-    let (costs, devices, actors, process) = futures_util::join!(
+    let (keys, costs, devices, actors, process) = futures_util::join!(
+        timeout(PATIENCE, keys::keys(&shared)),
         timeout(PATIENCE, costs(&shared)),
         timeout(PATIENCE, devices(&shared)),
         timeout(PATIENCE, actors(&shared)),
@@ -88,6 +68,7 @@ pub(crate) async fn metrics(
     }
     families.extend(ledger(&shared, costs.is_ok()));
     families.extend(costs.unwrap_or_default());
+    families.extend(keys.unwrap_or_default());
     families.extend(devices.unwrap_or_default());
     families.extend(actors.unwrap_or_default());
     families.extend(process.unwrap_or_default());
@@ -97,14 +78,6 @@ pub(crate) async fn metrics(
     text::encode(&mut text, &registry)
         .map_err(|error| ApiError::new(Kind::Internal, format!("the metrics: {error}")))?;
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
-}
-
-fn gauge(about: &'static About, samples: Vec<(Labels, f64)>) -> Family {
-    Family { about, samples: Samples::Gauges(samples) }
-}
-
-fn counter(about: &'static About, samples: Vec<(Labels, f64)>) -> Family {
-    Family { about, samples: Samples::Counters(samples) }
 }
 
 fn models(shared: &Shared) -> Vec<Family> {
@@ -118,6 +91,12 @@ fn models(shared: &Shared) -> Vec<Family> {
         ModelState::ALL.map(|state| {
             (vec![label(model), ("state", state.to_string())], f64::from(u8::from(state == now)))
         })
+    });
+    let queue = models.iter().flat_map(|model| {
+        let of_class = |(class, count): (Class, usize)| {
+            (vec![label(model), ("class", class.text().to_owned())], count as f64)
+        };
+        model.waiting_by_class().map(of_class).collect::<Vec<_>>()
     });
     let counted: Vec<_> = models.iter().map(|model| (label(model), model.traffic.look())).collect();
     let requests = counted.iter().flat_map(|(model, counted)| {
@@ -136,6 +115,7 @@ fn models(shared: &Shared) -> Vec<Family> {
         gauge(&families::MODEL_STATE, states.collect()),
         gauge(&families::MODEL_LEASES, each(&|model| f64::from(model.leases()))),
         gauge(&families::MODEL_WAITING, each(&|model| model.waiting() as f64)),
+        gauge(&families::QUEUE, queue.collect()),
         gauge(&families::MODEL_FAILURES, each(&|model| f64::from(model.status().failures))),
         counter(&families::MODEL_RUNS, each(&|model| model.status().epoch as f64)),
         counter(&families::REQUESTS, requests.collect()),
@@ -275,7 +255,7 @@ impl Collector for Family {
         if self.samples.is_empty() {
             return Ok(());
         }
-        let About { name, help, .. } = *self.about;
+        let families::About { name, help, .. } = *self.about;
         let unit = self.about.unit();
         let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
         match &self.samples {

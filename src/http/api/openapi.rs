@@ -148,6 +148,13 @@ mod made {
             operation("get", "/health", "Whether it serves", object(&[("status", "string")])),
             operation("get", "/metrics", "Numbers for Prometheus (OpenMetrics)", json!({"type": "string"}))
                 .content("application/openmetrics-text"),
+            operation(
+                "get",
+                "/metrics/backends",
+                "What ready backends say of themselves (Prometheus)",
+                json!({"type": "string"}),
+            )
+            .content("text/plain"),
             operation("get", "/api/models", "All models", all.clone()),
             operation(
                 "get",

@@ -76,6 +76,9 @@ pub(crate) async fn answer(
             return send_json(output, 401, &error).await;
         }
     }
+    if request.path == "/metrics" && !server.no_metrics {
+        return send_metrics(server, output).await;
+    }
     let script = &request.script;
     server.journal.note(request, "asked");
     if !script.head_delay.is_zero() {
@@ -203,6 +206,17 @@ async fn send_status(output: &mut WriteHalf<'_>, status: u16, request: &Request)
     let error = json!({"error":
         {"code": status, "message": format!("told so by {}", request.path), "type": "fake_error"}});
     send_json(output, status, &error).await
+}
+
+/// As engines do it: a label `model` of its own, and a time.
+async fn send_metrics(server: &Server, output: &mut WriteHalf<'_>) -> io::Result<After> {
+    let chats = STATS.scripted.load(std::sync::atomic::Ordering::Relaxed);
+    let model = server.name.replace('"', "\\\"");
+    let text = format!(
+        "# HELP fake:chats_total Chats so far.\n# TYPE fake:chats_total counter\nfake:chats_total{{model=\"{model}\"}} {chats} \
+         1700000000000\n"
+    );
+    send(output, 200, "text/plain; version=0.0.4", text.as_bytes(), &Script::default()).await
 }
 
 async fn send_json(output: &mut WriteHalf<'_>, status: u16, body: &Value) -> io::Result<After> {

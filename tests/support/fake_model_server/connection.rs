@@ -22,6 +22,7 @@ pub(crate) struct Server {
     pub(crate) knows: Vec<String>,
     pub(crate) context: Option<u32>,
     pub(crate) key: Option<String>,
+    pub(crate) no_metrics: bool,
     pub(crate) loaded_at: Instant,
     pub(crate) load_until_file: Option<PathBuf>,
     pub(crate) hang: bool,

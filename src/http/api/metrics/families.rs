@@ -49,6 +49,7 @@ families! {
     MODEL_STATE: "gauge", "llm_manager_model_state", "", "model, state", "1 for the model's current state";
     MODEL_LEASES: "gauge", "llm_manager_model_leases", "", "model", "Requests that its backend is working on";
     MODEL_WAITING: "gauge", "llm_manager_model_waiting", "", "model", "Requests waiting for its backend";
+    QUEUE: "gauge", "llm_manager_queue", "", "model, class", "Requests waiting for its backend; class is batch, normal or interactive";
     MODEL_FAILURES: "gauge", "llm_manager_model_failures", "", "model", "Failures since its last stable run";
     MODEL_RUNS: "counter", "llm_manager_model_runs", "", "model", "Launches of its backend";
     REQUESTS: "counter", "llm_manager_requests", "", "model, outcome", "Requests that have ended; outcome is ok, rejected, backend_error, client_left, refused, cancelled or failed";
@@ -73,6 +74,9 @@ families! {
     LEDGER_FAILURES: "counter", "llm_manager_ledger_failures", "", "", "Batches that could not be written at the first attempt";
     USAGE_UNRECORDED: "counter", "llm_manager_usage_unrecorded", "", "", "Responses with an unknown token count";
     ACTOR_RESTARTS: "counter", "llm_manager_actor_restarts", "", "actor", "Restarts of the actor";
+    KEY_BUDGET: "gauge", "llm_manager_key_budget", "", "key, period, unit", "Budget of a key; period is day or month, unit is tokens or a currency";
+    KEY_BUDGET_LEFT: "gauge", "llm_manager_key_budget_left", "", "key, period, unit", "What is left of it in the current period";
+    KEY_REFUSED: "counter", "llm_manager_key_refused", "", "key, limit", "Requests of a key refused by one of its limits: requests (per minute), tokens (per minute) or budget";
     RELOADS: "counter", "llm_manager_reloads", "", "result", "Reloads of the configuration; result is applied or refused (it had errors)";
     BUILD_INFO: "gauge", "llm_manager_build_info", "", "version", "The manager's version";
     PROCESS_START_TIME: "gauge", "process_start_time", "seconds", "", "When the manager was started, in seconds since 1970";

@@ -125,6 +125,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "/metrics",
         "metrics for Prometheus, as OpenMetrics text: models, requests, tokens, cost, times, devices, ledger, restarts",
     ),
+    (
+        "get",
+        "/metrics/backends",
+        "what ready backends say of themselves, for Prometheus, with the label `model`: see [Metrics](metrics.md#the-backends-own-metrics)",
+    ),
     ("get", "/v1/models", "names and aliases of all models, in OpenAI's form"),
     ("get", "/v1/models/{id}", "one of them"),
     (

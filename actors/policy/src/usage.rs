@@ -98,8 +98,10 @@ impl Shape {
         let is_json = is("application/json") || essence.ends_with("+json");
         match essence {
             _ if is("text/event-stream") => Some(Self::Sse),
-            // Some engines stream under another name.
-            _ if stream_asked && (is_json || is("application/x-ndjson")) => Some(Self::Unknown),
+            // Some engines stream under another name; Flask's own is `text/html`.
+            _ if stream_asked && (is_json || is("application/x-ndjson") || is("text/html")) => {
+                Some(Self::Unknown)
+            }
             _ if is_json => Some(Self::Json),
             "" => Some(Self::Unknown),
             _ if is("text/plain") || is("application/octet-stream") => Some(Self::Unknown),
@@ -227,7 +229,7 @@ impl Meter {
 
     /// The engine's words, if it has told of an error; they may be empty.
     pub fn error(&self) -> Option<String> {
-        let document = self.stream.is_none() && self.walker.ended() && self.draft.error;
+        let document = self.stream.is_none() && self.walker.ended() && self.draft.failed();
         if document {
             return Some(self.draft.words.text());
         }
@@ -238,6 +240,13 @@ impl Meter {
     pub fn stray(&self) -> Option<String> {
         let words = self.stream.as_ref()?.stray();
         (!words.is_empty()).then(|| words.text())
+    }
+
+    /// The words of a line `error: ...` between the events: llama.cpp of 2024 wrote its errors so, then `[DONE]`. Clients
+    /// don't see such a line, so it is no [`Self::error`].
+    pub fn error_line(&self) -> Option<String> {
+        let line = self.stray()?;
+        line.strip_prefix("error:").map(|words| words.trim().to_owned())
     }
 
     pub fn finish(mut self, end: End, pace: &Pace) -> Usage {

@@ -3,7 +3,7 @@
 use super::cors::Origins;
 use super::hosts::Hosts;
 use super::keys::{Key, Keys};
-use super::origin::{check_origin, check_site};
+use super::origin::{check_link, check_origin, check_site};
 use crate::http::error::ApiError;
 use actix_web::http::header::HeaderMap;
 use llm_manager_policy::rights::Scope;
@@ -29,6 +29,8 @@ pub(crate) enum Door {
     Metrics,
     /// The management, `/api`.
     Management,
+    /// The rest of a backend, `/upstream`.
+    Backend,
     /// The sign-in, which is open without a key: to a program, or to a page of ours.
     SignIn,
     /// The files of the dashboard, which are open to all.
@@ -65,10 +67,14 @@ impl Access {
                     self.hosts.check_browser(headers)?;
                     self.origins.check(headers)?;
                 }
+                Door::Backend => {
+                    self.hosts.check(headers)?;
+                    check_link(headers)?;
+                }
                 _ => self.hosts.check(headers)?,
             }
         }
-        if door == Door::Management {
+        if matches!(door, Door::Management | Door::Backend) {
             check_origin(headers)?;
         }
         let caller = Caller { key };
@@ -164,6 +170,12 @@ mod tests {
         assert_eq!(enter(&foreign, Door::Management), Err("foreign_origin"));
         assert_eq!(enter(&foreign, Door::SignIn), Err("foreign_origin"));
         assert_eq!(enter(&foreign, Door::Programs), Err("foreign_origin"));
+        assert_eq!(enter(&foreign, Door::Backend), Err("foreign_origin"));
+        let link = |site| [("host", "localhost"), ("sec-fetch-site", site)];
+        assert_eq!(enter(&link("cross-site"), Door::Backend), Err("foreign_origin"));
+        for site in ["same-origin", "same-site", "none"] {
+            assert!(enter(&link(site), Door::Backend).is_ok(), "{site}");
+        }
     }
 
     #[test]

@@ -17,6 +17,18 @@ pub(crate) fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(Kind::ForeignOrigin, message))
 }
 
+/// Refuses a browser that a page of another site leads to a backend, by a link or an image: such a request starts the model,
+/// and may evict others. It carries no `Origin`.
+pub(crate) fn check_link(headers: &HeaderMap) -> Result<(), ApiError> {
+    check_origin(headers)?;
+    if headers.get("sec-fetch-site").map(HeaderValue::as_bytes) != Some(b"cross-site") {
+        return Ok(());
+    }
+    let message = "a page of another site may not lead to a backend, for that would start it: type the address, open it \
+                   from the manager's own page, or send a key in a header";
+    Err(ApiError::new(Kind::ForeignOrigin, message))
+}
+
 /// The same, and without `Origin` by what browsers say of the sender: a page on another port of this computer is of
 /// the same site, so it would be sent our cookie.
 pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {

@@ -312,7 +312,7 @@ impl Account {
         let (Some(row), Some(meter)) = (&mut self.row, &self.meter) else { return };
         // What an endpoint of the user's own means by `error` in a whole answer, nobody knows.
         let known = meter.is_stream() || self.end_of_stream.is_some() || meter.is_embedding();
-        if let Some(words) = meter.error().filter(|_| known) {
+        if let Some(words) = meter.error().or_else(|| meter.error_line()).filter(|_| known) {
             row.outcome = Outcome::BackendError;
             let words = if words.is_empty() { "an error event without words".to_owned() } else { words };
             row.error = Some(words);

@@ -37,7 +37,7 @@ pub(crate) async fn serve(
 }
 
 async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpResponse, ApiError> {
-    exchange.enter(Door::Management).await?;
+    exchange.enter(Door::Backend).await?;
     exchange.shared.access.allow(exchange.caller, Scope::Operate)?;
     let exchange = &*exchange;
     let Exchange { request, shared, .. } = exchange;

@@ -239,6 +239,19 @@ impl Draft {
         }
     }
 
+    /// A choice ends with `finish_reason: "error"` (LMDeploy, routers): the engine has failed, in whatever words it has.
+    pub(super) fn choice_fails(&mut self) {
+        self.error = true;
+        if self.words.is_empty() {
+            self.words.add(b"a choice ended with the finish_reason `error`");
+        }
+    }
+
+    /// Whether it tells of an error, in any way.
+    pub(super) fn failed(&self) -> bool {
+        self.error || self.kind == Kind::Error
+    }
+
     pub(super) fn text_begins(&mut self, at: u64) {
         if !self.has_text {
             self.has_text = true;

@@ -126,7 +126,6 @@ impl Dialect {
             (
                 Self::OpenAi,
                 b"id"
-                | b"object"
                 | b"created"
                 | b"model"
                 | b"system_fingerprint"
@@ -137,7 +136,8 @@ impl Dialect {
             (_, b"usage") => Node::Usage,
             (_, b"timings") => Node::Timings,
             (_, b"error") => Node::Error,
-            (_, b"type") => Node::Kind,
+            // `"object":"error"` is what some servers write (vLLM before 0.10, FastChat).
+            (_, b"type" | b"object") => Node::Kind,
             (Self::Responses, b"response") | (Self::Anthropic, b"message") => Node::Wrapper,
             // Every `...delta` event of the responses has its text here.
             (Self::Responses, b"delta") => Node::Text,

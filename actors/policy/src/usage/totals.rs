@@ -105,7 +105,7 @@ impl Totals {
             self.document_bytes = draft.text_bytes;
             self.first_choice_bytes = draft.first_choice_bytes;
         }
-        if draft.error || draft.kind == Kind::Error {
+        if draft.failed() {
             self.fail(draft.words.clone());
         }
         self.add_counts(draft, dialect);

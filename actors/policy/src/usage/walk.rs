@@ -2,7 +2,7 @@
 //! places of [`super::paths`]. Keeps no more than the way down to them; never recurses, and allocates for errors only.
 
 use super::draft::Draft;
-use super::fields::{MAX_TEXT, Node, count};
+use super::fields::{Kind, MAX_TEXT, Node, count};
 use super::find;
 use super::paths::Dialect;
 
@@ -283,7 +283,7 @@ impl Walker {
         }
         match self.node {
             Node::Text => draft.text_bytes = draft.text_bytes.wrapping_add(plain.len() as u64),
-            Node::Kind => self.text.add(plain),
+            Node::Kind | Node::Finish => self.text.add(plain),
             Node::Words => draft.words.add(plain),
             Node::Error => {
                 // An empty text is no error.
@@ -302,7 +302,7 @@ impl Walker {
         match self.node {
             Node::Text if byte == b'u' => draft.text_bytes = draft.text_bytes.wrapping_sub(1),
             Node::Text => draft.text_bytes = draft.text_bytes.wrapping_add(1),
-            Node::Kind => self.text.spoil(),
+            Node::Kind | Node::Finish => self.text.spoil(),
             Node::Words | Node::Error => draft.words.add(&[b'\\', byte]),
             _ => {}
         }
@@ -315,7 +315,12 @@ impl Walker {
         }
         match self.node {
             Node::Text => draft.text_ends(here),
-            Node::Kind => draft.kind = dialect.kind(self.text.get().unwrap_or_default()),
+            Node::Kind => match dialect.kind(self.text.get().unwrap_or_default()) {
+                // `type` and `object` may both be there.
+                Kind::Other => {}
+                kind => draft.kind = kind,
+            },
+            Node::Finish if self.text.get() == Some(b"error") => draft.choice_fails(),
             _ => {}
         }
         self.state = State::AfterValue;

@@ -70,7 +70,15 @@ fn every_form_has_its_end() {
 #[test]
 fn errors_within_streams_are_told_in_the_engines_words() {
     use Dialect::{Anthropic, Embedding, OpenAi, Responses};
-    let failed: [(Dialect, &str, &str); 10] = [
+    let failed: [(Dialect, &str, &str); 14] = [
+        (OpenAi, r#"{"object":"error","message":"no memory","code":50001}"#, "no memory"),
+        (OpenAi, r#"{"message":"no memory","type":"server_error","object":"error"}"#, "no memory"),
+        (
+            OpenAi,
+            r#"{"object":"x","choices":[{"index":0,"delta":{},"finish_reason":"error"}]}"#,
+            "a choice ended with the finish_reason `error`",
+        ),
+        (OpenAi, r#"{"error":{"message":"gone"},"choices":[{"finish_reason":"error","index":0}]}"#, "gone"),
         (OpenAi, r#"{"error":{"message":"the engine\nhas \"died\"","code":500}}"#, "the engine has \"died\""),
         (OpenAi, r#"{"error":"out of \u006demory"}"#, "out of memory"),
         (OpenAi, r#"{"error":{"code":500}}"#, ""),
@@ -99,6 +107,8 @@ fn errors_within_streams_are_told_in_the_engines_words() {
         r#"{"choices":[{"delta":{"content":"\"error\":{}"}}]}"#,
         r#"{"choices":[{"error":{"message":"x"}}]}"#,
         r#"{"error":""}"#,
+        r#"{"object":"error\n","choices":[{"index":0,"delta":{},"finish_reason":"errors"}]}"#,
+        r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":"error"},"finish_reason":"\"error"}]}"#,
         "event: errors\ndata: {}\n\n",
         "event: error\n\n",
     ] {
@@ -107,6 +117,9 @@ fn errors_within_streams_are_told_in_the_engines_words() {
     let mut meter = Meter::new(Shape::Json, OpenAi);
     meter.push(br#"{"error":{"message":"no"}}"#);
     assert_eq!(meter.error().as_deref(), Some("no"));
+    let mut meter = Meter::new(Shape::Json, OpenAi);
+    meter.push(br#"{"object":"error","message":"no"}"#);
+    assert_eq!(meter.error(), Some("no".to_owned()));
 }
 
 #[test]
@@ -115,6 +128,9 @@ fn a_line_that_is_of_no_event_is_kept_as_words() {
     assert_eq!(meter.stray().as_deref(), Some("proxy error: the server is gone"));
     let meter = read(Dialect::OpenAi, &["internal error\n"]);
     assert_eq!(meter.stray().as_deref(), Some("internal error"));
+    let meter = read(Dialect::OpenAi, &[TEXT, "error: {\"message\":\"no\"}\n\n", "[DONE]"]);
+    assert_eq!((meter.error(), meter.error_line().as_deref()), (None, Some("{\"message\":\"no\"}")));
+    assert_eq!(read(Dialect::OpenAi, &[TEXT, "errors: 1\n\n"]).error_line(), None);
     assert_eq!(read(Dialect::OpenAi, &["id: 1\nretry: 2\nevent: x\n: y\n", TEXT]).stray(), None);
 }
 

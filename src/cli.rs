@@ -104,6 +104,13 @@ enum Command {
         #[arg(long)]
         memory: bool,
     },
+    /// List the requests that wait for a model of the running manager, in order.
+    Queue,
+    /// End a request that waits or runs.
+    Cancel {
+        /// As `queue`, the log and the answer's `x-request-id` name it.
+        id: String,
+    },
     /// Show requests, tokens and cost, from the ledger of the running manager.
     Usage(usage::UsageOrder),
     /// Show what a month cost whom, from the ledger of the running manager.
@@ -211,6 +218,8 @@ pub fn main() -> ExitCode {
             logs::run(path, &logs::LogsOrder { model, run, since, grep, tail })
         }
         Command::Explain { model, memory } => remote(path, remote::Order::Explain { model, memory }),
+        Command::Queue => remote(path, remote::Order::Queue),
+        Command::Cancel { id } => remote(path, remote::Order::Cancel { id }),
         Command::Usage(order) => remote(path, remote::Order::Usage(order)),
         Command::Statement(order) => remote(path, remote::Order::Statement(order)),
         Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),

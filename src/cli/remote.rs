@@ -1,4 +1,4 @@
-//! The commands that speak to a running manager: status, start, stop, restart, logs, usage, tree.
+//! The commands that speak to a running manager: status, start, stop, restart, logs, queue, usage, tree.
 
 use super::client::{Manager, segment};
 use super::statement::StatementOrder;
@@ -19,6 +19,8 @@ pub(super) enum Order {
     Restart(String),
     Logs { model: String, follow: bool, tail: usize },
     Explain { model: String, memory: bool },
+    Queue,
+    Cancel { id: String },
     Usage(UsageOrder),
     Statement(StatementOrder),
     Rename { old: String, new: String, merge: bool },
@@ -69,6 +71,8 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
         Order::Explain { model, memory: true } => print(&super::memory::explain(&manager, &model).await?),
         Order::Explain { model, memory: false } => explain(&manager, &model).await,
+        Order::Queue => queue(&manager).await,
+        Order::Cancel { id } => cancel(&manager, &id).await,
         Order::Usage(order) => print(&order.run(&manager).await?),
         Order::Statement(order) => print(&order.run(&manager).await?),
         Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
@@ -186,6 +190,52 @@ struct VariantPlacement {
     lacks: Vec<String>,
     #[serde(default)]
     inherited: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Queued {
+    id: String,
+    model: String,
+    api_key: String,
+    class: String,
+    place: usize,
+    waits_for: String,
+    seconds: f64,
+    estimate_seconds: Option<f64>,
+}
+
+async fn queue(manager: &Manager) -> Result<(), String> {
+    let queue: Vec<Queued> = manager.ask_json(Method::GET, "/api/queue").await?;
+    if queue.is_empty() {
+        return print("nobody waits");
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["MODEL", "PLACE", "CLASS", "WAITED", "LEFT", "WAITS FOR", "KEY", "REQUEST"]);
+    let dash = || "-".to_owned();
+    for one in queue {
+        table.add_row([
+            one.model,
+            one.place.to_string(),
+            one.class,
+            duration(one.seconds),
+            one.estimate_seconds.map_or_else(dash, |left| format!("about {}", duration(left))),
+            one.waits_for,
+            if one.api_key.is_empty() { dash() } else { one.api_key },
+            one.id,
+        ]);
+    }
+    print(&table.to_string())
+}
+
+async fn cancel(manager: &Manager, id: &str) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Done {
+        was: String,
+    }
+    let path = format!("/api/requests/{}/cancel", segment(id));
+    let done: Done = manager.ask_json(Method::POST, &path).await?;
+    print(&format!("request {id}: cancelled while {}", done.was))
 }
 
 async fn explain(manager: &Manager, model: &str) -> Result<(), String> {

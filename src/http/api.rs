@@ -13,6 +13,7 @@ pub(super) mod models;
 pub(super) mod openapi;
 pub(super) mod pulse;
 mod query;
+pub(super) mod queue;
 pub(super) mod requests;
 pub(super) mod run_logs;
 pub(super) mod runs;

@@ -60,6 +60,10 @@ pub enum Kind {
     ModelStopped,
     /// A stop that did not end the backend within `stop_timeout` + 5 s.
     StopFailed,
+    /// An operator has cancelled the request while it waited or was answered; with `x-should-retry: false`.
+    RequestCancelled,
+    /// No waiting or running request has this id.
+    RequestNotFound,
     /// The manager is shutting down; with `Retry-After`: 5 s (not for calls of `/api`).
     ShuttingDown,
     /// The backend closed the connection before a response, or returned something that isn't HTTP.
@@ -133,6 +137,8 @@ impl Kind {
             Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),
             Kind::ModelStopped => (StatusCode::SERVICE_UNAVAILABLE, "model_stopped", SERVER),
             Kind::StopFailed => (StatusCode::GATEWAY_TIMEOUT, "stop_failed", SERVER),
+            Kind::RequestCancelled => (StatusCode::SERVICE_UNAVAILABLE, "request_cancelled", SERVER),
+            Kind::RequestNotFound => (StatusCode::NOT_FOUND, "request_not_found", REQUEST),
             Kind::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", SERVER),
             Kind::BackendError => (StatusCode::BAD_GATEWAY, "backend_error", SERVER),
             Kind::BackendTimeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", SERVER),
@@ -242,6 +248,7 @@ impl From<Refused> for ApiError {
             RefusedReason::NoMemory => Kind::InsufficientResources,
             RefusedReason::Overloaded => Kind::Overloaded,
             RefusedReason::StopFailed => Kind::StopFailed,
+            RefusedReason::Cancelled => Kind::RequestCancelled,
         };
         Self { retry_after: refused.retry_after, ..Self::new(kind, refused.message) }
     }

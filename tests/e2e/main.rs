@@ -38,6 +38,7 @@ mod orphans;
 mod outcomes;
 mod own_log;
 mod proxied;
+mod queue;
 mod real_engine;
 mod real_memory;
 mod reconcile;

@@ -3,7 +3,9 @@
 use super::face::Face;
 use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
-use super::messages::{Abandoned, Acquire, KeepAlive, Operate, Refused, RefusedReason, Verb};
+use super::messages::{
+    Abandoned, Acquire, Cancel, Found, KeepAlive, Line, Operate, Refused, RefusedReason, Verb, WhoWaits,
+};
 use super::status::{RunRecord, Status};
 use super::waiters::{Request, Waiter, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
@@ -436,8 +438,8 @@ impl Handler<Acquire> for Model {
         if acquire.answer.is_closed() {
             return;
         }
-        let Acquire { answer, class } = acquire;
-        self.waiters.push(Waiter::Request(Request { answer, class, since: Instant::now() }));
+        let Acquire { answer, class, client } = acquire;
+        self.waiters.push(Waiter::Request(Request { answer, class, client, since: Instant::now() }));
         self.demand_in_earnest();
         self.drive(Event::Acquire, ctx);
     }
@@ -486,11 +488,49 @@ impl Handler<Abandoned> for Model {
     type Result = ();
 
     fn handle(&mut self, _: Abandoned, ctx: &mut Context<Self>) {
-        // A demand for nobody must not make others go.
+        self.forget_demand(ctx);
+    }
+}
+
+impl Model {
+    /// A demand for nobody must not make others go.
+    fn forget_demand(&mut self, ctx: &mut Context<Self>) {
         if matches!(self.state.phase, Phase::Queued { .. }) && !self.waiters.any() {
             log::info!("models/{}: no request waits for it any more", self.spec.name);
             self.ordered_by = None;
             self.drive(Event::Stop(Urgency::Drain), ctx);
+        }
+    }
+}
+
+impl Handler<WhoWaits> for Model {
+    type Result = Line;
+
+    fn handle(&mut self, _: WhoWaits, _: &mut Context<Self>) -> Line {
+        Line(self.waiters.list())
+    }
+}
+
+impl Handler<Cancel> for Model {
+    type Result = Found;
+
+    fn handle(&mut self, Cancel { id, by }: Cancel, ctx: &mut Context<Self>) -> Found {
+        let refused = Refused {
+            reason: RefusedReason::Cancelled,
+            message: format!(
+                "the request was cancelled while it waited for model `{}`, by {by}",
+                self.spec.name
+            )
+            .into(),
+            retry_after: None,
+        };
+        if self.waiters.cancel(&id, &refused) {
+            self.forget_demand(ctx);
+            return Found::Waiting;
+        }
+        match self.door.as_ref().filter(|door| door.gate.look().leases() > 0) {
+            Some(door) => Found::Perhaps(door.cancel(&id)),
+            None => Found::Nowhere,
         }
     }
 }

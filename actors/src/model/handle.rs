@@ -4,7 +4,7 @@ use super::actor::Model;
 use super::face::Face;
 use super::learnt::Learnt;
 use super::lease::Lease;
-use super::messages::{Abandoned, Acquire, KeepAlive, Operate, Refused, RefusedReason, Verb};
+use super::messages::{Abandoned, Acquire, Client, KeepAlive, Operate, Refused, RefusedReason, Verb};
 use super::status::Status;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
@@ -109,7 +109,7 @@ impl ModelHandle {
 
     /// A lease as soon as there is one; starts the backend if need be. Dropping the future gives the
     /// place in the queue up.
-    pub async fn lease(&self, class: Class) -> Result<Lease, Refused> {
+    pub async fn lease(&self, class: Class, client: Client) -> Result<Lease, Refused> {
         if let Some(lease) = self.try_lease() {
             return Ok(lease);
         }
@@ -118,7 +118,7 @@ impl ModelHandle {
         let _of_class = self.waiting_of_class.get(class as usize).map(Place::take);
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
         let (answer, granted) = oneshot::channel();
-        tell(&addr, Acquire { answer, class });
+        tell(&addr, Acquire { answer, class, client });
         let granted = granted.await;
         // Whoever has been answered need not tell that it goes.
         std::mem::forget(departure);
@@ -190,6 +190,11 @@ impl ModelHandle {
     /// How long that life took from launch to ready, if it was the last to be ready.
     pub fn took_off(&self, epoch: u64) -> Option<Duration> {
         self.face.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.1)
+    }
+
+    /// How long the last start that succeeded took from launch to ready.
+    pub fn last_start(&self) -> Option<Duration> {
+        self.face.last_start.load().as_ref().map(|start| start.1)
     }
 
     /// Time until it is stopped for being idle; `None` while it is busy, not ready, or never stopped.

@@ -1,12 +1,13 @@
 //! What can be asked of a Model, and how it says no.
 
 use super::lease::Lease;
-use actix::Message;
+use actix::{Message, MessageResponse};
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// Asks for a lease. Sent by `ModelHandle::lease` when the gate does not let it in; answered when the
 /// backend is ready, or with a refusal.
@@ -16,6 +17,58 @@ pub(super) struct Acquire {
     pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
     /// Whom it may pass in the line.
     pub(super) class: Class,
+    /// Whose it is.
+    pub(super) client: Client,
+}
+
+/// A request as people are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its id.
+    pub id: Arc<str>,
+    /// The name of its key; empty: none is wanted.
+    pub api_key: Arc<str>,
+}
+
+/// Who waits for a model, in the order in which they are served.
+#[derive(Message)]
+#[rtype(result = "Line")]
+pub struct WhoWaits;
+
+/// Those who wait, the first in line first.
+#[derive(Debug, Default, MessageResponse)]
+pub struct Line(pub Vec<Waiting>);
+
+/// A request that waits.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Whose it is.
+    pub client: Client,
+    /// Whom it may pass.
+    pub class: Class,
+    /// How long it has waited.
+    pub waited: Duration,
+}
+
+/// Ends a waiting or running request.
+#[derive(Message)]
+#[rtype(result = "Found")]
+pub struct Cancel {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Who orders it, in words.
+    pub by: Arc<str>,
+}
+
+/// Where a request to be cancelled was found.
+#[derive(Debug, MessageResponse)]
+pub enum Found {
+    /// It waited, and was refused.
+    Waiting,
+    /// It may be running: fires when it has ended.
+    Perhaps(CancellationToken),
+    /// Nothing runs.
+    Nowhere,
 }
 
 /// An operator's order. Answered when it is done, or with a refusal.
@@ -77,4 +130,6 @@ pub enum RefusedReason {
     Overloaded,
     /// Its end was ordered and doesn't come.
     StopFailed,
+    /// An operator has cancelled the request.
+    Cancelled,
 }

@@ -5,7 +5,7 @@
 //! (`ModelHandle::lease`).
 
 use super::lease::{Door, Lease};
-use super::messages::Refused;
+use super::messages::{Client, Refused, Waiting};
 use llm_manager_policy::gate::Asker;
 use llm_manager_policy::line;
 use llm_manager_policy::spec::Class;
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 pub(super) struct Request {
     pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
     pub(super) class: Class,
+    pub(super) client: Client,
     pub(super) since: Instant,
 }
 
@@ -132,6 +133,32 @@ impl Waiters {
             }
         }
         door.gate.watch(false);
+    }
+
+    /// The requests among them, the first in line first.
+    pub(super) fn list(&self) -> Vec<Waiting> {
+        let requests = self.queue.iter().filter_map(|waiter| match waiter {
+            Waiter::Request(request) if !waiter.is_gone() => Some(request),
+            _ => None,
+        });
+        let waiting = |request: &Request| Waiting {
+            client: request.client.clone(),
+            class: request.class,
+            waited: request.since.elapsed(),
+        };
+        requests.map(waiting).collect()
+    }
+
+    /// Refuses the requests of this id; false: there is none.
+    pub(super) fn cancel(&mut self, id: &str, refused: &Refused) -> bool {
+        let is_it = |waiter: &Waiter| {
+            matches!(waiter, Waiter::Request(request) if *request.client.id == *id) && !waiter.is_gone()
+        };
+        let before = self.queue.len();
+        let (cancelled, rest): (VecDeque<_>, VecDeque<_>) = self.queue.drain(..).partition(is_it);
+        self.queue = rest;
+        cancelled.into_iter().for_each(|waiter| waiter.refuse(refused.clone()));
+        self.queue.len() < before
     }
 
     pub(super) fn refuse_all(&mut self, refused: &Refused) {

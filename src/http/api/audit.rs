@@ -29,6 +29,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "keys", "add_key"),
     ("DELETE", "keys/{}", "revoke_key"),
     ("POST", "keys/{}/rotate", "rotate_key"),
+    ("POST", "requests/{}/cancel", "cancel_request"),
     ("POST", "pause", "pause"),
     ("POST", "resume", "resume"),
     ("POST", "shutdown", "shutdown"),

@@ -19,7 +19,7 @@ mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
     use crate::http::api::{
-        audit, billing, devices, memory, requests, runs, statement, storage, told, usage, views,
+        audit, billing, devices, memory, queue, requests, runs, statement, storage, told, usage, views,
     };
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
@@ -239,6 +239,13 @@ mod made {
                 .query("from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares"),
             operation("get", "/api/statement", "What a month cost whom; CSV with `format=csv`", schemas.of::<statement::View>())
                 .query("month,tz,format"),
+            operation("get", "/api/queue", "Requests that wait, in order", schemas.list::<queue::QueuedView>()),
+            operation(
+                "post",
+                "/api/requests/{id}/cancel",
+                "Ends a request that waits or runs",
+                object(&[("id", "string"), ("was", "string")]),
+            ),
             operation("get", "/api/audit", "Who did what, newest first", schemas.of::<audit::Page>())
                 .query("from,to,model,who,before,limit"),
             operation("get", "/api/runs", "Runs of backends, newest first", schemas.of::<runs::Page>())

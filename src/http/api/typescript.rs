@@ -4,6 +4,7 @@ use super::audit;
 use super::billing;
 use super::devices;
 use super::memory;
+use super::queue;
 use super::requests;
 use super::runs;
 use super::statement;
@@ -52,6 +53,7 @@ fn generated() -> String {
     all.visit::<requests::PageView<'static>>();
     all.visit::<statement::View>();
     all.visit::<audit::Page>();
+    all.visit::<queue::QueuedView>();
     all.visit::<runs::Page>();
     all.visit::<runs::One>();
     all.visit::<runs::Shares>();

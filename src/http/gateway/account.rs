@@ -326,6 +326,7 @@ impl Account {
         row.outcome = match (row.run_id, error.code()) {
             (Some(_), "backend_error" | "backend_timeout") => Outcome::BackendError,
             _ if error.kind == Kind::Internal => Outcome::Failed,
+            _ if error.kind == Kind::RequestCancelled => Outcome::Cancelled,
             (_, code) => Outcome::Refused(code.into()),
         };
         if row.status == 0 {

@@ -3,7 +3,7 @@
 
 use super::account::Account;
 use super::forms::Form;
-use super::forward::{Reply, crashed};
+use super::forward::{Reply, cancelled, crashed};
 use super::headers;
 use super::request_id::RequestId;
 use super::socket::Pace;
@@ -31,7 +31,7 @@ pub(super) use shared::served;
 
 /// More than this never comes out of one bite of a packed answer.
 const LARGEST_BITE: usize = 16 << 20;
-type Waiting = Pin<Box<dyn Future<Output = ()>>>;
+type Waiting = Pin<Box<dyn Future<Output = BreakReason>>>;
 
 /// How far an answer has come.
 enum Progress {
@@ -216,16 +216,15 @@ impl Answer {
         if self.break_noticed {
             return None;
         }
-        let broken = self.broken.get_or_insert_with(|| Box::pin(self.lease.broken()));
-        if broken.as_mut().poll(context).is_pending() {
-            return None;
-        }
+        let broken = self.broken.get_or_insert_with(|| Box::pin(self.lease.broken(self.id.value().clone())));
+        let Poll::Ready(reason) = broken.as_mut().poll(context) else { return None };
         self.break_noticed = true;
         let name = &self.model.spec.name;
-        match self.lease.break_reason() {
+        match reason {
             // Its sockets are closed: what is still to be read will be read, and then the end.
-            Some(BreakReason::BackendGone) => None,
-            _ => Some(ApiError::new(
+            BreakReason::BackendGone => None,
+            BreakReason::Cancelled => Some(cancelled(&self.model)),
+            BreakReason::Stopped => Some(ApiError::new(
                 Kind::ModelStopped,
                 format!("model `{name}` was stopped during the answer"),
             )),

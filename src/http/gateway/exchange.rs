@@ -10,6 +10,7 @@ use crate::http::access::{Caller, Door};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Now;
 use actix_web::{HttpRequest, HttpResponse, web};
+use llm_manager_actors::model::Client;
 use llm_manager_policy::spec::Class;
 use std::rc::Rc;
 use std::time::Instant;
@@ -51,6 +52,11 @@ impl Exchange {
     /// Whom it may pass while it waits.
     pub(crate) fn class(&self) -> Class {
         self.shared.access.key(self.caller).and_then(|key| key.class).unwrap_or_default()
+    }
+
+    /// As people are told of it.
+    pub(crate) fn client(&self) -> Client {
+        Client { id: self.id.to_string().into(), api_key: self.shared.access.label(self.caller) }
     }
 
     /// Its answer; a refusal is told where it belongs, and answered in the client's form.

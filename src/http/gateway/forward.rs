@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
 use llm_manager_actors::model::learnt::StreamOptions;
-use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
+use llm_manager_actors::model::{BreakReason, Client, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Class;
@@ -146,7 +146,7 @@ pub(crate) async fn forward(
     // How often a backend may have read it, and how often there was no connection at all.
     let (mut sent, mut unreachable) = (0, 0);
     loop {
-        let lease = take_lease(shared, model, exchange.class()).await?;
+        let lease = take_lease(shared, model, exchange.class(), || exchange.client()).await?;
         account.leased(&lease);
         let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
             Ok(response) => return Ok(Reply { response, lease, hide_usage: false }),
@@ -165,9 +165,12 @@ pub(crate) async fn forward(
             account.replayed();
             continue;
         }
-        let died = tokio::time::timeout(NEWS_OF_DEATH, lease.broken()).await.is_ok();
-        let reason = lease.break_reason();
+        let broken = tokio::time::timeout(NEWS_OF_DEATH, lease.broken(id.value().clone())).await;
+        let (died, reason) = (broken.is_ok(), broken.ok());
         drop(lease);
+        if reason == Some(BreakReason::Cancelled) {
+            return Err(cancelled(model));
+        }
         if sent >= 2 || unreachable >= 2 || !died {
             let name = &model.spec.name;
             let message = format!("model `{name}`: {error}");
@@ -187,6 +190,7 @@ pub(crate) async fn take_lease(
     shared: &Shared,
     model: &Arc<ModelHandle>,
     class: Class,
+    client: impl FnOnce() -> Client,
 ) -> Result<Lease, ApiError> {
     if let Some(lease) = model.try_lease() {
         return Ok(lease);
@@ -202,7 +206,7 @@ pub(crate) async fn take_lease(
         return Err(ApiError::new(Kind::ModelStopped, message));
     }
     let asked = Instant::now();
-    let lease = model.lease(class).await;
+    let lease = model.lease(class, client()).await;
     lease.map_err(|refused| match shared.stopping.is_cancelled() {
         true => ApiError::shutting_down(),
         false => {
@@ -211,6 +215,7 @@ pub(crate) async fn take_lease(
                 RefusedReason::StartFailed => model.status().failures >= FAILED_FOR_GOOD,
                 // Nothing was waited for: it never fits.
                 RefusedReason::NoMemory => asked.elapsed() < AT_ONCE,
+                RefusedReason::Cancelled => true,
                 _ => false,
             };
             ApiError { hopeless, ..refused.into() }
@@ -242,11 +247,12 @@ async fn send(
     };
     let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again);
     let broken = async {
-        lease.broken().await;
-        if lease.break_reason() == Some(BreakReason::BackendGone) {
+        let reason = lease.broken(id.value().clone()).await;
+        if reason == BreakReason::BackendGone {
             // Its sockets are closed: the exchange ends by itself, perhaps with an answer already sent.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+        reason
     };
     let late = async {
         match model.spec.first_byte_timeout {
@@ -262,7 +268,7 @@ async fn send(
             }
             failure(error, model)
         }),
-        () = broken => Err(Failure::Final(stopped(model))),
+        reason = broken => Err(Failure::Final(broken_off(model, reason))),
         () = late => {
             lease.note(Sign::Silence);
             let seconds = model.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
@@ -296,6 +302,17 @@ pub(crate) fn crashed(model: &ModelHandle) -> ApiError {
         model.spec.name
     );
     ApiError::new(Kind::Internal, message)
+}
+
+/// What a request is told that was broken off before its answer.
+pub(crate) fn broken_off(model: &ModelHandle, reason: BreakReason) -> ApiError {
+    if reason == BreakReason::Cancelled { cancelled(model) } else { stopped(model) }
+}
+
+/// What a request is told that an operator has cancelled.
+pub(crate) fn cancelled(model: &ModelHandle) -> ApiError {
+    let message = format!("the request to model `{}` was cancelled by an operator", model.spec.name);
+    ApiError { hopeless: true, ..ApiError::new(Kind::RequestCancelled, message) }
 }
 
 pub(crate) fn stopped(model: &ModelHandle) -> ApiError {

@@ -213,7 +213,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     if let What::Text(shape) = what
         && request::is_empty(&asked)
     {
-        return load(shared, model, shape, &asked, &called).await;
+        return load(exchange, model, shape, &asked, &called).await;
     }
     let chats = model.spec.mode.endpoints.iter().any(|endpoint| endpoint == "/v1/chat/completions");
     let Translated { path, body } = match what {
@@ -277,7 +277,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
 
 /// A request without a question loads its model, or lets it go.
 async fn load(
-    shared: &Shared,
+    exchange: &Exchange,
     model: &Arc<ModelHandle>,
     shape: Shape,
     asked: &Value,
@@ -288,7 +288,7 @@ async fn load(
         drop(Parting(Arc::clone(model), KeepAlive::NoLonger));
         "unload"
     } else {
-        drop(take_lease(shared, model, Class::default()).await?);
+        drop(take_lease(&exchange.shared, model, Class::default(), || exchange.client()).await?);
         drop(keep.map(|keep| Parting(Arc::clone(model), keep)));
         "load"
     };

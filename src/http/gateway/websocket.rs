@@ -7,7 +7,7 @@ use super::account::{Account, Question};
 use super::actor::Tunnel;
 use super::exchange::Exchange;
 use super::form;
-use super::forward::{crashed, path_and_query, stopped, take_lease};
+use super::forward::{broken_off, crashed, path_and_query, take_lease};
 use super::headers;
 use super::lookup::{mismatch, serving};
 use crate::http::error::{ApiError, Kind};
@@ -18,7 +18,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use llm_manager_actors::model::{Lease, ModelHandle};
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
 use llm_manager_policy::endpoints::{Endpoint, Found};
 use std::borrow::Cow;
 use std::future::Future;
@@ -117,7 +117,9 @@ impl Opening<'_> {
         account: &mut Account,
     ) -> Result<(Answered, Lease), ApiError> {
         account.admit(self.exchange, &[]).await?;
-        let lease = take_lease(&self.exchange.shared, self.model, self.exchange.class()).await?;
+        let lease =
+            take_lease(&self.exchange.shared, self.model, self.exchange.class(), || self.exchange.client())
+                .await?;
         account.leased(&lease);
         let head = self.head(path, &lease);
         let late = async {
@@ -129,7 +131,7 @@ impl Opening<'_> {
         let answered = tokio::select! {
             biased;
             answered = self.ask(&lease, &head) => answered,
-            () = lease.broken() => return Err(stopped(self.model)),
+            reason = lease.broken(self.exchange.id.value().clone()) => return Err(broken_off(self.model, reason)),
             () = late => Err(io::Error::other("no answer within its first_byte_timeout")),
         };
         let answered = answered.map_err(|error| {
@@ -199,7 +201,8 @@ impl Opening<'_> {
         builder.upgrade("websocket");
         let spec = &self.model.spec;
         let silence = spec.idle_timeout.or(spec.alive_time);
-        let broken: Pin<Box<dyn Future<Output = ()>>> = Box::pin(lease.broken());
+        let broken: Pin<Box<dyn Future<Output = BreakReason>>> =
+            Box::pin(lease.broken(self.exchange.id.value().clone()));
         let relay = Relay {
             payload,
             crashed: Box::pin(tunnel.gone.clone().cancelled_owned()),
@@ -279,7 +282,7 @@ struct Relay {
     first: Bytes,
     /// From the client, not yet written.
     pending: Bytes,
-    broken: Pin<Box<dyn Future<Output = ()>>>,
+    broken: Pin<Box<dyn Future<Output = BreakReason>>>,
     silence: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
     ended: bool,
     model: Arc<ModelHandle>,
@@ -377,8 +380,8 @@ impl MessageBody for Relay {
         if relay.crashed.as_mut().poll(context).is_ready() {
             return relay.end(Some(crashed(&relay.model)));
         }
-        if relay.broken.as_mut().poll(context).is_ready() {
-            let error = stopped(&relay.model);
+        if let Poll::Ready(reason) = relay.broken.as_mut().poll(context) {
+            let error = broken_off(&relay.model, reason);
             return relay.end(Some(error));
         }
         if let Some((limit, timer)) = &mut relay.silence

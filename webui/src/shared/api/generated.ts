@@ -284,6 +284,23 @@ export type PricePlan = { "method": "tiered", currency: string, cache_pricing: b
 export type Quantiles = { p50: number, p95: number, p99: number, };
 
 /**
+ * A request that waits. Times are seconds.
+ */
+export type QueuedRequest = { id: string, model: string, 
+/**
+ * The name of its key; empty: none is wanted.
+ */
+api_key: string, class: string, 
+/**
+ * Its place among those who wait for this model, from 1.
+ */
+place: number, waits_for: string, seconds: number, 
+/**
+ * What is left, by the last start of this model; null: nobody knows.
+ */
+estimate_seconds: number | null, };
+
+/**
  * A page of the log, newest first.
  */
 export type RequestPage = { rows: Array<RequestRow>, 

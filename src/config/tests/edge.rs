@@ -35,7 +35,7 @@ fn all_of_it_is_read() {
 fn mistakes_are_named() {
     for (lines, words) in [
         ("log_format: xml", "program.log_format"),
-        ("log_file: manager.log", "program.log_file: wants a mapping"),
+        ("log_file: manager.log", "program.log_file: expected a mapping"),
         ("log_file: {path: /etc}", "/etc is a folder"),
         ("log_file: {size_mb: 5}", "`path` is missing"),
         ("log_file: {path: x, days: 5}", "program.log_file.days: unknown key"),

@@ -139,6 +139,16 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ),
     (
         "get",
+        "/api/queue",
+        "requests that wait, in order: `[{id, model, api_key, class, place, waits_for, seconds, estimate_seconds}]`; `place` counts from 1 within a model; the estimate is what is left of a start by the model's last one, null if nobody knows",
+    ),
+    (
+        "post",
+        "/api/requests/{id}/cancel",
+        "ends a request that waits or runs: `{id, was}`, `was` is `waiting` or `running`; its client gets `request_cancelled`, in a stream as an error event; `id` is its `x-request-id`; 404 `request_not_found` if none is heard of within a second",
+    ),
+    (
+        "get",
         "/api/keys",
         "all keys without their secrets: `{keys: [{name, source, scopes, models, expires, expired, requests_per_minute, tokens_per_minute, budget: {period, amount, unit, left}, priority}]}`; admins only, as the next three ([more](../operations/keys.md))",
     ),

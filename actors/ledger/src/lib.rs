@@ -36,6 +36,7 @@ mod schema;
 mod shares;
 mod statement;
 mod storage;
+mod sums;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, clippy::panic, missing_docs, reason = "it is for tests")]
 pub mod testing;

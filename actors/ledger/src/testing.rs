@@ -7,7 +7,8 @@ pub use place::{Place, everywhere, pause};
 use super::db::{Db, Role, connect};
 use super::filter::Filter;
 use super::histogram::Histogram;
-use super::rollup::{COLUMNS, LATENCY_LEVELS, LEVELS};
+use super::rollup::{LATENCY_LEVELS, LEVELS};
+use super::sums::COLUMNS;
 use super::totals::Summary;
 use super::write::Writer;
 use super::{

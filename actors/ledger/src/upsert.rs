@@ -5,7 +5,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::rollup::{self, COLUMNS};
+use super::sums::{self, COLUMNS};
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 /// A row of `rollups`; its place is the level, the start and the facet.
 pub(super) struct Sums {
     pub(super) place: [i64; 3],
-    pub(super) sums: rollup::Sums,
+    pub(super) sums: sums::Sums,
 }
 
 /// A row of `latencies`.

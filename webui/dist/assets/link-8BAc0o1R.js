@@ -1,0 +1,1 @@
+function e(e){return`/models/${e.split(`/`).map(encodeURIComponent).join(`/`)}`}export{e as t};

@@ -86,7 +86,7 @@ describe('what the dashboard is sent with', () => {
     assert.equal(answer.headers.get('x-content-type-options'), 'nosniff')
     const again = await fetch(`${manager.url}/`, { headers: { 'If-None-Match': (await fetch(`${manager.url}/`)).headers.get('etag') } })
     assert.equal(again.status, 304)
-    const script = /src="(\/assets\/[^"]+\.js)"/.exec(await (await fetch(`${manager.url}/`)).text())[1]
+    const script = /src="\.?(\/assets\/[^"]+\.js)"/.exec(await (await fetch(`${manager.url}/`)).text())[1]
     assert.match((await fetch(manager.url + script)).headers.get('cache-control'), /immutable/)
   })
 

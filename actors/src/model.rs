@@ -11,6 +11,7 @@ pub mod learnt;
 mod lease;
 mod life;
 mod messages;
+mod place;
 mod probing;
 mod read_ahead;
 mod reconfigured;

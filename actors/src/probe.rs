@@ -11,9 +11,9 @@ pub use failure::ProbeFailure;
 
 use line::Line;
 use llm_manager_policy::readiness::{Found, Heard, Next, Question, Readiness};
-use llm_manager_process::{Stranger, Tail};
+use llm_manager_process::{Endpoint, Stranger, Tail};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -42,14 +42,14 @@ pub trait Told {
 /// Returns when the backend serves its mode, or never will. `check_listener` is asked once, as soon as somebody
 /// listens; `output` wakes the next question.
 pub async fn until_ready(
-    address: SocketAddr,
+    endpoint: Arc<Endpoint>,
     model: &str,
     mut readiness: Readiness,
     mut output: watch::Receiver<Tail>,
     check_listener: impl Future<Output = Result<(), Stranger>> + 'static,
     told: &impl Told,
 ) -> Result<Found, ProbeFailure> {
-    let mut line = Line::new(address);
+    let mut line = Line::new(endpoint);
     let mut watch = Watch::new(model, told);
     let mut listener = Listener::Unknown(check_listener);
     let began = Instant::now();
@@ -96,8 +96,8 @@ pub async fn until_ready(
 
 /// Whether a backend that was ready still serves: its probe must succeed within some seconds. One that says that it is
 /// busy serves; one that refuses something else than before answers, too.
-pub async fn still_serves(address: SocketAddr, mut readiness: Readiness) -> Result<(), String> {
-    let mut line = Line::new(address);
+pub async fn still_serves(endpoint: Arc<Endpoint>, mut readiness: Readiness) -> Result<(), String> {
+    let mut line = Line::new(endpoint);
     let began = Instant::now();
     let mut last;
     while let Some(question) = readiness.next() {
@@ -141,14 +141,14 @@ async fn ask<T: Told>(
     question: &Question,
     watch: &mut Watch<'_, T>,
 ) -> (Heard, Option<String>) {
-    let address = line.address();
+    let endpoint = Arc::clone(line.endpoint());
     let began = Instant::now();
     let mut asking = std::pin::pin!(line.ask(question));
     let answered = match tokio::time::timeout(SLOW_ANSWER, &mut asking).await {
         Ok(answered) => answered,
         Err(_) => {
             let text = format!("{} {}", question.method, question.path);
-            watch.waits_for(&text, &format!("{address} does not answer"));
+            watch.waits_for(&text, &format!("{endpoint} does not answer"));
             asking.await
         }
     };

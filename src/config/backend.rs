@@ -45,6 +45,7 @@ impl Backend {
 pub(super) fn routes(walk: &Walk<'_>, fields: &Fields<'_>) -> Routes {
     Routes {
         prefix: fields.text("api_prefix").map(|prefix| prefix.trim_end_matches('/').to_owned()),
+        base: None,
         paths: walk.written(fields, "paths").into_iter().collect(),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llm_manager_policy::devices::Requirement;
-use llm_manager_policy::spec::{Launch, Listed, ModeSpec, ModelSpec, VariantSpec};
+use llm_manager_policy::spec::{Launch, Listed, ModeSpec, ModelSpec, Place, VariantSpec};
 use llm_manager_policy::system::System;
 use serde_yaml::Value;
 
@@ -192,6 +192,7 @@ fn variant(
         required_devices,
         memory_mb,
         memory_auto: fields.value("memory_mb").and_then(Value::as_str) == Some("auto"),
+        place: Place::Local,
         launch: launch?,
         env: walk.written(&fields, "env").into_iter().collect(),
         served_name: backend.served_name,

@@ -23,6 +23,8 @@ pub enum EndCause {
     StartTimeout,
     /// It lacked memory before it was ready.
     OutOfMemory,
+    /// Nothing was heard of it at its address.
+    Unreachable,
     /// It died while it served.
     Crashed,
     /// It served errors, or nothing at all, and was restarted.
@@ -36,13 +38,15 @@ pub struct Circumstances {
     pub was_ready: bool,
     /// Its last words were of missing memory.
     pub out_of_memory: bool,
+    /// Nothing is heard of it at its address.
+    pub unreachable: bool,
     /// The manager is ending.
     pub shutting_down: bool,
 }
 
 impl EndCause {
     /// Every cause there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Idle,
         Self::Evicted,
         Self::Operator,
@@ -52,6 +56,7 @@ impl EndCause {
         Self::StartFailed,
         Self::StartTimeout,
         Self::OutOfMemory,
+        Self::Unreachable,
         Self::Crashed,
         Self::Unresponsive,
     ];
@@ -60,6 +65,7 @@ impl EndCause {
     pub fn of(phase: &Phase, seen: Circumstances) -> Self {
         let asked = match phase {
             Phase::Draining { cause, .. } | Phase::Stopping { cause, .. } => *cause,
+            Phase::Starting { .. } | Phase::Ready { .. } if seen.unreachable => return Self::Unreachable,
             Phase::Starting { .. } if seen.out_of_memory => return Self::OutOfMemory,
             Phase::Ready { .. } => return Self::Crashed,
             _ => return Self::StartFailed,
@@ -82,7 +88,12 @@ impl EndCause {
     pub fn is_failure(self) -> bool {
         matches!(
             self,
-            Self::StartFailed | Self::StartTimeout | Self::OutOfMemory | Self::Crashed | Self::Unresponsive
+            Self::StartFailed
+                | Self::StartTimeout
+                | Self::OutOfMemory
+                | Self::Unreachable
+                | Self::Crashed
+                | Self::Unresponsive
         )
     }
 
@@ -98,6 +109,7 @@ impl EndCause {
             Self::StartFailed => "start_failed",
             Self::StartTimeout => "start_timeout",
             Self::OutOfMemory => "out_of_memory",
+            Self::Unreachable => "unreachable",
             Self::Crashed => "crashed",
             Self::Unresponsive => "unresponsive",
         }
@@ -116,7 +128,7 @@ mod tests {
     use std::time::Duration;
 
     const QUIET: Circumstances =
-        Circumstances { was_ready: true, out_of_memory: false, shutting_down: false };
+        Circumstances { was_ready: true, out_of_memory: false, unreachable: false, shutting_down: false };
 
     #[test]
     fn every_end_has_its_word() {
@@ -137,7 +149,8 @@ mod tests {
             (stopping(StopCause::ProbeRefused), young, "start_failed"),
             (starting.clone(), young, "start_failed"),
             (starting, Circumstances { out_of_memory: true, ..young }, "out_of_memory"),
-            (ready, QUIET, "crashed"),
+            (ready.clone(), QUIET, "crashed"),
+            (ready, Circumstances { unreachable: true, ..QUIET }, "unreachable"),
         ];
         for (phase, seen, word) in cases {
             assert_eq!(EndCause::of(&phase, seen).text(), word, "{phase:?}");

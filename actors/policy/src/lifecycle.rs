@@ -45,6 +45,11 @@ pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
         Event::OutOfMemory { epoch } if !matches!(state.phase, Phase::Starting { .. }) => {
             Event::Gone { epoch }
         }
+        Event::Unreachable { epoch }
+            if !matches!(state.phase, Phase::Starting { .. } | Phase::Ready { .. }) =>
+        {
+            Event::Gone { epoch }
+        }
         event => event,
     };
     match &state.phase {
@@ -91,6 +96,12 @@ fn queued(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
 fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
     match event {
         Event::Launched { .. } => stay(state, [Effect::Probe]),
+        // How long it waits for a place is the business of whoever gives it one.
+        Event::Queued { .. } => stay(state, [Effect::DisarmTimer]),
+        Event::Placed { .. } => {
+            let deadline = view.now.saturating_add(limits.start_timeout);
+            go(state, Phase::Starting { deadline }, [Effect::ArmTimer(deadline), Effect::Probe])
+        }
         Event::ProbeSucceeded { .. } => {
             let mut effects = vec![Effect::OpenGate, Effect::GrantWaiters];
             effects.push(idle_timer(view.now, limits));
@@ -114,7 +125,9 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
             go(&next, phase, [Effect::ReturnReservation, refuse, Effect::DisarmTimer])
         }
         // The scheduler knows which variant that was, and denies when there is no other.
-        Event::OutOfMemory { .. } => new_life(state, view, limits, vec![Effect::ReturnReservation]),
+        Event::OutOfMemory { .. } | Event::Unreachable { .. } => {
+            new_life(state, view, limits, vec![Effect::ReturnReservation])
+        }
         Event::Stop(urgency) => {
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             stop_process(state, StopCause::Operator, urgency, view, limits, vec![refuse])
@@ -180,6 +193,10 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         Event::Gone { .. } => {
             let effects = vec![Effect::CloseGate, Effect::BreakLeases, Effect::ReturnReservation];
             await_retry(&failed_once_more(state), view, effects)
+        }
+        // Not its failure: another variant may serve those who come, and this one later.
+        Event::Unreachable { .. } => {
+            next_life_or_rest(state, view, limits, vec![Effect::CloseGate, Effect::BreakLeases])
         }
         _ => stay(state, []),
     }
@@ -391,6 +408,8 @@ fn epoch_of(event: Event) -> Option<u64> {
         Event::Reserved { epoch }
         | Event::Denied { epoch }
         | Event::Launched { epoch }
+        | Event::Queued { epoch }
+        | Event::Placed { epoch }
         | Event::ProbeSucceeded { epoch }
         | Event::ProbeRefused { epoch }
         | Event::Broken { epoch }
@@ -398,7 +417,8 @@ fn epoch_of(event: Event) -> Option<u64> {
         | Event::Doubted { epoch }
         | Event::CheckFailed { epoch }
         | Event::Gone { epoch }
-        | Event::OutOfMemory { epoch } => Some(epoch),
+        | Event::OutOfMemory { epoch }
+        | Event::Unreachable { epoch } => Some(epoch),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@
 //! A variant that can be had by evicting goes before a lower one that fits, unless `Prefer::Resident`; one
 //! that has to wait goes behind any that needn't.
 
+mod alone;
 mod assignment;
 mod cost;
 mod decide;
@@ -21,6 +22,7 @@ mod victims;
 mod world;
 
 pub use crate::spec::HoldTime;
+pub use alone::{RETRY_ADDRESS, alone};
 pub use cost::{eviction_cost, guessed_reload};
 pub use decide::{claims, decide, unexplained};
 pub use explain::{Explanation, Holder, Lack, VariantExplanation, explain};

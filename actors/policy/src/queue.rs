@@ -63,7 +63,7 @@ pub struct State {
     pub waiting: Vec<Waiting>,
     /// Reservations, in the order in which they were made.
     pub holds: Vec<Hold>,
-    /// Starts that ran out of memory.
+    /// Starts that ran out of memory, and addresses that don't answer.
     pub failed: Vec<FailedStart>,
     /// What models that went for others left over, by device.
     pub accounts: Vec<Account>,
@@ -170,7 +170,8 @@ pub enum Stage {
     },
 }
 
-/// A start that ran out of memory: the variant is not tried again until something changes.
+/// A start that ran out of memory, or an address that doesn't answer: the variant is not tried again until something
+/// changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FailedStart {
     /// Whose.
@@ -181,6 +182,8 @@ pub struct FailedStart {
     pub at: Moment,
     /// Its devices, and the memory in use on each before the start.
     pub devices: Vec<(DeviceId, Option<u64>)>,
+    /// Why its address counts as offline; `None`: it ran out of memory.
+    pub offline: Option<Arc<str>>,
 }
 
 /// What has happened.
@@ -218,6 +221,15 @@ pub enum Event {
         epoch: u64,
         /// Its output or its end said so.
         out_of_memory: bool,
+    },
+    /// Nothing is heard of a variant at its address; `Returned` follows.
+    Unreachable {
+        /// Whose.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// Why.
+        why: Arc<str>,
     },
     /// A model says what it holds, after a restart of the Scheduler.
     Holds {

@@ -5,8 +5,10 @@
 //! `Readiness::hear` takes the answer. What a start has shown is `Lessons` for the next one of the same variant: where
 //! the gate has spoken the truth, the trial is left out, because the client's own request tells the same.
 
+mod far;
 mod names;
 
+pub use far::{Far, Told};
 pub use names::{Listed, Listing, Names};
 
 use crate::spec::{ModeSpec, ProbeSpec, VariantSpec};

@@ -2,6 +2,10 @@
 //!
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
+mod place;
+
+pub use place::{BadUrl, Place, Secret, UrlPlace};
+
 use crate::devices::Requirement;
 use crate::pricing::{Currency, Plan, Price};
 use crate::proxies::Network;
@@ -330,6 +334,8 @@ pub struct VariantSpec {
     pub memory_mb: BTreeMap<String, u64>,
     /// `memory_mb: auto`: what was measured at earlier runs.
     pub memory_auto: bool,
+    /// Where it runs.
+    pub place: Place,
     /// How it is started.
     pub launch: Launch,
     /// Added to the backend's environment.
@@ -351,6 +357,8 @@ pub enum Launch {
     Script(PathBuf),
     /// `command`: program and arguments; `{port}` and `{model}` are filled in at launch.
     Command(Vec<String>),
+    /// Not at all: somebody else has started it.
+    Nothing,
 }
 
 /// Where a backend serves what clients ask for under the paths of OpenAI.
@@ -358,6 +366,8 @@ pub enum Launch {
 pub struct Routes {
     /// Where its API begins, without a slash at its end; `None`: at `/v1`, as the paths are written.
     pub prefix: Option<String>,
+    /// What stands before all its other paths; `None`: nothing.
+    pub base: Option<String>,
     /// Its own path for one of ours; the prefix is not put before it.
     pub paths: BTreeMap<String, String>,
 }
@@ -365,7 +375,7 @@ pub struct Routes {
 impl Routes {
     /// Whether every path is the backend's own, too.
     pub fn are_plain(&self) -> bool {
-        self.prefix.is_none() && self.paths.is_empty()
+        self.prefix.is_none() && self.base.is_none() && self.paths.is_empty()
     }
 
     /// The path under which the backend serves what is `path` here.
@@ -373,10 +383,19 @@ impl Routes {
         if let Some(own) = self.paths.get(path) {
             return own.as_str().into();
         }
-        let Some(prefix) = &self.prefix else { return path.into() };
-        match path.strip_prefix("/v1") {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("{prefix}{rest}").into(),
-            _ => path.into(),
+        let of_api = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        match (of_api, &self.prefix) {
+            (Some(rest), Some(prefix)) => format!("{prefix}{rest}").into(),
+            (Some(_), None) => path.into(),
+            (None, _) => self.beside(path),
+        }
+    }
+
+    /// The same for a path that is the backend's own.
+    pub fn beside<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        match &self.base {
+            Some(base) => format!("{base}{path}").into(),
+            None => path.into(),
         }
     }
 
@@ -384,6 +403,7 @@ impl Routes {
     #[must_use]
     pub fn or(mut self, others: &Self) -> Self {
         self.prefix = self.prefix.or_else(|| others.prefix.clone());
+        self.base = self.base.or_else(|| others.base.clone());
         for (path, own) in &others.paths {
             self.paths.entry(path.clone()).or_insert_with(|| own.clone());
         }
@@ -409,9 +429,12 @@ mod tests {
         let paths = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(ours, own)| ((*ours).to_owned(), (*own).to_owned())).collect()
         };
-        let mode =
-            Routes { prefix: Some("/api".into()), paths: paths(&[("/v1/rerank", "/r"), ("/v1/x", "/x")]) };
-        let routes = Routes { prefix: None, paths: paths(&[("/v1/rerank", "/rank")]) }.or(&mode);
+        let mode = Routes {
+            prefix: Some("/api".into()),
+            paths: paths(&[("/v1/rerank", "/r"), ("/v1/x", "/x")]),
+            ..Routes::default()
+        };
+        let routes = Routes { paths: paths(&[("/v1/rerank", "/rank")]), ..Routes::default() }.or(&mode);
         assert_eq!(routes.of("/v1/rerank"), "/rank", "the model's own");
         assert_eq!(routes.of("/v1/x"), "/x", "the mode's");
         assert_eq!(routes.of("/v1/embeddings"), "/api/embeddings");

@@ -80,6 +80,8 @@ fn event() -> impl Strategy<Value = Event> {
         epoch().prop_map(|epoch| Event::Reserved { epoch }),
         epoch().prop_map(|epoch| Event::Denied { epoch }),
         epoch().prop_map(|epoch| Event::Launched { epoch }),
+        epoch().prop_map(|epoch| Event::Queued { epoch }),
+        epoch().prop_map(|epoch| Event::Placed { epoch }),
         epoch().prop_map(|epoch| Event::ProbeSucceeded { epoch }),
         epoch().prop_map(|epoch| Event::ProbeRefused { epoch }),
         epoch().prop_map(|epoch| Event::Broken { epoch }),

@@ -25,6 +25,7 @@ const LIMITS: Limits = Limits {
 const DENIED: Event = Event::Denied { epoch: EPOCH };
 const GONE: Event = Event::Gone { epoch: EPOCH };
 const OUT_OF_MEMORY: Event = Event::OutOfMemory { epoch: EPOCH };
+const UNREACHABLE: Event = Event::Unreachable { epoch: EPOCH };
 const BROKEN: Event = Event::Broken { epoch: EPOCH };
 const HUNG: Event = Event::Hung { epoch: EPOCH };
 const DOUBTED: Event = Event::Doubted { epoch: EPOCH };
@@ -32,6 +33,8 @@ const CHECK_FAILED: Event = Event::CheckFailed { epoch: EPOCH };
 /// What becomes known of a backend that serves.
 const SIGNS: [Event; 3] = [HUNG, DOUBTED, CHECK_FAILED];
 const LAUNCHED: Event = Event::Launched { epoch: EPOCH };
+const QUEUED_THERE: Event = Event::Queued { epoch: EPOCH };
+const PLACED: Event = Event::Placed { epoch: EPOCH };
 const PROBE_REFUSED: Event = Event::ProbeRefused { epoch: EPOCH };
 const PROBE_SUCCEEDED: Event = Event::ProbeSucceeded { epoch: EPOCH };
 const RESERVED: Event = Event::Reserved { epoch: EPOCH };
@@ -195,10 +198,13 @@ fn from_stopped() -> Vec<Row> {
             RESERVED,
             DENIED,
             LAUNCHED,
+            QUEUED_THERE,
+            PLACED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
             GONE,
             OUT_OF_MEMORY,
+            UNREACHABLE,
             Event::Closed(StopCause::Idle),
             Event::InUse(StopCause::Idle),
             LeaseFreed,
@@ -230,10 +236,13 @@ fn from_queued() -> Vec<Row> {
             Event::Yield,
             Event::Stay,
             LAUNCHED,
+            QUEUED_THERE,
+            PLACED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
             GONE,
             OUT_OF_MEMORY,
+            UNREACHABLE,
             Event::Closed(StopCause::Idle),
             Event::InUse(StopCause::Idle),
             LeaseFreed,
@@ -261,6 +270,10 @@ fn from_starting() -> Vec<Row> {
     let open = &Phase::Ready { since: NOW };
     let end = [Terminate, ArmTimer(after(10))];
     rows.push(row(at, LAUNCHED, at, [Probe]));
+    // The time until it has a place is no part of its start_timeout.
+    rows.push(row(at, QUEUED_THERE, at, [DisarmTimer]));
+    let anew = Phase::Starting { deadline: after(60) };
+    rows.push(row(at, PLACED, &anew, [ArmTimer(after(60)), Probe]));
     rows.push(row(at, PROBE_SUCCEEDED, open, [OpenGate, GrantWaiters, ArmTimer(NOW + ALIVE)]));
     rows.push(row(at, PROBE_SUCCEEDED, open, [OpenGate, GrantWaiters, DisarmTimer]).never_idle());
     let refused = [refuse_failed(2), Terminate, ArmTimer(after(10))];
@@ -281,14 +294,19 @@ fn from_starting() -> Vec<Row> {
         rows.push(row(at, event, at, []).waiting(1));
     }
     // The next variant is tried at once, and that is no failure yet.
-    rows.push(row(at, OUT_OF_MEMORY, &NEW_LIFE, [ReturnReservation, ArmTimer(after(120)), Reserve]));
+    for event in [OUT_OF_MEMORY, UNREACHABLE] {
+        rows.push(row(at, event, &NEW_LIFE, [ReturnReservation, ArmTimer(after(120)), Reserve]));
+    }
     rows
 }
 
 fn from_ready() -> Vec<Row> {
     let at = &READY;
     let stable = &Phase::Ready { since: NOW - STABLE_RUN };
-    let mut rows = ignored(at, &[RESERVED, DENIED, LAUNCHED, PROBE_SUCCEEDED, PROBE_REFUSED, Event::Stay]);
+    let mut rows = ignored(
+        at,
+        &[RESERVED, DENIED, LAUNCHED, QUEUED_THERE, PLACED, PROBE_SUCCEEDED, PROBE_REFUSED, Event::Stay],
+    );
     for event in [Event::Acquire, Start, LeaseFreed] {
         rows.push(row(at, event, at, [GrantWaiters]));
     }
@@ -323,6 +341,11 @@ fn from_ready() -> Vec<Row> {
     rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
 
     let crash = [CloseGate, BreakLeases, ReturnReservation];
+    // Another variant may serve at once, and nothing has failed.
+    let again = [&crash[..], &[ArmTimer(after(120)), Reserve]].concat();
+    rows.push(row(at, UNREACHABLE, &NEW_LIFE, again).waiting(1));
+    let rest = [&crash[..], &[DisarmTimer]].concat();
+    rows.push(row(at, UNREACHABLE, &Phase::Stopped, rest).waiting(0));
     let refused = [&crash[..], &[refuse_failed(2), DisarmTimer]].concat();
     for event in [GONE, OUT_OF_MEMORY] {
         let again = [&crash[..], &[ArmTimer(after(2))]].concat();
@@ -373,6 +396,8 @@ fn from_draining() -> Vec<Row> {
             RESERVED,
             DENIED,
             LAUNCHED,
+            QUEUED_THERE,
+            PLACED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
             Event::Closed(StopCause::Idle),
@@ -390,7 +415,7 @@ fn from_draining() -> Vec<Row> {
     let kill = [REFUSE_STOPPED, BreakLeases, Kill, ArmTimer(after(5))];
     rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
     let again = [BreakLeases, ReturnReservation, ArmTimer(after(120)), Reserve];
-    for event in [GONE, OUT_OF_MEMORY] {
+    for event in [GONE, OUT_OF_MEMORY, UNREACHABLE] {
         rows.push(row(at, event, &NEW_LIFE, again).waiting(1));
         rows.push(row(at, event, &Phase::Stopped, [BreakLeases, ReturnReservation, DisarmTimer]).waiting(0));
     }
@@ -474,6 +499,8 @@ fn from_stopping() -> Vec<Row> {
                 RESERVED,
                 DENIED,
                 LAUNCHED,
+                QUEUED_THERE,
+                PLACED,
                 PROBE_SUCCEEDED,
                 PROBE_REFUSED,
                 Event::Closed(StopCause::Idle),
@@ -501,7 +528,7 @@ fn from_stopping() -> Vec<Row> {
             rows.push(row(at, Event::Renew, renewed, []));
             if failure {
                 let retry = &Phase::Failed { retry_at: after(1) };
-                for event in [GONE, OUT_OF_MEMORY] {
+                for event in [GONE, OUT_OF_MEMORY, UNREACHABLE] {
                     rows.push(row(at, event, retry, [ReturnReservation, ArmTimer(after(1))]).waiting(1));
                     let refused = [ReturnReservation, refuse_failed(1), DisarmTimer];
                     rows.push(row(at, event, retry, refused).waiting(0));
@@ -511,7 +538,7 @@ fn from_stopping() -> Vec<Row> {
                 rows.push(Row { failures: 3, ..long.failures(3) });
             } else {
                 let again = [ReturnReservation, ArmTimer(after(120)), Reserve];
-                for event in [GONE, OUT_OF_MEMORY] {
+                for event in [GONE, OUT_OF_MEMORY, UNREACHABLE] {
                     rows.push(row(at, event, &NEW_LIFE, again).waiting(1));
                     rows.push(row(at, event, &Phase::Stopped, [ReturnReservation, DisarmTimer]).waiting(0));
                 }
@@ -540,10 +567,13 @@ fn from_failed() -> Vec<Row> {
             RESERVED,
             DENIED,
             LAUNCHED,
+            QUEUED_THERE,
+            PLACED,
             PROBE_SUCCEEDED,
             PROBE_REFUSED,
             GONE,
             OUT_OF_MEMORY,
+            UNREACHABLE,
             Event::Closed(StopCause::Idle),
             Event::InUse(StopCause::Idle),
             LeaseFreed,
@@ -622,6 +652,8 @@ fn kind_of_event(event: Event) -> &'static str {
         Event::Reserved { .. } => "Reserved",
         Event::Denied { .. } => "Denied",
         Event::Launched { .. } => "Launched",
+        Event::Queued { .. } => "Queued",
+        Event::Placed { .. } => "Placed",
         Event::ProbeSucceeded { .. } => "ProbeSucceeded",
         Event::ProbeRefused { .. } => "ProbeRefused",
         Event::Broken { .. } => "Broken",
@@ -630,6 +662,7 @@ fn kind_of_event(event: Event) -> &'static str {
         Event::CheckFailed { .. } => "CheckFailed",
         Event::Gone { .. } => "Gone",
         Event::OutOfMemory { .. } => "OutOfMemory",
+        Event::Unreachable { .. } => "Unreachable",
         Event::Closed(_) => "Closed",
         Event::InUse(_) => "InUse",
         Event::LeaseFreed => "LeaseFreed",
@@ -638,7 +671,7 @@ fn kind_of_event(event: Event) -> &'static str {
 }
 
 const ALL_PHASES: [&str; 7] = ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
-const ALL_EVENTS: [&str; 25] = [
+const ALL_EVENTS: [&str; 28] = [
     "Acquire",
     "Start",
     "Stop(Drain)",
@@ -652,6 +685,8 @@ const ALL_EVENTS: [&str; 25] = [
     "Reserved",
     "Denied",
     "Launched",
+    "Queued",
+    "Placed",
     "ProbeSucceeded",
     "ProbeRefused",
     "Broken",
@@ -660,6 +695,7 @@ const ALL_EVENTS: [&str; 25] = [
     "CheckFailed",
     "Gone",
     "OutOfMemory",
+    "Unreachable",
     "Closed",
     "InUse",
     "LeaseFreed",
@@ -697,6 +733,8 @@ fn news_of_a_former_life_changes_nothing() {
             Event::Reserved { epoch: old },
             Event::Denied { epoch: old },
             Event::Launched { epoch: old },
+            Event::Queued { epoch: old },
+            Event::Placed { epoch: old },
             Event::ProbeSucceeded { epoch: old },
             Event::ProbeRefused { epoch: old },
             Event::Broken { epoch: old },
@@ -705,6 +743,7 @@ fn news_of_a_former_life_changes_nothing() {
             Event::CheckFailed { epoch: old },
             Event::Gone { epoch: old },
             Event::OutOfMemory { epoch: old },
+            Event::Unreachable { epoch: old },
         ];
         for phase in table().iter().map(|row| &row.phase) {
             ignored(phase, &late).iter().for_each(Row::check);

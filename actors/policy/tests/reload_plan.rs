@@ -4,7 +4,7 @@
 
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};
 use llm_manager_policy::spec::{
-    HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, ProgramSpec, Routes, Spec, VariantSpec,
+    HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec, VariantSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ fn variant(name: &str) -> VariantSpec {
         required_devices: vec!["cpu".to_owned()],
         memory_mb: BTreeMap::from([("cpu".to_owned(), 100)]),
         memory_auto: false,
+        place: Place::Local,
         launch: Launch::Command(vec!["serve".to_owned()]),
         env: BTreeMap::new(),
         served_name: None,

@@ -27,6 +27,7 @@ pub(super) fn words(order: &LaunchOrder, port: u16) -> Vec<OsString> {
     match &order.launch {
         Launch::Script(path) => script_words(path),
         Launch::Command(words) => filled_in(words, order, port),
+        Launch::Nothing => Vec::new(),
     }
 }
 
@@ -94,6 +95,7 @@ pub(super) fn check(words: &[OsString], order: &LaunchOrder) -> Result<(), Launc
                 refused(words.get(index).map_or("", String::as_str), unrunnable)
             })?;
         }
+        Launch::Nothing => return Err(explain(&io::ErrorKind::NotFound.into(), words, order)),
     }
     Ok(())
 }
@@ -143,7 +145,7 @@ pub(super) fn explain(error: &io::Error, words: &[OsString], order: &LaunchOrder
     let word = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let program = match &order.launch {
         Launch::Script(path) => path.display().to_string(),
-        Launch::Command(_) => word.clone(),
+        Launch::Command(_) | Launch::Nothing => word.clone(),
     };
     let missing = |cause: String, hint: &str| LaunchError::NotFound {
         program: program.clone(),
@@ -166,7 +168,7 @@ pub(super) fn explain(error: &io::Error, words: &[OsString], order: &LaunchOrder
                     "install that interpreter, correct the line, or save the script with Unix line ends",
                 )
             }
-            Launch::Command(_) => missing(
+            Launch::Command(_) | Launch::Nothing => missing(
                 "no such program".to_owned(),
                 "install it, or write its full path as the first word of `command`",
             ),

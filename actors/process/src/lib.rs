@@ -5,6 +5,7 @@
 //! process, all of its descendants and its output have ended, never when a signal was merely sent.
 
 mod command;
+mod endpoint;
 mod error;
 mod flood;
 mod guard;
@@ -25,17 +26,17 @@ mod tree;
 mod tests;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
-use llm_manager_policy::spec::Launch;
+use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
 
 pub use command::inherited;
+pub use endpoint::{Endpoint, Stream};
 pub use error::{LaunchError, Stranger};
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
@@ -81,6 +82,8 @@ pub struct LaunchOrder {
     pub epoch: u64,
     /// Tells it from all runs there ever were.
     pub run: i64,
+    /// Where.
+    pub place: Place,
     /// Script or command.
     pub launch: Launch,
     /// Where it runs; a relative program path starts here.
@@ -103,8 +106,8 @@ pub trait Run {
     fn label(&self) -> String;
     /// The process id, if the backend is a process on this machine.
     fn pid(&self) -> Option<u32>;
-    /// Where the backend will listen.
-    fn address(&self) -> SocketAddr;
+    /// Whether it has a place already, and where the backend listens there, or will.
+    fn standing(&self) -> watch::Receiver<Standing>;
     /// Asks the whole tree to end.
     fn terminate(&self);
     /// Ends the whole tree now, again and again until nothing is left.
@@ -123,6 +126,25 @@ pub trait Run {
     fn remainder(&self) -> Option<String>;
     /// Resolves when nothing of the run is left and all of its output was delivered.
     fn exited(&self) -> LocalBoxFuture<'static, ExitReport>;
+}
+
+/// How far a run has come to a place.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// It waits for one, and why, in words: a cluster is full, for example. It has no address yet.
+    Queued(Arc<str>),
+    /// It has one.
+    Placed(Arc<Endpoint>),
+}
+
+impl Standing {
+    /// Where the backend listens, or will, once that is known.
+    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        match self {
+            Self::Queued(_) => None,
+            Self::Placed(endpoint) => Some(endpoint),
+        }
+    }
 }
 
 /// How a run ended.

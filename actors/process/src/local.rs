@@ -22,7 +22,9 @@ use super::port::{self, PortHold, Ports};
 use super::records::{self, Record};
 use super::stop::StopCommand;
 use super::tree::{Leaders, Search, Tree};
-use super::{ExitReport, LaunchError, LaunchOrder, Launcher, OutputSink, Pipe, Run, Stranger, Tail};
+use super::{
+    Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, OutputSink, Pipe, Run, Standing, Stranger, Tail,
+};
 
 /// How often the listener of a port is looked for before it is taken for a stranger, or for none.
 const LOOKS: u32 = 3;
@@ -177,11 +179,13 @@ impl LocalLauncher {
         let broken = watch::Sender::new(false);
         let claims =
             Rc::new(Claims { port: port.port, claimed: Cell::new(false), remainder: RefCell::new(None) });
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port));
         let run = LocalRun {
             broken: broken.subscribe(),
             claims: Rc::clone(&claims),
             leader,
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port.port)),
+            port: port.port,
+            standing: watch::Sender::new(Standing::Placed(Arc::new(Endpoint::local(address)))),
             tree: Rc::clone(&tree),
             tail: Rc::clone(&tail),
             report: report.subscribe(),
@@ -258,7 +262,8 @@ impl Launcher for LocalLauncher {
 /// The handle of a run. It has the only sender of wishes: when it is dropped, the owner kills the tree.
 struct LocalRun {
     leader: ProcessId,
-    address: SocketAddr,
+    port: u16,
+    standing: watch::Sender<Standing>,
     tree: Rc<Tree>,
     tail: Rc<TailWriter>,
     report: watch::Receiver<Option<ExitReport>>,
@@ -287,8 +292,8 @@ impl Run for LocalRun {
         Some(self.leader.pid)
     }
 
-    fn address(&self) -> SocketAddr {
-        self.address
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
     }
 
     fn terminate(&self) {
@@ -309,7 +314,7 @@ impl Run for LocalRun {
 
     fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
         let tree = Rc::clone(&self.tree);
-        let (port, leader) = (self.address.port(), self.leader);
+        let (port, leader) = (self.port, self.leader);
         async move {
             let is_leader =
                 || platform::process(leader.pid).ok().flatten().is_some_and(|info| info.id == leader);

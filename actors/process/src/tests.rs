@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use llm_manager_policy::spec::Launch;
+use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::Semaphore;
 
 use super::{ExitReport, LaunchError, LaunchOrder, Launcher, LocalLauncher, OutputSink, Pipe, Run, platform};
@@ -89,6 +89,7 @@ fn order(dir: &Path, slot: Arc<Semaphore>, launch: Launch) -> LaunchOrder {
         variant: "Only".to_owned(),
         epoch: 7,
         run: 70,
+        place: Place::Local,
         launch,
         working_dir: dir.to_owned(),
         env: vec![("EXTRA".to_owned(), "of the variant".to_owned())],
@@ -97,6 +98,11 @@ fn order(dir: &Path, slot: Arc<Semaphore>, launch: Launch) -> LaunchOrder {
         stop_command: None,
         slot,
     }
+}
+
+/// Where it listens.
+fn address_of(run: &dyn Run) -> std::net::SocketAddr {
+    run.standing().borrow().endpoint().unwrap().local_address().unwrap()
 }
 
 fn shell(line: &str) -> Launch {

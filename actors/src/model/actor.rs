@@ -83,6 +83,7 @@ pub struct Model {
     pub(super) watching: Option<SpawnHandle>,
     pub(super) breaking: Option<SpawnHandle>,
     pub(super) checking: Option<SpawnHandle>,
+    pub(super) placing: Option<SpawnHandle>,
     pub(super) run: Option<Box<dyn process::Run>>,
     pub(super) current: Option<CurrentRun>,
     pub(super) exit: Option<ExitReport>,
@@ -101,7 +102,11 @@ pub struct Model {
     /// The present demand for memory is `auto_start`'s alone.
     pub(super) boots: bool,
     pub(super) last_out_of_memory: Option<Arc<str>>,
+    /// Nothing is heard of the present run at its address, and why.
+    pub(super) unreachable: Option<Arc<str>>,
     pub(super) waits_for: Option<Arc<str>>,
+    /// What was launched has no place yet, and why.
+    pub(super) queued_there: Option<Arc<str>>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) runs: VecDeque<RunRecord>,
     /// What the last start of each variant has shown, by its position.
@@ -146,6 +151,7 @@ impl Model {
             watching: None,
             breaking: None,
             checking: None,
+            placing: None,
             run: None,
             current: None,
             exit: None,
@@ -158,7 +164,9 @@ impl Model {
             ordered_by: None,
             boots: false,
             last_out_of_memory: None,
+            unreachable: None,
             waits_for: None,
+            queued_there: None,
             last_error: None,
             runs: VecDeque::new(),
             lessons: HashMap::new(),
@@ -231,8 +239,16 @@ impl Model {
 
     /// Before those who wait are answered: they must find the new state.
     pub(super) fn publish_change(&self) {
-        if self.handle.status().state != ModelState::from(&self.state.phase) {
+        if self.handle.status().state != self.shown_state() {
             self.publish();
+        }
+    }
+
+    /// What waits for its place elsewhere is queued, too.
+    fn shown_state(&self) -> ModelState {
+        match ModelState::from(&self.state.phase) {
+            ModelState::Starting if self.queued_there.is_some() => ModelState::Queued,
+            state => state,
         }
     }
 
@@ -240,7 +256,8 @@ impl Model {
         let now = self.handle.origin.elapsed();
         let wall = Timestamp::now();
         let old = self.handle.status();
-        let state = ModelState::from(&self.state.phase);
+        let state = self.shown_state();
+        let waits = matches!(self.state.phase, Phase::Starting { .. });
         let run = self.current.as_ref();
         let retry_at = match self.state.phase {
             Phase::Failed { retry_at } => Some(wall + retry_at.saturating_sub(now)),
@@ -259,7 +276,7 @@ impl Model {
             started_at: run.map(|run| run.started_at),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,
-            waits_for: self.waits_for.clone().filter(|_| state == ModelState::Starting),
+            waits_for: self.queued_there.as_ref().or(self.waits_for.as_ref()).filter(|_| waits).cloned(),
             last_error: self.last_error.clone(),
             failures: self.state.failures,
             run_id: self.ledger_run.as_ref().map(|run| run.id()),
@@ -389,6 +406,7 @@ impl Model {
             Circumstances {
                 was_ready: run.ready_at.is_some(),
                 out_of_memory: self.out_of_memory,
+                unreachable: self.unreachable.is_some(),
                 shutting_down: self.env.stopping.is_cancelled(),
             },
         );

@@ -133,6 +133,7 @@ impl Model {
             model: spec.name.clone(),
             variant: variant.name.clone(),
             epoch: self.state.epoch,
+            place: variant.place.clone(),
             launch: variant.launch.clone(),
             working_dir: self.env.working_dir.clone(),
             env: self.environment(variant),
@@ -157,7 +158,6 @@ impl Model {
             Ok(run) => {
                 if let Some(current) = &mut self.current {
                     current.pid = run.pid();
-                    current.port = Some(run.address().port());
                     current.trace.launched = Some(Timestamp::now());
                 }
                 self.open_ledger_run();
@@ -176,8 +176,7 @@ impl Model {
                 }));
                 self.run = Some(run);
                 self.watch_process(ctx);
-                self.publish();
-                self.drive(Event::Launched { epoch }, ctx);
+                self.settle_in(ctx);
             }
             Err(error) => {
                 self.last_error = Some(error.to_string().into());
@@ -241,6 +240,7 @@ impl Model {
         for future in futures.into_iter().flatten() {
             ctx.cancel_future(future);
         }
+        self.leave_place(ctx);
         self.run = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
         self.remember_run(&exit);
@@ -263,7 +263,7 @@ impl Model {
     }
 
     fn open_door(&mut self, ctx: &mut Context<Self>) {
-        let Some(run) = &self.run else { return };
+        let (Some(run), Some(endpoint)) = (&self.run, self.endpoint()) else { return };
         run.claim_port();
         if let Some(current) = &mut self.current {
             let now = Timestamp::now();
@@ -286,7 +286,7 @@ impl Model {
         let run_id = self.ledger_run.as_ref().map(|run| run.id());
         let spec = self.spec.variants.get(self.grant.variant);
         let way = Way {
-            address: run.address(),
+            endpoint,
             epoch: self.state.epoch,
             variant: self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant)),
             run_id,

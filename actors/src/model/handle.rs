@@ -166,10 +166,11 @@ impl ModelHandle {
         Class::ALL.into_iter().zip(self.waiting_of_class.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
-    /// Where its backend listens, while it is ready. Whoever asks it past its gate is not seen: the backend may end meanwhile.
-    pub fn address(&self) -> Option<SocketAddr> {
+    /// Where its backend listens on this machine, while it is ready. Whoever asks it past its gate is not seen: the backend
+    /// may end meanwhile.
+    pub fn local_address(&self) -> Option<SocketAddr> {
         let door = self.face.door.load();
-        door.as_ref().filter(|door| door.gate.look().is_open()).map(|door| door.address())
+        door.as_ref().filter(|door| door.gate.look().is_open())?.endpoint().local_address()
     }
 
     /// True while an operator, or `auto_start`, wants it to become ready.

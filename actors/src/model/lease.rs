@@ -4,9 +4,9 @@ use arc_swap::ArcSwap;
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
 use llm_manager_policy::spec::Routes;
+use llm_manager_process::Endpoint;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,7 +66,7 @@ pub(super) struct CancelOrder {
 /// Where a request finds the backend of one run, and how it is asked.
 #[derive(Debug)]
 pub(super) struct Way {
-    pub(super) address: SocketAddr,
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) epoch: u64,
     pub(super) variant: Arc<str>,
     pub(super) run_id: Option<i64>,
@@ -77,8 +77,8 @@ pub(super) struct Way {
 }
 
 impl Door {
-    pub(super) fn address(&self) -> SocketAddr {
-        self.way.address
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.way.endpoint
     }
 
     pub(super) fn new(way: Way, limit: Option<u32>, origin: Instant) -> Self {
@@ -180,15 +180,16 @@ impl fmt::Debug for Backend {
 impl Backend {
     /// A backend that is always there, for tests.
     #[doc(hidden)]
-    pub fn at(address: SocketAddr) -> Self {
+    pub fn at(endpoint: Endpoint) -> Self {
+        let endpoint = Arc::new(endpoint);
         let way =
-            Way { address, epoch: 0, variant: Arc::from(""), run_id: None, served_name: None, routes: None };
+            Way { endpoint, epoch: 0, variant: Arc::from(""), run_id: None, served_name: None, routes: None };
         Self(Arc::new(Door::new(way, None, Instant::now())))
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.0.way.address
+    /// Where it is reached.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0.way.endpoint
     }
 
     /// Tells it from all others that are known at the same time.
@@ -213,9 +214,9 @@ impl Lease {
         door.gate.acquire(asker).then(|| Self { door: Arc::clone(door) })
     }
 
-    /// Where the backend listens.
-    pub fn address(&self) -> SocketAddr {
-        self.door.way.address
+    /// Where the backend is reached.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.door.way.endpoint
     }
 
     /// Tells one run of the backend from the next.

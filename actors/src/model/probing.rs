@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 impl Model {
     pub(super) fn probe(&mut self, ctx: &mut Context<Self>) {
         let Some(run) = &self.run else { return };
-        let (epoch, address) = (self.state.epoch, run.address());
+        let (epoch, Some(endpoint)) = (self.state.epoch, self.endpoint()) else { return };
         let Some(readiness) = self.readiness() else { return };
         let listener = run.check_listener();
         let strict = !self.spec.foreign_listener;
@@ -21,7 +21,7 @@ impl Model {
         let (output, tail) = (run.tail(), run.tail());
         let ready = async move {
             let check = async move { if strict { listener.await } else { Ok(()) } };
-            probe::until_ready(address, &name, readiness, output, check, &told).await
+            probe::until_ready(endpoint, &name, readiness, output, check, &told).await
         };
         let started = self.handle.origin.elapsed();
         // A task of its own: a question every few milliseconds shouldn't wake all that the actor waits for.

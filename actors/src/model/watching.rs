@@ -50,12 +50,12 @@ impl Model {
         if self.checking.is_some() {
             return;
         }
-        let Some(run) = &self.run else { return };
+        let Some(endpoint) = self.endpoint() else { return };
         let Some(readiness) = self.questions() else { return };
-        let (epoch, address) = (self.state.epoch, run.address());
+        let epoch = self.state.epoch;
         let name = self.spec.name.clone();
         log::warn!("models/{name}: {IN_A_ROW} errors in a row, or a refused connection: probing it");
-        let checked = async move { probe::still_serves(address, readiness).await };
+        let checked = async move { probe::still_serves(endpoint, readiness).await };
         let done = checked.into_actor(self).map(move |result, model, ctx| {
             model.checking = None;
             match result {

@@ -3,37 +3,37 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use llm_manager_policy::readiness::Question;
+use llm_manager_process::{Endpoint, Stream};
 use std::error::Error;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 1 << 20;
 
-type Driver = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
 
 /// Asks one backend.
 pub(super) struct Line {
-    address: SocketAddr,
+    endpoint: Arc<Endpoint>,
     open: Option<Open>,
 }
 
 type Open = (SendRequest<Full<Bytes>>, Driver);
 
 impl Line {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address, open: None }
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, open: None }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
     }
 
     /// Sees to it that there is a connection, perhaps one that was closed since the last question.
@@ -58,15 +58,13 @@ impl Line {
     }
 
     async fn dial(&self) -> Result<Open, String> {
-        let address = self.address;
-        let cannot = |error: &dyn std::fmt::Display| format!("no connection to {address}: {error}");
-        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        let endpoint = &self.endpoint;
+        let cannot = |error: &dyn std::fmt::Display| format!("no connection to {endpoint}: {error}");
+        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(cannot(&error)),
             Err(_) => return Err(cannot(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
         };
-        // It only delays; without it everything works.
-        let _ = stream.set_nodelay(true);
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| cannot(&error))
     }
 
@@ -104,11 +102,8 @@ impl Line {
     fn request(&self, question: &Question) -> Result<Request<Full<Bytes>>, String> {
         let cannot = |error: &dyn std::fmt::Display| format!("the probe can't be sent: {error}");
         let method = Method::from_bytes(question.method.as_bytes()).map_err(|error| cannot(&error))?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&question.path)
-            .header(HOST, self.address.to_string())
-            .header(USER_AGENT, "llm-manager");
+        let mut request =
+            Request::builder().method(method).uri(&question.path).header(USER_AGENT, "llm-manager");
         let body = question.body.as_ref().map(|body| {
             let name = serde_json::Value::from(question.name.as_str()).to_string();
             body.replace("{model}", &name)
@@ -118,6 +113,7 @@ impl Line {
         }
         let mut request =
             request.body(Full::from(body.unwrap_or_default())).map_err(|error| cannot(&error))?;
+        self.endpoint.dress(request.headers_mut());
         for (name, value) in &question.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| cannot(&error))?;
             let mut value = HeaderValue::from_str(value).map_err(|error| cannot(&error))?;

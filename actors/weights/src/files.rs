@@ -28,6 +28,7 @@ impl Wanted {
         let mut bases = vec![base.to_owned()];
         let words = match &variant.launch {
             Launch::Command(words) => words.clone(),
+            Launch::Nothing => return None,
             Launch::Script(path) => {
                 let mut text = Vec::new();
                 File::open(path).ok()?.take(LARGEST_SCRIPT).read_to_end(&mut text).ok()?;

@@ -25,7 +25,7 @@ fn from_llama_swap(yaml: &str) -> (Spec, String) {
 fn words(model: &ModelSpec) -> Vec<&str> {
     match &model.variants[0].launch {
         Launch::Command(words) => words.iter().map(String::as_str).collect(),
-        Launch::Script(path) => panic!("{path:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

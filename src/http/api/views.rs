@@ -190,6 +190,7 @@ impl VariantView {
         let (script_path, command) = match &variant.launch {
             Launch::Script(path) => (Some(path.display().to_string()), None),
             Launch::Command(command) => (None, Some(command.clone())),
+            Launch::Nothing => (None, None),
         };
         Self {
             name: variant.name.clone(),

@@ -10,14 +10,13 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 use llm_manager_actors::fault::Panic;
 use llm_manager_actors::model::Backend;
 use llm_manager_actors::tell;
+use llm_manager_process::{Endpoint, Stream};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -178,8 +177,8 @@ impl Handler<Forward> for Gateway {
         }
         let (returns, counted) = (self.returns.clone(), Arc::clone(&self.load.0.requests));
         let pool = self.pool(&backend, ctx);
+        backend.endpoint().dress(request.headers_mut());
         let home = Home { backend, returns, _request: counted };
-        request.headers_mut().insert(http::header::HOST, pool.host.clone());
         let (request, home) = match afresh {
             true => (request, home),
             false => match Sent::on_kept(pool, request, home) {
@@ -195,12 +194,12 @@ impl Handler<Forward> for Gateway {
 #[derive(Message)]
 #[rtype(result = "io::Result<Tunnel>")]
 pub(crate) struct Dial {
-    pub(crate) address: SocketAddr,
+    pub(crate) endpoint: Arc<Endpoint>,
 }
 
 /// A connection that is the request's alone.
 pub(crate) struct Tunnel {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// Cancelled when its Gateway is gone.
     pub(crate) gone: CancellationToken,
     _counted: [Arc<()>; 2],
@@ -213,9 +212,8 @@ impl Handler<Dial> for Gateway {
         let gone = self.gone.clone();
         let counted = [Arc::clone(&self.load.0.requests), Arc::clone(&self.load.0.connections)];
         let opening = async move {
-            let connecting = tokio::time::timeout(DIAL_DEADLINE, TcpStream::connect(dial.address));
+            let connecting = tokio::time::timeout(DIAL_DEADLINE, dial.endpoint.connect());
             let stream = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            stream.set_nodelay(true)?;
             Ok(Tunnel { stream, gone, _counted: counted })
         };
         Reply::Opening(Box::pin(opening), self.gone.clone())

@@ -143,19 +143,19 @@ impl Opening<'_> {
     }
 
     async fn ask(&self, lease: &Lease, head: &[u8]) -> io::Result<Answered> {
-        ask(self.exchange.worker.dial(lease.address()).await?, head).await
+        ask(self.exchange.worker.dial(Arc::clone(lease.endpoint())).await?, head).await
     }
 
     /// The head for the backend: the client's, with the backend's `Host` and without our key.
     fn head(&self, path: Option<&str>, lease: &Lease) -> Vec<u8> {
         let path = path_and_query(&self.exchange.request, path, self.asked.as_deref(), lease);
-        let host = lease.address().to_string();
-        let host = http::HeaderValue::from_str(&host).unwrap_or(http::HeaderValue::from_static("localhost"));
+        let endpoint = lease.endpoint();
         let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
         let mut passed = headers::to_backend(
             &self.exchange.shared.access.keys.withhold(self.exchange.request.headers()),
-            &host,
+            endpoint.host(),
         );
+        endpoint.dress(&mut passed);
         if let Ok(id) = http::HeaderValue::from_bytes(self.exchange.id.value().as_bytes()) {
             passed.insert("x-request-id", id);
         }
@@ -237,6 +237,7 @@ struct Answered {
 async fn ask(mut tunnel: Tunnel, head: &[u8]) -> io::Result<Answered> {
     let stream = &mut tunnel.stream;
     stream.write_all(head).await?;
+    stream.flush().await?;
     let mut came = BytesMut::with_capacity(PIECE);
     loop {
         if stream.read_buf(&mut came).await? == 0 {

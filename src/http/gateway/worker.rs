@@ -8,8 +8,8 @@ use llm_manager_actors::Live;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::model::Backend;
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
+use llm_manager_process::Endpoint;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -149,9 +149,9 @@ impl Worker {
     }
 
     /// Opens a connection for a WebSocket.
-    pub(crate) async fn dial(&self, address: SocketAddr) -> io::Result<Tunnel> {
+    pub(crate) async fn dial(&self, endpoint: Arc<Endpoint>) -> io::Result<Tunnel> {
         let crashed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
         let gateway = self.gateway().await.map_err(|error| crashed(&error))?;
-        gateway.send(Dial { address }).await.map_err(|_| crashed(&UpstreamError::Crashed))?
+        gateway.send(Dial { endpoint }).await.map_err(|_| crashed(&UpstreamError::Crashed))?
     }
 }

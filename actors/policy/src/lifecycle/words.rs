@@ -179,6 +179,16 @@ pub enum Event {
         /// Its life.
         epoch: u64,
     },
+    /// What was launched waits for its place: a cluster is full, for example.
+    Queued {
+        /// Its life.
+        epoch: u64,
+    },
+    /// What had to wait for its place has got one.
+    Placed {
+        /// Its life.
+        epoch: u64,
+    },
     /// The backend serves.
     ProbeSucceeded {
         /// Its life.
@@ -216,6 +226,11 @@ pub enum Event {
     },
     /// The same, and it has failed for lack of memory: worth trying as another variant at once.
     OutOfMemory {
+        /// Its life.
+        epoch: u64,
+    },
+    /// The same, and it went because nothing is heard of it at its place any more: worth trying as another variant at once.
+    Unreachable {
         /// Its life.
         epoch: u64,
     },

@@ -18,6 +18,10 @@ pub fn decide(world: &World<'_>, demand: &Demand) -> Decision {
             reason = reason.max(Some(Never::OutOfMemory));
             continue;
         }
+        if demand.offline(variant).is_some() {
+            reason = reason.max(Some(Never::Unreachable));
+            continue;
+        }
         let decision = for_whom(judge(world, &rooms, variant, needs, &mut budget), demand.urgency);
         let rank = match (&decision, world.settings.prefer) {
             (Decision::Never { reason: why }, _) => {

@@ -32,6 +32,8 @@ pub struct VariantExplanation {
     pub assignment: Vec<Part>,
     /// Requirements that no device online meets.
     pub missing: Vec<Missing>,
+    /// Why its address counts as offline, if it does.
+    pub offline: Option<Arc<str>>,
     /// Devices that have not enough free now.
     pub lacks: Vec<Lack>,
 }
@@ -75,10 +77,13 @@ pub fn explain(world: &World<'_>, demand: &Demand) -> Explanation {
     let variants = variants.map(|(at, variant)| {
         let verdict = if demand.excluded.contains(&at) {
             Decision::Never { reason: Never::OutOfMemory }
+        } else if demand.offline(at).is_some() {
+            Decision::Never { reason: Never::Unreachable }
         } else {
             for_whom(judge(world, &rooms, at, variant, &mut BUDGET.clone()), demand.urgency)
         };
-        explain_variant(world, &rooms, variant, verdict)
+        let offline = demand.offline(at).cloned();
+        VariantExplanation { offline, ..explain_variant(world, &rooms, variant, verdict) }
     });
     Explanation { model: demand.model.clone(), decision: decide(world, demand), variants: variants.collect() }
 }
@@ -108,7 +113,8 @@ fn explain_variant(
         }
     }
     let lacks = assignment.iter().filter_map(|part| lack(world, rooms, part)).collect();
-    VariantExplanation { variant: Arc::clone(&variant.name), verdict, assignment, missing, lacks }
+    let variant = Arc::clone(&variant.name);
+    VariantExplanation { variant, verdict, assignment, missing, offline: None, lacks }
 }
 
 fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
@@ -155,6 +161,8 @@ impl fmt::Display for Explanation {
             let not_tried = matches!(variant.verdict, Decision::Never { reason: Never::OutOfMemory });
             if not_tried {
                 write!(to, "; {}: {}", variant.variant, Never::OutOfMemory)?;
+            } else if let Some(why) = &variant.offline {
+                write!(to, "; {}: {why}", variant.variant)?;
             } else if !variant.missing.is_empty() || !variant.lacks.is_empty() {
                 write!(to, "; {}: ", variant.variant)?;
                 let missing = variant.missing.iter().map(ToString::to_string);
@@ -211,6 +219,7 @@ impl fmt::Display for Why {
 impl fmt::Display for Never {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(match self {
+            Never::Unreachable => "no variant's address answers",
             Never::NoDevice => "no variant's devices are all online",
             Never::NoMemory => "no variant fits, even without the models that may be stopped",
             Never::NotForBoot => "other models would have to stop, and only auto_start asked for it",

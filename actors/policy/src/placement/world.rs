@@ -87,6 +87,8 @@ pub struct Demand {
     pub variants: Arc<[Variant]>,
     /// Positions of variants that ran out of memory when they were last tried.
     pub excluded: Vec<usize>,
+    /// Positions of variants whose address doesn't answer, and why.
+    pub offline: Vec<(usize, Arc<str>)>,
     /// Who wants it: decides whether others have to go for it.
     pub urgency: Urgency,
     /// `overlap: true`: it may be started while memory of ended processes is still being given back.
@@ -94,9 +96,21 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// Why the address of the variant at this position counts as offline, if it does.
+    pub(super) fn offline(&self, variant: usize) -> Option<&Arc<str>> {
+        self.offline.iter().find(|(at, _)| *at == variant).map(|(_, why)| why)
+    }
+
     /// A request's, before anything has failed.
     pub fn new(model: ModelName, variants: Arc<[Variant]>) -> Self {
-        Self { model, variants, excluded: Vec::new(), urgency: Urgency::Wanted, overlap: false }
+        Self {
+            model,
+            variants,
+            excluded: Vec::new(),
+            offline: Vec::new(),
+            urgency: Urgency::Wanted,
+            overlap: false,
+        }
     }
 }
 
@@ -267,6 +281,8 @@ pub struct Blocker {
 /// Why a model can't be had however long one waits; what says most about a remedy comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Never {
+    /// No variant's address answers.
+    Unreachable,
     /// No variant's devices are all online.
     NoDevice,
     /// They are, but none has the memory, even without all models that may be stopped.

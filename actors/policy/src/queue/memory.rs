@@ -4,7 +4,7 @@ use super::round::Round;
 use super::{CHANGE_MIB, FRESH, Hold, RECENT, RETRY_VARIANT, SNAPSHOT_PATIENCE, Stage, View, Waiting};
 use crate::devices::{Device, DeviceId};
 use crate::lifecycle::Moment;
-use crate::placement::HeldPart;
+use crate::placement::{HeldPart, RETRY_ADDRESS};
 
 /// How far a snapshot can be trusted with a demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,9 @@ pub(super) enum Age {
 impl Round<'_> {
     pub(super) fn age(&self, waiting: &Waiting) -> Age {
         let View { now, snapshot, .. } = *self.view;
-        if now >= waiting.since.saturating_add(SNAPSHOT_PATIENCE) {
+        // What wants no device can be decided without a look at them.
+        let wants_none = waiting.variants.iter().all(|variant| variant.needs.is_empty());
+        if wants_none || now >= waiting.since.saturating_add(SNAPSHOT_PATIENCE) {
             return Age::Fresh;
         }
         let wanted = self.wanted_devices(waiting);
@@ -84,7 +86,8 @@ impl Round<'_> {
                 let used = view.snapshot.get(device).and_then(|device| device.used_mib);
                 used.zip(*before).is_some_and(|(used, before)| used.saturating_add(CHANGE_MIB) <= before)
             });
-            !fell && view.now < failed.at.saturating_add(RETRY_VARIANT)
+            let pause = if failed.offline.is_some() { RETRY_ADDRESS } else { RETRY_VARIANT };
+            !fell && view.now < failed.at.saturating_add(pause)
         });
     }
 

@@ -112,15 +112,11 @@ impl Round<'_> {
                 self.end(&model, epoch, ran);
             }
             Event::StartFailed { model, epoch, out_of_memory } => {
-                let hold = self.state.holds.iter().find(|hold| hold.model == model && hold.epoch == epoch);
-                if let (true, Some(hold)) = (out_of_memory, hold) {
-                    let devices = hold.parts.iter().map(|part| Arc::clone(&part.device));
-                    let devices = devices.zip(hold.used_before.iter().copied()).collect();
-                    let variant = Arc::clone(&hold.variant);
-                    self.state.failed.retain(|failed| failed.model != model || failed.variant != variant);
-                    self.state.failed.push(FailedStart { model, variant, at: now, devices });
+                if out_of_memory {
+                    self.leave_out(&model, epoch, None);
                 }
             }
+            Event::Unreachable { model, epoch, why } => self.leave_out(&model, epoch, Some(why)),
             Event::Holds { model, epoch, variant, assignment } => {
                 self.state.holds.retain(|hold| hold.model != model || hold.epoch != epoch);
                 let parts: Vec<HeldPart> = assignment.into_iter().map(|part| held_part(part, None)).collect();
@@ -179,6 +175,16 @@ impl Round<'_> {
 
     fn hold(&mut self, model: &ModelName, epoch: u64) -> Option<&mut Hold> {
         self.state.holds.iter_mut().find(|hold| hold.model == *model && hold.epoch == epoch)
+    }
+
+    /// The variant of this life is not tried again for now.
+    fn leave_out(&mut self, model: &ModelName, epoch: u64, offline: Option<Arc<str>>) {
+        let Some(hold) = self.hold(model, epoch) else { return };
+        let devices = hold.parts.iter().map(|part| Arc::clone(&part.device));
+        let devices = devices.zip(hold.used_before.iter().copied()).collect();
+        let (model, variant) = (model.clone(), Arc::clone(&hold.variant));
+        self.state.failed.retain(|failed| failed.model != model || failed.variant != variant);
+        self.state.failed.push(FailedStart { model, variant, at: self.view.now, devices, offline });
     }
 
     fn seen(&self, model: &ModelName, epoch: u64) -> Option<&ModelView> {
@@ -498,12 +504,18 @@ impl Round<'_> {
     fn demand(&self, waiting: &Waiting) -> Demand {
         let Waiting { model, variants, urgency, overlap, .. } = waiting;
         let failed = |name: &str| {
-            self.state.failed.iter().any(|failed| failed.model == *model && *failed.variant == *name)
+            self.state.failed.iter().find(|failed| failed.model == *model && *failed.variant == *name)
         };
-        let excluded = variants.iter().enumerate().filter(|(_, variant)| failed(&variant.name));
-        let excluded = excluded.map(|(at, _)| at).collect();
+        let (mut excluded, mut offline) = (Vec::new(), Vec::new());
+        for (at, variant) in variants.iter().enumerate() {
+            match failed(&variant.name).map(|failed| &failed.offline) {
+                Some(Some(why)) => offline.push((at, Arc::clone(why))),
+                Some(None) => excluded.push(at),
+                None => {}
+            }
+        }
         let (model, variants) = (model.clone(), Arc::clone(variants));
-        Demand { model, variants, excluded, urgency: *urgency, overlap: *overlap }
+        Demand { model, variants, excluded, offline, urgency: *urgency, overlap: *overlap }
     }
 
     /// What those who come later must leave to this demand.

@@ -117,6 +117,18 @@ impl Names {
         std::iter::once(self.own()).chain(only).chain(aliases).collect()
     }
 
+    /// The name for a server that is asked nothing but what it has: the configured one, else one that it lists.
+    pub(super) fn elsewhere(&self, listing: Option<&Listing>) -> String {
+        let own = &self.fallback().name;
+        let Some(listing) = listing.filter(|_| self.served.is_none()) else { return own.clone() };
+        let known = std::iter::once(own).chain(&self.aliases).find(|name| listing.has(name));
+        match (known, &listing.models[..]) {
+            (Some(known), _) => known.clone(),
+            (None, [only]) => only.name.clone(),
+            (None, _) => own.clone(),
+        }
+    }
+
     /// An alias to try on a backend that has taken the model's own name from its list: does it take any?
     pub(super) fn curious(&self, accepted: &Candidate, listing: Option<&Listing>) -> Option<Candidate> {
         let is_own = self.served.is_none() && accepted.forced && accepted.name == self.own.name;

@@ -19,7 +19,7 @@ async fn words_and_environment_are_filled_in() {
     let line = "echo $1; echo $PORT; echo $MODEL_NAME; echo $EXTRA; pwd -P; echo $LLM_MANAGER_RUN".to_owned();
     let words = ["sh".to_owned(), "-c".to_owned(), line, "sh".to_owned(), "{model}@{port}".to_owned()];
     let run = house.launch(Launch::Command(words.to_vec())).await.unwrap();
-    let port = run.address().port().to_string();
+    let port = address_of(&*run).port().to_string();
     let folder = house.dir.path().canonicalize().unwrap();
     assert_eq!(
         ended(&*run).await.last_lines,

@@ -47,7 +47,7 @@ async fn a_free_port_that_was_asked_for_is_used() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let order = LaunchOrder { port: Some(port), ..house.order(shell("echo $PORT")) };
     let run = house.launcher.launch(order).await.unwrap();
-    assert_eq!(run.address().to_string(), format!("127.0.0.1:{port}"));
+    assert_eq!(address_of(&*run).to_string(), format!("127.0.0.1:{port}"));
     assert_eq!(ended(&*run).await.last_lines, [port.to_string()]);
 }
 
@@ -62,7 +62,7 @@ async fn a_listener_of_the_tree_is_accepted_and_a_stranger_is_not() {
         ended(&*run).await;
     }
     let run = house.shell("sleep 1000").await;
-    let port = run.address().port();
+    let port = address_of(&*run).port();
     assert_eq!(run.check_listener().await, Err(Stranger { port, by: None }));
     let stranger = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let error = run.check_listener().await.unwrap_err();

@@ -30,7 +30,7 @@ pub(crate) async fn backends(shared: Now, request: HttpRequest) -> Result<HttpRe
         .directory
         .models()
         .iter()
-        .filter_map(|model| Some((Arc::clone(model), model.address()?)))
+        .filter_map(|model| Some((Arc::clone(model), model.local_address()?)))
         .collect();
     // What is held for long keeps models that leave the configuration from ending.
     drop(shared);

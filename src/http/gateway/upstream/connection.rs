@@ -3,7 +3,6 @@
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -13,8 +12,8 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use llm_manager_process::{Endpoint, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::task::coop;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -85,12 +84,12 @@ struct Seen {
 }
 
 /// Connects; while the limit of open files is reached, waits for one to be closed.
-async fn connect(backend: SocketAddr) -> io::Result<TcpStream> {
+async fn connect(backend: &Endpoint) -> io::Result<Stream> {
     const EMFILE: i32 = 24;
     const ENFILE: i32 = 23;
     let mut tries = 0;
     loop {
-        let connected = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(backend)).await;
+        let connected = tokio::time::timeout(CONNECT_DEADLINE, backend.connect()).await;
         let error = match connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut)).flatten() {
             Ok(stream) => return Ok(stream),
             Err(error) => error,
@@ -104,9 +103,8 @@ async fn connect(backend: SocketAddr) -> io::Result<TcpStream> {
 }
 
 impl Connection {
-    pub(super) async fn open(backend: SocketAddr, ties: Ties) -> Result<Self, UpstreamError> {
+    pub(super) async fn open(backend: &Endpoint, ties: Ties) -> Result<Self, UpstreamError> {
         let stream = connect(backend).await.map_err(UpstreamError::Connect)?;
-        stream.set_nodelay(true).map_err(UpstreamError::Connect)?;
         let seen = Arc::new(Seen::default());
         let gone = Box::pin(ties.gone.clone().cancelled_owned());
         let socket = TokioIo::new(Socket { stream, seen: Arc::clone(&seen), gone });
@@ -218,7 +216,7 @@ pub(super) fn describe(error: &hyper::Error) -> String {
 /// The socket, with one difference: when the backend takes no more bytes, writing goes on into nothing.
 /// It may have answered (413, 400) before it closed, and hyper would not look for that any more.
 struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     seen: Arc<Seen>,
     gone: Pin<Box<WaitForCancellationFutureOwned>>,
 }

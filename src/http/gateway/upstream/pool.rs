@@ -44,8 +44,6 @@ impl Home {
 /// The idle connections to one run of a backend.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    /// For the header `Host`.
-    pub(crate) host: http::HeaderValue,
     /// In the order in which they came, so the oldest is first.
     idle: Vec<(Instant, Box<Connection>)>,
     /// Its key is no other's as long as it is here.
@@ -56,9 +54,7 @@ pub(crate) struct Pool {
 impl Pool {
     /// `watch` tells the Gateway when the backend ends.
     pub(crate) fn new(backend: Backend, watch: JoinHandle<()>) -> Self {
-        let host = http::HeaderValue::from_str(&backend.address().to_string())
-            .unwrap_or_else(|_| http::HeaderValue::from_static("localhost"));
-        Self { host, idle: Vec::new(), _backend: backend, _watch: AbortOnDropHandle::new(watch) }
+        Self { idle: Vec::new(), _backend: backend, _watch: AbortOnDropHandle::new(watch) }
     }
 
     pub(super) fn take(&mut self) -> Option<Box<Connection>> {

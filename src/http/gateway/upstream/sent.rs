@@ -39,7 +39,7 @@ impl Sent {
         ties: Ties,
     ) -> Result<Self, UpstreamError> {
         let is_head = *request.method() == http::Method::HEAD;
-        let mut connection = Box::new(Connection::open(home.backend.address(), ties).await?);
+        let mut connection = Box::new(Connection::open(home.backend.endpoint(), ties).await?);
         connection.ask(request);
         Ok(Self { connection, kept: false, is_head, home })
     }

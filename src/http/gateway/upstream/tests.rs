@@ -33,7 +33,7 @@ impl Pool {
     fn new(address: SocketAddr) -> Self {
         let load = Load::default();
         let (worker, gateway) = Worker::alone(&load);
-        let backend = Backend::at(address);
+        let backend = Backend::at(llm_manager_process::Endpoint::local(address));
         Self(Rc::new(Client { worker, load, backend, _gateway: gateway }))
     }
 

@@ -2,8 +2,12 @@
 //! A row that does not name `waiting` or `leases` is checked with none and with one. `every_cell_has_a_row`
 //! fails when a phase or an event is added without rows for it.
 
+#[path = "support/cells.rs"]
+mod cells;
+
 use Effect::*;
 use Event::{Evict, LeaseFreed, Restart, Start};
+use cells::{ALL_EVENTS, ALL_PHASES, kind_of_event, kind_of_phase};
 use llm_manager_policy::lifecycle::{
     Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
 };
@@ -623,84 +627,6 @@ fn table() -> Vec<Row> {
     ]
     .concat()
 }
-
-fn kind_of_phase(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Stopped => "Stopped",
-        Phase::Queued { .. } => "Queued",
-        Phase::Starting { .. } => "Starting",
-        Phase::Ready { .. } => "Ready",
-        Phase::Draining { .. } => "Draining",
-        Phase::Stopping { .. } => "Stopping",
-        Phase::Failed { .. } => "Failed",
-    }
-}
-
-/// Another event than those of `ALL_EVENTS` does not compile here: add it there too.
-fn kind_of_event(event: Event) -> &'static str {
-    match event {
-        Event::Acquire => "Acquire",
-        Event::Start => "Start",
-        Event::Stop(Urgency::Drain) => "Stop(Drain)",
-        Event::Stop(Urgency::Now) => "Stop(Now)",
-        Event::Stop(Urgency::Kill) => "Stop(Kill)",
-        Event::Restart => "Restart",
-        Event::Evict => "Evict",
-        Event::Yield => "Yield",
-        Event::Stay => "Stay",
-        Event::Renew => "Renew",
-        Event::Reserved { .. } => "Reserved",
-        Event::Denied { .. } => "Denied",
-        Event::Launched { .. } => "Launched",
-        Event::Queued { .. } => "Queued",
-        Event::Placed { .. } => "Placed",
-        Event::ProbeSucceeded { .. } => "ProbeSucceeded",
-        Event::ProbeRefused { .. } => "ProbeRefused",
-        Event::Broken { .. } => "Broken",
-        Event::Hung { .. } => "Hung",
-        Event::Doubted { .. } => "Doubted",
-        Event::CheckFailed { .. } => "CheckFailed",
-        Event::Gone { .. } => "Gone",
-        Event::OutOfMemory { .. } => "OutOfMemory",
-        Event::Unreachable { .. } => "Unreachable",
-        Event::Closed(_) => "Closed",
-        Event::InUse(_) => "InUse",
-        Event::LeaseFreed => "LeaseFreed",
-        Event::Deadline => "Deadline",
-    }
-}
-
-const ALL_PHASES: [&str; 7] = ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
-const ALL_EVENTS: [&str; 28] = [
-    "Acquire",
-    "Start",
-    "Stop(Drain)",
-    "Stop(Now)",
-    "Stop(Kill)",
-    "Restart",
-    "Evict",
-    "Yield",
-    "Stay",
-    "Renew",
-    "Reserved",
-    "Denied",
-    "Launched",
-    "Queued",
-    "Placed",
-    "ProbeSucceeded",
-    "ProbeRefused",
-    "Broken",
-    "Hung",
-    "Doubted",
-    "CheckFailed",
-    "Gone",
-    "OutOfMemory",
-    "Unreachable",
-    "Closed",
-    "InUse",
-    "LeaseFreed",
-    "Deadline",
-];
 
 #[test]
 fn every_row_holds() {

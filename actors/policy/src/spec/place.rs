@@ -1,6 +1,6 @@
 //! Where a variant runs: on this machine, or somewhere else.
 
-use super::Routes;
+use super::routes::Routes;
 use std::fmt;
 
 /// Where a variant runs.

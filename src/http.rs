@@ -40,8 +40,8 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    audit, billing, config, devices, events, keys, manager, memory, metrics, models, openapi, queue,
-    requests, run_logs, runs, session, statement, storage, usage, webui,
+    audit, billing, config, devices, events, files, keys, manager, memory, metrics, models, openapi, queue,
+    requests, run_logs, running, runs, session, statement, storage, usage, webui,
 };
 use connection::Connection;
 use gateway::stray::Strays;
@@ -230,6 +230,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/statement", read().to(statement::show)))
                 .service(at("/audit", read().to(audit::list)))
                 .service(at("/requests", read().to(requests::requests)))
+                .service(at("/requests/running", read().to(running::running)))
                 .service(at("/requests/{id:.+}/cancel", post().to(queue::cancel)))
                 .service(at("/queue", read().to(queue::queue)))
                 .service(
@@ -239,6 +240,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 )
                 .service(at("/config/schema", read().to(config::schema)))
                 .service(at("/config/reload", post().to(config::reload)))
+                .service(at("/config/files", read().to(files::list)))
                 .service(at("/config/check", post().to(config::check)).app_data(config_body()))
                 .service(
                     at("/config", read().to(config::show))

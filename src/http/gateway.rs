@@ -17,6 +17,7 @@ pub(super) mod forms;
 pub(super) mod forward;
 pub(super) mod grow;
 pub(super) mod headers;
+pub(super) mod in_flight;
 pub(super) mod loading;
 pub(super) mod lookup;
 pub(super) mod ollama;

@@ -41,6 +41,16 @@ fn those_who_wait_are_listed_and_can_be_ended() {
         assert_eq!(row["waits_for"], "one of the 1 requests that it serves at once", "{queue}");
         assert!(row["seconds"].as_f64().unwrap() >= 0.0 && row["estimate_seconds"].is_null(), "{queue}");
     }
+    let served = manager.api("/api/requests/running");
+    assert_eq!(served.as_array().map(Vec::len), Some(1), "those who wait don't run: {served}");
+    let row = &served[0];
+    assert_eq!(
+        (&row["id"], &row["model"], &row["class"], &row["api_key"], &row["variant"]),
+        (&json!("running"), &json!("chat"), &json!("normal"), &json!(""), &json!("only")),
+        "{served}"
+    );
+    assert!(row["run_id"].is_i64(), "{served}");
+    assert!(row["seconds"].as_f64() >= Some(0.0) && row["queue_seconds"].as_f64() >= Some(0.0), "{served}");
     let refused = manager.post("/api/requests/nobody/cancel").send().error(404, "request_not_found");
     assert!(refused.message().contains("`nobody`"), "{}", refused.message());
     let third = waiting.pop().unwrap();
@@ -63,6 +73,7 @@ fn those_who_wait_are_listed_and_can_be_ended() {
     }
     assert_eq!(outcome(&manager, "first")["outcome"], "ok");
     assert_eq!(manager.api("/api/queue"), json!([]));
+    assert_eq!(manager.api("/api/requests/running"), json!([]));
     let audit = manager.api("/api/audit");
     assert!(audit.to_string().contains("cancel_request"), "{audit}");
 }

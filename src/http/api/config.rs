@@ -14,7 +14,7 @@ use llm_manager_policy::reload::{Change, Plan};
 use llm_manager_process as process;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,11 @@ impl ConfigFile {
     pub(crate) fn new(path: PathBuf, state_dir: PathBuf, reloads: Reloads) -> Self {
         let restart = CancellationToken::new();
         Self { path, state_dir, reloads, saving: Arc::new(Semaphore::new(1)), restart }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -244,7 +249,9 @@ fn draft(body: &[u8]) -> Result<Draft, ApiError> {
     })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
     actix_web::rt::task::spawn_blocking(work)
         .await
         .map_err(|error| ApiError::new(Kind::Internal, format!("the configuration: {error}")))

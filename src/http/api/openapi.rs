@@ -19,7 +19,8 @@ mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
     use crate::http::api::{
-        audit, billing, devices, memory, queue, requests, runs, statement, storage, told, usage, views,
+        audit, billing, devices, files, memory, queue, requests, running, runs, statement, storage, told,
+        usage, views,
     };
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
@@ -240,6 +241,7 @@ mod made {
             operation("get", "/api/statement", "What a month cost whom; CSV with `format=csv`", schemas.of::<statement::View>())
                 .query("month,tz,format"),
             operation("get", "/api/queue", "Requests that wait, in order", schemas.list::<queue::QueuedView>()),
+            operation("get", "/api/requests/running", "Requests that backends serve now", schemas.list::<running::RunningView>()),
             operation(
                 "post",
                 "/api/requests/{id}/cancel",
@@ -260,7 +262,7 @@ mod made {
         ]
     }
 
-    fn program() -> Vec<Operation> {
+    fn program(schemas: &mut Schemas) -> Vec<Operation> {
         let session = object(&[("key_wanted", "boolean"), ("signed_in", "boolean"), ("key", "string?")]);
         let config = object(&[
             ("path", "string"),
@@ -309,6 +311,13 @@ mod made {
             operation("post", "/api/config/check", "What `llm-manager check` would say", checked)
                 .body(object(&[("text", "string")])),
             operation("post", "/api/config/reload", "Applies the file as it is now", plan),
+            operation(
+                "get",
+                "/api/config/files",
+                "A folder of this machine",
+                schemas.of::<files::FolderView>(),
+            )
+            .query("folder"),
             operation("get", "/api/config/schema", "Its JSON Schema", json!({"type": "object"})),
             operation("get", "/api/keys", "Keys without their secrets", object(&[("keys", "objects")])),
             operation("post", "/api/keys", "Makes a key; its secret is told once", made.clone())
@@ -386,7 +395,7 @@ mod made {
     }
 
     fn operations(schemas: &mut Schemas) -> Vec<Operation> {
-        [openai(), models(schemas), ledger(schemas), program()].into_iter().flatten().collect()
+        [openai(), models(schemas), ledger(schemas), program(schemas)].into_iter().flatten().collect()
     }
 
     fn generator() -> Schemas {

@@ -115,7 +115,7 @@ pub(crate) async fn cancel(shared: Now, id: web::Path<String>, who: Who) -> Resu
         }
         None => {
             let message = format!(
-                "no request `{}` waits or runs; `GET /api/queue` lists those that wait, `x-request-id` of an answer is its id",
+                "no request `{}` waits or runs; `GET /api/queue` lists those that wait, `GET /api/requests/running` those that run",
                 quoted(&id)
             );
             Err(ApiError::new(Kind::RequestNotFound, message))

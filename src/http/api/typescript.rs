@@ -3,9 +3,11 @@
 use super::audit;
 use super::billing;
 use super::devices;
+use super::files;
 use super::memory;
 use super::queue;
 use super::requests;
+use super::running;
 use super::runs;
 use super::statement;
 use super::storage;
@@ -54,6 +56,8 @@ fn generated() -> String {
     all.visit::<statement::View>();
     all.visit::<audit::Page>();
     all.visit::<queue::QueuedView>();
+    all.visit::<files::FolderView>();
+    all.visit::<running::RunningView>();
     all.visit::<runs::Page>();
     all.visit::<runs::One>();
     all.visit::<runs::Shares>();

@@ -4,6 +4,7 @@
 //! Its end is the end of its connections: a request that one of them served ends as `failed`, and the Supervisor starts
 //! a new Gateway for those that come.
 
+use super::in_flight::{InFlight, Roll};
 use super::upstream::{Home, MAX_IDLE, Payload, Pool, Returned, Sent, Ties, UpstreamError};
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::{Actor, AsyncContext, Context, Handler, Message};
@@ -57,6 +58,7 @@ pub(crate) struct Gateway {
     pools: HashMap<usize, Pool>,
     returns: mpsc::Sender<Returned>,
     returned: mpsc::Receiver<Returned>,
+    roll: Roll,
     /// A `Sweep` is under way.
     sweeping: bool,
 }
@@ -70,6 +72,7 @@ impl Gateway {
             pools: HashMap::new(),
             returns,
             returned,
+            roll: Roll::default(),
             sweeping: false,
         }
     }
@@ -135,6 +138,8 @@ pub(crate) struct Forward {
     pub(crate) request: http::Request<Payload>,
     /// On a connection of its own.
     pub(crate) afresh: bool,
+    /// What people are told of it.
+    pub(crate) told: Arc<InFlight>,
 }
 
 /// What a message answers: at once, or when a connection is open.
@@ -170,15 +175,16 @@ impl Handler<Forward> for Gateway {
     type Result = Reply<Result<Sent, UpstreamError>>;
 
     fn handle(&mut self, forward: Forward, ctx: &mut Context<Self>) -> Self::Result {
-        let Forward { backend, mut request, afresh } = forward;
+        let Forward { backend, mut request, afresh, told } = forward;
         self.collect();
         if !self.sweeping {
             self.sweep_later(ctx);
         }
+        self.roll.enter(&told);
         let (returns, counted) = (self.returns.clone(), Arc::clone(&self.load.0.requests));
         let pool = self.pool(&backend, ctx);
         backend.endpoint().dress(request.headers_mut());
-        let home = Home { backend, returns, _request: counted };
+        let home = Home { backend, returns, _request: (counted, told) };
         let (request, home) = match afresh {
             true => (request, home),
             false => match Sent::on_kept(pool, request, home) {
@@ -195,6 +201,8 @@ impl Handler<Forward> for Gateway {
 #[rtype(result = "io::Result<Tunnel>")]
 pub(crate) struct Dial {
     pub(crate) endpoint: Arc<Endpoint>,
+    /// What people are told of it.
+    pub(crate) told: Arc<InFlight>,
 }
 
 /// A connection that is the request's alone.
@@ -203,20 +211,39 @@ pub(crate) struct Tunnel {
     /// Cancelled when its Gateway is gone.
     pub(crate) gone: CancellationToken,
     _counted: [Arc<()>; 2],
+    _told: Arc<InFlight>,
 }
 
 impl Handler<Dial> for Gateway {
     type Result = Reply<io::Result<Tunnel>>;
 
     fn handle(&mut self, dial: Dial, _: &mut Context<Self>) -> Self::Result {
+        self.roll.enter(&dial.told);
         let gone = self.gone.clone();
         let counted = [Arc::clone(&self.load.0.requests), Arc::clone(&self.load.0.connections)];
         let opening = async move {
             let connecting = tokio::time::timeout(DIAL_DEADLINE, dial.endpoint.connect());
             let stream = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            Ok(Tunnel { stream, gone, _counted: counted })
+            Ok(Tunnel { stream, gone, _counted: counted, _told: dial.told })
         };
         Reply::Opening(Box::pin(opening), self.gone.clone())
+    }
+}
+
+/// Asks for the requests in hand.
+#[derive(Message)]
+#[rtype(result = "InHand")]
+pub(crate) struct WhoIsServed;
+
+/// They, the oldest first.
+#[derive(MessageResponse)]
+pub(crate) struct InHand(pub(crate) Vec<Arc<InFlight>>);
+
+impl Handler<WhoIsServed> for Gateway {
+    type Result = InHand;
+
+    fn handle(&mut self, _: WhoIsServed, _: &mut Context<Self>) -> InHand {
+        InHand(self.roll.call())
     }
 }
 

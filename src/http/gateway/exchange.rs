@@ -2,6 +2,7 @@
 
 use super::admission::Limited;
 use super::forms::Form;
+use super::in_flight::InFlight;
 use super::request_id::RequestId;
 use super::stray;
 use super::worker::Worker;
@@ -10,9 +11,10 @@ use crate::http::access::{Caller, Door};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Now;
 use actix_web::{HttpRequest, HttpResponse, web};
-use llm_manager_actors::model::Client;
+use llm_manager_actors::model::{Client, Lease, ModelHandle};
 use llm_manager_policy::spec::Class;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A request on its way.
@@ -57,6 +59,20 @@ impl Exchange {
     /// As people are told of it.
     pub(crate) fn client(&self) -> Client {
         Client { id: self.id.to_string().into(), api_key: self.shared.access.label(self.caller) }
+    }
+
+    /// The same, once a backend serves it.
+    pub(crate) fn in_flight(&self, model: &Arc<ModelHandle>, lease: &Lease) -> Arc<InFlight> {
+        Arc::new(InFlight {
+            id: self.id.value().clone(),
+            model: Arc::downgrade(model),
+            api_key: self.shared.access.label(self.caller),
+            class: self.class(),
+            variant: Arc::clone(lease.variant()),
+            run: lease.run_id(),
+            queued: self.began.elapsed(),
+            since: Instant::now(),
+        })
     }
 
     /// Its answer; a refusal is told where it belongs, and answered in the client's form.

@@ -245,7 +245,8 @@ async fn send(
         headers: &outgoing.headers,
         request_id: id.value(),
     };
-    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again);
+    let told = exchange.in_flight(model, lease);
+    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again, &told);
     let broken = async {
         let reason = lease.broken(id.value().clone()).await;
         if reason == BreakReason::BackendGone {

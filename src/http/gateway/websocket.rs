@@ -143,7 +143,8 @@ impl Opening<'_> {
     }
 
     async fn ask(&self, lease: &Lease, head: &[u8]) -> io::Result<Answered> {
-        ask(self.exchange.worker.dial(Arc::clone(lease.endpoint())).await?, head).await
+        let told = self.exchange.in_flight(self.model, lease);
+        ask(self.exchange.worker.dial(Arc::clone(lease.endpoint()), told).await?, head).await
     }
 
     /// The head for the backend: the client's, with the backend's `Host` and without our key.

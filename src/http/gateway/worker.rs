@@ -1,9 +1,11 @@
 //! The Gateways of all workers, and how a handler asks that of its own.
 
-use super::actor::{Dial, Forward, Gateway, Load, Tunnel};
+use super::actor::{Dial, Forward, Gateway, Load, Tunnel, WhoIsServed};
+use super::in_flight::InFlight;
 use super::upstream::{Payload, RequestParts, Response, UpstreamError};
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
+use futures_util::future::join_all;
 use llm_manager_actors::Live;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::model::Backend;
@@ -85,6 +87,14 @@ impl Gateways {
         Worker(place.live.clone())
     }
 
+    /// Every request that a backend has now.
+    pub(crate) async fn in_flight(&self) -> Vec<Arc<InFlight>> {
+        let gateways = self.0.iter().filter_map(|place| place.live.addr());
+        let asked = gateways.map(|gateway| async move { gateway.send(WhoIsServed).await });
+        // One that has just crashed has none.
+        join_all(asked).await.into_iter().flatten().flat_map(|in_hand| in_hand.0).collect()
+    }
+
     /// The address of the Gateway with this name.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Addr<Gateway>>> {
         let index = (0..self.0.len()).find(|index| name_of(*index) == name)?;
@@ -137,9 +147,11 @@ impl Worker {
         parts: RequestParts<'_>,
         body: Payload,
         mut afresh: bool,
+        told: &Arc<InFlight>,
     ) -> Result<Response, UpstreamError> {
         loop {
-            let forward = Forward { backend: backend.clone(), request: parts.with(body.clone())?, afresh };
+            let (backend, told) = (backend.clone(), Arc::clone(told));
+            let forward = Forward { backend, request: parts.with(body.clone())?, afresh, told };
             let sent = self.gateway().await?.send(forward).await.map_err(|_| UpstreamError::Crashed)??;
             match sent.response().await {
                 Err(UpstreamError::Unsent) => afresh = true,
@@ -149,9 +161,9 @@ impl Worker {
     }
 
     /// Opens a connection for a WebSocket.
-    pub(crate) async fn dial(&self, endpoint: Arc<Endpoint>) -> io::Result<Tunnel> {
+    pub(crate) async fn dial(&self, endpoint: Arc<Endpoint>, told: Arc<InFlight>) -> io::Result<Tunnel> {
         let crashed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
         let gateway = self.gateway().await.map_err(|error| crashed(&error))?;
-        gateway.send(Dial { endpoint }).await.map_err(|_| crashed(&UpstreamError::Crashed))?
+        gateway.send(Dial { endpoint, told }).await.map_err(|_| crashed(&UpstreamError::Crashed))?
     }
 }

@@ -1,6 +1,6 @@
 /** Every page: its path, its name, its place in the menu, and the chunk that holds it. */
 import {
-  Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, GanttChart, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
+  Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, GanttChart, Hourglass, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
   ScrollText, Sheet,
 } from 'lucide-react'
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
@@ -21,6 +21,7 @@ export interface RouteEntry {
 export const routes: RouteEntry[] = [
   { path: '/', name: 'overview', group: 'now', icon: LayoutDashboard, page: lazy(() => import('@/features/overview/OverviewPage')) },
   { path: '/models', name: 'models', group: 'now', icon: Boxes, page: lazy(() => import('@/features/models/ModelsPage')) },
+  { path: '/queue', name: 'queue', group: 'now', icon: Hourglass, page: lazy(() => import('@/features/queue/QueuePage')) },
   { path: '/devices', name: 'devices', group: 'now', icon: Cpu, page: lazy(() => import('@/features/devices/DevicesPage')) },
   { path: '/timeline', name: 'timeline', group: 'now', icon: GanttChart, page: lazy(() => import('@/features/timeline/TimelinePage')) },
   { path: '/playground', name: 'playground', group: 'now', icon: MessageSquareText, page: lazy(() => import('@/features/playground/PlaygroundPage')) },

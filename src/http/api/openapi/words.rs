@@ -24,6 +24,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "/api/config/check",
         "`{\"text\"}`: what `llm-manager check` would report, as `{problems, warnings}` of `{path, line, message, hint}`, and the `plan` of a reload with it",
     ),
+    (
+        "get",
+        "/api/config/files",
+        "`folder` (default: that of the configuration) with its folders, weights and scripts, for whoever adds a model: `{folder, written, parent, entries: [{name, path, written, bytes}], cut}`; `written` is the path as the configuration has it",
+    ),
     ("get", "/api/config/schema", "what `llm-manager schema` prints"),
     (
         "post",
@@ -141,6 +146,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "get",
         "/api/queue",
         "requests that wait, in order: `[{id, model, api_key, class, place, waits_for, seconds, estimate_seconds}]`; `place` counts from 1 within a model; the estimate is what is left of a start by the model's last one, null if nobody knows",
+    ),
+    (
+        "get",
+        "/api/requests/running",
+        "requests that a backend has and whose response has not ended, the oldest first: `[{id, model, api_key, class, variant, run_id, queue_seconds, seconds}]`; `seconds` since the backend got it, `queue_seconds` before that",
     ),
     (
         "post",

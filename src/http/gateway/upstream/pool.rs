@@ -1,6 +1,7 @@
 //! The idle connections to one run of a backend: the newest is used first, old ones are closed.
 
 use super::connection::Connection;
+use crate::http::gateway::in_flight::InFlight;
 use actix_rt::task::JoinHandle;
 use llm_manager_actors::model::Backend;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub(crate) const MAX_IDLE: usize = 1024;
 pub(crate) struct Home {
     pub(crate) backend: Backend,
     pub(crate) returns: mpsc::Sender<Returned>,
-    pub(crate) _request: Arc<()>,
+    pub(crate) _request: (Arc<()>, Arc<InFlight>),
 }
 
 /// A connection that is free again.

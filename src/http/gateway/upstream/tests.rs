@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::http::gateway::actor::{Age, Load};
+use crate::http::gateway::in_flight::nobody;
 use crate::http::gateway::worker::Worker;
 use bytes::Bytes;
 use llm_manager_actors::fault::Panic;
@@ -142,7 +143,8 @@ async fn send_on(
         request_id: &request_id,
     };
     let body = Bytes::from_static(body.as_bytes());
-    let sent = pool.0.worker.send(pool.0.backend.clone(), parts, body.into(), afresh);
+    let told = nobody();
+    let sent = pool.0.worker.send(pool.0.backend.clone(), parts, body.into(), afresh, &told);
     tokio::time::timeout(Duration::from_secs(5), sent).await.expect("no answer in time")
 }
 

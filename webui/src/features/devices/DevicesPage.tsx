@@ -1,15 +1,14 @@
-import { lazy, Suspense, useMemo } from 'react'
+import { useMemo } from 'react'
 import { type Moment, useDeviceHistory, useDevices } from '@/shared/api/devices'
 import type { DeviceView } from '@/shared/api/types'
-import { percent } from '@/shared/format/number'
+import { LineChart } from '@/shared/chart/LineChart'
+import { percent, short } from '@/shared/format/number'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { pageTexts } from '@/shared/pages'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
 import { Tag } from '@/shared/ui/Status'
 import { MemoryMap } from './MemoryMap'
-
-const LineChart = lazy(() => import('@/shared/chart/LineChart'))
 
 const HOUR = 3600
 
@@ -23,7 +22,7 @@ const all = texts(
   {
     online: '在线', offline: '离线', plugin: '插件', load: '负载', temperature: '温度', power: '功率', none: '没有受监控的设备（设置 Disable_GPU_monitoring 时如此）',
     noneHint: '设置 Disable_GPU_monitoring 后不再查看设备，模型总是直接启动。', noMemory: '此设备不提供内存信息。',
-    gone: '恢复应答后会自动重新使用。', overTime: '最近一小时', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C', memoryGib: '已用内存，GiB', soon: '页面打开期间逐渐填充。',
+    gone: '恢复响应后会自动重新使用。', overTime: '最近一小时', loadPercent: '负载，%', watts: '功率，W', degrees: '温度，°C', memoryGib: '已用内存，GiB', soon: '页面打开期间逐渐填充。',
     history: (what: string, device: string) => `${device} 最近一小时的${what}`,
   },
 )
@@ -79,8 +78,6 @@ function DevicePanel({ device, models, history }: { device: DeviceView; models: 
   )
 }
 
-const whole = (value: number) => String(Math.round(value))
-
 /** One chart for each thing that is measured: their units do not share an axis. */
 function History({ device, history }: { device: DeviceView; history: readonly Moment[] }) {
   const t = useTexts(all)
@@ -101,16 +98,14 @@ function History({ device, history }: { device: DeviceView; history: readonly Mo
       {times.length < 3 ? (
         <p className="text-[0.93rem] text-muted">{t.soon}</p>
       ) : (
-        <Suspense fallback={<Loading rows={2} />}>
-          <div className="grid grid-cols-1 gap-x-6 gap-y-3 sm:grid-cols-2">
-            {charts.map((line, index) => (
-              <figure key={line.label} className="min-w-0">
-                <figcaption className="text-[0.86rem] text-muted">{line.label}</figcaption>
-                <LineChart label={t.history(line.label, device.name)} times={times} lines={[line]} format={whole} span={HOUR} colour={index} height={110} legend={false} />
-              </figure>
-            ))}
-          </div>
-        </Suspense>
+        <div className="grid grid-cols-1 gap-x-6 gap-y-3 sm:grid-cols-2">
+          {charts.map((line, index) => (
+            <figure key={line.label} className="min-w-0">
+              <figcaption className="text-[0.86rem] text-muted">{line.label}</figcaption>
+              <LineChart label={t.history(line.label, device.name)} times={times} lines={[line]} format={short} span={HOUR} colour={index} height={110} legend={false} />
+            </figure>
+          ))}
+        </div>
       )}
     </div>
   )

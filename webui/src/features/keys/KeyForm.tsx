@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { classTexts } from '@/shared/model/classes'
 import { Button } from '@/shared/ui/Button'
 import { Field, Select } from '@/shared/ui/Field'
 import { type Draft, EMPTY, wantedOf } from './draft'
@@ -11,13 +12,13 @@ const all = texts(
     name: 'Name', nameHint: 'Reports and limits know the key by it.', scopes: 'It may', models: 'Models', modelsHint: 'Names, aliases or patterns such as bge*, with commas; empty: all.', expires: 'Last day', requests: 'Requests a minute', tokens: 'Tokens a minute',
     budget: 'Budget', unit: 'Unit of the budget', tokenUnit: 'tokens', period: 'Period of the budget', day: 'a day', month: 'a month', priority: 'Priority', usual: 'as the model has it', currency: 'Currency', money: 'money',
     make: 'Make the key', number: 'A whole number above 0', amount: 'A decimal like 20.5', wrongUnit: 'Three letters such as CNY', date: 'A day', none: 'Choose at least one',
-    interactive: 'interactive', normal: 'normal', batch: 'batch', first: 'This is the first key: from now on every request wants one, and so does this page. Without admin nobody could change keys here.',
+    first: 'This is the first key: from now on every request wants one, and so does this page. Without admin nobody could change keys here.',
   },
   {
     name: '名称', nameHint: '报表和限额用它来识别密钥。', scopes: '权限', models: '模型', modelsHint: '名称、别名或 bge* 这样的模式，用逗号分隔；留空表示全部。', expires: '最后一天', requests: '每分钟请求数', tokens: '每分钟 token 数',
     budget: '预算', unit: '预算单位', tokenUnit: 'token', period: '预算周期', day: '每天', month: '每月', priority: '优先级', usual: '按模型的设置', currency: '货币', money: '金额',
     make: '创建密钥', number: '大于 0 的整数', amount: '小数，如 20.5', wrongUnit: '三个字母，如 CNY', date: '日期', none: '至少选择一项',
-    interactive: '交互', normal: '普通', batch: '批处理', first: '这是第一个密钥：此后每个请求都需要密钥，此页面也一样。没有 admin 权限就无人能在此修改密钥。',
+    first: '这是第一个密钥：此后每个请求都需要密钥，此页面也一样。没有 admin 权限就无人能在此修改密钥。',
   },
 )
 
@@ -30,6 +31,7 @@ interface Props {
 export function KeyForm({ first, busy, onMake }: Props) {
   const t = useTexts(all)
   const scopes = useTexts(scopeTexts)
+  const classes = useTexts(classTexts)
   const [draft, setDraft] = useState<Draft>(first ? { ...EMPTY, scopes: ['infer', 'admin'] } : EMPTY)
   const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change })
   const { wanted, wrong } = wantedOf(draft)
@@ -84,7 +86,7 @@ export function KeyForm({ first, busy, onMake }: Props) {
               <option value="">{t.usual}</option>
               {CLASSES.map((one) => (
                 <option key={one} value={one}>
-                  {t[one]}
+                  {classes[one]}
                 </option>
               ))}
             </select>

@@ -7,6 +7,7 @@ import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
 import { causeOf, causeTexts, kindOfCause } from '@/shared/model/cause'
+import { RunLogButton, RunLogSheet } from '@/shared/model/RunLog'
 import { type Run, useRuns } from '@/shared/model/runs'
 import { StartButton } from '@/shared/model/start/StartButton'
 import { StartSheet } from '@/shared/model/start/StartSheet'
@@ -21,11 +22,11 @@ const LISTED = 100
 const all = texts(
   {
     runs: 'Runs', started: 'Started', variant: 'Variant', waited: 'Waited', loading: 'Loading', ready: 'Ready for', exit: 'Why it ended', cost: 'Cost', energy: 'Electricity',
-    none: 'No run yet', never: 'never', shares: (time: string) => `What the run of ${time} cost, by request`,
+    none: 'No run yet', never: 'never', log: 'Log', shares: (time: string) => `What the run of ${time} cost, by request`,
   },
   {
     runs: '运行记录', started: '启动', variant: '变体', waited: '等待', loading: '加载', ready: '就绪时长', exit: '结束原因', cost: '费用', energy: '用电',
-    none: '还没有运行过', never: '未就绪', shares: (time: string) => `${time} 那次运行的费用，按请求分摊`,
+    none: '还没有运行过', never: '未就绪', log: '日志', shares: (time: string) => `${time} 那次运行的费用，按请求分摊`,
   },
 )
 
@@ -34,10 +35,11 @@ export function Runs({ name, live }: { name: string; live: LiveModel | undefined
   // The ledger hears of a start and of an end: ask again whenever the state has changed.
   const runs = useRuns(`model/${name}`, () => ({ model: name, limit: LISTED }), [], live?.state ?? '')
   const [opened, setOpened] = useState<number | null>(null)
-  // In the address, so that a start can be linked to.
+  // In the address, so that a start or a log can be linked to.
   const [parameters, setParameters] = useSearchParams()
   const start = Number(parameters.get('run')) || null
-  const look = (run: number | null) => setParameters({ tab: 'runs', ...(run === null ? {} : { run: String(run) }) }, { replace: true })
+  const log = Number(parameters.get('log')) || null
+  const look = (what: 'run' | 'log', run: number | null) => setParameters({ tab: 'runs', ...(run === null ? {} : { [what]: String(run) }) }, { replace: true })
   return (
     <QueryFace query={runs}>
       {(found) =>
@@ -45,9 +47,10 @@ export function Runs({ name, live }: { name: string; live: LiveModel | undefined
           <Empty title={t.none} />
         ) : (
           <>
-            <RunTable runs={withLive(found, live)} live={live} onOpen={setOpened} onStart={look} />
+            <RunTable runs={withLive(found, live)} live={live} onOpen={setOpened} onStart={(run) => look('run', run)} onLog={(run) => look('log', run)} />
             <Shares run={opened} onClose={() => setOpened(null)} />
-            <StartSheet run={start} onClose={() => look(null)} />
+            <StartSheet run={start} onClose={() => look('run', null)} />
+            <RunLogSheet run={log} onClose={() => look('log', null)} />
           </>
         )
       }
@@ -70,9 +73,10 @@ interface TableProps {
   live: LiveModel | undefined
   onOpen: (run: number) => void
   onStart: (run: number) => void
+  onLog: (run: number) => void
 }
 
-function RunTable({ runs, live, onOpen, onStart }: TableProps) {
+function RunTable({ runs, live, onOpen, onStart, onLog }: TableProps) {
   const t = useTexts(all)
   const causes = useTexts(causeTexts)
   const now = useNow()
@@ -94,6 +98,9 @@ function RunTable({ runs, live, onOpen, onStart }: TableProps) {
             <th scope="col" className="th">{t.exit}</th>
             {energy && <th scope="col" className="th num">{t.energy}</th>}
             {paid && <th scope="col" className="th num">{t.cost}</th>}
+            <th scope="col" className="th">
+              <span className="sr-only">{t.log}</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -135,6 +142,11 @@ function RunTable({ runs, live, onOpen, onStart }: TableProps) {
                     )}
                   </td>
                 )}
+                <td className="td py-1!">
+                  <span className="flex justify-end">
+                    <RunLogButton run={id} began={began} onOpen={onLog} />
+                  </span>
+                </td>
               </tr>
             )
           })}

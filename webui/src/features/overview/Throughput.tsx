@@ -1,5 +1,6 @@
-import { lazy, Suspense, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
 import { useUsageSeries } from '@/shared/api/usage'
+import { LineChart } from '@/shared/chart/LineChart'
 import { rate, short } from '@/shared/format/number'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
@@ -8,8 +9,6 @@ import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { Segments } from '@/shared/ui/Field'
 import { Panel } from '@/shared/ui/Panel'
 import { type By, type Direction, hourRates, liveRates, present } from './throughput'
-
-const LineChart = lazy(() => import('@/shared/chart/LineChart'))
 
 const FEW_MINUTES = 300
 const HOUR = 3600
@@ -56,9 +55,7 @@ export function Throughput() {
           rates.lines.length === 0 ? (
             <Empty title={t.none} compact />
           ) : (
-            <Suspense fallback={<Loading />}>
-              <LineChart label={t.label} times={rates.times} lines={rates.lines} format={short} span={span === 'now' ? FEW_MINUTES : HOUR} height={200} />
-            </Suspense>
+            <LineChart label={t.label} times={rates.times} lines={rates.lines} format={short} span={span === 'now' ? FEW_MINUTES : HOUR} height={200} />
           )
         ) : past.error ? (
           <FailureFace error={past.error} compact />

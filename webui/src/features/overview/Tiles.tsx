@@ -32,12 +32,12 @@ export function Tiles() {
   const month = useUsageSummary('month', () => ({ from: startOfMonth(), to: null }), 60_000)
 
   return (
-    <ul className="grid grid-cols-2 gap-3 sm:[grid-template-columns:repeat(auto-fit,minmax(8.75rem,1fr))]">
+    <ul className="grid grid-cols-2 gap-3 sm:grid-cols-4">
       <Tile to="/models" mark={ready > 0 ? 'ok' : 'off'} name={t.ready} value={String(ready)} note={t.of(list.length)} />
       <Tile to="/models" mark={changing > 0 ? 'busy' : 'off'} name={t.changing} value={String(changing)} />
       <Tile to="/models" mark={failed > 0 ? 'bad' : 'off'} name={t.failed} value={String(failed)} />
-      <Tile to="/models" name={t.running} value={short(leases)} note={t.asks} />
-      <Tile to="/models" mark={waiting > 0 ? 'warn' : undefined} name={t.waiting} value={short(waiting)} note={t.asks} />
+      <Tile to="/queue" name={t.running} value={short(leases)} note={t.asks} />
+      <Tile to="/queue" mark={waiting > 0 ? 'warn' : undefined} name={t.waiting} value={short(waiting)} note={t.asks} />
       {today.data && <Tile to="/usage" name={t.requests} value={short(today.data.total.requests)} />}
       {today.data && <Tile to="/usage" name={t.costToday} value={costs(allCosts(today.data.total))} />}
       {month.data && <Tile to="/usage" name={t.costMonth} value={costs(allCosts(month.data.total))} />}

@@ -9,7 +9,7 @@ const all = texts(
     asSchema: 'JSON by a schema', schema: 'JSON Schema', tools: 'Tools (JSON list)', number: 'This number cannot be used', wrongJson: 'This is not valid JSON', list: 'A list of tools is wanted: [ … ]',
   },
   {
-    settings: '设置', system: '系统提示词', temperature: '温度', topP: 'Top-p', most: '最多 token 数', stop: '停止词，每行一个', json: '回答的形式', off: '文本', object: 'JSON',
+    settings: '设置', system: '系统提示词', temperature: '温度', topP: 'Top-p', most: '最多 token 数', stop: '停止词，每行一个', json: '输出格式', off: '文本', object: 'JSON',
     asSchema: '按 schema 的 JSON', schema: 'JSON Schema', tools: '工具（JSON 列表）', number: '此数值不可用', wrongJson: '不是有效的 JSON', list: '需要工具列表：[ … ]',
   },
 )

@@ -18,7 +18,7 @@ const all = texts(
     speed: (r: string) => `${r} tokens/s`, tokens: (n: string) => `${n} tokens`, about: (n: string) => `about ${n} tokens`, prompt: (n: string) => `${n} in the prompt`,
   },
   {
-    you: '你', tool: '工具的结果', thinking: '思考', stopped: '已停止', waiting: '等待模型', edit: '修改', again: '重新回答', image: (n: number) => `图片 ${n}`, calls: (name: string) => `调用 ${name}`,
+    you: '你', tool: '工具的结果', thinking: '思考', stopped: '已停止', waiting: '等待模型', edit: '修改', again: '重新生成', image: (n: number) => `图片 ${n}`, calls: (name: string) => `调用 ${name}`,
     first: (t: string) => `首个 token ${t}`, total: (t: string) => `共 ${t}`,
     speed: (r: string) => `${r} token/秒`, tokens: (n: string) => `${n} 个 token`, about: (n: string) => `约 ${n} 个 token`, prompt: (n: string) => `提示词 ${n} 个`,
   },

@@ -25,7 +25,7 @@ const all = texts(
     backend_error: 'Backend error', refused: 'Refused by the manager', id: 'Request id', key: 'Key', span: 'Time', always: 'Any time', hour: 'Last hour', day: 'Last 24 hours', week: 'Last 7 days', pause: 'Pause', resume: 'Resume', updates: 'Updates each 2 s', paused: 'Paused', more: 'Older', csv: 'CSV', none: 'No request matches', loading: 'Loading',
   },
   {
-    model: '模型', anyModel: '全部模型', outcome: '结果', any: '全部结果', ok: '已回答', not_ok: '除已回答外', failed: '失败', rejected: '被后端拒绝', client_left: '客户端离开', cancelled: '已取消',
+    model: '模型', anyModel: '全部模型', outcome: '结果', any: '全部结果', ok: '已响应', not_ok: '除已响应外', failed: '失败', rejected: '被后端拒绝', client_left: '客户端离开', cancelled: '已取消',
     backend_error: '后端错误', refused: '被管理器拒绝', id: '请求编号', key: '密钥', span: '时间', always: '全部时间', hour: '最近一小时', day: '最近 24 小时', week: '最近 7 天', pause: '暂停', resume: '继续', updates: '每 2 秒更新', paused: '已暂停', more: '更早', csv: 'CSV', none: '没有匹配的请求', loading: '加载中',
   },
 )

@@ -87,18 +87,18 @@ function Sheets({ data }: { data: Statement }) {
           {data.keys.map((key) => (
             <tbody key={key.api_key ?? ''}>
               {key.models.map((model, row) => (
-                <Row key={model.model} first={[row === 0 ? (key.api_key ?? t.none) : '', model.model]} sums={model} columns={columns} />
+                <Row key={model.model} first={[key.api_key || t.none, model.model]} again={row > 0} sums={model} columns={columns} />
               ))}
-              {key.models.length > 1 && <Row first={['', t.all]} sums={key} columns={columns} strong />}
+              {key.models.length > 1 && <Row first={[key.api_key || t.none, t.all]} again sums={key} columns={columns} strong />}
             </tbody>
           ))}
           <tbody>
             {data.idle.map((model, row) => (
-              <Row key={model.model} first={[row === 0 ? t.idle : '', model.model]} sums={model} columns={columns} />
+              <Row key={model.model} first={[t.idle, model.model]} again={row > 0} sums={model} columns={columns} />
             ))}
           </tbody>
           <tfoot>
-            <Row first={[t.total, '']} sums={data.total} columns={columns} strong />
+            <Row first={[t.total, t.all]} sums={data.total} columns={columns} strong />
           </tfoot>
         </table>
       </Panel>
@@ -150,7 +150,16 @@ function Head({ first, columns }: { first: string[]; columns: Column[] }) {
   )
 }
 
-function Row({ first, sums, columns, strong }: { first: string[]; sums: StatementSums; columns: Column[]; strong?: boolean }) {
+interface RowProps {
+  first: string[]
+  /** The first name is that of the row above: only a screen reader needs it once more. */
+  again?: boolean
+  sums: StatementSums
+  columns: Column[]
+  strong?: boolean
+}
+
+function Row({ first, again, sums, columns, strong }: RowProps) {
   const language = useLanguage()
   const cell: Record<Column, string> = {
     requests: count(sums.requests, language),
@@ -165,7 +174,9 @@ function Row({ first, sums, columns, strong }: { first: string[]; sums: Statemen
   return (
     <tr className={strong ? 'font-semibold' : undefined}>
       {first.map((name, at) => (
-        <th key={at} scope="row" className="td text-left font-[inherit] wrap-anywhere">{name}</th>
+        <th key={at} scope="row" className="td text-left font-[inherit] wrap-anywhere">
+          {again && at === 0 ? <span className="sr-only">{name}</span> : name}
+        </th>
       ))}
       {columns.map((column) => (
         <td key={column} className="td num">{cell[column]}</td>

@@ -3,6 +3,7 @@ import { duration, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
+import { RunLogButton } from '@/shared/model/RunLog'
 import { StartButton } from '@/shared/model/start/StartButton'
 import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
@@ -10,14 +11,20 @@ import type { Bar, Phase } from './spans'
 import { keyOf, phaseTexts, reasonOf } from './words'
 
 const all = texts(
-  { model: 'Model', variant: 'Variant', started: 'Started', waited: 'Waited', loaded: 'Loaded', ready: 'Ready for', reason: 'Why it ended, or what it does', cost: 'Cost' },
-  { model: '模型', variant: '变体', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因或现状', cost: '费用' },
+  { model: 'Model', variant: 'Variant', started: 'Started', waited: 'Waited', loaded: 'Loaded', ready: 'Ready for', reason: 'Why it ended, or what it does', cost: 'Cost', log: 'Log' },
+  { model: '模型', variant: '变体', started: '开始', waited: '等待', loaded: '加载', ready: '就绪', reason: '结束原因或现状', cost: '费用', log: '日志' },
 )
 
 /** By the hour, and electricity. */
 const costOf = (bar: Bar) => together(bar.run?.cost, bar.run?.energyCost)
 
-export function RunTable({ bars, onStart }: { bars: Bar[]; onStart: (run: number) => void }) {
+interface Props {
+  bars: Bar[]
+  onStart: (run: number) => void
+  onLog: (run: number) => void
+}
+
+export function RunTable({ bars, onStart, onLog }: Props) {
   const t = useTexts(all)
   const causes = useTexts(causeTexts)
   const phases = useTexts(phaseTexts)
@@ -39,6 +46,9 @@ export function RunTable({ bars, onStart }: { bars: Bar[]; onStart: (run: number
           <th scope="col" className="th num">{t.ready}</th>
           <th scope="col" className="th">{t.reason}</th>
           {paid && <th scope="col" className="th num">{t.cost}</th>}
+          <th scope="col" className="th">
+            <span className="sr-only">{t.log}</span>
+          </th>
         </tr>
       </thead>
       <tbody>
@@ -66,6 +76,11 @@ export function RunTable({ bars, onStart }: { bars: Bar[]; onStart: (run: number
               </span>
             </td>
             {paid && <td className="td num">{costs(costOf(bar), 4)}</td>}
+            <td className="td py-1!">
+              <span className="flex justify-end">
+                <RunLogButton run={bar.id} began={`${moment(new Date(bar.from), now)}, ${bar.model}`} onOpen={onLog} />
+              </span>
+            </td>
           </tr>
         ))}
       </tbody>

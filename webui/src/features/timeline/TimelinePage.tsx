@@ -3,6 +3,7 @@ import { useSearchParams } from 'react-router'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { useLive } from '@/shared/live/store'
+import { RunLogSheet } from '@/shared/model/RunLog'
 import { useRuns } from '@/shared/model/runs'
 import { StartSheet } from '@/shared/model/start/StartSheet'
 import { pageTexts } from '@/shared/pages'
@@ -42,6 +43,7 @@ export default function TimelinePage() {
   const setShown = (range: Span) => setParameters({ range }, { replace: true })
   const now = useNow()
   const [start, setStart] = useState<number | null>(null)
+  const [log, setLog] = useState<number | null>(null)
   const loaded = useLive((live) => live.loaded)
   const order = useLive((live) => live.order)
   const models = useLive((live) => live.models)
@@ -73,11 +75,12 @@ export default function TimelinePage() {
             <PhaseLegend bars={bars} />
           </section>
           <Panel title={t.runs} note={bars.length > LISTED ? t.latest(LISTED) : undefined} flush>
-            <RunTable bars={latest.slice(0, LISTED)} onStart={setStart} />
+            <RunTable bars={latest.slice(0, LISTED)} onStart={setStart} onLog={setLog} />
           </Panel>
         </div>
       )}
       <StartSheet run={start} onClose={() => setStart(null)} />
+      <RunLogSheet run={log} onClose={() => setLog(null)} />
     </>
   )
 }

@@ -77,6 +77,40 @@ export type DeviceView = { id: string, name: string, plugin: string, uuid: strin
 unified?: boolean, online: boolean, memory_total_mb: number | null, memory_used_mb: number | null, memory_reserved_mb: number, utilization: number | null, temperature_c: number | null, power_w: number | null, holders: Array<DeviceHolder>, };
 
 /**
+ * A folder, and what of it can be chosen.
+ */
+export type Folder = { folder: string, 
+/**
+ * As the configuration writes it: relative, if it lies below that.
+ */
+written: string, 
+/**
+ * Null: there is nothing above.
+ */
+parent: string | null, 
+/**
+ * Folders first.
+ */
+entries: Array<FolderEntry>, 
+/**
+ * There is more in it than is listed.
+ */
+cut: boolean, };
+
+/**
+ * A folder, a file of weights, or a script.
+ */
+export type FolderEntry = { name: string, path: string, 
+/**
+ * As the configuration writes it.
+ */
+written: string, 
+/**
+ * Of a file; null: a folder.
+ */
+bytes: number | null, };
+
+/**
  * One life of a backend in the ledger.
  */
 export type LedgerRun = { id: number, model: string, variant: string, 
@@ -340,6 +374,27 @@ export type RunShares = { run: LedgerRun, requests: Array<RequestShare>,
  * Of the time in which nobody asked.
  */
 idle: Record<string, string>, };
+
+/**
+ * A request that a backend has, whose answer has not ended. Times are seconds.
+ */
+export type RunningRequest = { id: string, model: string, 
+/**
+ * The name of its key; empty: none is wanted.
+ */
+api_key: string, class: string, variant: string, 
+/**
+ * The run that serves it; null: without a ledger.
+ */
+run_id: number | null, 
+/**
+ * How long it waited for its backend.
+ */
+queue_seconds: number, 
+/**
+ * Since the backend got it.
+ */
+seconds: number, };
 
 /**
  * What `/api/events` sends.

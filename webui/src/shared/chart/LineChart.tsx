@@ -1,19 +1,18 @@
-/** Lines over time, drawn on a canvas by uPlot. */
-import { useEffect, useRef } from 'react'
-import UPlot from 'uplot'
-import 'uplot/dist/uPlot.min.css'
+/** Lines over time, as SVG. Where nobody points, the legend has the latest values. */
+import { useRef, useState } from 'react'
 import { clock } from '@/shared/format/time'
-import { useTheme } from '@/shared/theme'
-import { resolved, seriesVar } from './colours'
+import { backClass, fillClass, strokeClass } from './colours'
+import { nearest, path, thinned } from './lines'
+import { ticks, timeTicks } from './scale'
 import { useWidth } from './useWidth'
-
-/** Seconds matter only in what is a few minutes long. */
-function timeLabel(time: number, span: number): string {
-  return clock(new Date(time * 1000)).slice(0, span < 600 ? 8 : 5)
-}
 
 /** Seconds: fewer are a dot. */
 const LEAST = 60
+const LEFT = 46
+const TOP = 6
+const BOTTOM = 24
+/** Pixels that a label needs, across and down. */
+const [ACROSS, DOWN] = [76, 36]
 
 export interface Line {
   label: string
@@ -34,63 +33,83 @@ interface Props {
   legend?: boolean
 }
 
-export default function LineChart({ label, times, lines, format, span, colour = 0, height = 180, legend = true }: Props) {
+export function LineChart({ label, times, lines, format, span = Infinity, colour = 0, height = 180, legend = true }: Props) {
   const box = useRef<HTMLDivElement>(null)
-  const plot = useRef<UPlot | null>(null)
   const width = useWidth(box)
-  const theme = useTheme()
-  const names = lines.map((line) => line.label).join('\n')
+  // In pixels: the chart goes on under a pointer that rests.
+  const [pointed, setPointed] = useState<number | null>(null)
+  const to = times.at(-1) ?? 0
+  const long = Math.min(span, Math.max(LEAST, to - (times[0] ?? 0)))
+  const [inner, tall] = [Math.max(1, width - LEFT), height - TOP - BOTTOM]
+  const first = Math.max(0, nearest(times, to - long) - 1)
+  const highest = Math.max(0, ...lines.map((line) => line.values.reduce<number>((most, value, at) => (at < first ? most : Math.max(most, value ?? 0)), 0)))
+  const marks = ticks(highest, Math.max(1, Math.floor(tall / DOWN)))
+  const x = (time: number) => ((time - to + long) / long) * inner
+  const y = (value: number) => tall * (1 - value / (marks.at(-1) ?? 1))
+  const index = pointed === null ? times.length - 1 : nearest(times, to - long + (pointed / inner) * long)
+  const at = times[index]
+  // Seconds matter only in what is a few minutes long.
+  const clocked = (milliseconds: number) => clock(new Date(milliseconds)).slice(0, long < 600 ? 8 : 5)
 
-  useEffect(() => {
-    const element = box.current
-    if (!element || width === 0) return
-    const axis = { stroke: resolved('--muted'), grid: { stroke: resolved('--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui' }
-    const chart = new UPlot(
-      {
-        width,
-        height,
-        legend: { show: legend, live: true },
-        cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-        axes: [
-          { ...axis, grid: { show: false }, size: 26, space: 72, values: (_, at) => at.map((time) => timeLabel(time, (at.at(-1) ?? 0) - (at[0] ?? 0))), incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400] },
-          { ...axis, size: 46, space: 34, values: (_, at) => at.map(format) },
-        ],
-        scales: {
-          x: { range: (_, low, high) => (span === undefined ? [low ?? 0, Math.max(high ?? 1, (low ?? 0) + 1)] : [(high ?? 0) - Math.min(span, Math.max(LEAST, (high ?? 0) - (low ?? 0))), high ?? 1]) },
-          y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 0, 1) * 1.05] },
-        },
-        series: [
-          { label: '', value: (_, time) => (time == null ? '' : clock(new Date(time * 1000))) },
-          ...names.split('\n').map((name, index, all) => ({
-            label: name,
-            stroke: resolved(seriesVar(index + colour)),
-            // One line may have its ground shaded; several would hide each other.
-            fill: all.length === 1 ? `${resolved(seriesVar(index + colour))}22` : undefined,
-            width: 1.5,
-            points: { show: false },
-            // Where nobody points, the latest value stands.
-            value: (self: UPlot, value: number | null) => {
-              const shown = value ?? self.data[index + 1]?.at(-1)
-              return shown == null ? '–' : format(shown)
-            },
-          })),
-        ],
-      },
-      [[]],
-      element,
-    )
-    plot.current = chart
-    return () => {
-      chart.destroy()
-      plot.current = null
-    }
-    // `format` is the same function for the life of a chart.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [names, theme, width, height, span, colour, legend])
-
-  useEffect(() => {
-    plot.current?.setData([times, ...lines.map((line) => line.values)])
-  }, [times, lines, theme, width, height, span, colour, legend])
-
-  return <div ref={box} role="img" aria-label={label} className="uplot-box min-w-0" />
+  return (
+    <div ref={box} className="min-w-0">
+      {width > 0 && (
+        <svg
+          role="img"
+          aria-label={label}
+          width={width}
+          height={height}
+          className="block text-[0.86rem]"
+          onPointerMove={(event) => setPointed(Math.max(0, event.clientX - event.currentTarget.getBoundingClientRect().left - LEFT))}
+          onPointerLeave={() => setPointed(null)}
+        >
+          {marks.map((mark) => (
+            <g key={mark}>
+              <line x1={LEFT} x2={width} y1={TOP + y(mark)} y2={TOP + y(mark)} className="stroke-line" />
+              <text x={LEFT - 8} y={TOP + y(mark)} textAnchor="end" dominantBaseline="middle" className="fill-muted">
+                {format(mark)}
+              </text>
+            </g>
+          ))}
+          {timeTicks((to - long) * 1000, to * 1000, Math.floor(inner / ACROSS)).map((time) => (
+            <text key={time} x={Math.min(LEFT + x(time / 1000), width - 20)} y={height - 6} textAnchor="middle" className="fill-muted">
+              {clocked(time)}
+            </text>
+          ))}
+          {/* What is older than the span is cut off by its edge. */}
+          <svg x={LEFT} y={TOP} width={inner} height={tall + 1}>
+            {lines.map((line, nth) => {
+              const runs = thinned(times, line.values, first, x, y)
+              return (
+                <g key={line.label}>
+                  {/* One line may have its ground shaded; several would hide each other. */}
+                  {lines.length === 1 && <path d={path(runs, tall)} fillOpacity={0.13} className={fillClass(nth + colour)} />}
+                  <path d={path(runs)} fill="none" strokeWidth={1.5} strokeLinejoin="round" className={strokeClass(nth + colour)} />
+                  {pointed !== null && at !== undefined && line.values[index] != null && <circle cx={x(at)} cy={y(line.values[index])} r={3} className={fillClass(nth + colour)} />}
+                </g>
+              )
+            })}
+            {pointed !== null && at !== undefined && <line x1={x(at)} x2={x(at)} y1={0} y2={tall} strokeDasharray="3 3" className="stroke-line-strong" />}
+          </svg>
+          {pointed !== null && at !== undefined && (
+            <text x={Math.min(Math.max(LEFT + x(at), LEFT), width - 50)} y={height - 6} textAnchor="middle" strokeWidth={8} className="fill-text stroke-surface [paint-order:stroke]">
+              {clock(new Date(at * 1000))}
+              {!legend && lines[0]?.values[index] != null && ` · ${format(lines[0].values[index])}`}
+            </text>
+          )}
+        </svg>
+      )}
+      {legend && (
+        <ul className="mt-1 flex flex-wrap gap-x-4 gap-y-1 text-[0.9rem] text-muted">
+          {lines.map((line, nth) => (
+            <li key={line.label} className="flex min-w-0 items-center gap-1.5">
+              <span className={`size-2.5 shrink-0 rounded-[3px] ${backClass(nth + colour)}`} />
+              <span className="truncate">{line.label}</span>
+              <span className="min-w-[3.5em] text-text">{line.values[index] == null ? '–' : format(line.values[index])}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  )
 }

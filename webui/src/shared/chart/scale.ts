@@ -15,10 +15,11 @@ export function labelStep(count: number, width: number, room: number): number {
   return Math.max(1, Math.ceil(count / Math.max(1, Math.floor(width / room))))
 }
 
+const SECOND = 1000
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
-const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY]
+const STEPS = [SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY]
 
 /** Round times of the local clock between two moments (milliseconds), at most so many. `offset`: what the clock is ahead of UTC. */
 export function timeTicks(from: number, to: number, most: number, offset = -new Date(from).getTimezoneOffset() * MINUTE): number[] {

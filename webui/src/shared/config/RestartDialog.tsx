@@ -28,7 +28,7 @@ const all = texts(
   },
   {
     title: '重启管理器？', now: '立即重启', cancel: '取消', close: '关闭', what: '重启后会重新读取配置。重启期间：',
-    answers: (n: number) => `有 ${n} 个回答正在进行，可在排空时限内完成，超时的会被切断。`, noAnswers: '当前没有进行中的回答；期间到来的请求会被拒绝。',
+    answers: (n: number) => `有 ${n} 个响应正在进行，可在排空时限内完成，超时的会被切断。`, noAnswers: '当前没有进行中的响应；期间到来的请求会被拒绝。',
     models: (names: string) => `这些模型会被停止：${names}。下一个请求会重新启动它们。`, noModels: '当前没有模型在运行。',
     sessions: '浏览器的登录会失效，需要再次输入 API 密钥。', going: '正在重启管理器', ending: '模型与管理器正在结束', away: '管理器正在启动', back: '页面重新连接',
     so_far: (time: string) => `已用 ${time}`, slow: '比预期更久。请在管理器所在的机器上查看日志；它恢复后本页会自动继续。',

@@ -25,18 +25,25 @@ const all = texts(
     info: 'Info and above', debug: 'With a level', pause: 'Pause', resume: 'Resume', follow: 'Follow', wrap: 'Wrap', wrapped: (n: string) => `the latest ${n} are shown: with long lines wrapped, no more`, clear: 'Clear', log: 'Log',
     lines: (shown: string, total: string) => (shown === total ? `${total} lines` : `${shown} of ${total} lines`),
     held: (n: string) => `${n} new`, missed: (n: string) => `${n} lines came too fast and are missing`,
-    lost: 'Connection lost', empty: 'No lines yet', none: 'No line matches',
+    lost: 'Connection lost', empty: 'No lines yet', silent: 'It wrote nothing', none: 'No line matches',
   },
   {
     search: '搜索，或 /正则表达式/', level: '级别', all: '全部', error: '错误', warn: '警告及以上', info: '信息及以上', debug: '有级别的行',
     pause: '暂停', resume: '继续', follow: '跟随', wrap: '换行', wrapped: (n: string) => `换行时只显示最近 ${n} 行`, clear: '清空', log: '日志',
     lines: (shown: string, total: string) => (shown === total ? `${total} 行` : `${shown} / ${total} 行`),
     held: (n: string) => `新增 ${n} 行`, missed: (n: string) => `有 ${n} 行来得太快而缺失`,
-    lost: '连接已断开', empty: '还没有日志', none: '没有匹配的行',
+    lost: '连接已断开', empty: '还没有日志', silent: '没有输出', none: '没有匹配的行',
   },
 )
 
-export function LogView({ path, className }: { path: string; className?: string }) {
+interface Props {
+  path: string
+  className?: string
+  /** It is over: nothing comes any more. */
+  kept?: boolean
+}
+
+export function LogView({ path, className, kept = false }: Props) {
   const t = useTexts(all)
   const language = useLanguage()
   const [text, setText] = useState('')
@@ -46,7 +53,7 @@ export function LogView({ path, className }: { path: string; className?: string 
   const [wrap, setWrap] = useState(() => recall(WRAP) === 'on')
   const search = useDeferredValue(text)
   const filter = useMemo(() => ({ text: search, least }), [search, least])
-  const { buffer, state, missed, held, clear } = useFollowedLog(path, filter, paused)
+  const { buffer, state, missed, held, error, clear } = useFollowedLog(path, filter, paused, kept)
   const invalid = matcher(filter) === null
   const { shown, lines } = buffer
   const Listed = wrap ? WrappedRows : Rows
@@ -69,14 +76,18 @@ export function LogView({ path, className }: { path: string; className?: string 
           onChange={setLeast}
           options={[['all', t.all], ['error', t.error], ['warn', t.warn], ['info', t.info], ['debug', t.debug]]}
         />
-        <Button aria-pressed={paused} onClick={() => setPaused(!paused)}>
-          {paused ? <Play size={14} /> : <Pause size={14} />}
-          {paused ? t.resume : t.pause}
-        </Button>
-        <Button aria-pressed={following} onClick={() => setFollowing(!following)} className={following ? 'bg-accent-soft!' : ''}>
-          <ArrowDownToLine size={14} />
-          {t.follow}
-        </Button>
+        {!kept && (
+          <>
+            <Button aria-pressed={paused} onClick={() => setPaused(!paused)}>
+              {paused ? <Play size={14} /> : <Pause size={14} />}
+              {paused ? t.resume : t.pause}
+            </Button>
+            <Button aria-pressed={following} onClick={() => setFollowing(!following)} className={following ? 'bg-accent-soft!' : ''}>
+              <ArrowDownToLine size={14} />
+              {t.follow}
+            </Button>
+          </>
+        )}
         <Button
           aria-pressed={wrap}
           onClick={() => {
@@ -88,10 +99,12 @@ export function LogView({ path, className }: { path: string; className?: string 
           <WrapText size={14} />
           {t.wrap}
         </Button>
-        <Button onClick={clear} kind="quiet">
-          <Eraser size={14} />
-          {t.clear}
-        </Button>
+        {!kept && (
+          <Button onClick={clear} kind="quiet">
+            <Eraser size={14} />
+            {t.clear}
+          </Button>
+        )}
       </div>
       <Listed
         key={path}
@@ -101,7 +114,7 @@ export function LogView({ path, className }: { path: string; className?: string 
         search={search.startsWith('/') ? '' : search.toLowerCase()}
         following={following}
         onFollowing={setFollowing}
-        empty={state === 'connecting' ? '' : lines.length === 0 ? t.empty : t.none}
+        empty={error ?? (state === 'connecting' ? '' : lines.length > 0 ? t.none : kept ? t.silent : t.empty)}
       />
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1 border-t border-line px-3 py-1.5 text-[0.9rem] text-muted">
         <span data-log-count={lines.length}>{t.lines(count(shown.length, language), count(lines.length, language))}</span>

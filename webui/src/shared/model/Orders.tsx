@@ -21,8 +21,8 @@ const all = texts(
     of: (what: string, name: string) => `${what}：${name}`,
     busyTitle: (name: string) => `${name} 正在工作，要停止吗？`,
     busy: (n: number) => `有 ${n} 个请求正在运行，会在排空时限内先完成；新的请求会被拒绝。`,
-    breakTitle: (name: string) => `中断 ${name} 正在进行的回答？`,
-    break: (n: number) => `${n} 个正在进行的回答会被切断。`,
+    breakTitle: (name: string) => `中断 ${name} 正在进行的响应？`,
+    break: (n: number) => `${n} 个正在进行的响应会被切断。`,
   },
 )
 

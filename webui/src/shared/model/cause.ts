@@ -10,7 +10,7 @@ export const causeTexts = texts(
   },
   {
     idle: '空闲超时', evicted: '为其他模型让出内存', evictedFor: (model: string) => `为 ${model} 让出内存`, operator: '由操作员停止', restart: '由操作员重启',
-    shutdown: '管理器停止', aborted: '启动被取消', start_failed: '启动失败', start_timeout: '未能按时就绪', out_of_memory: '内存不足', crashed: '崩溃', unresponsive: '没有有效应答',
+    shutdown: '管理器停止', aborted: '启动被取消', start_failed: '启动失败', start_timeout: '未能按时就绪', out_of_memory: '内存不足', crashed: '崩溃', unresponsive: '没有有效响应',
     manager_lost: '管理器意外消失', actor_crashed: '管理器的一部分崩溃', unknown: '已结束',
   },
 )

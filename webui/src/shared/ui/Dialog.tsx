@@ -17,9 +17,11 @@ interface ConfirmProps {
   onConfirm: () => void
   danger?: boolean
   disabled?: boolean
+  /** What the other button says, where "Cancel" could be taken for the action. */
+  dismiss?: string
 }
 
-export function Confirm({ open, onOpenChange, title, children, action, onConfirm, danger, disabled }: ConfirmProps) {
+export function Confirm({ open, onOpenChange, title, children, action, onConfirm, danger, disabled, dismiss }: ConfirmProps) {
   const t = useTexts(all)
   if (!open) return null
   return (
@@ -29,7 +31,7 @@ export function Confirm({ open, onOpenChange, title, children, action, onConfirm
       actions={
         <>
           <AlertDialog.Cancel asChild>
-            <Button>{t.cancel}</Button>
+            <Button>{dismiss ?? t.cancel}</Button>
           </AlertDialog.Cancel>
           <AlertDialog.Action asChild onClick={onConfirm}>
             <Button kind={danger ? 'danger' : 'primary'} disabled={disabled}>
@@ -98,13 +100,14 @@ interface SheetProps {
   title: string
   children: React.ReactNode
   side?: 'left' | 'right'
+  wide?: boolean
 }
 
 /** A panel at the side: the menu on a phone, the details of a row. */
-export function Sheet({ open, onOpenChange, title, children, side = 'right' }: SheetProps) {
+export function Sheet({ open, onOpenChange, title, children, side = 'right', wide }: SheetProps) {
   const t = useTexts(all)
   const focus = useFocusReturn()
-  const edge = side === 'left' ? 'left-0 border-r w-64' : 'right-0 border-l w-[min(34rem,100vw)]'
+  const edge = side === 'left' ? 'left-0 border-r w-64' : `right-0 border-l ${wide ? 'w-[min(72rem,100vw)]' : 'w-[min(34rem,100vw)]'}`
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>

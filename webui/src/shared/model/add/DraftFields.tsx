@@ -1,10 +1,15 @@
+import { FolderOpen } from 'lucide-react'
+import { lazy, Suspense, useState } from 'react'
 import { useDevices } from '@/shared/api/devices'
 import { mebibytes } from '@/shared/format/number'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { Button } from '@/shared/ui/Button'
 import { Field, Segments, Select } from '@/shared/ui/Field'
 import type { Draft } from './draft'
 import { entryOf } from './draft'
 import { examples, type Template, TEMPLATES } from './templates'
+
+const FilePicker = lazy(() => import('./FilePicker').then((file) => ({ default: file.FilePicker })))
 
 const all = texts(
   {
@@ -13,7 +18,7 @@ const all = texts(
     lineHint: '{port} and {model} are filled in. The server speaks OpenAI’s API on that port.', pathHint: 'It gets PORT and MODEL_NAME in its environment, and ends with `exec`.',
     name: 'Name', nameHint: 'What clients put into "model".', aliases: 'Other names', aliasesHint: 'Optional, with commas between them.', mode: 'Serves', port: 'Port', portHint: 'Optional: without it a free one is taken.',
     devices: 'Runs on', devicesHint: 'The manager makes room before it starts the model. Without any size, the memory is estimated from the model’s file.', memory: (device: string) => `Memory wanted on ${device}, MiB`, anyMemory: 'MiB',
-    of: (free: string) => `${free} in all`, chat: 'Chat', base: 'Completion (Base)', embedding: 'Embeddings', reranker: 'Reranking',
+    browse: 'Browse', of: (free: string) => `${free} in all`, chat: 'Chat', base: 'Completion (Base)', embedding: 'Embeddings', reranker: 'Reranking',
   },
   {
     how: '启动方式', llamacpp: 'llama.cpp', vllm: 'vLLM', sglang: 'SGLang', command: '命令', script: '脚本', file: '模型文件', repo: '模型（名称或目录）', line: '命令', path: '脚本',
@@ -21,9 +26,12 @@ const all = texts(
     lineHint: '{port} 与 {model} 会被替换。服务需在该端口上兼容 OpenAI 接口。', pathHint: '环境变量中有 PORT 和 MODEL_NAME；脚本以 `exec` 结尾。',
     name: '名称', nameHint: '客户端在 "model" 中填写的名称。', aliases: '别名', aliasesHint: '可选，用逗号分隔。', mode: '用途', port: '端口', portHint: '可选：不填则自动选择空闲端口。',
     devices: '运行设备', devicesHint: '管理器会在启动前腾出空间。都不填时，根据模型文件估算内存。', memory: (device: string) => `在 ${device} 上需要的内存（MiB）`, anyMemory: 'MiB',
-    of: (free: string) => `共 ${free}`, chat: '对话', base: '补全（Base）', embedding: '嵌入', reranker: '重排',
+    browse: '浏览', of: (free: string) => `共 ${free}`, chat: '对话', base: '补全（Base）', embedding: '嵌入', reranker: '重排',
   },
 )
+
+/** What may be chosen with the mouse: files with these endings, or a folder. A command is written. */
+const endings: Partial<Record<Template, readonly string[]>> = { llamacpp: ['gguf'], vllm: [], sglang: [], script: ['sh', 'bat', 'cmd', 'ps1', 'py'] }
 
 const asks: Record<Template, 'file' | 'repo' | 'line' | 'path'> = { llamacpp: 'file', vllm: 'repo', sglang: 'repo', command: 'line', script: 'path' }
 
@@ -36,6 +44,8 @@ export function DraftFields({ draft, onChange }: Props) {
   const t = useTexts(all)
   const set = (change: Partial<Draft>) => onChange({ ...draft, ...change })
   const asked = asks[draft.template]
+  const [picking, setPicking] = useState(false)
+  const choices = endings[draft.template]
   return (
     <div className="grid grid-cols-1 content-start gap-4">
       <div className="grid justify-items-start gap-1">
@@ -43,8 +53,23 @@ export function DraftFields({ draft, onChange }: Props) {
         <Segments label={t.how} value={draft.template} onChange={(template) => set({ template })} options={TEMPLATES.map((one) => [one, t[one]] as const)} />
       </div>
       <Field label={t[asked]} hint={t[`${asked}Hint`]}>
-        {(props) => <input {...props} className="field" autoComplete="off" spellCheck={false} placeholder={examples[draft.template]} value={draft.source} onChange={(event) => set({ source: event.target.value })} />}
+        {(props) => (
+          <div className="flex gap-2">
+            <input {...props} className="field" autoComplete="off" spellCheck={false} placeholder={examples[draft.template]} value={draft.source} onChange={(event) => set({ source: event.target.value })} />
+            {choices && (
+              <Button onClick={() => setPicking(true)} className="h-[2.15rem]!">
+                <FolderOpen size={14} />
+                {t.browse}
+              </Button>
+            )}
+          </div>
+        )}
       </Field>
+      {picking && choices && (
+        <Suspense>
+          <FilePicker endings={choices} onChoose={(source) => set({ source })} onClose={() => setPicking(false)} />
+        </Suspense>
+      )}
       <div className="grid gap-4 sm:grid-cols-2">
         <Field label={t.name} hint={t.nameHint}>
           {(props) => <input {...props} className="field" autoComplete="off" spellCheck={false} placeholder={entryOf({ ...draft, name: '' }).name} value={draft.name} onChange={(event) => set({ name: event.target.value })} />}

@@ -22,7 +22,7 @@ const all = texts(
   {
     title: '这次启动的时间花在哪里', none: '没有保留这次启动的任何时刻', ready: (time: string) => `${time} 后就绪`, going: (time: string) => `已用 ${time}`, broken: (time: string) => `${time} 后结束，未能就绪`,
     manager: (time: string) => `管理器自身 ${time}`, server: (time: string) => `模型服务 ${time}`, others: (time: string) => `等待其他模型让出内存 ${time}`,
-    driver: (time: string) => `驱动 ${time}`, unknown: (time: string) => `启动之前 ${time}（未分别记录）`, first: (time: string) => `又过 ${time}，第一个回答开始。`, quiet: '还没有回答过请求。',
+    driver: (time: string) => `驱动 ${time}`, unknown: (time: string) => `启动之前 ${time}（未分别记录）`, first: (time: string) => `又过 ${time}，第一个响应开始。`, quiet: '还没有响应过请求。',
     longest: (step: string) => `最久的一步：${step}。`, kept: '中间的时刻只保留每个模型最近 20 次运行，到管理器重启为止。',
   },
 )

@@ -9,7 +9,7 @@ export const stepTexts = texts(
   } satisfies Record<StepName, string>,
   {
     victims: '其他模型让出内存', memory: '驱动归还内存', placing: '在内存中找到位置', launch: '启动进程', before: '等待与启动',
-    port: '服务打开端口', load: '服务加载模型', first: '第一个回答开始',
+    port: '服务打开端口', load: '服务加载模型', first: '第一个响应开始',
   },
 )
 

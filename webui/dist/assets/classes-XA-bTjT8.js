@@ -1,0 +1,1 @@
+import{i as e}from"./Button-DiTo4eyB.js";var t=e({interactive:`interactive`,normal:`normal`,batch:`batch`},{interactive:`交互`,normal:`普通`,batch:`批处理`});export{t};

@@ -70,6 +70,7 @@ fn model(
         idle_timeout: fields.time("idle_timeout", 1.0),
         foreign_listener: fields.flag("foreign_listener"),
         stream_usage: fields.flag("stream_usage"),
+        end_with_client: fields.is_given("end_with_client").then(|| fields.flag("end_with_client")),
         bill_loading: fields.flag("bill_loading"),
         billing,
         pinned: fields.flag("pinned"),

@@ -190,6 +190,122 @@ fn a_router_loads_its_own_model_alone_and_a_model_that_dies_in_a_stream_is_an_er
     ask();
 }
 
+/// A plain request goes up as a stream (`end_with_client`): its answer is the engine's own all the same.
+#[test]
+fn a_plain_answer_is_the_engines_own() {
+    let Some(engine) = engine() else { return };
+    // With the marks of functionary's templates the engine makes its tiny model call tools.
+    const TEMPLATE: &str = r#"{%- for tool in tools or [] %}{{ tool | tojson }}
+{% endfor %}{%- for message in messages %}<|im_start|>{{ message.role }}
+{% if message.content %}>>>all
+{{ message.content }}{% endif %}{% for call in message.tool_calls or [] %}>>>{{ call.function.name }}
+{{ call.function.arguments | tojson }}{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+>>>{% endif %}"#;
+    let command = ["--jinja", "--chat-template", TEMPLATE, "-np", "2", "--slots"];
+    let manager = Manager::start(&Config::with(real(&engine, "tiny-chat", "Chat", &command)));
+    let messages = json!([{"role": "user", "content": "the people"}]);
+    let chat = json!({"model": "tiny-chat", "max_tokens": 12, "temperature": 0, "messages": messages});
+    let with = |base: &serde_json::Value, more: serde_json::Value| {
+        let mut body = base.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let tool = json!({"type": "function", "function": {"name": "look", "description": "d",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris"]}}, "required": ["city"]}}});
+    let text = json!({"model": "tiny-chat", "max_tokens": 6, "temperature": 0, "prompt": "the"});
+    let cases = [
+        ("/v1/chat/completions", chat.clone()),
+        ("/v1/chat/completions", with(&chat, json!({"stream": false, "logprobs": true, "top_logprobs": 2}))),
+        ("/v1/chat/completions", with(&chat, json!({"n": 2, "seed": 3, "stop": ["been"]}))),
+        (
+            "/v1/chat/completions",
+            with(&chat, json!({"max_tokens": 200, "tools": [tool], "tool_choice": "required"})),
+        ),
+        ("/v1/completions", text.clone()),
+        ("/v1/completions", with(&text, json!({"logprobs": 1, "prompt": ["the", "a"]}))),
+        (
+            "/v1/messages",
+            json!({"model": "tiny-chat", "max_tokens": 6, "temperature": 0, "messages": messages}),
+        ),
+        (
+            "/v1/responses",
+            json!({"model": "tiny-chat", "max_output_tokens": 6, "temperature": 0, "input": "the people"}),
+        ),
+    ];
+    for (path, body) in &cases {
+        let ours = manager.post(path).json(body).send().ok();
+        assert_eq!(ours.header("content-type"), Some("application/json; charset=utf-8"));
+        let ours = alike(&ours.json());
+        // Its own answer, as it gives it to whoever asks it without us.
+        let own_call = manager.post(&format!("/upstream/tiny-chat{path}")).json(body);
+        let own = alike(&own_call.send().ok().json());
+        assert_eq!(ours, own, "{path} {body}");
+        let calls = ours["choices"][0]["message"]["tool_calls"].is_array();
+        assert_eq!(calls, body.get("tools").is_some(), "{ours}");
+    }
+    let refused = manager.post("/v1/chat/completions").json(&with(&chat, json!({"messages": 7}))).send();
+    assert_eq!(refused.status, 400, "the engine's own refusal");
+}
+
+/// llama.cpp's router generates on for a client of a plain request that has left (findings/llama_router_runs_on.sh).
+#[test]
+fn a_plain_request_to_a_router_ends_with_its_client() {
+    let Some(engine) = engine() else { return };
+    let (server, models) = (engine.join("llama-server"), engine.join("models"));
+    let router = [server.to_str().unwrap(), "--models-dir", models.to_str().unwrap(), "--models-max", "1"];
+    let command = [
+        &router[..],
+        &["--host", "127.0.0.1", "--port", "{port}", "-t", "1", "-c", "512", "--slots", "--context-shift"],
+    ];
+    let model = |name: &str| {
+        Model::chat(name).command(&command.concat()).line("served_name: tiny-chat").start_timeout(60)
+    };
+    let config = Config::with(model("ends")).model(model("runs-on").line("end_with_client: false"));
+    let manager = Manager::start(&config);
+    let ask = |name: &str, tokens: u32| {
+        let messages = json!([{"role": "user", "content": "the"}]);
+        let body = json!({"model": name, "max_tokens": tokens, "ignore_eos": true, "messages": messages});
+        manager.post("/v1/chat/completions").json(&body)
+    };
+    let busy = |name: &str| {
+        let slots = manager.get(&format!("/upstream/{name}/slots?model=tiny-chat")).send().ok().json();
+        slots.as_array().unwrap().iter().any(|slot| slot["is_processing"] == true)
+    };
+    for name in ["ends", "runs-on"] {
+        ask(name, 1).send().ok();
+        let call = ask(name, 100_000_000).open();
+        wait_until("the engine generates", Duration::from_secs(20), || busy(name));
+        call.leave();
+        manager.wait_leases(name, 0);
+    }
+    wait_until("the engine has stopped", Duration::from_secs(20), || !busy("ends"));
+    assert!(busy("runs-on"), "the one that is told to be left alone goes on");
+}
+
+/// An answer without what is another one each time.
+fn alike(answer: &serde_json::Value) -> serde_json::Value {
+    match answer {
+        serde_json::Value::Object(fields) => {
+            let varies = |name: &str| {
+                matches!(
+                    name,
+                    "id" | "created" | "created_at" | "completed_at" | "timings" | "logprob" | "input_tokens"
+                ) || name.contains("cache")
+            };
+            let fields = fields.iter();
+            fields
+                .map(|(name, value)| {
+                    let value = if varies(name) && !value.is_array() { json!("there") } else { alike(value) };
+                    (name.clone(), value)
+                })
+                .collect()
+        }
+        serde_json::Value::Array(values) => values.iter().map(alike).collect(),
+        other => other.clone(),
+    }
+}
+
 #[test]
 fn a_missing_model_file_is_explained() {
     let Some(engine) = engine() else { return };

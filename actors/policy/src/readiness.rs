@@ -85,6 +85,8 @@ pub struct Found {
     pub served_name: Option<String>,
     /// Tokens of context, where its list of models says so.
     pub context: Option<u64>,
+    /// Who wrote its list of models, where that says so.
+    pub owner: Option<String>,
     /// The trial was refused for a reason of its own: status and text. It serves, and an operator may want to know.
     pub trial_refused: Option<(u16, String)>,
     /// For the next start of the same variant.
@@ -259,7 +261,13 @@ impl Readiness {
             let served_name = trust.served_name.clone();
             let context = self.context(served_name.as_deref());
             let lessons = self.lessons.clone();
-            return Next::Ready(Found { served_name, context, trial_refused: None, lessons });
+            return Next::Ready(Found {
+                served_name,
+                context,
+                owner: self.owner(),
+                trial_refused: None,
+                lessons,
+            });
         }
         if self.at.probe + 1 < self.probes.len() {
             self.at = At { probe: self.at.probe + 1, path: 0 };
@@ -288,7 +296,11 @@ impl Readiness {
         let trust = Trust { served_name: served_name.clone(), listing: self.listing.clone() };
         let lessons = Lessons { gate: self.lessons.gate, trusted: prompt.then_some(trust) };
         let context = self.context(served_name.as_deref());
-        Found { served_name, context, trial_refused: None, lessons }
+        Found { served_name, context, owner: self.owner(), trial_refused: None, lessons }
+    }
+
+    fn owner(&self) -> Option<String> {
+        self.listing.as_ref().and_then(|listing| listing.owner.clone())
     }
 
     fn context(&self, served_name: Option<&str>) -> Option<u64> {

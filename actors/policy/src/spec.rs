@@ -293,6 +293,9 @@ pub struct ModelSpec {
     pub foreign_listener: bool,
     /// True: streams that don't ask for their usage are asked for it; false: the engine refuses `stream_options`.
     pub stream_usage: bool,
+    /// Whether a plain request is sent as a stream, so that it ends with its client; `None`: for engines of which it is
+    /// known that they would generate on.
+    pub end_with_client: Option<bool>,
     /// True: the time from launch to ready is paid, too, where the model is paid by the hour.
     pub bill_loading: bool,
     /// How it is paid, as far as the configuration says so.

@@ -55,6 +55,7 @@ fn model(name: &str) -> ModelSpec {
         idle_timeout: None,
         foreign_listener: false,
         stream_usage: true,
+        end_with_client: None,
         bill_loading: false,
         billing: None,
         pinned: false,

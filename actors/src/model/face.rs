@@ -1,5 +1,6 @@
 //! Face: what the world sees of a model, written by its actor and read through its handle.
 
+use super::learnt::Engine;
 use super::lease::Door;
 use super::status::Status;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -22,6 +23,8 @@ pub struct Face {
     pub(super) last_start: ArcSwapOption<(u64, Duration)>,
     /// A standing order, `auto_start` among them, waits for it to be ready.
     pub(super) standing_order: AtomicBool,
+    /// What is known of the engine.
+    pub engine: Engine,
     /// See `alive_time`; in microseconds, `NEVER` for none.
     alive_us: AtomicU64,
     /// See `context`; 0 where it isn't known.
@@ -41,6 +44,7 @@ impl Face {
             members: ArcSwapOption::empty(),
             last_start: ArcSwapOption::empty(),
             standing_order: AtomicBool::new(false),
+            engine: Engine::default(),
             alive_us,
             context: AtomicU64::new(0),
         }

@@ -23,6 +23,32 @@ pub enum StreamOptions {
     Refused,
 }
 
+/// How the engine of the present run takes it when the client of a plain request leaves.
+#[derive(Debug, Default)]
+pub struct Engine(AtomicU8);
+
+impl Engine {
+    /// Whether anything is known of it.
+    pub fn is_known(&self) -> bool {
+        self.0.load(Relaxed) != 0
+    }
+
+    /// Whether it generates on, to the last token.
+    pub fn runs_on(&self) -> bool {
+        self.0.load(Relaxed) == 2
+    }
+
+    /// It has named itself.
+    pub fn learn(&self, runs_on: bool) {
+        self.0.store(1 + u8::from(runs_on), Relaxed);
+    }
+
+    /// Another run begins, perhaps of another engine.
+    pub fn forget(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
 impl Learnt {
     /// What is known of `stream_options`.
     pub fn stream_options(&self) -> StreamOptions {

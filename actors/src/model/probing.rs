@@ -65,6 +65,11 @@ impl Model {
     }
 
     fn learn(&mut self, found: Found) {
+        // llama.cpp's router generates on when the client of a plain request has left.
+        self.handle.engine.forget();
+        if found.owner.as_deref() == Some("llamacpp") {
+            self.handle.engine.learn(true);
+        }
         let spec = &self.spec;
         let name = &spec.name;
         if let Some((status, text)) = found.trial_refused {

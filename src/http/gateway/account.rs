@@ -227,6 +227,13 @@ impl Account {
         self.meter = Some(Box::new(meter));
     }
 
+    /// What the client gets is not the status that the backend began with.
+    pub(super) fn answers_with(&mut self, status: u16) {
+        if let Some(row) = &mut self.row {
+            row.status = status;
+        }
+    }
+
     /// Bytes of the backend's answer, as they came; what to send of them.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Output {
         let Some(meter) = &mut self.meter else {

@@ -40,7 +40,7 @@ enum Progress {
     /// Nothing is left to send.
     Ended,
     /// To be told to the server, so that it cuts the connection.
-    Failing(String),
+    Failing(Box<ApiError>),
 }
 
 /// The body of an answer.
@@ -60,6 +60,8 @@ pub(crate) struct Answer {
     silence: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
     /// The backend has been silent for too long.
     silent: bool,
+    /// Nothing goes to the client before all is there.
+    gathered: bool,
     bytes: u64,
     id: RequestId,
     model: Arc<ModelHandle>,
@@ -78,7 +80,7 @@ impl Answer {
         id: RequestId,
         mut account: Account,
     ) -> (Vec<(HeaderName, HeaderValue)>, Self) {
-        let Reply { response, lease, hide_usage } = reply;
+        let Reply { response, lease, hide_usage, .. } = reply;
         let model = Arc::clone(account.model());
         let status = response.status;
         let coding = headers::coding(&response.headers);
@@ -115,6 +117,7 @@ impl Answer {
             break_noticed: false,
             silence,
             silent: false,
+            gathered: false,
             bytes: 0,
             id,
             model,
@@ -127,6 +130,16 @@ impl Answer {
             answer.account.elapsed().as_secs_f64()
         );
         (headers, answer)
+    }
+
+    /// The client asked for no stream: it gets what this comes to, and an error as an error.
+    pub(super) fn is_gathered(&mut self) {
+        self.gathered = true;
+    }
+
+    /// The status that the client gets, which is not the backend's.
+    pub(super) fn answers_with(&mut self, status: StatusCode) {
+        self.account.answers_with(status.as_u16());
     }
 
     fn pass(&mut self, chunk: Bytes) -> Option<Bytes> {
@@ -203,12 +216,12 @@ impl Answer {
         self.account.failed(error);
         self.end();
         self.ready.clear();
-        if self.account.is_stream() {
+        if self.account.is_stream() && !self.gathered {
             // The empty line first: the stream may have broken off in the middle of an event.
             let event = Form::of_path(self.account.endpoint()).event(error);
             return Some([b"\n\n".as_slice(), &event].concat().into());
         }
-        self.progress = Progress::Failing(error.to_string());
+        self.progress = Progress::Failing(Box::new(error.clone()));
         None
     }
 
@@ -327,7 +340,7 @@ impl MessageBody for Answer {
             }
             Progress::Failing(error) => {
                 answer.progress = Progress::Ended;
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(error)));
             }
         }
         match answer.poll_backend(context) {

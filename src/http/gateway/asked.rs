@@ -84,14 +84,22 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// The changes that make a stream of a plain request.
+    pub(super) fn as_stream(&self, body: &[u8], endpoint: &Endpoint) -> Option<Vec<Edit>> {
+        match self {
+            Self::Json(scan) => scan::as_stream(scan, body, endpoint.usage_on_request),
+            Self::Form(_) | Self::Query(_) => None,
+        }
+    }
+
     /// The body for a backend that knows the model by another name, with the other changes.
-    pub(crate) fn payload(&self, body: &Bytes, usage: Option<&Edit>, name: Option<&str>) -> Payload {
+    pub(crate) fn payload(&self, body: &Bytes, changes: &[Edit], name: Option<&str>) -> Payload {
         let rename = name.filter(|name| *name != self.model()).and_then(|name| match self {
             Self::Json(scan) => scan::rename(scan, name),
             Self::Form(form) => form::rename(form, name),
             Self::Query(_) => None,
         });
-        let edits: Vec<Edit> = rename.into_iter().chain(usage.cloned()).collect();
+        let edits: Vec<Edit> = rename.into_iter().chain(changes.iter().cloned()).collect();
         if edits.is_empty() { body.clone().into() } else { Payload::edited(body, edits) }
     }
 }

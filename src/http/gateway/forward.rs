@@ -2,8 +2,10 @@
 
 use super::account::Account;
 use super::asked::Asked;
+use super::assembly;
 use super::exchange::Exchange;
 use super::form;
+use super::headers::is_event_stream;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Shared;
@@ -35,13 +37,34 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) body: &'a Bytes,
     /// `None`: nothing is to be changed in it.
     pub(crate) asked: Option<&'a Asked<'a>>,
-    pub(crate) usage: Option<&'a Edit>,
+    pub(crate) changes: Changes,
+}
+
+/// What the manager changes in a body, beside the name of the model.
+pub(crate) enum Changes {
+    None,
+    /// It asks for the usage of a stream.
+    Usage(Edit),
+    /// It makes a stream of a plain request; how the stream becomes an answer again.
+    Stream(assembly::Form, Vec<Edit>),
+}
+
+impl Changes {
+    fn edits(&self) -> &[Edit] {
+        match self {
+            Self::None => &[],
+            Self::Usage(edit) => std::slice::from_ref(edit),
+            Self::Stream(_, edits) => edits,
+        }
+    }
 }
 
 impl Outgoing<'_> {
     fn payload(&self, name: Option<&str>) -> Payload {
-        self.asked
-            .map_or_else(|| self.body.clone().into(), |asked| asked.payload(self.body, self.usage, name))
+        self.asked.map_or_else(
+            || self.body.clone().into(),
+            |asked| asked.payload(self.body, self.changes.edits(), name),
+        )
     }
 }
 
@@ -51,6 +74,8 @@ pub(crate) struct Reply {
     pub(crate) lease: Lease,
     /// The client must not see the event that the manager has asked for.
     pub(crate) hide_usage: bool,
+    /// It is a stream that the client hasn't asked for: what is to be made of it.
+    pub(crate) gather: Option<assembly::Form>,
 }
 
 /// The path and the query for the backend of this lease, which may know the model by another name than the one that
@@ -91,8 +116,8 @@ pub(crate) fn outgoing_headers(exchange: &Exchange, unpacked: bool) -> Cow<'_, H
     headers
 }
 
-/// Brings the request to the backend, and once more without our question for the usage if it may have been that which the
-/// engine refuses.
+/// Brings the request to the backend, and once more without our changes if it may have been those that the engine
+/// refuses.
 pub(crate) async fn asking(
     exchange: &Exchange,
     mut outgoing: Outgoing<'_>,
@@ -100,12 +125,20 @@ pub(crate) async fn asking(
     account: &mut Account,
 ) -> Result<Reply, ApiError> {
     let reply = forward(exchange, &outgoing, model, account).await?;
-    if outgoing.usage.is_none() || !may_be_our_fault(model, reply.response.status) {
-        return Ok(Reply { hide_usage: outgoing.usage.is_some(), ..reply });
+    learn_engine(model, &reply.response);
+    let status = reply.response.status;
+    let (hide_usage, form) = match outgoing.changes {
+        Changes::None => return Ok(reply),
+        Changes::Usage(_) => (true, None),
+        Changes::Stream(form, _) => (false, Some(form)),
+    };
+    if !may_be_our_fault(model, status) {
+        let streams = status.is_success() && is_event_stream(&reply.response.headers);
+        return Ok(Reply { hide_usage, gather: form.filter(|_| streams), ..reply });
     }
     // The lease goes first: there may be but one.
     drop(reply);
-    outgoing.usage = None;
+    outgoing.changes = Changes::None;
     let reply = forward(exchange, &outgoing, model, account).await?;
     if reply.response.status.is_success() {
         log::info!(
@@ -115,6 +148,20 @@ pub(crate) async fn asking(
         model.learnt.refused_stream_options();
     }
     Ok(reply)
+}
+
+/// Whether a plain request goes up as a stream: the engine wouldn't notice that its client has left.
+pub(crate) fn ends_with_client(model: &ModelHandle) -> bool {
+    model.spec.end_with_client.unwrap_or_else(|| model.face().engine.runs_on()) && may_ask_for_usage(model)
+}
+
+/// llama.cpp names itself in each answer.
+fn learn_engine(model: &ModelHandle, response: &Response) {
+    let engine = &model.face().engine;
+    if !engine.is_known() {
+        let server = response.headers.iter().find(|(name, _)| *name == header::SERVER);
+        engine.learn(server.is_some_and(|(_, value)| value.as_bytes().starts_with(b"llama.cpp")));
+    }
 }
 
 pub(crate) fn may_ask_for_usage(model: &ModelHandle) -> bool {
@@ -149,7 +196,7 @@ pub(crate) async fn forward(
         let lease = take_lease(shared, model, exchange.class(), || exchange.client()).await?;
         account.leased(&lease);
         let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
-            Ok(response) => return Ok(Reply { response, lease, hide_usage: false }),
+            Ok(response) => return Ok(Reply { response, lease, hide_usage: false, gather: None }),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };

@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::asked::Asked;
 use super::exchange::Exchange;
 use super::forms::Form;
-use super::forward::{Outgoing, forward, outgoing_headers, take_lease};
+use super::forward::{Changes, Outgoing, forward, outgoing_headers, take_lease};
 use super::lookup::{mismatch, serving};
 use super::respond::unchunked;
 use super::worker::Worker;
@@ -236,7 +236,8 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     let mut headers = outgoing_headers(exchange, received.unpacked);
     headers.to_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.to_mut().remove(CONTENT_ENCODING);
-    let outgoing = Outgoing { path: Some(path), headers, body: &body, asked: Some(&asked_for), usage: None };
+    let outgoing =
+        Outgoing { path: Some(path), headers, body: &body, asked: Some(&asked_for), changes: Changes::None };
     let was_ready = model.status().state == ModelState::Ready;
     let reply = match forward(exchange, &outgoing, model, &mut account).await {
         Ok(reply) => reply,

@@ -8,7 +8,7 @@ use super::body;
 use super::exchange::Exchange;
 use super::form;
 use super::forms::Form;
-use super::forward::{Outgoing, forward, outgoing_headers};
+use super::forward::{Changes, Outgoing, forward, outgoing_headers};
 use super::respond::respond;
 use super::upstream::Response;
 use super::websocket::{self, Opening};
@@ -63,7 +63,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
         headers: outgoing_headers(exchange, received.unpacked),
         body: &received.bytes,
         asked: None,
-        usage: None,
+        changes: Changes::None,
     };
     match forward(exchange, &outgoing, model, &mut account).await {
         Ok(mut reply) => {

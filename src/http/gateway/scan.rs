@@ -28,6 +28,8 @@ pub(crate) struct Scan<'a> {
     /// The client wants a stream. Anything but `true` is not a stream; a wrong type is left to the
     /// backend to refuse.
     pub stream: bool,
+    /// Where the value of `stream` lies in the body.
+    pub stream_at: Option<Range<usize>>,
     /// The client asks for usage in its stream itself.
     pub wants_usage: bool,
     /// Where the value of `stream_options` lies in the body.
@@ -162,12 +164,13 @@ pub(crate) fn scan<'a>(body: &'a [u8], named: Option<&'a str>) -> Result<Scan<'a
         (value, _) => model(body, value)?,
     };
     let stream = parsed.stream.is_some_and(|value| value.get() == "true");
+    let stream_at = parsed.stream.map(|value| place(body, value.get()));
     let stream_options = parsed.stream_options.map(|value| place(body, value.get()));
     let (wants_usage, splice) = match parsed.stream_options {
         None => (false, Splice::NewOptions(start + 1)),
         Some(value) => options(body, value.get()),
     };
-    Ok(Scan { model, model_at, stream, wants_usage, stream_options, splice })
+    Ok(Scan { model, model_at, stream, stream_at, wants_usage, stream_options, splice })
 }
 
 /// The change that puts `"stream_options":{"include_usage":true}` into the body. `None` when the client does not
@@ -186,6 +189,32 @@ pub(crate) fn ask_for_usage(scan: &Scan<'_>) -> Option<Edit> {
         Splice::Flag(place) => (place.clone(), "true"),
     };
     Some(Edit { at, new: Bytes::from_static(new.as_bytes()) })
+}
+
+/// The changes that make a stream with usage of a plain request: for endpoints whose stream says it only when asked,
+/// `usage`. `None` when it is one, or says something about streams that only the backend may judge.
+pub(crate) fn as_stream(scan: &Scan<'_>, body: &[u8], usage: bool) -> Option<Vec<Edit>> {
+    // A body that doesn't name its model may be empty.
+    if scan.stream || scan.model_at.is_none() {
+        return None;
+    }
+    let options = match (&scan.splice, usage) {
+        (Splice::NewOptions(_), true) => r#""stream_options":{"include_usage":true},"#,
+        (Splice::NewOptions(_), false) => "",
+        _ => return None,
+    };
+    let Splice::NewOptions(at) = scan.splice else { return None };
+    match &scan.stream_at {
+        None => {
+            let new = format!(r#""stream":true,{options}"#).into();
+            Some(vec![Edit { at: at..at, new }])
+        }
+        Some(place) if matches!(body.get(place.clone()), Some(b"false" | b"null")) => Some(vec![
+            Edit { at: at..at, new: Bytes::from_static(options.as_bytes()) },
+            Edit { at: place.clone(), new: Bytes::from_static(b"true") },
+        ]),
+        Some(_) => None,
+    }
 }
 
 /// The change that gives the model another name. `None` when the body does not name it.

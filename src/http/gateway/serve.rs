@@ -7,14 +7,14 @@ use super::answer::Answer;
 use super::asked::Asked;
 use super::exchange::Exchange;
 use super::forms::Form;
-use super::forward::{self, Outgoing, outgoing_headers};
+use super::forward::{self, Changes, Outgoing, outgoing_headers};
 use super::loading::{self, Exchanged, Exchanging, Loading};
 use super::lookup::{mismatch, serving};
 use super::paths::{self, Elsewhere};
 use super::rename::{Renamed, Renamer};
 use super::respond::respond;
 use super::worker::Worker;
-use super::{body, catalog, websocket};
+use super::{assembly, body, catalog, websocket, whole};
 use crate::http::access::Door;
 use crate::http::error::ApiError;
 use crate::http::state::{Now, V1_MODELS};
@@ -64,7 +64,8 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
         account.failed(&error);
         return Err(error);
     };
-    let rename = model.spec.rewrite_model.then(|| Renamer::new(asked.model()));
+    let called = model.spec.rewrite_model.then(|| asked.model().to_owned());
+    let rename = called.as_deref().map(Renamer::new);
     let (mut account, exchanged) = if shared.loading_comments && asked.wants_stream() {
         let whole = Whole {
             exchange: exchange.clone(),
@@ -94,7 +95,10 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
         (account, exchanged)
     };
     match exchanged {
-        Ok(reply) => Ok(respond(exchange, reply, account, rename)),
+        Ok(reply) => match reply.gather {
+            Some(form) => whole::respond(exchange, form, reply, account, called.as_deref()).await,
+            None => Ok(respond(exchange, reply, account, rename)),
+        },
         Err(error) => {
             account.failed(&error);
             Err(error)
@@ -124,6 +128,17 @@ impl Whole {
     }
 }
 
+/// What the engine shall do that the client hasn't asked for.
+fn changes(asked: &Asked<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpoint) -> Changes {
+    if asked.wants_stream() {
+        let usage = asked.ask_for_usage(endpoint).filter(|_| forward::may_ask_for_usage(model));
+        return usage.map_or(Changes::None, Changes::Usage);
+    }
+    let form = assembly::Form::of_path(&endpoint.path).filter(|_| forward::ends_with_client(model));
+    let stream = form.and_then(|form| Some((form, asked.as_stream(body, endpoint)?)));
+    stream.map_or(Changes::None, |(form, edits)| Changes::Stream(form, edits))
+}
+
 /// Brings a request to its backend, and asks for the usage where the engine has to be asked for it.
 async fn forward_asked(
     exchange: &Exchange,
@@ -134,13 +149,13 @@ async fn forward_asked(
     endpoint: &Endpoint,
     account: &mut Account,
 ) -> Result<forward::Reply, ApiError> {
-    let usage = asked.ask_for_usage(endpoint).filter(|_| forward::may_ask_for_usage(model));
+    let changes = changes(asked, &received.bytes, model, endpoint);
     let outgoing = Outgoing {
         path,
         headers: outgoing_headers(exchange, received.unpacked),
         body: &received.bytes,
         asked: Some(asked),
-        usage: usage.as_ref(),
+        changes,
     };
     forward::asking(exchange, outgoing, model, account).await
 }

@@ -84,6 +84,7 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
         idle_timeout as "idle_timeout",
         foreign_listener as "foreign_listener",
         stream_usage as "stream_usage",
+        end_with_client as "end_with_client",
         bill_loading as "bill_loading",
         billing as "billing",
         pinned as "pinned",

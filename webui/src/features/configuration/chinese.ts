@@ -5,6 +5,7 @@ export const chinese: Record<string, string> = {
   'Local-Models.*.alive_time': '此模型自己的 alive_time；0 表示从不因空闲而停止。',
   'Local-Models.*.auto_start': 'true：随程序启动，不等待请求。',
   'Local-Models.*.stream_usage': 'false：引擎拒绝 stream_options。为 true 时，管理器替客户端向流式响应索取用量；拒绝它的引擎会因一个请求发送两次而被识别。',
+  'Local-Models.*.end_with_client': 'true：非流式请求以流的形式发给后端，再拼成完整的一份响应，这样客户端离开时引擎会察觉；false：从不这样做。默认值：对 llama.cpp 为 true（否则它的路由模式会一直生成到最后一个 token），对其他引擎为 false。',
   'Local-Models.*.bill_loading': 'true：按小时计费时，从启动到就绪的加载时间也计费。',
   'Local-Models.*.billing': '价格方案，写法与 PUT /api/billing 相同。内容有变化时从该次启动起生效；之后用 PUT 设置的方案一直有效，直到这里再次改变。',
   'Local-Models.*.billing.cache_pricing': 'true：命中缓存的输入 token 按 cache_read 计价，其余按 input + cache_write 计价。false：所有输入 token 同价。',

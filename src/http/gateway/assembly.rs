@@ -1,0 +1,471 @@
+//! Makes of the events of a stream the answer that the engine gives to a plain request.
+//!
+//! | endpoint | how |
+//! |---|---|
+//! | chat and completions | the pieces of each choice are joined: texts one behind the other, tool calls by their `index`, lists of `logprobs` one behind the other; all else is the last that was said |
+//! | Anthropic's messages | `message_start` has the frame, `content_block_*` its content, `message_delta` its end |
+//! | responses | the last event has it all |
+
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How an endpoint streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Choices,
+    Messages,
+    Responses,
+}
+
+impl Form {
+    /// That of an endpoint; `None`: its streams can't be put together.
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
+        match path {
+            "/v1/chat/completions" | "/v1/completions" => Some(Self::Choices),
+            "/v1/messages" => Some(Self::Messages),
+            "/v1/responses" => Some(Self::Responses),
+            _ => None,
+        }
+    }
+}
+
+/// An answer that is being put together.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    form: Form,
+    /// All of it but its choices.
+    frame: Map<String, Value>,
+    choices: BTreeMap<u64, Map<String, Value>>,
+    /// The choice that was spoken of last: a report without one is its.
+    spoken_of: u64,
+    /// Pieces of JSON for the inputs of Anthropic's tools, by block.
+    inputs: BTreeMap<usize, String>,
+    error: Option<Value>,
+}
+
+impl Assembly {
+    pub(super) fn new(form: Form) -> Self {
+        Self {
+            form,
+            frame: Map::new(),
+            choices: BTreeMap::new(),
+            spoken_of: 0,
+            inputs: BTreeMap::new(),
+            error: None,
+        }
+    }
+
+    /// The data of the next event; what is no JSON object (`[DONE]`) says nothing.
+    pub(super) fn add(&mut self, data: &[u8]) {
+        let Ok(Value::Object(event)) = serde_json::from_slice(data) else { return };
+        if let Some(error) = error_in(&event) {
+            self.error.get_or_insert(error);
+            return;
+        }
+        match self.form {
+            Form::Choices => self.add_choices(event),
+            Form::Messages => self.add_message(event),
+            Form::Responses => self.add_response(event),
+        }
+    }
+
+    /// The whole answer; or the engine's error, in the form of one.
+    pub(super) fn finish(mut self) -> Result<Value, Value> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.form == Form::Choices {
+            let choices = std::mem::take(&mut self.choices);
+            self.frame.insert("choices".to_owned(), choices.into_values().map(whole_choice).collect());
+        }
+        Ok(Value::Object(self.frame))
+    }
+
+    fn add_choices(&mut self, event: Map<String, Value>) {
+        let choices = event.get("choices").and_then(Value::as_array);
+        let index_of = |choice: &Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+        if let Some(first) = choices.and_then(|choices| choices.first()) {
+            self.spoken_of = index_of(first);
+        }
+        for (key, value) in event {
+            match (&*key, value) {
+                ("choices", Value::Array(choices)) => {
+                    for choice in choices {
+                        let known = self.choices.entry(index_of(&choice)).or_default();
+                        if let Value::Object(choice) = choice {
+                            add_choice(known, choice);
+                        }
+                    }
+                }
+                ("object", Value::String(name)) => {
+                    let name = name.strip_suffix(".chunk").unwrap_or(&name);
+                    self.frame.insert(key, name.into());
+                }
+                // What llama.cpp says once for each choice, a plain answer has of the first.
+                (_, value) => {
+                    let is_known = self.frame.get(&key).is_some_and(|known| !known.is_null());
+                    if !is_known || (self.spoken_of == 0 && !value.is_null()) {
+                        self.frame.insert(key, value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_message(&mut self, mut event: Map<String, Value>) {
+        let kind = event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let place = event.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+        match (&*kind, place) {
+            ("message_start", _) => {
+                if let Some(Value::Object(message)) = event.remove("message") {
+                    self.frame = message;
+                }
+            }
+            ("content_block_start", Some(_)) => {
+                let block = event.remove("content_block").unwrap_or_default();
+                if let Value::Array(blocks) = self.frame.entry("content").or_insert_with(|| json!([])) {
+                    blocks.push(block);
+                }
+            }
+            ("content_block_delta", Some(place)) => {
+                let Some(Value::Object(delta)) = event.remove("delta") else { return };
+                self.add_to_block(place, delta);
+            }
+            ("content_block_stop", Some(place)) => {
+                let Some(input) = self.inputs.remove(&place) else { return };
+                if let (Some(block), Ok(input)) = (self.block(place), serde_json::from_str::<Value>(&input)) {
+                    block.insert("input".to_owned(), input);
+                }
+            }
+            ("message_delta", _) => {
+                if let Some(Value::Object(delta)) = event.remove("delta") {
+                    self.frame.extend(delta);
+                }
+                let usage = self.frame.entry("usage").or_insert_with(|| json!({}));
+                if let (Some(usage), Some(Value::Object(more))) =
+                    (usage.as_object_mut(), event.remove("usage"))
+                {
+                    usage.extend(more);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn block(&mut self, place: usize) -> Option<&mut Map<String, Value>> {
+        self.frame.get_mut("content")?.get_mut(place)?.as_object_mut()
+    }
+
+    fn add_to_block(&mut self, place: usize, delta: Map<String, Value>) {
+        for (key, value) in delta {
+            match (&*key, value) {
+                ("type", _) => {}
+                ("partial_json", Value::String(piece)) => {
+                    self.inputs.entry(place).or_default().push_str(&piece)
+                }
+                ("citation", value) => {
+                    let Some(block) = self.block(place) else { return };
+                    join(block.entry("citations").or_insert_with(|| json!([])), json!([value]));
+                }
+                (_, value) => {
+                    let Some(block) = self.block(place) else { return };
+                    join(block.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+    }
+
+    fn add_response(&mut self, mut event: Map<String, Value>) {
+        let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
+        if !matches!(kind, "response.completed" | "response.incomplete" | "response.failed") {
+            return;
+        }
+        let Some(Value::Object(response)) = event.remove("response") else { return };
+        self.frame = response;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        // llama.cpp says it in a plain answer only.
+        self.frame.entry("completed_at").or_insert_with(|| now.into());
+    }
+}
+
+/// The error that an event tells, in the form in which a plain answer would.
+fn error_in(event: &Map<String, Value>) -> Option<Value> {
+    let error = event.get("error").filter(|error| !error.is_null());
+    let is_error = event.get("type").and_then(Value::as_str) == Some("error");
+    match error {
+        // An event of Anthropic's is its plain error.
+        Some(_) if is_error => Some(Value::Object(event.clone())),
+        Some(error) => Some(json!({ "error": error })),
+        None if is_error => Some(json!({ "error": event })),
+        None => None,
+    }
+}
+
+fn add_choice(known: &mut Map<String, Value>, choice: Map<String, Value>) {
+    for (key, value) in choice {
+        match (&*key, value) {
+            ("delta", Value::Object(delta)) => {
+                let message = known.entry("message").or_insert_with(|| json!({}));
+                if let Some(message) = message.as_object_mut() {
+                    add_delta(message, delta);
+                }
+            }
+            ("text", value) | ("logprobs", value) => join(known.entry(key).or_insert(Value::Null), value),
+            (_, Value::Null) => {
+                known.entry(key).or_insert(Value::Null);
+            }
+            (_, value) => {
+                known.insert(key, value);
+            }
+        }
+    }
+}
+
+fn add_delta(message: &mut Map<String, Value>, delta: Map<String, Value>) {
+    for (key, value) in delta {
+        match (&*key, value) {
+            ("tool_calls", Value::Array(calls)) => {
+                let known = message.entry("tool_calls").or_insert_with(|| json!([]));
+                for call in calls {
+                    if let (Value::Array(known), Value::Object(call)) = (&mut *known, call) {
+                        add_call(known, call);
+                    }
+                }
+            }
+            ("role", value) => {
+                message.insert(key, value);
+            }
+            (_, value) => join(message.entry(key).or_insert(Value::Null), value),
+        }
+    }
+}
+
+/// A piece of a tool call: it names its place among them, and what it begins it doesn't say again.
+fn add_call(calls: &mut Vec<Value>, mut call: Map<String, Value>) {
+    const PLACE: &str = "index";
+    let place = call.get(PLACE).and_then(Value::as_u64).unwrap_or(calls.len() as u64);
+    let known = calls.iter().position(|known| known.get(PLACE).and_then(Value::as_u64) == Some(place));
+    let Some(known) = known.and_then(|at| calls.get_mut(at)).and_then(Value::as_object_mut) else {
+        call.insert(PLACE.to_owned(), place.into());
+        calls.push(Value::Object(call));
+        return;
+    };
+    for (key, value) in call {
+        match (&*key, value) {
+            ("function" | "custom", Value::Object(piece)) => {
+                let function = known.entry(key).or_insert_with(|| json!({}));
+                for (key, value) in piece {
+                    match &*key {
+                        "arguments" | "input" => join(&mut function[&*key], value),
+                        _ => function[&*key] = value,
+                    }
+                }
+            }
+            (_, Value::Null) => {}
+            (_, value) => {
+                known.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A choice as a plain answer has it.
+fn whole_choice(mut choice: Map<String, Value>) -> Value {
+    if let Some(content) = choice.get_mut("message").and_then(|message| message.get_mut("content"))
+        && content.is_null()
+    {
+        // llama.cpp's word for no text in a plain answer; its streams begin with null.
+        *content = "".into();
+    }
+    let calls = choice.get_mut("message").and_then(|message| message.get_mut("tool_calls"));
+    for call in calls.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(call) = call.as_object_mut() {
+            call.remove("index");
+        }
+    }
+    Value::Object(choice)
+}
+
+/// Adds what follows: texts and lists are continued, objects by their fields; of anything else the last is meant.
+fn join(known: &mut Value, more: Value) {
+    match (known, more) {
+        (_, Value::Null) => {}
+        (Value::String(known), Value::String(more)) => known.push_str(&more),
+        (Value::Array(known), Value::Array(more)) => known.extend(more),
+        (Value::Object(known), Value::Object(more)) => {
+            for (key, value) in more {
+                join(known.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (known, more) => *known = more,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assembled(form: Form, events: &[Value]) -> Result<Value, Value> {
+        let mut assembly = Assembly::new(form);
+        for event in events {
+            assembly.add(event.to_string().as_bytes());
+        }
+        assembly.add(b"[DONE]");
+        assembly.finish()
+    }
+
+    #[test]
+    fn choices_are_joined_piece_by_piece() {
+        let chunk =
+            |choices: Value| json!({"id": "c", "object": "chat.completion.chunk", "choices": choices});
+        let mut last = chunk(json!([]));
+        last["usage"] = json!({"completion_tokens": 3});
+        let answer = assembled(
+            Form::Choices,
+            &[
+                chunk(
+                    json!([{"index": 0, "delta": {"role": "assistant", "content": null}, "finish_reason": null}]),
+                ),
+                chunk(json!([{"index": 0, "delta": {"reasoning_content": "h"}}])),
+                chunk(json!([{"index": 0, "delta": {"reasoning_content": "m", "content": "a"},
+                    "logprobs": {"content": [{"token": "a"}]}}])),
+                chunk(
+                    json!([{"index": 1, "delta": {"role": "assistant", "content": "z"}, "finish_reason": "stop"}]),
+                ),
+                chunk(
+                    json!([{"index": 0, "delta": {"content": "b"}, "logprobs": {"content": [{"token": "b"}]}}]),
+                ),
+                chunk(json!([{"index": 0, "delta": {}, "finish_reason": "length"}])),
+                last,
+            ],
+        );
+        let wanted = json!({
+            "id": "c",
+            "object": "chat.completion",
+            "choices": [
+                {"index": 0, "finish_reason": "length", "logprobs": {"content": [{"token": "a"}, {"token": "b"}]},
+                    "message": {"role": "assistant", "content": "ab", "reasoning_content": "hm"}},
+                {"index": 1, "finish_reason": "stop", "message": {"role": "assistant", "content": "z"}},
+            ],
+            "usage": {"completion_tokens": 3},
+        });
+        assert_eq!(answer, Ok(wanted));
+    }
+
+    #[test]
+    fn the_report_of_the_first_choice_is_that_of_the_answer() {
+        let done = |index: u64| json!({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]});
+        let report = |tokens: u64| json!({"choices": [], "usage": {"completion_tokens": tokens}});
+        for (events, tokens) in
+            [([done(1), report(5), done(0), report(7)], 7), ([done(0), report(7), done(1), report(5)], 7)]
+        {
+            let answer = assembled(Form::Choices, &events).unwrap();
+            assert_eq!(answer["usage"]["completion_tokens"], tokens);
+        }
+    }
+
+    #[test]
+    fn completions_have_texts() {
+        let piece = |text: &str, end: Value, logprobs: Value| {
+            json!({"object": "text_completion", "choices": [{"index": 0, "text": text, "logprobs": logprobs,
+                "finish_reason": end}]})
+        };
+        let answer = assembled(
+            Form::Choices,
+            &[
+                piece("a", Value::Null, json!({"tokens": ["a"], "text_offset": [0]})),
+                piece("b", Value::Null, json!({"tokens": ["b"], "text_offset": [1]})),
+                piece("", json!("stop"), Value::Null),
+            ],
+        )
+        .unwrap();
+        assert_eq!(answer["object"], "text_completion");
+        let logprobs = json!({"tokens": ["a", "b"], "text_offset": [0, 1]});
+        let wanted = json!({"index": 0, "text": "ab", "logprobs": logprobs, "finish_reason": "stop"});
+        assert_eq!(answer["choices"][0], wanted);
+    }
+
+    #[test]
+    fn tool_calls_are_joined_by_their_place() {
+        let calls = |calls: Value| json!({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]});
+        let begin = |index: u64, id: &str| json!([{"index": index, "id": id, "type": "function", "function": {"name": "f", "arguments": ""}}]);
+        let more = |index: u64, text: &str| json!([{"index": index, "function": {"arguments": text}}]);
+        let answer = assembled(
+            Form::Choices,
+            &[
+                calls(begin(0, "x")),
+                calls(more(0, "{\"a\"")),
+                calls(begin(1, "y")),
+                calls(more(1, "{}")),
+                calls(more(0, ":1}")),
+            ],
+        )
+        .unwrap();
+        let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}});
+        let wanted = json!([call("x", "{\"a\":1}"), call("y", "{}")]);
+        assert_eq!(answer["choices"][0]["message"]["tool_calls"], wanted);
+    }
+
+    #[test]
+    fn messages_are_joined_by_their_blocks() {
+        let delta =
+            |index: u64, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
+        let block = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
+        let answer = assembled(
+            Form::Messages,
+            &[
+                json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "content": [],
+                    "stop_reason": null, "usage": {"input_tokens": 4, "output_tokens": 0}}}),
+                block(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
+                delta(0, json!({"type": "thinking_delta", "thinking": "hm"})),
+                delta(0, json!({"type": "signature_delta", "signature": "s"})),
+                block(1, json!({"type": "text", "text": ""})),
+                delta(1, json!({"type": "text_delta", "text": "a"})),
+                delta(1, json!({"type": "text_delta", "text": "b"})),
+                block(2, json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})),
+                delta(2, json!({"type": "input_json_delta", "partial_json": "{\"x\""})),
+                delta(2, json!({"type": "input_json_delta", "partial_json": ":1}"})),
+                json!({"type": "content_block_stop", "index": 2}),
+                json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
+                json!({"type": "message_stop"}),
+            ],
+        );
+        let wanted = json!({
+            "id": "m",
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "s"},
+                {"type": "text", "text": "ab"},
+                {"type": "tool_use", "id": "t", "name": "f", "input": {"x": 1}},
+            ],
+            "stop_reason": "tool_use",
+            "usage": {"input_tokens": 4, "output_tokens": 9},
+        });
+        assert_eq!(answer, Ok(wanted));
+    }
+
+    #[test]
+    fn a_response_is_its_last_event() {
+        let answer = assembled(
+            Form::Responses,
+            &[
+                json!({"type": "response.created", "response": {"id": "r", "status": "in_progress"}}),
+                json!({"type": "response.output_text.delta", "delta": "a"}),
+                json!({"type": "response.completed", "response": {"id": "r", "status": "completed", "completed_at": 7}}),
+            ],
+        );
+        assert_eq!(answer, Ok(json!({"id": "r", "status": "completed", "completed_at": 7})));
+    }
+
+    #[test]
+    fn an_error_is_the_answer() {
+        let error = json!({"error": {"code": 500, "message": "gone"}});
+        let begin = json!({"choices": [{"index": 0, "delta": {"content": "a"}}]});
+        assert_eq!(assembled(Form::Choices, &[begin, error.clone()]), Err(error));
+        let error = json!({"type": "error", "error": {"type": "api_error", "message": "gone"}});
+        assert_eq!(assembled(Form::Messages, std::slice::from_ref(&error)), Err(error));
+        let error = json!({"type": "error", "code": "x", "message": "gone"});
+        assert_eq!(assembled(Form::Responses, std::slice::from_ref(&error)), Err(json!({ "error": error })));
+    }
+}

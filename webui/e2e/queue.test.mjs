@@ -52,6 +52,7 @@ describe('the queue', () => {
     const cancel = (what) => page.getByRole('button', { name: `Cancel request ${what}` })
     await cancel('second').click()
     const dialog = page.getByRole('alertdialog', { name: 'Cancel request second?' })
+    await dialog.waitFor()
     assert.deepEqual(await violations(page, '[role=alertdialog]'), [])
     await dialog.getByRole('button', { name: 'Keep it' }).click()
     await dialog.waitFor({ state: 'detached' })

@@ -1,5 +1,4 @@
 /** Shows the secret of a key that was just made; it stands outside of the gate, which may close at that moment. */
-import { AlertDialog } from 'radix-ui'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { tellSecret, useSecret } from '@/shared/secret/secret'
 import { Button } from '@/shared/ui/Button'
@@ -19,9 +18,9 @@ export function SecretDialog() {
     <Modal
       title={t.title(told.name)}
       actions={
-        <AlertDialog.Action asChild onClick={() => tellSecret(null)}>
-          <Button kind="primary">{t.done}</Button>
-        </AlertDialog.Action>
+        <Button kind="primary" onClick={() => tellSecret(null)}>
+          {t.done}
+        </Button>
       }
     >
       <div className="grid gap-3 text-text">

@@ -1,9 +1,9 @@
 /** The frame around every page: menu, connection, language, theme. */
 import { at } from '@/shared/base'
 import { Menu } from 'lucide-react'
-import { Suspense, useEffect, useRef, useState } from 'react'
+import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import { Route, Routes, useLocation } from 'react-router'
-import { RestartDialog } from '@/shared/config/RestartDialog'
+import { useRestartPhase } from '@/shared/config/restarting'
 import { RestartNotice } from '@/shared/config/RestartNotice'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { connect } from '@/shared/live/store'
@@ -18,6 +18,8 @@ import { ConnectionNote, ConnectionBanner } from './Connection'
 import { Brand, Nav } from './Nav'
 import { Preferences } from './Preferences'
 import { ModelPage, routes } from './routes'
+
+const RestartDialog = lazy(() => import('@/shared/config/RestartDialog').then((file) => ({ default: file.RestartDialog })))
 
 const all = texts(
   { skip: 'Skip to content', menu: 'Menu', nowhere: 'There is no such page' },
@@ -74,10 +76,26 @@ export function Shell() {
           </Suspense>
         </Boundary>
       </main>
-      <RestartDialog />
+      <Restart />
       <Arrival />
       <Toasts />
     </div>
+  )
+}
+
+/** Comes with the first question, and stays: what it knows of a restart must outlive that. */
+function Restart() {
+  const asked = useRestartPhase().at !== 'idle'
+  const [wanted, setWanted] = useState(false)
+  useEffect(() => {
+    if (asked) setWanted(true)
+  }, [asked])
+  return (
+    wanted && (
+      <Suspense>
+        <RestartDialog />
+      </Suspense>
+    )
   )
 }
 

@@ -6,6 +6,8 @@ import { pageTexts } from '@/shared/pages'
 import { Confirm } from '@/shared/ui/Dialog'
 import { Empty, QueryFace } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
+// What shows a secret must be here before there is one.
+import '@/shared/ui/dialogs'
 import { KeyForm } from './KeyForm'
 import { useKeyOrders, useKeys } from './keys'
 import { KeyTable } from './KeyTable'

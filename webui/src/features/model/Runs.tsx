@@ -91,7 +91,7 @@ function RunTable({ runs, live, onOpen, onStart, onLog }: TableProps) {
         <thead>
           <tr>
             <th scope="col" className="th">{t.started}</th>
-            <th scope="col" className="th">{t.variant}</th>
+            <th scope="col" className="th max-sm:hidden">{t.variant}</th>
             {waited && <th scope="col" className="th num">{t.waited}</th>}
             <th scope="col" className="th num">{t.loading}</th>
             <th scope="col" className="th num">{t.ready}</th>
@@ -113,7 +113,7 @@ function RunTable({ runs, live, onOpen, onStart, onLog }: TableProps) {
                 <td className="td whitespace-nowrap">
                   <StartButton run={id} text={began} onOpen={onStart} />
                 </td>
-                <td className="td">{run.variant}</td>
+                <td className="td whitespace-nowrap max-sm:hidden">{run.variant}</td>
                 {waited && <td className="td num">{duration(waitOf(run))}</td>}
                 <td className="td num">{seconds(run.started, run.ready ?? run.ended ?? now)}</td>
                 <td className="td num">{run.ready === null ? (run.ended === null ? '–' : t.never) : seconds(run.ready, run.ended ?? now)}</td>

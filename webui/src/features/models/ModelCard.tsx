@@ -52,8 +52,8 @@ export const ModelCard = memo(function ModelCard({ name }: { name: string }) {
       <IdleBar model={model} />
       {model.state === 'starting' && <LastLine name={name} label={t.says} />}
       {model.state !== 'stopped' && model.state !== 'failed' && (
-        <dl className="grid grid-cols-4 gap-x-2 gap-y-1.5 text-[0.93rem]">
-          <Fact name={t.variant} value={model.variant ?? '–'} wide />
+        <dl className="grid grid-cols-[minmax(0,1fr)_auto_auto] gap-x-4 gap-y-1.5 text-[0.93rem]">
+          <Fact name={t.variant} value={model.variant ?? '–'} />
           <Fact name={t.running} value={`${count(model.leases, language)}${model.max_concurrency ? ` ${t.ofMax(model.max_concurrency)}` : ''}`} />
           <Fact name={t.waiting} value={count(model.waiting, language)} />
           <Devices name={name} label={t.devices} />
@@ -80,10 +80,10 @@ export const ModelCard = memo(function ModelCard({ name }: { name: string }) {
   )
 })
 
-function Fact({ name, value, wide }: { name: string; value: string; wide?: boolean }) {
+function Fact({ name, value }: { name: string; value: string }) {
   return (
-    <div className={wide ? 'col-span-2 min-w-0' : 'min-w-0'}>
-      <dt className="text-[0.86rem] text-muted">{name}</dt>
+    <div className="min-w-0">
+      <dt className="text-[0.86rem] whitespace-nowrap text-muted">{name}</dt>
       <dd className="truncate font-medium" title={value}>
         {value}
       </dd>
@@ -96,7 +96,7 @@ function Devices({ name, label }: { name: string; label: string }) {
   const text = useLive((live) => held(live.devices, name))
   if (text === null) return null
   return (
-    <div className="col-span-4 min-w-0">
+    <div className="col-span-3 min-w-0">
       <dt className="text-[0.86rem] text-muted">{label}</dt>
       <dd className="truncate font-medium" title={text}>
         {text}

@@ -33,7 +33,6 @@ interface Props<T> {
 
 export function WaitingTable({ rows, more, askedAt, onCancel }: Props<QueuedRequest>) {
   const t = useTexts(all)
-  const classes = useTexts(classTexts)
   const language = useLanguage()
   const ago = Math.max(0, useNow() - askedAt) / 1000
   const estimate = (row: QueuedRequest) => {
@@ -45,9 +44,8 @@ export function WaitingTable({ rows, more, askedAt, onCancel }: Props<QueuedRequ
       <thead>
         <tr>
           <th scope="col" className="th num">{t.place}</th>
-          {[t.model, t.id, t.class, t.key, t.waits].map((name) => (
-            <th key={name} scope="col" className="th">{name}</th>
-          ))}
+          <Names />
+          <th scope="col" className="th">{t.waits}</th>
           <th scope="col" className="th num">{t.waited}</th>
           <th scope="col" className="th">{t.estimate}</th>
           <Orders />
@@ -58,9 +56,9 @@ export function WaitingTable({ rows, more, askedAt, onCancel }: Props<QueuedRequ
           <tr key={row.id} data-waiting={row.id}>
             <td className="td num font-medium">{row.place}</td>
             <Request {...row} />
-            <td className="td">{classes[row.class as keyof typeof classes] ?? row.class}</td>
-            <td className="td">{row.api_key || '–'}</td>
-            <td className="td min-w-40 wrap-anywhere">{waitsFor(row.waits_for, language)}</td>
+            <td className="td" title={row.waits_for}>
+              <span className="line-clamp-2 min-w-44 wrap-anywhere">{waitsFor(row.waits_for, language)}</span>
+            </td>
             <td className="td num">{whole(row.seconds + ago)}</td>
             <td className="td whitespace-nowrap text-muted">{estimate(row)}</td>
             <Cancel row={row} onCancel={onCancel} />
@@ -74,15 +72,13 @@ export function WaitingTable({ rows, more, askedAt, onCancel }: Props<QueuedRequ
 
 export function RunningTable({ rows, more, askedAt, onCancel }: Props<RunningRequest>) {
   const t = useTexts(all)
-  const classes = useTexts(classTexts)
   const ago = Math.max(0, useNow() - askedAt) / 1000
   return (
     <table className="w-full">
       <thead>
         <tr>
-          {[t.model, t.id, t.class, t.key, t.variant].map((name) => (
-            <th key={name} scope="col" className="th">{name}</th>
-          ))}
+          <Names />
+          <th scope="col" className="th">{t.variant}</th>
           <th scope="col" className="th num">{t.waited}</th>
           <th scope="col" className="th num">{t.runs}</th>
           <Orders />
@@ -92,9 +88,7 @@ export function RunningTable({ rows, more, askedAt, onCancel }: Props<RunningReq
         {rows.map((row) => (
           <tr key={row.id} data-running={row.id}>
             <Request {...row} />
-            <td className="td">{classes[row.class as keyof typeof classes] ?? row.class}</td>
-            <td className="td">{row.api_key || '–'}</td>
-            <td className="td text-muted">{row.variant}</td>
+            <td className="td whitespace-nowrap text-muted">{row.variant}</td>
             <td className="td num text-muted">{whole(row.queue_seconds)}</td>
             <td className="td num">{whole(row.seconds + ago)}</td>
             <Cancel row={row} onCancel={onCancel} />
@@ -106,7 +100,23 @@ export function RunningTable({ rows, more, askedAt, onCancel }: Props<RunningReq
   )
 }
 
-function Request({ id, model }: { id: string; model: string }) {
+/** What there is no room for on a phone. */
+const WIDE = 'max-sm:hidden'
+
+function Names() {
+  const t = useTexts(all)
+  return (
+    <>
+      <th scope="col" className="th">{t.model}</th>
+      {[t.id, t.class, t.key].map((name) => (
+        <th key={name} scope="col" className={`th ${WIDE}`}>{name}</th>
+      ))}
+    </>
+  )
+}
+
+function Request({ id, model, class: kind, api_key }: Pick<QueuedRequest, 'id' | 'model' | 'class' | 'api_key'>) {
+  const classes = useTexts(classTexts)
   return (
     <>
       <td className="td max-w-64 truncate max-sm:max-w-32" title={model}>
@@ -114,9 +124,11 @@ function Request({ id, model }: { id: string; model: string }) {
           {model}
         </Link>
       </td>
-      <td className="td max-w-48 truncate font-mono text-[0.93rem]" title={id}>
+      <td className={`td max-w-48 truncate font-mono text-[0.93rem] ${WIDE}`} title={id}>
         {id}
       </td>
+      <td className={`td whitespace-nowrap ${WIDE}`}>{classes[kind as keyof typeof classes] ?? kind}</td>
+      <td className={`td ${WIDE}`}>{api_key || '–'}</td>
     </>
   )
 }

@@ -14,6 +14,7 @@ import { exact } from '@/shared/money/money'
 import { pageTexts } from '@/shared/pages'
 import { Button } from '@/shared/ui/Button'
 import { Empty, QueryFace } from '@/shared/ui/Face'
+import { cx } from '@/shared/ui/cx'
 import { PageHead, Panel } from '@/shared/ui/Panel'
 
 const all = texts(
@@ -22,14 +23,14 @@ const all = texts(
     requests: 'Requests', input: 'Input', output: 'Output', cost: 'Requests cost', run_cost: 'Ready hours cost', energy: 'Electricity', energy_cost: 'Electricity cost', sum: 'Sum', total: 'Total', all: 'all models',
     note: 'Ready hours and electricity are shared out by time in use: each instant equally among the requests that ran in it. Idle is the time without a request.',
     sums: (until: string) => `Requests that ended before ${until} are no longer kept: until then hours and electricity are shared by the sums of their durations.`,
-    open: 'This month has not ended.', made: (when: string) => `As of ${when}`,
+    open: 'This month has not ended.', made: (when: string) => `As of ${when}.`,
   },
   {
     month: '月份', print: '打印', csv: 'CSV', of: (month: string, zone: string) => `${month}，${zone}`, keys: '按密钥', models: '按模型', key: '密钥', model: '模型', none: '无密钥', idle: '空闲', nothing: '该月没有使用记录',
     requests: '请求', input: '输入', output: '输出', cost: '请求费用', run_cost: '运行时长费用', energy: '用电', energy_cost: '电费', sum: '金额', total: '合计', all: '全部模型',
     note: '运行时长与电费按使用时间分摊：每一时刻由当时运行的请求平分。“空闲”是没有请求的时间。',
     sums: (until: string) => `${until} 之前结束的请求已不再保留：此前的时长与电费按请求时长之和分摊。`,
-    open: '本月尚未结束。', made: (when: string) => `截至 ${when}`,
+    open: '本月尚未结束。', made: (when: string) => `截至 ${when}。`,
   },
 )
 
@@ -174,7 +175,7 @@ function Row({ first, again, sums, columns, strong }: RowProps) {
   return (
     <tr className={strong ? 'font-semibold' : undefined}>
       {first.map((name, at) => (
-        <th key={at} scope="row" className="td text-left font-[inherit] wrap-anywhere">
+        <th key={at} scope="row" className={cx('td text-left wrap-anywhere', at === first.length - 1 ? 'min-w-36' : 'min-w-20', strong ? 'font-semibold' : 'font-normal')}>
           {again && at === 0 ? <span className="sr-only">{name}</span> : name}
         </th>
       ))}

@@ -4,7 +4,7 @@ import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
 import type { Bar } from './spans'
-import { phaseTexts, reasonOf, spansTold } from './words'
+import { kindOfBar, phaseTexts, reasonOf, spansTold } from './words'
 
 const WIDTH = 300
 
@@ -20,7 +20,7 @@ export function BarCard({ bar, x, y, width }: { bar: Bar; x: number; y: number; 
         {bar.variant && <span className="font-normal text-muted"> · {bar.variant}</span>}
       </p>
       <p className="flex items-baseline gap-2">
-        <StatusMark kind={bar.running ? 'ok' : kindOfCause(bar.run?.cause ?? null)} size={9} />
+        <StatusMark kind={kindOfBar(bar)} size={9} />
         {reasonOf(bar, causes, phases)}
       </p>
       {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <p className="text-muted wrap-anywhere">{bar.run.exit.split('\n')[0]}</p>}

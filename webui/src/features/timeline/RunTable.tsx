@@ -8,7 +8,7 @@ import { StartButton } from '@/shared/model/start/StartButton'
 import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
 import type { Bar, Phase } from './spans'
-import { keyOf, phaseTexts, reasonOf } from './words'
+import { keyOf, kindOfBar, phaseTexts, reasonOf } from './words'
 
 const all = texts(
   { model: 'Model', variant: 'Variant', started: 'Started', waited: 'Waited', loaded: 'Loaded', ready: 'Ready for', reason: 'Why it ended, or what it does', cost: 'Cost', log: 'Log' },
@@ -68,7 +68,7 @@ export function RunTable({ bars, onStart, onLog }: Props) {
             <td className="td num">{long(bar, 'ready')}</td>
             <td className="td min-w-40">
               <span className="flex items-baseline gap-2">
-                <StatusMark kind={bar.running ? 'ok' : kindOfCause(bar.run?.cause ?? null)} size={9} />
+                <StatusMark kind={kindOfBar(bar)} size={9} />
                 <span className="wrap-anywhere">
                   {reasonOf(bar, causes, phases)}
                   {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{bar.run.exit.split('\n')[0]}</span>}

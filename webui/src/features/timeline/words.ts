@@ -1,7 +1,8 @@
 /** The words of the timeline: what its colours mean, and what a bar says. */
 import { duration, moment } from '@/shared/format/time'
 import { texts } from '@/shared/i18n/texts'
-import { causeOf, type CauseWords } from '@/shared/model/cause'
+import { causeOf, type CauseWords, kindOfCause } from '@/shared/model/cause'
+import type { StatusKind } from '@/shared/ui/Status'
 import type { Bar, Phase } from './spans'
 
 export const phaseTexts = texts(
@@ -13,6 +14,14 @@ export type PhaseWords = (typeof phaseTexts)['en']
 
 export const phaseFills: Record<Phase | 'failed', string> = {
   queued: 'fill-warn', loading: 'fill-busy', ready: 'fill-ok', ending: 'fill-off', failed: 'fill-bad',
+}
+
+const kinds: Record<Phase, StatusKind> = { queued: 'warn', loading: 'busy', ready: 'ok', ending: 'busy' }
+
+/** How well it goes, or how it ended. */
+export function kindOfBar({ running, spans, run }: Bar): StatusKind {
+  const last = spans.at(-1)
+  return running && last ? kinds[last.phase] : kindOfCause(run?.cause ?? null)
 }
 
 /** Why it ended, or that it has not. */

@@ -61,7 +61,7 @@ export function UsageTable({ by, name, summary, money, measure, currency }: Prop
         </Button>
       }
     >
-      <table className="w-full [&_.td]:px-2.5 [&_.th]:px-2.5 [&_.th]:align-bottom [&_.th]:whitespace-normal">
+      <table className="w-full [&_.td]:px-2.5 [&_.th]:px-2.5 [&_.th]:align-bottom [&_.th]:break-keep [&_.th]:whitespace-normal">
         <thead>
           <tr>
             <th scope="col" className="th">{name}</th>

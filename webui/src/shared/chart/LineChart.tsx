@@ -45,7 +45,7 @@ export function LineChart({ label, times, lines, format, span = Infinity, colour
   const highest = Math.max(0, ...lines.map((line) => line.values.reduce<number>((most, value, at) => (at < first ? most : Math.max(most, value ?? 0)), 0)))
   const marks = ticks(highest, Math.max(1, Math.floor(tall / DOWN)))
   const x = (time: number) => ((time - to + long) / long) * inner
-  const y = (value: number) => tall * (1 - value / (marks.at(-1) ?? 1))
+  const y = (value: number) => TOP + tall * (1 - value / (marks.at(-1) ?? 1))
   const index = pointed === null ? times.length - 1 : nearest(times, to - long + (pointed / inner) * long)
   const at = times[index]
   // Seconds matter only in what is a few minutes long.
@@ -65,8 +65,8 @@ export function LineChart({ label, times, lines, format, span = Infinity, colour
         >
           {marks.map((mark) => (
             <g key={mark}>
-              <line x1={LEFT} x2={width} y1={TOP + y(mark)} y2={TOP + y(mark)} className="stroke-line" />
-              <text x={LEFT - 8} y={TOP + y(mark)} textAnchor="end" dominantBaseline="middle" className="fill-muted">
+              <line x1={LEFT} x2={width} y1={y(mark)} y2={y(mark)} className="stroke-line" />
+              <text x={LEFT - 8} y={y(mark)} textAnchor="end" dominantBaseline="middle" className="fill-muted">
                 {format(mark)}
               </text>
             </g>
@@ -77,19 +77,19 @@ export function LineChart({ label, times, lines, format, span = Infinity, colour
             </text>
           ))}
           {/* What is older than the span is cut off by its edge. */}
-          <svg x={LEFT} y={TOP} width={inner} height={tall + 1}>
+          <svg x={LEFT} width={inner} height={TOP + tall + 1}>
             {lines.map((line, nth) => {
               const runs = thinned(times, line.values, first, x, y)
               return (
                 <g key={line.label}>
                   {/* One line may have its ground shaded; several would hide each other. */}
-                  {lines.length === 1 && <path d={path(runs, tall)} fillOpacity={0.13} className={fillClass(nth + colour)} />}
+                  {lines.length === 1 && <path d={path(runs, y(0))} fillOpacity={0.13} className={fillClass(nth + colour)} />}
                   <path d={path(runs)} fill="none" strokeWidth={1.5} strokeLinejoin="round" className={strokeClass(nth + colour)} />
                   {pointed !== null && at !== undefined && line.values[index] != null && <circle cx={x(at)} cy={y(line.values[index])} r={3} className={fillClass(nth + colour)} />}
                 </g>
               )
             })}
-            {pointed !== null && at !== undefined && <line x1={x(at)} x2={x(at)} y1={0} y2={tall} strokeDasharray="3 3" className="stroke-line-strong" />}
+            {pointed !== null && at !== undefined && <line x1={x(at)} x2={x(at)} y1={TOP} y2={y(0)} strokeDasharray="3 3" className="stroke-line-strong" />}
           </svg>
           {pointed !== null && at !== undefined && (
             <text x={Math.min(Math.max(LEFT + x(at), LEFT), width - 50)} y={height - 6} textAnchor="middle" strokeWidth={8} className="fill-text stroke-surface [paint-order:stroke]">

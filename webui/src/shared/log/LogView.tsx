@@ -66,7 +66,7 @@ export function LogView({ path, className, kept = false }: Props) {
           aria-label={t.search}
           aria-invalid={invalid}
           placeholder={t.search}
-          className="field min-w-40 flex-1"
+          className="field min-w-40 flex-1 max-sm:basis-full"
           value={text}
           onChange={(event) => setText(event.target.value)}
         />

@@ -21,7 +21,7 @@ const all = texts(
   {
     starting: (time: string, what: string) => `已用 ${time}，正在等待：${what}`,
     startingPlain: (time: string) => `已用 ${time}`,
-    queued: (time: string) => `等待显存 ${time}`,
+    queued: (time: string) => `等待内存 ${time}`,
     leases: (n: number) => `${n} 个请求运行中`,
     idle: (time: string) => `空闲，${time} 后停止`,
     kept: '空闲，保持运行',

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """client.py CLIENT URL MODEL: one Python client against a manager. Prints {"version", "chat", "stream", "output_tokens"}: the
 texts that it got, and what it was told of a chat's length."""
-import importlib.metadata, json, sys
+import importlib.metadata, json, os, sys
 
 url = model = None
+KEY = os.environ.get("MATRIX_KEY", "none")
 QUESTION = "the people of the world"
 MESSAGES = [{"role": "user", "content": QUESTION}]
 
@@ -11,7 +12,7 @@ MESSAGES = [{"role": "user", "content": QUESTION}]
 def openai_python():
     import openai
 
-    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
     answer = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=8)
     pieces = client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=8, stream=True)
     text = "".join(piece.choices[0].delta.content or "" for piece in pieces)

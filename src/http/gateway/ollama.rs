@@ -4,6 +4,7 @@
 //! Its paths are below `/api`, but none of them is one of the management's; they follow `/v1` in everything.
 
 mod answer;
+mod calls;
 mod request;
 
 use super::account::{Account, Question};

@@ -1,11 +1,12 @@
 //! From OpenAI's answers to Ollama's: one object, or a line of JSON for each piece of a stream and a final record with
 //! the counts.
 
+use super::super::forms::line;
 use super::super::words;
+use super::calls::Calls;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// A longer event is none.
@@ -34,17 +35,10 @@ pub(super) struct Translator {
     times: Times,
     first: Option<Instant>,
     buffer: BytesMut,
-    calls: BTreeMap<u64, Call>,
+    calls: Calls,
     reason: Option<String>,
     counts: Map<String, Value>,
     finished: bool,
-}
-
-/// A call of a tool, which comes in pieces.
-#[derive(Default)]
-struct Call {
-    name: String,
-    arguments: String,
 }
 
 impl Translator {
@@ -55,7 +49,7 @@ impl Translator {
             times,
             first: None,
             buffer: BytesMut::new(),
-            calls: BTreeMap::new(),
+            calls: Calls::default(),
             reason: None,
             counts: Map::new(),
             finished: false,
@@ -100,7 +94,7 @@ impl Translator {
             Shape::Chat => {
                 record["message"]["content"] = text.into();
                 if !calls.is_empty() {
-                    record["message"]["tool_calls"] = calls.into_values().map(Call::json).collect();
+                    record["message"]["tool_calls"] = calls.json();
                 }
             }
         }
@@ -168,16 +162,8 @@ impl Translator {
             self.reason = Some(if reason == "length" { "length" } else { "stop" }.to_owned());
         }
         let message = choice.get(part).unwrap_or(choice);
-        for (place, call) in
-            message.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate()
-        {
-            let index = call.get("index").and_then(Value::as_u64).unwrap_or(place as u64);
-            let known = self.calls.entry(index).or_default();
-            let text = |name: &str| {
-                call.pointer(&format!("/function/{name}")).and_then(Value::as_str).unwrap_or_default()
-            };
-            known.name.push_str(text("name"));
-            known.arguments.push_str(text("arguments"));
+        for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+            self.calls.piece(call);
         }
         let text = |names: &[&str]| {
             let found = names.iter().find_map(|name| message.get(*name).and_then(Value::as_str));
@@ -191,8 +177,7 @@ impl Translator {
         if calls.is_empty() || self.shape == Shape::Generate {
             return;
         }
-        let calls: Vec<Value> = calls.into_values().map(Call::json).collect();
-        let message = json!({"role": "assistant", "content": "", "tool_calls": calls});
+        let message = json!({"role": "assistant", "content": "", "tool_calls": calls.json()});
         say(json!({"model": self.model, "created_at": now(), "message": message, "done": false}), out);
     }
 
@@ -224,18 +209,6 @@ impl Translator {
     }
 }
 
-impl Call {
-    fn json(self) -> Value {
-        // What is no JSON is the model's mistake; the client gets it all the same.
-        let arguments =
-            serde_json::from_str(&self.arguments).unwrap_or_else(|_| match self.arguments.trim() {
-                "" => json!({}),
-                text => text.into(),
-            });
-        json!({"function": {"name": self.name, "arguments": arguments}})
-    }
-}
-
 /// The answer to a request that asked for nothing: the model was loaded, or goes.
 pub(super) fn nothing(shape: Shape, model: &str, reason: &str) -> Value {
     let mut record = json!({"model": model, "created_at": now(), "done": true, "done_reason": reason});
@@ -263,8 +236,7 @@ pub(super) fn vectors(body: &[u8], model: &str, began: Instant, only_one: bool) 
 }
 
 fn say(record: Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(record.to_string().as_bytes());
-    out.push(b'\n');
+    out.extend_from_slice(line(&record).as_bytes());
 }
 
 fn now() -> String {
@@ -321,6 +293,17 @@ mod tests {
                 (&json!(2), &json!(1_500_000))
             );
         }
+    }
+
+    #[test]
+    fn no_sign_in_a_text_ends_a_line() {
+        let text = "a\u{2028}b\u{2029}c\u{85}d";
+        let event = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
+        let mut out = translator(Shape::Chat).push(format!("data: {event}\n\n").as_bytes()).to_vec();
+        assert_eq!(out.pop(), Some(b'\n'));
+        let line = String::from_utf8(out).unwrap();
+        assert!(!line.contains(['\n', '\u{85}', '\u{2028}', '\u{2029}']), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["message"]["content"], text);
     }
 
     #[test]

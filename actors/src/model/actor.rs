@@ -102,6 +102,8 @@ pub struct Model {
     /// The present demand for memory is `auto_start`'s alone.
     pub(super) boots: bool,
     pub(super) last_out_of_memory: Option<Arc<str>>,
+    /// Without a Scheduler: variants whose address didn't answer, and when.
+    pub(super) left_out: HashMap<usize, Duration>,
     /// Nothing is heard of the present run at its address, and why.
     pub(super) unreachable: Option<Arc<str>>,
     pub(super) waits_for: Option<Arc<str>>,
@@ -164,6 +166,7 @@ impl Model {
             ordered_by: None,
             boots: false,
             last_out_of_memory: None,
+            left_out: HashMap::new(),
             unreachable: None,
             waits_for: None,
             queued_there: None,
@@ -272,7 +275,11 @@ impl Model {
             variant: run.map(|run| Arc::clone(&run.variant)),
             chosen: run.and(self.grant.why.clone()),
             pid: run.and_then(|run| run.pid),
-            port: run.and_then(|run| run.port).or(self.spec.port),
+            port: match run {
+                Some(run) if run.place.is_some() => None,
+                run => run.and_then(|run| run.port).or(self.spec.port),
+            },
+            place: run.and_then(|run| run.place.clone()),
             started_at: run.map(|run| run.started_at),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,
@@ -297,9 +304,10 @@ impl Model {
             _ => String::new(),
         };
         let run = self.current.as_ref();
-        let run_words = run.map_or_else(String::new, |run| match run.pid {
-            Some(pid) => format!(" (variant {}, pid {pid})", run.variant),
-            None => format!(" (variant {})", run.variant),
+        let run_words = run.map_or_else(String::new, |run| match (run.pid, &run.place) {
+            (Some(pid), _) => format!(" (variant {}, pid {pid})", run.variant),
+            (None, Some(place)) => format!(" (variant {}, {place})", run.variant),
+            (None, None) => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
             Phase::Queued { .. } => format!(": waits for memory{asked_by}"),
@@ -332,7 +340,8 @@ impl Model {
             }
             Phase::Stopped => {
                 let exit = self.exit.as_ref().map_or("no process", |exit| exit.status.as_str());
-                let port = spec.port.map_or_else(String::new, |port| format!(", port {port} is free again"));
+                let port = spec.port.filter(|_| self.last_was_here());
+                let port = port.map_or_else(String::new, |port| format!(", port {port} is free again"));
                 format!(" ({exit}{port})")
             }
         }

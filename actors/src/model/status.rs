@@ -29,6 +29,8 @@ pub struct Status {
     pub pid: Option<u32>,
     /// Where the backend listens, or will.
     pub port: Option<u16>,
+    /// Where the present run is, if not on this machine.
+    pub place: Option<Arc<str>>,
     /// When the present run was launched.
     pub started_at: Option<Timestamp>,
     /// When it became ready.
@@ -61,6 +63,7 @@ impl Status {
             chosen: None,
             pid: None,
             port: None,
+            place: None,
             started_at: None,
             ready_at: None,
             retry_at: None,

@@ -6,8 +6,10 @@
 mod failure;
 mod line;
 mod listing;
+mod manager;
 
 pub use failure::ProbeFailure;
+pub use manager::{StateLine, There};
 
 use line::Line;
 use llm_manager_policy::readiness::{Far, Found, Heard, Next, Question, Readiness, Told as FarTold};

@@ -39,7 +39,8 @@ fn section(section: Section) -> Value {
         Section::Model => schema["additionalProperties"] = self::section(Section::Variant),
         Section::Variant => {
             let mut ways = one_of(&["script_path", "bat_path", "command"]);
-            let there = json!({"required": ["on"], "properties": {"on": {"type": "object", "required": ["url"]}}});
+            let there =
+                json!({"required": ["on"], "properties": {"on": {"type": "object", "required": ["url"]}}});
             ways.as_array_mut().into_iter().for_each(|ways| ways.push(there.clone()));
             schema["oneOf"] = ways;
         }

@@ -137,6 +137,22 @@ fn a_wrong_key_is_told() {
 }
 
 #[test]
+fn what_a_model_of_another_manager_waits_for_is_shown_here() {
+    let far = Manager::start(
+        &Config::with(Model::chat("theirs").flags(&["--load-until-file", "{dir}/go"])).api_key(FAR_KEY),
+    );
+    let near = Manager::start(&Config::with(Model::chat("m").variant(there(&far.url()))));
+    let reply = near.chat("m").spawn();
+    near.wait_state("m", "starting");
+    let waits_for = near.model("m")["waits_for"].as_str().unwrap_or_default().to_owned();
+    assert!(waits_for.starts_with(&format!("{}/v1: ", far.url())), "{waits_for}");
+    far.touch("go");
+    reply.join().unwrap().ok();
+    near.wait_state("m", "ready");
+    assert!(near.model("m")["waits_for"].is_null());
+}
+
+#[test]
 fn two_managers_that_name_each_other_do_not_go_round_in_circles() {
     let one = Manager::start(&Config::with(Model::chat("theirs")));
     let open = |url: &str| Variant::new("There").elsewhere(&format!("{url}/v1"), None);

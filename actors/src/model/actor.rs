@@ -12,6 +12,7 @@ use crate::billing::{Ledger, Run, RunEnd};
 use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
 use crate::memory::MemoryLink;
+use crate::probe::There;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::ending::{Circumstances, EndCause};
@@ -113,6 +114,11 @@ pub struct Model {
     pub(super) runs: VecDeque<RunRecord>,
     /// What the last start of each variant has shown, by its position.
     pub(super) lessons: HashMap<usize, Lessons>,
+    /// The present run is another manager, which can say what its model does.
+    pub(super) manager_there: bool,
+    /// What it says, while requests wait for it.
+    pub(super) state_there: Option<There>,
+    pub(super) asking_there: Option<SpawnHandle>,
     /// The name that the probe of the present life has found, until the door is opened.
     pub(super) served_name: Option<Arc<str>>,
 }
@@ -173,6 +179,9 @@ impl Model {
             last_error: None,
             runs: VecDeque::new(),
             lessons: HashMap::new(),
+            manager_there: false,
+            state_there: None,
+            asking_there: None,
             served_name: None,
         }
     }
@@ -280,6 +289,7 @@ impl Model {
                 run => run.and_then(|run| run.port).or(self.spec.port),
             },
             place: run.and_then(|run| run.place.clone()),
+            there: self.state_there.clone().filter(|_| state == ModelState::Ready),
             started_at: run.map(|run| run.started_at),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,

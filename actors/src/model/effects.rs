@@ -182,7 +182,11 @@ impl Model {
                 self.settle_in(ctx);
             }
             Err(error) => {
-                self.last_error = Some(error.to_string().into());
+                let why: Arc<str> = error.to_string().into();
+                if matches!(error, LaunchError::NoWay { .. }) {
+                    self.unreachable = Some(Arc::clone(&why));
+                }
+                self.last_error = Some(why);
                 self.gone(epoch, ctx);
             }
         }
@@ -239,11 +243,13 @@ impl Model {
             self.watching.take(),
             self.breaking.take(),
             self.checking.take(),
+            self.asking_there.take(),
         ];
         for future in futures.into_iter().flatten() {
             ctx.cancel_future(future);
         }
         self.leave_place(ctx);
+        self.state_there = None;
         self.run = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
         self.remember_run(&exit);
@@ -315,6 +321,7 @@ impl Model {
         self.door = Some(door);
         self.await_first_byte(ctx);
         self.watch_requests(ctx);
+        self.watch_there(ctx);
     }
 
     fn close_if_unused(&mut self, cause: StopCause) -> Event {

@@ -83,6 +83,7 @@ impl Model {
         }
         let configured =
             spec.variants.get(self.grant.variant).and_then(|variant| variant.served_name.as_deref());
+        self.manager_there = found.manager;
         self.served_name = configured.or(found.served_name.as_deref()).map(Arc::from);
         self.lessons.insert(self.grant.variant, found.lessons);
         self.handle.set_context(found.context);

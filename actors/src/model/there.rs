@@ -2,14 +2,37 @@
 
 use super::actor::Model;
 use super::probing::Progress;
-use crate::probe;
-use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use crate::probe::{self, There};
+use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::placement::alone;
 use llm_manager_policy::readiness::{Far, Names};
 use llm_manager_policy::spec::Place;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
+
+/// How often another manager is asked what its model does, while requests wait there.
+const LOOK_THERE: Duration = Duration::from_millis(500);
+
+/// Another manager says what its model does; `None`: nothing that one has to wait for.
+struct SaidThere {
+    epoch: u64,
+    there: Option<There>,
+}
+
+impl StreamHandler<SaidThere> for Model {
+    fn handle(&mut self, said: SaidThere, _: &mut Context<Self>) {
+        if said.epoch == self.state.epoch && self.state_there != said.there {
+            self.state_there = said.there;
+            self.publish();
+        }
+    }
+
+    fn finished(&mut self, _: &mut Context<Self>) {
+        // The default would stop the actor.
+    }
+}
 
 impl Model {
     /// The question to the server of the present variant; `None`: the variant is one of this machine, or of a cluster.
@@ -69,6 +92,31 @@ impl Model {
         if let Some(run) = &self.run {
             run.kill();
         }
+    }
+
+    /// While requests wait for another manager, it is asked what its model does.
+    pub(super) fn watch_there(&mut self, ctx: &mut Context<Self>) {
+        let Some(door) = self.door.as_ref().filter(|_| self.manager_there) else { return };
+        let name = door.served_name().unwrap_or_else(|| self.spec.name.as_str().into());
+        let variant = self.spec.variants.get(self.grant.variant);
+        let base = variant.and_then(|variant| variant.routes.base.as_deref()).unwrap_or_default();
+        let Some(endpoint) = self.endpoint() else { return };
+        let epoch = self.state.epoch;
+        let line = probe::StateLine::new(endpoint, base, &name);
+        let states = futures_util::stream::unfold(
+            (line, Arc::downgrade(door)),
+            move |(mut line, watched)| async move {
+                loop {
+                    tokio::time::sleep(LOOK_THERE).await;
+                    let waits = watched.upgrade()?.gate.look().leases() > 0;
+                    let there = if waits { line.ask().await? } else { None };
+                    if line.is_news(&there) {
+                        return Some((SaidThere { epoch, there }, (line, watched)));
+                    }
+                }
+            },
+        );
+        self.asking_there = Some(ctx.add_stream(states));
     }
 
     /// Without a Scheduler: the first variant whose address has not just been silent.

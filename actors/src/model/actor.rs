@@ -192,7 +192,7 @@ impl Model {
         let mut events = VecDeque::from([event]);
         let mut ended = false;
         while let Some(event) = events.pop_front() {
-            ended |= matches!(event, Event::Gone { epoch } | Event::OutOfMemory { epoch } if epoch == self.state.epoch);
+            ended |= event.ends(self.state.epoch);
             let view = self.view();
             let step = lifecycle::step(&self.state, event, &view, &self.limits);
             self.state = step.state;

@@ -36,7 +36,8 @@ fn a_server_elsewhere_is_used_like_one_of_this_machine() {
     let reply = near.chat("ours").fake("echo=1").header("Cookie", "a=b").send().ok();
     assert_eq!(variant_of(&reply), "There");
     let seen = reply.json();
-    assert_eq!((&seen["path"], &seen["body"]["model"]), (&json!("/v1/chat/completions"), &json!("theirs")));
+    assert_eq!(seen["path"], "/v1/chat/completions");
+    assert!(seen["body"].as_str().unwrap().contains(r#""model":"theirs""#), "{seen}");
     let headers = seen["headers"].to_string().to_ascii_lowercase();
     for private in [NEAR_KEY, FAR_KEY, "cookie", "authorization"] {
         assert!(!headers.contains(private), "{private}: {headers}");

@@ -98,6 +98,13 @@ fn an_address_that_is_silent_is_told_and_tried_again() {
         assert!(refused.header("retry-after").is_some());
         let message = refused.error(503, "insufficient_resources").text();
         assert!(message.contains(&far.url()) && message.contains("refused"), "{message}");
+        if checked {
+            let explained = near.cli_ok(&["explain", "m"]);
+            assert!(
+                explained.contains("no variant's address answers") && explained.contains("refused"),
+                "{explained}"
+            );
+        }
         let mut far = far;
         far.launch();
         wait_until("it is used once it answers", PATIENCE, || near.chat("m").send().status == 200);

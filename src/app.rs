@@ -10,6 +10,7 @@ mod label_key;
 mod ledger;
 mod notify;
 pub(crate) mod output;
+mod places;
 mod reload;
 mod signals;
 mod tree;
@@ -39,8 +40,9 @@ use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
-use llm_manager_process::{Launcher, LocalLauncher};
+use llm_manager_process::{Launcher, LocalLauncher, UrlLauncher};
 pub(crate) use output::state_dir;
+use places::Places;
 use reload::Reloader;
 use signals::{HangUp, Signals};
 use std::fmt::Display;
@@ -264,7 +266,8 @@ impl Running {
         let log_files = sink.files.clone();
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::new(sink));
         local.hide(spec.secret_variables.clone());
-        let launcher: Rc<dyn Launcher> = Rc::new(local.clone());
+        let places = Places { local: local.clone(), url: UrlLauncher::new(&instance) };
+        let launcher: Rc<dyn Launcher> = Rc::new(places);
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
         let supervisor = Live::new();

@@ -16,6 +16,7 @@ mod keys;
 mod locate;
 mod models;
 mod modes;
+mod place;
 mod problem;
 mod schema;
 mod slips;

@@ -65,6 +65,8 @@ pub enum MemoryNotice {
         ran: bool,
         /// It ended for lack of memory before it was ready.
         out_of_memory: bool,
+        /// Nothing was heard of it at its address, and why.
+        unreachable: Option<Arc<str>>,
     },
     /// What it holds, after the Scheduler has been restarted.
     Holds {

@@ -18,6 +18,7 @@ mod reconfigured;
 mod rules;
 mod scheduled;
 mod status;
+mod there;
 mod trace;
 mod tracing;
 pub mod traffic;

@@ -6,11 +6,13 @@
 mod failure;
 mod line;
 mod listing;
+mod manager;
 
 pub use failure::ProbeFailure;
+pub use manager::{StateLine, There};
 
 use line::Line;
-use llm_manager_policy::readiness::{Found, Heard, Next, Question, Readiness};
+use llm_manager_policy::readiness::{Far, Found, Heard, Next, Question, Readiness, Told as FarTold};
 use llm_manager_process::{Endpoint, Stranger, Tail};
 use std::future::Future;
 use std::sync::Arc;
@@ -92,6 +94,36 @@ pub async fn until_ready(
         }
     }
     Ok(Found::default())
+}
+
+/// Returns when a server that somebody else runs answers, or counts as down, and says why.
+pub async fn until_answered<T: Told>(
+    endpoint: Arc<Endpoint>,
+    far: Far,
+    told: Option<&T>,
+) -> Result<Found, String> {
+    let mut line = Line::new(Arc::clone(&endpoint));
+    let began = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let question = far.question();
+        let (heard, why) = match line.ask(question).await {
+            Ok((status, body)) => {
+                told.into_iter().for_each(Told::port_open);
+                let is_list = question.body.is_none() && (200..300).contains(&status);
+                let listing = is_list.then(|| listing::read(&body)).flatten();
+                (Heard::Answer { status, text: excerpt(&body), listing, took: asked.elapsed() }, None)
+            }
+            Err(why) => (Heard::Nothing, Some(why)),
+        };
+        match far.hear(heard, why, began.elapsed()) {
+            FarTold::Ready(found) => return Ok(found),
+            FarTold::Wait(pause) => tokio::time::sleep(pause).await,
+            // Some words of it name the server already.
+            FarTold::Down(why) if why.contains(&endpoint.to_string()) => return Err(why),
+            FarTold::Down(why) => return Err(format!("{endpoint}: {why}")),
+        }
+    }
 }
 
 /// Whether a backend that was ready still serves: its probe must succeed within some seconds. One that says that it is

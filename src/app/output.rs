@@ -5,7 +5,7 @@ use llm_manager_actors::logs::files::LogFiles;
 use llm_manager_actors::logs::mask::Mask;
 use llm_manager_actors::logs::{HubSink, LogHub};
 use llm_manager_policy::log_files::Bounds;
-use llm_manager_policy::spec::{Launch, ModelSpec, Spec};
+use llm_manager_policy::spec::{Launch, ModelSpec, Place, Spec, UrlPlace};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +75,9 @@ fn of_model(model: &ModelSpec) -> Vec<String> {
     for variant in &model.variants {
         let secret = variant.env.iter().filter(|(name, _)| is_secret(name));
         found.extend(secret.map(|(_, value)| value.clone()));
+        if let Place::Url(UrlPlace { key: Some(key), .. }) = &variant.place {
+            found.push(key.reveal().to_owned());
+        }
         let headers = variant.probe.iter().chain(&model.mode.probes).flat_map(|probe| &probe.headers);
         for (name, value) in headers.filter(|(name, _)| is_secret(name) || name == "authorization") {
             // `Bearer KEY` is printed without its first word, too.
@@ -122,13 +125,24 @@ mod tests {
         let yaml = "program:\n  api_keys: [sk-program]\n  database: postgres://llm:pg-pass@db/llm\n\
                     Local-Models:\n  m:\n    probe: {headers: {Authorization: Bearer probe-key}}\n    V:\n      \
                     env: {HF_TOKEN: hf_abc, OMP_NUM_THREADS: 8, TOKENIZERS_PARALLELISM: \"false\"}\n      \
-                    command: [srv, --api-key, arg-key, --max-tokens, \"4096\", --hf-token=hf_def, --key-value, -x]\n";
+                    command: [srv, --api-key, arg-key, --max-tokens, \"4096\", --hf-token=hf_def, --key-value, -x]\n    W:\n      \
+                    on: {url: \"http://box/v1\", key: far-key-1}\n";
         let spec = crate::config::parse(yaml.as_bytes(), Path::new("/c.yaml")).unwrap().spec;
         let mut found = secrets(&spec);
         found.sort();
+        found.dedup();
         assert_eq!(
             found,
-            ["Bearer probe-key", "arg-key", "hf_abc", "hf_def", "pg-pass", "probe-key", "sk-program"]
+            [
+                "Bearer probe-key",
+                "arg-key",
+                "far-key-1",
+                "hf_abc",
+                "hf_def",
+                "pg-pass",
+                "probe-key",
+                "sk-program"
+            ]
         );
     }
 }

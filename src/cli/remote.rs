@@ -33,6 +33,7 @@ struct Model {
     name: String,
     state: String,
     variant: Option<String>,
+    place: Option<String>,
     pid: Option<u32>,
     port: Option<u16>,
     leases: u32,
@@ -107,7 +108,7 @@ async fn status(manager: &Manager) -> Result<(), String> {
         table.add_row([
             model.name,
             model.state,
-            model.variant.unwrap_or_else(dash),
+            model.variant.map_or_else(dash, |variant| at_place(variant, model.place.as_deref())),
             model.pid.map_or_else(dash, |pid| pid.to_string()),
             model.port.map_or_else(dash, |port| port.to_string()),
             model.leases.to_string(),
@@ -119,11 +120,20 @@ async fn status(manager: &Manager) -> Result<(), String> {
     print(&table.to_string())
 }
 
+/// A variant, and where it is if not here.
+fn at_place(variant: String, place: Option<&str>) -> String {
+    match place {
+        Some(place) => format!("{variant} ({place})"),
+        None => variant,
+    }
+}
+
 async fn say_state(manager: &Manager, model: &str, verb: &str) -> Result<(), String> {
     let path = format!("/api/models/{}/{verb}", segment(model));
     let model: Model = manager.ask_json(Method::POST, &path).await?;
-    let pid = model.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    print(&format!("{}: {}{pid}", model.name, model.state))
+    let pid = model.pid.map(|pid| format!(" (pid {pid})"));
+    let place = pid.or(model.place.map(|place| format!(" ({place})"))).unwrap_or_default();
+    print(&format!("{}: {}{place}", model.name, model.state))
 }
 
 async fn rename(manager: &Manager, old: &str, new: &str, merge: bool) -> Result<(), String> {
@@ -185,6 +195,7 @@ struct Placement {
 #[derive(Deserialize)]
 struct VariantPlacement {
     variant: String,
+    place: Option<String>,
     verdict: String,
     missing: Vec<String>,
     lacks: Vec<String>,
@@ -245,7 +256,8 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
     for one in placement.variants {
         let reasons = [one.missing, one.lacks].concat().join("; ");
         let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };
-        print(&format!("  {}: {}{reasons}", one.variant, one.verdict))?;
+        let variant = at_place(one.variant, one.place.as_deref());
+        print(&format!("  {variant}: {}{reasons}", one.verdict))?;
         if !one.inherited.is_empty() {
             print(&format!("    inherits {} from the manager's environment", one.inherited.join(", ")))?;
         }

@@ -7,6 +7,7 @@ mod edge;
 mod electricity;
 mod logs;
 pub(super) mod original;
+mod place;
 mod table;
 mod through;
 mod weights;
@@ -22,6 +23,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         logs::ROWS,
         weights::ROWS,
         electricity::ROWS,
+        place::ROWS,
     ]
     .into_iter()
     .flatten()
@@ -50,6 +52,7 @@ pub(super) enum Section {
     Billing,
     Tier,
     Variant,
+    On,
 }
 
 /// One key of one section.
@@ -169,6 +172,7 @@ impl Section {
             Self::Billing => "`billing`",
             Self::Tier => "a tier",
             Self::Variant => "a variant",
+            Self::On => "`on`",
         }
     }
 }

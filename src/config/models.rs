@@ -13,6 +13,7 @@ use super::backend::Backend;
 use super::billing;
 use super::fields::{Fields, Walk};
 use super::keys::{Section, original};
+use super::place;
 use super::suggest;
 use super::validate::{Defaults, absolute, alive_time, command, missing, runs_here};
 
@@ -186,18 +187,27 @@ fn variant(
         }
     }
     let memory_mb = memory(walk, &fields, &required_devices);
-    let launch = launch(walk, &fields);
+    let place = place::read(walk, &fields);
+    let launch = match &place {
+        Some(Place::Local) => launch(walk, &fields),
+        Some(Place::Url(_)) => Some(Launch::Nothing),
+        None => None,
+    };
     let backend = Backend::read(walk, &fields).or(of_model);
+    let routes = match &place {
+        Some(Place::Url(place)) => place.routes(backend.routes),
+        _ => backend.routes,
+    };
     Some(VariantSpec {
         name: name.to_owned(),
         required_devices,
         memory_mb,
         memory_auto: fields.value("memory_mb").and_then(Value::as_str) == Some("auto"),
-        place: Place::Local,
+        place: place?,
         launch: launch?,
         env: walk.written(&fields, "env").into_iter().collect(),
         served_name: backend.served_name,
-        routes: backend.routes,
+        routes,
         probe: backend.probe,
         stop_command: backend.stop_command,
     })

@@ -37,7 +37,13 @@ fn section(section: Section) -> Value {
     match section {
         // Any other key is the name of a variant.
         Section::Model => schema["additionalProperties"] = self::section(Section::Variant),
-        Section::Variant => schema["oneOf"] = one_of(&["script_path", "bat_path", "command"]),
+        Section::Variant => {
+            let mut ways = one_of(&["script_path", "bat_path", "command"]);
+            let there =
+                json!({"required": ["on"], "properties": {"on": {"type": "object", "required": ["url"]}}});
+            ways.as_array_mut().into_iter().for_each(|ways| ways.push(there.clone()));
+            schema["oneOf"] = ways;
+        }
         Section::Probe => schema["oneOf"] = one_of(&["path", "paths"]),
         Section::OwnProbe => schema["not"] = json!({"required": ["path", "paths"]}),
         _ => {}

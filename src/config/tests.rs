@@ -5,6 +5,7 @@ mod backend;
 mod edge;
 mod good;
 mod mistakes;
+mod place;
 mod robust;
 mod scripts;
 mod slips;

@@ -187,8 +187,13 @@ fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
 fn secret_variables(program: &Fields<'_>, root: &Fields<'_>) -> Vec<String> {
     let entries = root.value("keys").and_then(Value::as_sequence).into_iter().flatten();
     let secrets = entries.filter_map(|entry| entry.get("secret")?.as_str());
-    let mut names: Vec<String> =
-        program.texts("api_keys").into_iter().chain(secrets).flat_map(key_specs::variables).collect();
+    fn mappings(value: Option<&Value>) -> impl Iterator<Item = (&Value, &Value)> {
+        value.and_then(Value::as_mapping).into_iter().flatten()
+    }
+    let variants = mappings(root.value("Local-Models")).flat_map(|(_, model)| mappings(Some(model)));
+    let places = variants.filter_map(|(_, variant)| variant.get("on")?.get("key")?.as_str());
+    let given = program.texts("api_keys").into_iter().chain(secrets).chain(places);
+    let mut names: Vec<String> = given.flat_map(key_specs::variables).collect();
     names.sort();
     names.dedup();
     names

@@ -36,6 +36,8 @@ pub enum Kind {
     RunNotFound,
     /// Unknown path.
     UnknownEndpoint,
+    /// The model is served by another manager, which has sent the request back.
+    LoopDetected,
     /// Known path, wrong method; `Allow` lists the accepted ones.
     MethodNotAllowed,
     /// The model's mode does not serve this endpoint.
@@ -122,6 +124,7 @@ impl Kind {
             Kind::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", REQUEST),
             Kind::RunNotFound => (StatusCode::NOT_FOUND, "run_not_found", REQUEST),
             Kind::UnknownEndpoint => (StatusCode::NOT_FOUND, "unknown_endpoint", REQUEST),
+            Kind::LoopDetected => (StatusCode::LOOP_DETECTED, "loop_detected", SERVER),
             Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", REQUEST),
             Kind::ModeMismatch => (StatusCode::BAD_REQUEST, "mode_mismatch", REQUEST),
             Kind::RequestTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", REQUEST),

@@ -37,6 +37,7 @@ mod openai;
 mod orphans;
 mod outcomes;
 mod own_log;
+mod place;
 mod proxied;
 mod queue;
 mod real_engine;

@@ -313,6 +313,25 @@ fn a_websocket_passes_both_ways_and_holds_its_lease() {
 }
 
 #[test]
+fn a_websocket_passes_to_a_server_elsewhere_by_its_name_there() {
+    let far = Manager::start(&Config::with(Model::chat("theirs")));
+    let there = Variant::new("There").line("served_name: theirs");
+    let there = there.elsewhere(&format!("{}/v1", far.url()), None);
+    let near = Manager::start(&Config::with(Model::chat("ours").variant(there)));
+    let (mut stream, text) = open(&near, "/v1/realtime?model=ours", "");
+    assert!(text.starts_with("HTTP/1.1 101 "), "{text}");
+    assert!(text.ends_with("opened /v1/realtime?model=theirs\n"), "{text}");
+    let message = vec![0x81; 10_000];
+    stream.write_all(&message).unwrap();
+    let mut back = vec![0; message.len()];
+    stream.read_exact(&mut back).unwrap();
+    assert_eq!(back, message);
+    drop(stream);
+    near.wait_leases("ours", 0);
+    far.wait_leases("theirs", 0);
+}
+
+#[test]
 fn a_silent_websocket_is_closed_and_a_stop_ends_it() {
     let manager = Manager::start(&Config::with(Model::chat("chat").line("idle_timeout: 0.3")));
     let (mut stream, _) = open(&manager, "/v1/realtime?model=chat", "");

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::support::{PATIENCE, free_port, wait_until};
+use crate::support::{self, Config, Model, PATIENCE, Variant, free_port, wait_until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_llm-manager");
 
@@ -186,4 +186,33 @@ fn mistakes_in_the_files_are_told_before_anything_starts() {
     certify(manager.dir.path());
     std::fs::write(path("key.pem"), key).unwrap();
     told(&["program.tls.key", "it is not the key of", "cert.pem"]);
+}
+
+#[test]
+fn a_server_elsewhere_has_to_show_a_certificate_that_is_trusted_here() {
+    let mut far = Manager::prepare();
+    certify(far.dir.path());
+    far.start();
+    let there = format!("https://localhost:{}/llm/v1", far.port);
+    let config =
+        Config::with(Model::chat("chat").variant(Variant::new("There").elsewhere(&there, Some("the-key"))));
+    let trusting = |dir: &Path| {
+        let file = dir.join("cert.pem").display().to_string();
+        support::Manager::start_with(&config, &[("SSL_CERT_FILE", &file)])
+    };
+
+    let near = trusting(far.dir.path());
+    let large = "x".repeat(300_000);
+    let body = serde_json::json!({"model": "chat", "messages": [{"role": "user", "content": large}], "stream": true});
+    for _ in 0..2 {
+        let reply = near.post("/v1/chat/completions").json(&body).fake("tokens=50").send().ok();
+        assert!(reply.text().contains("[DONE]"), "{}", reply.text());
+    }
+    let theirs = near.get("/upstream/chat/api/models").send().ok();
+    assert_eq!(theirs.json()[0]["name"], "chat", "its other paths begin below its own base path");
+
+    let other = tempfile::tempdir().unwrap();
+    certify(other.path());
+    let refused = trusting(other.path()).chat("chat").send().error(503, "insufficient_resources").text();
+    assert!(refused.contains("certificate") && refused.contains(&there), "{refused}");
 }

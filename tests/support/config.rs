@@ -96,11 +96,26 @@ pub(crate) struct Variant {
     lines: Vec<String>,
     flags: Vec<String>,
     command: Option<Vec<String>>,
+    elsewhere: Option<String>,
 }
 
 impl Variant {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), devices: vec![], lines: vec![], flags: vec![], command: None }
+        Self {
+            name: name.to_owned(),
+            devices: vec![],
+            lines: vec![],
+            flags: vec![],
+            command: None,
+            elsewhere: None,
+        }
+    }
+
+    /// A server that somebody else runs, instead of one that is started.
+    pub(crate) fn elsewhere(mut self, url: &str, key: Option<&str>) -> Self {
+        let key = key.map_or_else(String::new, |key| format!(", key: {key:?}"));
+        self.elsewhere = Some(format!("{{url: {url:?}{key}}}"));
+        self
     }
 
     /// An entry of `required_devices`, and its memory in MiB.
@@ -134,6 +149,10 @@ impl Variant {
     }
 
     fn text(&self, model: &Model) -> String {
+        if let Some(on) = &self.elsewhere {
+            let lines = self.lines.iter().map(|line| format!("      {line}\n"));
+            return format!("    {}:\n      on: {on}\n{}", self.name, lines.collect::<String>());
+        }
         let command = self.command.clone().or_else(|| model.command.clone()).unwrap_or_else(|| {
             let fixed = [
                 env!("CARGO_BIN_EXE_fake-model-server"),

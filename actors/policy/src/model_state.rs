@@ -35,6 +35,11 @@ impl ModelState {
         Self::Failed,
     ];
 
+    /// The state of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.text() == text)
+    }
+
     /// Its name.
     pub const fn text(self) -> &'static str {
         match self {

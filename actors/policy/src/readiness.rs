@@ -91,6 +91,8 @@ pub struct Found {
     pub trial_refused: Option<(u16, String)>,
     /// For the next start of the same variant.
     pub lessons: Lessons,
+    /// Another manager answers, which can say what its model does.
+    pub manager: bool,
 }
 
 /// What former starts of a variant have shown.
@@ -261,13 +263,7 @@ impl Readiness {
             let served_name = trust.served_name.clone();
             let context = self.context(served_name.as_deref());
             let lessons = self.lessons.clone();
-            return Next::Ready(Found {
-                served_name,
-                context,
-                owner: self.owner(),
-                trial_refused: None,
-                lessons,
-            });
+            return Next::Ready(Found { served_name, context, owner: self.owner(), lessons, ..Found::default() });
         }
         if self.at.probe + 1 < self.probes.len() {
             self.at = At { probe: self.at.probe + 1, path: 0 };
@@ -296,7 +292,7 @@ impl Readiness {
         let trust = Trust { served_name: served_name.clone(), listing: self.listing.clone() };
         let lessons = Lessons { gate: self.lessons.gate, trusted: prompt.then_some(trust) };
         let context = self.context(served_name.as_deref());
-        Found { served_name, context, owner: self.owner(), trial_refused: None, lessons }
+        Found { served_name, context, owner: self.owner(), lessons, ..Found::default() }
     }
 
     fn owner(&self) -> Option<String> {

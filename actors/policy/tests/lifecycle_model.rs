@@ -458,7 +458,7 @@ impl World {
             Event::ProbeSucceeded { epoch: THIS } => self.news.probe_succeeded = false,
             Event::ProbeRefused { epoch: THIS } => self.news.probe_refused = false,
             Event::Broken { epoch: THIS } => self.news.broken = false,
-            Event::Gone { epoch: THIS } | Event::OutOfMemory { epoch: THIS } => self.news.gone = false,
+            event if event.ends(THIS) => self.news.gone = false,
             Event::LeaseFreed => self.news.lease_freed = false,
             _ => {}
         }
@@ -496,6 +496,7 @@ fn forced(world: &World, actions: &mut Vec<Action>) {
             (news.broken, Event::Broken { epoch: THIS }),
             (news.gone, Event::Gone { epoch: THIS }),
             (news.gone, Event::OutOfMemory { epoch: THIS }),
+            (news.gone, Event::Unreachable { epoch: THIS }),
             (news.lease_freed, Event::LeaseFreed),
         ];
         actions.extend(heard.into_iter().filter(|(sent, _)| *sent).map(|(_, event)| Hear(event)));
@@ -574,6 +575,7 @@ impl Model for Setup {
         may(true, Hear(Event::Hung { epoch }));
         may(true, Hear(Event::Gone { epoch }));
         may(true, Hear(Event::OutOfMemory { epoch }));
+        may(true, Hear(Event::Unreachable { epoch }));
         if world.process == Process::Serving {
             may(true, Hear(Event::Hung { epoch: THIS }));
             may(true, Hear(Event::Doubted { epoch: THIS }));

@@ -90,6 +90,7 @@ fn event() -> impl Strategy<Value = Event> {
         epoch().prop_map(|epoch| Event::CheckFailed { epoch }),
         epoch().prop_map(|epoch| Event::Gone { epoch }),
         epoch().prop_map(|epoch| Event::OutOfMemory { epoch }),
+        epoch().prop_map(|epoch| Event::Unreachable { epoch }),
         cause().prop_map(Event::Closed),
         cause().prop_map(Event::InUse),
         Just(Event::LeaseFreed),
@@ -147,7 +148,7 @@ proptest! {
         prop_assert_eq!(has(Effect::Reserve), demands_anew && matches!(after, Phase::Queued { .. }));
         if has(Effect::ReturnReservation) {
             let no_process = matches!(before, Phase::Queued { .. })
-                || matches!(event, Event::Gone { .. } | Event::OutOfMemory { .. });
+                || matches!(event, Event::Gone { .. } | Event::OutOfMemory { .. } | Event::Unreachable { .. });
             prop_assert!(no_process, "memory given back before the process is gone");
         }
         if moved && matches!(before, Phase::Ready { .. }) && !matches!(event, Event::Closed(_)) {

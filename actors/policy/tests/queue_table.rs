@@ -4,7 +4,9 @@
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{HoldTime, Need, Never, Settings, Standing, Urgency, Variant};
+use llm_manager_policy::placement::{
+    HoldTime, Need, Never, RETRY_ADDRESS, Settings, Standing, Urgency, Variant,
+};
 use llm_manager_policy::queue::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,6 +244,22 @@ fn out_of_memory_means_the_next_variant_until_something_changes() {
     desk.step(Event::StartFailed { model: "a".into(), epoch: 4, out_of_memory: false });
     desk.returned("a", 4, false);
     assert_eq!(desk.demand("a", 5, &[8000, 4000]), ["grant a5 8000"]);
+}
+
+#[test]
+fn a_silent_address_is_passed_over_for_some_seconds() {
+    let mut desk = Desk::new();
+    let far = || Variant { name: "far".into(), needs: Vec::new() };
+    let both: Arc<[Variant]> = [far(), wants(&[4000])[0].clone()].into();
+    assert_eq!(desk.step(demand_of("a", 1, Arc::clone(&both))), ["grant a1 0"]);
+    let silent = Event::Unreachable { model: "a".into(), epoch: 1, why: "no connection".into() };
+    assert_eq!(desk.step(silent), [""; 0]);
+    desk.returned("a", 1, true);
+    assert_eq!(desk.step(demand_of("a", 2, both)), ["grant a2 4000"]);
+    desk.returned("a", 2, false);
+    assert_eq!(desk.step(demand_of("a", 3, [far()].into())), ["deny a3 Never(Unreachable)"]);
+    desk.now += RETRY_ADDRESS;
+    assert_eq!(desk.step(demand_of("a", 4, [far()].into())), ["grant a4 0"]);
 }
 
 #[test]

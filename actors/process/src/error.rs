@@ -43,6 +43,13 @@ pub enum LaunchError {
         /// What to do.
         hint: String,
     },
+    /// What is needed to ask a server elsewhere isn't there.
+    NoWay {
+        /// Which server.
+        place: String,
+        /// What is missing.
+        why: String,
+    },
     /// The slot was closed: the model is being removed.
     SlotClosed {
         /// The model.
@@ -79,6 +86,7 @@ impl fmt::Display for LaunchError {
             Self::NotFound { program, cause, hint } | Self::CannotSpawn { program, cause, hint } => {
                 write!(f, "can't start `{program}`: {cause}; {hint}")
             }
+            Self::NoWay { place, why } => write!(f, "{place} can't be used: {why}"),
             Self::SlotClosed { model } => {
                 write!(f, "`{model}` was not started: it is being removed; request another model")
             }

@@ -21,6 +21,7 @@ mod records;
 mod stop;
 mod tool;
 mod tree;
+mod url;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,7 @@ use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
 
 pub use command::inherited;
-pub use endpoint::{Endpoint, Stream};
+pub use endpoint::{Endpoint, Stream, VIA};
 pub use error::{LaunchError, Stranger};
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
@@ -47,6 +48,8 @@ pub use platform::{
 };
 #[cfg(windows)]
 pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese};
+
+pub use url::UrlLauncher;
 
 pub use tool::{ToolOutput, run_tool};
 

@@ -12,6 +12,7 @@ use crate::billing::{Ledger, Run, RunEnd};
 use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
 use crate::memory::MemoryLink;
+use crate::probe::There;
 use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::ending::{Circumstances, EndCause};
@@ -102,6 +103,8 @@ pub struct Model {
     /// The present demand for memory is `auto_start`'s alone.
     pub(super) boots: bool,
     pub(super) last_out_of_memory: Option<Arc<str>>,
+    /// Without a Scheduler: variants whose address didn't answer, and when.
+    pub(super) left_out: HashMap<usize, Duration>,
     /// Nothing is heard of the present run at its address, and why.
     pub(super) unreachable: Option<Arc<str>>,
     pub(super) waits_for: Option<Arc<str>>,
@@ -111,6 +114,11 @@ pub struct Model {
     pub(super) runs: VecDeque<RunRecord>,
     /// What the last start of each variant has shown, by its position.
     pub(super) lessons: HashMap<usize, Lessons>,
+    /// The present run is another manager, which can say what its model does.
+    pub(super) manager_there: bool,
+    /// What it says, while requests wait for it.
+    pub(super) state_there: Option<There>,
+    pub(super) asking_there: Option<SpawnHandle>,
     /// The name that the probe of the present life has found, until the door is opened.
     pub(super) served_name: Option<Arc<str>>,
 }
@@ -164,12 +172,16 @@ impl Model {
             ordered_by: None,
             boots: false,
             last_out_of_memory: None,
+            left_out: HashMap::new(),
             unreachable: None,
             waits_for: None,
             queued_there: None,
             last_error: None,
             runs: VecDeque::new(),
             lessons: HashMap::new(),
+            manager_there: false,
+            state_there: None,
+            asking_there: None,
             served_name: None,
         }
     }
@@ -180,7 +192,7 @@ impl Model {
         let mut events = VecDeque::from([event]);
         let mut ended = false;
         while let Some(event) = events.pop_front() {
-            ended |= matches!(event, Event::Gone { epoch } | Event::OutOfMemory { epoch } if epoch == self.state.epoch);
+            ended |= event.ends(self.state.epoch);
             let view = self.view();
             let step = lifecycle::step(&self.state, event, &view, &self.limits);
             self.state = step.state;
@@ -272,7 +284,12 @@ impl Model {
             variant: run.map(|run| Arc::clone(&run.variant)),
             chosen: run.and(self.grant.why.clone()),
             pid: run.and_then(|run| run.pid),
-            port: run.and_then(|run| run.port).or(self.spec.port),
+            port: match run {
+                Some(run) if run.place.is_some() => None,
+                run => run.and_then(|run| run.port).or(self.spec.port),
+            },
+            place: run.and_then(|run| run.place.clone()),
+            there: self.state_there.clone().filter(|_| state == ModelState::Ready),
             started_at: run.map(|run| run.started_at),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,
@@ -297,9 +314,10 @@ impl Model {
             _ => String::new(),
         };
         let run = self.current.as_ref();
-        let run_words = run.map_or_else(String::new, |run| match run.pid {
-            Some(pid) => format!(" (variant {}, pid {pid})", run.variant),
-            None => format!(" (variant {})", run.variant),
+        let run_words = run.map_or_else(String::new, |run| match (run.pid, &run.place) {
+            (Some(pid), _) => format!(" (variant {}, pid {pid})", run.variant),
+            (None, Some(place)) => format!(" (variant {}, {place})", run.variant),
+            (None, None) => format!(" (variant {})", run.variant),
         });
         match &self.state.phase {
             Phase::Queued { .. } => format!(": waits for memory{asked_by}"),
@@ -332,7 +350,8 @@ impl Model {
             }
             Phase::Stopped => {
                 let exit = self.exit.as_ref().map_or("no process", |exit| exit.status.as_str());
-                let port = spec.port.map_or_else(String::new, |port| format!(", port {port} is free again"));
+                let port = spec.port.filter(|_| self.last_was_here());
+                let port = port.map_or_else(String::new, |port| format!(", port {port} is free again"));
                 format!(" ({exit}{port})")
             }
         }

@@ -120,6 +120,7 @@ impl Model {
             variant: variant.name.as_str().into(),
             pid: None,
             port: spec.port,
+            place: (!variant.place.is_local()).then(|| variant.place.to_string().into()),
             trace: Trace {
                 placed: Some(Timestamp::now()),
                 victims_gone: self.grant.made_room.and_then(|room| self.wall_time(room.victims_gone)),
@@ -167,7 +168,9 @@ impl Model {
                 ctx.spawn(exited.map(move |report, model, ctx| {
                     let text = format!("{}{}", report.status, model.when_it_died(report.success));
                     let phase = &model.state.phase;
-                    if matches!(phase, Phase::Starting { .. } | Phase::Ready { .. }) || phase.is_crash() {
+                    let died =
+                        matches!(phase, Phase::Starting { .. } | Phase::Ready { .. }) || phase.is_crash();
+                    if died && model.unreachable.is_none() {
                         model.last_error = Some(with_last_lines(text.clone(), &report.last_lines).into());
                     }
                     model.notice_missing_memory(&text, &report);
@@ -179,7 +182,11 @@ impl Model {
                 self.settle_in(ctx);
             }
             Err(error) => {
-                self.last_error = Some(error.to_string().into());
+                let why: Arc<str> = error.to_string().into();
+                if matches!(error, LaunchError::NoWay { .. }) {
+                    self.unreachable = Some(Arc::clone(&why));
+                }
+                self.last_error = Some(why);
                 self.gone(epoch, ctx);
             }
         }
@@ -236,16 +243,22 @@ impl Model {
             self.watching.take(),
             self.breaking.take(),
             self.checking.take(),
+            self.asking_there.take(),
         ];
         for future in futures.into_iter().flatten() {
             ctx.cancel_future(future);
         }
         self.leave_place(ctx);
+        self.state_there = None;
         self.run = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
         self.remember_run(&exit);
         self.handle.members.store(None);
-        let event = if self.out_of_memory { Event::OutOfMemory { epoch } } else { Event::Gone { epoch } };
+        let event = match () {
+            () if self.out_of_memory => Event::OutOfMemory { epoch },
+            () if self.unreachable.is_some() => Event::Unreachable { epoch },
+            () => Event::Gone { epoch },
+        };
         self.drive(event, ctx);
         self.tell_of_change();
         if !matches!(self.state.phase, Phase::Ready { .. }) {
@@ -308,6 +321,7 @@ impl Model {
         self.door = Some(door);
         self.await_first_byte(ctx);
         self.watch_requests(ctx);
+        self.watch_there(ctx);
     }
 
     fn close_if_unused(&mut self, cause: StopCause) -> Event {

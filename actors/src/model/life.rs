@@ -24,6 +24,8 @@ pub(super) struct CurrentRun {
     pub(super) variant: Arc<str>,
     pub(super) pid: Option<u32>,
     pub(super) port: Option<u16>,
+    /// Where it is, if not on this machine.
+    pub(super) place: Option<Arc<str>>,
     pub(super) trace: Trace,
     /// The trace is in the log.
     pub(super) traced: bool,

@@ -11,6 +11,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 impl Model {
     pub(super) fn probe(&mut self, ctx: &mut Context<Self>) {
+        if let Some(far) = self.far() {
+            return self.ask_there(far, ctx);
+        }
         let Some(run) = &self.run else { return };
         let (epoch, Some(endpoint)) = (self.state.epoch, self.endpoint()) else { return };
         let Some(readiness) = self.readiness() else { return };
@@ -64,7 +67,7 @@ impl Model {
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, Lessons::default()))
     }
 
-    fn learn(&mut self, found: Found) {
+    pub(super) fn learn(&mut self, found: Found) {
         // llama.cpp's router generates on when the client of a plain request has left.
         self.handle.engine.forget();
         if found.owner.as_deref() == Some("llamacpp") {
@@ -85,6 +88,7 @@ impl Model {
         }
         let configured =
             spec.variants.get(self.grant.variant).and_then(|variant| variant.served_name.as_deref());
+        self.manager_there = found.manager;
         self.served_name = configured.or(found.served_name.as_deref()).map(Arc::from);
         self.lessons.insert(self.grant.variant, found.lessons);
         self.handle.set_context(found.context);
@@ -92,9 +96,9 @@ impl Model {
 }
 
 /// Tells the actor how far a start has come.
-struct Progress {
-    model: actix::Addr<Model>,
-    epoch: u64,
+pub(super) struct Progress {
+    pub(super) model: actix::Addr<Model>,
+    pub(super) epoch: u64,
 }
 
 impl Told for Progress {

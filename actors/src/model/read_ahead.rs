@@ -20,7 +20,7 @@ impl Model {
     pub(super) fn read_ahead(&self) {
         let spec = &self.spec;
         // Whichever variant it becomes: they nearly always share the weights.
-        let Some(variant) = spec.variants.first() else { return };
+        let Some(variant) = spec.variants.first().filter(|variant| variant.place.is_local()) else { return };
         let is_other = matches!(&variant.launch, Launch::Command(words) if !Launched::is_known(words));
         if !spec.read_ahead || (spec.weights.is_empty() && is_other) {
             return;

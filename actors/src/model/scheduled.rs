@@ -17,7 +17,7 @@ impl Model {
         self.queued_at = Timestamp::now();
         self.read_ahead();
         if !self.env.memory.is_there() {
-            return Some(Event::Reserved { epoch });
+            return Some(self.reserve_alone(epoch));
         }
         self.boots = self.waiters.only_boot();
         self.demand();
@@ -40,12 +40,15 @@ impl Model {
     /// the same step, so the one that is meant comes with the grant.
     pub(super) fn give_back(&mut self, epoch: u64) {
         let grant = std::mem::take(&mut self.grant);
+        let unreachable = self.unreachable.take();
+        self.leave_out(grant.variant, unreachable.as_ref());
         let epoch = grant.holding.map_or(epoch, |holding| holding.epoch);
         self.env.memory.tell(MemoryNotice::Returned {
             model: self.spec.name.as_str().into(),
             epoch,
             ran: std::mem::take(&mut self.ran),
             out_of_memory: std::mem::take(&mut self.out_of_memory),
+            unreachable,
         });
     }
 

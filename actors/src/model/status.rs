@@ -1,6 +1,7 @@
 //! Status: what a Model says of itself whenever its phase changes.
 
 use super::trace::Trace;
+use crate::probe::There;
 use jiff::Timestamp;
 use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::model_state::ModelState;
@@ -29,6 +30,10 @@ pub struct Status {
     pub pid: Option<u32>,
     /// Where the backend listens, or will.
     pub port: Option<u16>,
+    /// Where the present run is, if not on this machine.
+    pub place: Option<Arc<str>>,
+    /// What another manager says of its model, while requests wait for it there.
+    pub there: Option<There>,
     /// When the present run was launched.
     pub started_at: Option<Timestamp>,
     /// When it became ready.
@@ -61,6 +66,8 @@ impl Status {
             chosen: None,
             pid: None,
             port: None,
+            place: None,
+            there: None,
             started_at: None,
             ready_at: None,
             retry_at: None,
@@ -75,6 +82,16 @@ impl Status {
 
     pub(super) fn failed() -> Self {
         Self { state: ModelState::Failed, ..Self::stopped() }
+    }
+}
+
+impl Status {
+    /// What whoever waits is told that the model does: a model of another manager that is queued there is queued.
+    pub fn shown(&self) -> (ModelState, Option<&Arc<str>>) {
+        match &self.there {
+            Some(there) => (there.state, Some(&there.waits_for)),
+            None => (self.state, self.waits_for.as_ref()),
+        }
     }
 }
 

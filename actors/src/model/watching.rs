@@ -50,6 +50,9 @@ impl Model {
         if self.checking.is_some() {
             return;
         }
+        if let Some(far) = self.far() {
+            return self.check_there(far, ctx);
+        }
         let Some(endpoint) = self.endpoint() else { return };
         let Some(readiness) = self.questions() else { return };
         let epoch = self.state.epoch;

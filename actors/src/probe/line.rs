@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// To a server elsewhere it is a longer way.
+const FAR_TIMEOUT: Duration = Duration::from_secs(3);
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 1 << 20;
@@ -60,10 +62,11 @@ impl Line {
     async fn dial(&self) -> Result<Open, String> {
         let endpoint = &self.endpoint;
         let cannot = |error: &dyn std::fmt::Display| format!("no connection to {endpoint}: {error}");
-        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect()).await {
+        let limit = if endpoint.local_address().is_some() { CONNECT_TIMEOUT } else { FAR_TIMEOUT };
+        let stream = match tokio::time::timeout(limit, endpoint.connect()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(cannot(&error)),
-            Err(_) => return Err(cannot(&format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+            Err(_) => return Err(cannot(&format!("no answer within {} s", limit.as_secs()))),
         };
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| cannot(&error))
     }

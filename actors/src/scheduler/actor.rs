@@ -320,7 +320,10 @@ impl Handler<MemoryNotice> for Scheduler {
     fn handle(&mut self, notice: MemoryNotice, ctx: &mut Context<Self>) {
         match notice {
             MemoryNotice::Demand { spec, epoch, boot } => self.hear(spec, epoch, boot, ctx),
-            MemoryNotice::Returned { model, epoch, ran, out_of_memory } => {
+            MemoryNotice::Returned { model, epoch, ran, out_of_memory, unreachable } => {
+                if let Some(why) = unreachable {
+                    self.drive(Event::Unreachable { model: Arc::clone(&model), epoch, why }, ctx);
+                }
                 self.returned(model, epoch, ran, out_of_memory, ctx);
             }
             MemoryNotice::Holds { model, holding } => self.announced(&model, holding, ctx),

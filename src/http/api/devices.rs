@@ -212,6 +212,8 @@ struct DetailView {
 #[cfg_attr(test, ts(rename = "PlacementVariant"), schemars(rename = "PlacementVariant"))]
 struct VariantVerdict {
     variant: String,
+    /// Where it runs, if not on this machine.
+    place: Option<String>,
     #[cfg_attr(test, ts(type = "'fits' | 'evict' | 'wait' | 'never'"))]
     verdict: &'static str,
     devices: Vec<AssignedView>,
@@ -271,6 +273,7 @@ impl PlacementView {
         let model = &spec.name;
         let variants = spec.variants.iter().map(|variant| VariantVerdict {
             variant: variant.name.clone(),
+            place: (!variant.place.is_local()).then(|| variant.place.to_string()),
             verdict: "fits",
             devices: Vec::new(),
             missing: Vec::new(),
@@ -307,7 +310,13 @@ impl VariantVerdict {
             variant: variant.variant.to_string(),
             verdict,
             devices: devices.collect(),
-            missing: variant.missing.iter().map(ToString::to_string).collect(),
+            missing: variant
+                .missing
+                .iter()
+                .map(ToString::to_string)
+                .chain(variant.offline.iter().map(ToString::to_string))
+                .collect(),
+            place: configured.filter(|one| !one.place.is_local()).map(|one| one.place.to_string()),
             lacks: variant.lacks.iter().map(ToString::to_string).collect(),
             inherited: configured.map_or_else(Vec::new, inherited_by),
             measured_mb: explained.measured.get(&*variant.variant).cloned(),
@@ -319,5 +328,8 @@ impl VariantVerdict {
 pub(super) fn inherited_by(variant: &VariantSpec) -> Vec<String> {
     // The devices of a variant are named by the manager.
     let named = |name: &str| name == "CUDA_VISIBLE_DEVICES" && !variant.required_devices.is_empty();
+    if !variant.place.is_local() {
+        return Vec::new();
+    }
     llm_manager_process::inherited(|name| variant.env.contains_key(name) || named(name))
 }

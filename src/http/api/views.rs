@@ -50,6 +50,8 @@ pub(crate) struct ModelView {
     aliases: Vec<String>,
     mode: String,
     port: Option<u16>,
+    /// Where its backend is, if not on this machine: an address, for example.
+    place: Option<Arc<str>>,
     state: StateView,
     #[cfg_attr(test, ts(type = "string"))]
     since: Timestamp,
@@ -81,8 +83,9 @@ impl ModelView {
             name: spec.name.clone(),
             aliases: spec.aliases.clone(),
             mode: spec.mode.name.clone(),
-            port: status.port.or(spec.port),
-            state: status.state.into(),
+            port: if status.place.is_some() { None } else { status.port.or(spec.port) },
+            place: status.place.clone(),
+            state: status.shown().0.into(),
             since: status.since,
             variant: status.variant.clone(),
             pid: status.pid,
@@ -92,7 +95,7 @@ impl ModelView {
             started_at: status.started_at,
             ready_at: status.ready_at,
             retry_at: status.retry_at,
-            waits_for: status.waits_for.clone(),
+            waits_for: status.shown().1.cloned(),
             last_error: status.last_error.clone(),
             failures: status.failures,
             auto_start: spec.auto_start,
@@ -123,6 +126,8 @@ pub(crate) struct ModelDetails {
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 struct VariantView {
     name: String,
+    /// Where it runs, if not on this machine.
+    place: Option<String>,
     required_devices: Vec<String>,
     #[cfg_attr(test, ts(type = "Record<string, number>"))]
     memory_mb: BTreeMap<String, u64>,
@@ -149,7 +154,7 @@ struct RunView {
     #[cfg_attr(
         test,
         ts(
-            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed' | 'unresponsive'"
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'crashed' | 'unresponsive'"
         )
     )]
     cause: &'static str,
@@ -194,6 +199,7 @@ impl VariantView {
         };
         Self {
             name: variant.name.clone(),
+            place: (!variant.place.is_local()).then(|| variant.place.to_string()),
             required_devices: variant.required_devices.clone(),
             memory_mb: variant.memory_mb.clone(),
             script_path,

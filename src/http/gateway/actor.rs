@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a connection that the backend has closed, or that is too old, may keep its file open.
 const SWEEP: Duration = Duration::from_secs(1);
-/// The backend is on this machine: it takes a connection at once or something is wrong.
+/// A backend takes a connection at once, or something is wrong.
 const DIAL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a Gateway and its successors have in hand.

@@ -11,13 +11,14 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::state::Shared;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Client, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Class;
+use llm_manager_process::VIA;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ const FAILED_FOR_GOOD: u32 = 3;
 const AT_ONCE: Duration = Duration::from_millis(500);
 /// How long a broken connection may be the first news of a backend that has died.
 const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
+/// The same of a server elsewhere, which is asked whether it is there before anybody says so.
+const NEWS_FROM_AFAR: Duration = Duration::from_secs(4);
 
 /// A request on its way to a backend.
 pub(crate) struct Outgoing<'a> {
@@ -90,12 +93,14 @@ pub(crate) fn path_and_query<'a>(
     let query = request.query_string();
     let name = lease.served_name().filter(|name| asked.is_some_and(|asked| *asked != ***name));
     let renamed = name.and_then(|name| form::rename_in_query(query, name));
-    let routes = lease.routes().filter(|_| asked.is_some());
+    let routes = lease.routes();
     if path.is_none() && renamed.is_none() && routes.is_none() {
         return Cow::Borrowed(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     }
     let path = path.unwrap_or_else(|| request.path());
-    let path = match routes.map(|routes| routes.of(path)) {
+    // A path that asks for no model is the backend's own.
+    let path = match routes.map(|routes| if asked.is_some() { routes.of(path) } else { routes.beside(path) })
+    {
         // Those of the lease don't live as long as the request.
         Some(Cow::Borrowed(own)) if own != path => own.to_owned().into(),
         Some(Cow::Owned(own)) => own.into(),
@@ -195,6 +200,7 @@ pub(crate) async fn forward(
     loop {
         let lease = take_lease(shared, model, exchange.class(), || exchange.client()).await?;
         account.leased(&lease);
+        check_circle(exchange, model, &lease)?;
         let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
             Ok(response) => return Ok(Reply { response, lease, hide_usage: false, gather: None }),
             Err(Failure::Final(error)) => return Err(error),
@@ -212,7 +218,8 @@ pub(crate) async fn forward(
             account.replayed();
             continue;
         }
-        let broken = tokio::time::timeout(NEWS_OF_DEATH, lease.broken(id.value().clone())).await;
+        let news = if lease.endpoint().local_address().is_some() { NEWS_OF_DEATH } else { NEWS_FROM_AFAR };
+        let broken = tokio::time::timeout(news, lease.broken(id.value().clone())).await;
         let (died, reason) = (broken.is_ok(), broken.ok());
         drop(lease);
         if reason == Some(BreakReason::Cancelled) {
@@ -231,6 +238,23 @@ pub(crate) async fn forward(
             account.replayed();
         }
     }
+}
+
+/// Refuses a request that has been here before: two managers that name each other would hand it on for ever.
+pub(crate) fn check_circle(exchange: &Exchange, model: &ModelHandle, lease: &Lease) -> Result<(), ApiError> {
+    if lease.endpoint().local_address().is_some() {
+        return Ok(());
+    }
+    let via = exchange.request.headers().get_all(VIA.as_str());
+    if !lease.endpoint().has_come_round(via.map(HeaderValue::as_bytes)) {
+        return Ok(());
+    }
+    let (name, place) = (&model.spec.name, lease.endpoint());
+    let message = format!(
+        "the request has come round in a circle: model `{name}` is served by {place} here, which has sent it back; give one \
+         of the two managers a variant of its own, or name another server in its `on.url`"
+    );
+    Err(ApiError { hopeless: true, ..ApiError::new(Kind::LoopDetected, message) })
 }
 
 pub(crate) async fn take_lease(
@@ -311,7 +335,13 @@ async fn send(
     tokio::select! {
         biased;
         answer = answered => answer.map_err(|error| {
-            if matches!(error, UpstreamError::Connect(_)) {
+            // A server elsewhere has no process whose end is heard of.
+            let gone = match error {
+                UpstreamError::Connect(_) => true,
+                UpstreamError::BeforeAnswer(_) => lease.endpoint().local_address().is_none(),
+                _ => false,
+            };
+            if gone {
                 lease.note(Sign::Refusal);
             }
             failure(error, model)

@@ -7,7 +7,7 @@ use super::account::{Account, Question};
 use super::actor::Tunnel;
 use super::exchange::Exchange;
 use super::form;
-use super::forward::{broken_off, crashed, path_and_query, take_lease};
+use super::forward::{broken_off, check_circle, crashed, path_and_query, take_lease};
 use super::headers;
 use super::lookup::{mismatch, serving};
 use crate::http::error::{ApiError, Kind};
@@ -120,6 +120,7 @@ impl Opening<'_> {
         let lease =
             take_lease(&self.exchange.shared, self.model, self.exchange.class(), || self.exchange.client())
                 .await?;
+        check_circle(self.exchange, self.model, &lease)?;
         account.leased(&lease);
         let head = self.head(path, &lease);
         let late = async {
@@ -306,7 +307,11 @@ impl Relay {
                 let written = ready!(Pin::new(&mut self.tunnel.stream).poll_write(context, &self.pending))?;
                 drop(self.pending.split_to(written));
             }
-            match ready!(Pin::new(&mut self.payload).poll_next(context)) {
+            let next = Pin::new(&mut self.payload).poll_next(context);
+            if next.is_pending() {
+                ready!(Pin::new(&mut self.tunnel.stream).poll_flush(context))?;
+            }
+            match ready!(next) {
                 Some(Ok(chunk)) => {
                     self.heard();
                     self.pending = chunk;

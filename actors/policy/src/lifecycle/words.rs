@@ -244,6 +244,16 @@ pub enum Event {
     Deadline,
 }
 
+impl Event {
+    /// Whether it says that nothing of this life is left.
+    pub fn ends(self, life: u64) -> bool {
+        match self {
+            Self::Gone { epoch } | Self::OutOfMemory { epoch } | Self::Unreachable { epoch } => epoch == life,
+            _ => false,
+        }
+    }
+}
+
 /// What to do, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {

@@ -1,7 +1,7 @@
 //! Readiness of a server that somebody else runs: it is ready when it answers. Nothing is asked of it that costs money or
 //! starts something there: the first request of a client tells the rest.
 
-use super::names::Names;
+use super::names::{Listing, Names};
 use super::{Found, Heard, Question, probes};
 use crate::spec::{ModeSpec, VariantSpec};
 use std::time::Duration;
@@ -71,7 +71,8 @@ impl Far {
             Heard::Answer { listing, .. } => {
                 let name = self.names.elsewhere(listing.as_ref());
                 let context = listing.as_ref().and_then(|listing| listing.context(&name));
-                return Told::Ready(Found { served_name: Some(name), context, ..Found::default() });
+                let manager = listing.as_ref().is_some_and(Listing::is_of_manager);
+                return Told::Ready(Found { served_name: Some(name), context, manager, ..Found::default() });
             }
         };
         if now < PATIENCE { Told::Wait(PAUSE) } else { Told::Down(wrong) }
@@ -81,7 +82,7 @@ impl Far {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readiness::{Listed, Listing};
+    use crate::readiness::Listed;
 
     fn far(served: Option<&str>) -> Far {
         let question = Question {

@@ -35,6 +35,11 @@ impl Listing {
         self.models.iter().map(|model| model.name.clone()).collect()
     }
 
+    /// Whether another manager wrote it.
+    pub(super) fn is_of_manager(&self) -> bool {
+        self.owner.as_deref() == Some("llm-manager")
+    }
+
     fn has(&self, name: &str) -> bool {
         self.models.iter().any(|model| model.name == name)
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{Payload, UpstreamError};
 
-/// The backend is on this machine: it takes a connection at once or something is wrong.
+/// A backend takes a connection at once, or something is wrong.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// While the limit of open files is reached, a request looks this often, and for so long, for one that was
 /// closed.
@@ -299,8 +299,12 @@ impl AsyncWrite for Socket {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.seen.write_failed.load(Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx)).map(|()| 0);
+        Poll::Ready(self.written(flushed, 0).map(|_| ()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

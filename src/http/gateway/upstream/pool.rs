@@ -11,6 +11,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Backends close a connection that idles: llama-server after 5 s. Older ones are not used any more.
 const MAX_AGE: Duration = Duration::from_secs(4);
+/// The same elsewhere, where opening one takes longer: perhaps a handshake over TLS, half around the world.
+const MAX_AGE_FAR: Duration = Duration::from_secs(30);
 /// Idle connections that are kept, and those that are on their way back; others are closed.
 pub(crate) const MAX_IDLE: usize = 1024;
 
@@ -47,6 +49,7 @@ impl Home {
 pub(crate) struct Pool {
     /// In the order in which they came, so the oldest is first.
     idle: Vec<(Instant, Box<Connection>)>,
+    max_age: Duration,
     /// Its key is no other's as long as it is here.
     _backend: Backend,
     _watch: AbortOnDropHandle<()>,
@@ -55,12 +58,13 @@ pub(crate) struct Pool {
 impl Pool {
     /// `watch` tells the Gateway when the backend ends.
     pub(crate) fn new(backend: Backend, watch: JoinHandle<()>) -> Self {
-        Self { idle: Vec::new(), _backend: backend, _watch: AbortOnDropHandle::new(watch) }
+        let max_age = if backend.endpoint().local_address().is_some() { MAX_AGE } else { MAX_AGE_FAR };
+        Self { idle: Vec::new(), max_age, _backend: backend, _watch: AbortOnDropHandle::new(watch) }
     }
 
     pub(super) fn take(&mut self) -> Option<Box<Connection>> {
         while let Some((since, mut connection)) = self.idle.pop() {
-            if since.elapsed() >= MAX_AGE {
+            if since.elapsed() >= self.max_age {
                 // All others are older still.
                 self.idle.clear();
             } else if connection.is_reusable() {
@@ -78,7 +82,8 @@ impl Pool {
 
     /// Closes what is too old or closed by the backend; says whether any is left.
     pub(crate) fn sweep(&mut self) -> bool {
-        self.idle.retain_mut(|(since, connection)| since.elapsed() < MAX_AGE && connection.is_reusable());
+        let max_age = self.max_age;
+        self.idle.retain_mut(|(since, connection)| since.elapsed() < max_age && connection.is_reusable());
         !self.idle.is_empty()
     }
 

@@ -5,6 +5,7 @@ import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
+import { whereItRuns } from '@/shared/model/place'
 import { StateNote } from '@/shared/model/StateNote'
 
 const all = texts(
@@ -29,7 +30,7 @@ export function Now({ model }: { model: LiveModel }) {
   const figures: [string, string][] = [
     [t.running, count(model.leases, language)],
     [t.waiting, count(model.waiting, language)],
-    [t.variant, model.variant ?? '–'],
+    [t.variant, whereItRuns(model) ?? '–'],
     [t.pid, model.pid?.toString() ?? '–'],
     [t.port, model.port?.toString() ?? '–'],
     [t.started, started ? moment(new Date(started), new Date(now)) : '–'],

@@ -10,6 +10,7 @@ import { useLastLine } from '@/shared/log/lastLine'
 import { held } from '@/shared/model/held'
 import { modelLink } from '@/shared/model/link'
 import { Orders } from '@/shared/model/Orders'
+import { whereItRuns } from '@/shared/model/place'
 import { StateNote } from '@/shared/model/StateNote'
 import { Meter } from '@/shared/ui/Meter'
 import { StateTag } from '@/shared/ui/Status'
@@ -53,7 +54,7 @@ export const ModelCard = memo(function ModelCard({ name }: { name: string }) {
       {model.state === 'starting' && <LastLine name={name} label={t.says} />}
       {model.state !== 'stopped' && model.state !== 'failed' && (
         <dl className="grid grid-cols-[minmax(0,1fr)_auto_auto] gap-x-4 gap-y-1.5 text-[0.93rem]">
-          <Fact name={t.variant} value={model.variant ?? '–'} />
+          <Fact name={t.variant} value={whereItRuns(model) ?? '–'} />
           <Fact name={t.running} value={`${count(model.leases, language)}${model.max_concurrency ? ` ${t.ofMax(model.max_concurrency)}` : ''}`} />
           <Fact name={t.waiting} value={count(model.waiting, language)} />
           <Devices name={name} label={t.devices} />

@@ -169,7 +169,11 @@ export type ModelDetails = {
 /**
  * Why the variant that runs was chosen; null: nothing runs, or memory is not checked.
  */
-chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, 
+/**
+ * Where its backend is, if not on this machine: an address, for example.
+ */
+place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
 
 /**
  * `GET /api/models/{name}/memory`. Memory is MiB.
@@ -193,7 +197,11 @@ output_tokens_per_second: number, };
 /**
  * One model in `GET /api/models`. Durations are seconds, times are UTC.
  */
-export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, 
+/**
+ * Where its backend is, if not on this machine: an address, for example.
+ */
+place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
 
 /**
  * `GET /api/runs/{id}`: one run, with the moments of its start. Those that the ledger doesn't keep are known of a
@@ -288,7 +296,11 @@ export type PlacementDevice = { requirement: string, device: string, memory_mb: 
 /**
  * What would become of one variant.
  */
-export type PlacementVariant = { variant: string, verdict: 'fits' | 'evict' | 'wait' | 'never', devices: Array<PlacementDevice>, missing: Array<string>, lacks: Array<string>, 
+export type PlacementVariant = { variant: string, 
+/**
+ * Where it runs, if not on this machine.
+ */
+place: string | null, verdict: 'fits' | 'evict' | 'wait' | 'never', devices: Array<PlacementDevice>, missing: Array<string>, lacks: Array<string>, 
 /**
  * Variables of the manager's own environment that reach the backend and may steer its engine.
  */
@@ -360,7 +372,7 @@ export type RequestShare = { request_id: string, ended_at: string, cost: Record<
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed' | 'unresponsive', 
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'crashed' | 'unresponsive', 
 /**
  * Of an evicted one: the model that needed its memory.
  */
@@ -735,4 +747,8 @@ notes: Array<string>,
  */
 unknown: string | null, };
 
-export type VariantView = { name: string, required_devices: Array<string>, memory_mb: Record<string, number>, script_path: string | null, command: Array<string> | null, };
+export type VariantView = { name: string, 
+/**
+ * Where it runs, if not on this machine.
+ */
+place: string | null, required_devices: Array<string>, memory_mb: Record<string, number>, script_path: string | null, command: Array<string> | null, };

@@ -1,0 +1,55 @@
+//! TLS towards a server elsewhere: it has to show a certificate that this machine trusts.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// The way to one server.
+pub(super) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// Blocks, the first time: it reads the system's certificates (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`).
+    pub(super) fn to(host: &str) -> Result<Self, String> {
+        static TRUSTED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+        let config = match TRUSTED.get() {
+            Some(config) => Arc::clone(config),
+            None => {
+                let config = Arc::new(trusting()?);
+                Arc::clone(TRUSTED.get_or_init(|| config))
+            }
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{host}: {error}"))?;
+        Ok(Self { connector: TlsConnector::from(config), name })
+    }
+
+    pub(super) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+}
+
+fn trusting() -> Result<ClientConfig, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (kept, _) = roots.add_parsable_certificates(found.certs);
+    if kept == 0 {
+        let why: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
+        let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
+        return Err(format!(
+            "this machine trusts no certificate{why}: install its package ca-certificates, or name a file in SSL_CERT_FILE"
+        ));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS: {error}"))?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

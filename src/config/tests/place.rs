@@ -1,0 +1,75 @@
+//! `on`: where a variant runs.
+
+use llm_manager_policy::spec::{Place, Secret};
+
+use super::{check, load_text};
+
+fn variant(on: &str) -> String {
+    format!("Local-Models:\n  m:\n    There:\n      {on}\n")
+}
+
+#[test]
+fn an_address_is_a_place() {
+    let yaml = variant("on: {url: 'http://box:8080/llm/v1/', key: far-key}\n      served_name: other");
+    let spec = load_text(&yaml).unwrap().spec;
+    let variant = &spec.models[0].variants[0];
+    let Place::Url(place) = &variant.place else { panic!("{:?}", variant.place) };
+    assert_eq!(place.to_string(), "http://box:8080/llm/v1");
+    assert_eq!(place.key.as_ref().map(Secret::reveal), Some("far-key"));
+    assert_eq!(variant.routes.of("/v1/models"), "/llm/v1/models");
+    assert_eq!(variant.served_name.as_deref(), Some("other"));
+}
+
+#[test]
+fn the_variable_of_a_key_is_hidden_from_backends() {
+    // It is there wherever tests run.
+    let yaml = variant("on: {url: 'http://box:8080/v1', key: 'k${PATH}'}");
+    let Ok(loaded) = load_text(&yaml) else { return };
+    assert_eq!(loaded.spec.secret_variables, ["PATH"]);
+}
+
+#[test]
+fn mistakes_are_told() {
+    let at = "4 Local-Models.m.There.on.url";
+    for (url, told) in [
+        ("box:8080/v1", "before it, got \"box:8080/v1\" | write http://box:8080/v1"),
+        ("ftp://box/v1", "begins with neither | write it like"),
+        ("http://box:8080", "where the API begins | write http://box:8080/v1"),
+        ("http://me:pw@box/v1", "a password in it | `key:`"),
+        ("http://box/v1?key=x", "a query | `key:`"),
+        ("http://box/v1/chat/completions", "one endpoint | before it"),
+    ] {
+        check(&variant(&format!("on: {{url: '{url}'}}")), &[&format!("{at}: {told}")]);
+    }
+    check(&variant("on: {}"), &["4 Local-Models.m.There.on: says no place | on: {url:"]);
+    check(&variant("on: {urll: x}"), &["4 Local-Models.m.There.on.urll: unknown key | `url`"]);
+    check(
+        &variant("on: {url: 'http://box/v1', key: 'Bearer x'}"),
+        &["4 Local-Models.m.There.on.key: printable ASCII"],
+    );
+}
+
+#[test]
+fn what_starts_a_server_has_no_meaning_beside_it() {
+    let beside = |line: &str| variant(&format!("on: {{url: 'http://box/v1'}}\n      {line}"));
+    check(
+        &beside("script_path: ok.sh"),
+        &["5 Local-Models.m.There.script_path: has no meaning beside `on.url` | another variant"],
+    );
+    check(
+        &beside("api_prefix: /x"),
+        &["5 Local-Models.m.There.api_prefix: no meaning | the path of `on.url`"],
+    );
+    check(&beside("memory_mb: auto"), &["5 Local-Models.m.There.memory_mb: no meaning"]);
+}
+
+#[test]
+fn a_key_that_goes_through_the_internet_unencrypted_is_worth_a_warning() {
+    let warnings = |url: &str| {
+        let loaded = load_text(&variant(&format!("on: {{url: '{url}', key: far-key}}"))).unwrap();
+        loaded.warnings.problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings("http://api.example.com/v1"), ["goes to api.example.com unencrypted"]);
+    assert!(warnings("https://api.example.com/v1").is_empty() && warnings("http://box/v1").is_empty());
+    assert_eq!(warnings("http://box/openai"), ["its API is asked at /openai/chat/completions and the like"]);
+}

@@ -33,7 +33,7 @@ use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::files::LogFiles;
 use llm_manager_actors::model::{Directory, ModelHandle, Verb};
-use llm_manager_actors::scheduler::{Scope, Setup};
+use llm_manager_actors::scheduler::{Pauses, Scope, Setup};
 use llm_manager_actors::supervisor::{Child, Supervisor, Tree, ask};
 use llm_manager_devices::Registry;
 use llm_manager_policy::endpoints::Endpoints;
@@ -185,12 +185,14 @@ impl Running {
             models: models.clone(),
             settings: reload::placement(program),
             watts: program.watts.clone(),
+            shared_devices: spec.shared_devices.clone(),
         }));
         let listed = reload::list(&models);
         let stopping = CancellationToken::new();
         let state_dir = state_dir(spec);
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let devices = start_devices(spec, &state_dir, &instance);
+        let pauses = Pauses::load(state_dir.join("paused.json"));
         let looked_after = !program.disable_gpu_monitoring;
         let books = {
             let (program, state_dir) = (program.clone(), state_dir.clone());
@@ -229,6 +231,8 @@ impl Running {
             quotas: quotas.clone(),
             devices: devices.clone(),
             scheduler: looked_after.then(|| scheduler.clone()),
+            pauses: pauses.clone(),
+            shared_devices: Arc::default(),
             retention_days: 0,
             drain_timeout: Duration::ZERO,
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
@@ -261,6 +265,7 @@ impl Running {
             origin,
             measured: state_dir.join("measured.json"),
             base_dir: spec.base_dir.clone(),
+            pauses: pauses.clone(),
         };
         let sink = output::sink(spec, &hub);
         let log_files = sink.files.clone();

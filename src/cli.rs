@@ -11,6 +11,7 @@ mod ledger;
 mod logs;
 mod memory;
 mod pages;
+mod pause;
 #[cfg(test)]
 mod reference;
 mod remote;
@@ -125,6 +126,20 @@ enum Command {
         #[arg(long)]
         merge: bool,
     },
+    /// Keep models off a device for a while: another program needs it. Idle models on it stop at once, busy ones when their
+    /// responses have ended.
+    Pause {
+        /// Name or id, as in `required_devices`.
+        device: String,
+        /// For how long: 30m, 2h, 1d; a week at the most.
+        #[arg(long = "for", value_name = "TIME", value_parser = pause::minutes)]
+        length: f64,
+    },
+    /// Let models use a paused device again.
+    Resume {
+        /// Name or id, as in `required_devices`.
+        device: String,
+    },
     /// Copy the ledger into a file, also while the manager runs; needs no manager.
     Backup {
         /// Must not exist yet.
@@ -223,6 +238,10 @@ pub fn main() -> ExitCode {
         Command::Usage(order) => remote(path, remote::Order::Usage(order)),
         Command::Statement(order) => remote(path, remote::Order::Statement(order)),
         Command::Rename { old, new, merge } => remote(path, remote::Order::Rename { old, new, merge }),
+        Command::Pause { device, length } => {
+            remote(path, remote::Order::Pause { device, minutes: Some(length) })
+        }
+        Command::Resume { device } => remote(path, remote::Order::Pause { device, minutes: None }),
         Command::Backup { file } => backup(path, &file),
         Command::Restore { file } => ledger::put_back(path, &file),
         Command::Ledger(order) => ledger::run(path, &order),

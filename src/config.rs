@@ -8,6 +8,7 @@
 
 mod backend;
 mod billing;
+mod devices;
 mod edge;
 mod fields;
 mod file;

@@ -40,8 +40,8 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    audit, billing, config, devices, events, files, keys, manager, memory, metrics, models, openapi, queue,
-    requests, run_logs, running, runs, session, statement, storage, usage, webui,
+    audit, billing, config, devices, events, files, keys, manager, memory, metrics, models, openapi, pauses,
+    queue, requests, run_logs, running, runs, session, statement, storage, usage, webui,
 };
 use connection::Connection;
 use gateway::stray::Strays;
@@ -216,6 +216,8 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}", read().to(models::model)))
                 .service(at("/devices", read().to(devices::devices)))
                 .service(at("/devices/history", read().to(devices::history)))
+                .service(at("/devices/{device:.+}/pause", post().to(pauses::pause)))
+                .service(at("/devices/{device:.+}/resume", post().to(pauses::resume)))
                 .service(at("/logs", read().to(events::manager_logs)))
                 .service(at("/openapi.json", read().to(openapi::openapi)))
                 .service(at("/events", read().to(events::events)))

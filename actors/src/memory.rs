@@ -8,6 +8,7 @@ use llm_manager_policy::placement::Part;
 use llm_manager_policy::queue::MadeRoom;
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::live::{Live, tell};
 
@@ -123,6 +124,8 @@ pub(crate) struct Denied {
     pub(crate) epoch: u64,
     /// In a sentence.
     pub(crate) why: Arc<str>,
+    /// When there may be some, where that is known.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Go if nobody is there; `EvictRefused` is told back otherwise.

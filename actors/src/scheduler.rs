@@ -9,11 +9,13 @@ mod estimates;
 mod estimating;
 mod measured;
 mod messages;
+mod pauses;
 mod view;
 
 pub use actor::{Scheduler, Scope, Setup};
 pub use estimates::VariantMemory;
 pub use estimating::ExplainMemory;
 pub use measured::{Measured, ModelMeasured};
-pub use messages::{Explain, Explained, Lost, Reservations};
+pub use messages::{Explain, Explained, Lost, PauseDevices, Reservations};
+pub use pauses::Pauses;
 pub use view::snapshot;

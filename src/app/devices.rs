@@ -68,6 +68,23 @@ pub(crate) fn unmatched(spec: &Spec, snapshot: &Snapshot) -> Vec<String> {
     let devices = scheduler::snapshot(snapshot, Instant::now());
     let online: Vec<&str> = devices.devices.iter().filter(|one| one.online).map(|one| &*one.name).collect();
     let mut warnings = Vec::new();
+    for shared in &spec.shared_devices {
+        let text = shared.device.text();
+        let found = shared.device.matches(&devices);
+        if found.is_empty() {
+            let here = online.join(", ");
+            warnings.push(format!("devices: no device matches {text:?}; here are: {here}"));
+        }
+        let mut found = found.into_iter().filter_map(|at| devices.devices.get(at));
+        let silent =
+            found.find(|device| device.online && device.used_mib.is_none() && device.plugin != "exec");
+        if let Some(device) = silent.filter(|_| shared.give_way) {
+            warnings.push(format!(
+                "devices.{text}.give_way has no effect: {} doesn't tell how much of its memory is in use",
+                device.name
+            ));
+        }
+    }
     for model in &spec.models {
         for variant in &model.variants {
             for text in &variant.required_devices {
@@ -123,6 +140,22 @@ mod tests {
         assert_eq!(
             warnings,
             ["Local-Models.m.V.required_devices: no device online matches \"v100\"; here are: cpu"]
+        );
+    }
+
+    #[test]
+    fn a_shared_device_has_to_be_here_and_to_tell_its_use() {
+        let yaml =
+            b"devices:\n- {name: rtx, give_way: true, keep_free_mb: 1}\n- {name: gtx, keep_free_mb: 1}\n";
+        let spec = crate::config::parse(yaml, std::path::Path::new("config.yaml")).unwrap().spec;
+        let card = Sample { name: "RTX 4060".into(), plugin: "intel", online: true, ..Sample::default() };
+        let said = unmatched(&spec, &Snapshot { devices: vec![card], ..Snapshot::empty() });
+        assert_eq!(
+            said,
+            [
+                "devices.rtx.give_way has no effect: RTX 4060 doesn't tell how much of its memory is in use",
+                "devices: no device matches \"gtx\"; here are: RTX 4060"
+            ]
         );
     }
 

@@ -122,6 +122,7 @@ pub(super) fn configured(
         trusted_proxies: program.trusted_proxies.as_slice().into(),
         endpoints: Arc::new(Endpoints::new(spec.modes.iter().map(|mode| &**mode))),
         max_body_bytes: program.max_body_bytes,
+        shared_devices: spec.shared_devices.as_slice().into(),
         retention_days: program.log_retention_days,
         drain_timeout: program.drain_timeout,
         ..shared
@@ -264,6 +265,7 @@ impl Reloader {
             models: self.roster.models(),
             settings: placement(&new.program),
             watts: new.program.watts.clone(),
+            shared_devices: new.shared_devices.clone(),
         }));
         self.in_force.replace(shared);
         // From here on requests come by the new settings.
@@ -409,8 +411,7 @@ impl Reloader {
         model.actor().set(None);
         self.roster.remove(model);
         let former = self.scope.load();
-        let (settings, watts) = (former.settings.clone(), former.watts.clone());
-        self.scope.store(Arc::new(Scope { models: self.roster.models(), settings, watts }));
+        self.scope.store(Arc::new(Scope { models: self.roster.models(), ..Scope::clone(&former) }));
         log::info!("models/{name}: has left the configuration, and has ended");
         if let Some(new) = leaving.data_to {
             // Its last rows have come since.

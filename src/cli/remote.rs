@@ -17,14 +17,34 @@ pub(super) enum Order {
     Start(String),
     Stop(String, bool),
     Restart(String),
-    Logs { model: String, follow: bool, tail: usize },
-    Explain { model: String, memory: bool },
+    Logs {
+        model: String,
+        follow: bool,
+        tail: usize,
+    },
+    Explain {
+        model: String,
+        memory: bool,
+    },
     Queue,
-    Cancel { id: String },
+    Cancel {
+        id: String,
+    },
     Usage(UsageOrder),
     Statement(StatementOrder),
-    Rename { old: String, new: String, merge: bool },
-    Reload { dry_run: bool },
+    Rename {
+        old: String,
+        new: String,
+        merge: bool,
+    },
+    Reload {
+        dry_run: bool,
+    },
+    /// Without minutes: it may be used again.
+    Pause {
+        device: String,
+        minutes: Option<f64>,
+    },
     Tree,
 }
 
@@ -78,6 +98,7 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Statement(order) => print(&order.run(&manager).await?),
         Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
         Order::Reload { dry_run } => reload(&manager, dry_run).await,
+        Order::Pause { device, minutes } => print(&super::pause::run(&manager, &device, minutes).await?),
         Order::Tree => tree(&manager).await,
     }
 }
@@ -198,6 +219,8 @@ struct VariantPlacement {
     place: Option<String>,
     verdict: String,
     missing: Vec<String>,
+    #[serde(default)]
+    paused: Vec<String>,
     lacks: Vec<String>,
     #[serde(default)]
     inherited: Vec<String>,
@@ -254,7 +277,7 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
     let placement: Placement = manager.ask_json(Method::GET, &path).await?;
     print(&placement.text)?;
     for one in placement.variants {
-        let reasons = [one.missing, one.lacks].concat().join("; ");
+        let reasons = [one.missing, one.paused, one.lacks].concat().join("; ");
         let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };
         let variant = at_place(one.variant, one.place.as_deref());
         print(&format!("  {variant}: {}{reasons}", one.verdict))?;

@@ -11,14 +11,14 @@ use std::time::Duration;
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::placement::HoldTime;
 use llm_manager_policy::pricing::Currency;
-use llm_manager_policy::spec::{DevicePluginSpec, Electricity, LogsSpec, ModelSpec, ProgramSpec, Spec};
+use llm_manager_policy::spec::{Electricity, LogsSpec, ModelSpec, ProgramSpec, Spec};
 use llm_manager_policy::system::{self, System};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
-use super::{edge, key_specs, models, modes};
+use super::{devices, edge, key_specs, models, modes};
 
 /// What models take from `program` when they don't say it themselves.
 pub(super) struct Defaults {
@@ -53,7 +53,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     let logs = logs(walk, &root, &logs_value);
     let keys = key_specs::read(walk, &root);
     let secret_variables = secret_variables(&program_fields, &root);
-    let devices = devices(walk, &root);
+    let (devices, shared_devices) = devices::read(walk, &root);
     let modes = modes::read(walk, &root);
     let mut models = models::read(walk, &root, &modes, &defaults);
     names_are_unique(walk, &models);
@@ -64,7 +64,17 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     ports_are_unique(walk, &models, program.port);
 
     let models = models.into_iter().map(Arc::new).collect();
-    Spec { base_dir: walk.base_dir.to_owned(), program, modes, logs, devices, keys, secret_variables, models }
+    Spec {
+        base_dir: walk.base_dir.to_owned(),
+        program,
+        modes,
+        logs,
+        devices,
+        shared_devices,
+        keys,
+        secret_variables,
+        models,
+    }
 }
 
 /// `alive_time` in minutes; 0 is never.
@@ -270,26 +280,6 @@ fn logs(walk: &mut Walk<'_>, root: &Fields<'_>, value: &Value) -> LogsSpec {
         bytes: fields.whole("size_mb").unwrap_or_default() * 1024 * 1024,
         days: fields.whole("days").and_then(|days| u32::try_from(days).ok()).unwrap_or(u32::MAX),
     }
-}
-
-fn devices(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<DevicePluginSpec> {
-    let mut devices: Vec<DevicePluginSpec> = Vec::new();
-    let path = root.at("devices");
-    let entries = root.value("devices").and_then(Value::as_sequence).into_iter().flatten();
-    for (index, entry) in entries.enumerate() {
-        let fields = walk.fields(Section::Device, &path.item(index), entry);
-        walk.refuse_unknown(&fields);
-        let name = fields.text("name").unwrap_or_default();
-        if name.eq_ignore_ascii_case("cpu") {
-            let hint = Some("choose another name".to_owned());
-            walk.error(&fields.at("name"), "`cpu` is the name of a built-in device", hint);
-        } else if devices.iter().any(|device| device.name == name && !name.is_empty()) {
-            walk.error(&fields.at("name"), format!("another device has the name {name:?}"), None);
-        }
-        let command = command(walk, &fields, "command");
-        devices.push(DevicePluginSpec { name: name.to_owned(), command });
-    }
-    devices
 }
 
 /// `command` with its program made absolute if it is a path; a bare name is left to PATH.

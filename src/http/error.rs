@@ -14,8 +14,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest pause that a client is told, in seconds.
-const LONGEST_PAUSE: f64 = 60.0;
+/// The longest pause, in seconds, that is told to a client which may wait for it by itself.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What kind of error; each has one row in `Kind::row`. `docs/reference/errors.md` says of each what is written here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +48,11 @@ pub enum Kind {
     UnsupportedEncoding,
     /// A WebSocket at an endpoint that has none.
     WebSocketUnsupported,
-    /// A variant's devices are offline, no variant fits, or `queue_timeout` has passed; the message has the
-    /// numbers; with `Retry-After`: 5 s.
+    /// A variant's devices are offline or paused, no variant fits, or `queue_timeout` has passed; the message has the
+    /// numbers; with `Retry-After`: 5 s, or the rest of the pause.
     InsufficientResources,
+    /// No device has this name or id.
+    DeviceNotFound,
     /// The backend failed to start, or crashed and is in its pause; the message has its last lines; with
     /// `Retry-After`.
     ModelStartFailed,
@@ -135,6 +137,7 @@ impl Kind {
             Kind::InsufficientResources => {
                 (StatusCode::SERVICE_UNAVAILABLE, "insufficient_resources", SERVER)
             }
+            Kind::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found", REQUEST),
             Kind::ModelStartFailed => (StatusCode::SERVICE_UNAVAILABLE, "model_start_failed", SERVER),
             Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
             Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),
@@ -227,8 +230,9 @@ impl ResponseError for ApiError {
         }
         if let Some(pause) = self.retry_after {
             // Whole seconds, never 0: "at once" would be a busy loop. Clients take more than a minute for nonsense, or
-            // sleep that long without a word.
-            let seconds = pause.as_secs_f64().ceil().clamp(1.0, LONGEST_PAUSE);
+            // sleep that long without a word, unless they are told not to try again by themselves.
+            let longest = if self.hopeless { f64::MAX } else { LONGEST_PAUSE.as_secs_f64() };
+            let seconds = pause.as_secs_f64().ceil().clamp(1.0, longest);
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         if self.hopeless {

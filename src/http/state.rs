@@ -15,8 +15,9 @@ use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Directory, ModelHandle};
 use llm_manager_actors::quotas::Quotas;
-use llm_manager_actors::scheduler::Scheduler;
+use llm_manager_actors::scheduler::{Pauses, Scheduler};
 use llm_manager_actors::supervisor::Supervisor;
+use llm_manager_policy::devices::SharedDevice;
 use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::proxies::Network;
 use std::future::{Ready, ready};
@@ -72,6 +73,10 @@ pub struct Shared {
     pub devices: Devices,
     /// Who looks after their memory, if anybody does.
     pub scheduler: Option<Live<Scheduler>>,
+    /// Devices that an operator has paused.
+    pub pauses: Pauses,
+    /// Devices that other programs use, too.
+    pub shared_devices: Arc<[SharedDevice]>,
     /// Days that rows of requests are kept.
     pub retention_days: u32,
     /// How long the end of the program waits for running answers.

@@ -1,6 +1,6 @@
 //! Asks the manager how it is, and tells it what was clicked. A thread of its own: the icon's must never wait.
 
-use super::menu::{Action, Entry, Seen};
+use super::menu::{Action, Card, Entry, PAUSE_HOURS, Seen};
 use super::ui::Event;
 use crate::cli::client::{Manager, segment};
 use crate::config;
@@ -59,7 +59,8 @@ async fn look(manager: &Manager, note: Option<String>) -> Seen {
     let asked = async {
         let models: Vec<Entry> = manager.ask_json(Method::GET, "/api/models").await?;
         let Paused { paused } = manager.ask_json(Method::GET, "/api/pause").await?;
-        Ok::<_, String>(Seen::Up { paused, models, note })
+        let devices: Vec<Card> = manager.ask_json(Method::GET, "/api/devices").await?;
+        Ok::<_, String>(Seen::Up { paused, models, devices, note })
     };
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(seen)) => seen,
@@ -75,6 +76,10 @@ async fn obey(config: &Path, action: Action) -> Result<(), String> {
     let path = match action {
         Action::Start(name) => format!("/api/models/{}/start?wait=false", segment(&name)),
         Action::Stop(name) => format!("/api/models/{}/stop?wait=false", segment(&name)),
+        Action::NotNow(id, true) => {
+            format!("/api/devices/{}/pause?minutes={}", segment(&id), PAUSE_HOURS * 60)
+        }
+        Action::NotNow(id, false) => format!("/api/devices/{}/resume", segment(&id)),
         Action::Pause(true) => "/api/pause".to_owned(),
         Action::Pause(false) => "/api/resume".to_owned(),
         Action::StopManager => "/api/shutdown".to_owned(),

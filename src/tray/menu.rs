@@ -18,6 +18,8 @@ pub(super) enum Seen {
         /// Nothing is started on demand.
         paused: bool,
         models: Vec<Entry>,
+        /// Devices, as `/api/devices` tells them.
+        devices: Vec<Card>,
         /// What went wrong with the last order.
         note: Option<String>,
     },
@@ -28,6 +30,16 @@ pub(super) enum Seen {
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) state: String,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub(super) struct Card {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) plugin: String,
+    pub(super) online: bool,
+    pub(super) paused_until: Option<jiff::Timestamp>,
 }
 
 /// How the icon looks.
@@ -47,6 +59,8 @@ pub(super) enum Action {
     Start(String),
     Stop(String),
     Pause(bool),
+    /// The id of a device, and whether no model may use it for a while.
+    NotNow(String, bool),
     AtLogin(bool),
     StopManager,
     Quit,
@@ -73,6 +87,8 @@ pub(super) struct View {
     pub(super) items: Vec<Item>,
 }
 
+/// For how long a click keeps models off a device; other times are in the dashboard.
+pub(super) const PAUSE_HOURS: u32 = 2;
 /// A longer menu doesn't fit on a screen; the dashboard has the rest.
 const MOST_MODELS: usize = 25;
 
@@ -91,7 +107,7 @@ pub(super) fn view(seen: &Seen, language: Language, at_login: Option<bool>) -> V
             items.push(Item::Text(why.clone()));
             (Look::Lost, say("the manager doesn't answer", "管理器没有应答"))
         }
-        Seen::Up { paused, models, note } => {
+        Seen::Up { paused, models, devices, note } => {
             if models.is_empty() {
                 items.push(Item::Text(say("no models", "没有模型")));
             }
@@ -106,6 +122,25 @@ pub(super) fn view(seen: &Seen, language: Language, at_login: Option<bool>) -> V
             }
             items.extend(note.clone().map(Item::Text));
             items.push(Item::Separator);
+            items.extend(devices.iter().filter(|one| one.online && one.plugin != "cpu").map(|device| {
+                let paused = device.paused_until;
+                let text = match paused {
+                    Some(until) => {
+                        let until =
+                            until.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string();
+                        say(
+                            &format!("{}: not before {until}", device.name),
+                            &format!("{}：{until} 前不使用", device.name),
+                        )
+                    }
+                    None => say(
+                        &format!("{}: not now, for {PAUSE_HOURS} hours", device.name),
+                        &format!("{}：{PAUSE_HOURS} 小时内不使用", device.name),
+                    ),
+                };
+                let action = Action::NotNow(device.id.clone(), paused.is_none());
+                Item::Action { text, action, checked: Some(paused.is_some()) }
+            }));
             items.push(Item::Action {
                 text: say("Pause all starts", "暂停所有启动"),
                 action: Action::Pause(!paused),
@@ -201,7 +236,43 @@ mod tests {
 
     fn up(models: &[(&str, &str)]) -> Seen {
         let entry = |(name, state): &(&str, &str)| Entry { name: (*name).into(), state: (*state).into() };
-        Seen::Up { paused: false, models: models.iter().map(entry).collect(), note: None }
+        Seen::Up {
+            paused: false,
+            models: models.iter().map(entry).collect(),
+            devices: Vec::new(),
+            note: None,
+        }
+    }
+
+    #[test]
+    fn a_click_on_a_card_keeps_models_off_it_and_another_lets_them_back() {
+        let card = |id: &str, plugin: &str, online, paused_until: Option<&str>| Card {
+            id: id.into(),
+            name: id.into(),
+            plugin: plugin.into(),
+            online,
+            paused_until: paused_until.map(|text| text.parse().unwrap()),
+        };
+        let devices = vec![
+            card("v100", "nvidia", true, None),
+            card("npu", "exec", true, Some("2026-01-01T10:00:00Z")),
+            card("cpu", "cpu", true, None),
+            card("gone", "nvidia", false, None),
+        ];
+        let seen = Seen::Up { paused: false, models: Vec::new(), devices, note: None };
+        let shown = view(&seen, Language::English, None).items;
+        let cards: Vec<_> = shown
+            .iter()
+            .filter_map(|item| match item {
+                Item::Action { text, action: Action::NotNow(id, on), checked } => {
+                    Some((&**text, &**id, *on, *checked))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(cards.len(), 2, "{shown:?}");
+        assert_eq!(cards[0], ("v100: not now, for 2 hours", "v100", true, Some(false)));
+        assert!(cards[1].0.starts_with("npu: not before ") && !cards[1].2, "{cards:?}");
     }
 
     fn shown(seen: &Seen) -> View {

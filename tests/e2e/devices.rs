@@ -15,6 +15,7 @@ mod queue;
 mod read_ahead;
 mod restarts;
 mod room;
+mod sharing;
 mod statement;
 mod turns;
 mod variants;

@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::{DevicePlugin, Sample};
+use super::{DevicePlugin, ProcessMemory, Sample};
 
 /// How long a command may run.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +56,14 @@ struct Printed {
     power_w: Option<f64>,
     uuid: Option<String>,
     pci: Option<String>,
+    processes: Option<Vec<PrintedProcess>>,
+}
+
+/// A process on the device.
+#[derive(Deserialize)]
+struct PrintedProcess {
+    pid: u32,
+    memory_mb: Option<f64>,
 }
 
 impl Exec {
@@ -200,6 +208,12 @@ impl DevicePlugin for Exec {
             utilization: printed.utilization.map(narrow),
             temperature_c: printed.temperature_c.map(narrow),
             power_w: printed.power_w.map(narrow),
+            processes: printed
+                .processes
+                .into_iter()
+                .flatten()
+                .map(|one| ProcessMemory { pid: one.pid, mib: one.memory_mb.map(|mib| whole(mib.ceil())) })
+                .collect(),
             ..Sample::default()
         };
         Ok(vec![if sample.online { sample } else { sample.offline() }])
@@ -246,6 +260,12 @@ fn parse(out: &[u8]) -> Result<Printed, String> {
     for (name, value, least, most) in fields {
         if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
             return Err(format!("{name} can't be {value}"));
+        }
+    }
+    let amounts = printed.processes.iter().flatten().filter_map(|process| process.memory_mb);
+    for value in amounts {
+        if !(0.0..=MOST_MEMORY).contains(&value) {
+            return Err(format!("processes: memory_mb can't be {value}"));
         }
     }
     match (printed.memory_used_mb, printed.memory_total_mb) {

@@ -63,6 +63,8 @@ pub struct Sample {
     pub power_w: Option<f32>,
     /// Who uses it, by pid; empty also when that can't be read.
     pub processes: Vec<ProcessMemory>,
+    /// Their names, as far as this system tells them.
+    pub programs: Box<[(u32, String)]>,
 }
 
 impl Sample {
@@ -80,6 +82,7 @@ impl Sample {
             temperature_c: None,
             power_w: None,
             processes: Vec::new(),
+            programs: Box::default(),
             ..self.clone()
         }
     }

@@ -74,10 +74,22 @@ impl Sampler {
     }
 }
 
+/// Notes what the processes on a device are called.
+fn name_programs(sample: &mut Sample) {
+    // Only Linux has this file. In a container the driver's process ids may be the host's, which are not there.
+    let name = |pid: u32| Some((pid, std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?));
+    let named = sample.processes.iter().filter_map(|process| name(process.pid));
+    sample.programs = named.map(|(pid, name)| (pid, name.trim().to_owned())).collect();
+}
+
 fn serve(make: &dyn Fn() -> Box<dyn DevicePlugin>, orders: &Receiver<Reply>) {
     let mut plugin: Option<Box<dyn DevicePlugin>> = None;
     for reply in orders {
-        let sampled = catch_unwind(AssertUnwindSafe(|| plugin.get_or_insert_with(make).sample()));
+        let sampled = catch_unwind(AssertUnwindSafe(|| {
+            let mut samples = plugin.get_or_insert_with(make).sample()?;
+            samples.iter_mut().for_each(name_programs);
+            Ok(samples)
+        }));
         let answer = sampled.unwrap_or_else(|panic| {
             let why = words_of(&*panic).to_owned();
             // Its state may be anything: the next sample is taken by a new one.

@@ -57,6 +57,19 @@ pub struct Device {
     pub processes: Option<Vec<DeviceProcess>>,
     /// When it was asked; `None`: with the snapshot.
     pub taken_at: Option<Moment>,
+    /// What the user wants of it for other programs.
+    pub shared: Shared,
+}
+
+/// A device that is not the manager's alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// MiB that no model gets.
+    pub keep_free_mib: u64,
+    /// Idle models go when another program takes of these.
+    pub gives_way: bool,
+    /// No model may use the device before then: an operator has said "not now".
+    pub paused_until: Option<Moment>,
 }
 
 /// One process's share of a device's memory.
@@ -86,7 +99,18 @@ impl Device {
             power_w: None,
             processes: None,
             taken_at: None,
+            shared: Shared::default(),
         }
+    }
+
+    /// Models may be started on it: it is there, and nobody has paused it.
+    pub fn is_open(&self) -> bool {
+        self.online && self.shared.paused_until.is_none()
+    }
+
+    /// MiB that models may have of it at the most.
+    pub fn for_models(&self) -> Option<u64> {
+        Some(self.total_mib?.saturating_sub(self.shared.keep_free_mib))
     }
 
     /// What these processes use together; `None` when the device doesn't tell of any of them.
@@ -110,6 +134,23 @@ impl Device {
 }
 
 impl DeviceSnapshot {
+    /// Notes what the user wants of each device, and which of them are paused until when.
+    pub fn share(&mut self, wishes: &[SharedDevice], pauses: &[(DeviceId, Moment)]) {
+        let mut shared = vec![Shared::default(); self.devices.len()];
+        for wish in wishes {
+            for at in wish.device.matches(self) {
+                if let Some(one) = shared.get_mut(at) {
+                    one.keep_free_mib = wish.keep_free_mib;
+                    one.gives_way = wish.give_way;
+                }
+            }
+        }
+        for (device, one) in self.devices.iter_mut().zip(shared) {
+            let pause = pauses.iter().find(|(id, _)| *id == device.id);
+            device.shared = Shared { paused_until: pause.map(|(_, until)| *until), ..one };
+        }
+    }
+
     /// The device of that id.
     pub fn get(&self, id: &str) -> Option<&Device> {
         self.position(id).and_then(|at| self.devices.get(at))
@@ -137,6 +178,17 @@ pub struct Requirement {
     count: usize,
     words: Vec<String>,
     number: Option<usize>,
+}
+
+/// What an entry of `devices:` says of a device that other programs use, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedDevice {
+    /// Which.
+    pub device: Requirement,
+    /// `keep_free_mb`.
+    pub keep_free_mib: u64,
+    /// `give_way: true`.
+    pub give_way: bool,
 }
 
 /// Why an entry of `required_devices` means nothing.

@@ -24,8 +24,8 @@ mod world;
 pub use crate::spec::HoldTime;
 pub use alone::{RETRY_ADDRESS, alone};
 pub use cost::{eviction_cost, guessed_reload};
-pub use decide::{claims, decide, unexplained};
-pub use explain::{Explanation, Holder, Lack, VariantExplanation, explain};
+pub use decide::{claims, decide, make_way, unexplained};
+pub use explain::{Explanation, Holder, Lack, Paused, VariantExplanation, explain};
 pub use world::{
     Blocker, Decision, Demand, Held, HeldPart, ModelName, Need, Never, Part, Prefer, Settings, Standing,
     Tenure, Urgency, Variant, Why, World,

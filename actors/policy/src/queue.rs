@@ -17,6 +17,8 @@
 //! - Memory of a process that has ended counts as taken until a device shows it free (three quarters of it, or no
 //!   more in use than before the start and a quarter of it), or `settle` has passed. On a device that doesn't tell
 //!   what is in use it is free at once: there is nothing to wait for.
+//! - A device may be shared with other programs: when they take of what is kept free for them, idle models go, and
+//!   while an operator has paused it, all of them do, the busy ones when their answers have ended.
 //! - Every demand ends in one `Grant` or one `Deny`, at the latest after `queue_timeout`.
 //!
 //! Promises that the callers keep: every `AskEvict` is followed by the model's leaving (to be seen in the view,
@@ -27,6 +29,7 @@ mod memory;
 pub mod pace;
 mod round;
 mod steps;
+mod way;
 
 pub use steps::{explain, step};
 

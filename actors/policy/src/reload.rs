@@ -109,7 +109,7 @@ pub fn plan(old: &Spec, new: &Spec) -> Plan {
     if old.keys != new.keys {
         plan.in_place.push("keys".to_owned());
     }
-    if old.devices != new.devices {
+    if old.devices != new.devices || old.shared_devices != new.shared_devices {
         plan.in_place.push("devices".to_owned());
     }
     if old.logs != new.logs {

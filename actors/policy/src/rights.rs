@@ -49,7 +49,7 @@ pub fn wanted(method: &str, path: &str) -> Scope {
     if matches!(method, "GET" | "HEAD") {
         return Scope::Read;
     }
-    let operates = ["/models", "/pause", "/resume", "/requests"].into_iter().any(is_below);
+    let operates = ["/models", "/devices", "/pause", "/resume", "/requests"].into_iter().any(is_below);
     if operates { Scope::Operate } else { Scope::Admin }
 }
 

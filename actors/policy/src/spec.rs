@@ -8,7 +8,7 @@ mod routes;
 pub use place::{BadUrl, Place, Secret, UrlPlace};
 pub use routes::Routes;
 
-use crate::devices::Requirement;
+use crate::devices::{Requirement, SharedDevice};
 use crate::pricing::{Currency, Plan, Price};
 use crate::proxies::Network;
 use crate::rights::Scope;
@@ -31,6 +31,8 @@ pub struct Spec {
     pub logs: LogsSpec,
     /// Device plugins of `devices:`.
     pub devices: Vec<DevicePluginSpec>,
+    /// Devices of `devices:` that other programs use, too.
+    pub shared_devices: Vec<SharedDevice>,
     /// Keys of `keys:`, beside `program.api_keys`.
     pub keys: Vec<KeySpec>,
     /// Variables of the environment in which secrets stand: no backend sees them.
@@ -224,7 +226,7 @@ pub struct LogsSpec {
     pub days: u32,
 }
 
-/// One entry of `devices:`.
+/// One entry of `devices:` with a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DevicePluginSpec {
     /// The device's name, which `required_devices` match.

@@ -107,6 +107,7 @@ fn spec(models: Vec<ModelSpec>) -> Spec {
         program: program(),
         modes: vec![mode("Chat")],
         logs: LogsSpec { folder: None, bytes: 0, days: 30 },
+        shared_devices: Vec::new(),
         devices: Vec::new(),
         keys: Vec::new(),
         secret_variables: Vec::new(),

@@ -107,6 +107,8 @@ pub struct Model {
     pub(super) left_out: HashMap<usize, Duration>,
     /// Nothing is heard of the present run at its address, and why.
     pub(super) unreachable: Option<Arc<str>>,
+    /// When there may be room, as the last refusal for want of it said.
+    pub(super) room_in: Option<Duration>,
     pub(super) waits_for: Option<Arc<str>>,
     /// What was launched has no place yet, and why.
     pub(super) queued_there: Option<Arc<str>>,
@@ -174,6 +176,7 @@ impl Model {
             last_out_of_memory: None,
             left_out: HashMap::new(),
             unreachable: None,
+            room_in: None,
             waits_for: None,
             queued_there: None,
             last_error: None,
@@ -334,7 +337,8 @@ impl Model {
                 responses(self.seen.leases())
             ),
             Phase::Draining { deadline: None, .. } => format!(
-                ": another model has waited long for its memory; {} may finish first",
+                ": makes room for {}; {} may finish first",
+                self.evicted_for.as_deref().unwrap_or("another model"),
                 responses(self.seen.leases())
             ),
             Phase::Draining { .. } => format!(
@@ -370,7 +374,9 @@ impl Model {
             StopCause::Restart => {
                 format!("restarted by {}", self.ordered_by.as_deref().unwrap_or("a changed configuration"))
             }
-            StopCause::Evicted => "another model needs its memory".to_owned(),
+            StopCause::Evicted => {
+                format!("makes room for {}", self.evicted_for.as_deref().unwrap_or("another model"))
+            }
             // The whole of it follows when the process is gone.
             StopCause::StartTimeout
             | StopCause::ProbeRefused
@@ -409,7 +415,7 @@ impl Model {
             Refusal::NoMemory => (
                 RefusedReason::NoMemory,
                 format!("no room for model `{name}`: {error}"),
-                Some(Duration::from_secs(5)),
+                Some(self.room_in.unwrap_or(Duration::from_secs(5))),
             ),
         };
         Refused { reason, message: message.into(), retry_after }

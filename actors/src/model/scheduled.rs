@@ -92,6 +92,7 @@ impl Handler<Denied> for Model {
                 Some(output) => format!("{}; the last start: {output}", denied.why).into(),
                 None => denied.why,
             });
+            self.room_in = denied.retry_after;
         }
         self.drive(Event::Denied { epoch: denied.epoch }, ctx);
     }

@@ -2,7 +2,8 @@
 
 use super::estimates::Estimates;
 use super::measured::Measured;
-use super::messages::{Explain, Explained, Lost, Reservations};
+use super::messages::{Explain, Explained, Lost, PauseDevices, Reservations};
+use super::pauses::Pauses;
 use super::view;
 use crate::device_monitor::{Devices, LookAt, Pace, SampleNow};
 use crate::fault::Panic;
@@ -15,7 +16,7 @@ use actix::{
 };
 use arc_swap::ArcSwap;
 use llm_manager_devices::Snapshot;
-use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot, Requirement};
+use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot, Requirement, SharedDevice};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Urgency, Variant};
@@ -35,6 +36,7 @@ const SNAPSHOT_TIME: Duration = Duration::from_secs(1);
 const SHOWN_AGE: Duration = Duration::from_secs(1);
 
 /// Of whom the Scheduler decides, and by which settings.
+#[derive(Clone)]
 pub struct Scope {
     /// All models, those that are on their way out included.
     pub models: Vec<Arc<ModelHandle>>,
@@ -42,6 +44,8 @@ pub struct Scope {
     pub settings: Settings,
     /// Watts of devices that don't tell their power.
     pub watts: Vec<(Requirement, u32)>,
+    /// Devices that other programs use, too.
+    pub shared_devices: Vec<SharedDevice>,
 }
 
 /// What a Scheduler is made of.
@@ -57,6 +61,8 @@ pub struct Setup {
     pub measured: PathBuf,
     /// Where relative paths of the configuration start.
     pub base_dir: PathBuf,
+    /// Devices that an operator has paused.
+    pub pauses: Pauses,
 }
 
 /// The actor.
@@ -87,14 +93,11 @@ impl Scheduler {
     }
 
     fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let now = self.setup.origin.elapsed();
+        self.share_devices(now);
         let models = self.models();
         let scope = self.setup.scope.load();
-        let view = View {
-            now: self.setup.origin.elapsed(),
-            snapshot: &self.snapshot,
-            models: &models,
-            settings: &scope.settings,
-        };
+        let view = View { now, snapshot: &self.snapshot, models: &models, settings: &scope.settings };
         let step = queue::step(&self.state, event, &view);
         self.state = step.state;
         for effect in step.effects {
@@ -102,6 +105,12 @@ impl Scheduler {
         }
         let busy = !self.state.waiting.is_empty() || !self.state.holds.is_empty();
         self.setup.devices.set_pace(if busy { Pace::Fast } else { Pace::Slow });
+    }
+
+    /// What the user and operators want of the devices is in force in the newest snapshot.
+    fn share_devices(&mut self, now: Moment) {
+        let scope = self.setup.scope.load();
+        self.snapshot.share(&scope.shared_devices, &self.setup.pauses.lasting(now));
     }
 
     fn models(&self) -> Vec<ModelView> {
@@ -125,21 +134,26 @@ impl Scheduler {
                     Denial::Never(_) => explanation.to_string(),
                 };
                 match denial {
-                    // Nobody asked for it: nobody is refused.
-                    Denial::Never(Never::NotForBoot) => {
+                    // Nobody asked for it, or an operator wants it so.
+                    Denial::Never(Never::NotForBoot | Never::Paused) => {
                         log::info!("scheduler: {model} is not started: {why}")
                     }
                     _ => log::warn!("scheduler: no memory: {why}"),
                 }
-                self.tell(&model, Denied { epoch, why: why.into() });
+                let retry_after = explanation.paused_for();
+                self.tell(&model, Denied { epoch, why: why.into(), retry_after });
             }
             Effect::AskEvict { model, epoch, in_favour_of } => {
                 log::info!("scheduler: {model} is idle and makes room for {in_favour_of}");
                 self.tell(&model, Evict { epoch, in_favour_of });
             }
             Effect::AskYield { model, epoch, in_favour_of } => {
+                let why = match self.find(&in_favour_of) {
+                    Some(_) => format!("{in_favour_of} has waited for max_hold"),
+                    None => "an operator has paused a device".to_owned(),
+                };
                 log::info!(
-                    "scheduler: {in_favour_of} has waited for max_hold; {model} finishes its responses and makes room"
+                    "scheduler: {why}; {model} finishes its responses and makes room for {in_favour_of}"
                 );
                 self.tell(&model, Yield { epoch, in_favour_of });
             }
@@ -349,7 +363,7 @@ impl Scheduler {
             }
             Err(error) => {
                 let why = format!("a `required_devices` entry of {model} {error}");
-                self.tell(&model, Denied { epoch, why: why.into() });
+                self.tell(&model, Denied { epoch, why: why.into(), retry_after: None });
             }
         }
     }
@@ -425,7 +439,8 @@ impl Handler<Explain> for Scheduler {
 }
 
 impl Scheduler {
-    fn explain(&self, explain: &Explain) -> Result<Explained, String> {
+    fn explain(&mut self, explain: &Explain) -> Result<Explained, String> {
+        self.share_devices(self.setup.origin.elapsed());
         let variants = self.variants(&explain.model.spec).map_err(|error| error.to_string())?;
         let models = self.models();
         let scope = self.setup.scope.load();
@@ -444,6 +459,20 @@ impl Scheduler {
         );
         let measured = self.measured.of(&explain.model.spec.name).cloned().unwrap_or_default().peak_mib;
         Ok(Explained { explanation, measured })
+    }
+}
+
+impl Handler<PauseDevices> for Scheduler {
+    type Result = MessageResult<PauseDevices>;
+
+    fn handle(&mut self, pause: PauseDevices, ctx: &mut Context<Self>) -> Self::Result {
+        let found = pause.devices.matches(&self.snapshot).into_iter();
+        let found: Vec<_> = found.filter_map(|at| self.snapshot.devices.get(at)).collect();
+        let ids: Vec<Arc<str>> = found.iter().map(|device| Arc::clone(&device.id)).collect();
+        let named = found.into_iter().map(|device| (device.id.to_string(), device.name.clone())).collect();
+        self.setup.pauses.set(&ids, pause.until);
+        self.drive(Event::Changed, ctx);
+        MessageResult(named)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::model::ModelHandle;
 use actix::Message;
+use jiff::Timestamp;
+use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::placement::Explanation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +31,16 @@ pub struct Explained {
     pub explanation: Explanation,
     /// Measured peaks by variant and entry of `required_devices`, in MiB.
     pub measured: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// An operator wants no model on these devices until then; `None`: they may be used again. Answers their ids and names.
+#[derive(Message)]
+#[rtype(result = "Vec<(String, String)>")]
+pub struct PauseDevices {
+    /// Which, as an entry of `required_devices` says it.
+    pub devices: Requirement,
+    /// Until when.
+    pub until: Option<Timestamp>,
 }
 
 /// Who holds what: device id, then model and MiB reserved.

@@ -26,7 +26,7 @@ pub(super) static TABLE: &[Key] = &[
         Kind::Many(Section::Device),
         "",
         Preset::Nothing,
-        "Device plugins in addition to the built-in ones (`cpu`, NVIDIA's cards, on Linux AMD's and Intel's): a list. Default: none.",
+        "Device plugins in addition to the built-in ones (`cpu`, NVIDIA's cards, on Linux AMD's and Intel's), and what is left of a device to other programs: a list. Default: none.",
     ),
     row(
         Section::Root,
@@ -219,8 +219,24 @@ pub(super) static TABLE: &[Key] = &[
         "command",
         Kind::Command,
         "",
-        Preset::Required,
-        "Program and arguments. It is run for each poll, for at most 5 seconds, and prints one JSON object: {\"online\":true,\"memory_total_mb\":N,\"memory_used_mb\":N,\"utilization\":0-100,\"temperature_c\":N}.",
+        Preset::Nothing,
+        "Program and arguments of a device of your own. It is run for each poll, for at most 5 seconds, and prints one JSON object: {\"online\":true,\"memory_total_mb\":N,\"memory_used_mb\":N,\"utilization\":0-100,\"temperature_c\":N}. Default: none, and the entry is about a built-in device.",
+    ),
+    row(
+        Section::Device,
+        "keep_free_mb",
+        Kind::Whole { min: 0, max: 1 << 30 },
+        "MiB",
+        Preset::Whole(0),
+        "Memory that no model gets: other programs find it free. Too high: models don't fit. Too low: another program fails before idle models have made room.",
+    ),
+    row(
+        Section::Device,
+        "give_way",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: as soon as other programs take of keep_free_mb, idle models are stopped until it is free again; running responses, pinned models and starts that somebody waits for are not touched.",
     ),
     // modes.<name>
     row(

@@ -281,7 +281,7 @@ fn modes_and_probes() {
 
 #[test]
 fn devices() {
-    check("devices:\n  - name: n\n", &["2 devices[0]: `command` is missing"]);
+    check("devices:\n  - name: n\n", &["2 devices[0]: says nothing about the device"]);
     check("devices:\n  - command: [x]\n", &["2 devices[0]: `name` is missing"]);
     check("devices: [{name: CPU, command: [x]}]", &["1 devices[0].name: built-in device"]);
     check(

@@ -30,6 +30,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "keys/{}", "revoke_key"),
     ("POST", "keys/{}/rotate", "rotate_key"),
     ("POST", "requests/{}/cancel", "cancel_request"),
+    ("POST", "devices/{}/pause", "pause_device"),
+    ("POST", "devices/{}/resume", "resume_device"),
     ("POST", "pause", "pause"),
     ("POST", "resume", "resume"),
     ("POST", "shutdown", "shutdown"),
@@ -59,7 +61,7 @@ pub(in crate::http) fn note(request: &HttpRequest) {
         return;
     }
     let names = request.match_info();
-    let subject = ["name", "model", "id"].iter().find_map(|name| names.get(name));
+    let subject = ["name", "model", "id", "device"].iter().find_map(|name| names.get(name));
     // A model goes by its name, whichever of its aliases was used.
     let model = subject.and_then(|name| shared.directory.find(name)).map(|model| model.spec.name.clone());
     let who = Who::of(request);

@@ -6,15 +6,16 @@ use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::Live;
 use llm_manager_actors::device_monitor::{Past, Point, Reading, SampleNow};
-use llm_manager_actors::scheduler::{Explain, Explained, Reservations};
+use llm_manager_actors::scheduler::{self, Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_devices::Sample;
+use llm_manager_policy::devices::Device;
 use llm_manager_policy::placement::{Decision, VariantExplanation};
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A plugin that hangs does not hold an answer up for long.
 const LOOK: SampleNow = SampleNow { within: Duration::from_secs(1), max_age: Duration::from_secs(1) };
@@ -40,6 +41,27 @@ pub(crate) struct DeviceView {
     pub(crate) temperature_c: Option<f32>,
     pub(crate) power_w: Option<f32>,
     holders: Vec<HolderView>,
+    /// Other programs, as far as the device tells of them; the largest first.
+    others: Vec<OtherView>,
+    /// Left to other programs.
+    keep_free_mb: u64,
+    /// Idle models make way for other programs.
+    give_way: bool,
+    /// No model may use it before then; null: it isn't paused.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    paused_until: Option<Timestamp>,
+}
+
+/// A program of somebody else that uses a device.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "DeviceProgram"), schemars(rename = "DeviceProgram"))]
+struct OtherView {
+    pid: u32,
+    /// Its name, where the system tells it.
+    program: Option<String>,
+    /// Where the device tells it.
+    used_mb: Option<u64>,
 }
 
 /// A model that holds memory of a device.
@@ -121,10 +143,34 @@ pub(crate) async fn device_views(shared: &Shared) -> Vec<DeviceView> {
         Some(addr) => ask(&addr, Reservations).await.unwrap_or_default(),
         None => BTreeMap::new(),
     };
-    snapshot.devices.iter().map(|device| view(shared, device, &held)).collect()
+    let mut wishes = scheduler::snapshot(&snapshot, Instant::now());
+    wishes.share(&shared.shared_devices, &[]);
+    let ours: HashSet<u32> = shared.directory.models().iter().flat_map(|model| model.members()).collect();
+    let devices = snapshot.devices.iter().zip(&wishes.devices);
+    devices.map(|(device, wish)| view(shared, device, &held, wish, &ours)).collect()
 }
 
-fn view(shared: &Shared, device: &Sample, held: &BTreeMap<String, Vec<(String, u64)>>) -> DeviceView {
+/// Processes that are no model's.
+fn others(device: &Sample, ours: &HashSet<u32>) -> Vec<OtherView> {
+    let foreign = device.processes.iter().filter(|process| !ours.contains(&process.pid));
+    let mut others: Vec<OtherView> = foreign
+        .map(|process| {
+            let program = device.programs.iter().find(|(pid, _)| *pid == process.pid);
+            let program = program.map(|(_, name)| name.clone());
+            OtherView { pid: process.pid, program, used_mb: process.mib }
+        })
+        .collect();
+    others.sort_by_key(|other| std::cmp::Reverse(other.used_mb));
+    others
+}
+
+fn view(
+    shared: &Shared,
+    device: &Sample,
+    held: &BTreeMap<String, Vec<(String, u64)>>,
+    wish: &Device,
+    ours: &HashSet<u32>,
+) -> DeviceView {
     let id = device.uuid.as_deref().unwrap_or(&device.name);
     let holders: Vec<HolderView> = held
         .get(id)
@@ -150,7 +196,11 @@ fn view(shared: &Shared, device: &Sample, held: &BTreeMap<String, Vec<(String, u
         utilization: device.utilization,
         temperature_c: device.temperature_c,
         power_w: device.power_w,
+        others: others(device, ours),
         holders,
+        keep_free_mb: wish.shared.keep_free_mib,
+        give_way: wish.shared.gives_way,
+        paused_until: shared.pauses.of(id),
     }
 }
 
@@ -218,6 +268,8 @@ struct VariantVerdict {
     verdict: &'static str,
     devices: Vec<AssignedView>,
     missing: Vec<String>,
+    /// Devices that an operator has paused, and for how long.
+    paused: Vec<String>,
     lacks: Vec<String>,
     /// Variables of the manager's own environment that reach the backend and may steer its engine.
     inherited: Vec<String>,
@@ -277,6 +329,7 @@ impl PlacementView {
             verdict: "fits",
             devices: Vec::new(),
             missing: Vec::new(),
+            paused: Vec::new(),
             lacks: Vec::new(),
             inherited: inherited_by(variant),
             measured_mb: None,
@@ -317,6 +370,7 @@ impl VariantVerdict {
                 .chain(variant.offline.iter().map(ToString::to_string))
                 .collect(),
             place: configured.filter(|one| !one.place.is_local()).map(|one| one.place.to_string()),
+            paused: variant.paused.iter().map(ToString::to_string).collect(),
             lacks: variant.lacks.iter().map(ToString::to_string).collect(),
             inherited: configured.map_or_else(Vec::new, inherited_by),
             measured_mb: explained.measured.get(&*variant.variant).cloned(),

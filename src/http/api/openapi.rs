@@ -19,8 +19,8 @@ mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
     use crate::http::api::{
-        audit, billing, devices, files, memory, queue, requests, running, runs, statement, storage, told,
-        usage, views,
+        audit, billing, devices, files, memory, pauses, queue, requests, running, runs, statement, storage,
+        told, usage, views,
     };
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
@@ -197,6 +197,19 @@ mod made {
             .query("tail,since,grep"),
             operation("get", "/api/logs", "The manager's own log", lines).query("tail,follow"),
             operation("get", "/api/devices", "All devices, and who holds what", devices),
+            operation(
+                "post",
+                "/api/devices/{device}/pause",
+                "Keeps models off a device for a while",
+                schemas.list::<pauses::PauseView>(),
+            )
+            .query("minutes,until"),
+            operation(
+                "post",
+                "/api/devices/{device}/resume",
+                "Models may use it again",
+                schemas.list::<pauses::PauseView>(),
+            ),
             operation(
                 "get",
                 "/api/devices/history",

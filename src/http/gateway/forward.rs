@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::form;
 use super::headers::is_event_stream;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, Kind, LONGEST_PAUSE};
 use crate::http::state::Shared;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -284,8 +284,10 @@ pub(crate) async fn take_lease(
             let hopeless = match refused.reason {
                 // The start was tried before, and tried again.
                 RefusedReason::StartFailed => model.status().failures >= FAILED_FOR_GOOD,
-                // Nothing was waited for: it never fits.
-                RefusedReason::NoMemory => asked.elapsed() < AT_ONCE,
+                // Nothing was waited for: it never fits. Or an operator has paused a device for long.
+                RefusedReason::NoMemory => {
+                    asked.elapsed() < AT_ONCE || refused.retry_after > Some(LONGEST_PAUSE)
+                }
                 RefusedReason::Cancelled => true,
                 _ => false,
             };

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -32,11 +33,13 @@ struct Gpu {
     used: u64,
     online: bool,
     models: Vec<(String, u64)>,
+    /// Further lines of its entry.
+    lines: Vec<String>,
 }
 
 /// `exec` devices.
 pub(super) struct Gpus {
-    dir: tempfile::TempDir,
+    dir: Rc<tempfile::TempDir>,
     gpus: Vec<Gpu>,
 }
 
@@ -46,7 +49,7 @@ impl Gpus {
         let script = dir.path().join("gpu.sh");
         std::fs::write(&script, SCRIPT).unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Self { dir, gpus: vec![] }
+        Self { dir: Rc::new(dir), gpus: vec![] }
     }
 
     /// One device, `gpu a`.
@@ -55,7 +58,14 @@ impl Gpus {
     }
 
     pub(super) fn gpu(mut self, name: &str, total: u64) -> Self {
-        self.gpus.push(Gpu { name: name.to_owned(), total, used: 0, online: true, models: vec![] });
+        self.gpus.push(Gpu {
+            name: name.to_owned(),
+            total,
+            used: 0,
+            online: true,
+            models: vec![],
+            lines: vec![],
+        });
         self.write(name);
         self
     }
@@ -63,6 +73,18 @@ impl Gpus {
     /// While the model's newest backend lives, the device shows that much more.
     pub(super) fn shows(mut self, name: &str, model: &str, mib: u64) -> Self {
         self.change(name, |gpu| gpu.models.push((model.to_owned(), mib)));
+        self
+    }
+
+    /// The same devices in the same files, without further lines.
+    pub(super) fn again(&self) -> Self {
+        let gpus = self.gpus.iter().map(|gpu| Gpu { lines: vec![], ..gpu.clone() }).collect();
+        Self { dir: Rc::clone(&self.dir), gpus }
+    }
+
+    /// A line of the device's entry, such as `give_way: true`.
+    pub(super) fn line(mut self, name: &str, line: &str) -> Self {
+        self.change(name, |gpu| gpu.lines.push(line.to_owned()));
         self
     }
 
@@ -116,6 +138,7 @@ impl Gpus {
                 gpu.name,
                 self.file(&gpu.name)
             ));
+            gpu.lines.iter().for_each(|line| text.push_str(&format!("\n    {line}")));
         }
         monitored().top(&text)
     }

@@ -4,7 +4,8 @@
 //! the search asks it before each step, so it never runs into a dead end.
 
 use super::world::Variant;
-use crate::devices::DeviceSnapshot;
+use crate::devices::{Device, DeviceSnapshot};
+use crate::lifecycle::Moment;
 use std::sync::Arc;
 
 /// More memory than any device has; still far from an overflow.
@@ -39,12 +40,30 @@ impl Slot {
     }
 }
 
-/// What a variant wants, one slot per device; `None`: the devices online don't suffice.
+/// What a variant wants, one slot per device; `None`: the devices that are online and not paused don't suffice.
 pub(super) fn slots(snapshot: &DeviceSnapshot, variant: &Variant) -> Option<Vec<Slot>> {
+    slots_on(snapshot, variant, Device::is_open)
+}
+
+/// When the pauses are over without which the devices online would suffice; `None`: they don't in any case.
+pub(super) fn paused_until(snapshot: &DeviceSnapshot, variant: &Variant) -> Option<Moment> {
+    let mut ends: Vec<Moment> = snapshot.devices.iter().filter_map(|one| one.shared.paused_until).collect();
+    ends.sort_unstable();
+    let by_then = |end: Moment| {
+        slots_on(snapshot, variant, |one| one.online && one.shared.paused_until.is_none_or(|own| own <= end))
+    };
+    ends.into_iter().find(|end| by_then(*end).is_some())
+}
+
+fn slots_on(
+    snapshot: &DeviceSnapshot,
+    variant: &Variant,
+    counts: impl Fn(&Device) -> bool,
+) -> Option<Vec<Slot>> {
     let mut slots = Vec::with_capacity(variant.needs.len());
     for need in &variant.needs {
         let mut devices = need.requirement.matches(snapshot);
-        devices.retain(|at| snapshot.devices.get(*at).is_some_and(|device| device.online));
+        devices.retain(|at| snapshot.devices.get(*at).is_some_and(&counts));
         if devices.len() < need.requirement.count() {
             return None;
         }
@@ -62,7 +81,8 @@ pub(super) fn slots(snapshot: &DeviceSnapshot, variant: &Variant) -> Option<Vec<
 pub(super) fn first_missing(snapshot: &DeviceSnapshot, variant: &Variant) -> Option<usize> {
     (0..variant.needs.len()).find(|at| {
         let needs = variant.needs.iter().take(at + 1).cloned().collect();
-        slots(snapshot, &Variant { name: Arc::clone(&variant.name), needs }).is_none()
+        let part = Variant { name: Arc::clone(&variant.name), needs };
+        slots_on(snapshot, &part, |device| device.online).is_none()
     })
 }
 

@@ -3,7 +3,7 @@
 use super::assignment::{self, Slot};
 use super::room::{self, Rooms};
 use super::victims;
-use super::world::{Blocker, Decision, Demand, Never, Part, Prefer, Urgency, Variant, Why, World};
+use super::world::{Blocker, Decision, Demand, ModelName, Never, Part, Prefer, Urgency, Variant, Why, World};
 use crate::devices::DeviceSnapshot;
 use std::sync::Arc;
 
@@ -56,8 +56,8 @@ pub fn claims(snapshot: &DeviceSnapshot, demand: &Demand) -> Vec<Part> {
         for need in variant.needs.iter().filter(|need| need.mib > 0) {
             let devices = need.requirement.matches(snapshot).into_iter();
             let devices = devices.filter_map(|at| snapshot.devices.get(at));
-            let large = |total: Option<u64>| total.is_none_or(|total| total >= need.mib);
-            for device in devices.filter(|device| device.online && large(device.total_mib)) {
+            let large = |most: Option<u64>| most.is_none_or(|most| most >= need.mib);
+            for device in devices.filter(|device| device.is_open() && large(device.for_models())) {
                 match claims.iter_mut().find(|claim| claim.device == device.id) {
                     Some(claim) => claim.mib = claim.mib.max(need.mib),
                     None => claims.push(Part {
@@ -103,7 +103,8 @@ pub(super) fn judge(
     budget: &mut u32,
 ) -> Decision {
     let Some(slots) = assignment::slots(world.snapshot, wanted) else {
-        return Decision::Never { reason: Never::NoDevice };
+        let paused = assignment::paused_until(world.snapshot, wanted);
+        return Decision::Never { reason: paused.map_or(Never::NoDevice, |_| Never::Paused) };
     };
     let parts = |devices: &[usize]| parts(world.snapshot, &slots, devices);
     if let Some(devices) = assignment::first(&slots, &rooms.free) {
@@ -123,6 +124,28 @@ pub(super) fn judge(
         return Decision::Wait { variant, assignment: parts(&choice.devices), blockers };
     }
     Decision::Never { reason: Never::NoMemory }
+}
+
+/// Idle models that have to go so that other programs have on a device what is kept free for them.
+pub fn make_way(world: &World<'_>, device: usize) -> Vec<ModelName> {
+    let rooms = Rooms::new(world, &Demand::new("".into(), Arc::new([])));
+    let lacks = |rooms: &[i64]| rooms.get(device).is_some_and(|room| *room < 0);
+    if !lacks(&rooms.with_going) {
+        return Vec::new();
+    }
+    // A slot of nothing is met by any room: it is one MiB here, and each room has one more.
+    let slot = Slot { requirement: "".into(), mib: 1, devices: vec![device] };
+    let with_going: Vec<i64> = rooms.with_going.iter().map(|room| room + 1).collect();
+    let enough = victims::cheapest(&[slot], &with_going, &rooms.idle, &mut victims::BUDGET.clone());
+    let held: Vec<usize> = match enough {
+        Some(choice) => choice.victims,
+        // Not even all of them are enough; each of them helps.
+        None => {
+            let on = rooms.shares.iter().filter(|share| share.device == device && share.mib > 0);
+            on.map(|share| share.held).filter(|held| rooms.why(*held).is_none()).collect()
+        }
+    };
+    held.into_iter().filter_map(|at| rooms.name(world, at)).collect()
 }
 
 pub(super) fn parts(snapshot: &DeviceSnapshot, slots: &[Slot], devices: &[usize]) -> Vec<Part> {

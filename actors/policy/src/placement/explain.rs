@@ -6,6 +6,7 @@ use super::room::Rooms;
 use super::victims::BUDGET;
 use super::world::{Decision, Demand, ModelName, Never, Part, Variant, Why, World};
 use crate::devices::{DeviceId, Missing};
+use crate::lifecycle::Moment;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,19 @@ pub struct VariantExplanation {
     pub missing: Vec<Missing>,
     /// Why its address counts as offline, if it does.
     pub offline: Option<Arc<str>>,
+    /// Devices without whose pause it would not be refused.
+    pub paused: Vec<Paused>,
     /// Devices that have not enough free now.
     pub lacks: Vec<Lack>,
+}
+
+/// A device that an operator has paused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Paused {
+    /// Its name.
+    pub device: String,
+    /// For how much longer.
+    pub left: Duration,
 }
 
 /// A device with less free than wanted.
@@ -55,6 +67,8 @@ pub struct Lack {
     pub holders: Vec<Holder>,
     /// MiB used by other programs.
     pub strangers: u64,
+    /// MiB that are kept free for other programs.
+    pub kept_free: u64,
 }
 
 /// A model that holds memory of a device.
@@ -68,6 +82,17 @@ pub struct Holder {
     pub why: Option<Why>,
     /// How long it may keep the asker waiting while it is busy; `None`: for ever.
     pub patience: Option<Duration>,
+}
+
+impl Explanation {
+    /// How long a pause stands in the way that every variant would have to wait for.
+    pub fn paused_for(&self) -> Option<Duration> {
+        let longest = |one: &VariantExplanation| one.paused.iter().map(|paused| paused.left).max();
+        match self.decision {
+            Decision::Never { reason: Never::Paused } => self.variants.iter().filter_map(longest).min(),
+            _ => None,
+        }
+    }
 }
 
 /// Says what would happen with a demand, and why.
@@ -95,7 +120,7 @@ fn explain_variant(
     verdict: Decision,
 ) -> VariantExplanation {
     let snapshot = world.snapshot;
-    let mut missing = Vec::new();
+    let (mut missing, mut paused) = (Vec::new(), Vec::new());
     let mut assignment = match &verdict {
         Decision::Fits { assignment, .. }
         | Decision::Evict { assignment, .. }
@@ -107,6 +132,8 @@ fn explain_variant(
             let anywhere: Vec<Slot> = slots.iter().map(|slot| Slot { mib: 0, ..slot.clone() }).collect();
             let devices = assignment::first(&anywhere, &rooms.with_idle).unwrap_or_default();
             assignment = parts(snapshot, &slots, &devices);
+        } else if let Some(end) = assignment::paused_until(snapshot, variant) {
+            paused = pauses(world, variant, end);
         } else {
             let need = assignment::first_missing(snapshot, variant).and_then(|at| variant.needs.get(at));
             missing.extend(need.map(|need| need.requirement.missing(snapshot)));
@@ -114,7 +141,21 @@ fn explain_variant(
     }
     let lacks = assignment.iter().filter_map(|part| lack(world, rooms, part)).collect();
     let variant = Arc::clone(&variant.name);
-    VariantExplanation { variant, verdict, assignment, missing, offline: None, lacks }
+    VariantExplanation { variant, verdict, assignment, missing, paused, offline: None, lacks }
+}
+
+/// The paused devices that a variant could use, as far as their pause has to be over for it.
+fn pauses(world: &World<'_>, variant: &Variant, end: Moment) -> Vec<Paused> {
+    let needs = variant.needs.iter().flat_map(|need| need.requirement.matches(world.snapshot));
+    let mut wanted: Vec<usize> = needs.collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let devices = wanted.into_iter().filter_map(|at| world.snapshot.devices.get(at));
+    let paused = devices.filter_map(|device| Some((device, device.shared.paused_until?)));
+    let counted = paused.filter(|(_, until)| *until <= end);
+    counted
+        .map(|(device, until)| Paused { device: device.name.clone(), left: until.saturating_sub(world.now) })
+        .collect()
 }
 
 fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
@@ -140,6 +181,7 @@ fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
         total: world.snapshot.devices.get(at)?.total_mib,
         holders,
         strangers: amount(&rooms.strangers),
+        kept_free: world.snapshot.devices.get(at)?.shared.keep_free_mib,
     })
 }
 
@@ -163,14 +205,30 @@ impl fmt::Display for Explanation {
                 write!(to, "; {}: {}", variant.variant, Never::OutOfMemory)?;
             } else if let Some(why) = &variant.offline {
                 write!(to, "; {}: {why}", variant.variant)?;
-            } else if !variant.missing.is_empty() || !variant.lacks.is_empty() {
-                write!(to, "; {}: ", variant.variant)?;
+            } else {
                 let missing = variant.missing.iter().map(ToString::to_string);
-                let all: Vec<_> = missing.chain(variant.lacks.iter().map(ToString::to_string)).collect();
-                to.write_str(&all.join(", "))?;
+                let paused = variant.paused.iter().map(ToString::to_string);
+                let lacks = variant.lacks.iter().map(ToString::to_string);
+                let all: Vec<_> = missing.chain(paused).chain(lacks).collect();
+                if !all.is_empty() {
+                    write!(to, "; {}: {}", variant.variant, all.join(", "))?;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// "v100 is paused by an operator for another 1 h 59 min".
+impl fmt::Display for Paused {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.left.as_secs();
+        write!(to, "{} is paused by an operator for another ", self.device)?;
+        match (seconds / 3600, seconds / 60 % 60) {
+            (0, 0) => write!(to, "{} s", seconds.max(1)),
+            (0, minutes) => write!(to, "{minutes} min"),
+            (hours, minutes) => write!(to, "{hours} h {minutes} min"),
+        }
     }
 }
 
@@ -194,6 +252,9 @@ impl fmt::Display for Lack {
         }
         if self.strangers > 0 {
             write!(to, ", {} used by other programs", self.strangers)?;
+        }
+        if self.kept_free > 0 {
+            write!(to, ", {} kept free for other programs (keep_free_mb)", self.kept_free)?;
         }
         Ok(())
     }
@@ -224,6 +285,7 @@ impl fmt::Display for Never {
             Never::NoMemory => "no variant fits, even without the models that may be stopped",
             Never::NotForBoot => "other models would have to stop, and only auto_start asked for it",
             Never::OutOfMemory => "ran out of memory at its last start",
+            Never::Paused => "an operator has paused a device that it needs",
         })
     }
 }

@@ -50,7 +50,9 @@ impl Rooms {
         let free = devices.iter().zip(&uses).zip(&strangers);
         let mut free: Vec<i64> = free
             .map(|((device, device_use), strangers)| {
-                device.total_mib.map_or(PLENTY, |total| mib(total) - strangers - device_use.held)
+                device.total_mib.map_or(PLENTY, |total| {
+                    mib(total) - mib(device.shared.keep_free_mib) - strangers - device_use.held
+                })
             })
             .collect();
         if demand.overlap {

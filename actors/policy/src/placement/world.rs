@@ -291,6 +291,8 @@ pub enum Never {
     NotForBoot,
     /// Every variant that would fit ran out of memory when it was last tried.
     OutOfMemory,
+    /// An operator has paused a device that every variant would need.
+    Paused,
 }
 
 /// What to do about a demand.

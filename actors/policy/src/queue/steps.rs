@@ -81,8 +81,8 @@ impl Waiting {
 
 /// Whose memory somebody waits for.
 #[derive(Default)]
-struct Needed {
-    models: Vec<ModelName>,
+pub(super) struct Needed {
+    pub(super) models: Vec<ModelName>,
     /// A demand is yet to be decided.
     all: bool,
 }
@@ -242,6 +242,7 @@ impl Round<'_> {
         let mut held = self.held();
         self.wants = self.all_wants();
         let mut needed = Needed::default();
+        self.make_way(&mut held, &mut needed);
         for mut waiting in std::mem::take(&mut self.state.waiting) {
             let demand = self.demand(&waiting);
             if now >= waiting.since.saturating_add(self.view.settings.queue_timeout) {
@@ -496,7 +497,7 @@ impl Round<'_> {
         settled.chain(poll).chain(due).chain(self.next_look).chain(self.state.quiet_until).min()
     }
 
-    fn world<'b>(&'b self, held: &'b [Held]) -> World<'b> {
+    pub(super) fn world<'b>(&'b self, held: &'b [Held]) -> World<'b> {
         let View { now, snapshot, settings, .. } = *self.view;
         World { now, snapshot, held, settings, dated: false }
     }
@@ -573,7 +574,7 @@ fn held_part(part: Part, unexplained_before: Option<i64>) -> HeldPart {
 }
 
 /// The same model, told to go.
-fn leaving(standing: Standing) -> Standing {
+pub(super) fn leaving(standing: Standing) -> Standing {
     match standing {
         Standing::Ready { since, .. } => Standing::Leaving { ready: Some(since) },
         Standing::Starting { .. } => Standing::Leaving { ready: None },

@@ -36,6 +36,12 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "makes the model's actor panic (`scheduler`, `devices`, `gateway-0`: these); only with `LLM_MANAGER_FAULT_INJECTION` set; for tests",
     ),
     ("get", "/api/devices", "all devices: memory, use, and which models hold what"),
+    (
+        "post",
+        "/api/devices/{device}/pause",
+        "\"not now\": until `?minutes=120` or `?until=TIME` are over (a week at the most), no model is started on the devices that this entry of `required_devices` (or id) means; idle models on them stop at once, busy ones when their responses have ended. Requests that need the device get 503 with the time. Answers the devices",
+    ),
+    ("post", "/api/devices/{device}/resume", "models may use them again"),
     ("get", "/api/devices/history", "their readings of the last hour, one point per ten seconds"),
     (
         "get",

@@ -9,6 +9,7 @@ import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
 import { Tag } from '@/shared/ui/Status'
 import { MemoryMap } from './MemoryMap'
+import { NotNow } from './NotNow'
 
 const HOUR = 3600
 
@@ -69,6 +70,7 @@ function DevicePanel({ device, models, history }: { device: DeviceView; models: 
             ))}
           </dl>
           {device.memory_total_mb ? <MemoryMap device={device} models={models} /> : <p className="text-muted">{t.noMemory}</p>}
+          {device.plugin !== 'cpu' && <NotNow device={device} />}
           <History device={device} history={history} />
         </div>
       ) : (

@@ -7,8 +7,8 @@ import { modelLink } from '@/shared/model/link'
 import { type Segment, segments } from './segments'
 
 const all = texts(
-  { map: (device: string) => `Memory of ${device}`, reserved: 'reserved', strangers: 'Other programs', free: 'Free', who: 'Who', memory: 'Memory', share: 'Share' },
-  { map: (device: string) => `${device} 的内存`, reserved: '已预留', strangers: '其他程序', free: '空闲', who: '占用者', memory: '内存', share: '占比' },
+  { map: (device: string) => `Memory of ${device}`, reserved: 'reserved', strangers: 'Other programs', free: 'Free', who: 'Who', memory: 'Memory', share: 'Share', kept: (mb: string) => `${mb} are kept free for other programs.`, program: (pid: number) => `process ${pid}` },
+  { map: (device: string) => `${device} 的内存`, reserved: '已预留', strangers: '其他程序', free: '空闲', who: '占用者', memory: '内存', share: '占比', kept: (mb: string) => `留出 ${mb} 给其他程序。`, program: (pid: number) => `进程 ${pid}` },
 )
 
 /** The bar, and the same as a table: which colour is whose, and how much it is. `models`: their order gives the colours. */
@@ -60,8 +60,18 @@ export function MemoryMap({ device, models }: { device: DeviceView; models: read
               <td className="num w-16 py-0.5 text-muted">{percent(part.mb / total)}</td>
             </tr>
           ))}
+          {device.others.map((other) => (
+            <tr key={other.pid} className="text-muted" data-program={other.program ?? other.pid}>
+              <th scope="row" className="py-0.5 pl-9 text-left font-normal">
+                {other.program ?? t.program(other.pid)}
+              </th>
+              <td className="num py-0.5">{mebibytes(other.used_mb)}</td>
+              <td className="num w-16 py-0.5">{percent(other.used_mb === null ? null : other.used_mb / total)}</td>
+            </tr>
+          ))}
         </tbody>
       </table>
+      {device.keep_free_mb > 0 && <p className="text-[0.93rem] text-muted">{t.kept(mebibytes(device.keep_free_mb))}</p>}
     </div>
   )
 }

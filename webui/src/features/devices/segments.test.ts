@@ -5,7 +5,8 @@ import { segments } from './segments'
 function device(total: number, used: number, holders: DeviceHolder[]): DeviceView {
   return {
     id: 'gpu', name: 'gpu', plugin: 'nvml', uuid: null, pci: null, online: true, memory_total_mb: total, memory_used_mb: used,
-    memory_reserved_mb: 0, utilization: null, temperature_c: null, power_w: null, holders,
+    memory_reserved_mb: 0, utilization: null, temperature_c: null, power_w: null, holders, others: [],
+    keep_free_mb: 0, give_way: false, paused_until: null,
   }
 }
 const shown = (view: DeviceView) => segments(view, ['a', 'b']).map((part) => `${part.kind}${'model' in part ? ` ${part.model}` : ''} ${part.mb}`)

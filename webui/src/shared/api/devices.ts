@@ -1,8 +1,9 @@
 /** Devices: live if the events carry them, else asked for now and then. */
-import { useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { useLive } from '@/shared/live/store'
-import { apiJson } from './client'
+import { toast } from '@/shared/ui/Toasts'
+import { apiJson, withQuery } from './client'
 import { keys } from './keys'
 import type { DeviceHistory, DeviceReading, DeviceView } from './types'
 
@@ -15,6 +16,15 @@ export function useDevices(): { devices: readonly DeviceView[] | null; error: Er
     enabled: live === null,
   })
   return { devices: live ?? asked.data ?? null, error: asked.error, retry: () => void asked.refetch() }
+}
+
+/** Keeps models off a device for so many minutes; null lets them back. What comes of it is seen in the live state. */
+export function usePauseDevice() {
+  return useMutation({
+    mutationFn: ({ id, minutes }: { id: string; minutes: number | null }) =>
+      apiJson(withQuery(`/api/devices/${encodeURIComponent(id)}/${minutes === null ? 'resume' : 'pause'}`, { minutes }), { method: 'POST' }),
+    onError: (error: Error) => toast('bad', error.message),
+  })
 }
 
 /** All devices at one moment; milliseconds since the epoch. */

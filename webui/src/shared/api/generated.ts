@@ -63,6 +63,19 @@ used_mb: number | null, };
 export type DevicePoint = { time: string, devices: Array<DeviceReading>, };
 
 /**
+ * A program of somebody else that uses a device.
+ */
+export type DeviceProgram = { pid: number, 
+/**
+ * Its name, where the system tells it.
+ */
+program: string | null, 
+/**
+ * Where the device tells it.
+ */
+used_mb: number | null, };
+
+/**
  * One device then.
  */
 export type DeviceReading = { id: string, memory_used_mb: number | null, utilization: number | null, temperature_c: number | null, power_w: number | null, };
@@ -74,7 +87,23 @@ export type DeviceView = { id: string, name: string, plugin: string, uuid: strin
 /**
  * Its memory is the machine's own; left out where it has some of its own.
  */
-unified?: boolean, online: boolean, memory_total_mb: number | null, memory_used_mb: number | null, memory_reserved_mb: number, utilization: number | null, temperature_c: number | null, power_w: number | null, holders: Array<DeviceHolder>, };
+unified?: boolean, online: boolean, memory_total_mb: number | null, memory_used_mb: number | null, memory_reserved_mb: number, utilization: number | null, temperature_c: number | null, power_w: number | null, holders: Array<DeviceHolder>, 
+/**
+ * Other programs, as far as the device tells of them; the largest first.
+ */
+others: Array<DeviceProgram>, 
+/**
+ * Left to other programs.
+ */
+keep_free_mb: number, 
+/**
+ * Idle models make way for other programs.
+ */
+give_way: boolean, 
+/**
+ * No model may use it before then; null: it isn't paused.
+ */
+paused_until: string | null, };
 
 /**
  * A folder, and what of it can be chosen.
@@ -300,7 +329,11 @@ export type PlacementVariant = { variant: string,
 /**
  * Where it runs, if not on this machine.
  */
-place: string | null, verdict: 'fits' | 'evict' | 'wait' | 'never', devices: Array<PlacementDevice>, missing: Array<string>, lacks: Array<string>, 
+place: string | null, verdict: 'fits' | 'evict' | 'wait' | 'never', devices: Array<PlacementDevice>, missing: Array<string>, 
+/**
+ * Devices that an operator has paused, and for how long.
+ */
+paused: Array<string>, lacks: Array<string>, 
 /**
  * Variables of the manager's own environment that reach the backend and may steer its engine.
  */

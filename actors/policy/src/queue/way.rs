@@ -1,0 +1,55 @@
+//! Who goes from a device that other programs need, or that an operator has paused.
+
+use super::round::Round;
+use super::steps::{Needed, leaving};
+use super::{Effect, Hold, Stage};
+use crate::placement::{Held, ModelName, Standing, make_way};
+
+impl Round<'_> {
+    /// Sends models away from devices that other programs need.
+    pub(super) fn make_way(&mut self, held: &mut [Held], needed: &mut Needed) {
+        for (at, device) in self.view.snapshot.devices.iter().enumerate() {
+            let going = if device.shared.paused_until.is_some() {
+                let on = |one: &&Held| one.parts.iter().any(|part| part.device == device.id);
+                held.iter().filter(on).map(|one| one.model.clone()).collect()
+            } else if device.shared.gives_way && device.online {
+                make_way(&self.world(held), at)
+            } else {
+                continue;
+            };
+            needed.models.extend(going.iter().cloned());
+            for model in going {
+                self.send_away(&model, &device.name, held);
+            }
+        }
+    }
+
+    /// Asks a model to go for other programs: at once if it is idle, otherwise when its answers have ended.
+    fn send_away(&mut self, model: &ModelName, device: &str, held: &mut [Held]) {
+        let now = self.view.now;
+        let Some(one) = held.iter_mut().find(|one| one.model == *model) else { return };
+        let busy = match one.standing {
+            Standing::Ready { busy, .. } => busy,
+            Standing::Starting { wanted, .. } => wanted,
+            Standing::Leaving { .. } | Standing::Settling | Standing::First => return,
+        };
+        let alive = |hold: &&mut Hold| hold.model == *model && !matches!(hold.stage, Stage::Gone { .. });
+        let snapshot = self.view.snapshot;
+        let Some(hold) = self.state.holds.iter_mut().find(alive) else { return };
+        // One that has just refused is left alone for a moment.
+        if matches!(hold.stage, Stage::Refused { until } if now < until) {
+            return;
+        }
+        one.standing = leaving(one.standing);
+        let used = hold.parts.iter().map(|part| snapshot.get(&part.device)?.used_mib).collect();
+        let in_favour_of: ModelName = format!("other programs on {device}").into();
+        let (model, epoch, for_whom) = (model.clone(), hold.epoch, in_favour_of.clone());
+        if busy {
+            hold.stage = Stage::Yielding { used, in_favour_of: for_whom };
+            self.effects.push(Effect::AskYield { model, epoch, in_favour_of });
+        } else {
+            hold.stage = Stage::Asked { at: now, used, in_favour_of: for_whom };
+            self.effects.push(Effect::AskEvict { model, epoch, in_favour_of });
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod status;
 mod trace;
 mod tracing;
 pub mod traffic;
+mod users;
 mod waiters;
 mod watching;
 

@@ -17,6 +17,7 @@ mod audit;
 mod backends;
 mod chaos;
 mod client_gone;
+mod classes;
 mod clients;
 mod config_file;
 mod connect;

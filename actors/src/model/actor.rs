@@ -7,7 +7,7 @@ use super::messages::{
     Abandoned, Acquire, Cancel, Found, KeepAlive, Line, Operate, Refused, RefusedReason, Verb, WhoWaits,
 };
 use super::status::{RunRecord, Status};
-use super::waiters::{Request, Waiter, Waiters};
+use super::waiters::{Order, Request, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
 use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
@@ -436,7 +436,7 @@ impl Actor for Model {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if self.spec.auto_start {
-            self.waiters.push(Waiter::Boot);
+            self.waiters.order(Order::Boot);
             self.drive(Event::Start, ctx);
         }
     }
@@ -457,7 +457,7 @@ impl Handler<Acquire> for Model {
             return;
         }
         let Acquire { answer, class, client } = acquire;
-        self.waiters.push(Waiter::Request(Request { answer, class, client, since: Instant::now() }));
+        self.waiters.queue_up(Request { answer, class, client, since: Instant::now() });
         self.demand_in_earnest();
         self.drive(Event::Acquire, ctx);
     }
@@ -470,12 +470,12 @@ impl Handler<Operate> for Model {
         self.ordered_by = operate.by;
         match operate.verb {
             Verb::Start => {
-                self.waiters.push(Waiter::Operator(operate.answer));
+                self.waiters.order(Order::Operator(operate.answer));
                 self.demand_in_earnest();
                 self.drive(Event::Start, ctx);
             }
             Verb::Restart => {
-                self.waiters.push(Waiter::Operator(operate.answer));
+                self.waiters.order(Order::Operator(operate.answer));
                 self.drive(Event::Restart, ctx);
             }
             Verb::Stop(urgency) => {

@@ -9,6 +9,7 @@ use super::status::Status;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
 use llm_manager_policy::gate::Asker;
+use llm_manager_policy::placement::Users;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -102,15 +103,15 @@ impl ModelHandle {
     }
 
     /// A lease without waiting, if the backend is ready and nobody is queued for it.
-    pub fn try_lease(&self) -> Option<Lease> {
+    pub fn try_lease(&self, class: Class) -> Option<Lease> {
         let door = self.face.door.load();
-        Lease::take(door.as_ref()?, Asker::Newcomer)
+        Lease::take(door.as_ref()?, Asker::Newcomer, class)
     }
 
     /// A lease as soon as there is one; starts the backend if need be. Dropping the future gives the
     /// place in the queue up.
     pub async fn lease(&self, class: Class, client: Client) -> Result<Lease, Refused> {
-        if let Some(lease) = self.try_lease() {
+        if let Some(lease) = self.try_lease(class) {
             return Ok(lease);
         }
         let departure = Departure(self);
@@ -171,6 +172,14 @@ impl ModelHandle {
     pub fn local_address(&self) -> Option<SocketAddr> {
         let door = self.face.door.load();
         door.as_ref().filter(|door| door.gate.look().is_open())?.endpoint().local_address()
+    }
+
+    /// Of which class those are whom its backend answers, and those who wait.
+    pub fn users(&self) -> Users {
+        let door = self.face.door.load();
+        let users = door.as_ref().map(|door| door.users.look()).unwrap_or_default();
+        let waits = self.waiting_by_class().filter(|(_, count)| *count > 0).map(|(class, _)| class).last();
+        Users { now: users.now.max(waits), ..users }
     }
 
     /// True while an operator, or `auto_start`, wants it to become ready.

@@ -1,9 +1,10 @@
 //! Lease: the right to send one request to a ready backend, given back when it is dropped.
 
+use super::users::Users;
 use arc_swap::ArcSwap;
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
-use llm_manager_policy::spec::Routes;
+use llm_manager_policy::spec::{Class, Routes};
 use llm_manager_process::Endpoint;
 use std::fmt;
 use std::future::Future;
@@ -33,6 +34,7 @@ pub(super) struct Door {
     way: Way,
     origin: Instant,
     unused_since_us: AtomicU64,
+    pub(super) users: Users,
     /// When the head of its first answer came; 0: not yet.
     first_byte_us: AtomicU64,
     /// Fires at that.
@@ -88,6 +90,7 @@ impl Door {
             way,
             origin,
             unused_since_us: AtomicU64::new(0),
+            users: Users::default(),
             first_byte_us: AtomicU64::new(0),
             answered: Notify::new(),
             health: Health::default(),
@@ -148,8 +151,10 @@ impl Door {
         Some(self.first_byte_us.load(Ordering::Acquire)).filter(|us| *us > 0).map(Duration::from_micros)
     }
 
-    fn touch(&self) {
-        self.unused_since_us.store(self.now_us(), Ordering::Release);
+    fn touch(&self) -> u64 {
+        let now = self.now_us();
+        self.unused_since_us.store(now, Ordering::Release);
+        now
     }
 
     fn now_us(&self) -> u64 {
@@ -207,11 +212,15 @@ impl Backend {
 /// The right to send one request.
 pub struct Lease {
     door: Arc<Door>,
+    class: Class,
 }
 
 impl Lease {
-    pub(super) fn take(door: &Arc<Door>, asker: Asker) -> Option<Self> {
-        door.gate.acquire(asker).then(|| Self { door: Arc::clone(door) })
+    pub(super) fn take(door: &Arc<Door>, asker: Asker, class: Class) -> Option<Self> {
+        door.gate.acquire(asker).then(|| {
+            door.users.enter(class);
+            Self { door: Arc::clone(door), class }
+        })
     }
 
     /// Where the backend is reached.
@@ -305,7 +314,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // The time first: whoever sees no lease left must see the time at which it ended.
-        self.door.touch();
+        let now = self.door.touch();
+        self.door.users.leave(self.class, now);
         if self.door.gate.release() {
             self.door.freed.notify_one();
         }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 #[rtype(result = "()")]
 pub(super) struct Acquire {
     pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
-    /// Whom it may pass in the line.
+    /// When its turn comes.
     pub(super) class: Class,
     /// Whose it is.
     pub(super) client: Client,
@@ -28,6 +28,8 @@ pub struct Client {
     pub id: Arc<str>,
     /// The name of its key; empty: none is wanted.
     pub api_key: Arc<str>,
+    /// Tokens that it may take: by these, keys take turns.
+    pub cost: u64,
 }
 
 /// Who waits for a model, in the order in which they are served.
@@ -44,7 +46,7 @@ pub struct Line(pub Vec<Waiting>);
 pub struct Waiting {
     /// Whose it is.
     pub client: Client,
-    /// Whom it may pass.
+    /// Its class.
     pub class: Class,
     /// How long it has waited.
     pub waited: Duration,

@@ -6,16 +6,14 @@ use super::exchange::Exchange;
 use super::form;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
 use llm_manager_actors::model::learnt::StreamOptions;
-use llm_manager_actors::model::{BreakReason, Client, Lease, ModelHandle, RefusedReason};
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::spec::Class;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -141,12 +139,12 @@ pub(crate) async fn forward(
     model: &Arc<ModelHandle>,
     account: &mut Account,
 ) -> Result<Reply, ApiError> {
-    let Exchange { shared, id, .. } = exchange;
+    let id = &exchange.id;
     account.admit(exchange, outgoing.body).await?;
     // How often a backend may have read it, and how often there was no connection at all.
     let (mut sent, mut unreachable) = (0, 0);
     loop {
-        let lease = take_lease(shared, model, exchange.class(), || exchange.client()).await?;
+        let lease = take_lease(exchange, model, || account.cost(outgoing.body)).await?;
         account.leased(&lease);
         let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
             Ok(response) => return Ok(Reply { response, lease, hide_usage: false }),
@@ -186,13 +184,14 @@ pub(crate) async fn forward(
     }
 }
 
+/// A lease, as soon as it is its turn. `cost`: tokens that it may take, which nobody asks for unless it has to wait.
 pub(crate) async fn take_lease(
-    shared: &Shared,
+    exchange: &Exchange,
     model: &Arc<ModelHandle>,
-    class: Class,
-    client: impl FnOnce() -> Client,
+    cost: impl FnOnce() -> u64,
 ) -> Result<Lease, ApiError> {
-    if let Some(lease) = model.try_lease() {
+    let (shared, class) = (&exchange.shared, exchange.class(&model.spec));
+    if let Some(lease) = model.try_lease(class) {
         return Ok(lease);
     }
     if shared.stopping.is_cancelled() {
@@ -206,7 +205,9 @@ pub(crate) async fn take_lease(
         return Err(ApiError::new(Kind::ModelStopped, message));
     }
     let asked = Instant::now();
-    let lease = model.lease(class, client()).await;
+    // Without a limit all go at once, whatever they cost.
+    let cost = if model.spec.max_concurrency.is_some() { cost() } else { 1 };
+    let lease = model.lease(class, exchange.client(cost)).await;
     lease.map_err(|refused| match shared.stopping.is_cancelled() {
         true => ApiError::shutting_down(),
         false => {

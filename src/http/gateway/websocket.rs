@@ -117,9 +117,7 @@ impl Opening<'_> {
         account: &mut Account,
     ) -> Result<(Answered, Lease), ApiError> {
         account.admit(self.exchange, &[]).await?;
-        let lease =
-            take_lease(&self.exchange.shared, self.model, self.exchange.class(), || self.exchange.client())
-                .await?;
+        let lease = take_lease(self.exchange, self.model, || 1).await?;
         account.leased(&lease);
         let head = self.head(path, &lease);
         let late = async {

@@ -2,7 +2,7 @@
 
 use crate::devices::{BadRequirement, DeviceId, DeviceSnapshot, Requirement};
 use crate::lifecycle::Moment;
-use crate::spec::{HoldTime, VariantSpec};
+use crate::spec::{Class, HoldTime, VariantSpec};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,6 +172,15 @@ pub struct Tenure {
     pub credit: Duration,
     /// Others wanted the same memory while it waited or loaded.
     pub rivals: bool,
+}
+
+/// Of which class those are who use a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Users {
+    /// The highest of those whom it answers, and of those who wait for it.
+    pub now: Option<Class>,
+    /// When the last one of each left, in the order of `Class::ALL`.
+    pub left: [Option<Moment>; Class::ALL.len()],
 }
 
 /// A model's memory on one device.

@@ -4,7 +4,8 @@
 
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};
 use llm_manager_policy::spec::{
-    HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec, VariantSpec,
+    Class, HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
+    VariantSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -140,7 +141,7 @@ type Edit = fn(&mut ModelSpec);
 
 #[test]
 fn what_is_not_the_launch_changes_in_place() {
-    let cases: [(&str, Edit); 8] = [
+    let cases: [(&str, Edit); 9] = [
         ("aliases", |model| model.aliases.push("other".to_owned())),
         ("alive_time", |model| model.alive_time = None),
         ("start_timeout", |model| model.start_timeout *= 2),

@@ -18,6 +18,7 @@ use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
 use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::placement::Urgency as PlacementUrgency;
 use llm_manager_policy::readiness::Lessons;
 use llm_manager_policy::spec::ModelSpec;
 use llm_manager_process as process;
@@ -99,8 +100,8 @@ pub struct Model {
     pub(super) out_of_memory: bool,
     /// Who gave the last order.
     pub(super) ordered_by: Option<Arc<str>>,
-    /// The present demand for memory is `auto_start`'s alone.
-    pub(super) boots: bool,
+    /// For whom memory was last demanded.
+    pub(super) urgency: PlacementUrgency,
     pub(super) last_out_of_memory: Option<Arc<str>>,
     /// Nothing is heard of the present run at its address, and why.
     pub(super) unreachable: Option<Arc<str>>,
@@ -162,7 +163,7 @@ impl Model {
             ran: false,
             out_of_memory: false,
             ordered_by: None,
-            boots: false,
+            urgency: PlacementUrgency::default(),
             last_out_of_memory: None,
             unreachable: None,
             waits_for: None,
@@ -458,7 +459,7 @@ impl Handler<Acquire> for Model {
         }
         let Acquire { answer, class, client } = acquire;
         self.waiters.queue_up(Request { answer, class, client, since: Instant::now() });
-        self.demand_in_earnest();
+        self.demand_anew();
         self.drive(Event::Acquire, ctx);
     }
 }
@@ -471,7 +472,7 @@ impl Handler<Operate> for Model {
         match operate.verb {
             Verb::Start => {
                 self.waiters.order(Order::Operator(operate.answer));
-                self.demand_in_earnest();
+                self.demand_anew();
                 self.drive(Event::Start, ctx);
             }
             Verb::Restart => {
@@ -517,6 +518,8 @@ impl Model {
             log::info!("models/{}: no request waits for it any more", self.spec.name);
             self.ordered_by = None;
             self.drive(Event::Stop(Urgency::Drain), ctx);
+        } else {
+            self.demand_anew();
         }
     }
 }

@@ -114,7 +114,7 @@ impl ModelHandle {
         if let Some(lease) = self.try_lease(class) {
             return Ok(lease);
         }
-        let departure = Departure(self);
+        let departure = Departure(self, class);
         let _place = self.queue_up()?;
         let _of_class = self.waiting_of_class.get(class as usize).map(Place::take);
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
@@ -278,12 +278,13 @@ impl ModelHandle {
     }
 }
 
-/// A request that waits. One that leaves before it is answered may have been the last that wanted the model.
-struct Departure<'a>(&'a ModelHandle);
+/// A request that waits. One that leaves before it is answered may have been the last of its class that wanted the model.
+struct Departure<'a>(&'a ModelHandle, Class);
 
 impl Drop for Departure<'_> {
     fn drop(&mut self) {
-        if self.0.waiting() == 0
+        let of_class = self.0.waiting_of_class.get(self.1 as usize);
+        if of_class.is_none_or(|count| count.load(Ordering::Relaxed) == 0)
             && let Some(addr) = self.0.actor.addr()
         {
             tell(&addr, Abandoned);

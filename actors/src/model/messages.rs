@@ -101,7 +101,7 @@ pub enum Verb {
 #[rtype(result = "()")]
 pub(super) struct KeepAlive(pub(super) Option<Duration>);
 
-/// The last request that waited has gone.
+/// The last request of its class that waited has gone.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Abandoned;

@@ -9,6 +9,7 @@ use super::lease::{Door, Lease};
 use super::messages::{Client, Refused, Waiting};
 use llm_manager_policy::gate::Asker;
 use llm_manager_policy::line::{Line, Ticket};
+use llm_manager_policy::placement::Urgency;
 use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -109,9 +110,16 @@ impl Waiters {
         self.orders.iter().any(Order::is_standing)
     }
 
-    /// True if nothing but `auto_start` wants it.
-    pub(super) fn only_boot(&mut self) -> bool {
-        self.any() && self.line.is_empty() && self.orders.iter().all(|order| matches!(order, Order::Boot))
+    /// Who wants it.
+    pub(super) fn urgency(&mut self) -> Urgency {
+        self.any();
+        let is_order = |order: &Order| matches!(order, Order::Operator(_));
+        let ordered = self.orders.iter().any(is_order).then(Class::default);
+        match self.line.class().max(ordered) {
+            Some(class) => Urgency::Wanted(class),
+            None if self.orders.is_empty() => Urgency::default(),
+            None => Urgency::Boot,
+        }
     }
 
     /// Says that the model is ready to those who have ordered it, and answers those in front of the line for as long as the

@@ -319,7 +319,7 @@ impl Handler<MemoryNotice> for Scheduler {
 
     fn handle(&mut self, notice: MemoryNotice, ctx: &mut Context<Self>) {
         match notice {
-            MemoryNotice::Demand { spec, epoch, boot } => self.hear(spec, epoch, boot, ctx),
+            MemoryNotice::Demand { spec, epoch, urgency } => self.hear(spec, epoch, urgency, ctx),
             MemoryNotice::Returned { model, epoch, ran, out_of_memory } => {
                 self.returned(model, epoch, ran, out_of_memory, ctx);
             }
@@ -335,12 +335,17 @@ impl Handler<MemoryNotice> for Scheduler {
 }
 
 impl Scheduler {
-    pub(super) fn demanded(&mut self, spec: &ModelSpec, epoch: u64, boot: bool, ctx: &mut Context<Self>) {
+    pub(super) fn demanded(
+        &mut self,
+        spec: &ModelSpec,
+        epoch: u64,
+        urgency: Urgency,
+        ctx: &mut Context<Self>,
+    ) {
         let model: Arc<str> = spec.name.as_str().into();
         match self.variants(spec) {
             Ok(variants) => {
                 let load = self.measured.reload(&model);
-                let urgency = if boot { Urgency::Boot } else { Urgency::Wanted };
                 let overlap = spec.overlap;
                 self.drive(Event::Demand { model, epoch, variants, load, urgency, overlap }, ctx);
             }

@@ -29,7 +29,7 @@ pub use actor::{Environment, Model, Timeouts};
 pub use face::Face;
 pub use handle::{Directory, ModelHandle};
 pub use lease::{Backend, BreakReason, Lease, Wanted};
-pub use messages::{Cancel, Client, Found, Line, Operate, Refused, RefusedReason, Verb, Waiting, WhoWaits};
+pub use messages::{Cancel, Client, Line, Operate, Refused, RefusedReason, Verb, Waiting, WhoWaits};
 pub use reconfigured::Reconfigure;
 pub use status::{RunRecord, Status};
 pub use trace::Trace;

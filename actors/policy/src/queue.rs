@@ -29,6 +29,7 @@ pub mod pace;
 mod round;
 mod steps;
 
+pub use classes::ahead;
 pub use steps::{explain, step};
 
 use crate::devices::{DeviceId, DeviceSnapshot};
@@ -109,6 +110,17 @@ pub struct Waiting {
     pub victims_asked: Option<Moment>,
     /// The last process of a model that went for it ended then.
     pub victims_gone: Option<Moment>,
+}
+
+/// A demand that goes before another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ahead {
+    /// Whose.
+    pub model: ModelName,
+    /// Who wants it.
+    pub urgency: Urgency,
+    /// For how long.
+    pub waited: Duration,
 }
 
 /// A reservation.

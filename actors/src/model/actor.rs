@@ -4,7 +4,7 @@ use super::face::Face;
 use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
 use super::messages::{
-    Abandoned, Acquire, Cancel, Found, KeepAlive, Line, Operate, Refused, RefusedReason, Verb, WhoWaits,
+    Abandoned, Acquire, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Verb, WhoWaits,
 };
 use super::status::{RunRecord, Status};
 use super::waiters::{Order, Request, Waiters};
@@ -533,9 +533,9 @@ impl Handler<WhoWaits> for Model {
 }
 
 impl Handler<Cancel> for Model {
-    type Result = Found;
+    type Result = bool;
 
-    fn handle(&mut self, Cancel { id, by }: Cancel, ctx: &mut Context<Self>) -> Found {
+    fn handle(&mut self, Cancel { id, by }: Cancel, ctx: &mut Context<Self>) -> bool {
         let refused = Refused {
             reason: RefusedReason::Cancelled,
             message: format!(
@@ -545,14 +545,11 @@ impl Handler<Cancel> for Model {
             .into(),
             retry_after: None,
         };
-        if self.waiters.cancel(&id, &refused) {
+        let found = self.waiters.cancel(&id, &refused);
+        if found {
             self.forget_demand(ctx);
-            return Found::Waiting;
         }
-        match self.door.as_ref().filter(|door| door.gate.look().leases() > 0) {
-            Some(door) => Found::Perhaps(door.cancel(&id)),
-            None => Found::Nowhere,
-        }
+        found
     }
 }
 

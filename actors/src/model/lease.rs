@@ -1,7 +1,6 @@
 //! Lease: the right to send one request to a ready backend, given back when it is dropped.
 
 use super::users::Users;
-use arc_swap::ArcSwap;
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
 use llm_manager_policy::spec::{Class, Routes};
@@ -22,7 +21,7 @@ pub enum BreakReason {
     Stopped,
     /// The backend's process has ended.
     BackendGone,
-    /// An operator has cancelled this one request.
+    /// An operator has cancelled this one request; whoever has it in hand knows, not the lease.
     Cancelled,
 }
 
@@ -50,19 +49,8 @@ pub(super) struct Door {
     ending: CancellationToken,
     /// Why all leases are broken, if they are.
     break_reason: OnceLock<BreakReason>,
-    /// Requests that an operator wants to end: the last ones, for most have ended.
-    cancelled: ArcSwap<Vec<Arc<CancelOrder>>>,
-    /// Fires when either of these has changed.
+    /// Fires when that is known.
     news: Notify,
-}
-
-/// So many orders are kept; each is obeyed within milliseconds, or by nobody.
-const LAST_ORDERS: usize = 64;
-
-/// An operator's order that a running request shall end.
-pub(super) struct CancelOrder {
-    id: Arc<str>,
-    obeyed: CancellationToken,
 }
 
 /// Where a request finds the backend of one run, and how it is asked.
@@ -99,7 +87,6 @@ impl Door {
             wanted: AtomicBool::new(false),
             ending: CancellationToken::new(),
             break_reason: OnceLock::new(),
-            cancelled: ArcSwap::default(),
             news: Notify::new(),
         };
         door.touch();
@@ -124,22 +111,6 @@ impl Door {
         // The first reason is the true one.
         let _ = self.break_reason.set(reason);
         self.news.notify_waiters();
-    }
-
-    /// Ends the running requests of this id; fires when one has heard of it.
-    pub(super) fn cancel(&self, id: &Arc<str>) -> CancellationToken {
-        let obeyed = CancellationToken::new();
-        let order = Arc::new(CancelOrder { id: Arc::clone(id), obeyed: obeyed.clone() });
-        self.cancelled.rcu(|orders| {
-            let kept = orders.len().saturating_sub(LAST_ORDERS - 1);
-            orders.iter().skip(kept).chain([&order]).cloned().collect::<Vec<_>>()
-        });
-        self.news.notify_waiters();
-        obeyed
-    }
-
-    fn order_for(&self, id: &[u8]) -> Option<Arc<CancelOrder>> {
-        self.cancelled.load().iter().find(|order| order.id.as_bytes() == id).cloned()
     }
 
     pub(super) fn served_name(&self) -> Option<Arc<str>> {
@@ -286,8 +257,8 @@ impl Lease {
         Backend(Arc::clone(&self.door))
     }
 
-    /// Resolves when the answer to the request of this id must be broken off, and says why.
-    pub fn broken(&self, id: impl AsRef<[u8]> + 'static) -> impl Future<Output = BreakReason> + 'static {
+    /// Resolves when the answer must be broken off, and says why.
+    pub fn broken(&self) -> impl Future<Output = BreakReason> + 'static {
         let door = Arc::clone(&self.door);
         async move {
             loop {
@@ -295,10 +266,6 @@ impl Lease {
                 let news = door.news.notified();
                 if let Some(reason) = door.break_reason.get() {
                     return *reason;
-                }
-                if let Some(order) = door.order_for(id.as_ref()) {
-                    order.obeyed.cancel();
-                    return BreakReason::Cancelled;
                 }
                 news.await;
             }

@@ -7,7 +7,6 @@ use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 /// Asks for a lease. Sent by `ModelHandle::lease` when the gate does not let it in; answered when the
 /// backend is ready, or with a refusal.
@@ -52,25 +51,14 @@ pub struct Waiting {
     pub waited: Duration,
 }
 
-/// Ends a waiting or running request.
+/// Refuses a request that waits; false: none of this id does.
 #[derive(Message)]
-#[rtype(result = "Found")]
+#[rtype(result = "bool")]
 pub struct Cancel {
     /// Its id.
     pub id: Arc<str>,
     /// Who orders it, in words.
     pub by: Arc<str>,
-}
-
-/// Where a request to be cancelled was found.
-#[derive(Debug, MessageResponse)]
-pub enum Found {
-    /// It waited, and was refused.
-    Waiting,
-    /// It may be running: fires when it has ended.
-    Perhaps(CancellationToken),
-    /// Nothing runs.
-    Nowhere,
 }
 
 /// An operator's order. Answered when it is done, or with a refusal.

@@ -445,7 +445,8 @@ impl Scheduler {
             self.measured.reload(&explain.model.spec.name),
         );
         let measured = self.measured.of(&explain.model.spec.name).cloned().unwrap_or_default().peak_mib;
-        Ok(Explained { explanation, measured })
+        let ahead = queue::ahead(&self.state, &view, &name(&explain.model));
+        Ok(Explained { explanation, ahead, measured })
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::model::ModelHandle;
 use actix::Message;
 use llm_manager_policy::placement::Explanation;
+use llm_manager_policy::queue::Ahead;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Explain {
 pub struct Explained {
     /// In numbers.
     pub explanation: Explanation,
+    /// Who gets memory before it.
+    pub ahead: Vec<Ahead>,
     /// Measured peaks by variant and entry of `required_devices`, in MiB.
     pub measured: BTreeMap<String, BTreeMap<String, u64>>,
 }

@@ -18,6 +18,7 @@ use llm_manager_policy::spec::{Class, ModelSpec};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Names the class that a client asks for.
 const PRIORITY: &str = "x-llm-manager-priority";
@@ -84,6 +85,7 @@ impl Exchange {
             run: lease.run_id(),
             queued: self.began.elapsed(),
             since: Instant::now(),
+            cancelled: CancellationToken::new(),
         })
     }
 

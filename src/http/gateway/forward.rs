@@ -4,6 +4,7 @@ use super::account::Account;
 use super::asked::Asked;
 use super::exchange::Exchange;
 use super::form;
+use super::in_flight::InFlight;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use crate::http::error::{ApiError, Kind};
 use actix_web::HttpRequest;
@@ -47,6 +48,8 @@ impl Outgoing<'_> {
 pub(crate) struct Reply {
     pub(crate) response: Response,
     pub(crate) lease: Lease,
+    /// What people are told of it, and how they end it.
+    pub(crate) told: Arc<InFlight>,
     /// The client must not see the event that the manager has asked for.
     pub(crate) hide_usage: bool,
 }
@@ -146,8 +149,9 @@ pub(crate) async fn forward(
     loop {
         let lease = take_lease(exchange, model, || account.cost(outgoing.body)).await?;
         account.leased(&lease);
-        let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
-            Ok(response) => return Ok(Reply { response, lease, hide_usage: false }),
+        let told = exchange.in_flight(model, &lease);
+        let error = match send(exchange, outgoing, model, &lease, &told, sent > 0).await {
+            Ok(response) => return Ok(Reply { response, lease, told, hide_usage: false }),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };
@@ -163,7 +167,7 @@ pub(crate) async fn forward(
             account.replayed();
             continue;
         }
-        let broken = tokio::time::timeout(NEWS_OF_DEATH, lease.broken(id.value().clone())).await;
+        let broken = tokio::time::timeout(NEWS_OF_DEATH, told.broken(&lease)).await;
         let (died, reason) = (broken.is_ok(), broken.ok());
         drop(lease);
         if reason == Some(BreakReason::Cancelled) {
@@ -234,6 +238,7 @@ async fn send(
     outgoing: &Outgoing<'_>,
     model: &Arc<ModelHandle>,
     lease: &Lease,
+    told: &Arc<InFlight>,
     again: bool,
 ) -> Result<Response, Failure> {
     let Exchange { request, worker, id, .. } = exchange;
@@ -246,10 +251,9 @@ async fn send(
         headers: &outgoing.headers,
         request_id: id.value(),
     };
-    let told = exchange.in_flight(model, lease);
-    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again, &told);
+    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again, told);
     let broken = async {
-        let reason = lease.broken(id.value().clone()).await;
+        let reason = told.broken(lease).await;
         if reason == BreakReason::BackendGone {
             // Its sockets are closed: the exchange ends by itself, perhaps with an answer already sent.
             tokio::time::sleep(Duration::from_secs(1)).await;

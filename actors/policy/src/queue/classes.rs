@@ -26,11 +26,12 @@
 //! each. `tests/queue_model.rs` looks at every state of two models of different classes, with a `queue_timeout` that leaves no
 //! room beside that bound; `tests/queue_pace.rs` plays random ones.
 
-use super::{State, Waiting, pace};
+use super::{Ahead, State, View, Waiting, pace};
 use crate::lifecycle::Moment;
-use crate::placement::{Held, HoldTime, Settings, Tenure, Urgency, Users};
+use crate::placement::{Held, HoldTime, ModelName, Settings, Tenure, Urgency, Users};
 use crate::spec::Class;
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// When a demand is passed by nobody any more.
@@ -77,6 +78,28 @@ pub(super) fn sort(state: &mut State, now: Moment, settings: &Settings) {
         (Reverse(is_of_age), Reverse((!is_of_age).then(|| class(waiting))), waiting.since)
     };
     state.waiting.sort_by_key(rank);
+}
+
+/// Who would get memory before this model if it were wanted now, the first one first.
+pub fn ahead(state: &State, view: &View<'_>, model: &ModelName) -> Vec<Ahead> {
+    let waits = state.waiting.iter().find(|one| one.model == *model).cloned();
+    let asker = waits.unwrap_or_else(|| Waiting::new(model, 0, &Arc::default(), None, view.now));
+    let ahead = in_front(state, &asker, view.now, view.settings).into_iter();
+    let told = |one: Waiting| Ahead {
+        waited: view.now.saturating_sub(one.since),
+        model: one.model,
+        urgency: one.urgency,
+    };
+    ahead.map(told).collect()
+}
+
+/// Those who wait and go before this one, which may or may not be among them.
+pub(super) fn in_front(state: &State, asker: &Waiting, now: Moment, settings: &Settings) -> Vec<Waiting> {
+    let others = state.waiting.iter().filter(|one| one.model != asker.model);
+    let waiting = others.chain([asker]).cloned().collect();
+    let mut line = State { waiting, ..State::default() };
+    sort(&mut line, now, settings);
+    line.waiting.into_iter().take_while(|one| one.model != asker.model).collect()
 }
 
 /// What those who use a model are to an asker.

@@ -34,7 +34,7 @@ pub fn step(state: &State, event: Event, view: &View<'_>) -> Step {
     Step { state: round.state, effects: round.effects }
 }
 
-/// What would happen now if this model wanted to run: behind those who wait already.
+/// What would happen now if this model wanted to run: behind those who go before it.
 pub fn explain(
     state: &State,
     view: &View<'_>,
@@ -47,18 +47,15 @@ pub fn explain(
     let waits = state.waiting.iter().find(|one| one.model == *model).cloned();
     let asker = waits.unwrap_or_else(|| Waiting::new(model, 0, variants, load, view.now));
     let mut held = round.held();
-    let mut line = State { waiting: state.waiting.clone(), ..State::default() };
-    line.waiting.extend((!line.waiting.iter().any(|one| one.model == *model)).then(|| asker.clone()));
-    classes::sort(&mut line, view.now, view.settings);
-    let ahead = line.waiting.iter().take_while(|one| one.model != *model);
-    ahead.for_each(|one| held.extend(round.claim(&round.demand(one))));
+    let ahead = classes::in_front(state, &asker, view.now, view.settings);
+    ahead.iter().for_each(|one| held.extend(round.claim(&round.demand(one))));
     let (_, rivalry) = round.rivalry(&asker);
     round.keep(&mut held, &asker, &rivalry);
     placement::explain(&round.world(&held), &round.demand(&asker))
 }
 
 impl Waiting {
-    fn new(
+    pub(super) fn new(
         model: &ModelName,
         epoch: u64,
         variants: &Arc<[Variant]>,

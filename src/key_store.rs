@@ -47,6 +47,10 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "CLASS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) priority: Option<String>,
+    /// The highest class that the header x-llm-manager-priority may ask for.
+    #[arg(long, value_name = "CLASS")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_priority: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,13 +91,19 @@ impl Wanted {
             }
             budget
         });
-        let priority = self.priority.as_deref().and_then(|word| {
+        let mut class = |name: &str, word: &Option<String>| {
+            let word = word.as_deref()?;
             let class = Class::of(word);
             if class.is_none() {
-                wrong.push(format!("priority {word:?}: it is interactive, normal or batch"));
+                wrong.push(format!("{name} {word:?}: it is interactive, normal or batch"));
             }
             class
-        });
+        };
+        let priority = class("priority", &self.priority);
+        let max_priority = class("max_priority", &self.max_priority);
+        if priority > max_priority && max_priority.is_some() {
+            wrong.push("max_priority is below the key's own priority".to_owned());
+        }
         if [self.requests_per_minute, self.tokens_per_minute].contains(&Some(0)) {
             wrong.push("a limit of 0 per minute lets nothing through: revoke the key instead".to_owned());
         }
@@ -110,6 +120,7 @@ impl Wanted {
             tokens_per_minute: self.tokens_per_minute,
             budget,
             priority,
+            max_priority,
         })
     }
 }

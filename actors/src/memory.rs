@@ -4,7 +4,7 @@
 //! Scheduler reaches a Model by its handle. Each `Granted` is followed by one `Returned` of the same epoch.
 
 use actix::{Actor, Context, Handler, Message};
-use llm_manager_policy::placement::Part;
+use llm_manager_policy::placement::{Part, Urgency};
 use llm_manager_policy::queue::MadeRoom;
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
@@ -53,8 +53,8 @@ pub enum MemoryNotice {
         spec: Arc<ModelSpec>,
         /// The life that it wants to begin.
         epoch: u64,
-        /// Nothing but `auto_start` wants it: nobody has to go for it. The same life may demand again when that changes.
-        boot: bool,
+        /// Who wants it. The same life may demand again when that changes.
+        urgency: Urgency,
     },
     /// A demand is taken back, or a life has ended.
     Returned {

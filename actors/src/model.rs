@@ -22,6 +22,7 @@ mod there;
 mod trace;
 mod tracing;
 pub mod traffic;
+mod users;
 mod waiters;
 mod watching;
 
@@ -29,7 +30,7 @@ pub use actor::{Environment, Model, Timeouts};
 pub use face::Face;
 pub use handle::{Directory, ModelHandle};
 pub use lease::{Backend, BreakReason, Lease, Wanted};
-pub use messages::{Cancel, Client, Found, Line, Operate, Refused, RefusedReason, Verb, Waiting, WhoWaits};
+pub use messages::{Cancel, Client, Line, Operate, Refused, RefusedReason, Verb, Waiting, WhoWaits};
 pub use reconfigured::Reconfigure;
 pub use status::{RunRecord, Status};
 pub use trace::Trace;

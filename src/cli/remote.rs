@@ -210,7 +210,17 @@ async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Resu
 struct Placement {
     text: String,
     #[serde(default)]
+    ahead: Vec<Ahead>,
+    #[serde(default)]
     variants: Vec<VariantPlacement>,
+}
+
+/// A model that gets memory first.
+#[derive(Deserialize)]
+struct Ahead {
+    model: String,
+    class: Option<String>,
+    seconds: f64,
 }
 
 #[derive(Deserialize)]
@@ -276,6 +286,10 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
     let path = format!("/api/models/{}/placement", segment(model));
     let placement: Placement = manager.ask_json(Method::GET, &path).await?;
     print(&placement.text)?;
+    for one in placement.ahead {
+        let class = one.class.as_deref().unwrap_or("auto_start");
+        print(&format!("  before it: {} ({class}, waits for {:.0} s)", one.model, one.seconds))?;
+    }
     for one in placement.variants {
         let reasons = [one.missing, one.paused, one.lacks].concat().join("; ");
         let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };

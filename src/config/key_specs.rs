@@ -71,6 +71,18 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
             None
         }
     });
+    let priority = fields.text("priority").and_then(Class::of);
+    let max_priority = fields.text("max_priority").and_then(Class::of);
+    if let (Some(own), Some(most)) = (priority, max_priority)
+        && most < own
+    {
+        let hint = Some("a request may always ask for less: remove it, or name a higher class".to_owned());
+        walk.error(
+            &fields.at("max_priority"),
+            format!("is below the key's own priority, {}", own.text()),
+            hint,
+        );
+    }
     Some(KeySpec {
         name,
         secret: secret?,
@@ -80,7 +92,8 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
         requests_per_minute: fields.whole("requests_per_minute"),
         tokens_per_minute: fields.whole("tokens_per_minute"),
         budget: budget(walk, fields),
-        priority: fields.text("priority").and_then(Class::of),
+        priority,
+        max_priority,
     })
 }
 

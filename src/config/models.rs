@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llm_manager_policy::devices::Requirement;
-use llm_manager_policy::spec::{Launch, Listed, ModeSpec, ModelSpec, Place, VariantSpec};
+use llm_manager_policy::spec::{Class, Launch, Listed, ModeSpec, ModelSpec, Place, VariantSpec};
 use llm_manager_policy::system::System;
 use serde_yaml::Value;
 
@@ -66,6 +66,7 @@ fn model(
         alive_time: if fields.is_given("alive_time") { alive_time(fields) } else { defaults.alive_time },
         start_timeout: fields.time("start_timeout", 1.0).unwrap_or(defaults.start_timeout),
         stop_timeout: fields.time("stop_timeout", 1.0).unwrap_or(defaults.stop_timeout),
+        priority: fields.text("priority").and_then(Class::of),
         max_concurrency: fields.whole("max_concurrency").and_then(|leases| u32::try_from(leases).ok()),
         first_byte_timeout: fields.time("first_byte_timeout", 1.0),
         idle_timeout: fields.time("idle_timeout", 1.0),

@@ -5,6 +5,7 @@
 
 mod api;
 mod cards;
+mod classes;
 mod energy;
 mod estimate;
 mod goodwill;

@@ -16,6 +16,7 @@ mod support;
 mod audit;
 mod backends;
 mod chaos;
+mod classes;
 mod client_gone;
 mod clients;
 mod config_file;

@@ -1,8 +1,10 @@
 //! Who waits, in order, and requests that an operator ends.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
+use crate::support::{Config, Live, Manager, Model, PATIENCE, wait_until};
 
 fn cancel(manager: &Manager, id: &str) -> Value {
     manager.post(&format!("/api/requests/{id}/cancel")).send().ok().json()
@@ -39,7 +41,10 @@ fn those_who_wait_are_listed_and_can_be_ended() {
             "{queue}"
         );
         assert_eq!(row["waits_for"], "one of the 1 requests that it serves at once", "{queue}");
-        assert!(row["seconds"].as_f64().unwrap() >= 0.0 && row["estimate_seconds"].is_null(), "{queue}");
+        assert!(
+            row["seconds"].as_f64().unwrap() >= 0.0 && row["estimate_seconds"].as_f64().unwrap() >= 0.0,
+            "{queue}"
+        );
     }
     let served = manager.api("/api/requests/running");
     assert_eq!(served.as_array().map(Vec::len), Some(1), "those who wait don't run: {served}");
@@ -110,4 +115,45 @@ fn nobody_is_started_for_one_that_was_ended() {
     let output = manager.cli_ok(&["cancel", "early"]);
     assert!(output.contains("early"), "{output}");
     asked.finish().error(503, "request_cancelled");
+}
+
+/// More than all buffers on the way take.
+const FLOOD: &str = "tokens=100000,size=1000";
+
+/// A client that takes nothing of its stream, until the backend can send no more.
+fn deaf(id: &str) -> (Manager, Live) {
+    let model = Model::chat("chat").flags(&["--journal", "{dir}/journal"]);
+    let manager = Manager::start(&Config::with(model).program("client_write_timeout: 3600"));
+    let mut stream = manager.chat_stream("chat").header("x-request-id", id).fake(FLOOD).open();
+    assert_eq!(stream.status(), 200);
+    let mut before = 0;
+    wait_until("the backend can send no more", PATIENCE, || {
+        let sent = std::fs::metadata(manager.path("journal")).map_or(0, |journal| journal.len());
+        std::mem::replace(&mut before, sent) == sent && sent > 0
+    });
+    (manager, stream)
+}
+
+#[test]
+fn one_whose_client_takes_nothing_is_ended_too() {
+    let (manager, stream) = deaf("deaf");
+    assert_eq!(cancel(&manager, "deaf"), json!({"id": "deaf", "was": "running"}));
+    wait_until("its lease is back", PATIENCE, || manager.model("chat")["leases"] == 0);
+    assert_eq!(outcome(&manager, "deaf")["outcome"], "cancelled");
+    manager.post("/api/requests/deaf/cancel").send().error(404, "request_not_found");
+    stream.leave();
+}
+
+#[test]
+fn one_whose_run_was_replaced_is_found() {
+    let (manager, stream) = deaf("old");
+    let (pid, _) = manager.starts("chat")[0];
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    // What has come of its answer is still to be delivered, and the model begins anew.
+    wait_until("another run serves", PATIENCE, || {
+        manager.chat("chat").send().status == 200 && manager.starts("chat").len() == 2
+    });
+    assert_eq!(cancel(&manager, "old"), json!({"id": "old", "was": "running"}));
+    assert_eq!(outcome(&manager, "old")["outcome"], "cancelled");
+    stream.leave();
 }

@@ -5,6 +5,9 @@
 //! Requests come in sessions of several, to a model chosen by Zipf's law (s = 1); models have 2 to 26 GiB, load
 //! at 1 GiB per second, and are stopped for nobody but others. LRU is what most other managers do: the first
 //! in the queue has the least recently used idle model stopped, whichever it is, until there is room.
+//!
+//! Then the same day with a person among those, who are agents now: somebody who talks to two of the models, thinks about each answer,
+//! and has the class `interactive`, while the agents are `batch`. The rule without classes is that of the builds before there were any.
 
 #![expect(clippy::print_stdout, reason = "an example that prints its result")]
 #![expect(clippy::unwrap_used, reason = "the simulated house is a test's")]
@@ -17,6 +20,7 @@ mod rivals;
 use house::{House, Policy, Report, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::placement::{Need, Prefer, Settings, Variant};
+use llm_manager_policy::spec::Class;
 use rivals::{Lru, Ours, former};
 use std::time::Duration;
 
@@ -100,7 +104,7 @@ fn requests(dice: &mut Dice, sessions_per_hour: f64) -> Vec<Request> {
         let mut at = begins;
         for _ in 0..1 + dice.below(8) {
             let takes = Duration::from_millis(1000) + dice.pause(6.0);
-            all.push(Request { at, model, takes });
+            all.push(Request { at, model, takes, class: Class::Normal });
             at += takes + dice.pause(20.0);
         }
         begins += dice.pause(3600.0 / sessions_per_hour);
@@ -125,6 +129,79 @@ fn row(name: &str, mut report: Report) {
         at(95),
         at(99),
         loading(&report),
+    );
+}
+
+/// Two models of middle size, and conversations of some questions each with one of them. Whoever asks reads the answer,
+/// thinks, and asks again.
+fn person(dice: &mut Dice, residents: &[Resident]) -> Vec<Request> {
+    let is_middle = |at: &usize| (6_000..10_000).contains(&residents[*at].load.as_millis());
+    let favourites: Vec<usize> = (0..residents.len()).filter(is_middle).take(2).collect();
+    let mut all = Vec::new();
+    let mut at = Duration::from_secs(600);
+    while at < Duration::from_secs(DAY) {
+        let model = favourites[usize::from(dice.below(4) == 0)];
+        for _ in 0..4 + dice.below(9) {
+            let takes = Duration::from_millis(1500) + dice.pause(6.0);
+            all.push(Request { at, model, takes, class: Class::Interactive });
+            at += takes + Duration::from_secs(3) + dice.pause(20.0);
+        }
+        at += dice.pause(900.0);
+    }
+    all
+}
+
+fn shared(name: &str, report: &Report) -> (Duration, usize) {
+    let quantile = |class: Class, percent: usize| {
+        let waits = report.waits_of.iter().filter(|(of, _)| *of == class);
+        let mut waits: Vec<Duration> = waits.map(|(_, wait)| *wait).collect();
+        waits.sort_unstable();
+        waits.get(waits.len() * percent / 100).copied().unwrap_or_default()
+    };
+    let of = |class, percent| quantile(class, percent).as_secs_f64();
+    println!(
+        "{name:<24} {:>11} {:>7} {:>10.2} {:>10.2} {:>10.2} {:>10.2} {:>10.2} {:>6.1} %",
+        report.cold_starts,
+        report.denied,
+        of(Class::Interactive, 50),
+        of(Class::Interactive, 95),
+        of(Class::Batch, 50),
+        of(Class::Batch, 95),
+        report.waits.iter().max().map_or(0.0, Duration::as_secs_f64),
+        loading(report),
+    );
+    (quantile(Class::Interactive, 95), report.cold_starts)
+}
+
+/// Agents keep the cards busy, and somebody wants to talk.
+fn shared_day(seed: u64, sessions_per_hour: f64) {
+    let settings = Settings { queue_timeout: Duration::from_secs(600), ..Settings::default() };
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).max(1));
+    let residents: Vec<Resident> = (0..MODELS).map(|at| resident(at, &mut dice)).collect();
+    let agents = requests(&mut dice, sessions_per_hour);
+    let agents = agents.into_iter().map(|request| Request { class: Class::Batch, ..request });
+    let mut all: Vec<Request> = agents.chain(person(&mut dice, &residents)).collect();
+    all.sort_unstable();
+    println!(
+        "{sessions_per_hour} sessions of agents per hour and a person, {} requests, seed {seed}",
+        all.len()
+    );
+    println!(
+        "{:<24} {:>11} {:>7} {:>10} {:>10} {:>10} {:>10} {:>10} {:>8}",
+        "policy", "cold starts", "denied", "person p50", "p95 s", "agents p50", "p95 s", "max s", "loading"
+    );
+    let (delay, lag) = (Duration::from_millis(2), Duration::from_millis(600));
+    let run = |all: &[Request], classes: bool| {
+        let policy = Ours::with_classes(classes);
+        House::new(policy, settings.clone(), devices(), residents.clone(), delay, lag).run(all)
+    };
+    let (before, starts_before) = shared("without classes", &run(&all, false));
+    let (after, starts) = shared("with classes", &run(&all, true));
+    let percent = |new: f64, old: f64| 100.0 * new / old.max(1e-9);
+    println!(
+        "the person's p95 is {:.0} % of that before, cold starts are {:.0} %\n",
+        percent(after.as_secs_f64(), before.as_secs_f64()),
+        percent(f64::from(u32::try_from(starts).unwrap()), f64::from(u32::try_from(starts_before).unwrap())),
     );
 }
 
@@ -168,5 +245,8 @@ fn main() {
         row("LRU", run(&former(&settings), Box::new(Lru::new(false))));
         row("one model at a time", run(&former(&settings), Box::new(Lru::new(true))));
         println!();
+    }
+    for sessions_per_hour in [180.0, 600.0, 1200.0, 1800.0, 2400.0] {
+        shared_day(seed, sessions_per_hour);
     }
 }

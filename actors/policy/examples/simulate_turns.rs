@@ -13,6 +13,7 @@ mod rivals;
 use house::{House, Policy, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Variant};
+use llm_manager_policy::spec::Class;
 use rivals::{Lru, Ours, former};
 use std::time::Duration;
 
@@ -28,7 +29,12 @@ fn row(name: &str, load: Duration, settings: &Settings, policy: Box<dyn Policy>)
         uses: 100,
         seen: true,
     };
-    let request = |(nth, model): (u32, usize)| Request { at: load * nth * 2 / 3, model, takes: load / 500 };
+    let request = |(nth, model): (u32, usize)| Request {
+        at: load * nth * 2 / 3,
+        model,
+        takes: load / 500,
+        class: Class::Normal,
+    };
     let requests: Vec<Request> =
         (0..48).zip([0, 1, 0, 0, 2, 0, 1, 2].into_iter().cycle()).map(request).collect();
     let settings = Settings { queue_timeout: load * 100, ..settings.clone() };

@@ -28,5 +28,5 @@ pub use decide::{claims, decide, make_way, unexplained};
 pub use explain::{Explanation, Holder, Lack, Paused, VariantExplanation, explain};
 pub use world::{
     Blocker, Decision, Demand, Held, HeldPart, ModelName, Need, Never, Part, Prefer, Settings, Standing,
-    Tenure, Urgency, Variant, Why, World,
+    Tenure, Urgency, Users, Variant, Why, World,
 };

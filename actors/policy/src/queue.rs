@@ -4,7 +4,7 @@
 //! model; `placement` decides about each demand. The Scheduler actor looks at the models (the view) before
 //! every step and carries the effects out.
 //!
-//! - Demands are looked at in the order of their arrival. One that has to wait *claims* the memory that any of
+//! - Demands are looked at by class (`classes`), and within one in the order of their arrival. One that has to wait *claims* the memory that any of
 //!   its variants could use: those behind it see that as taken, so a small one overtakes only where the claim
 //!   leaves room, and delays nobody.
 //! - Victims are asked, not ordered: a model that has become busy meanwhile refuses, and is left alone.
@@ -25,17 +25,21 @@
 //! then `Returned`) or by `EvictRefused`; every `Grant` by exactly one `Returned` of the same epoch, sent when
 //! no process of that life is left; the Scheduler's mailbox keeps the order of each model's messages.
 
+pub mod classes;
 mod memory;
 pub mod pace;
 mod round;
 mod steps;
 mod way;
 
+pub use classes::ahead;
 pub use steps::{explain, step};
 
 use crate::devices::{DeviceId, DeviceSnapshot};
 use crate::lifecycle::Moment;
-use crate::placement::{Explanation, HeldPart, ModelName, Never, Part, Settings, Standing, Urgency, Variant};
+use crate::placement::{
+    Explanation, HeldPart, ModelName, Never, Part, Settings, Standing, Urgency, Users, Variant,
+};
 use pace::Account;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +66,7 @@ pub const CHANGE_MIB: u64 = 256;
 /// All that the Scheduler remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct State {
-    /// Demands, in the order of their arrival.
+    /// Demands, in the order in which they were last looked at.
     pub waiting: Vec<Waiting>,
     /// Reservations, in the order in which they were made.
     pub holds: Vec<Hold>,
@@ -109,6 +113,17 @@ pub struct Waiting {
     pub victims_asked: Option<Moment>,
     /// The last process of a model that went for it ended then.
     pub victims_gone: Option<Moment>,
+}
+
+/// A demand that goes before another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ahead {
+    /// Whose.
+    pub model: ModelName,
+    /// Who wants it.
+    pub urgency: Urgency,
+    /// For how long.
+    pub waited: Duration,
 }
 
 /// A reservation.
@@ -355,6 +370,8 @@ pub struct ModelView {
     pub pinned: bool,
     /// From launch to ready, as measured.
     pub reload: Option<Duration>,
+    /// Of which classes those are who use it.
+    pub users: Users,
     /// What the devices say that its processes use, in MiB; a device that doesn't say is not here.
     pub actual: Vec<(DeviceId, u64)>,
 }

@@ -60,8 +60,10 @@ pub struct KeySpec {
     pub tokens_per_minute: Option<u64>,
     /// What it may use in a day or a month.
     pub budget: Option<BudgetSpec>,
-    /// Whose turn it is before whose.
+    /// Whose turn it is before whose; `None`: as the model says.
     pub priority: Option<Class>,
+    /// The highest class that a request of it may ask for; `None`: its own.
+    pub max_priority: Option<Class>,
 }
 
 /// What a key may use in a day or a month of UTC.
@@ -96,7 +98,7 @@ pub enum Cap {
     },
 }
 
-/// Whose request goes before whose in the line for a model.
+/// Whose request goes before whose, in the line for a model and for memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Work that nobody watches.
@@ -287,6 +289,8 @@ pub struct ModelSpec {
     pub stop_timeout: Duration,
     /// Leases at once; `None`: no limit.
     pub max_concurrency: Option<u32>,
+    /// The class of its requests, where their key has none.
+    pub priority: Option<Class>,
     /// Longest wait for the first byte of an answer; `None`: no limit.
     pub first_byte_timeout: Option<Duration>,
     /// Longest silence within an answer; `None`: no limit.

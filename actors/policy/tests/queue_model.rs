@@ -12,8 +12,9 @@
 use Action::*;
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::{self, Effect, Ending, Limits, Moment, Phase, StopCause, View};
-use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Variant};
+use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Users, Variant};
 use llm_manager_policy::queue::{self, ModelView, Stage};
+use llm_manager_policy::spec::Class;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ const LIMITS: Limits = Limits {
 struct Setup {
     wants: [Vec<u64>; 2],
     settings: Settings,
+    /// Of the requests to each.
+    classes: [Class; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +69,8 @@ struct One {
     process: Option<u64>,
     mib: u64,
     ending: bool,
+    /// When its last answer ended, in this life.
+    left: Option<Moment>,
     /// What is under way takes longer than a tick already.
     late: bool,
     from_queue: Vec<ToModel>,
@@ -103,6 +108,7 @@ impl One {
             process: None,
             mib: 0,
             ending: false,
+            left: None,
             late: false,
             from_queue: Vec::new(),
             to_queue: Vec::new(),
@@ -239,7 +245,10 @@ impl Setup {
                 Phase::Stopped | Phase::Queued { .. } | Phase::Failed { .. } => return None,
             };
             let (model, epoch) = (Self::name(at), one.life.epoch);
-            Some(ModelView { model, epoch, standing, pinned: false, reload: Some(TICK), actual: Vec::new() })
+            let (class, pinned, reload) = (self.classes[at], false, Some(TICK));
+            let mut users = Users { now: (one.leased || one.waits).then_some(class), ..Users::default() };
+            users.left[class as usize] = one.left;
+            Some(ModelView { model, epoch, standing, pinned, reload, users, actual: Vec::new() })
         };
         let models: Vec<ModelView> = world.models.iter().enumerate().filter_map(view).collect();
         let view = queue::View { now: NOW, snapshot: &snapshot, models: &models, settings: &self.settings };
@@ -295,6 +304,7 @@ impl Setup {
             (waiting.victims_asked, waiting.victims_gone) = (None, None);
         }
         let paced = self.settings.min_hold == HoldTime::Auto;
+        let mixed = self.classes[0] != self.classes[1];
         world.queue.accounts.retain(|_| paced);
         for account in &mut world.queue.accounts {
             account.left = (account.left + passed + (NOW - account.since)).min(TICK);
@@ -338,6 +348,9 @@ impl Setup {
             }
             one.mib = if one.life.phase == Phase::Stopped { 0 } else { one.mib };
             one.late &= one.duty() || one.leased;
+            // One class has no use for it, nor has a life that is over.
+            one.left = one.left.filter(|_| mixed && matches!(one.life.phase, Phase::Ready { .. }));
+            one.left.iter_mut().for_each(|at| past(at, 10));
             for message in &mut one.from_queue {
                 let (ToModel::Grant { epoch, .. }
                 | ToModel::Deny { epoch }
@@ -416,7 +429,7 @@ impl Model for Setup {
             Leaves(at) => world.models[at].waits = false,
             Answered(at) => {
                 let one = &mut world.models[at];
-                (one.leased, one.late) = (false, false);
+                (one.leased, one.late, one.left) = (false, false, Some(NOW));
                 if matches!(one.life.phase, Phase::Draining { .. }) {
                     one.handle(lifecycle::Event::LeaseFreed);
                 }
@@ -442,7 +455,7 @@ impl Model for Setup {
                 let event = match world.models[at].to_queue.remove(0) {
                     ToQueue::Demand { epoch } => {
                         let (variants, load) = (self.variants(at), Some(TICK));
-                        let (urgency, overlap) = (Urgency::Wanted, false);
+                        let (urgency, overlap) = (Urgency::Wanted(self.classes[at]), false);
                         queue::Event::Demand { model, epoch, variants, load, urgency, overlap }
                     }
                     ToQueue::Returned { epoch, ran } => queue::Event::Returned { model, epoch, ran },
@@ -493,7 +506,7 @@ impl Model for Setup {
     }
 }
 
-fn setups() -> [(&'static str, Setup); 4] {
+fn setups() -> [(&'static str, Setup); 6] {
     let settings = Settings {
         min_hold: HoldTime::Fixed(TICK),
         max_hold: HoldTime::Fixed(2 * TICK),
@@ -503,11 +516,22 @@ fn setups() -> [(&'static str, Setup); 4] {
         ..Settings::default()
     };
     let auto = Settings { min_hold: HoldTime::Auto, max_hold: HoldTime::Auto, ..settings.clone() };
-    let setup = |a: &[u64], b: &[u64]| Setup { wants: [a.to_vec(), b.to_vec()], settings: settings.clone() };
+    let normal = [Class::Normal; 2];
+    let setup = |a: &[u64], b: &[u64]| Setup {
+        wants: [a.to_vec(), b.to_vec()],
+        settings: settings.clone(),
+        classes: normal,
+    };
+    // A demand may be passed for half of this, and then has to wait as above.
+    let aged = |settings: &Settings| Settings { queue_timeout: 28 * TICK, ..settings.clone() };
+    let classes = [Class::Interactive, Class::Batch];
+    let mixed = |settings: &Settings| Setup { settings: aged(settings), classes, ..setup(&[6], &[7]) };
     [
         ("room for one", setup(&[6], &[7])),
         ("room for both", setup(&[6], &[4])),
         ("room for both in small", setup(&[7, 5], &[8, 3])),
+        ("a person and an agent", mixed(&settings)),
+        ("a person and an agent, auto", mixed(&auto)),
         ("room for one, auto", Setup { settings: auto, ..setup(&[6], &[7]) }),
     ]
 }

@@ -9,7 +9,8 @@ mod house;
 use house::{House, Policy, Report, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Variant};
-use llm_manager_policy::queue::{Effect, Event, State, View, pace, step};
+use llm_manager_policy::queue::{Effect, Event, State, View, classes, pace, step};
+use llm_manager_policy::spec::Class;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ fn steady(loads: &[Duration], rounds: u32) -> Vec<Request> {
         let pause = shortest / 3;
         let mut at = pause / 7 * u32::try_from(model).unwrap();
         while at < end {
-            all.push(Request { at, model, takes: Duration::from_millis(1) });
+            all.push(Request { at, model, takes: Duration::from_millis(1), class: Class::Normal });
             at += pause;
         }
     }
@@ -120,7 +121,7 @@ fn one_request_amid_steady_traffic_is_served_after_one_load_and_costs_the_others
         let loads = [load, load];
         let mut requests: Vec<Request> = steady(&loads, 8).into_iter().filter(|one| one.model == 0).collect();
         let at = load * 6;
-        requests.push(Request { at, model: 1, takes: Duration::from_millis(1) });
+        requests.push(Request { at, model: 1, takes: Duration::from_millis(1), class: Class::Normal });
         requests.sort_unstable();
         let report = play(&Settings::default(), &loads, &requests);
         assert_eq!(report.loads.len(), 3, "a, b, and a again");
@@ -137,6 +138,7 @@ fn a_b_a_a_c_a_b_c_is_served_in_turns() {
         at: Duration::from_millis(333) * u32::try_from(nth).unwrap(),
         model,
         takes: Duration::from_millis(1),
+        class: Class::Normal,
     };
     let requests: Vec<Request> =
         (0..48).zip([0, 1, 0, 0, 2, 0, 1, 2].into_iter().cycle()).map(request).collect();
@@ -164,5 +166,31 @@ proptest! {
         let slack = (pace::LEAST_BUSY + STOP + LAG + Duration::from_millis(300)) * (count + 1);
         let longest = *report.waits.iter().max().unwrap();
         prop_assert!(longest <= sum * 5 / 2 + slack, "{:?} > 5/2 of {:?}", longest, sum);
+    }
+
+    /// Steady traffic of different classes to models on one card: each demand is served in the time that `classes` states, and
+    /// nobody above has to wait for those below but for what they are in the middle of.
+    #[test]
+    fn whatever_the_classes_nobody_starves_and_the_highest_goes_first(
+        of in prop::collection::vec(((500..8_000_u64).prop_map(Duration::from_millis), 0..3_usize), 2..5),
+    ) {
+        let loads: Vec<Duration> = of.iter().map(|(load, _)| *load).collect();
+        let class = |at: usize| Class::ALL[of[at].1];
+        let settings = Settings { queue_timeout: Duration::from_secs(3600), ..Settings::default() };
+        let requests = steady(&loads, 12).into_iter().map(|one| Request { class: class(one.model), ..one });
+        let report = play(&settings, &loads, &requests.collect::<Vec<_>>());
+        prop_assert!(report.denials.is_empty(), "{:?}", report.denials);
+        let count = u32::try_from(loads.len()).unwrap();
+        let sum: Duration = loads.iter().sum();
+        let slack = (pace::LEAST_BUSY + STOP + LAG + Duration::from_millis(300)) * (count + 1);
+        let longest = report.waits.iter().max().unwrap();
+        prop_assert!(*longest <= classes::AGE + sum * 5 / 2 + slack, "{:?} > {:?} + 5/2 of {:?}", longest, classes::AGE, sum);
+        let highest = (0..loads.len()).map(class).max().unwrap();
+        if (0..loads.len()).filter(|at| class(*at) == highest).count() == 1 {
+            // Alone in its class: before its own load, the one that is under way, and those that have come of age meanwhile, one of each.
+            let waits = report.waits_of.iter().filter(|(class, _)| *class == highest).map(|(_, wait)| *wait);
+            let longest = waits.max().unwrap_or_default();
+            prop_assert!(longest <= sum * 5 / 2 + slack, "{:?} of {:?}", longest, sum);
+        }
     }
 }

@@ -7,9 +7,11 @@ mod house;
 
 use house::{House, Policy, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{Need, Prefer, Settings, Variant};
-use llm_manager_policy::queue::{Effect, Event, Stage, State, View, step};
+use llm_manager_policy::placement::{Need, Prefer, Settings, Urgency, Variant};
+use llm_manager_policy::queue::{Effect, Event, Stage, State, View, Waiting, classes, step};
+use llm_manager_policy::spec::Class;
 use proptest::prelude::*;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 /// The queue, with what must hold of its state after every step.
@@ -24,7 +26,11 @@ impl Policy for Queue {
         assert!(armed == 1 || self.0.waiting.is_empty(), "somebody waits and no timer is armed");
         for (at, waiting) in self.0.waiting.iter().enumerate() {
             assert!(view.now < waiting.since + view.settings.queue_timeout);
-            assert!(self.0.waiting[..at].iter().all(|earlier| earlier.since <= waiting.since));
+            let rank = |one: &Waiting| {
+                let old = view.now >= one.since + classes::age(view.settings);
+                (Reverse(old), Reverse(if old { Urgency::Boot } else { one.urgency }), one.since)
+            };
+            assert!(self.0.waiting[..at].iter().all(|earlier| rank(earlier) <= rank(waiting)));
             assert!(self.0.waiting[..at].iter().all(|earlier| earlier.model != waiting.model));
         }
         for device in &view.snapshot.devices {
@@ -76,20 +82,25 @@ fn resident(at: usize) -> impl Strategy<Value = Resident> {
     )
 }
 
+fn class() -> impl Strategy<Value = Class> {
+    (0..3_usize).prop_map(|at| Class::ALL[at])
+}
+
 fn requests(models: usize) -> impl Strategy<Value = Vec<Request>> {
-    let one = (0..400_000_u64, 0..models, prop_oneof![3 => 100..5000_u64, 1 => 5000..60_000_u64]);
-    let steady = (0..models, 0..200_u64, 1..300_usize).prop_map(|(model, from, count)| {
+    let one = (0..400_000_u64, 0..models, prop_oneof![3 => 100..5000_u64, 1 => 5000..60_000_u64], class());
+    let steady = (0..models, 0..200_u64, 1..300_usize, class()).prop_map(|(model, from, count, class)| {
         // Before one answer has ended the next request is there.
         let at = move |nth: usize| Duration::from_millis(from * 1000 + nth as u64 * 900);
         (0..count)
-            .map(move |nth| Request { at: at(nth), model, takes: Duration::from_secs(1) })
+            .map(move |nth| Request { at: at(nth), model, takes: Duration::from_secs(1), class })
             .collect::<Vec<_>>()
     });
     let some = prop::collection::vec(one, 1..30).prop_map(|all| {
-        let request = |(at, model, takes)| Request {
+        let request = |(at, model, takes, class)| Request {
             at: Duration::from_millis(at),
             model,
             takes: Duration::from_millis(takes),
+            class,
         };
         all.into_iter().map(request).collect::<Vec<_>>()
     });

@@ -4,7 +4,8 @@
 
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};
 use llm_manager_policy::spec::{
-    HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec, VariantSpec,
+    Class, HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
+    VariantSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ fn model(name: &str) -> ModelSpec {
         start_timeout: Duration::from_secs(300),
         stop_timeout: Duration::from_secs(10),
         max_concurrency: None,
+        priority: None,
         first_byte_timeout: None,
         idle_timeout: None,
         foreign_listener: false,
@@ -141,11 +143,12 @@ type Edit = fn(&mut ModelSpec);
 
 #[test]
 fn what_is_not_the_launch_changes_in_place() {
-    let cases: [(&str, Edit); 8] = [
+    let cases: [(&str, Edit); 9] = [
         ("aliases", |model| model.aliases.push("other".to_owned())),
         ("alive_time", |model| model.alive_time = None),
         ("start_timeout", |model| model.start_timeout *= 2),
         ("max_concurrency", |model| model.max_concurrency = Some(4)),
+        ("priority", |model| model.priority = Some(Class::Batch)),
         ("mode", |model| model.mode = mode("Base")),
         ("pinned", |model| model.pinned = true),
         ("memory_mb", |model| model.variants[0].memory_auto = true),

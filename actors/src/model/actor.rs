@@ -4,10 +4,10 @@ use super::face::Face;
 use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
 use super::messages::{
-    Abandoned, Acquire, Cancel, Found, KeepAlive, Line, Operate, Refused, RefusedReason, Verb, WhoWaits,
+    Abandoned, Acquire, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Verb, WhoWaits,
 };
 use super::status::{RunRecord, Status};
-use super::waiters::{Request, Waiter, Waiters};
+use super::waiters::{Order, Request, Waiters};
 use crate::billing::{Ledger, Run, RunEnd};
 use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
@@ -19,6 +19,7 @@ use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
 use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::placement::Urgency as PlacementUrgency;
 use llm_manager_policy::readiness::Lessons;
 use llm_manager_policy::spec::ModelSpec;
 use llm_manager_process as process;
@@ -100,8 +101,8 @@ pub struct Model {
     pub(super) out_of_memory: bool,
     /// Who gave the last order.
     pub(super) ordered_by: Option<Arc<str>>,
-    /// The present demand for memory is `auto_start`'s alone.
-    pub(super) boots: bool,
+    /// For whom memory was last demanded.
+    pub(super) urgency: PlacementUrgency,
     pub(super) last_out_of_memory: Option<Arc<str>>,
     /// Without a Scheduler: variants whose address didn't answer, and when.
     pub(super) left_out: HashMap<usize, Duration>,
@@ -172,7 +173,7 @@ impl Model {
             ran: false,
             out_of_memory: false,
             ordered_by: None,
-            boots: false,
+            urgency: PlacementUrgency::default(),
             last_out_of_memory: None,
             left_out: HashMap::new(),
             unreachable: None,
@@ -461,7 +462,7 @@ impl Actor for Model {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         if self.spec.auto_start {
-            self.waiters.push(Waiter::Boot);
+            self.waiters.order(Order::Boot);
             self.drive(Event::Start, ctx);
         }
     }
@@ -482,8 +483,8 @@ impl Handler<Acquire> for Model {
             return;
         }
         let Acquire { answer, class, client } = acquire;
-        self.waiters.push(Waiter::Request(Request { answer, class, client, since: Instant::now() }));
-        self.demand_in_earnest();
+        self.waiters.queue_up(Request { answer, class, client, since: Instant::now() });
+        self.demand_anew();
         self.drive(Event::Acquire, ctx);
     }
 }
@@ -495,12 +496,12 @@ impl Handler<Operate> for Model {
         self.ordered_by = operate.by;
         match operate.verb {
             Verb::Start => {
-                self.waiters.push(Waiter::Operator(operate.answer));
-                self.demand_in_earnest();
+                self.waiters.order(Order::Operator(operate.answer));
+                self.demand_anew();
                 self.drive(Event::Start, ctx);
             }
             Verb::Restart => {
-                self.waiters.push(Waiter::Operator(operate.answer));
+                self.waiters.order(Order::Operator(operate.answer));
                 self.drive(Event::Restart, ctx);
             }
             Verb::Stop(urgency) => {
@@ -542,6 +543,8 @@ impl Model {
             log::info!("models/{}: no request waits for it any more", self.spec.name);
             self.ordered_by = None;
             self.drive(Event::Stop(Urgency::Drain), ctx);
+        } else {
+            self.demand_anew();
         }
     }
 }
@@ -555,9 +558,9 @@ impl Handler<WhoWaits> for Model {
 }
 
 impl Handler<Cancel> for Model {
-    type Result = Found;
+    type Result = bool;
 
-    fn handle(&mut self, Cancel { id, by }: Cancel, ctx: &mut Context<Self>) -> Found {
+    fn handle(&mut self, Cancel { id, by }: Cancel, ctx: &mut Context<Self>) -> bool {
         let refused = Refused {
             reason: RefusedReason::Cancelled,
             message: format!(
@@ -567,14 +570,11 @@ impl Handler<Cancel> for Model {
             .into(),
             retry_after: None,
         };
-        if self.waiters.cancel(&id, &refused) {
+        let found = self.waiters.cancel(&id, &refused);
+        if found {
             self.forget_demand(ctx);
-            return Found::Waiting;
         }
-        match self.door.as_ref().filter(|door| door.gate.look().leases() > 0) {
-            Some(door) => Found::Perhaps(door.cancel(&id)),
-            None => Found::Nowhere,
-        }
+        found
     }
 }
 

@@ -9,6 +9,7 @@ use super::status::Status;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
 use llm_manager_policy::gate::Asker;
+use llm_manager_policy::placement::Users;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -102,18 +103,18 @@ impl ModelHandle {
     }
 
     /// A lease without waiting, if the backend is ready and nobody is queued for it.
-    pub fn try_lease(&self) -> Option<Lease> {
+    pub fn try_lease(&self, class: Class) -> Option<Lease> {
         let door = self.face.door.load();
-        Lease::take(door.as_ref()?, Asker::Newcomer)
+        Lease::take(door.as_ref()?, Asker::Newcomer, class)
     }
 
     /// A lease as soon as there is one; starts the backend if need be. Dropping the future gives the
     /// place in the queue up.
     pub async fn lease(&self, class: Class, client: Client) -> Result<Lease, Refused> {
-        if let Some(lease) = self.try_lease() {
+        if let Some(lease) = self.try_lease(class) {
             return Ok(lease);
         }
-        let departure = Departure(self);
+        let departure = Departure(self, class);
         let _place = self.queue_up()?;
         let _of_class = self.waiting_of_class.get(class as usize).map(Place::take);
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
@@ -171,6 +172,14 @@ impl ModelHandle {
     pub fn local_address(&self) -> Option<SocketAddr> {
         let door = self.face.door.load();
         door.as_ref().filter(|door| door.gate.look().is_open())?.endpoint().local_address()
+    }
+
+    /// Of which class those are whom its backend answers, and those who wait.
+    pub fn users(&self) -> Users {
+        let door = self.face.door.load();
+        let users = door.as_ref().map(|door| door.users.look()).unwrap_or_default();
+        let waits = self.waiting_by_class().filter(|(_, count)| *count > 0).map(|(class, _)| class).last();
+        Users { now: users.now.max(waits), ..users }
     }
 
     /// True while an operator, or `auto_start`, wants it to become ready.
@@ -269,12 +278,13 @@ impl ModelHandle {
     }
 }
 
-/// A request that waits. One that leaves before it is answered may have been the last that wanted the model.
-struct Departure<'a>(&'a ModelHandle);
+/// A request that waits. One that leaves before it is answered may have been the last of its class that wanted the model.
+struct Departure<'a>(&'a ModelHandle, Class);
 
 impl Drop for Departure<'_> {
     fn drop(&mut self) {
-        if self.0.waiting() == 0
+        let of_class = self.0.waiting_of_class.get(self.1 as usize);
+        if of_class.is_none_or(|count| count.load(Ordering::Relaxed) == 0)
             && let Some(addr) = self.0.actor.addr()
         {
             tell(&addr, Abandoned);

@@ -1,9 +1,9 @@
 //! Lease: the right to send one request to a ready backend, given back when it is dropped.
 
-use arc_swap::ArcSwap;
+use super::users::Users;
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
-use llm_manager_policy::spec::Routes;
+use llm_manager_policy::spec::{Class, Routes};
 use llm_manager_process::Endpoint;
 use std::fmt;
 use std::future::Future;
@@ -21,7 +21,7 @@ pub enum BreakReason {
     Stopped,
     /// The backend's process has ended.
     BackendGone,
-    /// An operator has cancelled this one request.
+    /// An operator has cancelled this one request; whoever has it in hand knows, not the lease.
     Cancelled,
 }
 
@@ -33,6 +33,7 @@ pub(super) struct Door {
     way: Way,
     origin: Instant,
     unused_since_us: AtomicU64,
+    pub(super) users: Users,
     /// When the head of its first answer came; 0: not yet.
     first_byte_us: AtomicU64,
     /// Fires at that.
@@ -48,19 +49,8 @@ pub(super) struct Door {
     ending: CancellationToken,
     /// Why all leases are broken, if they are.
     break_reason: OnceLock<BreakReason>,
-    /// Requests that an operator wants to end: the last ones, for most have ended.
-    cancelled: ArcSwap<Vec<Arc<CancelOrder>>>,
-    /// Fires when either of these has changed.
+    /// Fires when that is known.
     news: Notify,
-}
-
-/// So many orders are kept; each is obeyed within milliseconds, or by nobody.
-const LAST_ORDERS: usize = 64;
-
-/// An operator's order that a running request shall end.
-pub(super) struct CancelOrder {
-    id: Arc<str>,
-    obeyed: CancellationToken,
 }
 
 /// Where a request finds the backend of one run, and how it is asked.
@@ -88,6 +78,7 @@ impl Door {
             way,
             origin,
             unused_since_us: AtomicU64::new(0),
+            users: Users::default(),
             first_byte_us: AtomicU64::new(0),
             answered: Notify::new(),
             health: Health::default(),
@@ -96,7 +87,6 @@ impl Door {
             wanted: AtomicBool::new(false),
             ending: CancellationToken::new(),
             break_reason: OnceLock::new(),
-            cancelled: ArcSwap::default(),
             news: Notify::new(),
         };
         door.touch();
@@ -123,22 +113,6 @@ impl Door {
         self.news.notify_waiters();
     }
 
-    /// Ends the running requests of this id; fires when one has heard of it.
-    pub(super) fn cancel(&self, id: &Arc<str>) -> CancellationToken {
-        let obeyed = CancellationToken::new();
-        let order = Arc::new(CancelOrder { id: Arc::clone(id), obeyed: obeyed.clone() });
-        self.cancelled.rcu(|orders| {
-            let kept = orders.len().saturating_sub(LAST_ORDERS - 1);
-            orders.iter().skip(kept).chain([&order]).cloned().collect::<Vec<_>>()
-        });
-        self.news.notify_waiters();
-        obeyed
-    }
-
-    fn order_for(&self, id: &[u8]) -> Option<Arc<CancelOrder>> {
-        self.cancelled.load().iter().find(|order| order.id.as_bytes() == id).cloned()
-    }
-
     pub(super) fn served_name(&self) -> Option<Arc<str>> {
         self.way.served_name.clone()
     }
@@ -148,8 +122,10 @@ impl Door {
         Some(self.first_byte_us.load(Ordering::Acquire)).filter(|us| *us > 0).map(Duration::from_micros)
     }
 
-    fn touch(&self) {
-        self.unused_since_us.store(self.now_us(), Ordering::Release);
+    fn touch(&self) -> u64 {
+        let now = self.now_us();
+        self.unused_since_us.store(now, Ordering::Release);
+        now
     }
 
     fn now_us(&self) -> u64 {
@@ -207,11 +183,15 @@ impl Backend {
 /// The right to send one request.
 pub struct Lease {
     door: Arc<Door>,
+    class: Class,
 }
 
 impl Lease {
-    pub(super) fn take(door: &Arc<Door>, asker: Asker) -> Option<Self> {
-        door.gate.acquire(asker).then(|| Self { door: Arc::clone(door) })
+    pub(super) fn take(door: &Arc<Door>, asker: Asker, class: Class) -> Option<Self> {
+        door.gate.acquire(asker).then(|| {
+            door.users.enter(class);
+            Self { door: Arc::clone(door), class }
+        })
     }
 
     /// Where the backend is reached.
@@ -277,8 +257,8 @@ impl Lease {
         Backend(Arc::clone(&self.door))
     }
 
-    /// Resolves when the answer to the request of this id must be broken off, and says why.
-    pub fn broken(&self, id: impl AsRef<[u8]> + 'static) -> impl Future<Output = BreakReason> + 'static {
+    /// Resolves when the answer must be broken off, and says why.
+    pub fn broken(&self) -> impl Future<Output = BreakReason> + 'static {
         let door = Arc::clone(&self.door);
         async move {
             loop {
@@ -286,10 +266,6 @@ impl Lease {
                 let news = door.news.notified();
                 if let Some(reason) = door.break_reason.get() {
                     return *reason;
-                }
-                if let Some(order) = door.order_for(id.as_ref()) {
-                    order.obeyed.cancel();
-                    return BreakReason::Cancelled;
                 }
                 news.await;
             }
@@ -305,7 +281,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // The time first: whoever sees no lease left must see the time at which it ended.
-        self.door.touch();
+        let now = self.door.touch();
+        self.door.users.leave(self.class, now);
         if self.door.gate.release() {
             self.door.freed.notify_one();
         }

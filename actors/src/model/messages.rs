@@ -7,7 +7,6 @@ use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 /// Asks for a lease. Sent by `ModelHandle::lease` when the gate does not let it in; answered when the
 /// backend is ready, or with a refusal.
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 #[rtype(result = "()")]
 pub(super) struct Acquire {
     pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
-    /// Whom it may pass in the line.
+    /// When its turn comes.
     pub(super) class: Class,
     /// Whose it is.
     pub(super) client: Client,
@@ -28,6 +27,8 @@ pub struct Client {
     pub id: Arc<str>,
     /// The name of its key; empty: none is wanted.
     pub api_key: Arc<str>,
+    /// Tokens that it may take: by these, keys take turns.
+    pub cost: u64,
 }
 
 /// Who waits for a model, in the order in which they are served.
@@ -44,31 +45,20 @@ pub struct Line(pub Vec<Waiting>);
 pub struct Waiting {
     /// Whose it is.
     pub client: Client,
-    /// Whom it may pass.
+    /// Its class.
     pub class: Class,
     /// How long it has waited.
     pub waited: Duration,
 }
 
-/// Ends a waiting or running request.
+/// Refuses a request that waits; false: none of this id does.
 #[derive(Message)]
-#[rtype(result = "Found")]
+#[rtype(result = "bool")]
 pub struct Cancel {
     /// Its id.
     pub id: Arc<str>,
     /// Who orders it, in words.
     pub by: Arc<str>,
-}
-
-/// Where a request to be cancelled was found.
-#[derive(Debug, MessageResponse)]
-pub enum Found {
-    /// It waited, and was refused.
-    Waiting,
-    /// It may be running: fires when it has ended.
-    Perhaps(CancellationToken),
-    /// Nothing runs.
-    Nowhere,
 }
 
 /// An operator's order. Answered when it is done, or with a refusal.
@@ -99,7 +89,7 @@ pub enum Verb {
 #[rtype(result = "()")]
 pub(super) struct KeepAlive(pub(super) Option<Duration>);
 
-/// The last request that waited has gone.
+/// The last request of its class that waited has gone.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Abandoned;

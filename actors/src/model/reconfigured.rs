@@ -1,7 +1,7 @@
 //! A Model whose configuration changes while it lives.
 
 use super::actor::{Model, Timeouts, limits};
-use super::waiters::Waiter;
+use super::waiters::Order;
 use actix::{Context, Handler, Message};
 use llm_manager_policy::lifecycle::{Event, Limits, Phase};
 use llm_manager_policy::spec::ModelSpec;
@@ -57,14 +57,14 @@ impl Handler<Reconfigure> for Model {
             };
             if serves {
                 // It comes back, but nobody has to make room for it.
-                self.waiters.push(Waiter::Boot);
+                self.waiters.order(Order::Boot);
             }
             self.drive(Event::Renew, ctx);
         } else {
             self.change_in_place(&old, variant.as_deref(), ctx);
         }
         if self.spec.auto_start && !old.auto_start && matches!(self.state.phase, Phase::Stopped) {
-            self.waiters.push(Waiter::Boot);
+            self.waiters.order(Order::Boot);
             self.drive(Event::Start, ctx);
         }
         self.publish();

@@ -19,21 +19,26 @@ impl Model {
         if !self.env.memory.is_there() {
             return Some(self.reserve_alone(epoch));
         }
-        self.boots = self.waiters.only_boot();
+        self.urgency = self.waiters.urgency();
         self.demand();
         None
     }
 
-    /// What `auto_start` alone has wanted so far is now wanted by somebody: others have to go for it.
-    pub(super) fn demand_in_earnest(&mut self) {
-        if matches!(self.state.phase, Phase::Queued { .. }) && std::mem::take(&mut self.boots) {
+    /// Demands again if others want it than when it did: what `auto_start` alone has wanted so far, somebody wants now, and
+    /// others have to go for it; or the highest class has come, or has left.
+    pub(super) fn demand_anew(&mut self) {
+        if !matches!(self.state.phase, Phase::Queued { .. }) {
+            return;
+        }
+        let urgency = self.waiters.urgency();
+        if std::mem::replace(&mut self.urgency, urgency) != urgency {
             self.demand();
         }
     }
 
     fn demand(&self) {
         let (spec, epoch) = (Arc::clone(&self.spec), self.state.epoch);
-        self.env.memory.tell(MemoryNotice::Demand { spec, epoch, boot: self.boots });
+        self.env.memory.tell(MemoryNotice::Demand { spec, epoch, urgency: self.urgency });
     }
 
     /// Gives memory back, or takes the demand back. The epoch has moved on already when a new life begins in

@@ -1,20 +1,21 @@
-//! Waiters: those who wait for a model, in the order of their arrival, higher classes first (`policy::line`).
+//! Waiters: those who wait for a model. Orders are answered as soon as it is ready; requests wait for a lease each, in the
+//! order of `policy::line`.
 //!
-//! A request that has gone away leaves a dead entry, which is dropped when it comes to the front, or when
+//! A request that has gone away leaves a dead entry, which is dropped when it comes to the front of its key's, or when
 //! the dead might outnumber the living. How many may wait is checked where they come from
 //! (`ModelHandle::lease`).
 
 use super::lease::{Door, Lease};
 use super::messages::{Client, Refused, Waiting};
 use llm_manager_policy::gate::Asker;
-use llm_manager_policy::line;
+use llm_manager_policy::line::{Line, Ticket};
+use llm_manager_policy::placement::Urgency;
 use llm_manager_policy::spec::Class;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// A request that waits.
+/// A request that waits for a lease.
 pub(super) struct Request {
     pub(super) answer: oneshot::Sender<Result<Lease, Refused>>,
     pub(super) class: Class,
@@ -22,114 +23,117 @@ pub(super) struct Request {
     pub(super) since: Instant,
 }
 
-/// One who waits.
-pub(super) enum Waiter {
-    /// A request, for a lease.
-    Request(Request),
-    /// An operator, for the model to be ready; without an answer the order stands all the same.
+impl Request {
+    fn is_gone(&self) -> bool {
+        self.answer.is_closed()
+    }
+}
+
+/// Somebody wants the model to be ready.
+pub(super) enum Order {
+    /// An operator; without an answer the order stands all the same.
     Operator(Option<oneshot::Sender<Result<(), Refused>>>),
     /// `auto_start`: as a standing order, but nobody has to go for it.
     Boot,
 }
 
-impl Waiter {
+impl Order {
     fn is_gone(&self) -> bool {
-        match self {
-            Waiter::Request(request) => request.answer.is_closed(),
-            Waiter::Operator(answer) => answer.as_ref().is_some_and(oneshot::Sender::is_closed),
-            Waiter::Boot => false,
-        }
+        matches!(self, Order::Operator(Some(answer)) if answer.is_closed())
     }
 
-    fn refuse(self, refused: Refused) {
-        // Whoever left meanwhile needs no refusal.
-        match self {
-            Waiter::Request(request) => drop(request.answer.send(Err(refused))),
-            Waiter::Operator(Some(answer)) => drop(answer.send(Err(refused))),
-            Waiter::Operator(None) | Waiter::Boot => (),
-        }
-    }
-
-    /// Its class, and how long it has waited; `None`: an order.
-    fn in_line(&self, now: Instant) -> Option<(Class, Duration)> {
-        match self {
-            Waiter::Request(request) => Some((request.class, now.duration_since(request.since))),
-            Waiter::Operator(_) | Waiter::Boot => None,
+    fn answer(self, done: Result<(), Refused>) {
+        // Whoever left meanwhile needs no answer.
+        if let Order::Operator(Some(answer)) = self {
+            drop(answer.send(done));
         }
     }
 
     /// It stands until the model is ready or refused; nobody waits for an answer.
     fn is_standing(&self) -> bool {
-        matches!(self, Waiter::Operator(None) | Waiter::Boot)
+        matches!(self, Order::Operator(None) | Order::Boot)
     }
 }
 
-/// The queue.
-#[derive(Default)]
+/// All of them.
 pub(super) struct Waiters {
-    queue: VecDeque<Waiter>,
+    orders: Vec<Order>,
+    line: Line<Request>,
     sweep_at: usize,
-    /// Standing orders in the queue; at most one of each kind.
-    standing: usize,
+    origin: Instant,
+}
+
+impl Default for Waiters {
+    fn default() -> Self {
+        Self { orders: Vec::new(), line: Line::default(), sweep_at: 0, origin: Instant::now() }
+    }
 }
 
 impl Waiters {
-    pub(super) fn push(&mut self, waiter: Waiter) {
+    pub(super) fn order(&mut self, order: Order) {
         // One standing order says as much as a thousand.
-        if waiter.is_standing() {
-            let kind = std::mem::discriminant(&waiter);
-            let same = |other: &Waiter| other.is_standing() && std::mem::discriminant(other) == kind;
-            self.standing = self.standing + 1 - self.queue.iter().filter(|other| same(other)).count();
-            self.queue.retain(|other| !same(other));
-        }
-        if self.queue.len() >= self.sweep_at.max(1024) {
-            self.queue.retain(|waiter| !waiter.is_gone());
-            self.sweep_at = self.queue.len() * 2;
-        }
-        let passed = match &waiter {
-            Waiter::Request(request) if request.class > Class::Batch => {
-                let now = Instant::now();
-                line::passes(self.queue.iter().map(|other| other.in_line(now)), request.class)
-            }
-            _ => 0,
+        let kind = std::mem::discriminant(&order);
+        let repeats = |other: &Order| {
+            order.is_standing() && other.is_standing() && std::mem::discriminant(other) == kind
         };
-        self.queue.insert(self.queue.len() - passed, waiter);
+        self.orders.retain(|other| !repeats(other) && !other.is_gone());
+        self.orders.push(order);
+    }
+
+    pub(super) fn queue_up(&mut self, request: Request) {
+        if self.line.len() >= self.sweep_at.max(1024) {
+            self.line.take(Request::is_gone);
+            self.sweep_at = self.line.len() * 2;
+        }
+        let Client { api_key, cost, .. } = &request.client;
+        let ticket = Ticket { class: request.class, key: Arc::clone(api_key), cost: *cost };
+        self.line.push(ticket, self.now(), request);
+    }
+
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
     }
 
     /// True if somebody who waits is still there.
     pub(super) fn any(&mut self) -> bool {
-        while self.queue.front().is_some_and(Waiter::is_gone) {
-            self.queue.pop_front();
-        }
-        !self.queue.is_empty()
+        self.orders.retain(|order| !order.is_gone());
+        self.any_request() || !self.orders.is_empty()
+    }
+
+    fn any_request(&mut self) -> bool {
+        self.line.trim(Request::is_gone);
+        !self.line.is_empty()
     }
 
     /// True while a standing order waits for the model to be ready.
-    pub(super) const fn any_standing(&self) -> bool {
-        self.standing > 0
+    pub(super) fn any_standing(&self) -> bool {
+        self.orders.iter().any(Order::is_standing)
     }
 
-    /// True if nothing but `auto_start` wants it.
-    pub(super) fn only_boot(&mut self) -> bool {
-        self.any() && self.queue.iter().all(|waiter| matches!(waiter, Waiter::Boot) || waiter.is_gone())
+    /// Who wants it.
+    pub(super) fn urgency(&mut self) -> Urgency {
+        self.any();
+        let is_order = |order: &Order| matches!(order, Order::Operator(_));
+        let ordered = self.orders.iter().any(is_order).then(Class::default);
+        match self.line.class().max(ordered) {
+            Some(class) => Urgency::Wanted(class),
+            None if self.orders.is_empty() => Urgency::default(),
+            None => Urgency::Boot,
+        }
     }
 
-    /// Answers those in front for as long as the door has leases; the rest is told of by the door.
+    /// Says that the model is ready to those who have ordered it, and answers those in front of the line for as long as the
+    /// door has leases; the rest is told of by the door.
     pub(super) fn grant(&mut self, door: &Arc<Door>) {
-        while self.any() {
-            let lease = match self.queue.front() {
-                Some(Waiter::Request(_)) => match take_or_watch(door) {
-                    Some(lease) => Some(lease),
-                    None => return,
-                },
-                _ => None,
-            };
-            match (self.queue.pop_front(), lease) {
-                (Some(waiter), _) if waiter.is_standing() => self.standing = self.standing.saturating_sub(1),
+        self.orders.drain(..).for_each(|order| order.answer(Ok(())));
+        while self.any_request() {
+            // Of which class it is will be known when it is taken out, which must not be before there is a lease for it.
+            let now = self.now();
+            let Some(class) = self.line.next_class(now) else { break };
+            let Some(lease) = take_or_watch(door, class) else { return };
+            if let Some(request) = self.line.pop(now) {
                 // A lease that cannot be delivered comes back by being dropped.
-                (Some(Waiter::Request(request)), Some(lease)) => drop(request.answer.send(Ok(lease))),
-                (Some(Waiter::Operator(Some(answer))), _) => drop(answer.send(Ok(()))),
-                _ => (),
+                drop(request.answer.send(Ok(lease)));
             }
         }
         door.gate.watch(false);
@@ -137,45 +141,40 @@ impl Waiters {
 
     /// The requests among them, the first in line first.
     pub(super) fn list(&self) -> Vec<Waiting> {
-        let requests = self.queue.iter().filter_map(|waiter| match waiter {
-            Waiter::Request(request) if !waiter.is_gone() => Some(request),
-            _ => None,
-        });
         let waiting = |request: &Request| Waiting {
             client: request.client.clone(),
             class: request.class,
             waited: request.since.elapsed(),
         };
-        requests.map(waiting).collect()
+        let all = self.line.in_order(self.now());
+        all.into_iter().filter(|request| !request.is_gone()).map(waiting).collect()
     }
 
     /// Refuses the requests of this id; false: there is none.
     pub(super) fn cancel(&mut self, id: &str, refused: &Refused) -> bool {
-        let is_it = |waiter: &Waiter| {
-            matches!(waiter, Waiter::Request(request) if *request.client.id == *id) && !waiter.is_gone()
-        };
-        let before = self.queue.len();
-        let (cancelled, rest): (VecDeque<_>, VecDeque<_>) = self.queue.drain(..).partition(is_it);
-        self.queue = rest;
-        cancelled.into_iter().for_each(|waiter| waiter.refuse(refused.clone()));
-        self.queue.len() < before
+        let cancelled = self.line.take(|request| *request.client.id == *id);
+        let any = cancelled.iter().any(|request| !request.is_gone());
+        refuse(cancelled, refused);
+        any
     }
 
     pub(super) fn refuse_all(&mut self, refused: &Refused) {
-        for waiter in self.queue.drain(..) {
-            waiter.refuse(refused.clone());
-        }
-        self.queue.shrink_to(64);
-        self.standing = 0;
+        self.orders.drain(..).for_each(|order| order.answer(Err(refused.clone())));
+        refuse(std::mem::take(&mut self.line).take(|_| true), refused);
         self.sweep_at = 0;
     }
 }
 
+/// Whoever left meanwhile needs no refusal.
+fn refuse(requests: Vec<Request>, refused: &Refused) {
+    requests.into_iter().for_each(|request| drop(request.answer.send(Err(refused.clone()))));
+}
+
 /// A lease, or the promise to hear of the next one that comes back.
-fn take_or_watch(door: &Arc<Door>) -> Option<Lease> {
-    Lease::take(door, Asker::Queue).or_else(|| {
+fn take_or_watch(door: &Arc<Door>, class: Class) -> Option<Lease> {
+    Lease::take(door, Asker::Queue, class).or_else(|| {
         door.gate.watch(true);
         // A lease that came back before the watch was set has told nobody.
-        Lease::take(door, Asker::Queue)
+        Lease::take(door, Asker::Queue, class)
     })
 }

@@ -333,7 +333,7 @@ impl Handler<MemoryNotice> for Scheduler {
 
     fn handle(&mut self, notice: MemoryNotice, ctx: &mut Context<Self>) {
         match notice {
-            MemoryNotice::Demand { spec, epoch, boot } => self.hear(spec, epoch, boot, ctx),
+            MemoryNotice::Demand { spec, epoch, urgency } => self.hear(spec, epoch, urgency, ctx),
             MemoryNotice::Returned { model, epoch, ran, out_of_memory, unreachable } => {
                 if let Some(why) = unreachable {
                     self.drive(Event::Unreachable { model: Arc::clone(&model), epoch, why }, ctx);
@@ -352,12 +352,17 @@ impl Handler<MemoryNotice> for Scheduler {
 }
 
 impl Scheduler {
-    pub(super) fn demanded(&mut self, spec: &ModelSpec, epoch: u64, boot: bool, ctx: &mut Context<Self>) {
+    pub(super) fn demanded(
+        &mut self,
+        spec: &ModelSpec,
+        epoch: u64,
+        urgency: Urgency,
+        ctx: &mut Context<Self>,
+    ) {
         let model: Arc<str> = spec.name.as_str().into();
         match self.variants(spec) {
             Ok(variants) => {
                 let load = self.measured.reload(&model);
-                let urgency = if boot { Urgency::Boot } else { Urgency::Wanted };
                 let overlap = spec.overlap;
                 self.drive(Event::Demand { model, epoch, variants, load, urgency, overlap }, ctx);
             }
@@ -458,7 +463,8 @@ impl Scheduler {
             self.measured.reload(&explain.model.spec.name),
         );
         let measured = self.measured.of(&explain.model.spec.name).cloned().unwrap_or_default().peak_mib;
-        Ok(Explained { explanation, measured })
+        let ahead = queue::ahead(&self.state, &view, &name(&explain.model));
+        Ok(Explained { explanation, ahead, measured })
     }
 }
 

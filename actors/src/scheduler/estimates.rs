@@ -2,6 +2,7 @@
 
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::memory::{Estimate, shares};
+use llm_manager_policy::placement::Urgency;
 use llm_manager_policy::spec::ModelSpec;
 use llm_manager_weights::Unknown;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,7 +25,7 @@ pub(super) struct Estimates {
 pub(super) struct Waiting {
     pub(super) spec: Arc<ModelSpec>,
     pub(super) epoch: u64,
-    pub(super) boot: bool,
+    pub(super) urgency: Urgency,
 }
 
 impl Estimates {

@@ -6,6 +6,7 @@ use crate::model::ModelHandle;
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture};
 use llm_manager_policy::devices::{DeviceSnapshot, Requirement};
 use llm_manager_policy::memory::{Cards, shares};
+use llm_manager_policy::placement::Urgency;
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use llm_manager_weights::look;
 use std::collections::BTreeMap;
@@ -18,12 +19,20 @@ const LOOK_TIME: Duration = Duration::from_secs(5);
 
 impl Scheduler {
     /// Hears a demand, after a look at the files if the memory of a variant was never measured.
-    pub(super) fn hear(&mut self, spec: Arc<ModelSpec>, epoch: u64, boot: bool, ctx: &mut Context<Self>) {
+    pub(super) fn hear(
+        &mut self,
+        spec: Arc<ModelSpec>,
+        epoch: u64,
+        urgency: Urgency,
+        ctx: &mut Context<Self>,
+    ) {
         if !self.needs_a_look(&spec) {
-            return self.demanded(&spec, epoch, boot, ctx);
+            return self.demanded(&spec, epoch, urgency, ctx);
         }
         let model: Arc<str> = spec.name.as_str().into();
-        self.estimates.waiting.insert(Arc::clone(&model), Waiting { spec: Arc::clone(&spec), epoch, boot });
+        self.estimates
+            .waiting
+            .insert(Arc::clone(&model), Waiting { spec: Arc::clone(&spec), epoch, urgency });
         let late = Arc::clone(&model);
         ctx.run_later(LOOK_TIME, move |scheduler, ctx| {
             if scheduler.estimates.waiting.get(&late).is_some_and(|waiting| waiting.epoch == epoch) {
@@ -45,8 +54,8 @@ impl Scheduler {
     }
 
     fn hear_waiting(&mut self, model: &Arc<str>, ctx: &mut Context<Self>) {
-        if let Some(Waiting { spec, epoch, boot }) = self.estimates.waiting.remove(model) {
-            self.demanded(&spec, epoch, boot, ctx);
+        if let Some(Waiting { spec, epoch, urgency }) = self.estimates.waiting.remove(model) {
+            self.demanded(&spec, epoch, urgency, ctx);
         }
     }
 

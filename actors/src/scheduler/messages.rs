@@ -5,6 +5,7 @@ use actix::Message;
 use jiff::Timestamp;
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::placement::Explanation;
+use llm_manager_policy::queue::Ahead;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct Explain {
 pub struct Explained {
     /// In numbers.
     pub explanation: Explanation,
+    /// Who gets memory before it.
+    pub ahead: Vec<Ahead>,
     /// Measured peaks by variant and entry of `required_devices`, in MiB.
     pub measured: BTreeMap<String, BTreeMap<String, u64>>,
 }

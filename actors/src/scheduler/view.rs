@@ -65,6 +65,7 @@ pub(super) fn model(
         standing,
         pinned: handle.spec.pinned,
         reload,
+        users: handle.users(),
         actual: snapshot.devices.iter().filter_map(used).collect(),
     })
 }

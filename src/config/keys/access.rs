@@ -93,7 +93,15 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Choice(&["interactive", "normal", "batch"]),
         "",
         Preset::Nothing,
-        "Whose requests go first among those that wait for the same model; after 30 seconds nobody is passed any more. Default: normal.",
+        "Whose requests go first, in the line for a model and when models compete for memory; waiting long makes up for it. Default: as the model says.",
+    ),
+    row(
+        Section::Key,
+        "max_priority",
+        Kind::Choice(&["interactive", "normal", "batch"]),
+        "",
+        Preset::Nothing,
+        "The highest class that a request may ask for in the header x-llm-manager-priority; a lower one than its own it may always ask for. Default: its own.",
     ),
     row(
         Section::Budget,

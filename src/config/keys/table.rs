@@ -380,6 +380,14 @@ pub(super) static TABLE: &[Key] = &[
     ),
     row(
         Section::Model,
+        "priority",
+        Kind::Choice(&["interactive", "normal", "batch"]),
+        "",
+        Preset::Nothing,
+        "The class of its requests, where their key has none: whose turn it is first, in the line for the model and for memory. Default: normal.",
+    ),
+    row(
+        Section::Model,
         "first_byte_timeout",
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 const MAX_AGE: &str = "600";
 /// What a page may see of an answer besides what browsers show anyway.
 const EXPOSED: &str = "x-request-id, retry-after, x-should-retry, x-llm-manager-queue-ms, x-llm-manager-start-ms, \
-    x-llm-manager-variant, x-llm-manager-run, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
+    x-llm-manager-variant, x-llm-manager-run, x-llm-manager-class, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, \
     x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 
 /// The origins of the configuration.

@@ -40,6 +40,8 @@ pub(crate) struct Key {
     /// For whoever counts what it uses; `None`: as much as it likes.
     pub(crate) quota: Option<Arc<Quota>>,
     pub(crate) class: Option<Class>,
+    /// The highest class that its requests may ask for; `None`: its own.
+    pub(crate) most: Option<Class>,
 }
 
 /// Where a key comes from.
@@ -84,6 +86,7 @@ impl Key {
             expires: None,
             quota: None,
             class: None,
+            most: Some(Class::Interactive),
         }
     }
 
@@ -100,6 +103,7 @@ impl Key {
             expires: spec.expires,
             quota: limited.then(|| Arc::new(quota)),
             class: spec.priority,
+            most: spec.max_priority,
         }
     }
 }

@@ -10,7 +10,8 @@ use llm_manager_actors::scheduler::{self, Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_devices::Sample;
 use llm_manager_policy::devices::Device;
-use llm_manager_policy::placement::{Decision, VariantExplanation};
+use llm_manager_policy::placement::{Decision, Urgency, VariantExplanation};
+use llm_manager_policy::queue::Ahead;
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -234,7 +235,32 @@ pub(crate) struct PlacementView {
     variant: Option<String>,
     detail: DetailView,
     text: String,
+    /// Models that get memory before it, the first one first.
+    ahead: Vec<AheadView>,
     variants: Vec<VariantVerdict>,
+}
+
+/// A model that waits for memory, and gets it first.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "PlacementAhead"), schemars(rename = "PlacementAhead"))]
+struct AheadView {
+    model: String,
+    /// The highest class of those who wait for it; null: only `auto_start` wants it.
+    class: Option<&'static str>,
+    /// How long it has waited.
+    seconds: f64,
+}
+
+impl AheadView {
+    fn of(ahead: &Ahead) -> Self {
+        let class = match ahead.urgency {
+            Urgency::Wanted(class) => Some(class.text()),
+            Urgency::Boot => None,
+        };
+        let seconds = (ahead.waited.as_secs_f64() * 1000.0).round() / 1000.0;
+        Self { model: ahead.model.to_string(), class, seconds }
+    }
 }
 
 /// What stands in the way; at most one of the three.
@@ -313,6 +339,7 @@ impl PlacementView {
             variant: variant.map(|variant| variant.variant.to_string()),
             detail,
             text: explanation.to_string(),
+            ahead: explained.ahead.iter().map(AheadView::of).collect(),
             variants: explanation
                 .variants
                 .iter()
@@ -340,6 +367,7 @@ impl PlacementView {
             variant: None,
             detail: DetailView::default(),
             text: format!("{model}: memory is not checked (Disable_GPU_monitoring)"),
+            ahead: Vec::new(),
             variants: variants.collect(),
         }
     }

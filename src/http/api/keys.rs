@@ -61,6 +61,7 @@ fn view(key: &Key, left: Option<&Left>) -> Value {
         "tokens_per_minute": quota.and_then(|quota| quota.tokens_per_minute),
         "budget": budget,
         "priority": key.class.map(|class| class.text()),
+        "max_priority": key.most.map(|class| class.text()),
     })
 }
 

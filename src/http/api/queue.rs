@@ -1,20 +1,21 @@
 //! `/api/queue`: who waits, in order; and the order that ends a request, be it waiting or running.
 
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::gateway::worker::Gateways;
 use crate::http::state::{Now, Shared};
 use crate::http::who::Who;
 use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use llm_manager_actors::model::{Cancel, Found, ModelHandle, Status, Waiting, WhoWaits};
+use llm_manager_actors::model::{Cancel, ModelHandle, Status, Waiting, WhoWaits};
 use llm_manager_policy::model_state::ModelState;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A running request hears of its end at once, unless it takes nothing from its client's connection now.
-const OBEYED_WITHIN: Duration = Duration::from_secs(1);
+/// A request that doesn't wait any more may take so long to be in a Gateway's hands.
+const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
 /// A request that waits. Times are seconds.
 #[derive(Serialize)]
@@ -30,7 +31,7 @@ pub(crate) struct QueuedView {
     place: usize,
     waits_for: String,
     seconds: f64,
-    /// What is left, by the last start of this model; null: nobody knows.
+    /// What is left, by the last start of this model, or by what its requests have taken; null: nobody knows.
     estimate_seconds: Option<f64>,
 }
 
@@ -44,7 +45,7 @@ impl QueuedView {
             place: index + 1,
             waits_for: waits_for(model, status),
             seconds: millis(waiting.waited),
-            estimate_seconds: estimate(model, status).map(millis),
+            estimate_seconds: estimate(model, status, index).map(millis),
         }
     }
 }
@@ -71,7 +72,10 @@ fn waits_for(model: &ModelHandle, status: &Status) -> String {
 }
 
 /// What is left of a start, if it takes as long as the last one; of one that waits for memory, at least all of it.
-fn estimate(model: &ModelHandle, status: &Status) -> Option<Duration> {
+fn estimate(model: &ModelHandle, status: &Status, index: usize) -> Option<Duration> {
+    if status.state == ModelState::Ready {
+        return turn(model, index);
+    }
     let last = model.last_start()?;
     match status.state {
         ModelState::Starting => {
@@ -83,6 +87,14 @@ fn estimate(model: &ModelHandle, status: &Status) -> Option<Duration> {
         ModelState::Queued | ModelState::Stopped => Some(last),
         _ => None,
     }
+}
+
+/// When so many in front of it have had their turn, if they take as long as this model's requests have so far.
+fn turn(model: &ModelHandle, in_front: usize) -> Option<Duration> {
+    let took = model.traffic.look().duration;
+    let ended = u32::try_from(took.bins.iter().sum::<u64>()).ok().filter(|ended| *ended > 0)?;
+    let turns = u32::try_from(in_front + 1).ok()?;
+    Some(Duration::from_micros(took.sum_us) / ended * turns / model.spec.max_concurrency?.max(1))
 }
 
 /// `GET /api/queue`: those who have waited longest first; within a model, as they are served.
@@ -106,9 +118,14 @@ pub(crate) async fn queue(shared: Now) -> HttpResponse {
 }
 
 /// `POST /api/requests/{id}/cancel`
-pub(crate) async fn cancel(shared: Now, id: web::Path<String>, who: Who) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn cancel(
+    shared: Now,
+    gateways: web::Data<Gateways>,
+    id: web::Path<String>,
+    who: Who,
+) -> Result<HttpResponse, ApiError> {
     let id: Arc<str> = id.into_inner().into();
-    match end(&shared, &id, &who).await {
+    match end(&shared, &gateways, &id, &who).await {
         Some(was) => {
             log::info!("request {id}: cancelled while {was}, by {}", who.words());
             Ok(HttpResponse::Ok().json(json!({"id": &*id, "was": was})))
@@ -124,28 +141,26 @@ pub(crate) async fn cancel(shared: Now, id: web::Path<String>, who: Who) -> Resu
 }
 
 /// Ends it, wherever it is; what it did.
-async fn end(shared: &Shared, id: &Arc<str>, who: &Who) -> Option<&'static str> {
-    let models = shared.directory.models();
-    let busy = models.iter().filter(|model| model.waiting() > 0 || model.leases() > 0);
-    let asked = busy.filter_map(|model| {
-        let addr = model.actor().addr()?;
-        let order = Cancel { id: Arc::clone(id), by: who.words() };
-        Some(async move { addr.send(order).await.unwrap_or(Found::Nowhere) })
-    });
-    let mut perhaps = Vec::new();
-    let mut found = None;
-    for answer in join_all(asked).await {
-        match answer {
-            Found::Waiting => found = Some("waiting"),
-            Found::Perhaps(obeyed) => perhaps.push(obeyed),
-            Found::Nowhere => (),
+async fn end(shared: &Shared, gateways: &Gateways, id: &Arc<str>, who: &Who) -> Option<&'static str> {
+    for attempt in 0..2 {
+        if attempt > 0 {
+            // It may just have gone from the one to the other.
+            tokio::time::sleep(ON_ITS_WAY).await;
+        }
+        let models = shared.directory.models().iter().filter(|model| model.waiting() > 0);
+        let asked = models.filter_map(|model| {
+            let addr = model.actor().addr()?;
+            let order = Cancel { id: Arc::clone(id), by: who.words() };
+            Some(async move { addr.send(order).await.unwrap_or(false) })
+        });
+        if join_all(asked).await.contains(&true) {
+            return Some("waiting");
+        }
+        let running = gateways.in_flight().await.into_iter().filter(|one| one.id.as_bytes() == id.as_bytes());
+        let cancelled = running.inspect(|one| one.cancelled.cancel()).count();
+        if cancelled > 0 {
+            return Some("running");
         }
     }
-    if found.is_some() || perhaps.is_empty() {
-        return found;
-    }
-    let any = futures_util::future::select_all(
-        perhaps.into_iter().map(|obeyed| Box::pin(async move { obeyed.cancelled().await })),
-    );
-    tokio::time::timeout(OBEYED_WITHIN, any).await.ok().map(|_| "running")
+    None
 }

@@ -3,7 +3,7 @@
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.
 
-use super::admission::Admission;
+use super::admission::{self, Admission};
 use super::exchange::Exchange;
 use super::finished::{Line, Names};
 use super::words;
@@ -14,6 +14,7 @@ use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::model::{Lease, ModelHandle};
 use llm_manager_ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
 use llm_manager_policy::endpoints::Endpoint;
+use llm_manager_policy::spec::Class;
 use llm_manager_policy::usage::prompt::{self, Prompt};
 use llm_manager_policy::usage::{self, Dialect, End, Meter, Output, Shape, Usage};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(crate) struct Account {
     api_key: Arc<str>,
     variant: Option<Arc<str>>,
     served: Option<Served>,
+    /// In which class it is, if the client asked for one.
+    class: Option<Class>,
     /// The client wants a stream.
     stream: bool,
     meter: Option<Box<Meter>>,
@@ -123,6 +126,7 @@ impl Account {
             api_key: shared.access.label(*caller),
             variant: None,
             served: None,
+            class: exchange.asked_class.map(|_| exchange.class(&model.spec)),
             meter: None,
             end_of_stream: None,
             error_body: Vec::new(),
@@ -141,6 +145,11 @@ impl Account {
         let admission = Admission::ask(shared, limited, &self.model.spec, path, body).await?;
         self.admission = Some(admission);
         Ok(())
+    }
+
+    /// Tokens that it may take, by which keys take turns.
+    pub(super) fn cost(&self, body: &[u8]) -> u64 {
+        admission::cost(&self.model.spec, &self.endpoint.path, body, self.question.read().tokens())
     }
 
     /// The model that it asks for.
@@ -176,12 +185,13 @@ impl Account {
     }
 
     /// What tells the client how long it has waited, and who has served it.
-    pub(super) fn served_by(&self) -> [Option<(HeaderName, HeaderValue)>; 4] {
-        const NAMES: [HeaderName; 4] = [
+    pub(super) fn served_by(&self) -> [Option<(HeaderName, HeaderValue)>; 5] {
+        const NAMES: [HeaderName; 5] = [
             HeaderName::from_static("x-llm-manager-queue-ms"),
             HeaderName::from_static("x-llm-manager-start-ms"),
             HeaderName::from_static("x-llm-manager-variant"),
             HeaderName::from_static("x-llm-manager-run"),
+            HeaderName::from_static("x-llm-manager-class"),
         ];
         let Some(served) = &self.served else { return Default::default() };
         let millis = |time: Duration| match time.as_millis() {
@@ -195,6 +205,7 @@ impl Account {
             // A name that is no ASCII is none of a header.
             HeaderValue::from_str(&served.variant).ok(),
             served.run.map(HeaderValue::from),
+            self.class.map(|class| HeaderValue::from_static(class.text())),
         ];
         let mut names = NAMES.into_iter();
         values.map(|value| names.next().zip(value))

@@ -211,7 +211,7 @@ pub(crate) struct Tunnel {
     /// Cancelled when its Gateway is gone.
     pub(crate) gone: CancellationToken,
     _counted: [Arc<()>; 2],
-    _told: Arc<InFlight>,
+    pub(crate) told: Arc<InFlight>,
 }
 
 impl Handler<Dial> for Gateway {
@@ -224,7 +224,7 @@ impl Handler<Dial> for Gateway {
         let opening = async move {
             let connecting = tokio::time::timeout(DIAL_DEADLINE, dial.endpoint.connect());
             let stream = connecting.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            Ok(Tunnel { stream, gone, _counted: counted, _told: dial.told })
+            Ok(Tunnel { stream, gone, _counted: counted, told: dial.told })
         };
         Reply::Opening(Box::pin(opening), self.gone.clone())
     }

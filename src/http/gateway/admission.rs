@@ -73,16 +73,27 @@ struct Wanted {
     n: Option<u64>,
 }
 
+/// What a request may generate that doesn't say how much.
+fn usual_output(model: &ModelSpec, input: u64) -> u64 {
+    model.context_length.map_or(USUAL_OUTPUT, |length| length.saturating_sub(input))
+}
+
 /// What a request may generate at most. Endpoints that generate nothing take their input alone.
-fn largest_output(body: &[u8], path: &str, model: &ModelSpec, input: u64) -> u64 {
+fn largest_output(body: &[u8], path: &str, usual: u64) -> u64 {
     const GENERATE: [&str; 4] = ["/completions", "/responses", "/messages", "/infill"];
     if !GENERATE.iter().any(|end| path.ends_with(end)) {
         return 0;
     }
-    let usual = model.context_length.map_or(USUAL_OUTPUT, |length| length.saturating_sub(input));
     let Ok(wanted) = serde_json::from_slice::<Wanted>(body) else { return usual };
     let most = wanted.max_completion_tokens.or(wanted.max_tokens).or(wanted.max_output_tokens);
     most.unwrap_or(usual).saturating_mul(wanted.n.unwrap_or(1).max(1))
+}
+
+/// Tokens that a request may take, for the turns of its key. Who names no `max_tokens` is taken for an answer of usual
+/// length, however long the model's context is: this is no promise, as a budget is.
+pub(crate) fn cost(model: &ModelSpec, path: &str, body: &[u8], input: u64) -> u64 {
+    let usual = usual_output(model, input).min(USUAL_OUTPUT);
+    input.saturating_add(largest_output(body, path, usual))
 }
 
 impl Admission {
@@ -96,7 +107,7 @@ impl Admission {
     ) -> Result<Self, ApiError> {
         let quota = Arc::clone(&limited.quota);
         let input = prompt::read(body).tokens();
-        let output = largest_output(body, path, model, input);
+        let output = largest_output(body, path, usual_output(model, input));
         let amount = amount(&shared.ledger, &quota, model, [Some(input), None, Some(output)]);
         let tokens = input.saturating_add(output);
         let down =

@@ -5,6 +5,7 @@ use super::account::Account;
 use super::forms::Form;
 use super::forward::{Reply, cancelled, crashed};
 use super::headers;
+use super::in_flight::InFlight;
 use super::request_id::RequestId;
 use super::socket::Pace;
 use super::unpack::{BITE, Coding, Refused, Unpacker};
@@ -52,6 +53,7 @@ pub(crate) struct Answer {
     /// What is still to be unpacked.
     packed: Bytes,
     lease: Lease,
+    told: Arc<InFlight>,
     /// Parts of a chunk from which something was taken out.
     ready: VecDeque<Bytes>,
     progress: Progress,
@@ -71,7 +73,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// Tells the client's connection for whose memory it is.
     pub(super) fn watched_by(&self, request: &HttpRequest) {
-        Pace::watch(request, self.lease.wanted(), None);
+        Pace::watch(request, self.lease.wanted(), Arc::clone(&self.told), None);
     }
 
     /// The backend's headers, and its body on the way.
@@ -80,7 +82,7 @@ impl Answer {
         id: RequestId,
         mut account: Account,
     ) -> (Vec<(HeaderName, HeaderValue)>, Self) {
-        let Reply { response, lease, hide_usage, .. } = reply;
+        let Reply { response, lease, told, hide_usage, .. } = reply;
         let model = Arc::clone(account.model());
         let status = response.status;
         let coding = headers::coding(&response.headers);
@@ -111,6 +113,7 @@ impl Answer {
             unpacker,
             packed: Bytes::new(),
             lease,
+            told,
             ready: VecDeque::new(),
             progress: Progress::Running,
             broken: None,
@@ -229,7 +232,7 @@ impl Answer {
         if self.break_noticed {
             return None;
         }
-        let broken = self.broken.get_or_insert_with(|| Box::pin(self.lease.broken(self.id.value().clone())));
+        let broken = self.broken.get_or_insert_with(|| Box::pin(self.told.broken(&self.lease)));
         let Poll::Ready(reason) = broken.as_mut().poll(context) else { return None };
         self.break_noticed = true;
         let name = &self.model.spec.name;
@@ -262,6 +265,12 @@ impl Answer {
     }
 
     fn poll_backend(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // A backend that always has more to say must not be asked first.
+        if self.told.cancelled.is_cancelled() && !self.break_noticed {
+            self.break_noticed = true;
+            let error = cancelled(&self.model);
+            return Poll::Ready(self.end_badly(&error));
+        }
         loop {
             let unpacked = self.unpack();
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
@@ -363,7 +372,12 @@ impl MessageBody for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         let (name, seconds) = (&self.model.spec.name, self.account.elapsed().as_secs_f64());
-        let how = if matches!(self.progress, Progress::Ended) { "ended" } else { "left by its client" };
+        let has_ended = matches!(self.progress, Progress::Ended);
+        if !has_ended && self.told.cancelled.is_cancelled() {
+            // Its client took nothing, and has not even heard of it.
+            self.account.failed(&cancelled(&self.model));
+        }
+        let how = if has_ended { "ended" } else { "left by its client" };
         log::debug!("request {}: {name} {how} after {} bytes and {seconds:.3} s", self.id, self.bytes);
     }
 }

@@ -8,14 +8,20 @@ use super::stray;
 use super::worker::Worker;
 use crate::http::access::wrong::slow_down;
 use crate::http::access::{Caller, Door};
-use crate::http::error::{ApiError, Kind};
+use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::Now;
+use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::{Client, Lease, ModelHandle};
-use llm_manager_policy::spec::Class;
+use llm_manager_policy::rights;
+use llm_manager_policy::spec::{Class, ModelSpec};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Names the class that a client asks for.
+const PRIORITY: &str = "x-llm-manager-priority";
 
 /// A request on its way.
 #[derive(Clone)]
@@ -27,6 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) began: Instant,
     /// Who sends it, once they are let in.
     pub(crate) caller: Caller,
+    /// The class that the client asks for.
+    pub(crate) asked_class: Option<Class>,
     /// Their key has limits, and this request counts.
     pub(crate) limited: Option<Rc<Limited>>,
 }
@@ -36,7 +44,8 @@ impl Exchange {
     pub(crate) fn begin(request: HttpRequest, shared: Now, worker: web::Data<Worker>) -> Self {
         let began = Instant::now();
         let id = RequestId::of(&request);
-        Self { request, shared, worker, id, began, caller: Caller::default(), limited: None }
+        let caller = Caller::default();
+        Self { request, shared, worker, id, began, caller, asked_class: None, limited: None }
     }
 
     /// Lets its sender in, or says why not.
@@ -45,20 +54,24 @@ impl Exchange {
             Ok(caller) => caller,
             Err(error) => return Err(slow_down(&self.request, &self.shared.trusted_proxies, error).await),
         };
+        self.asked_class = asked_class(self.request.headers())?;
         if door == Door::Programs {
             self.limited = Limited::of(self.shared.access.key(self.caller));
         }
         Ok(())
     }
 
-    /// Whom it may pass while it waits.
-    pub(crate) fn class(&self) -> Class {
-        self.shared.access.key(self.caller).and_then(|key| key.class).unwrap_or_default()
+    /// Before whom it goes while it waits for this model.
+    pub(crate) fn class(&self, model: &ModelSpec) -> Class {
+        let key = self.shared.access.key(self.caller);
+        // Without keys everybody may do everything.
+        let most = key.map_or(Some(Class::Interactive), |key| key.most);
+        rights::class(key.and_then(|key| key.class), model.priority, most, self.asked_class)
     }
 
-    /// As people are told of it.
-    pub(crate) fn client(&self) -> Client {
-        Client { id: self.id.to_string().into(), api_key: self.shared.access.label(self.caller) }
+    /// As people are told of it. `cost`: tokens that it may take.
+    pub(crate) fn client(&self, cost: u64) -> Client {
+        Client { id: self.id.to_string().into(), api_key: self.shared.access.label(self.caller), cost }
     }
 
     /// The same, once a backend serves it.
@@ -67,11 +80,12 @@ impl Exchange {
             id: self.id.value().clone(),
             model: Arc::downgrade(model),
             api_key: self.shared.access.label(self.caller),
-            class: self.class(),
+            class: self.class(&model.spec),
             variant: Arc::clone(lease.variant()),
             run: lease.run_id(),
             queued: self.began.elapsed(),
             since: Instant::now(),
+            cancelled: CancellationToken::new(),
         })
     }
 
@@ -108,4 +122,16 @@ impl Exchange {
             error.code()
         );
     }
+}
+
+fn asked_class(headers: &HeaderMap) -> Result<Option<Class>, ApiError> {
+    let Some(value) = headers.get(PRIORITY) else { return Ok(None) };
+    let word = value.to_str().unwrap_or("?").trim();
+    Class::of(word).map(Some).ok_or_else(|| {
+        let message = format!(
+            "the header `{PRIORITY}` is {:?}; it is `interactive`, `normal` or `batch`",
+            quoted(word)
+        );
+        ApiError::new(Kind::InvalidRequest, message)
+    })
 }

@@ -6,18 +6,17 @@ use super::assembly;
 use super::exchange::Exchange;
 use super::form;
 use super::headers::is_event_stream;
+use super::in_flight::InFlight;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use crate::http::error::{ApiError, Kind, LONGEST_PAUSE};
-use crate::http::state::Shared;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::model::learnt::StreamOptions;
-use llm_manager_actors::model::{BreakReason, Client, Lease, ModelHandle, RefusedReason};
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::spec::Class;
 use llm_manager_process::VIA;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -75,6 +74,8 @@ impl Outgoing<'_> {
 pub(crate) struct Reply {
     pub(crate) response: Response,
     pub(crate) lease: Lease,
+    /// What people are told of it, and how they end it.
+    pub(crate) told: Arc<InFlight>,
     /// The client must not see the event that the manager has asked for.
     pub(crate) hide_usage: bool,
     /// It is a stream that the client hasn't asked for: what is to be made of it.
@@ -193,16 +194,17 @@ pub(crate) async fn forward(
     model: &Arc<ModelHandle>,
     account: &mut Account,
 ) -> Result<Reply, ApiError> {
-    let Exchange { shared, id, .. } = exchange;
+    let id = &exchange.id;
     account.admit(exchange, outgoing.body).await?;
     // How often a backend may have read it, and how often there was no connection at all.
     let (mut sent, mut unreachable) = (0, 0);
     loop {
-        let lease = take_lease(shared, model, exchange.class(), || exchange.client()).await?;
+        let lease = take_lease(exchange, model, || account.cost(outgoing.body)).await?;
         account.leased(&lease);
         check_circle(exchange, model, &lease)?;
-        let error = match send(exchange, outgoing, model, &lease, sent > 0).await {
-            Ok(response) => return Ok(Reply { response, lease, hide_usage: false, gather: None }),
+        let told = exchange.in_flight(model, &lease);
+        let error = match send(exchange, outgoing, model, &lease, &told, sent > 0).await {
+            Ok(response) => return Ok(Reply { response, lease, told, hide_usage: false, gather: None }),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };
@@ -219,7 +221,7 @@ pub(crate) async fn forward(
             continue;
         }
         let news = if lease.endpoint().local_address().is_some() { NEWS_OF_DEATH } else { NEWS_FROM_AFAR };
-        let broken = tokio::time::timeout(news, lease.broken(id.value().clone())).await;
+        let broken = tokio::time::timeout(news, told.broken(&lease)).await;
         let (died, reason) = (broken.is_ok(), broken.ok());
         drop(lease);
         if reason == Some(BreakReason::Cancelled) {
@@ -257,13 +259,14 @@ pub(crate) fn check_circle(exchange: &Exchange, model: &ModelHandle, lease: &Lea
     Err(ApiError { hopeless: true, ..ApiError::new(Kind::LoopDetected, message) })
 }
 
+/// A lease, as soon as it is its turn. `cost`: tokens that it may take, which nobody asks for unless it has to wait.
 pub(crate) async fn take_lease(
-    shared: &Shared,
+    exchange: &Exchange,
     model: &Arc<ModelHandle>,
-    class: Class,
-    client: impl FnOnce() -> Client,
+    cost: impl FnOnce() -> u64,
 ) -> Result<Lease, ApiError> {
-    if let Some(lease) = model.try_lease() {
+    let (shared, class) = (&exchange.shared, exchange.class(&model.spec));
+    if let Some(lease) = model.try_lease(class) {
         return Ok(lease);
     }
     if shared.stopping.is_cancelled() {
@@ -277,7 +280,9 @@ pub(crate) async fn take_lease(
         return Err(ApiError::new(Kind::ModelStopped, message));
     }
     let asked = Instant::now();
-    let lease = model.lease(class, client()).await;
+    // Without a limit all go at once, whatever they cost.
+    let cost = if model.spec.max_concurrency.is_some() { cost() } else { 1 };
+    let lease = model.lease(class, exchange.client(cost)).await;
     lease.map_err(|refused| match shared.stopping.is_cancelled() {
         true => ApiError::shutting_down(),
         false => {
@@ -306,6 +311,7 @@ async fn send(
     outgoing: &Outgoing<'_>,
     model: &Arc<ModelHandle>,
     lease: &Lease,
+    told: &Arc<InFlight>,
     again: bool,
 ) -> Result<Response, Failure> {
     let Exchange { request, worker, id, .. } = exchange;
@@ -318,10 +324,9 @@ async fn send(
         headers: &outgoing.headers,
         request_id: id.value(),
     };
-    let told = exchange.in_flight(model, lease);
-    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again, &told);
+    let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again, told);
     let broken = async {
-        let reason = lease.broken(id.value().clone()).await;
+        let reason = told.broken(lease).await;
         if reason == BreakReason::BackendGone {
             // Its sockets are closed: the exchange ends by itself, perhaps with an answer already sent.
             tokio::time::sleep(Duration::from_secs(1)).await;

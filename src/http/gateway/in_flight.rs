@@ -3,10 +3,12 @@
 //! Nobody signs off: an entry lives as long as its request does, and the list drops the dead ones when it has grown.
 
 use actix_web::http::header::HeaderValue;
-use llm_manager_actors::model::ModelHandle;
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
 use llm_manager_policy::spec::Class;
+use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// A request that a backend has, until its answer has ended.
 #[derive(Debug)]
@@ -23,6 +25,22 @@ pub(crate) struct InFlight {
     pub(crate) queued: Duration,
     /// When the backend got it.
     pub(crate) since: Instant,
+    /// Fires when an operator ends it.
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl InFlight {
+    /// Resolves when its answer must be broken off, and says why. `lease`: its own.
+    pub(crate) fn broken(self: &Arc<Self>, lease: &Lease) -> impl Future<Output = BreakReason> + 'static {
+        let (broken, cancelled) = (lease.broken(), self.cancelled.clone());
+        async move {
+            tokio::select! {
+                biased;
+                reason = broken => reason,
+                () = cancelled.cancelled() => BreakReason::Cancelled,
+            }
+        }
+    }
 }
 
 /// Shorter, looking for the dead isn't worth it.
@@ -63,6 +81,7 @@ pub(crate) fn nobody() -> Arc<InFlight> {
         run: None,
         queued: Duration::ZERO,
         since: Instant::now(),
+        cancelled: CancellationToken::new(),
     })
 }
 

@@ -29,7 +29,6 @@ use bytes::{Bytes, BytesMut};
 use llm_manager_actors::model::{ModelHandle, Verb};
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::spec::Class;
 use request::{KeepAlive, Translated};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -290,7 +289,7 @@ async fn load(
         drop(Parting(Arc::clone(model), KeepAlive::NoLonger));
         "unload"
     } else {
-        drop(take_lease(&exchange.shared, model, Class::default(), || exchange.client()).await?);
+        drop(take_lease(exchange, model, || 1).await?);
         drop(keep.map(|keep| Parting(Arc::clone(model), keep)));
         "load"
     };

@@ -5,6 +5,7 @@
 //! has left: writing fails, and with the connection goes all that hangs on it. While a write waits nothing is read
 //! either, so that requests whose answers nobody reads don't pile up.
 
+use super::in_flight::InFlight;
 use actix_web::HttpRequest;
 use llm_manager_actors::model::Wanted;
 use std::cell::RefCell;
@@ -12,6 +13,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -38,20 +40,32 @@ pub(crate) trait Held {
 #[derive(Default)]
 pub(crate) struct Pace {
     wanted: RefCell<Option<Wanted>>,
+    told: RefCell<Option<Arc<InFlight>>>,
     answer: RefCell<Option<Weak<dyn Held>>>,
 }
 
 impl Pace {
     /// Has the connection of this request look after its answer.
-    pub(crate) fn watch(request: &HttpRequest, wanted: Wanted, answer: Option<Weak<dyn Held>>) {
+    pub(crate) fn watch(
+        request: &HttpRequest,
+        wanted: Wanted,
+        told: Arc<InFlight>,
+        answer: Option<Weak<dyn Held>>,
+    ) {
         if let Some(pace) = request.conn_data::<Rc<Self>>() {
             pace.wanted.replace(Some(wanted));
+            pace.told.replace(Some(told));
             pace.answer.replace(answer);
         }
     }
 
     fn is_wanted(&self) -> bool {
         self.wanted.borrow().as_ref().is_some_and(Wanted::is_wanted)
+    }
+
+    /// Fires when an operator ends the request.
+    fn is_cancelled(&self) -> bool {
+        self.told.borrow().as_ref().is_some_and(|told| told.cancelled.is_cancelled())
     }
 
     fn has_ended(&self) -> bool {
@@ -111,6 +125,12 @@ impl<S> ClientSocket<S> {
         });
         loop {
             ready!(blocked.look.as_mut().poll(context));
+            if self.pace.is_cancelled() {
+                log::info!(
+                    "a client that accepted no byte had its request cancelled: its connection is closed"
+                );
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
             if self.pace.has_ended() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }

@@ -9,6 +9,7 @@ use super::exchange::Exchange;
 use super::form;
 use super::forward::{broken_off, check_circle, crashed, path_and_query, take_lease};
 use super::headers;
+use super::in_flight::InFlight;
 use super::lookup::{mismatch, serving};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::V1_MODELS;
@@ -117,9 +118,7 @@ impl Opening<'_> {
         account: &mut Account,
     ) -> Result<(Answered, Lease), ApiError> {
         account.admit(self.exchange, &[]).await?;
-        let lease =
-            take_lease(&self.exchange.shared, self.model, self.exchange.class(), || self.exchange.client())
-                .await?;
+        let lease = take_lease(self.exchange, self.model, || 1).await?;
         check_circle(self.exchange, self.model, &lease)?;
         account.leased(&lease);
         let head = self.head(path, &lease);
@@ -129,10 +128,11 @@ impl Opening<'_> {
                 None => std::future::pending().await,
             }
         };
+        let told = self.exchange.in_flight(self.model, &lease);
         let answered = tokio::select! {
             biased;
-            answered = self.ask(&lease, &head) => answered,
-            reason = lease.broken(self.exchange.id.value().clone()) => return Err(broken_off(self.model, reason)),
+            answered = self.ask(&lease, &told, &head) => answered,
+            reason = told.broken(&lease) => return Err(broken_off(self.model, reason)),
             () = late => Err(io::Error::other("no answer within its first_byte_timeout")),
         };
         let answered = answered.map_err(|error| {
@@ -143,9 +143,9 @@ impl Opening<'_> {
         Ok((answered, lease))
     }
 
-    async fn ask(&self, lease: &Lease, head: &[u8]) -> io::Result<Answered> {
-        let told = self.exchange.in_flight(self.model, lease);
-        ask(self.exchange.worker.dial(Arc::clone(lease.endpoint()), told).await?, head).await
+    async fn ask(&self, lease: &Lease, told: &Arc<InFlight>, head: &[u8]) -> io::Result<Answered> {
+        let dialled = self.exchange.worker.dial(Arc::clone(lease.endpoint()), Arc::clone(told));
+        ask(dialled.await?, head).await
     }
 
     /// The head for the backend: the client's, with the backend's `Host` and without our key.
@@ -203,8 +203,7 @@ impl Opening<'_> {
         builder.upgrade("websocket");
         let spec = &self.model.spec;
         let silence = spec.idle_timeout.or(spec.alive_time);
-        let broken: Pin<Box<dyn Future<Output = BreakReason>>> =
-            Box::pin(lease.broken(self.exchange.id.value().clone()));
+        let broken: Pin<Box<dyn Future<Output = BreakReason>>> = Box::pin(tunnel.told.broken(&lease));
         let relay = Relay {
             payload,
             crashed: Box::pin(tunnel.gone.clone().cancelled_owned()),

@@ -267,6 +267,13 @@ impl fmt::Display for Why {
                 let left = left.as_secs_f64();
                 return write!(to, "which keeps its memory for another {left:.1} s (min_hold)");
             }
+            Why::Guarded { left, .. } => {
+                let left = left.as_secs_f64();
+                return write!(
+                    to,
+                    "which a higher class has just used, and is kept for it for another {left:.1} s"
+                );
+            }
             Why::Busy => "which is busy",
             Why::Starting => "which is being started",
             Why::Leaving => "which is stopping",

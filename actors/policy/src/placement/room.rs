@@ -235,8 +235,11 @@ fn why(held: &Held, asker: &ModelName, world: &World<'_>) -> Option<Why> {
         Standing::Starting { wanted: false, .. } => None,
         Standing::Ready { busy: true, .. } => Some(Why::Busy),
         Standing::Ready { .. } => {
-            let until = held.kept_until.filter(|until| world.now < *until)?;
-            Some(Why::Young { until, left: until.saturating_sub(world.now) })
+            let is_ahead = |until: &Moment| world.now < *until;
+            let (young, guarded) = (held.kept_until.filter(is_ahead), held.guarded_until.filter(is_ahead));
+            let until = young.max(guarded)?;
+            let left = until.saturating_sub(world.now);
+            Some(if young < guarded { Why::Guarded { until, left } } else { Why::Young { until, left } })
         }
     }
 }

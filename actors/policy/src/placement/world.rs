@@ -2,7 +2,7 @@
 
 use crate::devices::{BadRequirement, DeviceId, DeviceSnapshot, Requirement};
 use crate::lifecycle::Moment;
-use crate::spec::{HoldTime, VariantSpec};
+use crate::spec::{Class, HoldTime, VariantSpec};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,20 +108,25 @@ impl Demand {
             variants,
             excluded: Vec::new(),
             offline: Vec::new(),
-            urgency: Urgency::Wanted,
+            urgency: Urgency::default(),
             overlap: false,
         }
     }
 }
 
 /// Who wants a model to run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// `auto_start`, and nobody else: nobody has to go for it.
     Boot,
-    /// A request or an operator.
-    #[default]
-    Wanted,
+    /// Requests, of which this is the highest class, or an operator.
+    Wanted(Class),
+}
+
+impl Default for Urgency {
+    fn default() -> Self {
+        Self::Wanted(Class::default())
+    }
 }
 
 /// A model that occupies memory, or is about to.
@@ -139,8 +144,12 @@ pub struct Held {
     pub reload: Option<Duration>,
     /// What the Scheduler knows of its stay.
     pub tenure: Option<Tenure>,
+    /// Of which classes those are who use it.
+    pub users: Users,
     /// It is not stopped for the asker before that moment, though it is idle.
     pub kept_until: Option<Moment>,
+    /// Nor before that one, busy or idle: a higher class than the asker's has just used it.
+    pub guarded_until: Option<Moment>,
     /// How long it may keep the asker waiting while it is busy; `None`: for ever.
     pub patience: Option<Duration>,
 }
@@ -155,7 +164,9 @@ impl Held {
             pinned: false,
             reload: None,
             tenure: None,
+            users: Users::default(),
             kept_until: None,
+            guarded_until: None,
             patience: None,
         }
     }
@@ -172,6 +183,15 @@ pub struct Tenure {
     pub credit: Duration,
     /// Others wanted the same memory while it waited or loaded.
     pub rivals: bool,
+}
+
+/// Of which class those are who use a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Users {
+    /// The highest of those whom it answers, and of those who wait for it.
+    pub now: Option<Class>,
+    /// When the last one of each left, in the order of `Class::ALL`.
+    pub left: [Option<Moment>; Class::ALL.len()],
 }
 
 /// A model's memory on one device.
@@ -255,6 +275,13 @@ pub enum Why {
     /// It has not had its memory for long enough, see `min_hold`.
     Young {
         /// When it has.
+        until: Moment,
+        /// How long that is from now.
+        left: Duration,
+    },
+    /// A higher class than the asker's has just used it.
+    Guarded {
+        /// Until when it is kept for them.
         until: Moment,
         /// How long that is from now.
         left: Duration,

@@ -1,5 +1,6 @@
 //! The Scheduler's table: what each event changes, and the round that follows every one of them.
 
+use super::classes::{self, Asker};
 use super::memory::Age;
 use super::pace::{self, most_credit};
 use super::round::Round;
@@ -33,7 +34,7 @@ pub fn step(state: &State, event: Event, view: &View<'_>) -> Step {
     Step { state: round.state, effects: round.effects }
 }
 
-/// What would happen now if this model wanted to run: behind those who wait already.
+/// What would happen now if this model wanted to run: behind those who go before it.
 pub fn explain(
     state: &State,
     view: &View<'_>,
@@ -46,15 +47,15 @@ pub fn explain(
     let waits = state.waiting.iter().find(|one| one.model == *model).cloned();
     let asker = waits.unwrap_or_else(|| Waiting::new(model, 0, variants, load, view.now));
     let mut held = round.held();
-    let ahead = state.waiting.iter().take_while(|one| one.model != *model);
-    ahead.for_each(|one| held.extend(round.claim(&round.demand(one))));
+    let ahead = classes::in_front(state, &asker, view.now, view.settings);
+    ahead.iter().for_each(|one| held.extend(round.claim(&round.demand(one))));
     let (_, rivalry) = round.rivalry(&asker);
     round.keep(&mut held, &asker, &rivalry);
     placement::explain(&round.world(&held), &round.demand(&asker))
 }
 
 impl Waiting {
-    fn new(
+    pub(super) fn new(
         model: &ModelName,
         epoch: u64,
         variants: &Arc<[Variant]>,
@@ -70,7 +71,7 @@ impl Waiting {
             blocked_since: None,
             load,
             mib: variants.first().map_or(0, all),
-            urgency: Urgency::Wanted,
+            urgency: Urgency::default(),
             overlap: false,
             rivals: false,
             victims_asked: None,
@@ -239,6 +240,7 @@ impl Round<'_> {
     /// Looks at every demand, in order.
     fn serve(&mut self) {
         let now = self.view.now;
+        classes::sort(&mut self.state, now, self.view.settings);
         let mut held = self.held();
         self.wants = self.all_wants();
         let mut needed = Needed::default();
@@ -339,13 +341,13 @@ impl Round<'_> {
 
     /// What all who wait want; `auto_start` is nobody's rival.
     fn all_wants(&self) -> Vec<(ModelName, Vec<usize>)> {
-        let wanted = self.state.waiting.iter().filter(|one| one.urgency == Urgency::Wanted);
+        let wanted = self.state.waiting.iter().filter(|one| one.urgency != Urgency::Boot);
         wanted.map(|one| (one.model.clone(), self.claimed(one))).collect()
     }
 
     /// Sets how long each model keeps its memory from this asker.
     fn keep(&self, held: &mut [Held], asker: &Waiting, rivalry: &Rivalry) {
-        let View { snapshot, settings, .. } = *self.view;
+        let View { now, snapshot, settings, .. } = *self.view;
         for one in held {
             let Some(tenure) = one.tenure else { continue };
             let rivals = |part: &HeldPart| {
@@ -365,6 +367,7 @@ impl Round<'_> {
                 }),
             };
             one.patience = Some(pace::patience(settings.max_hold, tenure.load, load));
+            classes::weigh(one, tenure, Asker::of(asker, now, settings), load, now, settings);
         }
     }
 
@@ -428,6 +431,8 @@ impl Round<'_> {
         let used = self.state.holds.iter().find(|hold| hold.model == *model && hold.epoch == at);
         let used = used.map(|hold| self.used_on(&hold.parts)).unwrap_or_default();
         let in_favour_of = asker.model.clone();
+        let users = self.seen(model, at).map(|seen| seen.users).unwrap_or_default();
+        let class = Asker::of(asker, now, self.view.settings);
         let Some(hold) = self.hold(model, at) else { return };
         let for_whom = in_favour_of.clone();
         hold.stage = if busy {
@@ -436,8 +441,9 @@ impl Round<'_> {
             Stage::Asked { at: now, used, in_favour_of: for_whom }
         };
         let stayed = hold.ready.map_or(Duration::ZERO, |ready| now.saturating_sub(ready));
-        let dwell = pace::dwell(hold.load, pace::expected(asker.load, asker.mib, hold.tenure()));
-        let left = hold.credit.saturating_add(stayed).saturating_sub(dwell);
+        let load = pace::expected(asker.load, asker.mib, hold.tenure());
+        let due = classes::due(users, hold.tenure(), class, load);
+        let left = hold.credit.saturating_add(stayed).saturating_sub(due);
         let parts = hold.parts.clone();
         pace::leave(&mut self.state.accounts, parts.iter().map(|part| &part.device), left, now);
         for one in held.iter_mut().filter(|one| one.model == *model) {
@@ -455,7 +461,7 @@ impl Round<'_> {
     fn ask_to_yield(&mut self, blockers: &[Blocker], since: Moment, held: &mut [Held], asker: &Waiting) {
         let now = self.view.now;
         for blocker in blockers {
-            if let Why::Young { until, .. } = blocker.why {
+            if let Why::Young { until, .. } | Why::Guarded { until, .. } = blocker.why {
                 self.look_at(until);
             }
         }
@@ -464,13 +470,11 @@ impl Round<'_> {
             return;
         }
         for blocker in blockers.iter().filter(|one| one.why == Why::Busy) {
-            let one = held.iter().find(|one| one.model == blocker.model);
-            let Some((Standing::Ready { since: ready, .. }, Some(patience))) =
-                one.map(|one| (one.standing, one.patience))
-            else {
+            let Some(one) = held.iter().find(|one| one.model == blocker.model) else { continue };
+            let (Standing::Ready { since: ready, .. }, Some(patience)) = (one.standing, one.patience) else {
                 continue;
             };
-            let until = since.max(ready).saturating_add(patience);
+            let until = since.max(ready).saturating_add(patience).max(one.guarded_until.unwrap_or_default());
             if now >= until {
                 self.ask(&blocker.model, held, asker, true);
             } else {
@@ -555,8 +559,9 @@ impl Round<'_> {
             }
             let pinned = seen.is_some_and(|seen| seen.pinned);
             let reload = seen.and_then(|seen| seen.reload);
+            let users = seen.map(|seen| seen.users).unwrap_or_default();
             let tenure = Some(hold.tenure());
-            Held { standing, pinned, reload, tenure, ..Held::new(hold.model.clone(), parts) }
+            Held { standing, pinned, reload, tenure, users, ..Held::new(hold.model.clone(), parts) }
         };
         self.state.holds.iter().map(one).collect()
     }

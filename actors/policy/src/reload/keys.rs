@@ -80,6 +80,7 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
         start_timeout as "start_timeout",
         stop_timeout as "stop_timeout",
         max_concurrency as "max_concurrency",
+        priority as "priority",
         first_byte_timeout as "first_byte_timeout",
         idle_timeout as "idle_timeout",
         foreign_listener as "foreign_listener",

@@ -5,9 +5,10 @@
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{HoldTime, ModelName, Settings, Standing, Urgency, Variant};
+use llm_manager_policy::placement::{HoldTime, ModelName, Settings, Standing, Urgency, Users, Variant};
 use llm_manager_policy::queue::pace::LEAST_BUSY;
 use llm_manager_policy::queue::{Effect, Event, ModelView, View};
+use llm_manager_policy::spec::Class;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub(crate) struct Request {
     pub(crate) at: Moment,
     pub(crate) model: usize,
     pub(crate) takes: Duration,
+    pub(crate) class: Class,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,8 @@ pub(crate) struct Report {
     pub(crate) steps: usize,
     /// Of each request that was served.
     pub(crate) waits: Vec<Duration>,
+    /// The same with its class.
+    pub(crate) waits_of: Vec<(Class, Duration)>,
     /// Why each refusal.
     pub(crate) denials: Vec<String>,
     /// Beginning and end of each load that came to its end.
@@ -77,16 +81,32 @@ struct Life {
     epoch: u64,
     leases: usize,
     idle_since: Moment,
-    waiting: VecDeque<(Moment, Duration)>,
+    waiting: VecDeque<Request>,
+    /// Of those that are answered, by class.
+    answers: [usize; 3],
+    left: [Option<Moment>; 3],
     /// Device, reserved.
     parts: Vec<(usize, u64)>,
+}
+
+impl Life {
+    /// The highest class of those who wait.
+    fn class(&self) -> Class {
+        self.waiting.iter().map(|request| request.class).max().unwrap_or(Class::Batch)
+    }
+
+    fn users(&self) -> Users {
+        let answered = Class::ALL.into_iter().filter(|class| self.answers[*class as usize] > 0).max();
+        let waiting = self.waiting.iter().map(|request| request.class).max();
+        Users { now: answered.max(waiting), left: self.left }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum News {
     Arrives(Request),
     Loaded(usize, u64),
-    Answered(usize, u64),
+    Answered(usize, u64, Class),
     Ended(usize, u64),
     Granted(usize, u64, Vec<(usize, u64)>),
     Evict(usize, u64),
@@ -136,6 +156,8 @@ impl<P: Policy> House<P> {
             leases: 0,
             idle_since: Duration::ZERO,
             waiting: VecDeque::new(),
+            answers: [0; 3],
+            left: [None; 3],
             parts: Vec::new(),
         });
         Self {
@@ -187,9 +209,11 @@ impl<P: Policy> House<P> {
         match news {
             News::Arrives(request) => {
                 let life = &mut self.lives[request.model];
-                life.waiting.push_back((self.now, request.takes));
+                let before = life.class();
+                life.waiting.push_back(request);
                 match life.phase {
                     Phase::Off => self.ask_for_memory(request.model),
+                    Phase::Queued { .. } if life.class() > before => self.demand(request.model),
                     Phase::Ready { .. } => self.serve(request.model),
                     _ => {}
                 }
@@ -211,9 +235,11 @@ impl<P: Policy> House<P> {
                     self.tell(Event::Changed);
                 }
             }
-            News::Answered(at, _) => {
+            News::Answered(at, _, class) => {
                 let life = &mut self.lives[at];
                 life.leases -= 1;
+                life.answers[class as usize] -= 1;
+                life.left[class as usize] = Some(self.now);
                 life.idle_since = self.now;
                 if life.leases == 0 && matches!(life.phase, Phase::Draining { .. }) {
                     self.stop(at);
@@ -274,12 +300,14 @@ impl<P: Policy> House<P> {
     }
 
     fn serve(&mut self, at: usize) {
-        while let Some((came, takes)) = self.lives[at].waiting.pop_front() {
+        while let Some(Request { at: came, takes, class, .. }) = self.lives[at].waiting.pop_front() {
             self.report.served += 1;
             self.report.waits.push(self.now - came);
+            self.report.waits_of.push((class, self.now - came));
             self.lives[at].leases += 1;
+            self.lives[at].answers[class as usize] += 1;
             let epoch = self.lives[at].epoch;
-            self.later(takes, News::Answered(at, epoch));
+            self.later(takes, News::Answered(at, epoch, class));
         }
     }
 
@@ -297,8 +325,14 @@ impl<P: Policy> House<P> {
     fn ask_for_memory(&mut self, at: usize) {
         self.lives[at].epoch += 1;
         self.lives[at].phase = Phase::Queued { since: self.now };
+        self.lives[at].left = [None; 3];
+        self.demand(at);
+    }
+
+    fn demand(&mut self, at: usize) {
         let (model, variants) = (self.residents[at].name.clone(), Arc::clone(&self.residents[at].variants));
-        let (load, urgency, overlap) = (Some(self.residents[at].load), Urgency::Wanted, false);
+        let (load, urgency, overlap) =
+            (Some(self.residents[at].load), Urgency::Wanted(self.lives[at].class()), false);
         self.tell(Event::Demand { model, epoch: self.lives[at].epoch, variants, load, urgency, overlap });
     }
 
@@ -345,7 +379,8 @@ impl<P: Policy> House<P> {
         let on = self.sampled.iter().filter(|(model, epoch, ..)| *model == at && *epoch == life.epoch);
         let on = on.map(|(_, _, device, mib)| (self.devices[*device].id.clone(), *mib)).collect();
         let (model, reload) = (resident.name.clone(), Some(resident.load));
-        Some(ModelView { model, epoch: life.epoch, standing, pinned: resident.pinned, reload, actual: on })
+        let (epoch, pinned, users) = (life.epoch, resident.pinned, life.users());
+        Some(ModelView { model, epoch, standing, pinned, reload, users, actual: on })
     }
 
     fn tell(&mut self, event: Event) {

@@ -2,8 +2,8 @@
 
 use super::house::Policy;
 use llm_manager_policy::placement::{
-    Decision, Demand, Held, HeldPart, HoldTime, ModelName, Part, Prefer, Settings, Standing, Variant, World,
-    decide,
+    Decision, Demand, Held, HeldPart, HoldTime, ModelName, Part, Prefer, Settings, Standing, Urgency, Users,
+    Variant, World, decide,
 };
 use llm_manager_policy::queue::{Denial, Effect, Event, POLL, State, View, explain, step};
 use std::sync::Arc;
@@ -19,13 +19,35 @@ const FORMER_MIN_HOLD: Duration = Duration::from_secs(10);
 const FORMER_MAX_HOLD: Duration = Duration::from_secs(60);
 
 /// This queue.
-#[derive(Default)]
-pub(crate) struct Ours(State);
+pub(crate) struct Ours {
+    state: State,
+    /// False: it doesn't know of classes, as it was before there were any.
+    classes: bool,
+}
+
+impl Default for Ours {
+    fn default() -> Self {
+        Self::with_classes(true)
+    }
+}
+
+impl Ours {
+    pub(crate) fn with_classes(classes: bool) -> Self {
+        Self { state: State::default(), classes }
+    }
+}
 
 impl Policy for Ours {
-    fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
-        let step = step(&self.0, event, view);
-        self.0 = step.state;
+    fn step(&mut self, mut event: Event, view: &View<'_>) -> Vec<Effect> {
+        let mut models = view.models.to_vec();
+        if !self.classes {
+            models.iter_mut().for_each(|one| one.users = Users::default());
+            if let Event::Demand { urgency, .. } = &mut event {
+                *urgency = Urgency::default();
+            }
+        }
+        let step = step(&self.state, event, &View { models: &models, ..*view });
+        self.state = step.state;
         step.effects
     }
 }
@@ -129,7 +151,10 @@ impl Policy for Lru {
         let mut effects = Vec::new();
         match event {
             Event::Demand { model, epoch, variants, .. } => {
-                self.waiting.push((model, epoch, variants, view.now))
+                // One that asks again is of another class, of which this knows nothing.
+                if !self.waiting.iter().any(|one| one.0 == model && one.1 == epoch) {
+                    self.waiting.push((model, epoch, variants, view.now));
+                }
             }
             Event::Returned { model, epoch, .. } => {
                 self.holds.retain(|hold| hold.0 != model || hold.1 != epoch);

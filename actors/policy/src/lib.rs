@@ -7,6 +7,7 @@
 //! who gets it and when, then the rest.
 
 pub mod clock;
+pub mod cluster;
 pub mod devices;
 pub mod ending;
 pub mod endpoints;

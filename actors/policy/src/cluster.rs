@@ -1,0 +1,96 @@
+//! Cluster: what a job of a cluster's queue means for the model whose backend it runs. Slurm's words, one table.
+
+mod ending;
+mod pace;
+mod words;
+
+pub use ending::{JobEnd, JobFacts, JobFate};
+pub use pace::{BACK_OFF, LONG, Look, QUICK, Stage, Watched, next_look};
+pub use words::{Wait, waits_for};
+
+/// Where a job of Slurm stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It waits for its turn.
+    Pending,
+    /// Its nodes are being prepared.
+    Configuring,
+    /// Its script runs, or will in a moment.
+    Running,
+    /// It is stopped, and holds what it has.
+    Suspended,
+    /// It has ended or was told to, and something of it may be left.
+    Completing,
+    /// It ended with exit code 0.
+    Completed,
+    /// It was cancelled.
+    Cancelled,
+    /// It ended with another code, by a signal, or couldn't be launched.
+    Failed,
+    /// Its time was over.
+    Timeout,
+    /// A job with a higher claim took its place.
+    Preempted,
+    /// Its node is away.
+    NodeFail,
+    /// It wanted more memory than it had asked for.
+    OutOfMemory,
+    /// Its deadline was over before it could begin.
+    Deadline,
+    /// Its node didn't boot.
+    BootFail,
+    /// It goes back into the queue.
+    Requeued,
+    /// A word that isn't known here.
+    Other,
+}
+
+impl JobState {
+    /// By Slurm's word, as `squeue -o %T` and `scontrol show job` print it.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "PENDING" | "RESV_DEL_HOLD" => Self::Pending,
+            "CONFIGURING" => Self::Configuring,
+            "RUNNING" | "STAGE_OUT" | "SIGNALING" | "RESIZING" => Self::Running,
+            "SUSPENDED" | "STOPPED" => Self::Suspended,
+            "COMPLETING" => Self::Completing,
+            "COMPLETED" => Self::Completed,
+            "CANCELLED" | "REVOKED" => Self::Cancelled,
+            "FAILED" | "LAUNCH_FAILED" | "RECONFIG_FAIL" => Self::Failed,
+            "TIMEOUT" => Self::Timeout,
+            "PREEMPTED" => Self::Preempted,
+            "NODE_FAIL" => Self::NodeFail,
+            "OUT_OF_MEMORY" => Self::OutOfMemory,
+            "DEADLINE" => Self::Deadline,
+            "BOOT_FAIL" => Self::BootFail,
+            "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" => Self::Requeued,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether nothing of the job is left. A word that isn't known is no end: nobody is taken for gone by a guess.
+    pub fn is_over(self) -> bool {
+        matches!(
+            self,
+            Self::Completed
+                | Self::Cancelled
+                | Self::Failed
+                | Self::Timeout
+                | Self::Preempted
+                | Self::NodeFail
+                | Self::OutOfMemory
+                | Self::Deadline
+                | Self::BootFail
+        )
+    }
+
+    /// Whether its script may run, so that what it reports is to be believed.
+    pub fn is_running(self) -> bool {
+        self == Self::Running
+    }
+
+    /// Whether it has no node yet.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Pending | Self::Configuring | Self::Requeued)
+    }
+}

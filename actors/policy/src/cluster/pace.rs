@@ -1,0 +1,122 @@
+//! Pace: when the cluster's controller is asked next. One question is for all jobs, and it is shared with everybody.
+
+use std::time::Duration;
+
+/// Between two looks while a job is about to change.
+pub const QUICK: Duration = Duration::from_millis(250);
+/// Between two looks otherwise: ten a minute, which leaves two for questions about single jobs.
+pub const LONG: Duration = Duration::from_secs(6);
+/// The longest pause while the controller doesn't answer.
+pub const BACK_OFF: Duration = Duration::from_secs(60);
+/// So long after something happened to a job, it is about to change.
+const YOUNG: Duration = Duration::from_secs(30);
+/// A look takes at most this part of the time.
+const SHARE: u32 = 4;
+
+/// What a job waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is in the queue.
+    Waiting,
+    /// It runs, and hasn't said where it serves.
+    Placeless,
+    /// It serves. Its end shows on its connections first.
+    Serving,
+    /// It was told to end.
+    Leaving,
+}
+
+/// A job, as far as the pace is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// What it waits for.
+    pub stage: Stage,
+    /// How long ago it came into this stage, or its reason to wait changed.
+    pub unchanged: Duration,
+}
+
+/// The last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// How long it took.
+    pub took: Duration,
+    /// Looks in a row that failed, this one included.
+    pub failures: u32,
+}
+
+/// How long after the last look's end the next one begins; `None`: there is nothing to look at.
+pub fn next_look(jobs: impl IntoIterator<Item = Watched>, last: Look) -> Option<Duration> {
+    let mut jobs = jobs.into_iter().peekable();
+    jobs.peek()?;
+    if last.failures > 0 {
+        // A controller that is away, or has too much to do, isn't helped by more questions.
+        let pause = Duration::from_secs(1 << last.failures.min(6));
+        return Some(pause.min(BACK_OFF).max(last.took));
+    }
+    let changes = |job: Watched| job.stage != Stage::Serving && job.unchanged < YOUNG;
+    let pause = if jobs.any(changes) { QUICK } else { LONG };
+    Some(pause.max(last.took.saturating_mul(SHARE)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn job(stage: Stage, seconds: u64) -> Watched {
+        Watched { stage, unchanged: Duration::from_secs(seconds) }
+    }
+
+    #[test]
+    fn quick_only_while_a_job_is_about_to_change() {
+        let well = Look::default();
+        assert_eq!(next_look([], well), None);
+        let serving = job(Stage::Serving, 1);
+        assert_eq!(next_look([serving; 200], well), Some(LONG));
+        for stage in [Stage::Waiting, Stage::Placeless, Stage::Leaving] {
+            assert_eq!(next_look([serving, job(stage, 29)], well), Some(QUICK));
+            assert_eq!(next_look([serving, job(stage, 30)], well), Some(LONG));
+        }
+    }
+
+    #[test]
+    fn a_controller_that_is_away_or_slow_is_spared() {
+        let waits = [job(Stage::Waiting, 0)];
+        let pause = |failures| next_look(waits, Look { took: Duration::ZERO, failures }).unwrap().as_secs();
+        assert_eq!([1, 2, 3, 5, 6, 60].map(pause), [2, 4, 8, 32, 60, 60]);
+        let slow = Look { took: Duration::from_secs(2), failures: 0 };
+        assert_eq!(next_look(waits, slow), Some(Duration::from_secs(8)));
+    }
+
+    proptest! {
+        /// An hour with jobs that come and go: never more than four looks a second, and twelve a minute once all serve.
+        #[test]
+        fn looks_are_bounded(ages in proptest::collection::vec(0u64..4000, 1..50), took in 1u64..3000) {
+            let took = Duration::from_millis(took);
+            let (mut now, mut looks) = (Duration::ZERO, 0u32);
+            let end = Duration::from_secs(3600);
+            let mut quiet = (Duration::ZERO, 0u32);
+            while now < end {
+                // Each job waits for 40 s after it came, and serves for ever.
+                let stages = ages.iter().filter_map(|came| now.checked_sub(Duration::from_secs(*came))).map(|age| {
+                    let waits = age.as_secs() < 40;
+                    let (stage, since) = if waits { (Stage::Waiting, 0) } else { (Stage::Serving, 40) };
+                    Watched { stage, unchanged: age.saturating_sub(Duration::from_secs(since)) }
+                });
+                let stages: Vec<Watched> = stages.collect();
+                let serve = stages.iter().all(|job| job.stage == Stage::Serving);
+                let Some(pause) = next_look(stages, Look { took, failures: 0 }) else {
+                    now += Duration::from_secs(1);
+                    continue;
+                };
+                if serve {
+                    quiet = (quiet.0 + took + pause, quiet.1 + 1);
+                }
+                now += took + pause;
+                looks += 1;
+            }
+            prop_assert!(looks <= 4 * 3600);
+            prop_assert!(f64::from(quiet.1) <= quiet.0.as_secs_f64() / 5.0 + 1.0, "{quiet:?}");
+        }
+    }
+}

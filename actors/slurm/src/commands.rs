@@ -1,0 +1,247 @@
+//! What Slurm's programs are told: their arguments, as values.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// What a variant asks of the cluster, in Slurm's own spellings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// `--partition`.
+    pub partition: Option<String>,
+    /// `--gres`, such as `gpu:v100:2`.
+    pub gres: Option<String>,
+    /// `--time`.
+    pub time: Option<String>,
+    /// `--account`.
+    pub account: Option<String>,
+    /// `--qos`.
+    pub qos: Option<String>,
+    /// `--constraint`.
+    pub constraint: Option<String>,
+    /// `--mem`.
+    pub mem: Option<String>,
+    /// `--cpus-per-task`.
+    pub cpus: Option<u32>,
+    /// `--nodes`; one if it isn't said.
+    pub nodes: Option<u32>,
+    /// Options of `sbatch` as they are.
+    pub extra: Vec<String>,
+}
+
+/// Options that would break what the manager relies on, and what to do instead.
+const REFUSED: &[(&[&str], &str)] = &[
+    (&["--export", "--export-file"], "name variables in `env` of the variant"),
+    (&["--job-name", "-J"], "the manager finds its jobs by their names"),
+    (
+        &["--output", "-o", "--error", "-e", "--input", "-i", "--open-mode"],
+        "the manager reads the job's output",
+    ),
+    (&["--chdir", "-D"], "the variant's script decides its folder"),
+    (&["--array", "-a"], "a run is one job"),
+    (
+        &[
+            "--wrap",
+            "--wait",
+            "-W",
+            "--test-only",
+            "--parsable",
+            "--help",
+            "-h",
+            "--usage",
+            "--version",
+            "-V",
+        ],
+        "it changes what `sbatch` does",
+    ),
+    (&["--requeue", "--no-requeue"], "the manager submits anew by itself"),
+    (&["--comment", "--hold", "-H"], "the manager needs it itself"),
+    (&["--clusters", "-M", "--uid", "--gid"], "the job would be where the manager doesn't look"),
+];
+
+/// The first word of `extra` that isn't possible, and why. What doesn't begin with `-` would be taken for the script.
+pub fn refused_extra(extra: &[String]) -> Option<(String, &'static str)> {
+    extra.iter().find_map(|word| {
+        if !word.starts_with('-') || word == "-" || word == "--" {
+            return Some((
+                word.clone(),
+                "write each option and its value as one word, such as `--licenses=x`",
+            ));
+        }
+        let name = word.split('=').next().unwrap_or(word);
+        let short = |known: &str| known.len() == 2 && !word.starts_with("--") && word.starts_with(known);
+        // Slurm takes the beginning of a long option for the whole.
+        let cut = |known: &str| name.len() > 3 && known.starts_with("--") && known.starts_with(name);
+        let refused = |known: &str| name == known || short(known) || cut(known);
+        REFUSED
+            .iter()
+            .find(|(names, _)| names.iter().any(|known| refused(known)))
+            .map(|(_, why)| (word.clone(), *why))
+    })
+}
+
+/// A program of Slurm with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub program: &'static str,
+    pub arguments: Vec<OsString>,
+}
+
+impl Call {
+    fn new<S: AsRef<OsStr>>(program: &'static str, arguments: impl IntoIterator<Item = S>) -> Self {
+        Self { program, arguments: arguments.into_iter().map(|word| word.as_ref().to_owned()).collect() }
+    }
+}
+
+/// `--option=path`.
+fn of_path(option: &str, path: &Path) -> OsString {
+    let mut word = OsString::from(option);
+    word.push("=");
+    word.push(path);
+    word
+}
+
+/// The files of a job, see `records`.
+pub(crate) struct Files<'a> {
+    pub folder: &'a Path,
+    pub output: &'a Path,
+    pub environment: &'a Path,
+    pub script: &'a Path,
+}
+
+/// Submits a job. The environment comes from a file, so that nothing of the manager's own gets into it.
+pub(crate) fn submit(name: &str, ask: &Ask, files: &Files<'_>) -> Call {
+    let mut call = Call::new("sbatch", ["--parsable", "--no-requeue", "--open-mode=append", "--ntasks=1"]);
+    let words = &mut call.arguments;
+    words.push(format!("--job-name={name}").into());
+    words.push(of_path("--chdir", files.folder));
+    words.push(of_path("--export-file", files.environment));
+    // In the name of the output `%` begins a field.
+    let output = files.output.to_string_lossy().replace('%', "%%");
+    words.push(format!("--output={output}").into());
+    words.push(format!("--nodes={}", ask.nodes.unwrap_or(1)).into());
+    let texts = [
+        ("partition", &ask.partition),
+        ("gres", &ask.gres),
+        ("time", &ask.time),
+        ("account", &ask.account),
+        ("qos", &ask.qos),
+        ("constraint", &ask.constraint),
+        ("mem", &ask.mem),
+    ];
+    words.extend(
+        texts.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?).into())),
+    );
+    words.extend(ask.cpus.map(|cpus| format!("--cpus-per-task={cpus}").into()));
+    words.extend(ask.extra.iter().map(Into::into));
+    words.push(files.script.into());
+    call
+}
+
+/// Fields of a row of [`look`]; the one that may hold a bar is the last.
+pub(crate) const ROW: &str = "%i|%T|%N|%S|%r|%k";
+
+/// Asks about all jobs at once, ended ones too.
+pub(crate) fn look(jobs: &[u64]) -> Call {
+    let list = jobs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let ids = format!("--jobs={list}");
+    Call::new("squeue", ["--noheader", "--states=all", &ids, &format!("--format={ROW}")])
+}
+
+/// Fields of a row of [`own_jobs`].
+pub(crate) const OWN_ROW: &str = "%i|%T|%j|%Z";
+
+/// Asks for the user's jobs, by whose names the manager knows its own; `name`: only those of this name.
+pub(crate) fn own_jobs(name: Option<&str>) -> Call {
+    let mut call =
+        Call::new("squeue", ["--noheader", "--me", "--states=all", &format!("--format={OWN_ROW}")]);
+    call.arguments.extend(name.map(|name| format!("--name={name}").into()));
+    call
+}
+
+/// Asks how one job stands or ended.
+pub(crate) fn show(job: u64) -> Call {
+    Call::new("scontrol", ["--oneliner", "show", "job", &job.to_string()])
+}
+
+/// Asks a job to end: SIGTERM to all of it, SIGKILL after Slurm's `KillWait`.
+pub(crate) fn cancel(job: u64) -> Call {
+    Call::new("scancel", [job.to_string()])
+}
+
+/// Kills all of a job, its script's children too.
+pub(crate) fn kill(job: u64) -> Call {
+    Call::new("scancel", ["--signal=KILL", "--full", &job.to_string()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(call: &Call) -> Vec<String> {
+        call.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_submission_leaves_nothing_to_the_surroundings() {
+        let ask = Ask {
+            partition: Some("gpu".to_owned()),
+            gres: Some("gpu:v100:2".to_owned()),
+            time: Some("8:00:00".to_owned()),
+            cpus: Some(4),
+            extra: vec!["--licenses=x".to_owned()],
+            ..Ask::default()
+        };
+        let files = Files {
+            folder: Path::new("/s/50%/n"),
+            output: Path::new("/s/50%/n/out"),
+            environment: Path::new("/s/50%/n/env"),
+            script: Path::new("/s/50%/n/job.sh"),
+        };
+        let words = texts(&submit("n", &ask, &files));
+        let wanted = "--parsable --no-requeue --open-mode=append --ntasks=1 --job-name=n --chdir=/s/50%/n \
+                      --export-file=/s/50%/n/env --output=/s/50%%/n/out --nodes=1 --partition=gpu --gres=gpu:v100:2 \
+                      --time=8:00:00 --cpus-per-task=4 --licenses=x /s/50%/n/job.sh";
+        assert_eq!(words.join(" "), wanted);
+    }
+
+    #[test]
+    fn one_question_is_for_all_jobs() {
+        assert_eq!(
+            texts(&look(&[3, 70])),
+            ["--noheader", "--states=all", "--jobs=3,70", "--format=%i|%T|%N|%S|%r|%k"]
+        );
+    }
+
+    #[test]
+    fn options_that_break_the_manager_are_refused() {
+        let refused = |word: &str| refused_extra(&[word.to_owned()]).is_some();
+        for word in [
+            "--export=ALL",
+            "-J",
+            "-Jx",
+            "--job-name=x",
+            "--job=x",
+            "-o/tmp/x",
+            "--array=1-3",
+            "--wrap=x",
+            "x",
+            "--",
+            "-",
+            "-M",
+            "--hold",
+        ] {
+            assert!(refused(word), "{word}");
+        }
+        for word in [
+            "--licenses=x",
+            "--exclusive",
+            "-Cfast",
+            "--nice=10",
+            "--mail-type=END",
+            "--gpus-per-task=1",
+            "--exclude=n1",
+        ] {
+            assert!(!refused(word), "{word}");
+        }
+    }
+}

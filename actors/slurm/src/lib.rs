@@ -1,0 +1,25 @@
+//! Backends as jobs of a Slurm cluster, by its command line: the one surface that stays from release to release.
+//!
+//! [`Slurm`] submits jobs and finds those of an earlier manager; a [`Job`] is the handle of one. One question to the
+//! controller is for all jobs ([`policy::cluster::next_look`](llm_manager_policy::cluster::next_look) says when), and a
+//! controller that doesn't answer changes nothing: its jobs run on.
+//!
+//! `commands`, `parse` and `wrapper` are pure; `tools` starts Slurm's programs; `poller` asks for all jobs; `job` owns one
+//! job from its submission to its end; `records` are the files of a job in the state folder.
+
+mod commands;
+mod follow;
+mod job;
+mod parse;
+mod poller;
+mod records;
+mod slurm;
+mod tools;
+mod wrapper;
+
+pub use commands::{Ask, refused_extra};
+pub use follow::follow;
+pub use job::{Job, JobView, Place, Wish};
+pub use records::Record;
+pub use slurm::{Found, JobOrder, Slurm};
+pub use tools::CallError;

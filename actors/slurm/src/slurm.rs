@@ -1,0 +1,202 @@
+//! The cluster: submits jobs, and finds those that an earlier manager of the same state folder left.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use llm_manager_policy::cluster::JobState;
+use llm_manager_policy::spec::Launch;
+use tokio::sync::watch;
+
+use crate::commands::{self, Ask};
+use crate::job::{Job, JobView, Owner, Wish};
+use crate::parse;
+use crate::poller::Poller;
+use crate::records::{Files, PREFIX, Record, aside};
+use crate::tools::{CallError, Tools};
+use crate::wrapper::{self, Wrapped};
+
+/// What to run, and how.
+#[derive(Clone, Debug)]
+pub struct JobOrder {
+    /// The model's name.
+    pub model: String,
+    /// The variant's.
+    pub variant: String,
+    /// The ledger's number of the run.
+    pub run: i64,
+    /// What it is launched by, in a form that can be compared; not empty.
+    pub fingerprint: String,
+    /// What is asked of the cluster.
+    pub ask: Ask,
+    /// Script or command.
+    pub launch: Launch,
+    /// Where it runs; the nodes share it.
+    pub working_dir: PathBuf,
+    /// Its environment. Nothing else of the manager's own is in it.
+    pub env: Vec<(String, String)>,
+    /// `None`: the job looks for a free port.
+    pub port: Option<u16>,
+}
+
+/// A job of the user's that some manager has submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its folder, as it was submitted.
+    pub folder: PathBuf,
+    /// Its state folder is this one.
+    pub ours: bool,
+}
+
+/// The cluster. Must be made and used where tasks of this thread can be spawned.
+#[derive(Clone)]
+pub struct Slurm {
+    tools: Tools,
+    poller: Poller,
+    files: Files,
+}
+
+impl Slurm {
+    /// With a folder for its jobs' files below `state_dir`; `slurm_conf`: another cluster than the environment's.
+    ///
+    /// # Errors
+    /// The folder can't be made.
+    pub fn open(state_dir: &Path, slurm_conf: Option<PathBuf>) -> io::Result<Self> {
+        let tools = Tools::new(slurm_conf);
+        let files = Files::open(state_dir)?;
+        Ok(Self { poller: Poller::new(tools.clone()), tools, files })
+    }
+
+    /// Why the controller doesn't answer, while it doesn't.
+    pub fn away(&self) -> watch::Receiver<Option<String>> {
+        self.poller.away()
+    }
+
+    /// Submits a job. The handle comes at once; what becomes of the job is in its view.
+    ///
+    /// # Errors
+    /// Its files can't be written.
+    pub async fn submit(&self, order: JobOrder) -> io::Result<Job> {
+        let files = self.files.clone();
+        let mut environment = vec![
+            ("PATH".to_owned(), self.tools.path_of_jobs().to_owned()),
+            ("MODEL_NAME".to_owned(), order.model.clone()),
+        ];
+        environment.extend(order.env.iter().cloned());
+        let ask = order.ask.clone();
+        let (record, folder, key) = aside(move || {
+            let name = files.new_name(&order.model)?;
+            let folder = files.folder(&name);
+            let script = wrapper::script(&Wrapped {
+                model: &order.model,
+                launch: &order.launch,
+                working_dir: &order.working_dir,
+                folder: folder.path(),
+                port: order.port,
+            });
+            let record = Record {
+                name,
+                id: None,
+                model: order.model,
+                variant: order.variant,
+                run: order.run,
+                launch: order.fingerprint,
+            };
+            let folder = files.prepare(&record, &script, &environment)?;
+            let key = folder.read_key()?;
+            Ok((record, folder, key))
+        })
+        .await?;
+        Ok(self.own(record, folder, key, ask, false))
+    }
+
+    /// What earlier managers of this state folder have left. Whoever isn't taken over is to be ended.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub async fn records(&self) -> io::Result<Vec<Record>> {
+        let files = self.files.clone();
+        aside(move || files.records()).await
+    }
+
+    /// Takes a job over. One that is over by now says so in its view.
+    ///
+    /// # Errors
+    /// Its key can't be read.
+    pub async fn adopt(&self, record: Record) -> io::Result<Job> {
+        let folder = self.files.folder(&record.name);
+        let of = folder.clone();
+        let key = aside(move || of.read_key()).await?;
+        Ok(self.own(record, folder, key, Ask::default(), true))
+    }
+
+    fn own(
+        &self,
+        record: Record,
+        folder: crate::records::Folder,
+        key: String,
+        ask: Ask,
+        adopted: bool,
+    ) -> Job {
+        let (id, of_id) = watch::channel(record.id);
+        let (view, of_view) = watch::channel(JobView::Submitting(None));
+        let (wish, of_wish) = watch::channel(Wish::Run);
+        let job =
+            Job { name: record.name.clone(), id: of_id, view: of_view, wish, output: folder.output(), key };
+        let owner = Owner {
+            tools: self.tools.clone(),
+            poller: self.poller.clone(),
+            folder,
+            record,
+            ask,
+            adopted,
+            id,
+            view,
+            wish: of_wish,
+        };
+        tokio::task::spawn_local(owner.run());
+        job
+    }
+
+    /// The user's jobs that some manager has submitted and that aren't over.
+    ///
+    /// # Errors
+    /// Slurm doesn't say.
+    pub async fn jobs(&self) -> Result<Vec<Found>, CallError> {
+        let text = self.tools.run(&commands::own_jobs(None)).await?;
+        let prefix = self.files.prefix();
+        let rows = parse::own_rows(&text).into_iter();
+        let rows = rows.filter(|row| {
+            row.name.starts_with(PREFIX) && !row.state.is_over() && row.state != JobState::Completing
+        });
+        Ok(rows
+            .map(|row| Found {
+                id: row.id,
+                ours: row.name.starts_with(&prefix),
+                name: row.name,
+                folder: row.folder.into(),
+            })
+            .collect())
+    }
+
+    /// Tells a job to end that nobody holds.
+    ///
+    /// # Errors
+    /// Slurm doesn't take the order.
+    pub async fn cancel(&self, id: u64) -> Result<(), CallError> {
+        self.tools.run(&commands::cancel(id)).await.map(drop)
+    }
+
+    /// The machine from which a job was submitted.
+    ///
+    /// # Errors
+    /// Slurm doesn't say.
+    pub async fn submitted_from(&self, id: u64) -> Result<Option<String>, CallError> {
+        let shown = self.tools.run(&commands::show(id)).await?;
+        let host = parse::field(&shown, "AllocNode:Sid").and_then(|value| value.split(':').next());
+        Ok(host.map(str::to_owned))
+    }
+}

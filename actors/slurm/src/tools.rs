@@ -1,0 +1,159 @@
+//! Starts Slurm's programs, with nothing in their environment that changes what they do.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::commands::Call;
+use crate::parse;
+
+/// A program that says nothing for so long is ended. What it asked for may happen all the same.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// All that Slurm's programs see of the manager's environment. `SBATCH_*` would override options, `SQUEUE_*` and `SCANCEL_*`
+/// hide jobs.
+const SEEN: &[&str] = &["HOME", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SLURM_CONF", "USER"];
+
+/// Why a program of Slurm gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// It isn't installed, or can't be started.
+    NotStarted {
+        /// Its name.
+        program: &'static str,
+        /// What the system said.
+        cause: String,
+    },
+    /// It said no.
+    Refused {
+        /// Its name.
+        program: &'static str,
+        /// Its own words.
+        words: String,
+    },
+    /// The controller wasn't reached, or didn't answer in time. What was asked for may have been done.
+    Unanswered {
+        /// Its name.
+        program: &'static str,
+        /// Its own words.
+        words: String,
+    },
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted { program, cause } => write!(
+                f,
+                "can't start `{program}`: {cause}; is Slurm installed on this machine, and its folder in the manager's PATH?"
+            ),
+            Self::Refused { program, words } => write!(f, "{program} refused: {words}"),
+            Self::Unanswered { program, words } => {
+                write!(f, "Slurm's controller doesn't answer ({program}: {words})")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// Slurm's programs.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools(Rc<Surroundings>);
+
+#[derive(Debug)]
+struct Surroundings {
+    /// What they see.
+    environment: Vec<(&'static str, std::ffi::OsString)>,
+    /// Where the users' scripts on the nodes find programs, Slurm's own too.
+    path: String,
+}
+
+impl Tools {
+    /// Those of the manager's `PATH`; `SLURM_CONF` may be given instead of the environment's.
+    pub(crate) fn new(slurm_conf: Option<PathBuf>) -> Self {
+        let mut environment: Vec<_> =
+            SEEN.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
+        if let Some(conf) = slurm_conf {
+            environment.retain(|(name, _)| *name != "SLURM_CONF");
+            environment.push(("SLURM_CONF", conf.into()));
+        }
+        // Slurm's words are compared.
+        environment.push(("LC_ALL", "C".into()));
+        Self(Rc::new(Surroundings { environment, path: path_of_jobs() }))
+    }
+
+    /// The `PATH` of jobs.
+    pub(crate) fn path_of_jobs(&self) -> &str {
+        &self.0.path
+    }
+
+    /// Runs a program to its end; what it printed.
+    pub(crate) async fn run(&self, call: &Call) -> Result<String, CallError> {
+        let program = call.program;
+        let mut command = tokio::process::Command::new(program);
+        command
+            .args(&call.arguments)
+            .env_clear()
+            .envs(self.0.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {
+            let words = format!("no answer within {} s", PATIENCE.as_secs());
+            return Err(CallError::Unanswered { program, words });
+        };
+        let output = output.map_err(|error| CallError::NotStarted { program, cause: error.to_string() })?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(said);
+        }
+        let words = told(&String::from_utf8_lossy(&output.stderr), program);
+        Err(if parse::is_unreachable(&words) {
+            CallError::Unanswered { program, words }
+        } else {
+            CallError::Refused { program, words }
+        })
+    }
+}
+
+/// The folders of the system, and the one in which `sbatch` is found: it is the same on the nodes, as a rule.
+fn path_of_jobs() -> String {
+    let usual = ["/usr/local/bin", "/usr/bin", "/bin"];
+    let found = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path).find(|folder| folder.is_absolute() && folder.join("sbatch").is_file())
+    });
+    let own = found
+        .map(|folder| folder.to_string_lossy().into_owned())
+        .filter(|own| !usual.contains(&own.as_str()));
+    own.iter().map(String::as_str).chain(usual).collect::<Vec<_>>().join(":")
+}
+
+/// Slurm's words in one line, without the name of the program before each.
+fn told(text: &str, program: &str) -> String {
+    let start = format!("{program}: ");
+    let lines = text.lines().map(|line| {
+        let line = line.trim();
+        let line = line.strip_prefix(&start).unwrap_or(line);
+        line.strip_prefix("error: ").or_else(|| line.strip_prefix("fatal: ")).unwrap_or(line)
+    });
+    let mut words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    words.dedup();
+    let words = words.join("; ");
+    if words.is_empty() { "no word was said".to_owned() } else { words.chars().take(400).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn slurms_words_are_quoted_in_one_line() {
+        let text = "sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed: Invalid partition name specified\n";
+        assert_eq!(
+            told(text, "sbatch"),
+            "invalid partition specified: x; Batch job submission failed: Invalid partition name specified"
+        );
+        assert_eq!(told("", "sbatch"), "no word was said");
+    }
+}

@@ -40,6 +40,8 @@ pub(crate) fn script(of: &Wrapped<'_>) -> String {
             let words: Vec<String> = words.iter().map(|text| word(text, of.model)).collect();
             format!("exec {}\n", words.join(" "))
         }
+        // Nobody asks for a job that starts nothing.
+        Launch::Nothing => "exec true\n".to_owned(),
     };
     format!("{HEAD}folder={folder}\nworking_dir={working_dir}\n{PREPARE}{port}{REPORT}{start}")
 }

@@ -40,7 +40,8 @@ use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
-use llm_manager_process::{Launcher, LocalLauncher, UrlLauncher};
+use llm_manager_process::{Launcher, LocalLauncher, OutputSink, UrlLauncher};
+use llm_manager_slurm::SlurmLauncher;
 pub(crate) use output::state_dir;
 use places::Places;
 use reload::Reloader;
@@ -269,9 +270,11 @@ impl Running {
         };
         let sink = output::sink(spec, &hub);
         let log_files = sink.files.clone();
-        let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::new(sink));
+        let sink: Rc<dyn OutputSink> = Rc::new(sink);
+        let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
         local.hide(spec.secret_variables.clone());
-        let places = Places { local: local.clone(), url: UrlLauncher::new(&instance) };
+        let slurm = SlurmLauncher::new(state_dir.clone(), sink);
+        let places = Places { local: local.clone(), url: UrlLauncher::new(&instance), slurm: slurm.clone() };
         let launcher: Rc<dyn Launcher> = Rc::new(places);
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
@@ -295,6 +298,7 @@ impl Running {
             // Its answer means that every actor is up; only then may requests come.
             ask(&addr, Tree).await;
         }
+        actix_web::rt::spawn(places::take_over(slurm, roster.clone()));
         let server = serve();
         if let Some(shown) = shown {
             actix_web::rt::spawn(shown.watch());

@@ -3,6 +3,7 @@
 //! Exit codes: 0 success; 1 failure; 2 invalid configuration or usage.
 
 pub(crate) mod client;
+mod cluster;
 mod connect;
 mod import;
 mod init;
@@ -153,6 +154,9 @@ enum Command {
     /// Maintain the ledger by hand, also while the manager runs; needs no manager.
     #[command(subcommand)]
     Ledger(ledger::LedgerOrder),
+    /// Look after what managers have left on a cluster.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterOrder),
     /// Make, list, revoke and rotate keys beside those of the configuration.
     #[command(subcommand)]
     Key(key::KeyOrder),
@@ -246,6 +250,7 @@ pub fn main() -> ExitCode {
         Command::Restore { file } => ledger::put_back(path, &file),
         Command::Ledger(order) => ledger::run(path, &order),
         Command::Key(order) => key::run(path, &order),
+        Command::Cluster(order) => cluster::run(&order),
         Command::Tree => remote(path, remote::Order::Tree),
     }
 }

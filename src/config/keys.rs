@@ -53,6 +53,8 @@ pub(super) enum Section {
     Tier,
     Variant,
     On,
+    /// Of `on`.
+    Slurm,
 }
 
 /// One key of one section.
@@ -173,6 +175,7 @@ impl Section {
             Self::Tier => "a tier",
             Self::Variant => "a variant",
             Self::On => "`on`",
+            Self::Slurm => "`slurm`",
         }
     }
 }

@@ -190,7 +190,7 @@ fn variant(
     let memory_mb = memory(walk, &fields, &required_devices);
     let place = place::read(walk, &fields);
     let launch = match &place {
-        Some(Place::Local) => launch(walk, &fields),
+        Some(Place::Local | Place::Slurm(_)) => launch(walk, &fields),
         Some(Place::Url(_)) => Some(Launch::Nothing),
         None => None,
     };

@@ -1,10 +1,18 @@
 //! `on:` of a variant: where it runs.
 
+use llm_manager_policy::cluster::{Ask, refused_extra};
 use llm_manager_policy::spec::{BadUrl, Place, Secret, UrlPlace};
 
 use super::fields::{Fields, Walk};
 use super::key_specs;
 use super::keys::Section;
+
+/// What Slurm knows itself, by other names.
+const OF_LOCAL_DEVICES: [(&str, &str); 3] = [
+    ("required_devices", "say it as `on.slurm.gres`"),
+    ("memory_mb", "say it as `on.slurm.gres`, and the node's own memory as `on.slurm.mem`"),
+    ("stop_command", "remove it: Slurm ends all of a job"),
+];
 
 /// What belongs to a server that is started on this machine.
 const OF_THIS_MACHINE: [&str; 8] = [
@@ -25,9 +33,19 @@ pub(super) fn read(walk: &mut Walk<'_>, variant: &Fields<'_>) -> Option<Place> {
     }
     let on = walk.fields(Section::On, &variant.at("on"), variant.value("on")?);
     walk.refuse_unknown(&on);
+    match (on.is_given("url"), on.is_given("slurm")) {
+        (true, true) => {
+            let hint = Some("keep one of them, and put the other into a variant of its own".to_owned());
+            walk.error(&on.at("slurm"), "`url` and `slurm` are both there", hint);
+            return None;
+        }
+        (false, true) => return slurm(walk, variant, &on).map(Place::Slurm),
+        _ => {}
+    }
     if !on.is_given("url") {
         if on.is_mapping && on.unknown.is_empty() {
-            let hint = Some("write on: {url: \"http://box:8080/v1\"}".to_owned());
+            let hint =
+                Some("write on: {url: \"http://box:8080/v1\"}, or on: {slurm: {partition: gpu}}".to_owned());
             walk.error(&on.path, "says no place", hint);
         }
         return None;
@@ -41,6 +59,38 @@ pub(super) fn read(walk: &mut Walk<'_>, variant: &Fields<'_>) -> Option<Place> {
         walk.error(&variant.at(name), message, Some(hint.to_owned()));
     }
     url(walk, &on).map(Place::Url)
+}
+
+fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<Ask> {
+    if on.is_given("key") {
+        let hint = Some("remove it: each job gets a key of its own".to_owned());
+        walk.error(&on.at("key"), "belongs to `url`", hint);
+    }
+    for (name, hint) in OF_LOCAL_DEVICES.into_iter().filter(|(name, _)| variant.is_given(name)) {
+        let message =
+            format!("`{name}` has no meaning beside `on.slurm`: the cluster looks after its nodes itself");
+        walk.error(&variant.at(name), message, Some(hint.to_owned()));
+    }
+    let fields = walk.fields(Section::Slurm, &on.at("slurm"), on.value("slurm")?);
+    walk.refuse_unknown(&fields);
+    let text = |name: &str| fields.text(name).map(str::to_owned);
+    let whole = |name: &str| fields.whole(name).and_then(|number| u32::try_from(number).ok());
+    let extra: Vec<String> = fields.texts("extra").into_iter().map(str::to_owned).collect();
+    if let Some((word, why)) = refused_extra(&extra) {
+        walk.error(&fields.at("extra"), format!("{word:?} is not possible: {why}"), None);
+    }
+    Some(Ask {
+        partition: text("partition"),
+        gres: text("gres"),
+        time: text("time"),
+        account: text("account"),
+        qos: text("qos"),
+        constraint: text("constraint"),
+        mem: text("mem"),
+        cpus: whole("cpus"),
+        nodes: whole("nodes"),
+        extra,
+    })
 }
 
 fn url(walk: &mut Walk<'_>, on: &Fields<'_>) -> Option<UrlPlace> {

@@ -49,6 +49,7 @@ mod run_logs;
 mod runs;
 mod service;
 mod sessions;
+mod slurm;
 mod soak;
 mod standby;
 mod supervision;

@@ -35,7 +35,10 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(about, long_about = None)]
 struct Flags {
-    /// Port on 127.0.0.1 to listen on.
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// Port to listen on.
     #[arg(long, env = "PORT", default_value_t = 8000)]
     port: u16,
     /// Name of the model in answers.
@@ -135,7 +138,7 @@ fn main() -> ExitCode {
         start_child(flags.setsid, flags.marker.as_deref().unwrap_or_default());
     }
     runtime.block_on(async { tokio::time::sleep(Duration::from_millis(flags.bind_delay_ms)).await });
-    let listener = match std::net::TcpListener::bind(("127.0.0.1", flags.port)) {
+    let listener = match std::net::TcpListener::bind((flags.host.as_str(), flags.port)) {
         Ok(listener) => listener,
         Err(error) => {
             eprintln!("fake: couldn't bind port {}: {error}", flags.port);

@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod postgres;
+pub(crate) mod slurm;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

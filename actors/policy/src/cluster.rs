@@ -1,11 +1,13 @@
 //! Cluster: what a job of a cluster's queue means for the model whose backend it runs. Slurm's words, one table.
 
+mod ask;
 mod ending;
 mod pace;
 mod words;
 
+pub use ask::{Ask, refused_extra};
 pub use ending::{JobEnd, JobFacts, JobFate};
-pub use pace::{BACK_OFF, LONG, Look, QUICK, Stage, Watched, next_look};
+pub use pace::{BACK_OFF, LONG, Look, QUICK, Stage, Watched, YOUNG, next_look};
 pub use words::{Wait, waits_for};
 
 /// Where a job of Slurm stands.

@@ -25,6 +25,14 @@ pub enum EndCause {
     OutOfMemory,
     /// Nothing was heard of it at its address.
     Unreachable,
+    /// The time limit of its job was over.
+    TimeLimit,
+    /// A job with a higher claim took its place.
+    Preempted,
+    /// The node that it ran on is lost.
+    NodeLost,
+    /// Somebody else cancelled its job.
+    Cancelled,
     /// It died while it served.
     Crashed,
     /// It served errors, or nothing at all, and was restarted.
@@ -40,13 +48,15 @@ pub struct Circumstances {
     pub out_of_memory: bool,
     /// Nothing is heard of it at its address.
     pub unreachable: bool,
+    /// Whoever gave it its place took it away.
+    pub taken: Option<EndCause>,
     /// The manager is ending.
     pub shutting_down: bool,
 }
 
 impl EndCause {
     /// Every cause there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Idle,
         Self::Evicted,
         Self::Operator,
@@ -57,12 +67,20 @@ impl EndCause {
         Self::StartTimeout,
         Self::OutOfMemory,
         Self::Unreachable,
+        Self::TimeLimit,
+        Self::Preempted,
+        Self::NodeLost,
+        Self::Cancelled,
         Self::Crashed,
         Self::Unresponsive,
     ];
 
     /// Why a run ended whose last process went while its model was in this phase.
     pub fn of(phase: &Phase, seen: Circumstances) -> Self {
+        let living = matches!(phase, Phase::Starting { .. } | Phase::Ready { .. });
+        if let Some(cause) = seen.taken.filter(|_| living) {
+            return cause;
+        }
         let asked = match phase {
             Phase::Draining { cause, .. } | Phase::Stopping { cause, .. } => *cause,
             Phase::Starting { .. } | Phase::Ready { .. } if seen.unreachable => return Self::Unreachable,
@@ -110,6 +128,10 @@ impl EndCause {
             Self::StartTimeout => "start_timeout",
             Self::OutOfMemory => "out_of_memory",
             Self::Unreachable => "unreachable",
+            Self::TimeLimit => "time_limit",
+            Self::Preempted => "preempted",
+            Self::NodeLost => "node_lost",
+            Self::Cancelled => "cancelled",
             Self::Crashed => "crashed",
             Self::Unresponsive => "unresponsive",
         }
@@ -127,8 +149,13 @@ mod tests {
     use crate::lifecycle::Ending;
     use std::time::Duration;
 
-    const QUIET: Circumstances =
-        Circumstances { was_ready: true, out_of_memory: false, unreachable: false, shutting_down: false };
+    const QUIET: Circumstances = Circumstances {
+        was_ready: true,
+        out_of_memory: false,
+        unreachable: false,
+        taken: None,
+        shutting_down: false,
+    };
 
     #[test]
     fn every_end_has_its_word() {
@@ -150,7 +177,8 @@ mod tests {
             (starting.clone(), young, "start_failed"),
             (starting, Circumstances { out_of_memory: true, ..young }, "out_of_memory"),
             (ready.clone(), QUIET, "crashed"),
-            (ready, Circumstances { unreachable: true, ..QUIET }, "unreachable"),
+            (ready.clone(), Circumstances { unreachable: true, ..QUIET }, "unreachable"),
+            (ready, Circumstances { taken: Some(EndCause::Preempted), ..QUIET }, "preempted"),
         ];
         for (phase, seen, word) in cases {
             assert_eq!(EndCause::of(&phase, seen).text(), word, "{phase:?}");

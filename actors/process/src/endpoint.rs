@@ -28,6 +28,15 @@ enum To {
     Here(SocketAddr),
     /// Somebody else runs it.
     There(Box<There>),
+    /// On a node of a cluster, started by this manager.
+    Node(Box<Node>),
+}
+
+/// A server on a node of a cluster.
+struct Node {
+    host: String,
+    port: u16,
+    key: HeaderValue,
 }
 
 /// A server that somebody else runs.
@@ -70,11 +79,27 @@ impl Endpoint {
         Ok(Self { to: To::There(Box::new(there)), host })
     }
 
+    /// A backend of this manager on a node of a cluster; `key` is what it wants to hear.
+    ///
+    /// # Errors
+    /// Something of it can't stand in a header.
+    pub fn node(host: &str, port: u16, key: &str) -> Result<Self, String> {
+        let value = |text: &str, what: &str| {
+            HeaderValue::from_str(text).map_err(|_| format!("its {what} can't be sent in a header"))
+        };
+        let mut key = value(&format!("Bearer {key}"), "key")?;
+        key.set_sensitive(true);
+        let authority =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let authority = value(&authority, "address")?;
+        Ok(Self { to: To::Node(Box::new(Node { host: host.to_owned(), port, key })), host: authority })
+    }
+
     /// Where a backend of this machine listens; `None`: it is somewhere else.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self.to {
             To::Here(address) => Some(address),
-            To::There(_) => None,
+            To::There(_) | To::Node(_) => None,
         }
     }
 
@@ -87,8 +112,12 @@ impl Endpoint {
     /// page that it shows, is no business of a server elsewhere.
     pub fn dress(&self, headers: &mut HeaderMap) {
         headers.insert(HOST, self.host.clone());
-        if let To::There(there) = &self.to {
-            there.dress(headers);
+        match &self.to {
+            To::Here(_) => {}
+            To::There(there) => there.dress(headers),
+            To::Node(node) => {
+                headers.insert(AUTHORIZATION, node.key.clone());
+            }
         }
     }
 
@@ -108,6 +137,9 @@ impl Endpoint {
         match &self.to {
             To::Here(address) => Ok(Stream::Plain(open(TcpStream::connect(address).await?)?)),
             To::There(there) => there.connect().await,
+            To::Node(node) => {
+                Ok(Stream::Plain(open(TcpStream::connect((node.host.as_str(), node.port)).await?)?))
+            }
         }
     }
 }
@@ -158,6 +190,7 @@ impl fmt::Display for Endpoint {
         match &self.to {
             To::Here(address) => address.fmt(f),
             To::There(there) => there.place.fmt(f),
+            To::Node(node) => write!(f, "{}:{}", node.host, node.port),
         }
     }
 }

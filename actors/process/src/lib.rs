@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
 
@@ -43,6 +44,7 @@ pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
+pub use output::FarOutput;
 pub use platform::{
     NEEDS_GUARD, STARTS_AGAIN, contain_this_process, ctrl_break_main, die_with_this_thread, start_again,
 };
@@ -123,6 +125,8 @@ pub trait Run {
     fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>>;
     /// From now on whoever listens on the port is this run's, its child or not: the run ends when the port is free.
     fn claim_port(&self);
+    /// Somebody has reason to doubt that it still serves: it may look for its end sooner.
+    fn doubt(&self) {}
     /// Resolves when its first process has ended by itself and something of the run is left, which is being ended.
     fn broke(&self) -> LocalBoxFuture<'static, ()>;
     /// What keeps a run that was ended from being over, such as who listens on its port; `None`: nothing known.
@@ -161,6 +165,17 @@ pub struct ExitReport {
     pub last_lines: Vec<String>,
     /// Processes that even SIGKILL did not end; their memory may still be in use.
     pub survivors: Vec<String>,
+    /// It was no failure of the backend: it never had a place, or lost it.
+    pub away: Option<Away>,
+}
+
+/// Why a backend has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// Whoever gave it one took it away: the same may be tried at once.
+    Taken(EndCause),
+    /// Nobody gives it one: another variant is to be tried.
+    Refused,
 }
 
 /// The newest lines of output.

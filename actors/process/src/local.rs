@@ -382,6 +382,7 @@ impl Run for LocalRun {
                 success: false,
                 last_lines: Vec::new(),
                 survivors: Vec::new(),
+                away: None,
             })
         }
         .boxed_local()

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::flood::Flood;
 use super::lines::{Line, Splitter};
-use super::{Keeper, OutputSink, Pipe, Tail};
+use super::{Keeper, LaunchOrder, OutputSink, Pipe, Tail};
 
 /// Lines that are kept for messages.
 const TAIL_LINES: usize = 20;
@@ -138,6 +138,46 @@ impl Outlet {
         self.tail.push(stream, &lines);
         let lines = lines.into_iter().map(|line| line.text).collect();
         self.sink.take(&self.model, stream, lines).await;
+    }
+}
+
+/// The output of a run that is no process of this machine: what its place hands on.
+pub struct FarOutput {
+    outlet: Outlet,
+    over: watch::Sender<bool>,
+}
+
+impl FarOutput {
+    /// For the run of this order.
+    pub fn new(order: &LaunchOrder, sink: &Rc<dyn OutputSink>) -> Self {
+        let over = watch::Sender::new(false);
+        let outlet = Outlet {
+            model: Arc::from(order.model.as_str()),
+            keeper: sink.keep(order),
+            sink: Rc::clone(sink),
+            tail: Rc::new(TailWriter::new()),
+            tree_gone: over.subscribe(),
+        };
+        Self { outlet, over }
+    }
+
+    /// The newest lines, as they come.
+    pub fn tail(&self) -> watch::Receiver<Tail> {
+        self.outlet.tail.subscribe()
+    }
+
+    /// The newest lines.
+    pub fn last_lines(&self) -> Vec<String> {
+        self.outlet.tail.last_lines()
+    }
+
+    /// Reads a stream to its end, which the one who writes it has to bring about.
+    pub fn drain<R: AsyncRead + Unpin + 'static>(&self, pipe: R) -> impl Future<Output = ()> + 'static {
+        let (outlet, over) = (self.outlet.clone(), self.over.clone());
+        async move {
+            outlet.drain(Pipe::Stdout, pipe).await;
+            drop(over);
+        }
     }
 }
 

@@ -152,7 +152,8 @@ impl Owner {
         self.finished = true;
         self.leaders.remove(self.leader);
         self.slot = None;
-        let report = ExitReport { status, success, last_lines: self.tail.last_lines(), survivors };
+        let report =
+            ExitReport { status, success, last_lines: self.tail.last_lines(), survivors, away: None };
         self.report.send_replace(Some(report));
     }
 

@@ -32,7 +32,7 @@ impl Launcher for UrlLauncher {
             let shown = order.place.to_string();
             let there = actix_rt::task::spawn_blocking(move || match &order.place {
                 Place::Url(place) => Endpoint::there(place, &manager),
-                Place::Local => Err("it is a place of this machine".to_owned()),
+                _ => Err("it is no address".to_owned()),
             });
             let cannot = |why: String| LaunchError::NoWay { place: shown.clone(), why };
             let endpoint = there.await.map_err(|error| cannot(error.to_string()))?.map_err(&cannot)?;
@@ -115,7 +115,7 @@ impl Run for UrlRun {
         async move {
             // An error: the run was dropped, which ends it, too.
             let _ = ended.wait_for(|ended| *ended).await;
-            ExitReport { status, success: true, last_lines: Vec::new(), survivors: Vec::new() }
+            ExitReport { status, success: true, last_lines: Vec::new(), survivors: Vec::new(), away: None }
         }
         .boxed_local()
     }

@@ -3,81 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// What a variant asks of the cluster, in Slurm's own spellings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ask {
-    /// `--partition`.
-    pub partition: Option<String>,
-    /// `--gres`, such as `gpu:v100:2`.
-    pub gres: Option<String>,
-    /// `--time`.
-    pub time: Option<String>,
-    /// `--account`.
-    pub account: Option<String>,
-    /// `--qos`.
-    pub qos: Option<String>,
-    /// `--constraint`.
-    pub constraint: Option<String>,
-    /// `--mem`.
-    pub mem: Option<String>,
-    /// `--cpus-per-task`.
-    pub cpus: Option<u32>,
-    /// `--nodes`; one if it isn't said.
-    pub nodes: Option<u32>,
-    /// Options of `sbatch` as they are.
-    pub extra: Vec<String>,
-}
-
-/// Options that would break what the manager relies on, and what to do instead.
-const REFUSED: &[(&[&str], &str)] = &[
-    (&["--export", "--export-file"], "name variables in `env` of the variant"),
-    (&["--job-name", "-J"], "the manager finds its jobs by their names"),
-    (
-        &["--output", "-o", "--error", "-e", "--input", "-i", "--open-mode"],
-        "the manager reads the job's output",
-    ),
-    (&["--chdir", "-D"], "the variant's script decides its folder"),
-    (&["--array", "-a"], "a run is one job"),
-    (
-        &[
-            "--wrap",
-            "--wait",
-            "-W",
-            "--test-only",
-            "--parsable",
-            "--help",
-            "-h",
-            "--usage",
-            "--version",
-            "-V",
-        ],
-        "it changes what `sbatch` does",
-    ),
-    (&["--requeue", "--no-requeue"], "the manager submits anew by itself"),
-    (&["--comment", "--hold", "-H"], "the manager needs it itself"),
-    (&["--clusters", "-M", "--uid", "--gid"], "the job would be where the manager doesn't look"),
-];
-
-/// The first word of `extra` that isn't possible, and why. What doesn't begin with `-` would be taken for the script.
-pub fn refused_extra(extra: &[String]) -> Option<(String, &'static str)> {
-    extra.iter().find_map(|word| {
-        if !word.starts_with('-') || word == "-" || word == "--" {
-            return Some((
-                word.clone(),
-                "write each option and its value as one word, such as `--licenses=x`",
-            ));
-        }
-        let name = word.split('=').next().unwrap_or(word);
-        let short = |known: &str| known.len() == 2 && !word.starts_with("--") && word.starts_with(known);
-        // Slurm takes the beginning of a long option for the whole.
-        let cut = |known: &str| name.len() > 3 && known.starts_with("--") && known.starts_with(name);
-        let refused = |known: &str| name == known || short(known) || cut(known);
-        REFUSED
-            .iter()
-            .find(|(names, _)| names.iter().any(|known| refused(known)))
-            .map(|(_, why)| (word.clone(), *why))
-    })
-}
+use llm_manager_policy::cluster::Ask;
 
 /// A program of Slurm with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,38 +136,5 @@ mod tests {
             texts(&look(&[3, 70])),
             ["--noheader", "--states=all", "--jobs=3,70", "--format=%i|%T|%N|%S|%r|%k"]
         );
-    }
-
-    #[test]
-    fn options_that_break_the_manager_are_refused() {
-        let refused = |word: &str| refused_extra(&[word.to_owned()]).is_some();
-        for word in [
-            "--export=ALL",
-            "-J",
-            "-Jx",
-            "--job-name=x",
-            "--job=x",
-            "-o/tmp/x",
-            "--array=1-3",
-            "--wrap=x",
-            "x",
-            "--",
-            "-",
-            "-M",
-            "--hold",
-        ] {
-            assert!(refused(word), "{word}");
-        }
-        for word in [
-            "--licenses=x",
-            "--exclusive",
-            "-Cfast",
-            "--nice=10",
-            "--mail-type=END",
-            "--gpus-per-task=1",
-            "--exclude=n1",
-        ] {
-            assert!(!refused(word), "{word}");
-        }
     }
 }

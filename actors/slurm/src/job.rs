@@ -4,12 +4,13 @@
 //! name; an order to end that isn't answered is given again; only Slurm's word that the job is over is an end.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use llm_manager_policy::cluster::{JobEnd, JobFacts, JobFate, JobState, Stage, Wait, waits_for};
-use tokio::sync::watch;
+use llm_manager_policy::cluster::{Ask, JobEnd, JobFacts, JobFate, JobState, Stage, Wait, waits_for};
+use tokio::sync::{Notify, watch};
 
-use crate::commands::{self, Ask};
+use crate::commands;
 use crate::parse::{self, Row};
 use crate::poller::{PAUSE, Poller, Registration, Seen};
 use crate::records::{Folder, Record, aside};
@@ -75,6 +76,7 @@ pub struct Job {
     pub(crate) id: watch::Receiver<Option<u64>>,
     pub(crate) view: watch::Receiver<JobView>,
     pub(crate) wish: watch::Sender<Wish>,
+    pub(crate) doubt: Rc<Notify>,
     pub(crate) output: PathBuf,
     pub(crate) key: String,
 }
@@ -105,6 +107,11 @@ impl Job {
         &self.key
     }
 
+    /// Says that it may not serve any more: Slurm is asked soon.
+    pub fn doubt(&self) {
+        self.doubt.notify_one();
+    }
+
     /// Wants more of it than before; less is not heard.
     pub fn wish(&self, wish: Wish) {
         self.wish.send_if_modified(|old| {
@@ -126,6 +133,7 @@ pub(crate) struct Owner {
     pub adopted: bool,
     pub id: watch::Sender<Option<u64>>,
     pub view: watch::Sender<JobView>,
+    pub doubt: Rc<Notify>,
     pub wish: watch::Receiver<Wish>,
 }
 
@@ -246,6 +254,9 @@ impl Owner {
                 changed = self.wish.changed() => if changed.is_err() {
                     // Nobody can wish any more, and it would be ready at once for ever.
                     tokio::time::sleep(PAUSE).await;
+                },
+                () = self.doubt.notified() => if matches!(&*self.view.borrow(), JobView::Placed(_)) {
+                    registration.stage(Stage::Doubted);
                 },
                 () = tokio::time::sleep(tick) => {}
             }

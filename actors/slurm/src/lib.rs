@@ -10,6 +10,7 @@
 mod commands;
 mod follow;
 mod job;
+mod launcher;
 mod parse;
 mod poller;
 mod records;
@@ -17,9 +18,10 @@ mod slurm;
 mod tools;
 mod wrapper;
 
-pub use commands::{Ask, refused_extra};
 pub use follow::follow;
 pub use job::{Job, JobView, Place, Wish};
+pub use launcher::SlurmLauncher;
+pub use llm_manager_policy::cluster::Ask;
 pub use records::Record;
-pub use slurm::{Found, JobOrder, Slurm};
+pub use slurm::{Found, JobOrder, Orphan, Slurm, end_orphan, orphans};
 pub use tools::CallError;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-use llm_manager_policy::cluster::{Look, QUICK, Stage, Watched, next_look};
+use llm_manager_policy::cluster::{Look, QUICK, Stage, Watched, YOUNG, next_look};
 use tokio::sync::{Notify, watch};
 
 use crate::commands;
@@ -51,6 +51,10 @@ impl Registration {
         if let Some(entry) = self.shared.jobs.borrow_mut().get_mut(&self.id)
             && entry.stage != stage
         {
+            // A doubt isn't over with the first look: a node may be away that Slurm still believes in.
+            if (entry.stage, stage) == (Stage::Doubted, Stage::Serving) && entry.since.elapsed() < YOUNG {
+                return;
+            }
             (entry.stage, entry.since) = (stage, Instant::now());
             self.shared.wake.notify_one();
         }

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use llm_manager_policy::cluster::JobState;
+use llm_manager_policy::cluster::{Ask, JobState};
 use llm_manager_policy::spec::Launch;
 use tokio::sync::watch;
 
-use crate::commands::{self, Ask};
+use crate::commands;
 use crate::job::{Job, JobView, Owner, Wish};
 use crate::parse;
 use crate::poller::Poller;
@@ -67,6 +67,16 @@ impl Slurm {
     pub fn open(state_dir: &Path, slurm_conf: Option<PathBuf>) -> io::Result<Self> {
         let tools = Tools::new(slurm_conf);
         let files = Files::open(state_dir)?;
+        Ok(Self { poller: Poller::new(tools.clone()), tools, files })
+    }
+
+    /// The cluster of the environment.
+    ///
+    /// # Errors
+    /// The folder can't be made.
+    pub async fn open_beside(state_dir: PathBuf) -> io::Result<Self> {
+        let tools = Tools::new(None);
+        let files = aside(move || Files::open(&state_dir)).await?;
         Ok(Self { poller: Poller::new(tools.clone()), tools, files })
     }
 
@@ -144,8 +154,16 @@ impl Slurm {
         let (id, of_id) = watch::channel(record.id);
         let (view, of_view) = watch::channel(JobView::Submitting(None));
         let (wish, of_wish) = watch::channel(Wish::Run);
-        let job =
-            Job { name: record.name.clone(), id: of_id, view: of_view, wish, output: folder.output(), key };
+        let doubt = std::rc::Rc::new(tokio::sync::Notify::new());
+        let job = Job {
+            name: record.name.clone(),
+            id: of_id,
+            view: of_view,
+            wish,
+            doubt: std::rc::Rc::clone(&doubt),
+            output: folder.output(),
+            key,
+        };
         let owner = Owner {
             tools: self.tools.clone(),
             poller: self.poller.clone(),
@@ -155,6 +173,7 @@ impl Slurm {
             adopted,
             id,
             view,
+            doubt,
             wish: of_wish,
         };
         tokio::task::spawn_local(owner.run());
@@ -189,14 +208,49 @@ impl Slurm {
     pub async fn cancel(&self, id: u64) -> Result<(), CallError> {
         self.tools.run(&commands::cancel(id)).await.map(drop)
     }
+}
 
-    /// The machine from which a job was submitted.
-    ///
-    /// # Errors
-    /// Slurm doesn't say.
-    pub async fn submitted_from(&self, id: u64) -> Result<Option<String>, CallError> {
-        let shown = self.tools.run(&commands::show(id)).await?;
+/// A job whose state folder is gone, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Where its files were.
+    pub folder: PathBuf,
+    /// It was submitted from another machine, where the folder may be: it is left alone.
+    pub elsewhere: Option<String>,
+}
+
+/// The user's jobs that some manager has submitted and whose folders are gone.
+///
+/// # Errors
+/// Slurm doesn't say.
+pub async fn orphans(hostname: &str) -> Result<Vec<Orphan>, CallError> {
+    let tools = Tools::new(None);
+    let mut found = Vec::new();
+    for row in parse::own_rows(&tools.run(&commands::own_jobs(None)).await?) {
+        let folder = PathBuf::from(&row.folder);
+        let gone = folder.clone();
+        let ours = row.name.starts_with(PREFIX) && !row.state.is_over() && row.state != JobState::Completing;
+        // What can't be looked at isn't gone.
+        if !ours || aside(move || gone.try_exists()).await.unwrap_or(true) {
+            continue;
+        }
+        let shown = tools.run(&commands::show(row.id)).await?;
         let host = parse::field(&shown, "AllocNode:Sid").and_then(|value| value.split(':').next());
-        Ok(host.map(str::to_owned))
+        let short = |host: &str| host.split('.').next().unwrap_or_default().to_owned();
+        let elsewhere = host.filter(|host| *host != "localhost" && short(host) != short(hostname));
+        found.push(Orphan { id: row.id, name: row.name, folder, elsewhere: elsewhere.map(str::to_owned) });
     }
+    Ok(found)
+}
+
+/// Tells an orphan to end.
+///
+/// # Errors
+/// Slurm doesn't take the order.
+pub async fn end_orphan(orphan: &Orphan) -> Result<(), CallError> {
+    Tools::new(None).run(&commands::cancel(orphan.id)).await.map(drop)
 }

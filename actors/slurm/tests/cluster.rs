@@ -306,3 +306,18 @@ fn a_node_that_is_lost_ends_its_job() {
         cluster.again("node n1");
     });
 }
+
+/// Slurm looks at time limits in its own time: up to half a minute later than asked for.
+#[test]
+fn a_time_limit_ends_a_job_with_its_own_sentence() {
+    on_a_cluster(async |cluster| {
+        let slurm = Slurm::open(cluster.folder(), Some(cluster.conf())).unwrap();
+        let ask = Ask { time: Some("1".to_owned()), ..Ask::default() };
+        let job = slurm.submit(order(cluster, python(cluster), ask)).await.unwrap();
+        placed(&job).await;
+        let mut view = job.view();
+        let ended = view.wait_for(|view| matches!(view, JobView::Ended(_)));
+        let ended = tokio::time::timeout(Duration::from_secs(130), ended).await.unwrap().unwrap().clone();
+        assert!(matches!(ended, JobView::Ended(end) if end.fate == JobFate::TimeLimit));
+    });
+}

@@ -110,6 +110,8 @@ pub struct Model {
     pub(super) unreachable: Option<Arc<str>>,
     /// When there may be room, as the last refusal for want of it said.
     pub(super) room_in: Option<Duration>,
+    /// The cluster has taken the place of the last run away, and why.
+    pub(super) taken: Option<EndCause>,
     pub(super) waits_for: Option<Arc<str>>,
     /// What was launched has no place yet, and why.
     pub(super) queued_there: Option<Arc<str>>,
@@ -178,6 +180,7 @@ impl Model {
             left_out: HashMap::new(),
             unreachable: None,
             room_in: None,
+            taken: None,
             waits_for: None,
             queued_there: None,
             last_error: None,
@@ -433,6 +436,7 @@ impl Model {
                 was_ready: run.ready_at.is_some(),
                 out_of_memory: self.out_of_memory,
                 unreachable: self.unreachable.is_some(),
+                taken: self.taken,
                 shutting_down: self.env.stopping.is_cancelled(),
             },
         );

@@ -12,7 +12,7 @@ use llm_manager_policy::lifecycle::{Effect, Event, Phase, Refusal, StopCause};
 use llm_manager_policy::oom::says_out_of_memory;
 use llm_manager_policy::spec::VariantSpec;
 use llm_manager_policy::visible;
-use llm_manager_process::{ExitReport, LaunchError, LaunchOrder, Run};
+use llm_manager_process::{Away, ExitReport, LaunchError, LaunchOrder, Run};
 use std::sync::Arc;
 
 /// A lease came back while the door was watched.
@@ -107,6 +107,7 @@ impl Model {
         let spec = Arc::clone(&self.spec);
         let Some(variant) = spec.variants.get(self.grant.variant) else { return };
         self.exit = None;
+        self.taken = None;
         self.evicted_for = None;
         self.waits_for = Some("the process to start".into());
         let id = self.env.ledger.next_run();
@@ -173,6 +174,7 @@ impl Model {
                     if died && model.unreachable.is_none() {
                         model.last_error = Some(with_last_lines(text.clone(), &report.last_lines).into());
                     }
+                    model.notice_lost_place(&report);
                     model.notice_missing_memory(&text, &report);
                     model.exit = Some(report);
                     model.gone(epoch, ctx);
@@ -189,6 +191,18 @@ impl Model {
                 self.last_error = Some(why);
                 self.gone(epoch, ctx);
             }
+        }
+    }
+
+    /// What was taken away is no failure of the backend.
+    fn notice_lost_place(&mut self, report: &ExitReport) {
+        if !matches!(self.state.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
+            return;
+        }
+        match report.away {
+            Some(Away::Taken(cause)) => self.taken = Some(cause),
+            Some(Away::Refused) => self.unreachable = Some(report.status.as_str().into()),
+            None => {}
         }
     }
 
@@ -256,7 +270,7 @@ impl Model {
         self.handle.members.store(None);
         let event = match () {
             () if self.out_of_memory => Event::OutOfMemory { epoch },
-            () if self.unreachable.is_some() => Event::Unreachable { epoch },
+            () if self.unreachable.is_some() || self.taken.is_some() => Event::Unreachable { epoch },
             () => Event::Gone { epoch },
         };
         self.drive(event, ctx);

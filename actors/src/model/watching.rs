@@ -53,6 +53,9 @@ impl Model {
         if let Some(far) = self.far() {
             return self.check_there(far, ctx);
         }
+        if let Some(run) = &self.run {
+            run.doubt();
+        }
         let Some(endpoint) = self.endpoint() else { return };
         let Some(readiness) = self.questions() else { return };
         let epoch = self.state.epoch;

@@ -154,7 +154,7 @@ struct RunView {
     #[cfg_attr(
         test,
         ts(
-            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'crashed' | 'unresponsive'"
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive'"
         )
     )]
     cause: &'static str,

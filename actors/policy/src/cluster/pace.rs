@@ -9,7 +9,7 @@ pub const LONG: Duration = Duration::from_secs(6);
 /// The longest pause while the controller doesn't answer.
 pub const BACK_OFF: Duration = Duration::from_secs(60);
 /// So long after something happened to a job, it is about to change.
-const YOUNG: Duration = Duration::from_secs(30);
+pub const YOUNG: Duration = Duration::from_secs(30);
 /// A look takes at most this part of the time.
 const SHARE: u32 = 4;
 
@@ -22,6 +22,8 @@ pub enum Stage {
     Placeless,
     /// It serves. Its end shows on its connections first.
     Serving,
+    /// It served, and somebody has reason to doubt that it still does.
+    Doubted,
     /// It was told to end.
     Leaving,
 }
@@ -73,7 +75,7 @@ mod tests {
         assert_eq!(next_look([], well), None);
         let serving = job(Stage::Serving, 1);
         assert_eq!(next_look([serving; 200], well), Some(LONG));
-        for stage in [Stage::Waiting, Stage::Placeless, Stage::Leaving] {
+        for stage in [Stage::Waiting, Stage::Placeless, Stage::Doubted, Stage::Leaving] {
             assert_eq!(next_look([serving, job(stage, 29)], well), Some(QUICK));
             assert_eq!(next_look([serving, job(stage, 30)], well), Some(LONG));
         }

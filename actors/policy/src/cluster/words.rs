@@ -27,8 +27,8 @@ pub fn waits_for(reason: &str) -> Wait {
         "DependencyNeverSatisfied" => {
             (true, "a job that it depends on failed; take the dependency out of `extra`")
         }
-        "JobHeldUser" => (true, "it is held by its user; release it with `scontrol release`"),
-        "JobHeldAdmin" => (true, "it is held by an administrator of the cluster; ask for its release"),
+        "JobHeldUser" => (false, "it is held by its user; release it with `scontrol release`"),
+        "JobHeldAdmin" => (false, "it is held by an administrator of the cluster; ask for its release"),
         "JobHoldMaxRequeue" => (true, "it is held because it was requeued too often"),
         "BadConstraints" => {
             (true, "no node has what it asks for; change `gres`, `constraint`, `mem` or `cpus`")
@@ -101,7 +101,7 @@ mod tests {
                 true,
                 "`time` is longer than the partition allows; choose less or another partition",
             ),
-            ("JobHeldUser", true, "it is held by its user; release it with `scontrol release`"),
+            ("JobHeldUser", false, "it is held by its user; release it with `scontrol release`"),
             ("QOSMaxGRESPerUser", false, "the qos is at one of its limits"),
             ("QOSMaxCpuPerJobLimit", true, "one job of this qos may not ask for so much"),
             ("AssocGrpGRES", false, "the account is at one of its limits"),

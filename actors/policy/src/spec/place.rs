@@ -1,6 +1,7 @@
 //! Where a variant runs: on this machine, or somewhere else.
 
 use super::routes::Routes;
+use crate::cluster::Ask;
 use std::fmt;
 
 /// Where a variant runs.
@@ -11,6 +12,8 @@ pub enum Place {
     Local,
     /// Somebody else runs it: it is only asked.
     Url(UrlPlace),
+    /// A job of a Slurm cluster.
+    Slurm(Ask),
 }
 
 impl Place {
@@ -26,6 +29,7 @@ impl fmt::Display for Place {
         match self {
             Self::Local => f.write_str("this machine"),
             Self::Url(place) => place.fmt(f),
+            Self::Slurm(ask) => ask.fmt(f),
         }
     }
 }

@@ -1,85 +1,13 @@
-//! A cluster for a test, in a folder of its own.
+//! A cluster for a test.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "../../../../tests/support/slurm.rs"]
+mod slurm;
 
-pub(crate) struct Cluster {
-    folder: tempfile::TempDir,
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/slurm/cluster.sh")
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test may wait for a program")]
-fn output(command: &mut Command) -> Output {
-    command.output().unwrap()
-}
-
-fn is_possible() -> bool {
-    let there = output(
-        Command::new("sh")
-            .args(["-c", "PATH=$PATH:/usr/sbin; command -v slurmctld munged && [ $(id -u) = 0 ]"]),
-    );
-    let required = std::env::var("CI_REQUIRE_SLURM").is_ok_and(|value| value == "1");
-    assert!(there.status.success() || !required, "Slurm isn't installed, or the tests don't run as root");
-    if !there.status.success() {
-        eprintln!(
-            "skipped: Slurm isn't installed (tests/slurm.sh installs it), or the tests don't run as root"
-        );
-    }
-    there.status.success()
-}
-
-impl Cluster {
-    fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("slurm-").tempdir().unwrap();
-        let started = output(Command::new(script()).arg("start").arg(folder.path()));
-        assert!(
-            started.status.success(),
-            "the cluster doesn't start: {}",
-            String::from_utf8_lossy(&started.stderr)
-        );
-        Self { folder }
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub(crate) fn conf(&self) -> PathBuf {
-        self.folder().join("slurm.conf")
-    }
-
-    /// What a line of shell prints.
-    pub(crate) fn run(&self, line: &str) -> String {
-        let done = output(Command::new("sh").args(["-c", line]).env("SLURM_CONF", self.conf()));
-        String::from_utf8_lossy(&done.stdout).trim().to_owned()
-    }
-
-    /// `controller`, or `node NAME`: starts it once more.
-    pub(crate) fn again(&self, what: &str) {
-        let mut words = what.split(' ');
-        let started = output(Command::new(script()).args(words.next()).arg(self.folder()).args(words));
-        assert!(started.status.success());
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.run("squeue --states=all --format='%i %T %r %N %k'; tail -n 3 \"$(dirname $SLURM_CONF)\"/log/*"));
-        }
-        output(Command::new(script()).arg("stop").arg(self.folder.path()));
-    }
-}
+pub(crate) use slurm::Cluster;
 
 /// Runs a test beside a cluster of its own.
 pub(crate) fn on_a_cluster(test: impl AsyncFnOnce(&Cluster)) {
-    if !is_possible() {
-        return;
-    }
-    let cluster = Cluster::start();
+    let Some(cluster) = Cluster::start() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, test(&cluster));
 }

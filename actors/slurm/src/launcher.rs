@@ -1,0 +1,408 @@
+//! The place of jobs: a launcher whose runs are jobs of the cluster.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use llm_manager_policy::cluster::{Ask, JobEnd, JobFate};
+use llm_manager_policy::ending::EndCause;
+use llm_manager_policy::spec::Place as SpecPlace;
+use llm_manager_process::{
+    Away, Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing,
+    Stranger, Tail,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::follow::follow;
+use crate::job::{Job, JobView, Wish};
+use crate::records::Record;
+use crate::slurm::{JobOrder, Slurm};
+
+/// The output of a job on its way to its lines.
+const PIPE: usize = 64 * 1024;
+
+const SUBMITTING: &str = "the job is being submitted";
+
+/// Starts backends as jobs. Nothing of Slurm is touched before the first of them.
+#[derive(Clone)]
+pub struct SlurmLauncher(Rc<Shared>);
+
+struct Shared {
+    state_dir: PathBuf,
+    output: Rc<dyn OutputSink>,
+    slurm: OnceCell<Slurm>,
+    /// Names of jobs that somebody here holds.
+    held: RefCell<BTreeSet<String>>,
+}
+
+impl SlurmLauncher {
+    /// `state_dir` is where the files of jobs are, on a disk that the nodes share.
+    pub fn new(state_dir: PathBuf, output: Rc<dyn OutputSink>) -> Self {
+        Self(Rc::new(Shared { state_dir, output, slurm: OnceCell::new(), held: RefCell::default() }))
+    }
+
+    async fn slurm(&self) -> std::io::Result<Slurm> {
+        if let Some(slurm) = self.0.slurm.get() {
+            return Ok(slurm.clone());
+        }
+        let opened = Slurm::open_beside(self.0.state_dir.clone()).await?;
+        // Two may have come at once.
+        Ok(self.0.slurm.get_or_init(|| opened).clone())
+    }
+
+    /// What jobs an earlier manager of this state folder left: the models that have one. Those of models that aren't `known` are
+    /// told to end, as are jobs without files.
+    pub async fn take_stock(&self, known: impl Fn(&str) -> bool) -> Vec<String> {
+        if !self.0.state_dir.join("slurm").is_dir() {
+            return Vec::new();
+        }
+        let Ok(slurm) = self.slurm().await else { return Vec::new() };
+        let records = slurm.records().await.unwrap_or_default();
+        let names: BTreeSet<String> = records.iter().map(|record| record.name.clone()).collect();
+        let mut models = Vec::new();
+        for record in records {
+            if known(&record.model) {
+                models.push(record.model);
+            } else {
+                self.end(&slurm, record).await;
+            }
+        }
+        let orphans = slurm.jobs().await.unwrap_or_default();
+        for job in orphans.into_iter().filter(|job| job.ours && !names.contains(&job.name)) {
+            if self.0.held.borrow().contains(&job.name) {
+                continue;
+            }
+            log::warn!(
+                "slurm: job {} ({}) is of this manager, and nothing is known of it: it is ended",
+                job.id,
+                job.name
+            );
+            let _ = slurm.cancel(job.id).await;
+        }
+        models.dedup();
+        models
+    }
+
+    /// Ends a job that nobody wants any more.
+    async fn end(&self, slurm: &Slurm, record: Record) {
+        let (name, model) = (record.name.clone(), record.model.clone());
+        if !self.0.held.borrow_mut().insert(name.clone()) {
+            return;
+        }
+        log::info!(
+            "models/{model}: the job {name} of an earlier manager is ended: nothing here wants it as it is"
+        );
+        // Dropped, it is killed.
+        if let Ok(job) = slurm.adopt(record).await {
+            job.wish(Wish::Terminate);
+            tokio::task::spawn_local(async move {
+                let _ = job.view().wait_for(|view| matches!(view, JobView::Ended(_))).await;
+            });
+        }
+    }
+
+    /// A job for this order: that of an earlier manager, if it was launched in the same way, or a new one.
+    async fn job(&self, order: &LaunchOrder, ask: &Ask) -> std::io::Result<(Job, bool)> {
+        let slurm = self.slurm().await?;
+        let fingerprint = fingerprint(order, ask);
+        let mut adopted = None;
+        for record in slurm.records().await? {
+            if record.model != order.model || self.0.held.borrow().contains(&record.name) {
+                continue;
+            }
+            if adopted.is_none() && record.launch == fingerprint && record.variant == order.variant {
+                self.0.held.borrow_mut().insert(record.name.clone());
+                adopted = slurm.adopt(record).await.ok();
+            } else {
+                self.end(&slurm, record).await;
+            }
+        }
+        if let Some(job) = adopted {
+            log::info!("models/{}: takes over the job {} of an earlier manager", order.model, job.name());
+            return Ok((job, true));
+        }
+        let job = slurm
+            .submit(JobOrder {
+                model: order.model.clone(),
+                variant: order.variant.clone(),
+                run: order.run,
+                fingerprint,
+                ask: ask.clone(),
+                launch: order.launch.clone(),
+                working_dir: order.working_dir.clone(),
+                env: order.env.clone(),
+                port: order.port,
+            })
+            .await?;
+        self.0.held.borrow_mut().insert(job.name().to_owned());
+        Ok((job, false))
+    }
+
+    async fn start(
+        self,
+        order: LaunchOrder,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Box<dyn Run>, LaunchError> {
+        let shown = order.place.to_string();
+        let cannot = |why: String| LaunchError::NoWay { place: shown.clone(), why };
+        let SpecPlace::Slurm(ask) = &order.place else { return Err(cannot("it is no cluster".to_owned())) };
+        let (job, adopted) = self.job(&order, ask).await.map_err(|error| cannot(error.to_string()))?;
+        let output = FarOutput::new(&order, &self.0.output);
+        let standing = watch::Sender::new(Standing::Queued(SUBMITTING.into()));
+        let report = watch::Sender::new(None);
+        let job = Rc::new(job);
+        let run = SlurmRun {
+            job: Rc::clone(&job),
+            standing: standing.subscribe(),
+            report: report.subscribe(),
+            tail: output.tail(),
+            members: watch::Sender::default(),
+        };
+        let model = order.model.clone();
+        let attendant = Attendant { launcher: self, model, job: JobView::Submitting(None), standing, report };
+        tokio::task::spawn_local(attendant.run(
+            Rc::downgrade(&job),
+            job.view(),
+            job.output(),
+            job.key().to_owned(),
+            job.name().to_owned(),
+            adopted,
+            output,
+            slot,
+        ));
+        Ok(Box::new(run))
+    }
+}
+
+/// By what a job was launched: one of another fingerprint isn't taken over.
+fn fingerprint(order: &LaunchOrder, ask: &Ask) -> String {
+    let mut hasher = DefaultHasher::new();
+    format!("{ask:?} {:?} {:?} {:?} {:?}", order.launch, order.working_dir, order.env, order.port)
+        .hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+impl Launcher for SlurmLauncher {
+    fn launch(&self, order: LaunchOrder) -> LocalBoxFuture<'static, Result<Box<dyn Run>, LaunchError>> {
+        let launcher = self.clone();
+        async move {
+            let Ok(slot) = Arc::clone(&order.slot).acquire_owned().await else {
+                return Err(LaunchError::SlotClosed { model: order.model });
+            };
+            launcher.start(order, slot).await
+        }
+        .boxed_local()
+    }
+}
+
+/// Hands on what becomes of a job, and holds the slot until nothing is left of it.
+struct Attendant {
+    launcher: SlurmLauncher,
+    model: String,
+    job: JobView,
+    standing: watch::Sender<Standing>,
+    report: watch::Sender<Option<ExitReport>>,
+}
+
+/// What a job's view means for whoever waits for its run.
+enum Means {
+    Waits(String),
+    Placed(Arc<Endpoint>),
+    Hopeless(String),
+}
+
+fn meaning(view: &JobView, id: Option<u64>, key: &str) -> Means {
+    let job = id.map_or_else(|| "the job".to_owned(), |id| format!("job {id}"));
+    match view {
+        JobView::Submitting(None) | JobView::Ended(_) => Means::Waits(SUBMITTING.to_owned()),
+        JobView::Submitting(Some(why)) => {
+            Means::Waits(format!("it isn't known yet whether Slurm has taken the job: {why}"))
+        }
+        JobView::Queued { wait, .. } if wait.hopeless => {
+            Means::Hopeless(format!("{job} would wait for ever: {} ({})", wait.sentence, wait.reason))
+        }
+        JobView::Queued { wait, start } => {
+            let start =
+                start.as_ref().map_or_else(String::new, |start| format!(", expected to start at {start}"));
+            Means::Waits(format!("{job} is in Slurm's queue: {} ({}{start})", wait.sentence, wait.reason))
+        }
+        JobView::Placing { node } => {
+            Means::Waits(format!("{job} has begun on {node}, and hasn't said yet where it serves"))
+        }
+        JobView::Placed(place) => match Endpoint::node(&place.host, place.port, key) {
+            Ok(endpoint) => Means::Placed(Arc::new(endpoint)),
+            Err(why) => Means::Hopeless(format!("{job}: {why}")),
+        },
+    }
+}
+
+impl Attendant {
+    #[expect(clippy::too_many_arguments, reason = "what one job is made of, used once")]
+    async fn run(
+        mut self,
+        job: std::rc::Weak<Job>,
+        mut view: watch::Receiver<JobView>,
+        file: PathBuf,
+        key: String,
+        name: String,
+        adopted: bool,
+        output: FarOutput,
+        slot: OwnedSemaphorePermit,
+    ) {
+        let over = watch::Sender::new(false);
+        let (mut writer, reader) = tokio::io::duplex(PIPE);
+        let mut pieces = follow(file, adopted, over.subscribe());
+        let pump = tokio::task::spawn_local(async move {
+            while let Some(piece) = pieces.recv().await {
+                if writer.write_all(&piece).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let reading = tokio::task::spawn_local(output.drain(reader));
+        let mut hopeless = None;
+        let end = loop {
+            self.job = view.borrow_and_update().clone();
+            if let JobView::Ended(end) = &self.job {
+                break end.clone();
+            }
+            let held = job.upgrade();
+            let id = held.as_ref().and_then(|job| job.id());
+            match meaning(&self.job, id, &key) {
+                Means::Waits(why) => self.waits(why),
+                Means::Placed(endpoint) => {
+                    if !matches!(&*self.standing.borrow(), Standing::Placed(_)) {
+                        log::info!(
+                            "models/{}: job {} serves at {endpoint}",
+                            self.model,
+                            id.unwrap_or_default()
+                        );
+                        self.standing.send_replace(Standing::Placed(endpoint));
+                    }
+                }
+                Means::Hopeless(why) => {
+                    if let Some(job) = &held {
+                        job.wish(Wish::Terminate);
+                    }
+                    self.waits(why.clone());
+                    hopeless.get_or_insert(why);
+                }
+            }
+            drop(held);
+            if view.changed().await.is_err() {
+                let sentence = "lost: the task that watched the job ended first".to_owned();
+                break JobEnd { fate: JobFate::Unknown, sentence };
+            }
+        };
+        // All that it printed is read before its end is told.
+        over.send_replace(true);
+        let _ = pump.await;
+        let _ = reading.await;
+        let report = report(end, hopeless, output.last_lines());
+        self.launcher.0.held.borrow_mut().remove(&name);
+        drop(slot);
+        self.report.send_replace(Some(report));
+    }
+
+    fn waits(&self, why: String) {
+        let same = matches!(&*self.standing.borrow(), Standing::Queued(old) if **old == *why);
+        // Where a server has been is told until it is gone.
+        let placed = matches!(&*self.standing.borrow(), Standing::Placed(_));
+        if !same && !placed {
+            self.standing.send_replace(Standing::Queued(why.into()));
+        }
+    }
+}
+
+fn report(end: JobEnd, hopeless: Option<String>, last_lines: Vec<String>) -> ExitReport {
+    let away = match end.fate {
+        JobFate::TimeLimit => Some(Away::Taken(EndCause::TimeLimit)),
+        JobFate::Preempted => Some(Away::Taken(EndCause::Preempted)),
+        JobFate::NodeFailed | JobFate::Unknown => Some(Away::Taken(EndCause::NodeLost)),
+        JobFate::CancelledByOthers => Some(Away::Taken(EndCause::Cancelled)),
+        JobFate::Refused => Some(Away::Refused),
+        JobFate::Asked => hopeless.is_some().then_some(Away::Refused),
+        _ => None,
+    };
+    let success = matches!(end.fate, JobFate::Finished | JobFate::Asked);
+    ExitReport { status: hopeless.unwrap_or(end.sentence), success, last_lines, survivors: Vec::new(), away }
+}
+
+/// The handle of a job's run: when it is dropped, the job is ended.
+struct SlurmRun {
+    job: Rc<Job>,
+    standing: watch::Receiver<Standing>,
+    report: watch::Receiver<Option<ExitReport>>,
+    tail: watch::Receiver<Tail>,
+    members: watch::Sender<Vec<u32>>,
+}
+
+impl Run for SlurmRun {
+    fn label(&self) -> String {
+        self.job.id().map_or_else(|| "a job of Slurm".to_owned(), |id| format!("job {id}"))
+    }
+
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    fn terminate(&self) {
+        self.job.wish(Wish::Terminate);
+    }
+
+    fn kill(&self) {
+        self.job.wish(Wish::Kill);
+    }
+
+    fn members(&self) -> watch::Receiver<Vec<u32>> {
+        self.members.subscribe()
+    }
+
+    fn tail(&self) -> watch::Receiver<Tail> {
+        self.tail.clone()
+    }
+
+    /// The job has said where it serves, and whoever answers there has to know its key.
+    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
+        async { Ok(()) }.boxed_local()
+    }
+
+    fn claim_port(&self) {}
+
+    fn doubt(&self) {
+        self.job.doubt();
+    }
+
+    fn broke(&self) -> LocalBoxFuture<'static, ()> {
+        std::future::pending().boxed_local()
+    }
+
+    fn remainder(&self) -> Option<String> {
+        self.job.id().map(|id| format!("job {id} has not ended"))
+    }
+
+    fn exited(&self) -> LocalBoxFuture<'static, ExitReport> {
+        let mut report = self.report.clone();
+        async move {
+            let last = report.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
+            last.unwrap_or_else(|| ExitReport {
+                status: "lost: the task that watched it ended first".to_owned(),
+                success: false,
+                last_lines: Vec::new(),
+                survivors: Vec::new(),
+                away: None,
+            })
+        }
+        .boxed_local()
+    }
+}

@@ -6,6 +6,7 @@
 pub(crate) mod devices;
 mod ended;
 mod guard;
+mod hours;
 mod label_key;
 mod ledger;
 mod notify;
@@ -292,6 +293,8 @@ impl Running {
             // Its answer means that every actor is up; only then may requests come.
             ask(&addr, Tree).await;
         }
+        let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
+        actix_web::rt::spawn(ticking);
         let server = serve();
         if let Some(shown) = shown {
             actix_web::rt::spawn(shown.watch());

@@ -22,6 +22,7 @@ mod trace;
 mod tracing;
 pub mod traffic;
 mod waiters;
+mod warmth;
 mod watching;
 
 pub use actor::{Environment, Model, Timeouts};
@@ -32,3 +33,4 @@ pub use messages::{Cancel, Client, Found, Line, Operate, Refused, RefusedReason,
 pub use reconfigured::Reconfigure;
 pub use status::{RunRecord, Status};
 pub use trace::Trace;
+pub use warmth::Warmth;

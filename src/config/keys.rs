@@ -5,6 +5,7 @@ mod access;
 mod backend;
 mod edge;
 mod electricity;
+mod hours;
 mod logs;
 pub(super) mod original;
 mod table;
@@ -22,6 +23,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         logs::ROWS,
         weights::ROWS,
         electricity::ROWS,
+        hours::ROWS,
     ]
     .into_iter()
     .flatten()

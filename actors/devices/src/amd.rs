@@ -83,7 +83,7 @@ impl Amd {
             temperature_c: sensor(&["temp1_input"]).map(|milli| milli as f32 / 1000.0),
             power_w: sensor(&["power1_average", "power1_input"]).map(|micro| micro as f32 / 1_000_000.0),
             processes: processes(clients, &card.pci, is_wanted),
-            programs: Vec::new(),
+            programs: Box::default(),
         })
     }
 }

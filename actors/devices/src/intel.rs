@@ -89,7 +89,7 @@ impl Intel {
             temperature_c: sensor(&["temp2_input", "temp1_input"], 1000.0),
             power_w: sensor(&["power1_input", "power1_average"], 1_000_000.0).or(by_energy),
             processes,
-            programs: Vec::new(),
+            programs: Box::default(),
         };
         self.meters.insert(card.pci.clone(), meter);
         sample

@@ -64,7 +64,7 @@ pub struct Sample {
     /// Who uses it, by pid; empty also when that can't be read.
     pub processes: Vec<ProcessMemory>,
     /// Their names, as far as this system tells them.
-    pub programs: Vec<(u32, String)>,
+    pub programs: Box<[(u32, String)]>,
 }
 
 impl Sample {
@@ -82,7 +82,7 @@ impl Sample {
             temperature_c: None,
             power_w: None,
             processes: Vec::new(),
-            programs: Vec::new(),
+            programs: Box::default(),
             ..self.clone()
         }
     }

@@ -11,6 +11,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
+use jiff::Timestamp;
 use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Client, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
@@ -205,6 +206,12 @@ pub(crate) async fn take_lease(
             format!("model `{name}` isn't running, and an operator has paused all starts (POST /api/resume)");
         return Err(ApiError::new(Kind::ModelStopped, message));
     }
+    if class == Class::Batch
+        && matches!(model.status().state, ModelState::Stopped | ModelState::Failed)
+        && let Some(until) = model.quiet_until()
+    {
+        return Err(quiet(&model.spec.name, until));
+    }
     let asked = Instant::now();
     let lease = model.lease(class, client()).await;
     lease.map_err(|refused| match shared.stopping.is_cancelled() {
@@ -223,6 +230,15 @@ pub(crate) async fn take_lease(
             ApiError { hopeless, ..refused.into() }
         }
     })
+}
+
+/// A request of the class `batch` starts nothing in quiet hours.
+fn quiet(name: &str, until: Timestamp) -> ApiError {
+    let message = format!(
+        "model `{name}` isn't running, and requests of the class `batch` don't start it in its quiet hours, which end at {until}"
+    );
+    let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+    ApiError { retry_after: Some(left), hopeless: true, ..ApiError::new(Kind::ModelStopped, message) }
 }
 
 enum Failure {

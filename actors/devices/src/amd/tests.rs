@@ -57,7 +57,7 @@ fn a_card_is_read_with_those_who_use_it() {
         temperature_c: Some(54.0),
         power_w: Some(115.5),
         processes: vec![ProcessMemory { pid: 7, mib: Some(1) }, ProcessMemory { pid: 4242, mib: Some(8192) }],
-        programs: Vec::new(),
+        programs: Box::default(),
     };
     assert_eq!(samples, [expected]);
 }

@@ -176,7 +176,7 @@ fn read_card(device: &Device<'_>, identity: &Identity, trouble: &mut Trouble) ->
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         power_w: power.map(|milliwatts| milliwatts as f32 / 1000.0),
         processes: processes(device, trouble),
-        programs: Vec::new(),
+        programs: Box::default(),
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod devices;
 mod ended;
 mod guard;
+mod hours;
 mod label_key;
 mod ledger;
 mod notify;
@@ -299,6 +300,8 @@ impl Running {
             ask(&addr, Tree).await;
         }
         actix_web::rt::spawn(places::take_over(slurm, roster.clone()));
+        let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
+        actix_web::rt::spawn(ticking);
         let server = serve();
         if let Some(shown) = shown {
             actix_web::rt::spawn(shown.watch());

@@ -12,6 +12,7 @@ mod devices;
 mod edge;
 mod fields;
 mod file;
+mod hours;
 pub(crate) mod key_specs;
 mod keys;
 mod locate;

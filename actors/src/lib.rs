@@ -8,6 +8,7 @@ pub mod billing;
 pub mod device_monitor;
 pub mod fault;
 pub mod feeds;
+pub mod hours;
 pub mod live;
 pub mod logs;
 pub mod memory;

@@ -24,6 +24,7 @@ mod tracing;
 pub mod traffic;
 mod users;
 mod waiters;
+mod warmth;
 mod watching;
 
 pub use actor::{Environment, Model, Timeouts};
@@ -34,3 +35,4 @@ pub use messages::{Cancel, Client, Line, Operate, Refused, RefusedReason, Verb, 
 pub use reconfigured::Reconfigure;
 pub use status::{RunRecord, Status};
 pub use trace::Trace;
+pub use warmth::Warmth;

@@ -5,6 +5,7 @@ mod access;
 mod backend;
 mod edge;
 mod electricity;
+mod hours;
 mod logs;
 pub(super) mod original;
 mod place;
@@ -24,6 +25,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         weights::ROWS,
         electricity::ROWS,
         place::ROWS,
+        hours::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -12,6 +12,7 @@ use serde_yaml::Value;
 use super::backend::Backend;
 use super::billing;
 use super::fields::{Fields, Walk};
+use super::hours;
 use super::keys::{Section, original};
 use super::place;
 use super::suggest;
@@ -76,6 +77,8 @@ fn model(
         bill_loading: fields.flag("bill_loading"),
         billing,
         pinned: fields.flag("pinned"),
+        keep_warm: hours::read(walk, fields, "keep_warm"),
+        quiet: hours::read(walk, fields, "quiet"),
         listed: listed(fields),
         context_length: fields.whole("context_length"),
         rewrite_model: fields.flag("rewrite_model"),

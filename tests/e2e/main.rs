@@ -25,6 +25,7 @@ mod devices;
 mod fake;
 mod ground;
 mod hourly;
+mod hours;
 mod keys;
 mod ledger;
 mod ledger_faults;

@@ -4,7 +4,7 @@ import { model } from './manager.mjs'
 export const PAGES = {
   overview: '/', models: '/models', model: '/models/Qwen2.5-14B-Instruct', variants: '/models/Qwen2.5-14B-Instruct?tab=variants',
   runs: '/models/Qwen2.5-14B-Instruct?tab=runs', queue: '/queue', statement: '/statement', devices: '/devices', timeline: '/timeline', playground: '/playground', usage: '/usage',
-  requests: '/requests', billing: '/billing', logs: '/logs', modellog: '/logs?model=Qwen2.5-14B-Instruct', supervision: '/supervision',
+  requests: '/requests', audit: '/audit', billing: '/billing', logs: '/logs', modellog: '/logs?model=Qwen2.5-14B-Instruct', supervision: '/supervision',
   data: '/data', keys: '/keys', configuration: '/configuration',
 }
 

@@ -15,6 +15,7 @@ pub mod energy;
 pub mod exposition;
 pub mod fault;
 pub mod gate;
+pub mod hours;
 pub mod ledger_file;
 pub mod lifecycle;
 pub mod line;

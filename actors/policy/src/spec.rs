@@ -9,6 +9,7 @@ pub use place::{BadUrl, Place, Secret, UrlPlace};
 pub use routes::Routes;
 
 use crate::devices::{Requirement, SharedDevice};
+use crate::hours::Hours;
 use crate::pricing::{Currency, Plan, Price};
 use crate::proxies::Network;
 use crate::rights::Scope;
@@ -308,6 +309,10 @@ pub struct ModelSpec {
     pub billing: Option<Plan>,
     /// True: it is never stopped to make room for another model.
     pub pinned: bool,
+    /// Hours in which it is kept warm.
+    pub keep_warm: Vec<Hours>,
+    /// Hours in which no request of the class `batch` starts it.
+    pub quiet: Vec<Hours>,
     /// True: it may be started while memory of ended processes is still being given back.
     pub overlap: bool,
     /// Which of its names `/v1/models` has.

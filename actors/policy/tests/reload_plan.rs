@@ -61,6 +61,8 @@ fn model(name: &str) -> ModelSpec {
         bill_loading: false,
         billing: None,
         pinned: false,
+        keep_warm: Vec::new(),
+        quiet: Vec::new(),
         overlap: false,
         listed: Listed { name: true, aliases: true },
         context_length: None,

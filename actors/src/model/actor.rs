@@ -213,7 +213,7 @@ impl Model {
         }
         if ended {
             // What a client wanted for that life.
-            self.limits.alive_time = self.spec.alive_time;
+            self.limits.alive_time = self.own_alive_time();
             self.handle.set_alive_time(self.limits.alive_time);
         }
         // Stopped, even if the next life has begun already for those who came meanwhile.

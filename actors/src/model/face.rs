@@ -6,7 +6,7 @@ use super::status::Status;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -25,6 +25,10 @@ pub struct Face {
     pub(super) standing_order: AtomicBool,
     /// What is known of the engine.
     pub engine: Engine,
+    /// It is kept warm.
+    warm: AtomicBool,
+    /// See `quiet_until`; seconds since 1970, 0 for none.
+    quiet_until: AtomicI64,
     /// See `alive_time`; in microseconds, `NEVER` for none.
     alive_us: AtomicU64,
     /// See `context`; 0 where it isn't known.
@@ -45,6 +49,8 @@ impl Face {
             last_start: ArcSwapOption::empty(),
             standing_order: AtomicBool::new(false),
             engine: Engine::default(),
+            warm: AtomicBool::new(false),
+            quiet_until: AtomicI64::new(0),
             alive_us,
             context: AtomicU64::new(0),
         }
@@ -58,6 +64,23 @@ impl Face {
 
     pub(super) fn set_alive_time(&self, time: Option<Duration>) {
         self.alive_us.store(micros(time), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_warm(&self) -> bool {
+        self.warm.load(Ordering::Relaxed)
+    }
+
+    /// Answers what it was before.
+    pub(super) fn set_warm(&self, warm: bool) -> bool {
+        self.warm.swap(warm, Ordering::Relaxed)
+    }
+
+    pub(super) fn quiet_until(&self) -> i64 {
+        self.quiet_until.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_quiet_until(&self, second: i64) {
+        self.quiet_until.store(second, Ordering::Relaxed);
     }
 
     /// Tokens of context of the backend that was last ready, as it said itself.

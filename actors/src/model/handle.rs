@@ -8,6 +8,7 @@ use super::messages::{Abandoned, Acquire, Client, KeepAlive, Operate, Refused, R
 use super::status::Status;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
+use jiff::Timestamp;
 use llm_manager_policy::gate::Asker;
 use llm_manager_policy::placement::Users;
 use llm_manager_policy::spec::{Class, ModelSpec};
@@ -220,6 +221,22 @@ impl ModelHandle {
     /// After how much time without a lease it is stopped; `None`: never.
     pub fn alive_time(&self) -> Option<Duration> {
         self.face.alive_time()
+    }
+
+    /// Its hours of `keep_warm` last, or are about to begin: it is not stopped for being idle, nor for others.
+    pub fn is_warm(&self) -> bool {
+        self.face.is_warm()
+    }
+
+    /// The end of its quiet hours, in which no request of the class `batch` starts it; `None`: there are none now.
+    pub fn quiet_until(&self) -> Option<Timestamp> {
+        let second = self.face.quiet_until();
+        Timestamp::from_second(second).ok().filter(|until| second > 0 && *until > Timestamp::now())
+    }
+
+    /// Only whoever looks at the clock does.
+    pub fn set_quiet_until(&self, until: Option<Timestamp>) {
+        self.face.set_quiet_until(until.map_or(0, Timestamp::as_second));
     }
 
     /// Tokens of context: as the configuration has it, or as the backend that was last ready says.

@@ -30,7 +30,7 @@ impl Handler<Reconfigure> for Model {
         let alive_time = if old.alive_time == self.spec.alive_time {
             self.limits.alive_time
         } else {
-            self.spec.alive_time
+            self.own_alive_time()
         };
         self.limits = Limits { alive_time, ..limits(&self.spec, new.timeouts) };
         self.handle.set_alive_time(alive_time);

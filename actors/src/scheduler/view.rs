@@ -63,7 +63,7 @@ pub(super) fn model(
         model: handle.spec.name.as_str().into(),
         epoch: status.epoch,
         standing,
-        pinned: handle.spec.pinned,
+        pinned: handle.spec.pinned || handle.is_warm(),
         reload,
         users: handle.users(),
         actual: snapshot.devices.iter().filter_map(used).collect(),

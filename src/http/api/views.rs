@@ -60,6 +60,14 @@ pub(crate) struct ModelView {
     leases: u32,
     waiting: usize,
     idle_seconds_left: Option<f64>,
+    /// Its hours of `keep_warm` last, or are about to begin; left out where they don't.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    warm: bool,
+    /// The end of its `quiet` hours; left out where there are none now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, as = "Option<String>"))]
+    quiet_until: Option<Timestamp>,
     #[cfg_attr(test, ts(type = "string | null"))]
     started_at: Option<Timestamp>,
     #[cfg_attr(test, ts(type = "string | null"))]
@@ -92,6 +100,8 @@ impl ModelView {
             leases: model.leases(),
             waiting: model.waiting(),
             idle_seconds_left: model.idle_left().map(|left| rounded(left.as_secs_f64())),
+            warm: model.is_warm(),
+            quiet_until: model.quiet_until(),
             started_at: status.started_at,
             ready_at: status.ready_at,
             retry_at: status.retry_at,

@@ -13,6 +13,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use bytes::Bytes;
+use jiff::Timestamp;
 use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
@@ -279,6 +280,12 @@ pub(crate) async fn take_lease(
             format!("model `{name}` isn't running, and an operator has paused all starts (POST /api/resume)");
         return Err(ApiError::new(Kind::ModelStopped, message));
     }
+    if class == Class::Batch
+        && matches!(model.status().state, ModelState::Stopped | ModelState::Failed)
+        && let Some(until) = model.quiet_until()
+    {
+        return Err(quiet(&model.spec.name, until));
+    }
     let asked = Instant::now();
     // Without a limit all go at once, whatever they cost.
     let cost = if model.spec.max_concurrency.is_some() { cost() } else { 1 };
@@ -299,6 +306,15 @@ pub(crate) async fn take_lease(
             ApiError { hopeless, ..refused.into() }
         }
     })
+}
+
+/// A request of the class `batch` starts nothing in quiet hours.
+fn quiet(name: &str, until: Timestamp) -> ApiError {
+    let message = format!(
+        "model `{name}` isn't running, and requests of the class `batch` don't start it in its quiet hours, which end at {until}"
+    );
+    let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+    ApiError { retry_after: Some(left), hopeless: true, ..ApiError::new(Kind::ModelStopped, message) }
 }
 
 enum Failure {

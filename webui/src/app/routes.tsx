@@ -1,6 +1,6 @@
 /** Every page: its path, its name, its place in the menu, and the chunk that holds it. */
 import {
-  Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, GanttChart, Hourglass, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
+  Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, Footprints, GanttChart, Hourglass, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
   ScrollText, Sheet,
 } from 'lucide-react'
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
@@ -29,6 +29,7 @@ export const routes: RouteEntry[] = [
   { path: '/statement', name: 'statement', group: 'history', icon: Sheet, page: lazy(() => import('@/features/statement/StatementPage')) },
   { path: '/requests', name: 'requests', group: 'history', icon: ArrowLeftRight, page: lazy(() => import('@/features/requests/RequestsPage')) },
   { path: '/billing', name: 'billing', group: 'history', icon: ReceiptText, page: lazy(() => import('@/features/billing/BillingPage')) },
+  { path: '/audit', name: 'audit', group: 'history', icon: Footprints, page: lazy(() => import('@/features/audit/AuditPage')) },
   { path: '/logs', name: 'logs', group: 'system', icon: ScrollText, page: lazy(() => import('@/features/logs/LogsPage')) },
   { path: '/supervision', name: 'supervision', group: 'system', icon: Network, page: lazy(() => import('@/features/supervision/SupervisionPage')) },
   { path: '/data', name: 'data', group: 'system', icon: Database, page: lazy(() => import('@/features/data/DataPage')) },

@@ -89,6 +89,8 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
         bill_loading as "bill_loading",
         billing as "billing",
         pinned as "pinned",
+        keep_warm as "keep_warm",
+        quiet as "quiet",
         overlap as "overlap",
         listed as "listed",
         context_length as "context_length",

@@ -3,6 +3,8 @@ export const chinese: Record<string, string> = {
   'Local-Models': '各个模型，以名称为键。可以为空。',
   'Local-Models.*.aliases': '客户端也可以使用的其他名称；在所有名称和别名中不得重复。',
   'Local-Models.*.alive_time': '此模型自己的 alive_time；0 表示从不因空闲而停止。',
+  'Local-Models.*.keep_warm': '无需请求即保持就绪的时段：在时段开始之前启动（空闲模型为此让出），期间既不因空闲也不为别的模型而停止。写法：星期（不写为每天）、时间、时区（不写为系统时区）。默认没有。',
+  'Local-Models.*.quiet': '在这些时段里，优先级为 batch 的密钥的请求不启动此模型，而是被拒绝，并告知时段何时结束。写法同 keep_warm。默认没有。',
   'Local-Models.*.auto_start': 'true：随程序启动，不等待请求。',
   'Local-Models.*.stream_usage': 'false：引擎拒绝 stream_options。为 true 时，管理器替客户端向流式响应索取用量；拒绝它的引擎会因一个请求发送两次而被识别。',
   'Local-Models.*.end_with_client': 'true：非流式请求以流的形式发给后端，再拼成完整的一份响应，这样客户端离开时引擎会察觉；false：从不这样做。默认值：对 llama.cpp 为 true（否则它的路由模式会一直生成到最后一个 token），对其他引擎为 false。',

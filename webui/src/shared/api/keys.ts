@@ -12,6 +12,7 @@ export const keys = {
   usage: (...parameters: unknown[]) => ['usage', ...parameters] as const,
   statement: (...parameters: unknown[]) => ['statement', ...parameters] as const,
   queue: (...parameters: unknown[]) => ['queue', ...parameters] as const,
+  audit: (...parameters: unknown[]) => ['audit', ...parameters] as const,
   requests: (...parameters: unknown[]) => ['requests', ...parameters] as const,
   billing: (model: string) => ['billing', model] as const,
   storage: ['storage'] as const,

@@ -3,6 +3,8 @@
 import type { ModelView, PricePlan, UsageReport, UsageSeries, UsageSummary as Summary } from './generated'
 
 export type {
+  AuditEntry,
+  AuditPage,
   Billing,
   DeviceHistory,
   DeviceHolder,

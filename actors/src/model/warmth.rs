@@ -1,0 +1,50 @@
+//! Hours in which a Model is kept warm: it is started before they begin, and not stopped for being idle while they last.
+
+use super::actor::Model;
+use super::waiters::Waiter;
+use actix::{Context, Handler, Message};
+use llm_manager_policy::hours::Start;
+use llm_manager_policy::lifecycle::{Event, Phase};
+use std::time::Duration;
+
+/// The hours of this model have begun or ended, or it is missing in them. Told by whoever looks at the clock.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Warmth {
+    /// It is kept warm from now on.
+    pub warm: bool,
+    /// It is to be started.
+    pub start: Option<Start>,
+}
+
+impl Model {
+    /// After how much time without a lease a life is stopped that no client has wanted anything else for.
+    pub(super) fn own_alive_time(&self) -> Option<Duration> {
+        if self.handle.is_warm() { None } else { self.spec.alive_time }
+    }
+}
+
+impl Handler<Warmth> for Model {
+    type Result = ();
+
+    fn handle(&mut self, warmth: Warmth, ctx: &mut Context<Self>) {
+        if self.handle.set_warm(warmth.warm) != warmth.warm {
+            self.limits.alive_time = self.own_alive_time();
+            self.handle.set_alive_time(self.limits.alive_time);
+            if matches!(self.state.phase, Phase::Ready { .. }) {
+                // As if the timer had run out: it is armed anew or stopped, or the time is up.
+                self.drive(Event::Deadline, ctx);
+            }
+            self.publish();
+        }
+        let Some(start) = warmth.start else { return };
+        if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {
+            self.ordered_by = Some("keep_warm".into());
+            self.waiters.push(match start {
+                Start::MakesRoom => Waiter::Operator(None),
+                Start::IfThereIsRoom => Waiter::Boot,
+            });
+            self.drive(Event::Start, ctx);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Hours in which a Model is kept warm: it is started before they begin, and not stopped for being idle while they last.
 
 use super::actor::Model;
-use super::waiters::Waiter;
+use super::waiters::Order;
 use actix::{Context, Handler, Message};
 use llm_manager_policy::hours::Start;
 use llm_manager_policy::lifecycle::{Event, Phase};
@@ -40,9 +40,9 @@ impl Handler<Warmth> for Model {
         let Some(start) = warmth.start else { return };
         if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {
             self.ordered_by = Some("keep_warm".into());
-            self.waiters.push(match start {
-                Start::MakesRoom => Waiter::Operator(None),
-                Start::IfThereIsRoom => Waiter::Boot,
+            self.waiters.order(match start {
+                Start::MakesRoom => Order::Operator(None),
+                Start::IfThereIsRoom => Order::Boot,
             });
             self.drive(Event::Start, ctx);
         }

@@ -18,6 +18,7 @@ use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::spec::Class;
 use llm_manager_process::VIA;
 use std::borrow::Cow;
 use std::sync::Arc;

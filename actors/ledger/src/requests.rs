@@ -171,7 +171,7 @@ impl StoredRow {
 
 impl PageQuery {
     /// What every row has to fulfil, besides its facet. Texts are $1 and $2.
-    fn conditions(&self) -> String {
+    fn conditions(&self, sqlite: bool) -> String {
         let mut sql = String::from("1 = 1");
         if let Some(from) = self.from {
             sql.push_str(&format!(" AND ended_us >= {from}"));
@@ -193,12 +193,20 @@ impl PageQuery {
             None => " AND $1 = ''",
             Some("not_ok") => " AND outcome <> 'ok' AND $1 = $1",
             Some("failed") => " AND outcome IN ('backend_error', 'failed') AND outcome <> 'ok' AND $1 = $1",
-            // The second part leads to the index.
-            Some("refused") => " AND outcome LIKE 'refused:%' AND outcome <> 'ok' AND $1 = $1",
+            // In the words of the index that leads to them.
+            Some("refused") => " AND substr(outcome, 1, 8) = 'refused:' AND $1 = $1",
             Some("ok") => " AND outcome = $1",
             Some(_) => " AND outcome = $1 AND outcome <> 'ok'",
         });
-        sql.push_str(if self.request_id.is_some() { " AND request_id = $2" } else { " AND $2 = ''" });
+        sql.push_str(match &self.request_id {
+            None => " AND $2 = ''",
+            Some(id) if is_made_here(id) => " AND request_id = $2",
+            // In the words of the index that leads to them.
+            Some(_) if sqlite => {
+                " AND request_id = $2 AND (length(request_id) <> 20 OR request_id GLOB '*[^0-9a-f]*')"
+            }
+            Some(_) => " AND request_id = $2 AND (length(request_id) <> 20 OR request_id ~ '[^0-9a-f]')",
+        });
         sql
     }
 
@@ -208,25 +216,48 @@ impl PageQuery {
             || self.outcome.as_deref().is_some_and(|outcome| outcome != "ok")
     }
 
-    fn load(&self, db: &mut Db, facet: &str) -> Result<Vec<StoredRow>, StoreError> {
+    /// How SQLite goes about it.
+    #[cfg(test)]
+    pub(super) fn plan(&self, db: &mut Db) -> Result<Vec<String>, StoreError> {
+        #[derive(QueryableByName)]
+        struct Step {
+            #[diesel(sql_type = sql_types::Text)]
+            detail: String,
+        }
+        let query = sql_query(format!("EXPLAIN QUERY PLAN {}", self.sql(db, "")))
+            .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
+            .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
+        Ok(query.load::<Step>(db)?.into_iter().map(|step| step.detail).collect())
+    }
+
+    fn sql(&self, db: &Db, facet: &str) -> String {
         // One more than asked for: that tells whether there is another page.
-        let sql = format!(
+        format!(
             "SELECT * FROM requests WHERE {}{facet} ORDER BY ended_us DESC, id DESC LIMIT {}",
-            self.conditions(),
+            self.conditions(db.is_sqlite()),
             self.limit + 1
-        );
-        let query = sql_query(sql)
+        )
+    }
+
+    fn load(&self, db: &mut Db, facet: &str) -> Result<Vec<StoredRow>, StoreError> {
+        let query = sql_query(self.sql(db, facet))
             .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
             .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
         Ok(query.load(db)?)
     }
 }
 
-/// Where and when the requests of a run are: no index leads to them. `None`: there can be none. Of a run that the
-/// ledger doesn't have, all are looked through.
+/// An id that the manager has made tells its time: whoever looks for it says when, and no index holds it. All others
+/// are in one.
+fn is_made_here(id: &str) -> bool {
+    id.len() == 20 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Where and when the requests of a run are: no index leads to them. `None`: there can be none, as of a run that the
+/// ledger doesn't have.
 fn within_run(db: &mut Db, query: &PageQuery, run: i64) -> Result<Option<PageQuery>, StoreError> {
     let mut query = query.clone();
-    let Some(run) = runs::load_one(db, run)? else { return Ok(Some(query)) };
+    let Some(run) = runs::load_one(db, run)? else { return Ok(None) };
     let models = &mut query.filter.models;
     if models.is_empty() {
         models.push(run.model.to_string());

@@ -65,12 +65,17 @@ fn filters_find_exactly_what_fits() {
                 let mut row = row(&keys, ["a", "b"][(n % 2) as usize], MARCH + n * SECOND);
                 row.outcome = outcome((n % 9) as u8);
                 row.status = if n % 5 == 0 { 500 } else { 200 };
-                row.run_id = Some(n % 3);
+                row.run_id = Some(n % 2);
                 // More facets than are read one by one.
                 Arc::make_mut(&mut row.labels).api_key = format!("key-{}", n % 40).into();
                 row
             })
             .collect();
+        for (id, model) in [(0, "a"), (1, "b")] {
+            let (started_us, heartbeat_us) = (MARCH - SECOND, MARCH + 300 * SECOND);
+            let run = RunRow { id, model: model.into(), started_us, heartbeat_us, ..RunRow::default() };
+            writer.write(&[Event::Run(Box::new(run))], false).unwrap();
+        }
         writer.write(&events(&rows), false).unwrap();
         let base = || PageQuery { limit: 50, ..PageQuery::default() };
         let models = |model: &str| Filter { models: vec![model.into()], ..Filter::default() };
@@ -111,7 +116,9 @@ fn filters_find_exactly_what_fits() {
             (PageQuery { status: Some(500), filter: models("a"), ..base() }, |row| {
                 row.status == 500 && &*row.labels.model == "a"
             }),
-            (PageQuery { run_id: Some(2), ..base() }, |row| row.run_id == Some(2)),
+            (PageQuery { run_id: Some(1), ..base() }, |row| row.run_id == Some(1)),
+            (PageQuery { run_id: Some(1), filter: models("a"), ..base() }, |_| false),
+            (PageQuery { run_id: Some(7), ..base() }, |_| false),
             (PageQuery { from: Some(MARCH + 10 * SECOND), to: Some(MARCH + 20 * SECOND), ..base() }, |row| {
                 (MARCH + 10 * SECOND..MARCH + 20 * SECOND).contains(&row.ended_us())
             }),
@@ -126,4 +133,27 @@ fn filters_find_exactly_what_fits() {
         }
         assert!("12".parse::<crate::Cursor>().is_err());
     });
+}
+
+/// What there is none of is not looked for in all rows: SQLite says how it goes about it.
+#[test]
+fn an_index_leads_to_what_is_rare() {
+    let place = Place::sqlite();
+    let (_, mut writer) = opened(&place.location);
+    let keys = KeySource::new();
+    let rows: Vec<_> = (0..2000_i64).map(|n| row(&keys, "a", MARCH + n * SECOND)).collect();
+    writer.write(&events(&rows), false).unwrap();
+    let cases = [
+        (PageQuery { request_id: Some("mine".into()), ..PageQuery::default() }, "requests_client_id"),
+        (
+            PageQuery { request_id: Some("x123456789012345678x".into()), ..PageQuery::default() },
+            "requests_client_id",
+        ),
+        (PageQuery { outcome: Some("refused".into()), ..PageQuery::default() }, "requests_refused"),
+        (PageQuery { outcome: Some("failed".into()), ..PageQuery::default() }, "requests_wrong"),
+    ];
+    for (query, index) in cases {
+        let plan = query.plan(&mut raw(&place.location)).unwrap().join("; ");
+        assert!(plan.contains(index), "{query:?}: {plan}");
+    }
 }

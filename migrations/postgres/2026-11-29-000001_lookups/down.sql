@@ -1,0 +1,2 @@
+DROP INDEX requests_client_id;
+DROP INDEX requests_refused;

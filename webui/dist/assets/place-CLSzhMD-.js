@@ -1,0 +1,1 @@
+function e({variant:e,place:t}){return e&&t?`${e} (${t})`:e}export{e as t};

@@ -16,6 +16,7 @@ mod keys;
 mod locate;
 mod models;
 mod modes;
+mod park;
 mod problem;
 mod schema;
 mod slips;

@@ -17,12 +17,14 @@ mod read_ahead;
 mod reconfigured;
 mod rules;
 mod scheduled;
+mod sleep;
 mod status;
 mod trace;
 mod tracing;
 pub mod traffic;
 mod waiters;
 mod watching;
+mod wording;
 
 pub use actor::{Environment, Model, Timeouts};
 pub use face::Face;

@@ -6,6 +6,7 @@
 mod failure;
 mod line;
 mod listing;
+pub mod sleep;
 
 pub use failure::ProbeFailure;
 

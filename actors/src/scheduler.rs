@@ -9,6 +9,7 @@ mod estimates;
 mod estimating;
 mod measured;
 mod messages;
+mod sleep;
 mod view;
 
 pub use actor::{Scheduler, Scope, Setup};

@@ -7,6 +7,7 @@ mod edge;
 mod electricity;
 mod logs;
 pub(super) mod original;
+mod park;
 mod table;
 mod through;
 mod weights;
@@ -22,6 +23,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         logs::ROWS,
         weights::ROWS,
         electricity::ROWS,
+        park::ROWS,
     ]
     .into_iter()
     .flatten()
@@ -42,6 +44,12 @@ pub(super) enum Section {
     Probe,
     /// Of a model or a variant.
     OwnProbe,
+    /// Of a model or a variant.
+    Park,
+    /// Of `park`.
+    ParkStep,
+    /// Of `park`.
+    ParkSign,
     Usage,
     /// Of `keys`.
     Key,
@@ -162,6 +170,9 @@ impl Section {
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",
             Self::Probe | Self::OwnProbe => "a probe",
+            Self::Park => "`park`",
+            Self::ParkStep => "a step of `park`",
+            Self::ParkSign => "`parked` or `busy` of `park`",
             Self::Usage => "`usage` of a mode",
             Self::Key => "a key",
             Self::Budget => "a budget",

@@ -10,6 +10,7 @@ mod estimate;
 mod goodwill;
 mod memory;
 mod nvidia;
+mod parking;
 mod plugins;
 mod queue;
 mod read_ahead;

@@ -148,7 +148,7 @@ impl Door {
         Some(self.first_byte_us.load(Ordering::Acquire)).filter(|us| *us > 0).map(Duration::from_micros)
     }
 
-    fn touch(&self) {
+    pub(super) fn touch(&self) {
         self.unused_since_us.store(self.now_us(), Ordering::Release);
     }
 

@@ -169,7 +169,11 @@ export type ModelDetails = {
 /**
  * Why the variant that runs was chosen; null: nothing runs, or memory is not checked.
  */
-chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
+/**
+ * Its variants have a way to sleep instead of ending.
+ */
+can_park: boolean, };
 
 /**
  * `GET /api/models/{name}/memory`. Memory is MiB.
@@ -179,7 +183,7 @@ export type ModelMemory = { model: string, variants: Array<VariantMemory>, };
 /**
  * What a model does: `ModelState` as the API spells it.
  */
-export type ModelState = "stopped" | "queued" | "starting" | "ready" | "draining" | "stopping" | "failed";
+export type ModelState = "stopped" | "queued" | "starting" | "ready" | "draining" | "stopping" | "failed" | "parking" | "parked" | "waking";
 
 /**
  * What a model's clients got per second, since the last time this was told.
@@ -193,7 +197,11 @@ output_tokens_per_second: number, };
 /**
  * One model in `GET /api/models`. Durations are seconds, times are UTC.
  */
-export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+export type ModelView = { name: string, aliases: Array<string>, mode: string, port: number | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
+/**
+ * Its variants have a way to sleep instead of ending.
+ */
+can_park: boolean, };
 
 /**
  * `GET /api/runs/{id}`: one run, with the moments of its start. Those that the ledger doesn't keep are known of a
@@ -360,7 +368,7 @@ export type RequestShare = { request_id: string, ended_at: string, cost: Record<
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed' | 'unresponsive', 
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'crashed' | 'unresponsive' | 'park_lost', 
 /**
  * Of an evicted one: the model that needed its memory.
  */

@@ -6,7 +6,8 @@
 
 Sections: swap; cold; pattern; beside: one request to B amid short ones to A; shared: one request to B beside two clients of A
 who leave it not a moment idle; loading: CPU of the manager while five models load; and engine: swaps between two copies of each
-FILE by the real llama-server, and the two clients, beside its own router (`llama-server --models-dir`). Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
+FILE by the real llama-server, and the two clients, beside its own router (`llama-server --models-dir`); and parked: swaps to and
+fro of models that load in 5 s and sleep in 0.05 s, wake in 0.1 s instead, and of the same stopped and started. Each model wants 12,000 MiB of a card of 16,000, so only one fits at a time. The model
 server is fake-model-server: it opens its port at once and answers 503 until its load time has passed, as llama-server does.
 The card is a command under `devices:` that either tells what is in use (the processes that are alive), or only its total.
 """
@@ -78,14 +79,15 @@ class Target:
 
 
 class Manager(Target):
-    def __init__(self, options, folder, load, device, models="abc", gguf=None, **program):
+    def __init__(self, options, folder, load, device, models="abc", gguf=None, parks=False, **program):
         self.folder, self.port = folder, free_port()
         folder.mkdir()
         (folder / "alive").mkdir()
+        (folder / "asleep").mkdir()
         program = {"host": "127.0.0.1", "port": self.port, "alive_time": 0, "log_level": "DEBUG",
                    "Disable_GPU_monitoring": device is None, **program}
         script = folder / "card.sh"
-        used = f'used=0; for f in {folder}/alive/*; do [ -e "$f" ] && [ -d "/proc/$(cat "$f")" ] && used=$((used+{NEED})); done; '
+        used = f'used=0; for f in {folder}/alive/*; do [ -e "$f" ] && [ -d "/proc/$(cat "$f")" ] && [ ! -e "{folder}/asleep/${{f##*/}}" ] && used=$((used+{NEED})); done; '
         told = ',"memory_used_mb":%d' if device == "use" else ""
         script.write_text(f'#!/bin/sh\n{used if told else "used=0; "}printf \'{{"online":true,"memory_total_mb":{CARD}{told}}}\' $used\n')
         script.chmod(0o755)
@@ -97,11 +99,14 @@ class Manager(Target):
             start = folder / f"{model}.sh"
             server = (f"{options.fake} --load-delay-ms {int(load * 1000)} --start-file {folder}/starts-{model} "
                       f"--ready-file {folder}/ready-{model}")
+            if parks:
+                server += f" --sleep-mode --sleep-ms 50 --wake-ms 100 --asleep-file {folder}/asleep/{model}"
             if gguf:
                 server = f"{options.llama_server} -m {gguf} --host 127.0.0.1 --port $PORT -a {model} {ENGINE}"
             start.write_text(f"#!/bin/sh\necho $$ > {folder}/alive/{model}\nexec {server}\n")
             start.chmod(0o755)
-            config["Local-Models"][model] = {"only": {"script_path": str(start), **needs}}
+            sleeps = {"park": {"with": "vllm"}, "parked_mb": {"cpu": 64, "card": 500}} if parks else {}
+            config["Local-Models"][model] = {**sleeps, "only": {"script_path": str(start), **needs}}
         (folder / "config.yaml").write_text(json.dumps(config))
         self.serve([options.manager, "--config", folder / "config.yaml"], folder, "/health")
 
@@ -156,6 +161,23 @@ def swap(target, rounds, _load):
     target.chat("a")
     times = [target.chat("ba"[turn % 2]) for turn in range(rounds)]
     return f"median {statistics.median(times):.3f} s, largest {max(times):.3f} s"
+
+
+def parked(options):
+    """Swaps to and fro in one run, stopped and started, and parked: seconds of each, and their ratio."""
+    medians = {}
+    for device in ("use", "total"):
+        for parks in (False, True):
+            with tempfile.TemporaryDirectory(prefix="bench-swaps-") as folder:
+                with Manager(options, Path(folder) / "run", 5, device, "ab", parks=parks) as one:
+                    # Both have been started once: from then on it is a matter of swaps.
+                    one.chat("a"), one.chat("b")
+                    times = [one.chat("ab"[turn % 2]) for turn in range(options.rounds)]
+                    medians[parks] = statistics.median(times)
+                    word = "parked" if parks else "stopped and started"
+                    print(f"  parked load 5 s, {device:>5} told, {word:>19}: median {medians[parks]:.3f} s, largest "
+                          f"{max(times):.3f} s, {one.starts()} starts", flush=True)
+        print(f"  parked load 5 s, {device:>5} told: {medians[False] / medians[True]:.1f} times as fast", flush=True)
 
 
 def cold(target, rounds, _load):
@@ -272,7 +294,7 @@ def main():
     options.add_argument("--rounds", default=10, type=int)
     options.add_argument("--load", action="append", type=float)
     options.add_argument("--no-shared", dest="shared", action="store_false", help="leaves the two clients out of engine")
-    options.add_argument("--only", action="append", choices=[*SECTIONS, "engine"])
+    options.add_argument("--only", action="append", choices=[*SECTIONS, "engine", "parked"])
     options = options.parse_args()
     options.fake, options.manager = options.fake.resolve(), options.manager.resolve()
     targets = {"manager, use told": (Manager, "use", {}), "manager, total only": (Manager, "total", {}),
@@ -282,7 +304,9 @@ def main():
         targets["llama-swap"] = (LlamaSwap, None, {})
     if options.llama_server and "engine" in (options.only or ["engine"]):
         engine(options)
-    for section in (one for one in options.only or SECTIONS if one != "engine"):
+    if "parked" in (options.only or ["parked"]):
+        parked(options)
+    for section in (one for one in options.only or SECTIONS if one not in ("engine", "parked")):
         for load in options.load or [0.5]:
             for name, (kind, device, program) in targets.items():
                 if (section in ALONE) != (device is None) and kind is Manager:

@@ -78,6 +78,16 @@ enum Command {
         /// Name or alias.
         model: String,
     },
+    /// Park a model of the running manager: it gives its memory up and lives on.
+    Park {
+        /// Name or alias.
+        model: String,
+    },
+    /// Wake a parked model of the running manager; start one that is stopped.
+    Wake {
+        /// Name or alias.
+        model: String,
+    },
     /// Print the output of a model's backend.
     Logs {
         /// Name or alias.
@@ -230,6 +240,8 @@ pub fn main() -> ExitCode {
         Command::Start { model } => remote(path, remote::Order::Start(model)),
         Command::Stop { model, now } => remote(path, remote::Order::Stop(model, now)),
         Command::Restart { model } => remote(path, remote::Order::Restart(model)),
+        Command::Park { model } => remote(path, remote::Order::Park(model)),
+        Command::Wake { model } => remote(path, remote::Order::Wake(model)),
         Command::Logs { model, follow, tail, run: None, since: None, grep: None } => {
             remote(path, remote::Order::Logs { model, follow, tail: tail.unwrap_or(200) })
         }

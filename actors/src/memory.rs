@@ -76,6 +76,38 @@ pub enum MemoryNotice {
         /// What; `None`: nothing.
         holding: Option<Holding>,
     },
+    /// It would sleep. Answered with `LetPark`.
+    Parking {
+        /// Who.
+        model: Arc<str>,
+        /// Which life.
+        epoch: u64,
+    },
+    /// It sleeps, or goes on sleeping: what it wanted awake is taken back.
+    Asleep {
+        /// Who.
+        model: Arc<str>,
+        /// Which life.
+        epoch: u64,
+        /// How long the last wake of this life took, if there was one.
+        woke_in: Option<Duration>,
+    },
+    /// It was on its way to sleep, and goes on serving.
+    StaysAwake {
+        /// Who.
+        model: Arc<str>,
+        /// Which life.
+        epoch: u64,
+    },
+    /// It sleeps, and wants what it needs awake. Answered with `WakeGranted` or `Denied`.
+    Wake {
+        /// Who.
+        model: Arc<str>,
+        /// Which life.
+        epoch: u64,
+        /// Counts the wakes of a model: an answer to a former one changes nothing.
+        turn: u64,
+    },
     /// It was asked to go, and is busy.
     EvictRefused {
         /// Who.
@@ -126,6 +158,30 @@ pub(crate) struct Denied {
     pub(crate) why: Arc<str>,
     /// When there may be some, where that is known.
     pub(crate) retry_after: Option<Duration>,
+    /// Of a wake: which one.
+    pub(crate) turn: Option<u64>,
+    /// Waiting would not help.
+    pub(crate) never: bool,
+}
+
+/// The memory that it needs awake is reserved: wake.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct WakeGranted {
+    /// Its life.
+    pub(crate) epoch: u64,
+    /// Which of its wakes.
+    pub(crate) turn: u64,
+}
+
+/// The answer to one that would sleep.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct LetPark {
+    /// The life that is meant.
+    pub(crate) epoch: u64,
+    /// There is room for what it holds then; otherwise it has to end.
+    pub(crate) go: bool,
 }
 
 /// Go if nobody is there; `EvictRefused` is told back otherwise.
@@ -136,6 +192,8 @@ pub(crate) struct Evict {
     pub(crate) epoch: u64,
     /// The model that needs the memory.
     pub(crate) in_favour_of: Arc<str>,
+    /// It is enough that it sleeps.
+    pub(crate) park: bool,
 }
 
 /// Let nobody in any more, and go when the running answers have ended.
@@ -146,6 +204,8 @@ pub(crate) struct Yield {
     pub(crate) epoch: u64,
     /// The model that needs the memory.
     pub(crate) in_favour_of: Arc<str>,
+    /// It is enough that it sleeps.
+    pub(crate) park: bool,
 }
 
 /// The reason of a `Yield` is gone: let requests in again. Told by the Scheduler.

@@ -17,6 +17,7 @@ mod read_ahead;
 mod reconfigured;
 mod rules;
 mod scheduled;
+mod sleep;
 mod status;
 mod there;
 mod trace;
@@ -26,6 +27,7 @@ mod users;
 mod waiters;
 mod warmth;
 mod watching;
+mod wording;
 
 pub use actor::{Environment, Model, Timeouts};
 pub use face::Face;

@@ -7,6 +7,7 @@ mod failure;
 mod line;
 mod listing;
 mod manager;
+pub mod sleep;
 
 pub use failure::ProbeFailure;
 pub use manager::{StateLine, There};

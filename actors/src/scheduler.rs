@@ -10,6 +10,7 @@ mod estimating;
 mod measured;
 mod messages;
 mod pauses;
+mod sleep;
 mod view;
 
 pub use actor::{Scheduler, Scope, Setup};

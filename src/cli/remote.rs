@@ -17,6 +17,8 @@ pub(super) enum Order {
     Start(String),
     Stop(String, bool),
     Restart(String),
+    Park(String),
+    Wake(String),
     Logs {
         model: String,
         follow: bool,
@@ -89,6 +91,8 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
             say_state(&manager, &model, if now { "stop?now=true" } else { "stop" }).await
         }
         Order::Restart(model) => say_state(&manager, &model, "restart").await,
+        Order::Park(model) => say_state(&manager, &model, "park").await,
+        Order::Wake(model) => say_state(&manager, &model, "wake").await,
         Order::Logs { model, follow, tail } => logs(&manager, &model, follow, tail).await,
         Order::Explain { model, memory: true } => print(&super::memory::explain(&manager, &model).await?),
         Order::Explain { model, memory: false } => explain(&manager, &model).await,

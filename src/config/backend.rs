@@ -1,11 +1,15 @@
 //! What a model or one of its variants says of its backend: how it is asked, by which name, and how it is stopped.
 
+use std::collections::BTreeMap;
+
+use llm_manager_policy::parking::ParkSpec;
 use llm_manager_policy::spec::{ProbeSpec, Routes};
 use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
+use super::park;
 use super::validate::command;
 use super::values;
 
@@ -16,6 +20,9 @@ pub(super) struct Backend {
     pub(super) routes: Routes,
     pub(super) probe: Option<ProbeSpec>,
     pub(super) stop_command: Option<Vec<String>>,
+    pub(super) park: Option<ParkSpec>,
+    /// `None`: it says nothing about it.
+    pub(super) parked_mb: Option<BTreeMap<String, u64>>,
 }
 
 impl Backend {
@@ -27,6 +34,8 @@ impl Backend {
                 .value("probe")
                 .map(|value| probe(walk, Section::OwnProbe, &fields.at("probe"), value)),
             stop_command: fields.value("stop_command").map(|_| command(walk, fields, "stop_command")),
+            park: park::read(walk, fields),
+            parked_mb: parked_mb(fields),
         }
     }
 
@@ -37,8 +46,16 @@ impl Backend {
             routes: self.routes.or(&model.routes),
             probe: self.probe.or_else(|| model.probe.clone()),
             stop_command: self.stop_command.or_else(|| model.stop_command.clone()),
+            park: self.park.or_else(|| model.park.clone()),
+            parked_mb: self.parked_mb.or_else(|| model.parked_mb.clone()),
         }
     }
+}
+
+/// `auto` is an empty one.
+fn parked_mb(fields: &Fields<'_>) -> Option<BTreeMap<String, u64>> {
+    let entries = fields.value("parked_mb")?.as_mapping().into_iter().flatten();
+    Some(entries.filter_map(|(device, mib)| Some((device.as_str()?.to_owned(), mib.as_u64()?))).collect())
 }
 
 /// `api_prefix` and `paths` of a mode, a model or a variant.

@@ -8,6 +8,7 @@ mod electricity;
 mod hours;
 mod logs;
 pub(super) mod original;
+mod park;
 mod place;
 mod table;
 mod through;
@@ -26,6 +27,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         electricity::ROWS,
         place::ROWS,
         hours::ROWS,
+        park::ROWS,
     ]
     .into_iter()
     .flatten()
@@ -46,6 +48,12 @@ pub(super) enum Section {
     Probe,
     /// Of a model or a variant.
     OwnProbe,
+    /// Of a model or a variant.
+    Park,
+    /// Of `park`.
+    ParkStep,
+    /// Of `park`.
+    ParkSign,
     Usage,
     /// Of `keys`.
     Key,
@@ -169,6 +177,9 @@ impl Section {
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",
             Self::Probe | Self::OwnProbe => "a probe",
+            Self::Park => "`park`",
+            Self::ParkStep => "a step of `park`",
+            Self::ParkSign => "`parked` or `busy` of `park`",
             Self::Usage => "`usage` of a mode",
             Self::Key => "a key",
             Self::Budget => "a budget",

@@ -14,6 +14,7 @@ use super::billing;
 use super::fields::{Fields, Walk};
 use super::hours;
 use super::keys::{Section, original};
+use super::park;
 use super::place;
 use super::suggest;
 use super::validate::{Defaults, absolute, alive_time, command, missing, runs_here};
@@ -64,6 +65,7 @@ fn model(
         mode: mode?,
         port,
         auto_start: fields.flag("auto_start"),
+        keep_parked: fields.time("keep_parked", 60.0).filter(|time| !time.is_zero()),
         alive_time: if fields.is_given("alive_time") { alive_time(fields) } else { defaults.alive_time },
         start_timeout: fields.time("start_timeout", 1.0).unwrap_or(defaults.start_timeout),
         stop_timeout: fields.time("stop_timeout", 1.0).unwrap_or(defaults.stop_timeout),
@@ -192,6 +194,8 @@ fn variant(
     }
     let memory_mb = memory(walk, &fields, &required_devices);
     let place = place::read(walk, &fields);
+    // What somebody else runs is not ours to put to sleep.
+    let is_elsewhere = matches!(place, Some(Place::Url(_)));
     let launch = match &place {
         Some(Place::Local | Place::Slurm(_)) => launch(walk, &fields),
         Some(Place::Url(_)) => Some(Launch::Nothing),
@@ -202,7 +206,8 @@ fn variant(
         Some(Place::Url(place)) => place.routes(backend.routes),
         _ => backend.routes,
     };
-    Some(VariantSpec {
+    check_parked_mb(walk, &fields, &required_devices);
+    let spec = VariantSpec {
         name: name.to_owned(),
         required_devices,
         memory_mb,
@@ -214,7 +219,24 @@ fn variant(
         routes,
         probe: backend.probe,
         stop_command: backend.stop_command,
-    })
+        park: backend.park.filter(|_| !is_elsewhere),
+        parked_mb: backend.parked_mb.unwrap_or_default(),
+    };
+    let at = if fields.is_given("park") { fields.at("park") } else { model.at("park") };
+    park::check_launch(walk, &at, &spec);
+    Some(spec)
+}
+
+/// `parked_mb` of a variant: its devices, and RAM.
+fn check_parked_mb(walk: &mut Walk<'_>, fields: &Fields<'_>, devices: &[String]) {
+    let given = fields.value("parked_mb").and_then(Value::as_mapping).into_iter().flatten();
+    let named = given.filter_map(|(device, _)| device.as_str());
+    for device in named.filter(|device| *device != "cpu" && !devices.iter().any(|known| known == device)) {
+        let known = devices.iter().map(String::as_str).chain(["cpu"]);
+        let hint = suggest::hint(device, known, || "name one of them, or cpu for RAM".to_owned());
+        let message = format!("{device:?} is not among this variant's required_devices");
+        walk.error(&fields.at("parked_mb").key(device), message, Some(hint));
+    }
 }
 
 fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {

@@ -80,7 +80,7 @@ pub enum Kind {
     Internal,
     /// No byte of the body arrived for 60 s, or less than 1 KiB per second.
     RequestTimeout,
-    /// The request conflicts with existing data (renaming).
+    /// The request conflicts with what is there: a rename with existing data, a park with a model that can't be parked.
     Conflict,
     /// A page of another site calls `/api` (its `Origin` doesn't match `Host`), or calls `/v1` without a key in a
     /// header and isn't one of `allowed_origins`.
@@ -258,6 +258,7 @@ impl From<Refused> for ApiError {
             RefusedReason::Overloaded => Kind::Overloaded,
             RefusedReason::StopFailed => Kind::StopFailed,
             RefusedReason::Cancelled => Kind::RequestCancelled,
+            RefusedReason::NotParked => Kind::Conflict,
         };
         Self { retry_after: refused.retry_after, ..Self::new(kind, refused.message) }
     }

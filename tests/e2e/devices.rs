@@ -11,6 +11,7 @@ mod estimate;
 mod goodwill;
 mod memory;
 mod nvidia;
+mod parking;
 mod plugins;
 mod queue;
 mod read_ahead;

@@ -20,6 +20,8 @@ mod connection;
 mod journal;
 #[path = "fake_model_server/script.rs"]
 mod script;
+#[path = "fake_model_server/sleep.rs"]
+mod sleep;
 #[path = "fake_model_server/stats.rs"]
 mod stats;
 
@@ -68,6 +70,27 @@ struct Flags {
     /// Serve no /metrics.
     #[arg(long)]
     no_metrics: bool,
+    /// Have vLLM's sleep mode: POST /sleep?level=1, POST /wake_up, GET /is_sleeping.
+    #[arg(long)]
+    sleep_mode: bool,
+    /// How long falling asleep takes.
+    #[arg(long, default_value_t = 0)]
+    sleep_ms: u64,
+    /// How long waking takes.
+    #[arg(long, default_value_t = 0)]
+    wake_ms: u64,
+    /// This file is there while it sleeps.
+    #[arg(long, value_name = "FILE")]
+    asleep_file: Option<PathBuf>,
+    /// While this file is there, /sleep fails.
+    #[arg(long, value_name = "FILE")]
+    sleepless_file: Option<PathBuf>,
+    /// While this file is there, /wake_up fails.
+    #[arg(long, value_name = "FILE")]
+    wakeless_file: Option<PathBuf>,
+    /// While this file is there, /metrics tells of a request that runs.
+    #[arg(long, value_name = "FILE")]
+    busy_file: Option<PathBuf>,
     /// Don't end on SIGTERM, nor on SIGINT.
     #[arg(long)]
     ignore_term: bool,
@@ -156,6 +179,12 @@ fn main() -> ExitCode {
         loaded_at: Instant::now() + Duration::from_millis(flags.load_delay_ms),
         load_until_file: flags.load_until_file,
         hang: flags.hang_probe,
+        sleep: flags.sleep_mode.then(|| {
+            sleep::Bed::new(
+                [flags.sleep_ms, flags.wake_ms].map(Duration::from_millis),
+                [flags.asleep_file, flags.sleepless_file, flags.wakeless_file, flags.busy_file],
+            )
+        }),
         journal: journal::Journal::open(flags.journal.as_deref()),
     });
     if let Some(file) = flags.ready_file {

@@ -17,7 +17,7 @@ mod house;
 #[path = "../tests/support/rivals.rs"]
 mod rivals;
 
-use house::{House, Policy, Report, Request, Resident};
+use house::{House, Policy, Report, Request, Resident, Sleeper};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::placement::{Need, Prefer, Settings, Variant};
 use llm_manager_policy::spec::Class;
@@ -86,7 +86,27 @@ fn resident(at: usize, dice: &mut Dice) -> Resident {
         stop: Duration::from_millis(800),
         uses: 95,
         seen: true,
+        sleeps: None,
     }
+}
+
+/// The same models, which sleep in a twentieth of their load and wake in a tenth; RAM holds as much as they gave up.
+fn sleeping(residents: &[Resident]) -> Vec<Resident> {
+    let sleeper = |resident: &Resident| {
+        let mib = resident
+            .variants
+            .iter()
+            .flat_map(|variant| variant.needs.iter().map(|need| need.mib))
+            .sum::<u64>();
+        let ram = mib / u64::try_from(resident.variants.len().max(1)).unwrap_or(1);
+        Sleeper { falls_asleep: resident.load / 20, wakes: resident.load / 10, keeps: 500, ram }
+    };
+    residents.iter().map(|one| Resident { sleeps: Some(sleeper(one)), ..one.clone() }).collect()
+}
+
+fn with_ram(mib: u64) -> Vec<Device> {
+    let ram = Device { total_mib: Some(mib), used_mib: Some(0), ..Device::new("cpu", "cpu", "cpu") };
+    devices().into_iter().chain([ram]).collect()
 }
 
 fn requests(dice: &mut Dice, sessions_per_hour: f64) -> Vec<Request> {
@@ -120,10 +140,11 @@ fn row(name: &str, mut report: Report) {
     let at = |share: usize| report.waits.get(count * share / 100).map_or(0.0, Duration::as_secs_f64);
     let max = report.waits.last().map_or(0.0, Duration::as_secs_f64);
     println!(
-        "{name:<24} {:>8} {:>7} {:>11} {:>9} {:>7} {mean:>8.2} {:>8.2} {:>8.2} {max:>8.1} {:>6.1} %",
+        "{name:<24} {:>8} {:>7} {:>11} {:>7} {:>9} {:>7} {mean:>8.2} {:>8.2} {:>8.2} {max:>8.1} {:>6.1} %",
         report.served,
         report.denied,
         report.cold_starts,
+        report.wakes,
         report.evictions,
         report.yields,
         at(95),
@@ -220,11 +241,12 @@ fn main() {
         let requests = requests(&mut dice, sessions_per_hour);
         println!("{sessions_per_hour} sessions per hour, {} requests, seed {seed}", requests.len());
         println!(
-            "{:<24} {:>8} {:>7} {:>11} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "{:<24} {:>8} {:>7} {:>11} {:>7} {:>9} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8}",
             "policy",
             "served",
             "denied",
             "cold starts",
+            "wakes",
             "evictions",
             "yields",
             "mean s",
@@ -239,6 +261,17 @@ fn main() {
             House::new(policy, settings.clone(), devices(), residents.clone(), delay, lag).run(&requests)
         };
         row("this queue", run(&settings, Box::<Ours>::default()));
+        for (name, gib) in [("... parking, 64 GiB RAM", 64), ("... parking, 256 GiB RAM", 256)] {
+            let house = House::new(
+                Box::<Ours>::default() as Box<dyn Policy>,
+                settings.clone(),
+                with_ram(gib * 1024),
+                sleeping(&residents),
+                delay,
+                lag,
+            );
+            row(name, house.run(&requests));
+        }
         row("... holding 10 and 60 s", run(&former(&settings), Box::<Ours>::default()));
         let resident_first = Settings { prefer: Prefer::Resident, ..settings.clone() };
         row("... prefer: resident", run(&resident_first, Box::<Ours>::default()));

@@ -28,6 +28,7 @@ fn row(name: &str, load: Duration, settings: &Settings, policy: Box<dyn Policy>)
         stop: Duration::from_millis(30),
         uses: 100,
         seen: true,
+        sleeps: None,
     };
     let request = |(nth, model): (u32, usize)| Request {
         at: load * nth * 2 / 3,

@@ -249,6 +249,11 @@ impl Requirement {
         Ok(Self { text: text.trim().into(), count: count.unwrap_or(1), words, number })
     }
 
+    /// That device alone.
+    pub fn exactly(id: &DeviceId) -> Self {
+        Self { text: Arc::clone(id), count: 1, words: vec![id.to_string()], number: None }
+    }
+
     /// As the user wrote it.
     pub fn text(&self) -> &Arc<str> {
         &self.text

@@ -37,6 +37,8 @@ pub enum EndCause {
     Crashed,
     /// It served errors, or nothing at all, and was restarted.
     Unresponsive,
+    /// It died while it was parked, or could not be woken.
+    ParkLost,
 }
 
 /// What the phase does not know about an end.
@@ -56,7 +58,7 @@ pub struct Circumstances {
 
 impl EndCause {
     /// Every cause there is.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Idle,
         Self::Evicted,
         Self::Operator,
@@ -73,6 +75,7 @@ impl EndCause {
         Self::Cancelled,
         Self::Crashed,
         Self::Unresponsive,
+        Self::ParkLost,
     ];
 
     /// Why a run ended whose last process went while its model was in this phase.
@@ -86,6 +89,7 @@ impl EndCause {
             Phase::Starting { .. } | Phase::Ready { .. } if seen.unreachable => return Self::Unreachable,
             Phase::Starting { .. } if seen.out_of_memory => return Self::OutOfMemory,
             Phase::Ready { .. } => return Self::Crashed,
+            Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => return Self::ParkLost,
             _ => return Self::StartFailed,
         };
         match asked {
@@ -96,6 +100,8 @@ impl EndCause {
             StopCause::ProbeRefused => Self::StartFailed,
             StopCause::Crashed => Self::Crashed,
             StopCause::Hung | StopCause::Unwell => Self::Unresponsive,
+            StopCause::Lost => Self::ParkLost,
+            StopCause::Park => Self::Operator,
             StopCause::Operator if seen.shutting_down => Self::Shutdown,
             StopCause::Operator if !seen.was_ready => Self::Aborted,
             StopCause::Operator => Self::Operator,
@@ -134,6 +140,7 @@ impl EndCause {
             Self::Cancelled => "cancelled",
             Self::Crashed => "crashed",
             Self::Unresponsive => "unresponsive",
+            Self::ParkLost => "park_lost",
         }
     }
 
@@ -179,6 +186,9 @@ mod tests {
             (ready.clone(), QUIET, "crashed"),
             (ready.clone(), Circumstances { unreachable: true, ..QUIET }, "unreachable"),
             (ready, Circumstances { taken: Some(EndCause::Preempted), ..QUIET }, "preempted"),
+            (Phase::Parked { until: None }, QUIET, "park_lost"),
+            (stopping(StopCause::Lost), QUIET, "park_lost"),
+            (stopping(StopCause::Park), QUIET, "operator"),
         ];
         for (phase, seen, word) in cases {
             assert_eq!(EndCause::of(&phase, seen).text(), word, "{phase:?}");

@@ -117,6 +117,7 @@ mod tests {
                 .collect(),
             used_before: Vec::new(),
             stage,
+            doze: crate::queue::Doze::Awake,
             granted: None,
             ready: None,
             load: Duration::ZERO,

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod model_state;
 pub mod modes;
 pub mod oom;
+pub mod parking;
 pub mod placement;
 pub mod pricing;
 pub mod proxies;

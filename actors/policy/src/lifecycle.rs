@@ -8,27 +8,20 @@
 //! `Denied`, and `ReturnReservation` reaches the scheduler after the `Reserve` that it takes back; the view is
 //! looked at before the event is decided, and nothing holds the gate still meanwhile.
 
+mod moves;
+mod park;
 mod words;
 
+pub use moves::{PATIENCE, crash_grace};
 pub use words::{
     Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, Step, StopCause, Urgency, View,
 };
 
 use crate::restart::{STABLE_RUN, backoff};
-use std::time::Duration;
-
-/// How long a request waits for the next try of a failed model rather than being refused at once.
-pub const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What a crashed backend leaves behind has at most this long to clean up.
-const CRASH_GRACE: Duration = Duration::from_secs(5);
-/// So long after it was killed, what is left of a backend is an operator's business.
-const STUCK_AFTER: Duration = Duration::from_secs(5);
-
-/// How long what a crashed backend leaves behind may clean up.
-pub fn crash_grace(stop_timeout: Duration) -> Duration {
-    stop_timeout.min(CRASH_GRACE)
-}
+use moves::{
+    STUCK_AFTER, await_retry, await_retry_at, broken, drain, failed_once_more, go, idle_timer, kill, leave,
+    new_life, next_life_or_rest, pardoned, stay, stop_process,
+};
 
 /// The table: what follows from `event` in `state`.
 pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
@@ -60,6 +53,9 @@ pub fn step(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
         Phase::Draining { deadline, cause } => draining(state, *deadline, *cause, event, view, limits),
         Phase::Stopping { ending, cause } => stopping(state, *ending, *cause, event, view, limits),
         Phase::Failed { retry_at } => failed(state, *retry_at, event, view, limits),
+        Phase::Parking { cause, .. } => park::parking(state, *cause, event, view, limits),
+        Phase::Parked { .. } => park::parked(state, event, view, limits),
+        Phase::Waking { granted, .. } => park::waking(state, *granted, event, view, limits),
     }
 }
 
@@ -167,7 +163,12 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
             let phase = Phase::Draining { deadline: None, cause: StopCause::Restart };
             go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
         }
-        Event::Closed(cause) => stop_process(state, cause, Urgency::Now, view, limits, Vec::new()),
+        Event::Closed(cause) => leave(state, cause, view, limits),
+        // Running answers take as long as they need; who may not be parked is told so by its actor.
+        Event::Park if view.may_park => {
+            let phase = Phase::Draining { deadline: None, cause: StopCause::Park };
+            go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
+        }
         Event::InUse(_) => stay(state, [idle_timer(view.now, limits)]),
         Event::Stop(urgency) => {
             let effects = vec![Effect::CloseGate, Effect::RefuseWaiters(Refusal::Stopped)];
@@ -211,9 +212,7 @@ fn draining(
     limits: &Limits,
 ) -> Step {
     match event {
-        Event::LeaseFreed if view.leases == 0 => {
-            stop_process(state, cause, Urgency::Now, view, limits, Vec::new())
-        }
+        Event::LeaseFreed if view.leases == 0 => leave(state, cause, view, limits),
         Event::Deadline if deadline.is_some() => {
             stop_process(state, cause, Urgency::Now, view, limits, vec![Effect::BreakLeases])
         }
@@ -221,8 +220,8 @@ fn draining(
             let effects = [Effect::ReopenGate, Effect::GrantWaiters, idle_timer(view.now, limits)];
             go(state, Phase::Ready { since: view.now }, effects)
         }
-        // What it would serve on with is not what is wanted any more.
-        Event::Renew if cause == StopCause::Evicted => {
+        // What it would serve on with, or be woken as, is not what is wanted any more.
+        Event::Renew | Event::Restart if matches!(cause, StopCause::Evicted | StopCause::Park) => {
             go(state, Phase::Draining { deadline, cause: StopCause::Restart }, [])
         }
         // Only a second stop is in a hurry; a restart or a yield has not been one.
@@ -313,96 +312,6 @@ fn failed(state: &State, retry_at: Moment, event: Event, view: &View, limits: &L
     }
 }
 
-/// Begins a life: the memory first.
-fn new_life(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
-    let deadline = view.now.saturating_add(limits.queue_timeout);
-    effects.extend([Effect::ArmTimer(deadline), Effect::Reserve]);
-    let next = State { epoch: state.epoch.wrapping_add(1), ..state.clone() };
-    go(&next, Phase::Queued { deadline }, effects)
-}
-
-/// Ends a life whose process is gone; whoever waits gets the next one.
-fn next_life_or_rest(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
-    effects.push(Effect::ReturnReservation);
-    if view.waiting > 0 {
-        return new_life(state, view, limits, effects);
-    }
-    effects.push(Effect::DisarmTimer);
-    go(state, Phase::Stopped, effects)
-}
-
-fn failed_once_more(state: &State) -> State {
-    State { failures: state.failures.saturating_add(1), ..state.clone() }
-}
-
-/// Ends a life that has failed.
-fn await_retry(state: &State, view: &View, effects: Vec<Effect>) -> Step {
-    await_retry_at(state, view.now.saturating_add(backoff(state.failures)), view, effects)
-}
-
-/// Whoever waits goes on waiting if the next try is near, and is refused otherwise.
-fn await_retry_at(state: &State, retry_at: Moment, view: &View, mut effects: Vec<Effect>) -> Step {
-    let retry_after = retry_at.saturating_sub(view.now);
-    if view.waiting > 0 && retry_after <= PATIENCE {
-        effects.push(Effect::ArmTimer(retry_at));
-    } else {
-        effects.extend([Effect::RefuseWaiters(Refusal::Failed { retry_after }), Effect::DisarmTimer]);
-    }
-    go(state, Phase::Failed { retry_at }, effects)
-}
-
-/// Ends the service; the process lives on until the running answers have ended. How many are inside is only
-/// known once the gate is closed; `LeaseFreed` tells of the last.
-fn drain(state: &State, cause: StopCause, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
-    let deadline = view.now.saturating_add(limits.drain_timeout);
-    effects.push(Effect::ArmTimer(deadline));
-    go(state, Phase::Draining { deadline: Some(deadline), cause }, effects)
-}
-
-/// Asks the process to end, and sees to it that it does.
-fn stop_process(
-    state: &State,
-    cause: StopCause,
-    urgency: Urgency,
-    view: &View,
-    limits: &Limits,
-    mut effects: Vec<Effect>,
-) -> Step {
-    if urgency == Urgency::Kill {
-        return kill(state, cause, view, effects);
-    }
-    let kill_at = view.now.saturating_add(limits.stop_timeout);
-    effects.extend([Effect::Terminate, Effect::ArmTimer(kill_at)]);
-    go(state, Phase::Stopping { ending: Ending::Asked(kill_at), cause }, effects)
-}
-
-/// Ends the process tree, and looks again a little later whether that has helped.
-fn kill(state: &State, cause: StopCause, view: &View, mut effects: Vec<Effect>) -> Step {
-    let gone_by = view.now.saturating_add(STUCK_AFTER);
-    effects.extend([Effect::Kill, Effect::ArmTimer(gone_by)]);
-    go(state, Phase::Stopping { ending: Ending::Killed(gone_by), cause }, effects)
-}
-
-/// The first process is gone; the rest was asked to end by the one who noticed, and may clean up.
-fn broken(state: &State, cause: StopCause, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
-    let kill_at = view.now.saturating_add(crash_grace(limits.stop_timeout));
-    effects.push(Effect::ArmTimer(kill_at));
-    go(state, Phase::Stopping { ending: Ending::Asked(kill_at), cause }, effects)
-}
-
-/// What failed is an operator's business from now on; their word counts, not the backoff.
-fn pardoned(state: &State, cause: StopCause) -> State {
-    State { failures: if cause.is_failure() { 0 } else { state.failures }, ..state.clone() }
-}
-
-/// A busy gate can't be unused before a whole `alive_time` has passed.
-fn idle_timer(used: Moment, limits: &Limits) -> Effect {
-    match limits.alive_time {
-        Some(alive_time) => Effect::ArmTimer(used.saturating_add(alive_time)),
-        None => Effect::DisarmTimer,
-    }
-}
-
 fn epoch_of(event: Event) -> Option<u64> {
     match event {
         Event::Reserved { epoch }
@@ -418,15 +327,12 @@ fn epoch_of(event: Event) -> Option<u64> {
         | Event::CheckFailed { epoch }
         | Event::Gone { epoch }
         | Event::OutOfMemory { epoch }
-        | Event::Unreachable { epoch } => Some(epoch),
+        | Event::Unreachable { epoch }
+        | Event::Parked { epoch }
+        | Event::ParkRefused { epoch }
+        | Event::ParkFailed { epoch }
+        | Event::Woken { epoch }
+        | Event::WakeFailed { epoch } => Some(epoch),
         _ => None,
     }
-}
-
-fn stay(state: &State, effects: impl Into<Vec<Effect>>) -> Step {
-    Step { state: state.clone(), effects: effects.into() }
-}
-
-fn go(state: &State, phase: Phase, effects: impl Into<Vec<Effect>>) -> Step {
-    Step { state: State { phase, ..state.clone() }, effects: effects.into() }
 }

@@ -21,11 +21,17 @@ pub enum ModelState {
     Stopping,
     /// Its last start or run failed.
     Failed,
+    /// It is being sent to sleep.
+    Parking,
+    /// It sleeps: its process lives, most of its memory is free.
+    Parked,
+    /// It is being woken, or waits for the memory that it needs awake.
+    Waking,
 }
 
 impl ModelState {
     /// All of them, in the order of a life.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Stopped,
         Self::Queued,
         Self::Starting,
@@ -33,6 +39,9 @@ impl ModelState {
         Self::Draining,
         Self::Stopping,
         Self::Failed,
+        Self::Parking,
+        Self::Parked,
+        Self::Waking,
     ];
 
     /// The state of this name.
@@ -50,6 +59,9 @@ impl ModelState {
             Self::Draining => "draining",
             Self::Stopping => "stopping",
             Self::Failed => "failed",
+            Self::Parking => "parking",
+            Self::Parked => "parked",
+            Self::Waking => "waking",
         }
     }
 }
@@ -64,6 +76,9 @@ impl From<&Phase> for ModelState {
             Phase::Draining { .. } => Self::Draining,
             Phase::Stopping { .. } => Self::Stopping,
             Phase::Failed { .. } => Self::Failed,
+            Phase::Parking { .. } => Self::Parking,
+            Phase::Parked { .. } => Self::Parked,
+            Phase::Waking { .. } => Self::Waking,
         }
     }
 }

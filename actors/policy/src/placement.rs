@@ -6,6 +6,7 @@
 //!
 //! - *Fits*: what is free suffices.
 //! - *Evict*: it suffices once these idle models are gone: enough, none of them dispensable, at least cost.
+//!   One that can sleep gives up less, and is back sooner: it is parked where that frees enough (`asleep`).
 //! - *Wait*: it suffices once somebody who may not be stopped now is gone.
 //! - *Never*: not even then.
 //!
@@ -13,6 +14,7 @@
 //! that has to wait goes behind any that needn't.
 
 mod alone;
+mod asleep;
 mod assignment;
 mod cost;
 mod decide;
@@ -24,9 +26,10 @@ mod world;
 pub use crate::spec::HoldTime;
 pub use alone::{RETRY_ADDRESS, alone};
 pub use cost::{eviction_cost, guessed_reload};
-pub use decide::{claims, decide, make_way, unexplained};
+pub use decide::{claims, decide, make_way, room, unexplained};
 pub use explain::{Explanation, Holder, Lack, Paused, VariantExplanation, explain};
+pub use room::stop_cost;
 pub use world::{
-    Blocker, Decision, Demand, Held, HeldPart, ModelName, Need, Never, Part, Prefer, Settings, Standing,
-    Tenure, Urgency, Users, Variant, Why, World,
+    Blocker, Decision, Demand, Held, HeldPart, ModelName, Need, Never, Part, Prefer, Settings, Sleep,
+    Standing, Tenure, Urgency, Users, Variant, Why, World,
 };

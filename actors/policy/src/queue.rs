@@ -19,6 +19,8 @@
 //!   what is in use it is free at once: there is nothing to wait for.
 //! - A device may be shared with other programs: when they take of what is kept free for them, idle models go, and
 //!   while an operator has paused it, all of them do, the busy ones when their answers have ended.
+//! - One that can sleep is asked to sleep where that frees enough. What it holds asleep stays reserved, RAM included;
+//!   to wake it demands the rest, in its turn (`park`).
 //! - Every demand ends in one `Grant` or one `Deny`, at the latest after `queue_timeout`.
 //!
 //! Promises that the callers keep: every `AskEvict` is followed by the model's leaving (to be seen in the view,
@@ -26,19 +28,22 @@
 //! no process of that life is left; the Scheduler's mailbox keeps the order of each model's messages.
 
 pub mod classes;
+mod held;
 mod memory;
 pub mod pace;
+mod park;
 mod round;
 mod steps;
 mod way;
 
 pub use classes::ahead;
+pub use park::may_park;
 pub use steps::{explain, step};
 
 use crate::devices::{DeviceId, DeviceSnapshot};
 use crate::lifecycle::Moment;
 use crate::placement::{
-    Explanation, HeldPart, ModelName, Never, Part, Settings, Standing, Urgency, Users, Variant,
+    Explanation, HeldPart, ModelName, Never, Part, Settings, Sleep, Standing, Urgency, Users, Variant,
 };
 use pace::Account;
 use std::sync::Arc;
@@ -107,6 +112,8 @@ pub struct Waiting {
     pub urgency: Urgency,
     /// `overlap: true`.
     pub overlap: bool,
+    /// It sleeps, and wants what it needs awake.
+    pub wakes: bool,
     /// Others have wanted the same memory while it waited.
     pub rivals: bool,
     /// The first model that goes for it was asked to then.
@@ -141,6 +148,8 @@ pub struct Hold {
     pub used_before: Vec<Option<u64>>,
     /// What has been asked of it.
     pub stage: Stage,
+    /// Whether it sleeps.
+    pub doze: Doze,
     /// When it was granted; `None`: not known, after a restart of the Scheduler.
     pub granted: Option<Moment>,
     /// When it became ready, if it has been seen so.
@@ -151,6 +160,28 @@ pub struct Hold {
     pub rivals: bool,
     /// How much shorter it may stay because of what its predecessor left over.
     pub credit: Duration,
+}
+
+/// How far a model's way to sleep has come. `parts` of its reservation are what it holds meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Doze {
+    /// Nobody thinks of it.
+    #[default]
+    Awake,
+    /// It has been asked to.
+    Asked,
+    /// It would, as soon as there is room for what it holds then.
+    Wants,
+    /// It is on its way, and holds what it needs awake and asleep.
+    Going {
+        /// What it needs awake.
+        awake: Vec<HeldPart>,
+    },
+    /// It sleeps.
+    Down {
+        /// What it needs awake.
+        awake: Vec<HeldPart>,
+    },
 }
 
 /// What the Scheduler knows of a reservation besides what the view shows.
@@ -260,6 +291,34 @@ pub enum Event {
         /// Where and how much.
         assignment: Vec<Part>,
     },
+    /// A model would sleep, as soon as there is room for what it holds then. Answered by `LetPark`.
+    Parking {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+    },
+    /// A model sleeps, or goes on sleeping: what it wanted awake is taken back.
+    Asleep {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+    },
+    /// One that goes on serving: it has not fallen asleep.
+    StaysAwake {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+    },
+    /// A model that sleeps wants what it needs awake. Answered by `GrantWake` or `Deny`.
+    Wake {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+    },
     /// All models have said what they hold.
     AllAnnounced,
     /// A model could not go: it has become busy.
@@ -306,6 +365,22 @@ pub enum Effect {
         /// In numbers.
         explanation: Box<Explanation>,
     },
+    /// The memory that it needs awake is reserved: wake.
+    GrantWake {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+    },
+    /// The answer to one that would sleep.
+    LetPark {
+        /// Who.
+        model: ModelName,
+        /// Which life.
+        epoch: u64,
+        /// There is room for what it holds then; otherwise it has to end.
+        go: bool,
+    },
     /// Ask a model to go if it is idle.
     AskEvict {
         /// Who.
@@ -314,6 +389,8 @@ pub enum Effect {
         epoch: u64,
         /// For whom.
         in_favour_of: ModelName,
+        /// It is enough that it sleeps.
+        park: bool,
     },
     /// Ask a busy model to let nobody in any more, to end what runs, and to go.
     AskYield {
@@ -323,6 +400,8 @@ pub enum Effect {
         epoch: u64,
         /// For whom.
         in_favour_of: ModelName,
+        /// It is enough that it sleeps.
+        park: bool,
     },
     /// Nobody waits any more for what a model was asked to yield: it may go on.
     WithdrawYield {
@@ -372,6 +451,8 @@ pub struct ModelView {
     pub reload: Option<Duration>,
     /// Of which classes those are who use it.
     pub users: Users,
+    /// How it sleeps or could; `None`: it has no way to, or is on its way out.
+    pub sleep: Option<Sleep>,
     /// What the devices say that its processes use, in MiB; a device that doesn't say is not here.
     pub actual: Vec<(DeviceId, u64)>,
 }

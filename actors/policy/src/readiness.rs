@@ -263,7 +263,13 @@ impl Readiness {
             let served_name = trust.served_name.clone();
             let context = self.context(served_name.as_deref());
             let lessons = self.lessons.clone();
-            return Next::Ready(Found { served_name, context, owner: self.owner(), lessons, ..Found::default() });
+            return Next::Ready(Found {
+                served_name,
+                context,
+                owner: self.owner(),
+                lessons,
+                ..Found::default()
+            });
         }
         if self.at.probe + 1 < self.probes.len() {
             self.at = At { probe: self.at.probe + 1, path: 0 };

@@ -10,6 +10,7 @@ pub use routes::Routes;
 
 use crate::devices::{Requirement, SharedDevice};
 use crate::hours::Hours;
+use crate::parking::ParkSpec;
 use crate::pricing::{Currency, Plan, Price};
 use crate::proxies::Network;
 use crate::rights::Scope;
@@ -282,8 +283,10 @@ pub struct ModelSpec {
     pub port: Option<u16>,
     /// Start with the program.
     pub auto_start: bool,
-    /// Time without a lease until it is stopped; `None`: never.
+    /// Time without a lease until it is stopped, or parked; `None`: never.
     pub alive_time: Option<Duration>,
+    /// How long it stays parked until it is stopped; `None`: for ever.
+    pub keep_parked: Option<Duration>,
     /// From spawn to ready.
     pub start_timeout: Duration,
     /// From SIGTERM to SIGKILL of the whole process tree.
@@ -363,6 +366,10 @@ pub struct VariantSpec {
     pub probe: Option<ProbeSpec>,
     /// Program and arguments that stop what is no child of the manager; `{port}` and `{model}` are filled in.
     pub stop_command: Option<Vec<String>>,
+    /// How it sleeps instead of ending; `None`: it doesn't.
+    pub park: Option<ParkSpec>,
+    /// MiB that it holds asleep on each device, `cpu` being RAM; empty: what is measured.
+    pub parked_mb: BTreeMap<String, u64>,
 }
 
 /// How a variant is started.

@@ -13,7 +13,7 @@
 use Action::*;
 use llm_manager_policy::gate::{Asker, Word};
 use llm_manager_policy::lifecycle::{
-    Effect, Ending, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
 use stateright::{Checker, HasDiscoveries, Model, Property};
@@ -37,6 +37,8 @@ struct Setup {
     alive_time: Option<Duration>,
     /// Its configuration may change.
     renews: bool,
+    /// It may sleep instead of ending; for how long.
+    parks: Option<Option<Duration>>,
 }
 
 impl Setup {
@@ -47,6 +49,9 @@ impl Setup {
             drain_timeout: TICK,
             alive_time: self.alive_time,
             queue_timeout: TICK,
+            park_timeout: TICK,
+            wake_timeout: TICK,
+            keep_parked: self.parks.flatten(),
         }
     }
 }
@@ -56,6 +61,19 @@ enum Memory {
     Free,
     Wanted,
     Held,
+    /// What it needs asleep.
+    Little,
+    /// The same, and the rest is wanted.
+    RestWanted,
+}
+
+/// Whether a backend that serves sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sleep {
+    Awake,
+    GoingDown,
+    Down,
+    GoingUp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +96,11 @@ struct News {
     broken: bool,
     gone: bool,
     lease_freed: bool,
+    parked: bool,
+    park_refused: bool,
+    park_failed: bool,
+    woken: bool,
+    wake_failed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,6 +124,7 @@ struct World {
     unused_since: Moment,
     memory: Memory,
     process: Process,
+    sleep: Sleep,
     probing: bool,
     asked_to_end: bool,
     killed: bool,
@@ -148,6 +172,11 @@ enum Action {
     LaunchSucceeds,
     Serves,
     IsHopeless,
+    FallsAsleep,
+    IsBusy,
+    WontSleep,
+    Wakes,
+    WontWake,
     /// Its first process dies, and something is left.
     Breaks,
     Exits,
@@ -165,6 +194,7 @@ impl World {
             unused_since: NOW,
             memory: Memory::Free,
             process: Process::None,
+            sleep: Sleep::Awake,
             probing: false,
             asked_to_end: false,
             killed: false,
@@ -189,12 +219,14 @@ impl World {
     }
 
     /// The actor reads an event: it looks, and decides.
-    fn handle(&mut self, event: Event, limits: &Limits) {
+    fn handle(&mut self, event: Event, setup: &Setup) {
+        let limits = &setup.limits();
         let view = View {
             now: NOW,
             waiting: self.waiters(),
             leases: self.gate.leases(),
             unused_since: self.unused_since,
+            may_park: setup.parks.is_some(),
         };
         self.gentle = matches!(self.life.phase, Phase::Ready { .. })
             && matches!(event, Event::Stop(Urgency::Drain) | Event::Restart);
@@ -206,8 +238,16 @@ impl World {
                 "a life begins while a process of a former one is alive",
             );
         }
-        if event == Event::Evict && self.waiters() > 0 {
+        let sleeps = matches!(self.life.phase, Phase::Waking { granted: false, .. });
+        if event == Event::Evict && self.waiters() > 0 && !sleeps {
             self.demand(step.state.phase == self.life.phase, "evicted although someone waits for it");
+        }
+        if is_about_sleep(&self.life.phase) {
+            let refuses = |effect: &Effect| {
+                matches!(effect, Effect::RefuseWaiters(Refusal::Failed { .. } | Refusal::StartTimeout))
+            };
+            self.demand(!step.effects.iter().any(refuses), "refused for a sleep that failed");
+            self.demand(step.state.failures == self.life.failures, "a sleep that failed counts as a failure");
         }
         let looks = step.effects.iter().any(|effect| matches!(effect, Effect::CloseIfUnused(_)));
         self.seen = looks.then_some(self.gate);
@@ -240,6 +280,33 @@ impl World {
                 self.demand(self.memory == Memory::Held, "a launch without memory");
                 self.process = Process::Launching;
             }
+            Effect::ReserveAwake => {
+                self.demand(self.memory == Memory::Little, "memory to wake is asked for twice");
+                self.memory = Memory::RestWanted;
+                // The actor counts its demands, and knows answers to former ones.
+                (self.news.reserved, self.news.denied) = (false, false);
+            }
+            Effect::ReturnAwake => {
+                self.demand(
+                    self.sleep == Sleep::Down || !alive || self.asked_to_end,
+                    "memory of one that is awake is given back",
+                );
+                self.memory = Memory::Little;
+            }
+            Effect::Park => {
+                self.demand(self.leased == 0, "parked with an answer that runs");
+                self.demand(self.sleep == Sleep::Awake, "sent to sleep twice");
+                if alive {
+                    self.sleep = Sleep::GoingDown;
+                }
+            }
+            Effect::Wake => {
+                self.demand(self.memory == Memory::Held, "woken without memory");
+                self.demand(self.sleep == Sleep::Down || !alive, "woken twice");
+                if alive {
+                    self.sleep = Sleep::GoingUp;
+                }
+            }
             Effect::Probe => self.probing = alive,
             Effect::Check => self.demand(alive || self.news.gone, "a check of nothing"),
             Effect::ReportStuck => self.demand(self.killed || self.news.gone, "stuck before it was killed"),
@@ -256,6 +323,7 @@ impl World {
                     self.process != Process::None || self.news.gone,
                     "the gate opens without a process",
                 );
+                self.demand(self.sleep == Sleep::Awake, "the gate opens while it sleeps");
                 self.gate = self.gate.opened();
             }
             Effect::CloseGate => {
@@ -274,7 +342,7 @@ impl World {
                     }
                     None => Event::InUse(cause),
                 };
-                self.handle(event, &setup.limits());
+                self.handle(event, setup);
             }
             Effect::BreakLeases => {
                 self.demand(!self.gentle || self.leased == 0, "a drain breaks an answer off at once");
@@ -320,6 +388,7 @@ impl World {
 
     fn exits(&mut self) {
         self.process = Process::None;
+        self.sleep = Sleep::Awake;
         self.probing = false;
         self.asked_to_end = false;
         self.killed = false;
@@ -352,6 +421,9 @@ impl World {
             }
             Phase::Ready { .. } => Phase::Ready { since: NOW },
             Phase::Stopped => Phase::Stopped,
+            Phase::Parking { deadline, cause } => Phase::Parking { deadline: past(deadline, NOW), cause },
+            Phase::Parked { until } => Phase::Parked { until: until.map(|at| past(at, NOW)) },
+            Phase::Waking { deadline, granted } => Phase::Waking { deadline: past(deadline, NOW), granted },
         };
         let timer = match self.life.phase {
             // Some ticks or one make no difference.
@@ -400,6 +472,7 @@ impl World {
                     Memory::Free => self.news.denied,
                     Memory::Wanted => true,
                     Memory::Held => self.news.reserved,
+                    Memory::Little | Memory::RestWanted => false,
                 };
                 (no_life(answer) && armed_for(*deadline), "queued: a demand, no process, a deadline")
             }
@@ -431,7 +504,7 @@ impl World {
                 };
                 let unused = self.leased == 0 || !matches!(cause, StopCause::Idle | StopCause::Evicted);
                 (
-                    has_life(Memory::Held) && ends && unused,
+                    (has_life(Memory::Held) || has_life(Memory::Little)) && ends && unused,
                     "stopping: asked to end, and killed if it does not",
                 )
             }
@@ -441,6 +514,26 @@ impl World {
                     no_life(self.memory == Memory::Free) && retried,
                     "failed: all given back, a retry for who waits",
                 )
+            }
+            Phase::Parking { deadline, .. } => (
+                has_life(Memory::Held) && armed_for(*deadline) && self.leased == 0,
+                "parking: a process, all of its memory, a deadline, nobody inside",
+            ),
+            Phase::Parked { until } => (
+                has_life(Memory::Little) && !waits && self.timer == *until,
+                "parked: a process, little memory, nobody waits",
+            ),
+            Phase::Waking { deadline, granted: true } => {
+                (has_life(Memory::Held) && armed_for(*deadline), "waking: a process, memory, a deadline")
+            }
+            Phase::Waking { deadline, granted: false } => {
+                let answer = match self.memory {
+                    Memory::Little => self.news.denied,
+                    Memory::RestWanted => true,
+                    Memory::Held => self.news.reserved,
+                    Memory::Free | Memory::Wanted => false,
+                };
+                (alive && answer && armed_for(*deadline), "waits to wake: a process, a demand, a deadline")
             }
         };
         let leases = ready || matches!(self.life.phase, Phase::Draining { .. }) || self.leased == 0;
@@ -460,6 +553,11 @@ impl World {
             Event::Broken { epoch: THIS } => self.news.broken = false,
             event if event.ends(THIS) => self.news.gone = false,
             Event::LeaseFreed => self.news.lease_freed = false,
+            Event::Parked { epoch: THIS } => self.news.parked = false,
+            Event::ParkRefused { epoch: THIS } => self.news.park_refused = false,
+            Event::ParkFailed { epoch: THIS } => self.news.park_failed = false,
+            Event::Woken { epoch: THIS } => self.news.woken = false,
+            Event::WakeFailed { epoch: THIS } => self.news.wake_failed = false,
             _ => {}
         }
     }
@@ -474,6 +572,7 @@ impl World {
                 Phase::Ready { .. } => !self.operator_waits && (self.waiting == 0 || self.gate.leases() > 0),
                 // Who yields waits for answers that others are still reading.
                 Phase::Draining { deadline: None, .. } => self.gate.leases() > 0,
+                Phase::Parked { until: None } => self.waiters() == 0,
                 _ => false,
             }
     }
@@ -498,6 +597,11 @@ fn forced(world: &World, actions: &mut Vec<Action>) {
             (news.gone, Event::OutOfMemory { epoch: THIS }),
             (news.gone, Event::Unreachable { epoch: THIS }),
             (news.lease_freed, Event::LeaseFreed),
+            (news.parked, Event::Parked { epoch: THIS }),
+            (news.park_refused, Event::ParkRefused { epoch: THIS }),
+            (news.park_failed, Event::ParkFailed { epoch: THIS }),
+            (news.woken, Event::Woken { epoch: THIS }),
+            (news.wake_failed, Event::WakeFailed { epoch: THIS }),
         ];
         actions.extend(heard.into_iter().filter(|(sent, _)| *sent).map(|(_, event)| Hear(event)));
         match world.timer {
@@ -540,11 +644,16 @@ impl Model for Setup {
         may(world.operator_waits, OperatorLeaves);
         may(world.leased > world.stalled, Release);
         may(world.leased > world.stalled, Stalls);
-        may(world.memory == Memory::Wanted, Grant);
-        may(world.memory == Memory::Wanted, Deny);
+        may(matches!(world.memory, Memory::Wanted | Memory::RestWanted), Grant);
+        may(matches!(world.memory, Memory::Wanted | Memory::RestWanted), Deny);
         may(world.process == Process::Launching, LaunchSucceeds);
         may(world.process == Process::Loading && world.probing, Serves);
         may(world.process == Process::Loading && world.probing, IsHopeless);
+        for action in [FallsAsleep, IsBusy, WontSleep] {
+            may(world.sleep == Sleep::GoingDown, action);
+        }
+        may(world.sleep == Sleep::GoingUp, Wakes);
+        may(world.sleep == Sleep::GoingUp, WontWake);
         may(world.process != Process::None && !world.killed, Exits);
         may(matches!(world.process, Process::Serving | Process::Loading) && !world.news.broken, Breaks);
         if !world.ops.is_empty() {
@@ -556,6 +665,8 @@ impl Model for Setup {
         may(true, Hear(Event::Yield));
         may(true, Hear(Event::Stay));
         may(self.renews, Hear(Event::Renew));
+        may(self.parks.is_some(), Hear(Event::Park));
+        may(self.parks.is_some(), Hear(Event::Abandoned));
         for urgency in [Urgency::Drain, Urgency::Now, Urgency::Kill] {
             may(true, Operate(Event::Stop(urgency), false));
         }
@@ -576,6 +687,11 @@ impl Model for Setup {
         may(true, Hear(Event::Gone { epoch }));
         may(true, Hear(Event::OutOfMemory { epoch }));
         may(true, Hear(Event::Unreachable { epoch }));
+        if self.parks.is_some() {
+            may(true, Hear(Event::Parked { epoch }));
+            may(true, Hear(Event::Woken { epoch }));
+            may(true, Hear(Event::WakeFailed { epoch }));
+        }
         if world.process == Process::Serving {
             may(true, Hear(Event::Hung { epoch: THIS }));
             may(true, Hear(Event::Doubted { epoch: THIS }));
@@ -587,18 +703,17 @@ impl Model for Setup {
     }
 
     fn next_state(&self, before: &World, action: Action) -> Option<World> {
-        let limits = self.limits();
         let mut world = before.clone();
         let mut passed = Duration::ZERO;
         match action {
             Carry => world.carry(self),
             Hear(event) => {
                 world.hear(event);
-                world.handle(event, &limits);
+                world.handle(event, self);
             }
             TimerFires => {
                 world.timer = None;
-                world.handle(Event::Deadline, &limits);
+                world.handle(Event::Deadline, self);
             }
             TimePasses => passed = TICK,
             StableTimePasses => passed = STABLE_RUN,
@@ -608,9 +723,9 @@ impl Model for Setup {
             }
             Ask => {
                 world.waiting += 1;
-                world.handle(Event::Acquire, &limits);
+                world.handle(Event::Acquire, self);
             }
-            AskAndLeave => world.handle(Event::Acquire, &limits),
+            AskAndLeave => world.handle(Event::Acquire, self),
             Leave => world.waiting -= 1,
             Release => {
                 world.leased -= 1;
@@ -628,16 +743,17 @@ impl Model for Setup {
             }
             Operate(order, waits) => {
                 world.operator_waits |= waits;
-                world.handle(order, &limits);
+                world.handle(order, self);
             }
             OperatorLeaves => world.operator_waits = false,
-            Evict => world.handle(Event::Evict, &limits),
+            Evict => world.handle(Event::Evict, self),
             Grant => {
                 world.memory = Memory::Held;
                 world.news.reserved = true;
             }
             Deny => {
-                world.memory = Memory::Free;
+                let awake = world.memory == Memory::RestWanted;
+                world.memory = if awake { Memory::Little } else { Memory::Free };
                 world.news.denied = true;
             }
             LaunchSucceeds => {
@@ -653,6 +769,26 @@ impl Model for Setup {
                 world.process = Process::Hopeless;
                 world.probing = false;
                 world.news.probe_refused = true;
+            }
+            FallsAsleep => {
+                world.sleep = Sleep::Down;
+                world.news.parked = true;
+            }
+            IsBusy => {
+                world.sleep = Sleep::Awake;
+                world.news.park_refused = true;
+            }
+            WontSleep => {
+                world.sleep = Sleep::Awake;
+                world.news.park_failed = true;
+            }
+            Wakes => {
+                world.sleep = Sleep::Awake;
+                world.news.woken = true;
+            }
+            WontWake => {
+                world.sleep = Sleep::Down;
+                world.news.wake_failed = true;
             }
             Breaks => {
                 world.news.broken = true;
@@ -680,6 +816,19 @@ impl Model for Setup {
             Property::sometimes("a drain with someone inside", |_, world: &World| {
                 matches!(world.life.phase, Phase::Draining { .. }) && world.leased > 0
             }),
+            Property::sometimes("it sleeps", |setup: &Setup, world: &World| {
+                setup.parks.is_none() || matches!(world.life.phase, Phase::Parked { .. })
+            }),
+            Property::sometimes(
+                "someone waits for one that is on its way to sleep",
+                |setup: &Setup, world: &World| {
+                    setup.parks.is_none()
+                        || (matches!(world.life.phase, Phase::Parking { .. }) && world.waiting > 0)
+                },
+            ),
+            Property::sometimes("several wait for one wake", |setup: &Setup, world: &World| {
+                setup.parks.is_none() || (world.sleep == Sleep::GoingUp && world.waiting > 1)
+            }),
             Property::sometimes("a process that has to be killed", |_, world: &World| world.killed),
             Property::sometimes("a process that can't be killed", |_, world: &World| {
                 matches!(world.life.phase, Phase::Stopping { ending: Ending::Stuck, .. })
@@ -694,12 +843,18 @@ impl Model for Setup {
     }
 }
 
-fn setups() -> [(&'static str, Setup); 5] {
+/// Whether its backend sleeps, or is on its way there or back.
+fn is_about_sleep(phase: &Phase) -> bool {
+    matches!(phase, Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. })
+}
+
+fn setups() -> [(&'static str, Setup); 7] {
     let setup = |requests, max_concurrency, alive_time| Setup {
         requests,
         max_concurrency,
         alive_time,
         renews: false,
+        parks: None,
     };
     [
         ("3 requests, one at a time, stopped when idle", setup(3, 1, Some(TICK))),
@@ -707,6 +862,11 @@ fn setups() -> [(&'static str, Setup); 5] {
         ("3 requests, two at a time, stopped when idle", setup(3, 2, Some(TICK))),
         ("3 requests, one at a time, never idle", setup(3, 1, None)),
         ("2 requests, its launch changes", Setup { renews: true, ..setup(2, 1, Some(TICK)) }),
+        ("2 requests, parked for a while", Setup { parks: Some(Some(TICK)), ..setup(2, 2, Some(TICK)) }),
+        (
+            "2 requests, parked for ever, its launch changes",
+            Setup { parks: Some(None), renews: true, ..setup(2, 1, Some(TICK)) },
+        ),
     ]
 }
 

@@ -31,6 +31,8 @@ fn cause() -> impl Strategy<Value = StopCause> {
         StopCause::Crashed,
         StopCause::Hung,
         StopCause::Unwell,
+        StopCause::Park,
+        StopCause::Lost,
     ])
 }
 
@@ -52,6 +54,9 @@ fn phase() -> impl Strategy<Value = Phase> {
             .prop_map(|(deadline, cause)| Phase::Draining { deadline, cause }),
         (ending(), cause()).prop_map(|(ending, cause)| Phase::Stopping { ending, cause }),
         moment().prop_map(|retry_at| Phase::Failed { retry_at }),
+        (moment(), cause()).prop_map(|(deadline, cause)| Phase::Parking { deadline, cause }),
+        prop::option::of(moment()).prop_map(|until| Phase::Parked { until }),
+        (moment(), any::<bool>()).prop_map(|(deadline, granted)| Phase::Waking { deadline, granted }),
     ]
 }
 
@@ -95,28 +100,55 @@ fn event() -> impl Strategy<Value = Event> {
         cause().prop_map(Event::InUse),
         Just(Event::LeaseFreed),
         Just(Event::Deadline),
+        sleeping_event(),
+    ]
+}
+
+fn sleeping_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        Just(Event::Park),
+        Just(Event::Abandoned),
+        epoch().prop_map(|epoch| Event::Parked { epoch }),
+        epoch().prop_map(|epoch| Event::ParkRefused { epoch }),
+        epoch().prop_map(|epoch| Event::ParkFailed { epoch }),
+        epoch().prop_map(|epoch| Event::Woken { epoch }),
+        epoch().prop_map(|epoch| Event::WakeFailed { epoch }),
     ]
 }
 
 fn view() -> impl Strategy<Value = View> {
-    (moment(), 0..3_usize, number(), moment()).prop_map(|(now, waiting, leases, unused_since)| View {
+    let all = (moment(), 0..3_usize, number(), moment(), any::<bool>());
+    all.prop_map(|(now, waiting, leases, unused_since, may_park)| View {
         now,
         waiting,
         leases,
         unused_since,
+        may_park,
     })
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (moment(), moment(), moment(), prop::option::of(moment()), moment()).prop_map(
-        |(start_timeout, stop_timeout, drain_timeout, alive_time, queue_timeout)| Limits {
-            start_timeout,
-            stop_timeout,
-            drain_timeout,
-            alive_time,
-            queue_timeout,
-        },
-    )
+    let sleep = (moment(), moment(), prop::option::of(moment()));
+    (moment(), moment(), moment(), prop::option::of(moment()), moment(), sleep).prop_map(as_limits)
+}
+
+type Times =
+    (Duration, Duration, Duration, Option<Duration>, Duration, (Duration, Duration, Option<Duration>));
+
+fn as_limits(
+    (start_timeout, stop_timeout, drain_timeout, alive_time, queue_timeout, sleep): Times,
+) -> Limits {
+    let (park_timeout, wake_timeout, keep_parked) = sleep;
+    Limits {
+        start_timeout,
+        stop_timeout,
+        drain_timeout,
+        alive_time,
+        queue_timeout,
+        park_timeout,
+        wake_timeout,
+        keep_parked,
+    }
 }
 
 fn due(phase: &Phase) -> Option<Moment> {
@@ -125,6 +157,8 @@ fn due(phase: &Phase) -> Option<Moment> {
         Phase::Draining { deadline, .. } => *deadline,
         Phase::Stopping { ending: Ending::Asked(at) | Ending::Killed(at), .. } => Some(*at),
         Phase::Stopping { ending: Ending::Stuck, .. } => None,
+        Phase::Parking { deadline, .. } | Phase::Waking { deadline, .. } => Some(*deadline),
+        Phase::Parked { until } => *until,
         Phase::Stopped | Phase::Ready { .. } | Phase::Failed { .. } => None,
     }
 }
@@ -177,6 +211,9 @@ enum Stage {
     Launching,
     Loading,
     Serving,
+    GoingDown,
+    Down,
+    GoingUp,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -193,11 +230,14 @@ enum Memory {
     Free,
     Wanted,
     Held,
+    Little,
+    RestWanted,
 }
 
 struct Shell {
     limits: Limits,
     limit: u32,
+    parks: bool,
     now: Moment,
     life: State,
     gate: Word,
@@ -215,10 +255,11 @@ struct Shell {
 type Checked = Result<(), TestCaseError>;
 
 impl Shell {
-    fn new(limits: Limits, limit: u32) -> Self {
+    fn new(limits: Limits, limit: u32, parks: bool) -> Self {
         Shell {
             limits,
             limit,
+            parks,
             now: Duration::from_secs(5),
             life: State::new(),
             gate: Word::CLOSED,
@@ -240,7 +281,8 @@ impl Shell {
         while let Some(event) = next.take() {
             let waiting = self.waiting + self.operators;
             let leases = self.gate.leases();
-            let view = View { now: self.now, waiting, leases, unused_since: self.unused_since };
+            let (unused_since, may_park) = (self.unused_since, self.parks);
+            let view = View { now: self.now, waiting, leases, unused_since, may_park };
             let seen = self.gate;
             let step = step(&self.life, event, &view, &self.limits);
             self.life = step.state;
@@ -299,6 +341,25 @@ impl Shell {
                 prop_assert!(self.process.is_none(), "memory given back under a live process");
                 self.memory = Memory::Free;
             }
+            Effect::ReserveAwake => {
+                prop_assert_eq!(self.memory, Memory::Little);
+                self.memory = Memory::RestWanted;
+                // The actor counts its demands, and knows answers to former ones.
+                self.news.retain(|event| !matches!(event, Event::Reserved { .. } | Event::Denied { .. }));
+            }
+            Effect::ReturnAwake => {
+                let asleep = self.process.is_none_or(|process| process.stage == Stage::Down);
+                prop_assert!(asleep, "memory of one that is awake is given back");
+                self.memory = Memory::Little;
+            }
+            Effect::Park => {
+                prop_assert_eq!(self.leased, 0, "parked with an answer that runs");
+                self.sleeps(Stage::Serving, Stage::GoingDown)?;
+            }
+            Effect::Wake => {
+                prop_assert_eq!(self.memory, Memory::Held);
+                self.sleeps(Stage::Down, Stage::GoingUp)?;
+            }
             Effect::Launch => {
                 prop_assert!(self.process.is_none(), "two processes at once");
                 prop_assert_eq!(self.memory, Memory::Held);
@@ -349,6 +410,14 @@ impl Shell {
             Effect::DisarmTimer => self.timer = None,
         }
         Ok(None)
+    }
+
+    fn sleeps(&mut self, from: Stage, to: Stage) -> Checked {
+        if let Some(process) = &mut self.process {
+            prop_assert_eq!(process.stage, from);
+            process.stage = to;
+        }
+        Ok(())
     }
 
     fn grant(&mut self) {
@@ -417,12 +486,13 @@ impl Shell {
                 self.handle(if pick < 128 { Event::Start } else { Event::Restart }, gaps)?;
             }
             11 => self.handle(Event::Evict, gaps)?,
-            12 | 13 if self.memory == Memory::Wanted && pick < 220 => {
+            12 | 13 if matches!(self.memory, Memory::Wanted | Memory::RestWanted) && pick < 220 => {
                 self.memory = Memory::Held;
                 self.news.push(Event::Reserved { epoch });
             }
-            12 if self.memory == Memory::Wanted => {
-                self.memory = Memory::Free;
+            12 if matches!(self.memory, Memory::Wanted | Memory::RestWanted) => {
+                let awake = self.memory == Memory::RestWanted;
+                self.memory = if awake { Memory::Little } else { Memory::Free };
                 self.news.push(Event::Denied { epoch });
             }
             14..=17 => self.process_moves(pick),
@@ -436,6 +506,8 @@ impl Shell {
                 ];
                 self.handle(signs[usize::from(pick) % signs.len()], gaps)?;
             }
+            27 if pick < 100 => self.handle(Event::Park, gaps)?,
+            27 => self.handle(Event::Abandoned, gaps)?,
             19 if self.process.is_some_and(|process| process.asked || process.killed) => self.exits(),
             20 => self.pass(Duration::from_millis(u64::from(pick) * 20)),
             21 => self.pass(Duration::from_secs(u64::from(pick))),
@@ -463,7 +535,25 @@ impl Shell {
                 process.probed = false;
                 self.news.push(Event::ProbeRefused { epoch });
             }
-            Stage::Loading | Stage::Serving => {}
+            Stage::GoingDown if pick < 180 => {
+                process.stage = Stage::Down;
+                self.news.push(Event::Parked { epoch });
+            }
+            Stage::GoingDown => {
+                process.stage = Stage::Serving;
+                let refused = pick < 220;
+                let event = if refused { Event::ParkRefused { epoch } } else { Event::ParkFailed { epoch } };
+                self.news.push(event);
+            }
+            Stage::GoingUp if pick < 200 => {
+                process.stage = Stage::Serving;
+                self.news.push(Event::Woken { epoch });
+            }
+            Stage::GoingUp => {
+                process.stage = Stage::Down;
+                self.news.push(Event::WakeFailed { epoch });
+            }
+            Stage::Loading | Stage::Serving | Stage::Down => {}
         }
     }
 
@@ -486,6 +576,11 @@ impl Shell {
                 prop_assert!(!waits || retried);
             }
             Phase::Queued { .. } => prop_assert!(!alive),
+            Phase::Parked { .. } => prop_assert!(alive && self.memory == Memory::Little && !waits),
+            Phase::Waking { granted: false, .. } => prop_assert!(alive),
+            Phase::Stopping { .. } => {
+                prop_assert!(alive && matches!(self.memory, Memory::Held | Memory::Little));
+            }
             _ => prop_assert!(alive && self.memory == Memory::Held),
         }
         if let Some(due) = due(phase) {
@@ -508,6 +603,14 @@ impl Shell {
         Ok(())
     }
 
+    fn rests_for_ever(&self) -> bool {
+        match self.life.phase {
+            Phase::Ready { .. } => self.limits.alive_time.is_none(),
+            Phase::Parked { until } => until.is_none(),
+            _ => false,
+        }
+    }
+
     /// The world does nothing more but what it must: it comes to rest, and nobody is left waiting.
     fn settle(&mut self) -> Checked {
         for _ in 0..200 {
@@ -521,7 +624,7 @@ impl Shell {
                 self.release();
             } else if self.process.is_some_and(|process| process.killed) {
                 self.exits();
-            } else if matches!(self.life.phase, Phase::Ready { .. }) && self.limits.alive_time.is_none() {
+            } else if self.rests_for_ever() {
                 break;
             } else if let Some(at) = self.timer {
                 self.now = self.now.max(at);
@@ -530,12 +633,8 @@ impl Shell {
                 break;
             }
         }
-        let rests = match self.life.phase {
-            Phase::Stopped | Phase::Failed { .. } => true,
-            Phase::Ready { .. } => self.limits.alive_time.is_none(),
-            _ => false,
-        };
-        prop_assert!(rests, "not at rest: {:?}", self.life);
+        let rests = matches!(self.life.phase, Phase::Stopped | Phase::Failed { .. });
+        prop_assert!(rests || self.rests_for_ever(), "not at rest: {:?}", self.life);
         prop_assert_eq!((self.waiting, self.operators, self.gate.leases()), (0, 0, 0));
         Ok(())
     }
@@ -551,15 +650,8 @@ fn usual_limits() -> impl Strategy<Value = Limits> {
             Just(Duration::MAX),
         ]
     };
-    (time(), time(), time(), prop::option::of(time()), time()).prop_map(
-        |(start_timeout, stop_timeout, drain_timeout, alive_time, queue_timeout)| Limits {
-            start_timeout,
-            stop_timeout,
-            drain_timeout,
-            alive_time,
-            queue_timeout,
-        },
-    )
+    let sleep = (time(), time(), prop::option::of(time()));
+    (time(), time(), time(), prop::option::of(time()), time(), sleep).prop_map(as_limits)
 }
 
 proptest! {
@@ -569,9 +661,10 @@ proptest! {
     fn promises_hold_in_any_order_of_events(
         limits in usual_limits(),
         limit in prop_oneof![1..4_u32, Just(u32::MAX)],
+        parks in any::<bool>(),
         moves in prop::collection::vec((0..32_u8, any::<u8>(), any::<u8>()), 0..250),
     ) {
-        let mut shell = Shell::new(limits, limit);
+        let mut shell = Shell::new(limits, limit, parks);
         for (kind, pick, gaps) in moves {
             shell.moves(kind, pick, gaps)?;
             shell.check()?;

@@ -24,6 +24,9 @@ const LIMITS: Limits = Limits {
     drain_timeout: seconds(30),
     alive_time: Some(ALIVE),
     queue_timeout: seconds(120),
+    park_timeout: seconds(20),
+    wake_timeout: seconds(40),
+    keep_parked: Some(seconds(3600)),
 };
 
 const DENIED: Event = Event::Denied { epoch: EPOCH };
@@ -42,6 +45,13 @@ const PLACED: Event = Event::Placed { epoch: EPOCH };
 const PROBE_REFUSED: Event = Event::ProbeRefused { epoch: EPOCH };
 const PROBE_SUCCEEDED: Event = Event::ProbeSucceeded { epoch: EPOCH };
 const RESERVED: Event = Event::Reserved { epoch: EPOCH };
+const PARKED: Event = Event::Parked { epoch: EPOCH };
+const PARK_REFUSED: Event = Event::ParkRefused { epoch: EPOCH };
+const PARK_FAILED: Event = Event::ParkFailed { epoch: EPOCH };
+const WOKEN: Event = Event::Woken { epoch: EPOCH };
+const WAKE_FAILED: Event = Event::WakeFailed { epoch: EPOCH };
+/// News of a backend that sleeps, or should.
+const NEWS_OF_SLEEP: [Event; 5] = [PARKED, PARK_REFUSED, PARK_FAILED, WOKEN, WAKE_FAILED];
 const STOPS: [Event; 3] =
     [Event::Stop(Urgency::Drain), Event::Stop(Urgency::Now), Event::Stop(Urgency::Kill)];
 
@@ -112,6 +122,7 @@ struct Row {
     leases: Vec<u32>,
     unused_for: Duration,
     alive_time: Option<Duration>,
+    may_park: bool,
     failures: u32,
     failures_after: u32,
     expected: Phase,
@@ -126,6 +137,7 @@ fn row(phase: &Phase, event: Event, expected: &Phase, effects: impl Into<Vec<Eff
         leases: vec![0, 1],
         unused_for: Duration::ZERO,
         alive_time: Some(ALIVE),
+        may_park: false,
         failures: 1,
         failures_after: 1,
         expected: expected.clone(),
@@ -158,6 +170,11 @@ impl Row {
         self
     }
 
+    fn may_park(mut self) -> Self {
+        self.may_park = true;
+        self
+    }
+
     /// Failures in a row after the event; there was one before it.
     fn failures(mut self, after: u32) -> Self {
         self.failures_after = after;
@@ -178,7 +195,7 @@ impl Row {
 /// The one place that calls `step`.
 fn check(row: &Row, waiting: usize, leases: u32) {
     let state = State { phase: row.phase.clone(), epoch: EPOCH, failures: row.failures };
-    let view = View { now: NOW, waiting, leases, unused_since: NOW - row.unused_for };
+    let view = View { now: NOW, waiting, leases, unused_since: NOW - row.unused_for, may_park: row.may_park };
     let step = step(&state, row.event, &view, &Limits { alive_time: row.alive_time, ..LIMITS });
     let begins = row.expected == NEW_LIFE;
     let epoch = EPOCH + u64::from(begins);
@@ -488,9 +505,12 @@ fn from_stopping() -> Vec<Row> {
         StopCause::Crashed,
         StopCause::Hung,
         StopCause::Unwell,
+        StopCause::Park,
+        StopCause::Lost,
     ] {
-        let willed =
-            [StopCause::Idle, StopCause::Operator, StopCause::Restart, StopCause::Evicted].contains(&cause);
+        let willed = [StopCause::Idle, StopCause::Operator, StopCause::Restart, StopCause::Evicted]
+            .contains(&cause)
+            || [StopCause::Park, StopCause::Lost].contains(&cause);
         let failure = !willed;
         for at in &[stopping(cause), killed(cause), stuck(cause)] {
             let is_stuck = *at == stuck(cause);
@@ -614,8 +634,183 @@ fn signs_without_a_service() -> Vec<Row> {
     rows.chain(ignored(&DRAINING, &SIGNS)).collect()
 }
 
+const TO_SLEEP: Phase = Phase::Parking { deadline: after(5), cause: StopCause::Evicted };
+const ASLEEP: Phase = Phase::Parked { until: Some(after(5)) };
+const WAITS_TO_WAKE: Phase = Phase::Waking { deadline: after(5), granted: false };
+const WAKES: Phase = Phase::Waking { deadline: after(5), granted: true };
+
+/// Who goes parks if that may be; whoever wants a fresh one, or none, gets no sleeping one.
+fn ways_to_sleep() -> Vec<Row> {
+    let mut rows = Vec::new();
+    let goes_to_sleep = [Park, ArmTimer(after(20))];
+    let to_sleep = |cause| Phase::Parking { deadline: after(20), cause };
+    for cause in [StopCause::Idle, StopCause::Evicted] {
+        rows.push(row(&READY, Event::Closed(cause), &to_sleep(cause), goes_to_sleep).may_park());
+    }
+    let yields = row(&YIELDING, LeaseFreed, &to_sleep(StopCause::Evicted), goes_to_sleep);
+    rows.push(yields.leases(0).may_park());
+    let ordered = &drains(None, StopCause::Park);
+    rows.push(row(&READY, Event::Park, ordered, [DisarmTimer, CloseGate]).may_park());
+    rows.push(row(&READY, Event::Park, &READY, []));
+    rows.push(row(ordered, LeaseFreed, &to_sleep(StopCause::Park), goes_to_sleep).leases(0).may_park());
+    rows.push(row(ordered, LeaseFreed, &ends(StopCause::Park), [Terminate, ArmTimer(after(10))]).leases(0));
+    for at in [&YIELDING, ordered] {
+        for fresh in [Restart, Event::Renew] {
+            rows.push(row(at, fresh, &RENEWING, []));
+        }
+    }
+    for cause in [StopCause::Operator, StopCause::Restart] {
+        let at = &drains(Some(after(5)), cause);
+        let end = [Terminate, ArmTimer(after(10))];
+        rows.push(row(at, LeaseFreed, &ends(cause), end).leases(0).may_park());
+    }
+    rows
+}
+
+fn from_parking() -> Vec<Row> {
+    let at = &TO_SLEEP;
+    let due = &Phase::Parking { deadline: NOW, cause: StopCause::Idle };
+    let end = [Terminate, ArmTimer(after(10))];
+    let mut rows = ignored(
+        at,
+        &[Event::Acquire, Start, Evict, Event::Yield, Event::Stay, Event::Park, Event::Abandoned],
+    );
+    rows.extend(ignored(at, &[RESERVED, DENIED, LAUNCHED, PROBE_SUCCEEDED, PROBE_REFUSED, LeaseFreed]));
+    rows.extend(ignored(at, &[QUEUED_THERE, PLACED]));
+    rows.extend(ignored(at, &[WOKEN, WAKE_FAILED, HUNG, DOUBTED, CHECK_FAILED]));
+    rows.extend(ignored(at, &[Event::Closed(StopCause::Idle), Event::InUse(StopCause::Idle)]));
+    let asleep = &Phase::Parked { until: Some(after(3600)) };
+    rows.push(row(at, PARKED, asleep, [ReturnAwake, ArmTimer(after(3600))]).waiting(0));
+    let wakes = &Phase::Waking { deadline: after(120), granted: false };
+    rows.push(row(at, PARKED, wakes, [ReturnAwake, ArmTimer(after(120)), ReserveAwake]).waiting(1));
+    let on = [ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)];
+    rows.push(row(at, PARK_REFUSED, &Phase::Ready { since: NOW }, on));
+    rows.push(row(at, PARK_FAILED, &ends(StopCause::Evicted), end));
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(after(5))]));
+    rows.push(row(due, Event::Deadline, &ends(StopCause::Idle), end));
+    rows.extend(ends_of_sleep(at, &[]));
+    rows
+}
+
+fn from_parked() -> Vec<Row> {
+    let at = &ASLEEP;
+    let end = [Terminate, ArmTimer(after(10))];
+    let mut rows = ignored(at, &[Event::Stay, Event::Park, Event::Abandoned, RESERVED, DENIED, LAUNCHED]);
+    rows.extend(ignored(at, &[PROBE_SUCCEEDED, PROBE_REFUSED, LeaseFreed, HUNG, DOUBTED, CHECK_FAILED]));
+    rows.extend(ignored(at, &[Event::Closed(StopCause::Idle), Event::InUse(StopCause::Idle)]));
+    rows.extend(ignored(at, &NEWS_OF_SLEEP));
+    rows.extend(ignored(at, &[QUEUED_THERE, PLACED]));
+    let wakes = &Phase::Waking { deadline: after(120), granted: false };
+    let wake = [ArmTimer(after(120)), ReserveAwake];
+    rows.push(row(at, Event::Acquire, wakes, wake).waiting(1));
+    rows.push(row(at, Event::Acquire, at, []).waiting(0));
+    rows.push(row(at, Start, wakes, wake));
+    for event in [Evict, Event::Yield] {
+        rows.push(row(at, event, &ends(StopCause::Evicted), end));
+    }
+    rows.push(row(at, Event::Deadline, at, [ArmTimer(after(5))]));
+    let due = &Phase::Parked { until: Some(NOW) };
+    rows.push(row(due, Event::Deadline, &ends(StopCause::Idle), end));
+    let for_ever = &Phase::Parked { until: None };
+    rows.push(row(for_ever, Event::Deadline, for_ever, []));
+    rows.extend(ends_of_sleep(at, &[]));
+    rows
+}
+
+fn from_waking() -> Vec<Row> {
+    let (at, due) = (&WAITS_TO_WAKE, &Phase::Waking { deadline: NOW, granted: false });
+    let end = [Terminate, ArmTimer(after(10))];
+    let end_unanswered = [&[ReturnAwake][..], &end].concat();
+    let asleep = &Phase::Parked { until: Some(after(3600)) };
+    let rest = ArmTimer(after(3600));
+    let mut rows = Vec::new();
+    for at in [at, &WAKES] {
+        let calm =
+            [Event::Acquire, Start, Event::Stay, Event::Park, LAUNCHED, PROBE_SUCCEEDED, PROBE_REFUSED];
+        rows.extend(ignored(at, &calm));
+        rows.extend(ignored(at, &[QUEUED_THERE, PLACED]));
+        rows.extend(ignored(
+            at,
+            &[LeaseFreed, HUNG, DOUBTED, CHECK_FAILED, PARKED, PARK_REFUSED, PARK_FAILED],
+        ));
+        rows.extend(ignored(at, &[Event::Closed(StopCause::Idle), Event::InUse(StopCause::Idle)]));
+        rows.push(row(at, Event::Abandoned, at, []).waiting(1));
+        rows.push(row(at, Event::Deadline, at, [ArmTimer(after(5))]));
+    }
+    let granted = &Phase::Waking { deadline: after(40), granted: true };
+    rows.push(row(at, RESERVED, granted, [Wake, ArmTimer(after(40))]));
+    let denied = RefuseWaiters(Refusal::NoMemory);
+    rows.push(row(at, DENIED, asleep, [denied, rest]));
+    rows.push(row(due, Event::Deadline, asleep, [ReturnAwake, denied, rest]));
+    rows.push(row(at, Event::Abandoned, asleep, [ReturnAwake, rest]).waiting(0));
+    for event in [Evict, Event::Yield] {
+        rows.push(row(at, event, &ends(StopCause::Evicted), end_unanswered.clone()));
+    }
+    rows.push(row(at, WOKEN, at, []));
+    rows.push(row(at, WAKE_FAILED, &ends(StopCause::Lost), end_unanswered));
+    rows.extend(ends_of_sleep(at, &[ReturnAwake]));
+
+    let (at, due) = (&WAKES, &Phase::Waking { deadline: NOW, granted: true });
+    rows.extend(ignored(at, &[RESERVED, DENIED]));
+    rows.extend(ignored(at, &[Evict, Event::Yield]));
+    rows.push(row(at, Event::Abandoned, at, []).waiting(0));
+    let on = [ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)];
+    rows.push(row(at, WOKEN, &Phase::Ready { since: NOW }, on));
+    // Who waits gets a cold start, and no error.
+    rows.push(row(at, WAKE_FAILED, &ends(StopCause::Lost), end));
+    rows.push(row(due, Event::Deadline, &ends(StopCause::Lost), end));
+    rows.extend(ends_of_sleep(at, &[]));
+    rows
+}
+
+/// However a backend ends that sleeps: it is no failure, and whoever waits gets the next life.
+fn ends_of_sleep(at: &Phase, first: &[Effect]) -> Vec<Row> {
+    let then = |effects: &[Effect]| [first, effects].concat();
+    let mut rows = Vec::new();
+    for stop in &STOPS[..2] {
+        let effects = then(&[REFUSE_STOPPED, Terminate, ArmTimer(after(10))]);
+        rows.push(row(at, *stop, &ends(StopCause::Operator), effects));
+    }
+    let kill = then(&[REFUSE_STOPPED, Kill, ArmTimer(after(5))]);
+    rows.push(row(at, STOPS[2], &killed(StopCause::Operator), kill));
+    for fresh in [Restart, Event::Renew] {
+        rows.push(row(at, fresh, &ends(StopCause::Restart), then(&[Terminate, ArmTimer(after(10))])));
+    }
+    rows.push(row(at, BROKEN, &breaks(StopCause::Lost), then(&[ArmTimer(after(5))])));
+    let again = then(&[ReturnReservation, ArmTimer(after(120)), Reserve]);
+    for event in [GONE, OUT_OF_MEMORY, UNREACHABLE] {
+        rows.push(row(at, event, &NEW_LIFE, again.clone()).waiting(1));
+        rows.push(row(at, event, &Phase::Stopped, then(&[ReturnReservation, DisarmTimer])).waiting(0));
+    }
+    rows
+}
+
+/// Where nothing sleeps there is nothing to be heard of it.
+fn sleep_without_a_sleeper() -> Vec<Row> {
+    let phases = [
+        Phase::Stopped,
+        QUEUED,
+        STARTING,
+        READY,
+        DRAINING,
+        YIELDING,
+        stopping(StopCause::Lost),
+        killed(StopCause::Park),
+        FAILED,
+    ];
+    let events = [&NEWS_OF_SLEEP[..], &[Event::Abandoned]].concat();
+    let rows = phases.iter().flat_map(|at| ignored(at, &events));
+    let parks = phases.iter().filter(|at| **at != READY);
+    rows.chain(parks.flat_map(|at| ignored(at, &[Event::Park]))).collect()
+}
+
 fn table() -> Vec<Row> {
     [
+        ways_to_sleep(),
+        from_parking(),
+        from_parked(),
+        from_waking(),
+        sleep_without_a_sleeper(),
         signs_without_a_service(),
         from_stopped(),
         from_queued(),
@@ -670,6 +865,11 @@ fn news_of_a_former_life_changes_nothing() {
             Event::Gone { epoch: old },
             Event::OutOfMemory { epoch: old },
             Event::Unreachable { epoch: old },
+            Event::Parked { epoch: old },
+            Event::ParkRefused { epoch: old },
+            Event::ParkFailed { epoch: old },
+            Event::Woken { epoch: old },
+            Event::WakeFailed { epoch: old },
         ];
         for phase in table().iter().map(|row| &row.phase) {
             ignored(phase, &late).iter().for_each(Row::check);

@@ -280,7 +280,7 @@ proptest! {
                 prop_assert!(case.suffices(&told(assignment), |_| false));
                 prop_assert!(case.assignments(&case.variants[*variant]).contains(&told(assignment)));
             }
-            Decision::Evict { variant, assignment, victims, cost } => {
+            Decision::Evict { variant, assignment, victims, cost, .. } => {
                 prop_assert_eq!(Some(*variant), expected);
                 prop_assert_eq!(verdicts[*variant], Verdict::Evict(*cost));
                 prop_assert!(victims.iter().all(|victim| case.is_idle(position(victim))), "not idle");

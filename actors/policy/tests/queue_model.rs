@@ -31,6 +31,9 @@ const LIMITS: Limits = Limits {
     drain_timeout: Duration::from_secs(1000),
     alive_time: None,
     queue_timeout: Duration::from_secs(1000),
+    park_timeout: Duration::from_secs(1000),
+    wake_timeout: Duration::from_secs(1000),
+    keep_parked: None,
 };
 
 /// What each model wants of the device, variant by variant.
@@ -121,6 +124,7 @@ impl One {
             waiting: usize::from(self.waits),
             leases: u32::from(self.leased),
             unused_since: NOW,
+            may_park: false,
         };
         let step = lifecycle::step(&self.life, event, &view, &LIMITS);
         self.life = step.state;
@@ -128,6 +132,7 @@ impl One {
         for effect in step.effects {
             let epoch = self.life.epoch;
             match effect {
+                Effect::ReserveAwake | Effect::ReturnAwake | Effect::Park | Effect::Wake => unreachable!(),
                 Effect::Reserve => self.to_queue.push(ToQueue::Demand { epoch }),
                 Effect::ReturnReservation => {
                     // It is the former life's when a new one has begun with it.
@@ -243,12 +248,14 @@ impl Setup {
                 }
                 Phase::Draining { .. } | Phase::Stopping { .. } => Standing::Leaving { ready: None },
                 Phase::Stopped | Phase::Queued { .. } | Phase::Failed { .. } => return None,
+                // Nothing sleeps here: the simulated house has that.
+                Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => unreachable!(),
             };
             let (model, epoch) = (Self::name(at), one.life.epoch);
-            let (class, pinned, reload) = (self.classes[at], false, Some(TICK));
+            let (class, pinned, reload, sleep) = (self.classes[at], false, Some(TICK), None);
             let mut users = Users { now: (one.leased || one.waits).then_some(class), ..Users::default() };
             users.left[class as usize] = one.left;
-            Some(ModelView { model, epoch, standing, pinned, reload, users, actual: Vec::new() })
+            Some(ModelView { model, epoch, standing, pinned, reload, users, sleep, actual: Vec::new() })
         };
         let models: Vec<ModelView> = world.models.iter().enumerate().filter_map(view).collect();
         let view = queue::View { now: NOW, snapshot: &snapshot, models: &models, settings: &self.settings };
@@ -274,6 +281,7 @@ impl Setup {
                     }
                 }
                 queue::Effect::AskYield { model, epoch, .. } => tell(model, ToModel::Yield { epoch }),
+                queue::Effect::GrantWake { .. } | queue::Effect::LetPark { .. } => unreachable!(),
                 queue::Effect::WithdrawYield { model, epoch } => tell(model, ToModel::Stay { epoch }),
                 queue::Effect::AskSnapshot(_) => {}
                 queue::Effect::ArmTimer(at) => world.timer = Some(at),
@@ -345,6 +353,7 @@ impl Setup {
                 }
                 Phase::Ready { since } => past(since, 10),
                 Phase::Stopped | Phase::Failed { .. } => {}
+                Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => unreachable!(),
             }
             one.mib = if one.life.phase == Phase::Stopped { 0 } else { one.mib };
             one.late &= one.duty() || one.leased;

@@ -42,6 +42,7 @@ fn play(settings: &Settings, loads: &[Duration], requests: &[Request]) -> Report
         stop: STOP,
         uses: 100,
         seen: true,
+        sleeps: None,
     };
     let residents = loads.iter().enumerate().map(resident).collect();
     House::new(Queue::default(), settings.clone(), vec![card], residents, DELAY, LAG).run(requests)

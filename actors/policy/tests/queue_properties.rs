@@ -5,7 +5,7 @@
 #[path = "support/house.rs"]
 mod house;
 
-use house::{House, Policy, Request, Resident};
+use house::{House, Policy, Request, Resident, Sleeper};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::placement::{Need, Prefer, Settings, Urgency, Variant};
 use llm_manager_policy::queue::{Effect, Event, Stage, State, View, Waiting, classes, step};
@@ -68,8 +68,14 @@ fn variant() -> impl Strategy<Value = Variant> {
 
 fn resident(at: usize) -> impl Strategy<Value = Resident> {
     let variants = prop::collection::vec(variant(), 1..3);
-    (variants, prop::bool::weighted(0.1), seconds(1..40), 0..12_u64, 60..=100_u64, any::<bool>()).prop_map(
-        move |(variants, pinned, load, stop, uses, seen)| Resident {
+    let sleeps =
+        (0..4_u64, 0..4_u64, 0..500_u64, 0..6000_u64).prop_map(|(falls_asleep, wakes, keeps, ram)| {
+            let (falls_asleep, wakes) = (Duration::from_secs(falls_asleep), Duration::from_secs(wakes));
+            Sleeper { falls_asleep, wakes, keeps, ram }
+        });
+    let sleeps = prop::option::of(sleeps);
+    (variants, prop::bool::weighted(0.1), seconds(1..40), 0..12_u64, 60..=100_u64, any::<bool>(), sleeps)
+        .prop_map(move |(variants, pinned, load, stop, uses, seen, sleeps)| Resident {
             name: format!("m{at}").into(),
             variants: variants.into(),
             pinned,
@@ -78,8 +84,8 @@ fn resident(at: usize) -> impl Strategy<Value = Resident> {
             // What can't be seen has to be believed.
             uses: if seen { uses } else { 100 },
             seen,
-        },
-    )
+            sleeps,
+        })
 }
 
 fn class() -> impl Strategy<Value = Class> {
@@ -122,13 +128,15 @@ proptest! {
         resident_first in any::<bool>(),
         delay in 0..300_u64,
         lag in 0..3000_u64,
+        ram in 0..12_u64,
     ) {
         let prefer = if resident_first { Prefer::Resident } else { Prefer::Best };
         let settings = Settings { prefer, ..Settings::default() };
         let residents: [Resident; 5] = residents.into();
-        let devices: [Device; 3] = devices.into();
+        let mut devices = <[Device; 3]>::from(devices).to_vec();
+        devices.push(Device { total_mib: Some(ram * 1000), used_mib: Some(0), ..Device::new("cpu", "cpu", "cpu") });
         let (delay, lag) = (Duration::from_millis(delay), Duration::from_millis(lag));
-        let house = House::new(Queue::default(), settings.clone(), devices.into(), residents.into(), delay, lag);
+        let house = House::new(Queue::default(), settings.clone(), devices, residents.into(), delay, lag);
         let all = requests.len();
         let report = house.run(&requests);
         prop_assert_eq!(report.served + report.denied, all);

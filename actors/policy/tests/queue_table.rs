@@ -65,6 +65,8 @@ impl Desk {
             Effect::AskEvict { model, epoch, .. } => Some(format!("evict {model}{epoch}")),
             Effect::AskYield { model, epoch, .. } => Some(format!("yield {model}{epoch}")),
             Effect::WithdrawYield { model, epoch } => Some(format!("stay {model}{epoch}")),
+            Effect::GrantWake { model, epoch } => Some(format!("wake {model}{epoch}")),
+            Effect::LetPark { model, epoch, go } => Some(format!("park {model}{epoch} {go}")),
             Effect::AskSnapshot(_) => Some("look".to_owned()),
             Effect::ArmTimer(_) | Effect::DisarmTimer => None,
         };
@@ -116,6 +118,7 @@ impl Desk {
             pinned: false,
             reload: None,
             users: Users::default(),
+            sleep: None,
             actual: Vec::new(),
         });
     }

@@ -37,6 +37,8 @@ fn variant(name: &str) -> VariantSpec {
         routes: Routes::default(),
         probe: None,
         stop_command: None,
+        park: None,
+        parked_mb: BTreeMap::new(),
     }
 }
 
@@ -49,6 +51,7 @@ fn model(name: &str) -> ModelSpec {
         port: Some(10_001),
         auto_start: false,
         alive_time: Some(Duration::from_secs(900)),
+        keep_parked: Some(Duration::from_secs(3600)),
         start_timeout: Duration::from_secs(300),
         stop_timeout: Duration::from_secs(10),
         max_concurrency: None,

@@ -17,8 +17,9 @@ use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
-use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, Refusal, State, StopCause, Urgency, View};
+use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, State, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::parking::ParkSpec;
 use llm_manager_policy::placement::Urgency as PlacementUrgency;
 use llm_manager_policy::readiness::Lessons;
 use llm_manager_policy::spec::ModelSpec;
@@ -86,6 +87,18 @@ pub struct Model {
     pub(super) breaking: Option<SpawnHandle>,
     pub(super) checking: Option<SpawnHandle>,
     pub(super) placing: Option<SpawnHandle>,
+    /// It is on its way to sleep, or back.
+    pub(super) sleeping: Option<SpawnHandle>,
+    /// It was told to go, and whether it is enough that it sleeps.
+    pub(super) leaving: Option<bool>,
+    /// Counts its wakes.
+    pub(super) wake_turn: u64,
+    /// When it was last begun to be sent to sleep, or woken.
+    pub(super) sleep_began: Duration,
+    /// How often in a row it could not be sent to sleep, or woken.
+    pub(super) sleepless: u32,
+    /// Operators who wait for it to be parked.
+    pub(super) park_waiters: Vec<oneshot::Sender<Result<(), Refused>>>,
     pub(super) run: Option<Box<dyn process::Run>>,
     pub(super) current: Option<CurrentRun>,
     pub(super) exit: Option<ExitReport>,
@@ -134,9 +147,17 @@ pub(super) fn limits(spec: &ModelSpec, timeouts: Timeouts) -> Limits {
         stop_timeout: spec.stop_timeout,
         drain_timeout: timeouts.drain,
         alive_time: spec.alive_time,
+        park_timeout: longest(spec, ParkSpec::sleep_limit),
+        wake_timeout: longest(spec, ParkSpec::wake_limit),
+        keep_parked: spec.keep_parked,
         // The scheduler answers first; this is for one that doesn't answer at all.
         queue_timeout: timeouts.queue + Duration::from_secs(10),
     }
+}
+
+/// Of all ways in which a variant of the model may sleep.
+fn longest(spec: &ModelSpec, limit: impl Fn(&ParkSpec) -> Duration) -> Duration {
+    spec.variants.iter().filter_map(|variant| variant.park.as_ref()).map(limit).max().unwrap_or_default()
 }
 
 impl Model {
@@ -165,6 +186,12 @@ impl Model {
             breaking: None,
             checking: None,
             placing: None,
+            sleeping: None,
+            leaving: None,
+            wake_turn: 0,
+            sleep_began: Duration::ZERO,
+            sleepless: 0,
+            park_waiters: Vec::new(),
             run: None,
             current: None,
             exit: None,
@@ -211,6 +238,7 @@ impl Model {
         if self.state.phase != before {
             self.announce(&before, event);
         }
+        self.answer_park_orders();
         if ended {
             // What a client wanted for that life.
             self.limits.alive_time = self.own_alive_time();
@@ -233,6 +261,7 @@ impl Model {
             waiting: usize::from(self.waiters.any()),
             leases: self.seen.leases(),
             unused_since: door.map_or(Duration::ZERO, |door| door.unused_since()),
+            may_park: self.may_park(),
         }
     }
 
@@ -276,7 +305,7 @@ impl Model {
         let wall = Timestamp::now();
         let old = self.handle.status();
         let state = self.shown_state();
-        let waits = matches!(self.state.phase, Phase::Starting { .. });
+        let waits = matches!(self.state.phase, Phase::Starting { .. } | Phase::Waking { .. });
         let run = self.current.as_ref();
         let retry_at = match self.state.phase {
             Phase::Failed { retry_at } => Some(wall + retry_at.saturating_sub(now)),
@@ -308,121 +337,6 @@ impl Model {
             runs: self.runs.iter().cloned().collect(),
         });
         self.env.feed.publish(Happening::Model(self.spec.name.as_str().into()));
-    }
-
-    /// The end of the log line of a transition.
-    fn reason(&self, event: Event) -> String {
-        let spec = &self.spec;
-        let asked_by = match (event, &self.ordered_by) {
-            (Event::Acquire, _) => "for a request".to_owned(),
-            (Event::Start | Event::Restart, Some(by)) => format!("requested by {by}"),
-            (Event::Start | Event::Restart, None) => "requested by `auto_start`".to_owned(),
-            (Event::Gone { .. } | Event::Deadline, _) => "for waiting requests".to_owned(),
-            _ => String::new(),
-        };
-        let run = self.current.as_ref();
-        let run_words = run.map_or_else(String::new, |run| match (run.pid, &run.place) {
-            (Some(pid), _) => format!(" (variant {}, pid {pid})", run.variant),
-            (None, Some(place)) => format!(" (variant {}, {place})", run.variant),
-            (None, None) => format!(" (variant {})", run.variant),
-        });
-        match &self.state.phase {
-            Phase::Queued { .. } => format!(": waits for memory{asked_by}"),
-            Phase::Starting { .. } => format!("{run_words}{asked_by}"),
-            Phase::Ready { .. } => {
-                let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
-                format!(" in {:.1} s{run_words}", took.unwrap_or_default().as_secs_f64())
-            }
-            Phase::Draining { cause: cause @ (StopCause::Hung | StopCause::Unwell), .. } => {
-                format!(": {}", self.why_stopping(*cause))
-            }
-            Phase::Draining { deadline: None, cause: StopCause::Restart } => format!(
-                ": its launch has changed in the configuration; {} may finish first",
-                responses(self.seen.leases())
-            ),
-            Phase::Draining { deadline: None, .. } => format!(
-                ": makes room for {}; {} may finish first",
-                self.evicted_for.as_deref().unwrap_or("another model"),
-                responses(self.seen.leases())
-            ),
-            Phase::Draining { .. } => format!(
-                ": {} may take {} s more",
-                responses(self.seen.leases()),
-                self.limits.drain_timeout.as_secs()
-            ),
-            Phase::Stopping { cause, .. } => format!(": {}", self.why_stopping(*cause)),
-            Phase::Failed { retry_at } => {
-                let pause = retry_at.saturating_sub(self.handle.origin.elapsed());
-                let error = self.last_error.as_deref().unwrap_or("");
-                format!(" (the next try is allowed in {:.0} s): {error}", pause.as_secs_f64())
-            }
-            Phase::Stopped => {
-                let exit = self.exit.as_ref().map_or("no process", |exit| exit.status.as_str());
-                let port = spec.port.filter(|_| self.last_was_here());
-                let port = port.map_or_else(String::new, |port| format!(", port {port} is free again"));
-                format!(" ({exit}{port})")
-            }
-        }
-    }
-
-    fn why_stopping(&self, cause: StopCause) -> String {
-        match cause {
-            StopCause::Idle => {
-                let minutes = self.limits.alive_time.unwrap_or_default().as_secs_f64() / 60.0;
-                format!("idle for {minutes:.2} min")
-            }
-            StopCause::Operator => match &self.ordered_by {
-                Some(by) => format!("stopped by {by}"),
-                None => "stopped by an operator, or the manager is shutting down".to_owned(),
-            },
-            StopCause::Restart => {
-                format!("restarted by {}", self.ordered_by.as_deref().unwrap_or("a changed configuration"))
-            }
-            StopCause::Evicted => {
-                format!("makes room for {}", self.evicted_for.as_deref().unwrap_or("another model"))
-            }
-            // The whole of it follows when the process is gone.
-            StopCause::StartTimeout
-            | StopCause::ProbeRefused
-            | StopCause::Crashed
-            | StopCause::Hung
-            | StopCause::Unwell => {
-                let error = self.last_error.as_deref().and_then(|error| error.lines().next());
-                error.unwrap_or("it can't become ready").to_owned()
-            }
-        }
-    }
-
-    /// Words for a client who is refused.
-    pub(super) fn refused(&self, refusal: Refusal) -> Refused {
-        let name = &self.spec.name;
-        let error = self.last_error.as_deref().unwrap_or("no reason is known");
-        let (reason, message, retry_after) = match refusal {
-            Refusal::Stopped => (
-                RefusedReason::Stopped,
-                match &self.ordered_by {
-                    Some(by) => {
-                        format!("model `{name}` was stopped by an operator ({by}) while this request waited")
-                    }
-                    None => format!("model `{name}` was stopped by an operator while this request waited"),
-                },
-                None,
-            ),
-            Refusal::Failed { retry_after } => (
-                RefusedReason::StartFailed,
-                format!("model `{name}` failed: {error}"),
-                Some(retry_after.max(Duration::from_secs(1))),
-            ),
-            Refusal::StartTimeout => {
-                (RefusedReason::StartTimeout, format!("model `{name}` failed: {error}"), None)
-            }
-            Refusal::NoMemory => (
-                RefusedReason::NoMemory,
-                format!("no room for model `{name}`: {error}"),
-                Some(self.room_in.unwrap_or(Duration::from_secs(5))),
-            ),
-        };
-        Refused { reason, message: message.into(), retry_after }
     }
 
     /// Closes the books of a run whose processes are gone.
@@ -508,6 +422,7 @@ impl Handler<Operate> for Model {
                 self.waiters.order(Order::Operator(operate.answer));
                 self.drive(Event::Restart, ctx);
             }
+            Verb::Park => self.park_order(operate.answer, ctx),
             Verb::Stop(urgency) => {
                 self.stop_waiters.extend(operate.answer);
                 self.drive(Event::Stop(urgency), ctx);
@@ -550,6 +465,10 @@ impl Model {
         } else {
             self.demand_anew();
         }
+        if matches!(self.state.phase, Phase::Waking { granted: false, .. }) && !self.waiters.any() {
+            log::info!("models/{}: no request waits for it any more; it goes on sleeping", self.spec.name);
+            self.drive(Event::Abandoned, ctx);
+        }
     }
 }
 
@@ -589,9 +508,4 @@ impl Handler<Panic> for Model {
     fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
         panic!("fault injection");
     }
-}
-
-/// A count of responses, in words.
-fn responses(count: u32) -> String {
-    if count == 1 { "1 response".to_owned() } else { format!("{count} responses") }
 }

@@ -8,7 +8,7 @@ use super::trace::Trace;
 use crate::billing::RunStart;
 use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 use jiff::Timestamp;
-use llm_manager_policy::lifecycle::{Effect, Event, Phase, Refusal, StopCause};
+use llm_manager_policy::lifecycle::{Effect, Event, Moment, Phase, Refusal, StopCause};
 use llm_manager_policy::oom::says_out_of_memory;
 use llm_manager_policy::spec::VariantSpec;
 use llm_manager_policy::visible;
@@ -36,9 +36,15 @@ impl Model {
                 let inside = self.door.as_ref().map_or(0, |door| door.gate.close());
                 return (inside == 0).then_some(Event::LeaseFreed);
             }
+            Effect::ReserveAwake => return self.reserve_awake(),
+            Effect::ReturnAwake => self.return_awake(),
+            Effect::Park => return self.park(ctx),
+            Effect::Wake => return self.wake(ctx),
             Effect::ReopenGate => {
+                self.leaving = None;
                 if let Some(door) = &self.door {
                     door.set_wanted(false);
+                    door.touch();
                     door.gate.open();
                 }
             }
@@ -63,11 +69,7 @@ impl Model {
             Effect::RefuseWaiters(refusal) => self.refuse(refusal),
             Effect::Terminate => return self.terminate(ctx),
             Effect::Kill => return self.kill(ctx),
-            Effect::ArmTimer(at) => {
-                let pause = at.saturating_sub(self.handle.origin.elapsed());
-                self.disarm(ctx);
-                self.timer.0 = Some(ctx.run_later(pause, |model, ctx| model.drive(Event::Deadline, ctx)));
-            }
+            Effect::ArmTimer(at) => self.rearm(Some(at), ctx),
             Effect::DisarmTimer => self.disarm(ctx),
         }
         None
@@ -75,6 +77,15 @@ impl Model {
 
     fn name(&self) -> &str {
         &self.spec.name
+    }
+
+    /// Orders the one timer anew; `None`: nothing is due.
+    pub(super) fn rearm(&mut self, at: Option<Moment>, ctx: &mut Context<Self>) {
+        self.disarm(ctx);
+        if let Some(at) = at {
+            let pause = at.saturating_sub(self.handle.origin.elapsed());
+            self.timer.0 = Some(ctx.run_later(pause, |model, ctx| model.drive(Event::Deadline, ctx)));
+        }
     }
 
     fn disarm(&mut self, ctx: &mut Context<Self>) {
@@ -169,8 +180,11 @@ impl Model {
                 ctx.spawn(exited.map(move |report, model, ctx| {
                     let text = format!("{}{}", report.status, model.when_it_died(report.success));
                     let phase = &model.state.phase;
-                    let died =
-                        matches!(phase, Phase::Starting { .. } | Phase::Ready { .. }) || phase.is_crash();
+                    let asleep =
+                        matches!(phase, Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. });
+                    let died = matches!(phase, Phase::Starting { .. } | Phase::Ready { .. })
+                        || phase.is_crash()
+                        || asleep;
                     if died && model.unreachable.is_none() {
                         model.last_error = Some(with_last_lines(text.clone(), &report.last_lines).into());
                     }
@@ -243,6 +257,7 @@ impl Model {
             self.current.as_ref().map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
         let phase = match self.state.phase {
             Phase::Starting { .. } => "before it was ready",
+            Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => "while it was parked",
             _ => "while it was ready",
         };
         format!(" {phase}, after {:.1} s{hint}", after.unwrap_or_default().as_secs_f64())
@@ -258,6 +273,7 @@ impl Model {
             self.breaking.take(),
             self.checking.take(),
             self.asking_there.take(),
+            self.sleeping.take(),
         ];
         for future in futures.into_iter().flatten() {
             ctx.cancel_future(future);
@@ -265,6 +281,7 @@ impl Model {
         self.leave_place(ctx);
         self.state_there = None;
         self.run = None;
+        self.leaving = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
         self.remember_run(&exit);
         self.handle.members.store(None);

@@ -21,6 +21,10 @@ pub struct Face {
     pub(super) members: ArcSwapOption<watch::Receiver<Vec<u32>>>,
     /// The life that was last ready, and how long it took to be.
     pub(super) last_start: ArcSwapOption<(u64, Duration)>,
+    /// The life that was last woken, and how long that took.
+    pub(super) last_wake: ArcSwapOption<(u64, Duration)>,
+    /// If it had to go now, there would be room for what it holds asleep. Written by the Scheduler.
+    pub(super) may_park: AtomicBool,
     /// A standing order, `auto_start` among them, waits for it to be ready.
     pub(super) standing_order: AtomicBool,
     /// What is known of the engine.
@@ -47,6 +51,8 @@ impl Face {
             status: ArcSwap::from_pointee(Status::stopped()),
             members: ArcSwapOption::empty(),
             last_start: ArcSwapOption::empty(),
+            last_wake: ArcSwapOption::empty(),
+            may_park: AtomicBool::new(false),
             standing_order: AtomicBool::new(false),
             engine: Engine::default(),
             warm: AtomicBool::new(false),

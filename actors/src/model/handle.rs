@@ -203,6 +203,16 @@ impl ModelHandle {
         self.face.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.1)
     }
 
+    /// Says whether there would be room for what it holds asleep. For the Scheduler.
+    pub fn set_may_park(&self, may: bool) {
+        self.face.may_park.store(may, Ordering::Relaxed);
+    }
+
+    /// How long the last wake took.
+    pub fn last_wake(&self) -> Option<Duration> {
+        self.face.last_wake.load().as_ref().map(|wake| wake.1)
+    }
+
     /// How long the last start that succeeded took from launch to ready.
     pub fn last_start(&self) -> Option<Duration> {
         self.face.last_start.load().as_ref().map(|start| start.1)

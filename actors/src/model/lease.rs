@@ -122,7 +122,7 @@ impl Door {
         Some(self.first_byte_us.load(Ordering::Acquire)).filter(|us| *us > 0).map(Duration::from_micros)
     }
 
-    fn touch(&self) -> u64 {
+    pub(super) fn touch(&self) -> u64 {
         let now = self.now_us();
         self.unused_since_us.store(now, Ordering::Release);
         now

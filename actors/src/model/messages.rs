@@ -82,6 +82,8 @@ pub enum Verb {
     Stop(Urgency),
     /// Make it ready with a fresh backend.
     Restart,
+    /// Send it to sleep, once its running answers have ended.
+    Park,
 }
 
 /// The present run is stopped after this time without a lease; `None`: never.
@@ -122,4 +124,6 @@ pub enum RefusedReason {
     StopFailed,
     /// An operator has cancelled the request.
     Cancelled,
+    /// It can't be parked, or has not been.
+    NotParked,
 }

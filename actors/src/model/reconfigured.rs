@@ -34,6 +34,7 @@ impl Handler<Reconfigure> for Model {
         };
         self.limits = Limits { alive_time, ..limits(&self.spec, new.timeouts) };
         self.handle.set_alive_time(alive_time);
+        self.sleepless = 0;
         let other_variants = old.variants != self.spec.variants;
         if other_variants {
             // They are kept by position.
@@ -51,7 +52,7 @@ impl Handler<Reconfigure> for Model {
         };
         if is_old {
             let serves = match self.state.phase {
-                Phase::Ready { .. } => true,
+                Phase::Ready { .. } | Phase::Waking { .. } => true,
                 Phase::Starting { .. } => !self.waiters.any(),
                 _ => false,
             };
@@ -80,6 +81,12 @@ impl Model {
         }
         if let Some(door) = &self.door {
             door.gate.set_limit(self.spec.max_concurrency.unwrap_or(u32::MAX));
+        }
+        if old.keep_parked != self.spec.keep_parked && matches!(self.state.phase, Phase::Parked { .. }) {
+            // Since when it sleeps is not known any more: the new time begins now.
+            let until = self.spec.keep_parked.map(|time| self.handle.origin.elapsed().saturating_add(time));
+            self.state.phase = Phase::Parked { until };
+            self.rearm(until, ctx);
         }
         if !matches!(self.state.phase, Phase::Ready { .. }) {
             return;

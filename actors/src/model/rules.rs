@@ -18,6 +18,21 @@ impl Model {
             (_, Event::Gone { .. } | Event::Deadline) if begins => {
                 ("start", "waiting requests".to_owned(), None)
             }
+            (Phase::Parking { cause: StopCause::Idle, .. }, _) => ("park", "idle timer".to_owned(), None),
+            (Phase::Parking { cause: StopCause::Evicted, .. }, _) => (
+                "park",
+                format!("eviction for {}", self.evicted_for.as_deref().unwrap_or("another model")),
+                None,
+            ),
+            (Phase::Waking { .. }, Event::Acquire | Event::Parked { .. }) => {
+                ("wake", "request".to_owned(), None)
+            }
+            (Phase::Stopping { cause: StopCause::Idle, .. }, _) if from == ModelState::Parked => {
+                ("stop", "keep_parked".to_owned(), None)
+            }
+            (Phase::Stopping { cause: StopCause::Lost, .. }, _) => {
+                ("stop", "park".to_owned(), self.last_error.as_deref())
+            }
             (Phase::Stopping { cause: StopCause::Idle, .. }, _) => ("stop", "idle timer".to_owned(), None),
             (Phase::Stopping { cause: StopCause::Evicted, .. }, _) => (
                 "stop",

@@ -61,8 +61,11 @@ impl Model {
         self.env.memory.tell(MemoryNotice::Changed);
     }
 
-    fn refuse_eviction(&self, epoch: u64) {
-        if matches!(self.state.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
+    fn refuse_eviction(&mut self, epoch: u64) {
+        let stays =
+            matches!(self.state.phase, Phase::Ready { .. } | Phase::Starting { .. } | Phase::Waking { .. });
+        if stays {
+            self.leaving = None;
             self.env.memory.tell(MemoryNotice::EvictRefused { model: self.spec.name.as_str().into(), epoch });
         }
     }
@@ -92,14 +95,22 @@ impl Handler<Denied> for Model {
     type Result = ();
 
     fn handle(&mut self, denied: Denied, ctx: &mut Context<Self>) {
-        if denied.epoch == self.state.epoch && matches!(self.state.phase, Phase::Queued { .. }) {
+        let wakes = matches!(self.state.phase, Phase::Waking { granted: false, .. });
+        if denied.turn.is_some_and(|turn| turn != self.wake_turn || !wakes) {
+            return;
+        }
+        let queued = matches!(self.state.phase, Phase::Queued { .. });
+        if denied.epoch == self.state.epoch && (queued || wakes) {
             self.last_error = Some(match &self.last_out_of_memory {
                 Some(output) => format!("{}; the last start: {output}", denied.why).into(),
                 None => denied.why,
             });
             self.room_in = denied.retry_after;
         }
-        self.drive(Event::Denied { epoch: denied.epoch }, ctx);
+        let epoch = denied.epoch;
+        // Where it sleeps there will be no memory for it; a cold start may find some elsewhere.
+        let event = if wakes && denied.never { Event::WakeFailed { epoch } } else { Event::Denied { epoch } };
+        self.drive(event, ctx);
     }
 }
 
@@ -109,6 +120,7 @@ impl Handler<Evict> for Model {
     fn handle(&mut self, evict: Evict, ctx: &mut Context<Self>) {
         if evict.epoch == self.state.epoch {
             self.evicted_for = Some(evict.in_favour_of);
+            self.leaving = Some(evict.park);
             self.drive(Event::Evict, ctx);
             self.refuse_eviction(evict.epoch);
         }
@@ -121,6 +133,7 @@ impl Handler<Yield> for Model {
     fn handle(&mut self, yielding: Yield, ctx: &mut Context<Self>) {
         if yielding.epoch == self.state.epoch {
             self.evicted_for = Some(yielding.in_favour_of);
+            self.leaving = Some(yielding.park);
             self.drive(Event::Yield, ctx);
             self.refuse_eviction(yielding.epoch);
         }
@@ -157,6 +170,17 @@ impl Handler<Announce> for Model {
             self.demand();
         }
         let holding = self.grant.holding.clone();
-        self.env.memory.tell(MemoryNotice::Holds { model: self.spec.name.as_str().into(), holding });
+        let (model, epoch): (Arc<str>, _) = (self.spec.name.as_str().into(), self.state.epoch);
+        self.env.memory.tell(MemoryNotice::Holds { model: Arc::clone(&model), holding });
+        match self.state.phase {
+            Phase::Parking { .. } => self.env.memory.tell(MemoryNotice::Parking { model, epoch }),
+            Phase::Parked { .. } => self.return_awake(),
+            Phase::Waking { granted: false, .. } => {
+                self.return_awake();
+                let turn = self.wake_turn;
+                self.env.memory.tell(MemoryNotice::Wake { model, epoch, turn });
+            }
+            _ => {}
+        }
     }
 }

@@ -49,6 +49,15 @@ impl Line {
     /// The status and the body of the answer, or why there is none.
     pub(super) async fn ask(&mut self, question: &Question) -> Result<(u16, Bytes), String> {
         let limit = if question.body.is_some() { REQUEST_TIMEOUT } else { QUESTION_TIMEOUT };
+        self.ask_within(question, limit).await
+    }
+
+    /// The same, of one that may take so long.
+    pub(super) async fn ask_within(
+        &mut self,
+        question: &Question,
+        limit: Duration,
+    ) -> Result<(u16, Bytes), String> {
         if let Some(open) = self.open.take()
             && let Ok(answer) = self.ask_on(open, question, limit).await
         {

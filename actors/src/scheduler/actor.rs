@@ -4,11 +4,12 @@ use super::estimates::Estimates;
 use super::measured::Measured;
 use super::messages::{Explain, Explained, Lost, PauseDevices, Reservations};
 use super::pauses::Pauses;
+use super::sleep::measure_asleep;
 use super::view;
 use crate::device_monitor::{Devices, LookAt, Pace, SampleNow};
 use crate::fault::Panic;
 use crate::live::tell;
-use crate::memory::{Announce, Denied, Drew, Evict, Granted, Holding, MemoryNotice, Stay, Yield};
+use crate::memory::{Announce, Denied, Drew, Evict, Granted, Holding, LetPark, MemoryNotice, Stay, Yield};
 use crate::model::ModelHandle;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
@@ -19,7 +20,7 @@ use llm_manager_devices::Snapshot;
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot, Requirement, SharedDevice};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Urgency, Variant};
+use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Standing, Urgency, Variant};
 use llm_manager_policy::queue::{self, Denial, Effect, Event, MadeRoom, ModelView, State, View};
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use llm_manager_policy::visible;
@@ -68,12 +69,14 @@ pub struct Setup {
 /// The actor.
 pub struct Scheduler {
     pub(super) setup: Setup,
-    state: State,
+    pub(super) state: State,
     pub(super) snapshot: DeviceSnapshot,
     pub(super) measured: Measured,
     pub(super) estimates: Estimates,
     /// What was granted, for the entries of `required_devices` behind each device.
-    granted: HashMap<(Arc<str>, u64), Holding>,
+    pub(super) granted: HashMap<(Arc<str>, u64), Holding>,
+    /// Models that sleep and want to wake: which of their wakes it is.
+    pub(super) wakes: HashMap<(Arc<str>, u64), u64>,
     /// Models that have not said yet what they hold, after a restart.
     silent: Option<BTreeSet<Arc<str>>>,
     timer: Option<SpawnHandle>,
@@ -88,11 +91,22 @@ impl Scheduler {
         let state = if restarted { State::restarted(now + ANNOUNCE_TIME) } else { State::default() };
         let snapshot = view::snapshot(&setup.devices.latest(), setup.origin);
         let measured = Measured::load(&setup.measured);
-        let (estimates, granted) = (Estimates::default(), HashMap::new());
-        Self { setup, state, snapshot, measured, estimates, granted, silent, timer: None, asking: false }
+        let (estimates, granted, wakes) = (Estimates::default(), HashMap::new(), HashMap::new());
+        Self {
+            setup,
+            state,
+            snapshot,
+            measured,
+            estimates,
+            granted,
+            wakes,
+            silent,
+            timer: None,
+            asking: false,
+        }
     }
 
-    fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
+    pub(super) fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = self.setup.origin.elapsed();
         self.share_devices(now);
         let models = self.models();
@@ -100,6 +114,7 @@ impl Scheduler {
         let view = View { now, snapshot: &self.snapshot, models: &models, settings: &scope.settings };
         let step = queue::step(&self.state, event, &view);
         self.state = step.state;
+        self.publish_room(&view);
         for effect in step.effects {
             self.carry_out(effect, ctx);
         }
@@ -115,7 +130,9 @@ impl Scheduler {
 
     fn models(&self) -> Vec<ModelView> {
         let seen = |model: &Arc<ModelHandle>| {
-            view::model(model, &self.snapshot, self.measured.reload(&model.spec.name))
+            let seen = view::model(model, &self.snapshot, self.measured.reload(&model.spec.name))?;
+            let sleep = self.sleep_of(model, &seen);
+            Some(ModelView { sleep, ..seen })
         };
         self.setup.scope.load().models.iter().filter_map(seen).collect()
     }
@@ -140,14 +157,17 @@ impl Scheduler {
                     }
                     _ => log::warn!("scheduler: no memory: {why}"),
                 }
+                let never = matches!(denial, Denial::Never(_));
+                let turn = self.wakes.remove(&(Arc::clone(&model), epoch));
                 let retry_after = explanation.paused_for();
-                self.tell(&model, Denied { epoch, why: why.into(), retry_after });
+                self.tell(&model, Denied { epoch, why: why.into(), retry_after, turn, never });
             }
-            Effect::AskEvict { model, epoch, in_favour_of } => {
-                log::info!("scheduler: {model} is idle and makes room for {in_favour_of}");
-                self.tell(&model, Evict { epoch, in_favour_of });
+            Effect::AskEvict { model, epoch, in_favour_of, park } => {
+                let how = if park { ", parked" } else { "" };
+                log::info!("scheduler: {model} is idle and makes room for {in_favour_of}{how}");
+                self.tell(&model, Evict { epoch, in_favour_of, park });
             }
-            Effect::AskYield { model, epoch, in_favour_of } => {
+            Effect::AskYield { model, epoch, in_favour_of, park } => {
                 let why = match self.find(&in_favour_of) {
                     Some(_) => format!("{in_favour_of} has waited for max_hold"),
                     None => "an operator has paused a device".to_owned(),
@@ -155,8 +175,10 @@ impl Scheduler {
                 log::info!(
                     "scheduler: {why}; {model} finishes its responses and makes room for {in_favour_of}"
                 );
-                self.tell(&model, Yield { epoch, in_favour_of });
+                self.tell(&model, Yield { epoch, in_favour_of, park });
             }
+            Effect::GrantWake { model, epoch } => self.grant_wake(&model, epoch),
+            Effect::LetPark { model, epoch, go } => self.tell(&model, LetPark { epoch, go }),
             Effect::WithdrawYield { model, epoch } => {
                 log::info!("scheduler: the memory of {model} is no longer needed; it keeps running");
                 self.tell(&model, Stay { epoch });
@@ -207,7 +229,7 @@ impl Scheduler {
         format!("{} MiB on {name}{free}", part.mib)
     }
 
-    fn tell<M>(&self, model: &str, message: M)
+    pub(super) fn tell<M>(&self, model: &str, message: M)
     where
         crate::model::Model: Handler<M>,
         M: actix::Message + Send + 'static,
@@ -218,7 +240,7 @@ impl Scheduler {
         }
     }
 
-    fn find(&self, model: &str) -> Option<Arc<ModelHandle>> {
+    pub(super) fn find(&self, model: &str) -> Option<Arc<ModelHandle>> {
         self.setup.scope.load().models.iter().find(|handle| handle.spec.name == model).cloned()
     }
 
@@ -254,6 +276,10 @@ impl Scheduler {
         let mut news = false;
         for seen in self.models() {
             let Some(holding) = self.granted.get(&(Arc::clone(&seen.model), seen.epoch)) else { continue };
+            if matches!(seen.standing, Standing::Parked { .. }) {
+                news |= measure_asleep(&mut self.measured, &self.snapshot, &seen, holding);
+                continue;
+            }
             for part in &holding.assignment {
                 let used = seen.actual.iter().find(|(device, _)| *device == part.device);
                 if let Some((_, mib)) = used {
@@ -344,8 +370,15 @@ impl Handler<MemoryNotice> for Scheduler {
             MemoryNotice::EvictRefused { model, epoch } => {
                 self.drive(Event::EvictRefused { model, epoch }, ctx)
             }
-            // Without anybody who waits, nothing depends on it.
-            MemoryNotice::Changed if self.state.waiting.is_empty() => (),
+            MemoryNotice::Parking { model, epoch } => self.drive(Event::Parking { model, epoch }, ctx),
+            MemoryNotice::Asleep { model, epoch, woke_in } => self.asleep(model, epoch, woke_in, ctx),
+            MemoryNotice::StaysAwake { model, epoch } => self.drive(Event::StaysAwake { model, epoch }, ctx),
+            MemoryNotice::Wake { model, epoch, turn } => {
+                self.wakes.insert((Arc::clone(&model), epoch), turn);
+                self.drive(Event::Wake { model, epoch }, ctx);
+            }
+            // Without anybody who waits or sleeps, nothing depends on it.
+            MemoryNotice::Changed if self.state.waiting.is_empty() && !self.any_can_sleep() => (),
             MemoryNotice::Changed => self.drive(Event::Changed, ctx),
         }
     }
@@ -368,7 +401,10 @@ impl Scheduler {
             }
             Err(error) => {
                 let why = format!("a `required_devices` entry of {model} {error}");
-                self.tell(&model, Denied { epoch, why: why.into(), retry_after: None });
+                self.tell(
+                    &model,
+                    Denied { epoch, why: why.into(), retry_after: None, turn: None, never: true },
+                );
             }
         }
     }
@@ -390,6 +426,7 @@ impl Scheduler {
             self.drive(Event::StartFailed { model: Arc::clone(&model), epoch, out_of_memory }, ctx);
         }
         self.granted.remove(&(Arc::clone(&model), epoch));
+        self.wakes.remove(&(Arc::clone(&model), epoch));
         self.estimates.forget(&model, epoch);
         self.drive(Event::Returned { model, epoch, ran }, ctx);
     }

@@ -18,6 +18,12 @@ pub struct ModelMeasured {
     /// From launch to ready, at the last start.
     #[serde(default)]
     pub reload_ms: Option<u64>,
+    /// From its memory to being awake, at the last wake.
+    #[serde(default)]
+    pub wake_ms: Option<u64>,
+    /// What it used asleep, by variant and entry of `required_devices`, in MiB.
+    #[serde(default)]
+    pub parked_mib: BTreeMap<String, BTreeMap<String, u64>>,
     /// The largest use seen, by variant and entry of `required_devices`, in MiB.
     #[serde(default)]
     pub peak_mib: BTreeMap<String, BTreeMap<String, u64>>,
@@ -62,6 +68,28 @@ impl Measured {
         let millis = u64::try_from(took.as_millis()).ok();
         let entry = self.models.entry(model.to_owned()).or_default();
         std::mem::replace(&mut entry.reload_ms, millis) != millis
+    }
+
+    pub(super) fn wake(&self, model: &str) -> Option<Duration> {
+        self.of(model)?.wake_ms.map(Duration::from_millis)
+    }
+
+    pub(super) fn parked(&self, model: &str, variant: &str, requirement: &str) -> Option<u64> {
+        self.of(model)?.parked_mib.get(variant)?.get(requirement).copied()
+    }
+
+    /// Notes how long a wake took; true if that is news.
+    pub(super) fn note_wake(&mut self, model: &str, took: Duration) -> bool {
+        let millis = u64::try_from(took.as_millis()).ok();
+        let entry = self.models.entry(model.to_owned()).or_default();
+        std::mem::replace(&mut entry.wake_ms, millis) != millis
+    }
+
+    /// Notes what a model uses asleep; true if that is news.
+    pub(super) fn note_parked(&mut self, model: &str, variant: &str, requirement: &str, mib: u64) -> bool {
+        let entry = self.models.entry(model.to_owned()).or_default();
+        let parked = entry.parked_mib.entry(variant.to_owned()).or_default();
+        parked.insert(requirement.to_owned(), mib) != Some(mib)
     }
 
     /// Notes what a model uses now; true if it has never used as much.

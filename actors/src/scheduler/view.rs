@@ -54,7 +54,15 @@ pub(super) fn model(
             busy: waiting || handle.leases() > 0,
             idle_since: handle.unused_since().unwrap_or(status.moment),
         },
-        ModelState::Draining | ModelState::Stopping => Standing::Leaving { ready: status.ready_moment },
+        ModelState::Draining | ModelState::Stopping | ModelState::Parking => {
+            Standing::Leaving { ready: status.ready_moment }
+        }
+        ModelState::Parked => Standing::Parked {
+            since: status.moment,
+            wanted: waiting || handle.is_ordered(),
+            idle_since: handle.unused_since().unwrap_or(status.moment),
+        },
+        ModelState::Waking => Standing::Starting { wanted: true, since: status.moment },
         ModelState::Stopped | ModelState::Queued | ModelState::Failed => return None,
     };
     let pids = handle.members();
@@ -66,6 +74,7 @@ pub(super) fn model(
         pinned: handle.spec.pinned || handle.is_warm(),
         reload,
         users: handle.users(),
+        sleep: None,
         actual: snapshot.devices.iter().filter_map(used).collect(),
     })
 }

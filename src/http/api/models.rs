@@ -88,6 +88,26 @@ pub(crate) async fn restart(
     order(&shared, &name, Verb::Restart, options.wait, &who).await
 }
 
+/// `POST /api/models/{name}/park`
+pub(crate) async fn park(
+    shared: Now,
+    name: web::Path<String>,
+    options: web::Query<OrderOptions>,
+    who: Who,
+) -> Answered {
+    order(&shared, &name, Verb::Park, options.wait, &who).await
+}
+
+/// `POST /api/models/{name}/wake`: a start, which is a wake for a model that is parked.
+pub(crate) async fn wake(
+    shared: Now,
+    name: web::Path<String>,
+    options: web::Query<OrderOptions>,
+    who: Who,
+) -> Answered {
+    order(&shared, &name, Verb::Start, options.wait, &who).await
+}
+
 async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -> Answered {
     let model = shared.find(name, MODELS)?;
     refuse_while_stopping(shared, verb)?;

@@ -166,6 +166,8 @@ mod made {
             order("/api/models/{name}/start", "Makes it ready"),
             order("/api/models/{name}/stop", "Stops it; aborts a start").query("wait,now"),
             order("/api/models/{name}/restart", "Stops it and starts a fresh backend"),
+            order("/api/models/{name}/park", "Parks it once its responses have finished"),
+            order("/api/models/{name}/wake", "Wakes it if it is parked, starts it otherwise"),
             operation("post", "/api/models/stop-all", "Stops every model", all.clone()).query("wait,now"),
             operation("post", "/api/models/restart-autostart", "Restarts those with `auto_start`", all)
                 .query("wait"),

@@ -68,11 +68,16 @@ fn waits_for(model: &ModelHandle, status: &Status) -> String {
         },
         ModelState::Draining | ModelState::Stopping => "the end of its last run".to_owned(),
         ModelState::Stopped | ModelState::Failed => "a start".to_owned(),
+        ModelState::Parking | ModelState::Parked => "its backend to wake".to_owned(),
+        ModelState::Waking => status.waits_for.as_deref().unwrap_or("its backend to wake").to_owned(),
     }
 }
 
 /// What is left of a start, if it takes as long as the last one; of one that waits for memory, at least all of it.
 fn estimate(model: &ModelHandle, status: &Status, index: usize) -> Option<Duration> {
+    if matches!(status.state, ModelState::Parking | ModelState::Parked | ModelState::Waking) {
+        return model.last_wake();
+    }
     if status.state == ModelState::Ready {
         return turn(model, index);
     }

@@ -26,6 +26,9 @@ enum StateView {
     Draining,
     Stopping,
     Failed,
+    Parking,
+    Parked,
+    Waking,
 }
 
 impl From<ModelState> for StateView {
@@ -38,6 +41,9 @@ impl From<ModelState> for StateView {
             ModelState::Draining => Self::Draining,
             ModelState::Stopping => Self::Stopping,
             ModelState::Failed => Self::Failed,
+            ModelState::Parking => Self::Parking,
+            ModelState::Parked => Self::Parked,
+            ModelState::Waking => Self::Waking,
         }
     }
 }
@@ -80,6 +86,8 @@ pub(crate) struct ModelView {
     auto_start: bool,
     alive_seconds: Option<f64>,
     max_concurrency: Option<u32>,
+    /// Its variants have a way to sleep instead of ending.
+    can_park: bool,
 }
 
 impl ModelView {
@@ -111,6 +119,7 @@ impl ModelView {
             auto_start: spec.auto_start,
             alive_seconds: spec.alive_time.map(|time| time.as_secs_f64()),
             max_concurrency: spec.max_concurrency,
+            can_park: spec.variants.iter().any(|variant| variant.park.is_some()),
         }
     }
 }
@@ -164,7 +173,7 @@ struct RunView {
     #[cfg_attr(
         test,
         ts(
-            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive'"
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost'"
         )
     )]
     cause: &'static str,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{Config, Manager, Model, PATIENCE, Reply, Variant, wait_until};
 
 /// Answers what its file says: `TOTAL USED ONLINE` and, in the lines below, `MODEL MIB` for each model that
-/// uses that much while its newest backend lives. Runs in the manager's folder, with the file as its argument.
+/// uses that much while its newest backend lives, and the file `asleep-MODEL` is not there. Runs in the manager's folder, with the file as its argument.
 const SCRIPT: &str = r#"#!/bin/sh
 if [ -e "$1.raw" ]; then . "$1.raw"; exit; fi
 {
@@ -19,6 +19,7 @@ if [ -e "$1.raw" ]; then . "$1.raw"; exit; fi
     if [ -e "starts-$model" ]; then
       while read -r one port; do pid=$one; done < "starts-$model"
     fi
+    if [ -e "asleep-$model" ]; then mib=0; fi
     if [ -n "$pid" ] && kill -0 "$pid" 2> /dev/null; then used=$((used + mib)); fi
   done
 } < "$1"

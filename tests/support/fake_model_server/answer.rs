@@ -76,6 +76,11 @@ pub(crate) async fn answer(
             return send_json(output, 401, &error).await;
         }
     }
+    if let Some(bed) = &server.sleep
+        && let Some((status, said)) = bed.answer(request).await
+    {
+        return send_json(output, status, &said).await;
+    }
     if request.path == "/metrics" && !server.no_metrics {
         return send_metrics(server, output).await;
     }
@@ -212,8 +217,11 @@ async fn send_status(output: &mut WriteHalf<'_>, status: u16, request: &Request)
 async fn send_metrics(server: &Server, output: &mut WriteHalf<'_>) -> io::Result<After> {
     let chats = STATS.scripted.load(std::sync::atomic::Ordering::Relaxed);
     let model = server.name.replace('"', "\\\"");
+    let running = server.sleep.as_ref().map_or_else(String::new, |bed| {
+        format!("vllm:num_requests_running{{model_name=\"{model}\"}} {}\n", u8::from(bed.is_busy()))
+    });
     let text = format!(
-        "# HELP fake:chats_total Chats so far.\n# TYPE fake:chats_total counter\nfake:chats_total{{model=\"{model}\"}} {chats} \
+        "{running}# HELP fake:chats_total Chats so far.\n# TYPE fake:chats_total counter\nfake:chats_total{{model=\"{model}\"}} {chats} \
          1700000000000\n"
     );
     send(output, 200, "text/plain; version=0.0.4", text.as_bytes(), &Script::default()).await

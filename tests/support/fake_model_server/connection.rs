@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::answer;
 use crate::journal::Journal;
 use crate::script::Script;
+use crate::sleep::Bed;
 use crate::stats::STATS;
 
 /// What all connections share.
@@ -26,6 +27,7 @@ pub(crate) struct Server {
     pub(crate) loaded_at: Instant,
     pub(crate) load_until_file: Option<PathBuf>,
     pub(crate) hang: bool,
+    pub(crate) sleep: Option<Bed>,
     pub(crate) journal: Journal,
 }
 

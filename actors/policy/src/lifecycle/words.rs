@@ -44,6 +44,25 @@ pub enum Phase {
         /// When the next try is allowed.
         retry_at: Moment,
     },
+    /// The gate is closed; the backend is on its way to sleep.
+    Parking {
+        /// When that is given up, and it is stopped instead.
+        deadline: Moment,
+        /// Why it goes.
+        cause: StopCause,
+    },
+    /// It sleeps: its process lives, most of its memory is free.
+    Parked {
+        /// When it is stopped for good; `None`: never.
+        until: Option<Moment>,
+    },
+    /// Somebody wants a backend that sleeps.
+    Waking {
+        /// When that is given up.
+        deadline: Moment,
+        /// It has its memory, and is being woken; before that it waits for it.
+        granted: bool,
+    },
 }
 
 /// How far the end of a process has come.
@@ -78,6 +97,10 @@ pub enum StopCause {
     Hung,
     /// It served errors or no connection, and failed its probe then.
     Unwell,
+    /// An operator wants it parked.
+    Park,
+    /// It died while it was parked, or could not be woken.
+    Lost,
 }
 
 impl StopCause {
@@ -85,8 +108,13 @@ impl StopCause {
     pub fn is_failure(self) -> bool {
         match self {
             Self::StartTimeout | Self::ProbeRefused | Self::Crashed | Self::Hung | Self::Unwell => true,
-            Self::Idle | Self::Operator | Self::Restart | Self::Evicted => false,
+            Self::Idle | Self::Operator | Self::Restart | Self::Evicted | Self::Park | Self::Lost => false,
         }
+    }
+
+    /// Whether a backend that goes for this reason may sleep instead of ending.
+    pub(super) fn allows_parking(self) -> bool {
+        matches!(self, Self::Idle | Self::Evicted | Self::Park)
     }
 }
 
@@ -104,6 +132,8 @@ impl Phase {
             Phase::Stopping { ending: Ending::Asked(at) | Ending::Killed(at), .. } => Some(*at),
             Phase::Stopping { ending: Ending::Stuck, .. } => None,
             Phase::Failed { retry_at } => Some(*retry_at),
+            Phase::Parking { deadline, .. } | Phase::Waking { deadline, .. } => Some(*deadline),
+            Phase::Parked { until } => *until,
             Phase::Stopped | Phase::Ready { .. } => None,
         }
     }
@@ -234,6 +264,35 @@ pub enum Event {
         /// Its life.
         epoch: u64,
     },
+    /// An operator wants it parked, once its running answers have ended.
+    Park,
+    /// Nobody waits for it any more.
+    Abandoned,
+    /// It sleeps.
+    Parked {
+        /// Its life.
+        epoch: u64,
+    },
+    /// It says that it has work: it goes on serving.
+    ParkRefused {
+        /// Its life.
+        epoch: u64,
+    },
+    /// It can't be sent to sleep.
+    ParkFailed {
+        /// Its life.
+        epoch: u64,
+    },
+    /// It serves again.
+    Woken {
+        /// Its life.
+        epoch: u64,
+    },
+    /// It can't be woken, or will never have the memory for it where it is.
+    WakeFailed {
+        /// Its life.
+        epoch: u64,
+    },
     /// `Effect::CloseIfUnused` found the gate unused and closed it.
     Closed(StopCause),
     /// `Effect::CloseIfUnused` found the gate in use.
@@ -261,6 +320,14 @@ pub enum Effect {
     Reserve,
     /// Give the memory back, or stop waiting for it.
     ReturnReservation,
+    /// Ask the scheduler for what a parked backend needs awake; answered as `Reserve` is.
+    ReserveAwake,
+    /// Keep only what it holds asleep: give the rest back, or stop waiting for it.
+    ReturnAwake,
+    /// Send the backend to sleep; `Parked`, `ParkRefused` or `ParkFailed` follows.
+    Park,
+    /// Wake it; `Woken` or `WakeFailed` follows.
+    Wake,
     /// Launch the process of the present epoch.
     Launch,
     /// Probe it until it serves.
@@ -322,6 +389,12 @@ pub struct Limits {
     pub alive_time: Option<Duration>,
     /// Longest wait for memory.
     pub queue_timeout: Duration,
+    /// From the wish to park it until it sleeps.
+    pub park_timeout: Duration,
+    /// From its memory to being awake.
+    pub wake_timeout: Duration,
+    /// How long it sleeps until it is stopped; `None`: for ever.
+    pub keep_parked: Option<Duration>,
 }
 
 /// What the actor sees at the moment of the event.
@@ -335,6 +408,8 @@ pub struct View {
     pub leases: u32,
     /// When the last lease came back, or the gate opened.
     pub unused_since: Moment,
+    /// If it has to go, it may sleep instead of ending: there is a way, and room for what it holds then.
+    pub may_park: bool,
 }
 
 /// What follows from an event.

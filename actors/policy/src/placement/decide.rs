@@ -1,5 +1,6 @@
 //! The decision about one demand.
 
+use super::asleep;
 use super::assignment::{self, Slot};
 use super::room::{self, Rooms};
 use super::victims;
@@ -78,6 +79,13 @@ pub fn unexplained(world: &World<'_>) -> Vec<i64> {
     room::unexplained(world)
 }
 
+/// MiB of each device of the snapshot that nobody holds, now and once those that are on their way out are gone.
+pub fn room(world: &World<'_>) -> (Vec<i64>, Vec<i64>) {
+    let nobody = Demand::new("".into(), Arc::from([]));
+    let rooms = Rooms::new(world, &nobody);
+    (rooms.free, rooms.with_going)
+}
+
 /// `auto_start` alone takes what is free, or is about to be.
 pub(super) fn for_whom(decision: Decision, urgency: Urgency) -> Decision {
     let others_go = match &decision {
@@ -114,10 +122,11 @@ pub(super) fn judge(
         let blockers = rooms.going_on(world, &slots, &devices);
         return Decision::Wait { variant, assignment: parts(&devices), blockers };
     }
-    if let Some(choice) = victims::cheapest(&slots, &rooms.with_going, &rooms.idle, budget) {
-        let victims = choice.victims.iter().filter_map(|at| rooms.name(world, *at)).collect();
-        let assignment = parts(&choice.devices);
-        return Decision::Evict { variant, assignment, victims, cost: choice.cost };
+    if let Some(going) = asleep::cheapest(&slots, rooms, budget) {
+        let names = |held: &[usize]| held.iter().filter_map(|at| rooms.name(world, *at)).collect();
+        let (victims, parks) = (names(&going.choice.victims), names(&going.parks));
+        let assignment = parts(&going.choice.devices);
+        return Decision::Evict { variant, assignment, victims, parks, cost: going.choice.cost };
     }
     if let Some(choice) = victims::cheapest(&slots, &rooms.with_idle, &rooms.blocked, budget) {
         let blockers = choice.victims.iter().filter_map(|at| rooms.blocker(world, *at)).collect();

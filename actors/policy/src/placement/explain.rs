@@ -4,7 +4,7 @@ use super::assignment::{self, Slot};
 use super::decide::{decide, for_whom, judge, parts};
 use super::room::Rooms;
 use super::victims::BUDGET;
-use super::world::{Decision, Demand, ModelName, Never, Part, Variant, Why, World};
+use super::world::{Decision, Demand, ModelName, Never, Part, Standing, Variant, Why, World};
 use crate::devices::{DeviceId, Missing};
 use crate::lifecycle::Moment;
 use std::fmt;
@@ -80,6 +80,8 @@ pub struct Holder {
     pub mib: u64,
     /// Why it can't be stopped; `None`: it can.
     pub why: Option<Why>,
+    /// It sleeps, and this is what it holds so.
+    pub parked: bool,
     /// How long it may keep the asker waiting while it is busy; `None`: for ever.
     pub patience: Option<Duration>,
 }
@@ -169,7 +171,9 @@ fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
     let holder = |share: &super::room::Share| {
         let mib = u64::try_from(share.mib).unwrap_or(0);
         let held = world.held.get(share.held)?;
-        Some(Holder { model: held.model.clone(), mib, why: rooms.why(share.held), patience: held.patience })
+        let parked = matches!(held.standing, Standing::Parked { .. });
+        let (model, why) = (held.model.clone(), rooms.why(share.held));
+        Some(Holder { model, mib, why, parked, patience: held.patience })
     };
     let mut holders: Vec<Holder> = shares.filter_map(holder).collect();
     holders.sort_by(|one, other| other.mib.cmp(&one.mib).then_with(|| one.model.cmp(&other.model)));
@@ -190,8 +194,13 @@ impl fmt::Display for Explanation {
         let variant = |at: &usize| self.variants.get(*at).map_or("it", |variant| &*variant.variant);
         match &self.decision {
             Decision::Fits { variant: at, .. } => write!(to, "{}: {} fits", self.model, variant(at))?,
-            Decision::Evict { variant: at, victims, .. } => {
-                write!(to, "{}: {} fits without {}", self.model, variant(at), victims.join(", "))?;
+            Decision::Evict { variant: at, victims, parks, .. } => {
+                let word = |victim: &ModelName| {
+                    let sleeps = parks.contains(victim);
+                    if sleeps { format!("{victim} (which is parked)") } else { victim.to_string() }
+                };
+                let words: Vec<_> = victims.iter().map(word).collect();
+                write!(to, "{}: {} fits without {}", self.model, variant(at), words.join(", "))?;
             }
             Decision::Wait { variant: at, blockers, .. } => {
                 let whom: Vec<_> = blockers.iter().map(|one| format!("{} {}", one.model, one.why)).collect();
@@ -247,6 +256,7 @@ impl fmt::Display for Lack {
                     write!(to, "{} and has to finish after {patience:.1} s (max_hold)", Why::Busy)?;
                 }
                 Some(why) => write!(to, "{why}")?,
+                None if holder.parked => to.write_str("which is parked")?,
                 None => to.write_str("which is idle")?,
             }
         }
@@ -280,6 +290,7 @@ impl fmt::Display for Why {
             Why::Settling => "which has just ended",
             Why::First => "which came first",
             Why::Pinned => "which is pinned",
+            Why::Itself => "by itself, parked",
         })
     }
 }

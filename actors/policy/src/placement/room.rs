@@ -16,6 +16,15 @@ pub(super) struct Share {
     pub(super) device: usize,
     /// MiB that are free when it is gone: what it reserved, or what it uses if that is more.
     pub(super) mib: i64,
+    /// ... of these, what it goes on holding if it sleeps; `None`: it doesn't.
+    pub(super) asleep: Option<i64>,
+}
+
+impl Share {
+    /// MiB that are free when it sleeps, or is gone.
+    pub(super) fn given_up(&self) -> i64 {
+        (self.mib - self.asleep.unwrap_or(0)).max(0)
+    }
 }
 
 /// Memory of all devices, each list in the order of the snapshot's devices; may be negative.
@@ -28,8 +37,10 @@ pub(super) struct Rooms {
     pub(super) with_idle: Vec<i64>,
     /// Used by nobody that the manager knows.
     pub(super) strangers: Vec<i64>,
-    /// Models that may be stopped.
+    /// Models that may be stopped, or sleep if they can.
     pub(super) idle: Candidates,
+    /// The same, all of them stopped; `None`: none of them can sleep.
+    pub(super) stopped: Option<Candidates>,
     /// Models that may be waited for.
     pub(super) blocked: Candidates,
     /// Everybody's.
@@ -67,6 +78,7 @@ impl Rooms {
         let whys: Vec<_> = world.held.iter().map(|held| why(held, &demand.model, world)).collect();
         let (mut with_going, mut with_idle) = (free.clone(), free.clone());
         let mut idle = Candidates::new(devices.len());
+        let mut stopped = Candidates::new(devices.len());
         let mut blocked = Candidates::new(devices.len());
         for share in &shares {
             let (Some(going), Some(idling)) =
@@ -75,24 +87,31 @@ impl Rooms {
                 continue;
             };
             let candidate = |cost| Candidate { held: share.held, mib: share.mib, cost };
+            let parked = |cost| Candidate { mib: share.given_up(), ..candidate(cost) };
             let held = world.held.get(share.held);
             match whys.get(share.held).copied().flatten() {
-                Some(Why::Pinned) => {}
+                Some(Why::Pinned | Why::Itself) => {}
                 // It is free already for those who overlap.
                 Some(Why::Settling) if demand.overlap => {}
                 Some(Why::Leaving | Why::Settling) => {
-                    *going += share.mib;
-                    *idling += share.mib;
+                    let dozes = held.is_some_and(|held| held.dozes);
+                    let comes = if dozes { share.given_up() } else { share.mib };
+                    *going += comes;
+                    *idling += comes;
                 }
                 None => {
                     *idling += share.mib;
-                    idle.add(share.device, candidate(held.map_or(1, |held| cost_of(held, world.now))));
+                    idle.add(share.device, parked(held.map_or(1, |held| cost_of(held, world.now, true))));
+                    stopped
+                        .add(share.device, candidate(held.map_or(1, |held| cost_of(held, world.now, false))));
                 }
                 // They are needed now: what it costs is the whole reload.
                 Some(_) => blocked.add(share.device, candidate(held.map_or(1, full_cost_of))),
             }
         }
-        Self { free, with_going, with_idle, strangers, idle, blocked, shares, whys }
+        let any_sleeps = shares.iter().any(|share| share.asleep.is_some());
+        let stopped = any_sleeps.then_some(stopped);
+        Self { free, with_going, with_idle, strangers, idle, stopped, blocked, shares, whys }
     }
 
     pub(super) fn name(&self, world: &World<'_>, held: usize) -> Option<ModelName> {
@@ -134,7 +153,11 @@ fn uses(world: &World<'_>) -> (Vec<Use>, Vec<Share>) {
             let Some(device) = world.snapshot.position(&part.device) else { continue };
             let reserved = mib(part.mib);
             let mib = reserved.max(part.actual.map_or(0, mib));
-            shares.push(Share { held: at, device, mib });
+            // What sleeps already gives all of it up.
+            let sleeps = !matches!(held.standing, Standing::Parked { .. });
+            let asleep =
+                held.sleep.as_ref().filter(|_| sleeps).map(|sleep| self::mib(sleep.on(&part.device)));
+            shares.push(Share { held: at, device, mib, asleep });
             if let Some(device_use) = uses.get_mut(device) {
                 let shows = shows(held.standing, world.snapshot.taken_at);
                 device_use.add(shows, reserved, part.actual.map(self::mib), part.unexplained_before);
@@ -212,13 +235,17 @@ enum Shows {
 fn shows(standing: Standing, taken_at: Option<Moment>) -> Shows {
     match standing {
         Standing::First => Shows::Nothing,
+        Standing::Parked { since, .. } if Some(since) <= taken_at => Shows::All,
         Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) }
             if Some(since) <= taken_at =>
         {
             Shows::All
         }
         Standing::Settling => Shows::All,
-        Standing::Starting { .. } | Standing::Ready { .. } | Standing::Leaving { .. } => Shows::Part,
+        Standing::Starting { .. }
+        | Standing::Ready { .. }
+        | Standing::Parked { .. }
+        | Standing::Leaving { .. } => Shows::Part,
     }
 }
 
@@ -228,11 +255,12 @@ fn why(held: &Held, asker: &ModelName, world: &World<'_>) -> Option<Why> {
         Standing::Leaving { .. } => Some(Why::Leaving),
         Standing::Settling => Some(Why::Settling),
         Standing::First => Some(Why::First),
+        Standing::Parked { .. } if held.model == *asker => Some(Why::Itself),
         _ if held.pinned => Some(Why::Pinned),
         // It will have ended its former life before it begins the next.
         _ if held.model == *asker => Some(Why::Leaving),
         Standing::Starting { wanted: true, .. } => Some(Why::Starting),
-        Standing::Starting { wanted: false, .. } => None,
+        Standing::Starting { wanted: false, .. } | Standing::Parked { .. } => None,
         Standing::Ready { busy: true, .. } => Some(Why::Busy),
         Standing::Ready { .. } => {
             let is_ahead = |until: &Moment| world.now < *until;
@@ -244,13 +272,26 @@ fn why(held: &Held, asker: &ModelName, world: &World<'_>) -> Option<Why> {
     }
 }
 
-fn cost_of(held: &Held, now: Moment) -> u64 {
+/// What it costs that it ends, and, if it sleeps or can, what its wake would have saved.
+pub fn stop_cost(held: &Held, now: Moment) -> u64 {
+    let asleep = cost_of(held, now, true);
+    let whole = cost_of(held, now, false);
+    if matches!(held.standing, Standing::Parked { .. }) { whole } else { whole.saturating_sub(asleep) }
+}
+
+/// What it costs that it goes, or sleeps if it can. One that sleeps already loses what its wake would have saved.
+pub(super) fn cost_of(held: &Held, now: Moment, may_sleep: bool) -> u64 {
     let idle_since = match held.standing {
-        Standing::Ready { idle_since, .. } => idle_since,
+        Standing::Ready { idle_since, .. } | Standing::Parked { wanted: false, idle_since, .. } => idle_since,
         Standing::Starting { since, .. } => since,
         _ => now,
     };
-    eviction_cost(reload_of(held), now.saturating_sub(idle_since))
+    let lost = match (&held.sleep, held.standing) {
+        (Some(sleep), Standing::Parked { .. }) => reload_of(held).saturating_sub(sleep.wake),
+        (Some(sleep), _) if may_sleep => sleep.wake,
+        _ => reload_of(held),
+    };
+    eviction_cost(lost, now.saturating_sub(idle_since))
 }
 
 fn full_cost_of(held: &Held) -> u64 {

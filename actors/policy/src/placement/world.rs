@@ -142,6 +142,10 @@ pub struct Held {
     pub pinned: bool,
     /// From launch to ready, as measured; `None`: guessed from its size.
     pub reload: Option<Duration>,
+    /// How it may sleep instead of ending, or sleeps; `None`: it can't, or there is no room for what it would hold then.
+    pub sleep: Option<Sleep>,
+    /// It has been told to sleep: what it holds then stays.
+    pub dozes: bool,
     /// What the Scheduler knows of its stay.
     pub tenure: Option<Tenure>,
     /// Of which classes those are who use it.
@@ -163,12 +167,30 @@ impl Held {
             standing: Standing::Starting { wanted: true, since: Moment::ZERO },
             pinned: false,
             reload: None,
+            sleep: None,
+            dozes: false,
             tenure: None,
             users: Users::default(),
             kept_until: None,
             guarded_until: None,
             patience: None,
         }
+    }
+}
+
+/// How a model sleeps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sleep {
+    /// How long a wake takes: as measured, or guessed.
+    pub wake: Duration,
+    /// MiB that it holds asleep, RAM included.
+    pub holds: Vec<(DeviceId, u64)>,
+}
+
+impl Sleep {
+    /// MiB that it holds asleep on this device.
+    pub fn on(&self, device: &DeviceId) -> u64 {
+        self.holds.iter().filter(|(on, _)| on == device).map(|(_, mib)| mib).sum()
     }
 }
 
@@ -227,7 +249,16 @@ pub enum Standing {
         /// When the last lease came back.
         idle_since: Moment,
     },
-    /// It has been told to go.
+    /// It sleeps: it may be stopped for another.
+    Parked {
+        /// Since when.
+        since: Moment,
+        /// Somebody waits for it.
+        wanted: bool,
+        /// When its last lease came back.
+        idle_since: Moment,
+    },
+    /// It has been told to go, or to sleep.
     Leaving {
         /// Since when it was ready, if it came so far.
         ready: Option<Moment>,
@@ -294,6 +325,8 @@ pub enum Why {
     First,
     /// The user said so.
     Pinned,
+    /// It is the asker, which sleeps, and keeps what it holds.
+    Itself,
 }
 
 /// Somebody who is waited for.
@@ -340,6 +373,8 @@ pub enum Decision {
         assignment: Vec<Part>,
         /// Idle, sufficient, none of them dispensable.
         victims: Vec<ModelName>,
+        /// Those of them for whom it is enough to sleep.
+        parks: Vec<ModelName>,
         /// See `eviction_cost`.
         cost: u64,
     },

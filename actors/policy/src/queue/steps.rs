@@ -1,17 +1,19 @@
 //! The Scheduler's table: what each event changes, and the round that follows every one of them.
 
 use super::classes::{self, Asker};
+use super::held::{held_part, leaving};
 use super::memory::Age;
 use super::pace::{self, most_credit};
+use super::park::comes_back_in;
 use super::round::Round;
 use super::{
-    ANSWER_TIME, BUSY_POLL, Denial, Effect, Event, FailedStart, Hold, MadeRoom, ModelView, POLL, SETTLE_POLL,
-    Stage, State, Step, View, Waiting,
+    BUSY_POLL, Denial, Doze, Effect, Event, FailedStart, Hold, MadeRoom, ModelView, POLL, SETTLE_POLL, Stage,
+    State, Step, View, Waiting,
 };
 use crate::lifecycle::Moment;
 use crate::placement::{
     self, Blocker, Decision, Demand, Explanation, Held, HeldPart, HoldTime, ModelName, Part, Standing,
-    Tenure, Urgency, Variant, Why, World, claims, decide, guessed_reload,
+    Urgency, Variant, Why, World, claims, decide, guessed_reload,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,14 @@ use std::time::Duration;
 /// What follows from `event`.
 pub fn step(state: &State, event: Event, view: &View<'_>) -> Step {
     let mut round = Round::new(state, view);
-    let looks = matches!(event, Event::Demand { .. } | Event::Returned { .. } | Event::Timer);
+    let looks = matches!(
+        event,
+        Event::Demand { .. }
+            | Event::Returned { .. }
+            | Event::Asleep { .. }
+            | Event::Wake { .. }
+            | Event::Timer
+    );
     round.note_use();
     round.take(event);
     round.settle();
@@ -45,6 +54,8 @@ pub fn explain(
     let mut round = Round::new(state, view);
     round.wants = round.all_wants();
     let waits = state.waiting.iter().find(|one| one.model == *model).cloned();
+    let epoch = view.models.iter().find(|seen| seen.model == *model).map(|seen| seen.epoch);
+    let waits = waits.or_else(|| round.waking(model, epoch?));
     let asker = waits.unwrap_or_else(|| Waiting::new(model, 0, variants, load, view.now));
     let mut held = round.held();
     let ahead = classes::in_front(state, &asker, view.now, view.settings);
@@ -73,6 +84,7 @@ impl Waiting {
             mib: variants.first().map_or(0, all),
             urgency: Urgency::default(),
             overlap: false,
+            wakes: false,
             rivals: false,
             victims_asked: None,
             victims_gone: None,
@@ -130,6 +142,7 @@ impl Round<'_> {
                     parts,
                     used_before,
                     stage: Stage::Kept,
+                    doze: Doze::Awake,
                     granted: None,
                     ready: None,
                     load,
@@ -137,12 +150,19 @@ impl Round<'_> {
                     credit: Duration::ZERO,
                 });
             }
+            Event::Parking { model, epoch } => self.begins_to_park(&model, epoch),
+            Event::Asleep { model, epoch } => self.falls_asleep(&model, epoch),
+            Event::StaysAwake { model, epoch } => self.stays_awake(&model, epoch),
+            Event::Wake { model, epoch } => self.wants_to_wake(&model, epoch),
             Event::AllAnnounced => self.state.quiet_until = None,
             Event::EvictRefused { model, epoch } => {
                 if let Some(hold) = self.hold(&model, epoch)
                     && matches!(hold.stage, Stage::Asked { .. } | Stage::Yielding { .. })
                 {
                     hold.stage = Stage::Refused { until: now.saturating_add(POLL) };
+                    if hold.doze == Doze::Asked {
+                        hold.doze = Doze::Awake;
+                    }
                 }
             }
             Event::Changed | Event::SnapshotTaken | Event::Timer => {}
@@ -157,10 +177,12 @@ impl Round<'_> {
             if let Some(Standing::Ready { since, .. } | Standing::Leaving { ready: Some(since) }) =
                 seen.map(|seen| seen.standing)
                 && hold.ready.is_none()
+                && !matches!(hold.doze, Doze::Down { .. })
             {
                 hold.ready = Some(since);
                 let took = hold.granted.map(|granted| since.saturating_sub(granted));
                 hold.load = took.or(seen.and_then(|seen| seen.reload)).unwrap_or(hold.load);
+                hold.load = comes_back_in(hold.load, seen.and_then(|seen| seen.sleep.as_ref()));
                 hold.credit = hold.credit.min(most_credit(hold.load));
             }
             for (device, mib) in seen.into_iter().flat_map(|seen| &seen.actual) {
@@ -174,7 +196,7 @@ impl Round<'_> {
         self.state.holds.iter().filter(move |hold| hold.model == *model).map(|hold| hold.epoch)
     }
 
-    fn hold(&mut self, model: &ModelName, epoch: u64) -> Option<&mut Hold> {
+    pub(super) fn hold(&mut self, model: &ModelName, epoch: u64) -> Option<&mut Hold> {
         self.state.holds.iter_mut().find(|hold| hold.model == *model && hold.epoch == epoch)
     }
 
@@ -188,7 +210,7 @@ impl Round<'_> {
         self.state.failed.push(FailedStart { model, variant, at: self.view.now, devices, offline });
     }
 
-    fn seen(&self, model: &ModelName, epoch: u64) -> Option<&ModelView> {
+    pub(super) fn seen(&self, model: &ModelName, epoch: u64) -> Option<&ModelView> {
         self.view.models.iter().find(|seen| seen.model == *model && seen.epoch == epoch)
     }
 
@@ -241,6 +263,7 @@ impl Round<'_> {
     fn serve(&mut self) {
         let now = self.view.now;
         classes::sort(&mut self.state, now, self.view.settings);
+        self.let_park();
         let mut held = self.held();
         self.wants = self.all_wants();
         let mut needed = Needed::default();
@@ -264,6 +287,11 @@ impl Round<'_> {
             match decide(&World { dated: age == Age::Recent, ..self.world(&held) }, &demand) {
                 // What is free, and whether that will do, is read from a snapshot that is on its way.
                 Decision::Fits { .. } | Decision::Never { .. } if age == Age::Recent => {}
+                Decision::Fits { .. } if waiting.wakes => {
+                    held.retain(|one| one.model != waiting.model || one.standing == Standing::Settling);
+                    held.extend(self.grant_wake(&waiting, &held));
+                    continue;
+                }
                 Decision::Fits { variant, assignment } => {
                     let why = Box::new(placement::explain(&self.world(&held), &demand));
                     let granted = self.grant(&waiting, variant, assignment, &held, why);
@@ -274,9 +302,9 @@ impl Round<'_> {
                     self.deny(&waiting, &demand, &held, Denial::Never(reason));
                     continue;
                 }
-                Decision::Evict { victims, .. } => {
+                Decision::Evict { victims, parks, .. } => {
                     for victim in &victims {
-                        self.ask(victim, &mut held, &waiting, false);
+                        self.ask(victim, &mut held, &waiting, false, parks.contains(victim));
                     }
                     waiting.victims_asked.get_or_insert(now);
                     needed.models.extend(victims);
@@ -305,6 +333,9 @@ impl Round<'_> {
         for hold in self.state.holds.iter_mut().filter(|hold| !needed.models.contains(&hold.model)) {
             if matches!(hold.stage, Stage::Yielding { .. }) {
                 hold.stage = Stage::Kept;
+                if hold.doze == Doze::Asked {
+                    hold.doze = Doze::Awake;
+                }
                 let (model, epoch) = (hold.model.clone(), hold.epoch);
                 self.effects.push(Effect::WithdrawYield { model, epoch });
             }
@@ -396,6 +427,7 @@ impl Round<'_> {
             parts: parts.clone(),
             used_before,
             stage: Stage::Kept,
+            doze: Doze::Awake,
             granted: Some(now),
             ready: None,
             load,
@@ -424,7 +456,7 @@ impl Round<'_> {
     }
 
     /// Asks a model to go; from now on it counts as leaving.
-    fn ask(&mut self, model: &ModelName, held: &mut [Held], asker: &Waiting, busy: bool) {
+    fn ask(&mut self, model: &ModelName, held: &mut [Held], asker: &Waiting, busy: bool, park: bool) {
         let now = self.view.now;
         let gone = |hold: &&mut Hold| hold.model == *model && !matches!(hold.stage, Stage::Gone { .. });
         let Some(at) = self.state.holds.iter_mut().find(gone).map(|hold| hold.epoch) else { return };
@@ -440,6 +472,9 @@ impl Round<'_> {
         } else {
             Stage::Asked { at: now, used, in_favour_of: for_whom }
         };
+        if park {
+            hold.doze = Doze::Asked;
+        }
         let stayed = hold.ready.map_or(Duration::ZERO, |ready| now.saturating_sub(ready));
         let load = pace::expected(asker.load, asker.mib, hold.tenure());
         let due = classes::due(users, hold.tenure(), class, load);
@@ -448,12 +483,13 @@ impl Round<'_> {
         pace::leave(&mut self.state.accounts, parts.iter().map(|part| &part.device), left, now);
         for one in held.iter_mut().filter(|one| one.model == *model) {
             one.standing = leaving(one.standing);
+            one.dozes = park;
         }
         let model = model.clone();
         self.effects.push(if busy {
-            Effect::AskYield { model, epoch: at, in_favour_of }
+            Effect::AskYield { model, epoch: at, in_favour_of, park }
         } else {
-            Effect::AskEvict { model, epoch: at, in_favour_of }
+            Effect::AskEvict { model, epoch: at, in_favour_of, park }
         });
     }
 
@@ -476,7 +512,8 @@ impl Round<'_> {
             };
             let until = since.max(ready).saturating_add(patience).max(one.guarded_until.unwrap_or_default());
             if now >= until {
-                self.ask(&blocker.model, held, asker, true);
+                let park = self.may_sleep(&blocker.model, held);
+                self.ask(&blocker.model, held, asker, true, park);
             } else {
                 self.look_at(until.min(now.saturating_add(BUSY_POLL)));
             }
@@ -530,59 +567,5 @@ impl Round<'_> {
         let model = demand.model.clone();
         let none = parts.is_empty();
         (!none).then(|| Held { standing: Standing::First, ..Held::new(model, parts) })
-    }
-
-    /// The reservations as placement sees them.
-    fn held(&self) -> Vec<Held> {
-        let now = self.view.now;
-        let one = |hold: &Hold| {
-            let seen = self.seen(&hold.model, hold.epoch);
-            let shown = seen.map(|seen| seen.standing);
-            // A model that we don't see yet is about to start.
-            let shown = shown.unwrap_or(Standing::Starting { wanted: true, since: now });
-            let standing = match (&hold.stage, shown) {
-                (Stage::Gone { .. }, _) => Standing::Settling,
-                (Stage::Asked { at, .. }, _) if now < at.saturating_add(ANSWER_TIME) => leaving(shown),
-                (Stage::Yielding { .. }, _) => leaving(shown),
-                (Stage::Refused { until }, Standing::Ready { since, idle_since, .. }) if now < *until => {
-                    Standing::Ready { since, busy: true, idle_since }
-                }
-                (Stage::Refused { until }, Standing::Starting { since, .. }) if now < *until => {
-                    Standing::Starting { wanted: true, since }
-                }
-                _ => shown,
-            };
-            let mut parts = hold.parts.clone();
-            // What has ended holds what it used, not what it might have used.
-            if standing == Standing::Settling {
-                parts.iter_mut().for_each(|part| part.mib = part.actual.take().unwrap_or(part.mib));
-            }
-            let pinned = seen.is_some_and(|seen| seen.pinned);
-            let reload = seen.and_then(|seen| seen.reload);
-            let users = seen.map(|seen| seen.users).unwrap_or_default();
-            let tenure = Some(hold.tenure());
-            Held { standing, pinned, reload, tenure, users, ..Held::new(hold.model.clone(), parts) }
-        };
-        self.state.holds.iter().map(one).collect()
-    }
-}
-
-impl Hold {
-    fn tenure(&self) -> Tenure {
-        let mib = self.parts.iter().map(|part| part.mib).sum();
-        Tenure { load: self.load, mib, credit: self.credit, rivals: self.rivals }
-    }
-}
-
-fn held_part(part: Part, unexplained_before: Option<i64>) -> HeldPart {
-    HeldPart { device: part.device, mib: part.mib, actual: None, unexplained_before }
-}
-
-/// The same model, told to go.
-pub(super) fn leaving(standing: Standing) -> Standing {
-    match standing {
-        Standing::Ready { since, .. } => Standing::Leaving { ready: Some(since) },
-        Standing::Starting { .. } => Standing::Leaving { ready: None },
-        other => other,
     }
 }

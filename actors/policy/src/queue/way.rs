@@ -1,8 +1,9 @@
 //! Who goes from a device that other programs need, or that an operator has paused.
 
+use super::held::leaving;
 use super::round::Round;
-use super::steps::{Needed, leaving};
-use super::{Effect, Hold, Stage};
+use super::steps::Needed;
+use super::{Doze, Effect, Hold, Stage};
 use crate::placement::{Held, ModelName, Standing, make_way};
 
 impl Round<'_> {
@@ -27,10 +28,13 @@ impl Round<'_> {
     /// Asks a model to go for other programs: at once if it is idle, otherwise when its answers have ended.
     fn send_away(&mut self, model: &ModelName, device: &str, held: &mut [Held]) {
         let now = self.view.now;
+        let park = self.may_sleep(model, held);
         let Some(one) = held.iter_mut().find(|one| one.model == *model) else { return };
         let busy = match one.standing {
             Standing::Ready { busy, .. } => busy,
             Standing::Starting { wanted, .. } => wanted,
+            // Asleep it holds little, but what it holds is what they need.
+            Standing::Parked { wanted, .. } => wanted,
             Standing::Leaving { .. } | Standing::Settling | Standing::First => return,
         };
         let alive = |hold: &&mut Hold| hold.model == *model && !matches!(hold.stage, Stage::Gone { .. });
@@ -41,15 +45,18 @@ impl Round<'_> {
             return;
         }
         one.standing = leaving(one.standing);
+        if park && !matches!(hold.doze, Doze::Down { .. }) {
+            hold.doze = Doze::Asked;
+        }
         let used = hold.parts.iter().map(|part| snapshot.get(&part.device)?.used_mib).collect();
         let in_favour_of: ModelName = format!("other programs on {device}").into();
         let (model, epoch, for_whom) = (model.clone(), hold.epoch, in_favour_of.clone());
         if busy {
             hold.stage = Stage::Yielding { used, in_favour_of: for_whom };
-            self.effects.push(Effect::AskYield { model, epoch, in_favour_of });
+            self.effects.push(Effect::AskYield { model, epoch, in_favour_of, park });
         } else {
             hold.stage = Stage::Asked { at: now, used, in_favour_of: for_whom };
-            self.effects.push(Effect::AskEvict { model, epoch, in_favour_of });
+            self.effects.push(Effect::AskEvict { model, epoch, in_favour_of, park });
         }
     }
 }

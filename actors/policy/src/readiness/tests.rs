@@ -248,6 +248,8 @@ fn a_model_may_have_its_own_probe_or_only_headers() {
         routes: crate::spec::Routes { prefix: Some(String::new()), ..Default::default() },
         probe: None,
         stop_command: None,
+        park: None,
+        parked_mb: std::collections::BTreeMap::default(),
     };
     let paths = |probes: &[ProbeSpec]| probes.iter().map(|probe| probe.paths.join(" ")).collect::<Vec<_>>();
     assert_eq!(paths(&probes(&mode, &variant)), ["/models /health", "/chat/completions"]);

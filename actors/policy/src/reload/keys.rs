@@ -77,6 +77,7 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
         mode as "mode",
         auto_start as "auto_start",
         alive_time as "alive_time",
+        keep_parked as "keep_parked",
         start_timeout as "start_timeout",
         stop_timeout as "stop_timeout",
         max_concurrency as "max_concurrency",
@@ -115,6 +116,12 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
     if way_of_asking(old) != way_of_asking(new) && before.len() == after.len() {
         names.push("probe, stop_command");
     }
+    let way_to_sleep = |model: &ModelSpec| -> Vec<_> {
+        model.variants.iter().map(|one| (one.park.clone(), one.parked_mb.clone())).collect()
+    };
+    if way_to_sleep(old) != way_to_sleep(new) && before.len() == after.len() {
+        names.push("park, parked_mb");
+    }
     (same, names)
 }
 
@@ -137,6 +144,8 @@ pub(super) fn is_other_launch(old: &VariantSpec, new: &VariantSpec) -> bool {
         memory_auto: new.memory_auto,
         probe: new.probe.clone(),
         stop_command: new.stop_command.clone(),
+        park: new.park.clone(),
+        parked_mb: new.parked_mb.clone(),
         ..old.clone()
     };
     same != *new

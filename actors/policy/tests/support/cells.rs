@@ -11,6 +11,9 @@ pub(crate) fn kind_of_phase(phase: &Phase) -> &'static str {
         Phase::Draining { .. } => "Draining",
         Phase::Stopping { .. } => "Stopping",
         Phase::Failed { .. } => "Failed",
+        Phase::Parking { .. } => "Parking",
+        Phase::Parked { .. } => "Parked",
+        Phase::Waking { .. } => "Waking",
     }
 }
 
@@ -43,14 +46,29 @@ pub(crate) fn kind_of_event(event: Event) -> &'static str {
         Event::Unreachable { .. } => "Unreachable",
         Event::Closed(_) => "Closed",
         Event::InUse(_) => "InUse",
+        Event::Park => "Park",
+        Event::Abandoned => "Abandoned",
+        Event::Parked { .. } => "Parked",
+        Event::ParkRefused { .. } => "ParkRefused",
+        Event::ParkFailed { .. } => "ParkFailed",
+        Event::Woken { .. } => "Woken",
+        Event::WakeFailed { .. } => "WakeFailed",
         Event::LeaseFreed => "LeaseFreed",
         Event::Deadline => "Deadline",
     }
 }
 
-pub(crate) const ALL_PHASES: [&str; 7] =
-    ["Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed"];
-pub(crate) const ALL_EVENTS: [&str; 28] = [
+pub(crate) const ALL_PHASES: [&str; 10] = [
+    "Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed", "Parking", "Parked", "Waking",
+];
+pub(crate) const ALL_EVENTS: [&str; 35] = [
+    "Park",
+    "Abandoned",
+    "Parked",
+    "ParkRefused",
+    "ParkFailed",
+    "Woken",
+    "WakeFailed",
     "Acquire",
     "Start",
     "Stop(Drain)",

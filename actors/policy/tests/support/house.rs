@@ -5,7 +5,9 @@
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{HoldTime, ModelName, Settings, Standing, Urgency, Users, Variant};
+use llm_manager_policy::placement::{
+    HoldTime, ModelName, Settings, Sleep, Standing, Urgency, Users, Variant,
+};
 use llm_manager_policy::queue::pace::LEAST_BUSY;
 use llm_manager_policy::queue::{Effect, Event, ModelView, View};
 use llm_manager_policy::spec::Class;
@@ -33,6 +35,21 @@ pub(crate) struct Resident {
     pub(crate) uses: u64,
     /// The devices tell what it uses.
     pub(crate) seen: bool,
+    /// It can sleep.
+    pub(crate) sleeps: Option<Sleeper>,
+}
+
+/// How a model sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sleeper {
+    /// From being told to sleeping.
+    pub(crate) falls_asleep: Duration,
+    /// From its memory to being awake.
+    pub(crate) wakes: Duration,
+    /// MiB that it holds asleep on each of its devices.
+    pub(crate) keeps: u64,
+    /// ... and in RAM, if there is a device for that.
+    pub(crate) ram: u64,
 }
 
 /// A request to come.
@@ -49,6 +66,8 @@ pub(crate) struct Report {
     pub(crate) served: usize,
     pub(crate) denied: usize,
     pub(crate) cold_starts: usize,
+    pub(crate) parks: usize,
+    pub(crate) wakes: usize,
     pub(crate) evictions: usize,
     pub(crate) yields: usize,
     pub(crate) steps: usize,
@@ -74,6 +93,9 @@ enum Phase {
     Ready { since: Moment },
     Draining { ready: Moment },
     Stopping { ready: Option<Moment> },
+    Parking { ready: Moment },
+    Parked { since: Moment },
+    Waking { since: Moment, granted: bool },
 }
 
 struct Life {
@@ -87,6 +109,10 @@ struct Life {
     left: [Option<Moment>; 3],
     /// Device, reserved.
     parts: Vec<(usize, u64)>,
+    /// The same, of one that sleeps, when it is awake.
+    awake: Vec<(usize, u64)>,
+    /// It may sleep when it has been asked to go.
+    park: bool,
 }
 
 impl Life {
@@ -109,8 +135,12 @@ enum News {
     Answered(usize, u64, Class),
     Ended(usize, u64),
     Granted(usize, u64, Vec<(usize, u64)>),
-    Evict(usize, u64),
-    Yield(usize, u64),
+    Evict(usize, u64, bool),
+    Yield(usize, u64, bool),
+    LetPark(usize, u64, bool),
+    Asleep(usize, u64),
+    GrantWake(usize, u64),
+    Woken(usize, u64),
     Stay(usize, u64),
     Sample,
     Timer(u64),
@@ -159,6 +189,8 @@ impl<P: Policy> House<P> {
             answers: [0; 3],
             left: [None; 3],
             parts: Vec::new(),
+            awake: Vec::new(),
+            park: false,
         });
         Self {
             policy,
@@ -215,6 +247,7 @@ impl<P: Policy> House<P> {
                     Phase::Off => self.ask_for_memory(request.model),
                     Phase::Queued { .. } if life.class() > before => self.demand(request.model),
                     Phase::Ready { .. } => self.serve(request.model),
+                    Phase::Parked { .. } => self.ask_to_wake(request.model),
                     _ => {}
                 }
             }
@@ -242,25 +275,30 @@ impl<P: Policy> House<P> {
                 life.left[class as usize] = Some(self.now);
                 life.idle_since = self.now;
                 if life.leases == 0 && matches!(life.phase, Phase::Draining { .. }) {
-                    self.stop(at);
+                    self.leave(at);
                 }
             }
-            News::Evict(at, epoch) if self.lives[at].epoch == epoch => {
+            News::Evict(at, epoch, park) if self.lives[at].epoch == epoch => {
+                self.lives[at].park = park;
                 let life = &self.lives[at];
                 let unused = life.leases == 0 && life.waiting.is_empty();
                 if unused && matches!(life.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
+                    self.report.evictions += 1;
+                    self.leave(at);
+                } else if matches!(life.phase, Phase::Parked { .. } | Phase::Waking { granted: false, .. }) {
                     self.report.evictions += 1;
                     self.stop(at);
                 } else if matches!(life.phase, Phase::Ready { .. } | Phase::Starting { .. }) {
                     self.tell(Event::EvictRefused { model: self.residents[at].name.clone(), epoch });
                 }
             }
-            News::Yield(at, epoch) if self.lives[at].epoch == epoch => {
+            News::Yield(at, epoch, park) if self.lives[at].epoch == epoch => {
+                self.lives[at].park = park;
                 if let Phase::Ready { since } = self.lives[at].phase {
                     self.report.yields += 1;
                     self.lives[at].phase = Phase::Draining { ready: since };
                     if self.lives[at].leases == 0 {
-                        self.stop(at);
+                        self.leave(at);
                     }
                 }
             }
@@ -277,10 +315,35 @@ impl<P: Policy> House<P> {
                     self.ghosts[device] += real;
                     self.later(self.lag, News::Shown(device, real));
                 }
+                self.lives[at].awake.clear();
                 self.lives[at].phase = Phase::Off;
                 self.tell(Event::Returned { model: self.residents[at].name.clone(), epoch, ran: true });
                 if !self.lives[at].waiting.is_empty() {
                     self.ask_for_memory(at);
+                }
+            }
+            News::LetPark(at, epoch, go) if self.lives[at].epoch == epoch => {
+                let Some(sleeper) = self.residents[at].sleeps.filter(|_| go) else { return self.stop(at) };
+                self.later(sleeper.falls_asleep, News::Asleep(at, epoch));
+            }
+            News::Asleep(at, epoch) if self.lives[at].epoch == epoch => self.falls_asleep(at),
+            News::GrantWake(at, epoch) if self.lives[at].epoch == epoch => {
+                let since = self.now;
+                if matches!(self.lives[at].phase, Phase::Waking { granted: false, .. }) {
+                    self.lives[at].parts = std::mem::take(&mut self.lives[at].awake);
+                    self.lives[at].phase = Phase::Waking { since, granted: true };
+                    self.report.wakes += 1;
+                    let wakes = self.residents[at].sleeps.map(|sleeper| sleeper.wakes);
+                    self.later(wakes.unwrap(), News::Woken(at, epoch));
+                }
+            }
+            News::Woken(at, epoch) if self.lives[at].epoch == epoch => {
+                if let Phase::Waking { since, .. } = self.lives[at].phase {
+                    self.report.loads.push((since, self.now));
+                    self.lives[at].phase = Phase::Ready { since: self.now };
+                    self.lives[at].idle_since = self.now;
+                    self.serve(at);
+                    self.tell(Event::Changed);
                 }
             }
             News::Shown(device, mib) => self.ghosts[device] -= mib,
@@ -295,6 +358,10 @@ impl<P: Policy> House<P> {
             | News::Evict(..)
             | News::Yield(..)
             | News::Stay(..)
+            | News::LetPark(..)
+            | News::Asleep(..)
+            | News::GrantWake(..)
+            | News::Woken(..)
             | News::Timer(_) => {}
         }
     }
@@ -322,8 +389,51 @@ impl<P: Policy> House<P> {
         self.later(self.residents[at].stop, News::Ended(at, epoch));
     }
 
+    /// Goes to sleep if it may, and ends otherwise.
+    fn leave(&mut self, at: usize) {
+        let (Phase::Ready { since: ready } | Phase::Draining { ready }) = self.lives[at].phase else {
+            return self.stop(at);
+        };
+        if !self.lives[at].park {
+            return self.stop(at);
+        }
+        assert_eq!(self.lives[at].leases, 0, "parked while it answers");
+        self.lives[at].phase = Phase::Parking { ready };
+        let (model, epoch) = (self.residents[at].name.clone(), self.lives[at].epoch);
+        self.tell(Event::Parking { model, epoch });
+    }
+
+    fn falls_asleep(&mut self, at: usize) {
+        self.report.parks += 1;
+        let sleeper = self.residents[at].sleeps.unwrap();
+        let awake = std::mem::take(&mut self.lives[at].parts);
+        let uses = self.residents[at].uses;
+        for (device, mib) in &awake {
+            let real = (mib * uses / 100).saturating_sub(sleeper.keeps * uses / 100);
+            self.ghosts[*device] += real;
+            self.later(self.lag, News::Shown(*device, real));
+        }
+        let ram = self.devices.iter().position(|device| device.plugin == "cpu");
+        let on_cards = awake.iter().map(|(device, _)| (*device, sleeper.keeps));
+        self.lives[at].parts = on_cards.chain(ram.map(|ram| (ram, sleeper.ram))).collect();
+        self.lives[at].awake = awake;
+        self.lives[at].phase = Phase::Parked { since: self.now };
+        let (model, epoch) = (self.residents[at].name.clone(), self.lives[at].epoch);
+        self.tell(Event::Asleep { model, epoch });
+        if !self.lives[at].waiting.is_empty() {
+            self.ask_to_wake(at);
+        }
+    }
+
+    fn ask_to_wake(&mut self, at: usize) {
+        self.lives[at].phase = Phase::Waking { since: self.now, granted: false };
+        let (model, epoch) = (self.residents[at].name.clone(), self.lives[at].epoch);
+        self.tell(Event::Wake { model, epoch });
+    }
+
     fn ask_for_memory(&mut self, at: usize) {
         self.lives[at].epoch += 1;
+        self.lives[at].park = false;
         self.lives[at].phase = Phase::Queued { since: self.now };
         self.lives[at].left = [None; 3];
         self.demand(at);
@@ -375,12 +485,38 @@ impl<P: Policy> House<P> {
             Phase::Ready { since } => Standing::Ready { since, busy, idle_since: life.idle_since },
             Phase::Draining { ready } => Standing::Leaving { ready: Some(ready) },
             Phase::Stopping { ready } => Standing::Leaving { ready },
+            Phase::Parking { ready } => Standing::Leaving { ready: Some(ready) },
+            Phase::Parked { since } => {
+                Standing::Parked { since, wanted: !life.waiting.is_empty(), idle_since: life.idle_since }
+            }
+            Phase::Waking { since, .. } => Standing::Starting { wanted: true, since },
         };
         let on = self.sampled.iter().filter(|(model, epoch, ..)| *model == at && *epoch == life.epoch);
         let on = on.map(|(_, _, device, mib)| (self.devices[*device].id.clone(), *mib)).collect();
         let (model, reload) = (resident.name.clone(), Some(resident.load));
-        let (epoch, pinned, users) = (life.epoch, resident.pinned, life.users());
-        Some(ModelView { model, epoch, standing, pinned, reload, users, actual: on })
+        let sleep = self.sleep_of(at);
+        Some(ModelView {
+            model,
+            epoch: life.epoch,
+            standing,
+            pinned: resident.pinned,
+            reload,
+            users: life.users(),
+            sleep,
+            actual: on,
+        })
+    }
+
+    fn sleep_of(&self, at: usize) -> Option<Sleep> {
+        let (life, sleeper) = (&self.lives[at], self.residents[at].sleeps?);
+        if matches!(life.phase, Phase::Starting { .. } | Phase::Stopping { .. }) {
+            return None;
+        }
+        let parts = if life.awake.is_empty() { &life.parts } else { &life.awake };
+        let on_cards = parts.iter().map(|(device, _)| (self.devices[*device].id.clone(), sleeper.keeps));
+        let ram = self.devices.iter().find(|device| device.plugin == "cpu");
+        let holds = on_cards.chain(ram.map(|ram| (ram.id.clone(), sleeper.ram))).collect();
+        Some(Sleep { wake: sleeper.wakes, holds })
     }
 
     fn tell(&mut self, event: Event) {
@@ -406,24 +542,37 @@ impl<P: Policy> House<P> {
             Effect::Deny { model, epoch, explanation, .. } => {
                 self.report.denials.push(explanation.to_string());
                 let at = self.numbers[&model];
+                if matches!(self.lives[at].phase, Phase::Waking { .. }) {
+                    // A cold start may find memory elsewhere.
+                    return self.stop(at);
+                }
                 self.answered(at, epoch);
                 assert!(!explanation.to_string().is_empty());
                 self.report.denied += self.lives[at].waiting.len();
                 self.lives[at].waiting.clear();
                 self.lives[at].phase = Phase::Off;
             }
-            Effect::AskEvict { model, epoch, .. } => {
+            Effect::GrantWake { model, epoch } => {
+                self.later(self.delay, News::GrantWake(self.numbers[&model], epoch));
+            }
+            Effect::LetPark { model, epoch, go } => {
+                self.later(self.delay, News::LetPark(self.numbers[&model], epoch, go));
+            }
+            Effect::AskEvict { model, epoch, park, .. } => {
                 let at = self.numbers[&model];
                 let life = &self.lives[at];
                 assert!(!self.residents[at].pinned, "{model} is pinned");
-                assert!(life.leases == 0 && life.waiting.is_empty(), "{model} is busy");
+                // One that sleeps in the way of somebody who came first ends, even if it is wanted.
+                let sleeps =
+                    matches!(life.phase, Phase::Parked { .. } | Phase::Waking { granted: false, .. });
+                assert!(life.leases == 0 && (life.waiting.is_empty() || sleeps), "{model} is busy");
                 if let (Phase::Ready { since }, HoldTime::Fixed(time)) = (&life.phase, self.settings.min_hold)
                 {
                     assert!(self.now >= *since + time, "{model} has just become ready");
                 }
-                self.later(self.delay, News::Evict(at, epoch));
+                self.later(self.delay, News::Evict(at, epoch, park));
             }
-            Effect::AskYield { model, epoch, .. } => {
+            Effect::AskYield { model, epoch, park, .. } => {
                 let at = self.numbers[&model];
                 assert!(!self.residents[at].pinned, "{model} is pinned");
                 let Phase::Ready { since } = self.lives[at].phase else { unreachable!("it isn't ready") };
@@ -432,7 +581,7 @@ impl<P: Policy> House<P> {
                     HoldTime::Auto => LEAST_BUSY,
                 };
                 assert!(self.now >= since + least, "{model} has not had its time");
-                self.later(self.delay, News::Yield(at, epoch));
+                self.later(self.delay, News::Yield(at, epoch, park));
             }
             Effect::WithdrawYield { model, epoch } => {
                 let at = self.numbers[&model];

@@ -138,10 +138,10 @@ impl Lru {
         let (model, epoch, in_favour_of) = (seen.model.clone(), seen.epoch, asker.clone());
         if !busy && view.now >= *ready_since + FORMER_MIN_HOLD {
             self.asked.push(model.clone());
-            effects.push(Effect::AskEvict { model, epoch, in_favour_of });
+            effects.push(Effect::AskEvict { model, epoch, in_favour_of, park: false });
         } else if *busy && view.now >= since.max(*ready_since) + FORMER_MAX_HOLD {
             self.asked.push(model.clone());
-            effects.push(Effect::AskYield { model, epoch, in_favour_of });
+            effects.push(Effect::AskYield { model, epoch, in_favour_of, park: false });
         }
     }
 }

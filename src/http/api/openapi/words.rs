@@ -64,7 +64,13 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ),
     ("get", "/api/models/{name}/placement", "what would happen if it were started now"),
     ("post", "/api/models/{name}/restart", "stops it and starts a fresh backend"),
-    ("post", "/api/models/{name}/start", "starts it, and returns when it is ready"),
+    (
+        "post",
+        "/api/models/{name}/park",
+        "parks it once its responses have finished, and returns when it is parked; 409 if it can't be: no `park`, no room, not ready",
+    ),
+    ("post", "/api/models/{name}/start", "starts it, and returns when it is ready; wakes a parked one"),
+    ("post", "/api/models/{name}/wake", "the same as `start`, in the words of `park`"),
     (
         "post",
         "/api/models/{name}/stop",

@@ -4,7 +4,7 @@ import type { LiveModel } from '@/shared/live/reducer'
 
 export type Shown = 'all' | 'active' | 'failed' | 'stopped'
 
-const active: readonly ModelState[] = ['ready', 'starting', 'queued', 'draining', 'stopping']
+const active: readonly ModelState[] = ['ready', 'starting', 'queued', 'draining', 'stopping', 'parking', 'parked', 'waking']
 
 export function belongs(model: LiveModel, shown: Shown): boolean {
   if (shown === 'all') return true

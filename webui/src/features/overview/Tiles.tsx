@@ -24,7 +24,7 @@ export function Tiles() {
   const list = Object.values(models)
   const inState = (...states: ModelState[]) => list.filter((model) => states.includes(model.state)).length
   const failed = inState('failed')
-  const changing = inState('starting', 'draining', 'stopping', 'queued')
+  const changing = inState('starting', 'draining', 'stopping', 'queued', 'parking', 'waking')
   const ready = inState('ready')
   const waiting = list.reduce((sum, model) => sum + model.waiting, 0)
   const leases = list.reduce((sum, model) => sum + model.leases, 0)

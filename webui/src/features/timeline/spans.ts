@@ -2,7 +2,7 @@
 import type { LiveModel, Notice } from '@/shared/live/reducer'
 import type { Run } from '@/shared/model/runs'
 
-export type Phase = 'queued' | 'loading' | 'ready' | 'ending'
+export type Phase = 'queued' | 'loading' | 'ready' | 'parked' | 'ending'
 
 export interface Span {
   phase: Phase
@@ -48,8 +48,10 @@ export function presentBar(model: LiveModel, now: number, runs: readonly Run[] =
   const from = Date.parse(model.started_at)
   const ready = model.ready_at ? Date.parse(model.ready_at) : null
   const ending = model.state === 'draining' || model.state === 'stopping' ? since : null
+  const asleep = ['parking', 'parked', 'waking'].includes(model.state) ? since : null
   const spans: Span[] = [{ phase: 'loading', from, to: ready ?? ending ?? now }]
-  if (ready !== null) spans.push({ phase: 'ready', from: ready, to: ending ?? now })
+  if (ready !== null) spans.push({ phase: 'ready', from: ready, to: ending ?? asleep ?? now })
+  if (asleep !== null) spans.push({ phase: 'parked', from: asleep, to: now })
   if (ending !== null) spans.push({ phase: 'ending', from: ending, to: now })
   return bar(from, spans)
 }

@@ -6,14 +6,14 @@ import type { StatusKind } from '@/shared/ui/Status'
 import type { Bar, Phase } from './spans'
 
 export const phaseTexts = texts(
-  { queued: 'Waits for memory', loading: 'Loads', ready: 'Ready', ending: 'Ends', failed: 'Never got ready', gaveUp: 'The wait was given up' },
-  { queued: '等待内存', loading: '加载', ready: '就绪', ending: '结束中', failed: '未能就绪', gaveUp: '等待被放弃' },
+  { queued: 'Waits for memory', loading: 'Loads', ready: 'Ready', parked: 'Parked', ending: 'Ends', failed: 'Never got ready', gaveUp: 'The wait was given up' },
+  { queued: '等待内存', loading: '加载', ready: '就绪', parked: '休眠', ending: '结束中', failed: '未能就绪', gaveUp: '等待被放弃' },
 )
 
 export type PhaseWords = (typeof phaseTexts)['en']
 
 export const phaseFills: Record<Phase | 'failed', string> = {
-  queued: 'fill-warn', loading: 'fill-busy', ready: 'fill-ok', ending: 'fill-off', failed: 'fill-bad',
+  queued: 'fill-warn', loading: 'fill-busy', ready: 'fill-ok', parked: 'fill-off', ending: 'fill-off', failed: 'fill-bad',
 }
 
 const kinds: Record<Phase, StatusKind> = { queued: 'warn', loading: 'busy', ready: 'ok', ending: 'busy' }

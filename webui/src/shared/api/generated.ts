@@ -202,7 +202,11 @@ chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, nam
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
+/**
+ * Its variants have a way to sleep instead of ending.
+ */
+can_park: boolean, };
 
 /**
  * `GET /api/models/{name}/memory`. Memory is MiB.
@@ -212,7 +216,7 @@ export type ModelMemory = { model: string, variants: Array<VariantMemory>, };
 /**
  * What a model does: `ModelState` as the API spells it.
  */
-export type ModelState = "stopped" | "queued" | "starting" | "ready" | "draining" | "stopping" | "failed";
+export type ModelState = "stopped" | "queued" | "starting" | "ready" | "draining" | "stopping" | "failed" | "parking" | "parked" | "waking";
 
 /**
  * What a model's clients got per second, since the last time this was told.
@@ -230,7 +234,11 @@ export type ModelView = { name: string, aliases: Array<string>, mode: string, po
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, };
+place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
+/**
+ * Its variants have a way to sleep instead of ending.
+ */
+can_park: boolean, };
 
 /**
  * `GET /api/runs/{id}`: one run, with the moments of its start. Those that the ledger doesn't keep are known of a
@@ -405,7 +413,7 @@ export type RequestShare = { request_id: string, ended_at: string, cost: Record<
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'crashed' | 'unresponsive', 
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'crashed' | 'unresponsive' | 'park_lost', 
 /**
  * Of an evicted one: the model that needed its memory.
  */

@@ -5,7 +5,7 @@ import { toast } from '@/shared/ui/Toasts'
 import { apiJson, modelPath, withQuery } from './client'
 import type { ModelView } from './types'
 
-export type Verb = 'start' | 'stop' | 'restart'
+export type Verb = 'start' | 'stop' | 'restart' | 'park' | 'wake'
 
 function failed(error: Error) {
   toast('bad', error.message)

@@ -17,6 +17,9 @@ const all = texts(
     retry: (time: string) => `a request may start it again in ${time}`,
     retryNow: 'tries again with the next request',
     stopped: 'starts with the next request',
+    parking: (time: string) => `gives its memory up, ${time} so far`,
+    parked: (time: string) => `sleeps since ${time}, wakes with the next request`,
+    waking: (time: string, what: string | null) => (what ? `${time} so far, waits for ${what}` : `${time} so far`),
   },
   {
     starting: (time: string, what: string) => `已用 ${time}，正在等待：${what}`,
@@ -30,6 +33,9 @@ const all = texts(
     retry: (time: string) => `${time} 后的请求可再次启动它`,
     retryNow: '下一个请求会再次尝试',
     stopped: '下一个请求会启动它',
+    parking: (time: string) => `正在让出内存，已用 ${time}`,
+    parked: (time: string) => `已休眠 ${time}，下一个请求会唤醒它`,
+    waking: (time: string, what: string | null) => (what ? `已用 ${time}，正在等待：${what}` : `已用 ${time}`),
   },
 )
 
@@ -44,6 +50,12 @@ export function StateNote({ model }: { model: LiveModel }) {
       return model.waits_for ?? t.queued(whole(since))
     case 'draining':
       return t.draining(model.leases)
+    case 'parking':
+      return t.parking(duration(since))
+    case 'parked':
+      return t.parked(whole(since))
+    case 'waking':
+      return t.waking(whole(since), model.waits_for)
     case 'stopping':
       return t.stopping(duration(since))
     case 'failed': {

@@ -13,6 +13,9 @@ const stateKinds: Record<ModelState, StatusKind> = {
   queued: 'warn',
   failed: 'bad',
   stopped: 'off',
+  parking: 'busy',
+  parked: 'off',
+  waking: 'busy',
 }
 
 export function kindOfState(state: ModelState): StatusKind {
@@ -85,6 +88,9 @@ export const stateTexts = texts(
     queued: 'Queued',
     failed: 'Failed',
     stopped: 'Stopped',
+    parking: 'Parking',
+    parked: 'Parked',
+    waking: 'Waking',
   },
   {
     ready: '就绪',
@@ -94,6 +100,9 @@ export const stateTexts = texts(
     queued: '排队中',
     failed: '失败',
     stopped: '已停止',
+    parking: '休眠中',
+    parked: '已休眠',
+    waking: '唤醒中',
   },
 )
 

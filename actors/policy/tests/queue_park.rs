@@ -1,0 +1,258 @@
+//! Who sleeps for whom, and who ends so that others can sleep: one card, and RAM.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
+use llm_manager_policy::lifecycle::Moment;
+use llm_manager_policy::placement::{HoldTime, Need, Settings, Sleep, Standing, Urgency, Users, Variant};
+use llm_manager_policy::queue::{Effect, Event, ModelView, State, View, explain, may_park, step};
+use llm_manager_policy::spec::Class;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CARD: u64 = 24_000;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+struct Desk {
+    state: State,
+    now: Moment,
+    snapshot: DeviceSnapshot,
+    models: Vec<ModelView>,
+    settings: Settings,
+}
+
+impl Desk {
+    /// A card, and so much RAM of which nothing is in use.
+    fn new(ram: u64) -> Self {
+        let device = |name: &str, plugin: &str, total| Device {
+            total_mib: Some(total),
+            used_mib: Some(0),
+            ..Device::new(name, name, plugin)
+        };
+        let devices = vec![device("card", "fake", CARD), device("cpu", "cpu", ram)];
+        let settings =
+            Settings { min_hold: HoldTime::Fixed(Duration::ZERO), settle: seconds(5), ..Settings::default() };
+        let now = seconds(10_000);
+        let snapshot = DeviceSnapshot { devices, taken_at: Some(now) };
+        Self { state: State::default(), now, snapshot, models: Vec::new(), settings }
+    }
+
+    fn step(&mut self, event: Event) -> Vec<String> {
+        self.snapshot.taken_at = Some(self.now);
+        let Self { now, snapshot, models, settings, .. } = self;
+        let step = step(&self.state, event, &View { now: *now, snapshot, models, settings });
+        self.state = step.state;
+        let told = |effect: &Effect| match effect {
+            Effect::Grant { model, .. } => Some(format!("grant {model}")),
+            Effect::GrantWake { model, .. } => Some(format!("wake {model}")),
+            Effect::LetPark { model, go, .. } => Some(format!("let {model} park: {go}")),
+            Effect::Deny { model, denial, .. } => Some(format!("deny {model} {denial:?}")),
+            Effect::AskEvict { model, park: true, .. } => Some(format!("park {model}")),
+            Effect::AskEvict { model, .. } => Some(format!("end {model}")),
+            Effect::AskYield { model, park, .. } => Some(format!("yield {model} {park}")),
+            _ => None,
+        };
+        step.effects.iter().filter_map(told).collect()
+    }
+
+    fn demand(&mut self, model: &str, mib: u64) -> Vec<String> {
+        let need = Need { requirement: Requirement::parse("card").unwrap(), mib };
+        let variants = Arc::from([Variant { name: "only".into(), needs: vec![need] }]);
+        let (load, urgency, overlap) = (Some(seconds(20)), Urgency::Wanted(Class::Normal), false);
+        self.step(Event::Demand { model: model.into(), epoch: 1, variants, load, urgency, overlap })
+    }
+
+    /// A model that sleeps within so much RAM, and leaves 500 MiB on the card.
+    fn shows(&mut self, model: &str, standing: Standing, ram: Option<u64>, reload: u64) {
+        self.models.retain(|one| *one.model != *model);
+        let holds = |ram| vec![("card".into(), 500), ("cpu".into(), ram)];
+        self.models.push(ModelView {
+            users: Users::default(),
+            model: model.into(),
+            epoch: 1,
+            standing,
+            pinned: false,
+            reload: Some(seconds(reload)),
+            sleep: ram.map(|ram| Sleep { wake: seconds(1), holds: holds(ram) }),
+            actual: Vec::new(),
+        });
+    }
+
+    fn ready(&mut self, model: &str, ram: Option<u64>) {
+        let standing = Standing::Ready { since: self.now, busy: false, idle_since: self.now };
+        self.shows(model, standing, ram, 20);
+    }
+
+    /// It has been told to sleep, and says so; the answer.
+    fn parking(&mut self, model: &str, ram: u64) -> Vec<String> {
+        self.shows(model, Standing::Leaving { ready: Some(self.now) }, Some(ram), 20);
+        self.step(Event::Parking { model: model.into(), epoch: 1 })
+    }
+
+    fn asleep(&mut self, model: &str, ram: u64, reload: u64) -> Vec<String> {
+        let (since, idle_since) = (self.now, self.now);
+        self.shows(model, Standing::Parked { since, wanted: false, idle_since }, Some(ram), reload);
+        self.now += seconds(1);
+        self.step(Event::Asleep { model: model.into(), epoch: 1 })
+    }
+
+    fn after(&mut self, more: u64) -> Vec<String> {
+        self.now += seconds(more);
+        self.step(Event::Timer)
+    }
+
+    /// One that was granted, served, and sleeps now for nobody.
+    fn sleeper(&mut self, model: &str, mib: u64, ram: u64, reload: u64) {
+        assert_eq!(self.demand(model, mib), [format!("grant {model}")]);
+        self.ready(model, Some(ram));
+        assert_eq!(self.parking(model, ram), [format!("let {model} park: true")]);
+        assert_eq!(self.asleep(model, ram, reload), [""; 0]);
+        self.now += seconds(10);
+        self.step(Event::Timer);
+    }
+
+    fn held(&self, model: &str) -> Vec<(String, u64)> {
+        let hold = self.state.holds.iter().find(|hold| *hold.model == *model).unwrap();
+        hold.parts.iter().map(|part| (part.device.to_string(), part.mib)).collect()
+    }
+}
+
+fn on(parts: &[(&str, u64)]) -> Vec<(String, u64)> {
+    parts.iter().map(|(device, mib)| ((*device).to_owned(), *mib)).collect()
+}
+
+#[test]
+fn an_idle_model_sleeps_for_another_and_wakes_in_its_turn() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.demand("b", 15_000), ["park a"]);
+    assert_eq!(desk.parking("a", 8000), ["let a park: true"]);
+    assert_eq!(desk.held("a"), on(&[("card", 15_000), ("cpu", 8000)]), "both, until it sleeps");
+    assert_eq!(desk.asleep("a", 8000, 20), [""; 0], "no look at the card is newer than its sleep");
+    assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]));
+    assert_eq!(desk.after(1), ["grant b"]);
+    // While b is busy the wake waits; then b sleeps for it.
+    let standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    desk.shows("b", standing, Some(8000), 20);
+    assert_eq!(desk.step(Event::Wake { model: "a".into(), epoch: 1 }), [""; 0]);
+    desk.ready("b", Some(8000));
+    assert_eq!(desk.step(Event::Changed), ["park b"]);
+    desk.parking("b", 8000);
+    assert_eq!(desk.asleep("b", 8000, 20), [""; 0]);
+    assert_eq!(desk.after(1), ["wake a"]);
+    assert_eq!(desk.held("a"), on(&[("card", 15_000)]));
+}
+
+#[test]
+fn what_sleeps_and_what_serves_are_no_strangers_though_another_device_was_seen_long_ago() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    assert_eq!(desk.demand("b", 15_000), ["grant b"]);
+    desk.ready("b", Some(8000));
+    // The card has just been looked at, RAM before all that.
+    desk.snapshot.devices[0].used_mib = Some(15_000);
+    desk.now += seconds(2);
+    let view = View {
+        now: desk.now,
+        snapshot: &DeviceSnapshot { taken_at: Some(seconds(10_000)), ..desk.snapshot.clone() },
+        models: &desk.models,
+        settings: &desk.settings,
+    };
+    let why = explain(&desk.state, &view, &"a".into(), &Arc::from([]), None).to_string();
+    assert!(!why.contains("other programs") && why.contains("b (which is parked)"), "{why}");
+}
+
+#[test]
+fn what_it_wanted_awake_is_taken_back() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    assert_eq!(desk.step(Event::Wake { model: "a".into(), epoch: 1 }), ["wake a"]);
+    assert_eq!(desk.step(Event::Asleep { model: "a".into(), epoch: 1 }), [""; 0]);
+    assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]));
+    assert!(desk.state.waiting.is_empty());
+}
+
+#[test]
+fn it_ends_where_sleep_is_not_enough_or_there_is_no_ram() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.demand("b", 23_900), ["end a"], "500 MiB would stay");
+    let mut desk = Desk::new(4000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.demand("b", 15_000), ["end a"], "RAM has 4000 MiB");
+    let mut desk = Desk::new(4000);
+    desk.demand("a", 15_000);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.parking("a", 8000), ["let a park: false"], "one that nobody asked to");
+}
+
+#[test]
+fn the_cheapest_sleeper_ends_for_one_that_is_dearer() {
+    let mut desk = Desk::new(10_000);
+    desk.sleeper("cheap", 15_000, 4000, 10);
+    desk.sleeper("dear", 15_000, 4000, 500);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(4000));
+    let view =
+        View { now: desk.now, snapshot: &desk.snapshot, models: &desk.models, settings: &desk.settings };
+    assert!(may_park(&desk.state, &view).contains(&("a".into(), true)));
+    assert_eq!(desk.demand("b", 15_000), ["park a"]);
+    // There is no room yet: it waits for that of the other.
+    assert_eq!(desk.parking("a", 4000), ["end cheap"]);
+    desk.models.retain(|one| &*one.model != "cheap");
+    desk.step(Event::Returned { model: "cheap".into(), epoch: 1, ran: true });
+    desk.now += seconds(10);
+    assert_eq!(desk.step(Event::Timer), ["let a park: true"]);
+    // Nobody ends for one that costs less to load than they do.
+    let mut desk = Desk::new(5000);
+    desk.sleeper("dear", 15_000, 4000, 500);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(4000));
+    assert_eq!(desk.demand("b", 15_000), ["end a"]);
+}
+
+#[test]
+fn others_that_fill_the_ram_end_the_cheapest_sleeper() {
+    let mut desk = Desk::new(10_000);
+    desk.sleeper("cheap", 15_000, 4000, 10);
+    desk.sleeper("dear", 15_000, 4000, 500);
+    // The two use what they hold, and somebody else has come.
+    desk.snapshot.devices[1].used_mib = Some(11_000);
+    desk.now += seconds(1);
+    assert_eq!(desk.step(Event::SnapshotTaken), ["end cheap"]);
+    assert_eq!(desk.step(Event::SnapshotTaken), [""; 0], "it has been asked");
+}
+
+#[test]
+fn a_sleeper_in_the_way_of_a_large_one_ends_and_is_no_deadlock() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    let standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    assert_eq!(desk.demand("c", 15_000), ["grant c"]);
+    desk.shows("c", standing, None, 20);
+    assert_eq!(desk.demand("b", 24_000), [""; 0]);
+    assert_eq!(desk.step(Event::Wake { model: "a".into(), epoch: 1 }), [""; 0], "behind b");
+    desk.shows("a", Standing::Starting { wanted: true, since: desk.now }, Some(8000), 20);
+    desk.ready("c", None);
+    let mut said = desk.step(Event::Changed);
+    said.sort();
+    assert_eq!(said, ["end a", "end c"]);
+}
+
+#[test]
+fn an_explanation_says_who_sleeps() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    desk.demand("b", 15_000);
+    desk.ready("b", Some(8000));
+    let view =
+        View { now: desk.now, snapshot: &desk.snapshot, models: &desk.models, settings: &desk.settings };
+    let why = explain(&desk.state, &view, &"a".into(), &Arc::from([]), None).to_string();
+    assert!(why.starts_with("a: only fits without b (which is parked)"), "{why}");
+}

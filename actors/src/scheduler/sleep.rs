@@ -1,0 +1,119 @@
+//! Models that sleep, as the Scheduler sees them: what they hold so, and what a wake takes.
+
+use super::actor::Scheduler;
+use super::measured::Measured;
+use crate::memory::{Holding, WakeGranted};
+use crate::model::ModelHandle;
+use actix::Context;
+use llm_manager_policy::devices::{DeviceId, DeviceSnapshot};
+use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::parking::expected_wake;
+use llm_manager_policy::placement::{Sleep, Standing, guessed_reload};
+use llm_manager_policy::queue::{self, Event, ModelView, View};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The name of RAM in `parked_mb`, and of its plugin.
+const RAM: &str = "cpu";
+/// What a device shows so soon may still be what the model had awake.
+const SETTLED: Duration = Duration::from_secs(1);
+
+impl Scheduler {
+    /// How a model sleeps or could; `None`: it can't, or is on its way out.
+    pub(super) fn sleep_of(&self, handle: &ModelHandle, seen: &ModelView) -> Option<Sleep> {
+        let status = handle.status();
+        let may = matches!(
+            status.state,
+            ModelState::Ready
+                | ModelState::Draining
+                | ModelState::Parking
+                | ModelState::Parked
+                | ModelState::Waking
+        );
+        let name = status.variant.as_ref().filter(|_| may)?;
+        let variant = handle.spec.variants.iter().find(|one| *one.name == **name)?;
+        variant.park.as_ref()?;
+        let holding = self.granted.get(&(Arc::clone(&seen.model), seen.epoch))?;
+        let model = &handle.spec.name;
+        let mut holds: Vec<(DeviceId, u64)> = Vec::new();
+        for part in &holding.assignment {
+            let declared = variant.parked_mb.get(&*part.requirement).copied();
+            let asleep = declared.or_else(|| self.measured.parked(model, name, &part.requirement));
+            // What it has in RAM awake it has asleep.
+            let least = if is_ram(&self.snapshot, &part.device) { part.mib } else { 0 };
+            holds.push((Arc::clone(&part.device), asleep.unwrap_or(least)));
+        }
+        let ram = self.snapshot.devices.iter().find(|device| device.plugin == RAM);
+        if let Some(ram) = ram.filter(|ram| !holds.iter().any(|(device, _)| *device == ram.id)) {
+            // Until somebody says better: all that it gives up on the cards.
+            let on_cards = holding.assignment.iter().map(|part| part.mib).sum();
+            holds.push((Arc::clone(&ram.id), variant.parked_mb.get(RAM).copied().unwrap_or(on_cards)));
+        }
+        let reload = seen
+            .reload
+            .unwrap_or_else(|| guessed_reload(holding.assignment.iter().map(|part| part.mib).sum()));
+        let measured = handle.last_wake().or_else(|| self.measured.wake(model));
+        Some(Sleep { wake: expected_wake(measured, reload), holds })
+    }
+
+    /// Whether any model has a way to sleep.
+    pub(super) fn any_can_sleep(&self) -> bool {
+        let scope = self.setup.scope.load();
+        scope.models.iter().any(|model| model.spec.variants.iter().any(|variant| variant.park.is_some()))
+    }
+
+    /// Tells the models whether there would be room for them asleep.
+    pub(super) fn publish_room(&self, view: &View<'_>) {
+        if view.models.iter().all(|seen| seen.sleep.is_none()) {
+            return;
+        }
+        for (model, may) in queue::may_park(&self.state, view) {
+            if let Some(handle) = self.find(&model) {
+                handle.set_may_park(may);
+            }
+        }
+    }
+
+    pub(super) fn asleep(
+        &mut self,
+        model: Arc<str>,
+        epoch: u64,
+        woke_in: Option<Duration>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.wakes.remove(&(Arc::clone(&model), epoch));
+        if woke_in.is_some_and(|took| self.measured.note_wake(&model, took)) {
+            self.measured.save(self.setup.measured.clone());
+        }
+        self.drive(Event::Asleep { model, epoch }, ctx);
+    }
+
+    pub(super) fn grant_wake(&mut self, model: &Arc<str>, epoch: u64) {
+        let Some(turn) = self.wakes.remove(&(Arc::clone(model), epoch)) else { return };
+        log::info!("scheduler: {model} gets the memory back that it needs awake");
+        self.tell(model, WakeGranted { epoch, turn });
+    }
+}
+
+fn is_ram(snapshot: &DeviceSnapshot, device: &DeviceId) -> bool {
+    snapshot.get(device).is_some_and(|device| device.plugin == RAM)
+}
+
+/// Notes what a model uses asleep, where the devices tell; true if that is news.
+pub(super) fn measure_asleep(
+    measured: &mut Measured,
+    snapshot: &DeviceSnapshot,
+    seen: &ModelView,
+    holding: &Holding,
+) -> bool {
+    let Standing::Parked { since, .. } = seen.standing else { return false };
+    let mut news = false;
+    for part in &holding.assignment {
+        let taken_at = snapshot.get(&part.device).and_then(|device| device.taken_at.or(snapshot.taken_at));
+        let used = seen.actual.iter().find(|(device, _)| *device == part.device);
+        if let (Some((_, mib)), true) = (used, taken_at > Some(since + SETTLED)) {
+            news |= measured.note_parked(&seen.model, &holding.variant, &part.requirement, *mib);
+        }
+    }
+    news
+}

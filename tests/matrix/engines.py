@@ -14,9 +14,10 @@ def chat(model, tokens=8, **more):
 class Engine:
     """`command` may hold {port}; `extra` is what its model's configuration has besides; `beside` is a program that it needs."""
 
-    def __init__(self, name, command, version, extra=None, tokens=8, source="backend", env=None, beside=None, headers=None):
+    def __init__(self, name, command, version, extra=None, tokens=8, source="backend", env=None, beside=None, headers=None, long=20000):
         self.name, self.command, self.version, self.extra = name, command, version, extra or {}
         self.tokens, self.source, self.env, self.beside, self.headers = tokens, source, env or {}, beside, headers or {}
+        self.long = long  # tokens of an answer that its client leaves
 
 
 def said(command, fallback=""):
@@ -84,9 +85,10 @@ def transformers(version, programs, scripts, models, llama):
 
 
 def vllm(version, programs, scripts, models, llama):
+    # 0.32.0 as installed asks for the metadata of a package `vllm`, with "cpu" in its version: a dist-info folder of that name helps.
     command = [str(programs / "vllm"), "serve", tiny_hf(programs, scripts, models), "--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", *HERE]
     env = {**OFFLINE, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    return Engine("vLLM (CPU)", command, version, {"start_timeout": 300}, env=env)
+    return Engine("vLLM (CPU)", command, version, {"start_timeout": 300}, env=env, long=1500)  # more than fits is refused
 
 
 def ramalama(version, programs, scripts, models, llama):
@@ -156,7 +158,7 @@ def checks(manager, name, engine):
         assert status == 200, f"status {status}: {body[:200]}"
 
     def cancel():
-        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, 20000, stream=True), headers={"x-request-id": "left", **engine.headers})
+        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, engine.long, stream=True), headers={"x-request-id": "left", **engine.headers})
         answer.read1(10)
         answer.close()
         client.close()
@@ -183,6 +185,9 @@ def run(binary, engine):
     beside = subprocess.Popen(engine.beside, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) if engine.beside else None
     manager = Manager(binary, {"qwen": model})
     try:
+        manager.call("POST", "/api/models/qwen/start?wait=false")
+        with contextlib.suppress(AssertionError):  # then the checks say why
+            until("it is ready", model["start_timeout"], lambda: manager.model("qwen")["state"] in ("ready", "failed"))
         return dict(checks(manager, "qwen", engine))
     finally:
         manager.end()

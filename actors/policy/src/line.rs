@@ -39,6 +39,18 @@ pub const REST: Duration = Duration::from_secs(10);
 /// No request costs more: sums stay in the range of numbers.
 const MOST: u64 = 1 << 32;
 
+/// The class of a request: that of its key, or else of its model. A client that asks for another gets a lower one always,
+/// and a higher one up to `most`, where its key has that.
+pub fn class_of(
+    key: Option<Class>,
+    model: Option<Class>,
+    most: Option<Class>,
+    asked: Option<Class>,
+) -> Class {
+    let own = key.or(model).unwrap_or_default();
+    asked.map_or(own, |asked| asked.min(own.max(most.unwrap_or(own))))
+}
+
 /// What decides about the place of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {

@@ -1,6 +1,4 @@
-//! Rights: what a key may do, of which models it may ask, and before whom its requests go.
-
-use crate::spec::Class;
+//! Rights: what a key may do, and of which models it may ask.
 
 /// What somebody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,13 +36,6 @@ impl Scope {
     pub fn includes(self, wanted: Self) -> bool {
         self == Self::Admin || self == wanted || (self == Self::Operate && wanted == Self::Read)
     }
-}
-
-/// The class of a request: that of its key, or else of its model. A client that asks for another gets a lower one always,
-/// and a higher one up to `most`, where its key has that.
-pub fn class(key: Option<Class>, model: Option<Class>, most: Option<Class>, asked: Option<Class>) -> Class {
-    let own = key.or(model).unwrap_or_default();
-    asked.map_or(own, |asked| asked.min(own.max(most.unwrap_or(own))))
 }
 
 /// The scope that a request to the management wants; `path` below `/api`. What is not known to be harmless is an admin's.
@@ -116,25 +107,6 @@ mod tests {
         assert!(may_use(&[], ["any"].into_iter()));
         assert!(may_use(&["gpt*".to_owned()], ["qwen", "gpt-4"].into_iter()));
         assert!(!may_use(&["gpt*".to_owned()], ["qwen"].into_iter()));
-    }
-
-    #[test]
-    fn a_client_may_always_ask_for_less_and_for_more_as_far_as_its_key_goes() {
-        use Class::{Batch, Interactive, Normal};
-        for (key, model, most, asked, wanted) in [
-            (None, None, None, None, Normal),
-            (None, Some(Batch), None, None, Batch),
-            (Some(Interactive), Some(Batch), None, None, Interactive),
-            (Some(Batch), Some(Interactive), None, None, Batch),
-            (Some(Interactive), None, None, Some(Batch), Batch),
-            (Some(Batch), None, None, Some(Interactive), Batch),
-            (Some(Batch), None, Some(Normal), Some(Interactive), Normal),
-            (Some(Batch), None, Some(Interactive), Some(Interactive), Interactive),
-            (Some(Batch), None, Some(Interactive), None, Batch),
-            (None, None, Some(Batch), Some(Interactive), Normal),
-        ] {
-            assert_eq!(class(key, model, most, asked), wanted, "{key:?} {model:?} {most:?} {asked:?}");
-        }
     }
 
     #[test]

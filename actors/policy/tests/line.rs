@@ -2,11 +2,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use llm_manager_policy::line::{Line, PASSES, PATIENCE, REST, Ticket};
+use llm_manager_policy::line::{Line, PASSES, PATIENCE, REST, Ticket, class_of};
 use llm_manager_policy::spec::Class::{self, Batch, Interactive, Normal};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::time::Duration;
+
+#[test]
+fn a_client_may_always_ask_for_less_and_for_more_as_far_as_its_key_goes() {
+    for (key, model, most, asked, wanted) in [
+        (None, None, None, None, Normal),
+        (None, Some(Batch), None, None, Batch),
+        (Some(Interactive), Some(Batch), None, None, Interactive),
+        (Some(Batch), Some(Interactive), None, None, Batch),
+        (Some(Interactive), None, None, Some(Batch), Batch),
+        (Some(Batch), None, None, Some(Interactive), Batch),
+        (Some(Batch), None, Some(Normal), Some(Interactive), Normal),
+        (Some(Batch), None, Some(Interactive), Some(Interactive), Interactive),
+        (Some(Batch), None, Some(Interactive), None, Batch),
+        (None, None, Some(Batch), Some(Interactive), Normal),
+    ] {
+        assert_eq!(class_of(key, model, most, asked), wanted, "{key:?} {model:?} {most:?} {asked:?}");
+    }
+}
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -9,14 +9,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "support/queue_explore.rs"]
+mod queue_explore;
+
 use Action::*;
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::{self, Effect, Ending, Limits, Moment, Phase, StopCause, View};
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Users, Variant};
 use llm_manager_policy::queue::{self, ModelView, Stage};
 use llm_manager_policy::spec::Class;
+use queue_explore::explore;
 use stateright::{Checker, HasDiscoveries, Model, Property};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -587,34 +591,4 @@ fn the_house_always_comes_to_rest() {
         let example = comes_to_rest.iter().position(|rests| !*rests).map(|at| &worlds[at]);
         assert!(example.is_none(), "{name}: may never come to rest: {example:#?}");
     }
-}
-
-/// All reachable worlds, and for each the worlds to which it moves by itself.
-fn explore(setup: &Setup) -> (Vec<World>, Vec<Vec<usize>>) {
-    let mut worlds = setup.init_states();
-    let mut numbers: HashMap<World, usize> = HashMap::from([(worlds[0].clone(), 0)]);
-    let mut moves = Vec::new();
-    let mut actions = Vec::new();
-    while moves.len() < worlds.len() {
-        let world = worlds[moves.len()].clone();
-        assert_eq!(world.violation, None, "see the other test");
-        actions.clear();
-        Setup::forced(&world, &mut actions);
-        let own = actions.len();
-        actions.clear();
-        setup.actions(&world, &mut actions);
-        let mut nexts = Vec::new();
-        for (at, action) in actions.iter().enumerate() {
-            let Some(next) = setup.next_state(&world, *action) else { continue };
-            let number = *numbers.entry(next.clone()).or_insert_with(|| {
-                worlds.push(next);
-                worlds.len() - 1
-            });
-            if at < own {
-                nexts.push(number);
-            }
-        }
-        moves.push(nexts);
-    }
-    (worlds, moves)
 }

@@ -13,7 +13,7 @@ use crate::http::state::Now;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::{Client, Lease, ModelHandle};
-use llm_manager_policy::rights;
+use llm_manager_policy::line::class_of;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Exchange {
         let key = self.shared.access.key(self.caller);
         // Without keys everybody may do everything.
         let most = key.map_or(Some(Class::Interactive), |key| key.most);
-        rights::class(key.and_then(|key| key.class), model.priority, most, self.asked_class)
+        class_of(key.and_then(|key| key.class), model.priority, most, self.asked_class)
     }
 
     /// As people are told of it. `cost`: tokens that it may take.

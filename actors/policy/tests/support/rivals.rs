@@ -150,11 +150,11 @@ impl Policy for Lru {
     fn step(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Demand { model, epoch, variants, .. } => {
-                // One that asks again is of another class, of which this knows nothing.
-                if !self.waiting.iter().any(|one| one.0 == model && one.1 == epoch) {
-                    self.waiting.push((model, epoch, variants, view.now));
-                }
+            // One that asks again is of another class, of which this knows nothing.
+            Event::Demand { model, epoch, variants, .. }
+                if !self.waiting.iter().any(|one| one.0 == model && one.1 == epoch) =>
+            {
+                self.waiting.push((model, epoch, variants, view.now));
             }
             Event::Returned { model, epoch, .. } => {
                 self.holds.retain(|hold| hold.0 != model || hold.1 != epoch);

@@ -86,7 +86,10 @@ fn it_has_no_error_with_everything_turned_on() {
         |problem: &&super::Problem| !problem.message.contains("is not there, so it is not read ahead");
     assert_eq!(loaded.warnings.problems.iter().filter(other).count(), 0, "{}", loaded.warnings);
     let variants: Vec<_> = loaded.spec.models[0].variants.iter().map(|v| v.name.as_str()).collect();
-    assert_eq!(variants, ["Dual-GPU-Config", "Single-GPU-Config", "CPU-Config", "Box-Config", "Old-Config"]);
+    assert_eq!(
+        variants,
+        ["Dual-GPU-Config", "Single-GPU-Config", "CPU-Config", "Box-Config", "Cluster-Config", "Old-Config"]
+    );
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn what_slurm_refuses_is_told_in_its_own_words() {
     assert_eq!(refused.status, 503);
     assert!(refused.text().contains("Requested node configuration is not available"), "{}", refused.text());
     let refused = manager.chat("long").send();
-    assert!(refused.text().contains("`time` is longer than the partition allows"), "{}", refused.text());
+    assert!(refused.text().contains("than the partition allows"), "{}", refused.text());
     wait_until("nothing is left in the queue", PATIENCE, || jobs(&cluster).is_empty());
 }
 
@@ -174,10 +174,12 @@ fn jobs_of_a_folder_that_is_gone_are_ended() {
     lost.kill();
     std::fs::remove_dir_all(lost.path("data")).unwrap();
     assert_eq!(jobs(&cluster).len(), 2);
-    let said = other.cli_ok(&["cluster", "clean", "--dry-run"]);
+    let clean =
+        |flags: &str| cluster.run(&format!("{} cluster clean {flags}", env!("CARGO_BIN_EXE_llm-manager")));
+    let said = clean("--dry-run");
     assert!(said.contains("would end job ") && said.lines().count() == 1, "{said}");
     assert_eq!(jobs(&cluster).len(), 2);
-    let said = other.cli_ok(&["cluster", "clean"]);
+    let said = clean("");
     assert!(said.starts_with("ended job "), "{said}");
     wait_until("one is left", Duration::from_secs(30), || jobs(&cluster).len() == 1);
     other.chat("n").send().ok();

@@ -171,7 +171,10 @@ impl Variant {
         let devices: Vec<&str> = self.devices.iter().map(|(device, _)| &**device).collect();
         let amounts = self.devices.iter().filter_map(|(device, mib)| Some((device, (*mib)?)));
         let amounts: Vec<String> = amounts.map(|(device, mib)| format!("{device:?}: {mib}")).collect();
-        let mut text = format!("    {}:\n      required_devices: {devices:?}\n", self.name);
+        let mut text = format!("    {}:\n", self.name);
+        if !devices.is_empty() {
+            text.push_str(&format!("      required_devices: {devices:?}\n"));
+        }
         if !amounts.is_empty() {
             text.push_str(&format!("      memory_mb: {{{}}}\n", amounts.join(", ")));
         }

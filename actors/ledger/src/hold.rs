@@ -3,7 +3,6 @@
 
 use super::db::Db;
 use super::error::{OpenError, StoreError};
-#[cfg(feature = "postgres")]
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;

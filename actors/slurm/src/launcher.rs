@@ -330,7 +330,7 @@ fn report(end: JobEnd, hopeless: Option<String>, last_lines: Vec<String>) -> Exi
         JobFate::Asked => hopeless.is_some().then_some(Away::Refused),
         _ => None,
     };
-    let success = matches!(end.fate, JobFate::Finished | JobFate::Asked);
+    let success = matches!(end.fate, JobFate::Finished | JobFate::Asked) && hopeless.is_none();
     ExitReport { status: hopeless.unwrap_or(end.sentence), success, last_lines, survivors: Vec::new(), away }
 }
 

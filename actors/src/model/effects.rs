@@ -178,7 +178,11 @@ impl Model {
                 self.handle.members.store(Some(Arc::new(run.members())));
                 let exited = run.exited().into_actor(self);
                 ctx.spawn(exited.map(move |report, model, ctx| {
-                    let text = format!("{}{}", report.status, model.when_it_died(report.success));
+                    // What the cluster did has its own sentence.
+                    let text = match report.away {
+                        Some(_) => report.status.clone(),
+                        None => format!("{}{}", report.status, model.when_it_died(report.success)),
+                    };
                     let phase = &model.state.phase;
                     let asleep =
                         matches!(phase, Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. });
@@ -186,7 +190,11 @@ impl Model {
                         || phase.is_crash()
                         || asleep;
                     if died && model.unreachable.is_none() {
-                        model.last_error = Some(with_last_lines(text.clone(), &report.last_lines).into());
+                        let whole = match report.away {
+                            Some(Away::Refused) => text.clone(),
+                            _ => with_last_lines(text.clone(), &report.last_lines),
+                        };
+                        model.last_error = Some(whole.into());
                     }
                     model.notice_lost_place(&report);
                     model.notice_missing_memory(&text, &report);

@@ -202,7 +202,15 @@ chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, nam
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
+place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
+/**
+ * Its hours of `keep_warm` last, or are about to begin; left out where they don't.
+ */
+warm?: boolean, 
+/**
+ * The end of its `quiet` hours; left out where there are none now.
+ */
+quiet_until?: string, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
 /**
  * Its variants have a way to sleep instead of ending.
  */
@@ -234,7 +242,15 @@ export type ModelView = { name: string, aliases: Array<string>, mode: string, po
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
+place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
+/**
+ * Its hours of `keep_warm` last, or are about to begin; left out where they don't.
+ */
+warm?: boolean, 
+/**
+ * The end of its `quiet` hours; left out where there are none now.
+ */
+quiet_until?: string, started_at: string | null, ready_at: string | null, retry_at: string | null, waits_for: string | null, last_error: string | null, failures: number, auto_start: boolean, alive_seconds: number | null, max_concurrency: number | null, 
 /**
  * Its variants have a way to sleep instead of ending.
  */
@@ -430,7 +446,7 @@ export type RequestShare = { request_id: string, ended_at: string, cost: Record<
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'crashed' | 'unresponsive' | 'park_lost', 
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost', 
 /**
  * Of an evicted one: the model that needed its memory.
  */

@@ -8,7 +8,7 @@ use super::round::Round;
 use super::{Doze, Effect, Hold, Stage, State, View, Waiting};
 use crate::devices::{DeviceId, Requirement};
 use crate::placement::{
-    self, Held, HeldPart, ModelName, Need, Sleep, Standing, Variant, guessed_reload, stop_cost,
+    self, Held, HeldPart, ModelName, Need, Sleep, Standing, Urgency, Variant, guessed_reload, stop_cost,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,9 +133,12 @@ impl Round<'_> {
             Need { requirement: Requirement::exactly(&part.device), mib }
         };
         let variant = Variant { name: Arc::clone(&hold.variant), needs: awake.iter().map(need).collect() };
-        let wake = self.seen(model, epoch).and_then(|seen| seen.sleep.as_ref()).map(|sleep| sleep.wake);
+        let seen = self.seen(model, epoch);
+        let wake = seen.and_then(|seen| seen.sleep.as_ref()).map(|sleep| sleep.wake);
+        let class = seen.and_then(|seen| seen.users.now).unwrap_or_default();
         let variants = Arc::from([variant]);
-        Some(Waiting { wakes: true, ..Waiting::new(model, epoch, &variants, wake, self.view.now) })
+        let urgency = Urgency::Wanted(class);
+        Some(Waiting { wakes: true, urgency, ..Waiting::new(model, epoch, &variants, wake, self.view.now) })
     }
 
     /// The whole of what it needs is its own again.

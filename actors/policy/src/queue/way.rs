@@ -19,22 +19,23 @@ impl Round<'_> {
                 continue;
             };
             needed.models.extend(going.iter().cloned());
+            // A paused device is left altogether; for others what a sleeper gives up may be enough.
+            let all_of_it = device.shared.paused_until.is_some();
             for model in going {
-                self.send_away(&model, &device.name, held);
+                self.send_away(&model, &device.name, held, all_of_it);
             }
         }
     }
 
     /// Asks a model to go for other programs: at once if it is idle, otherwise when its answers have ended.
-    fn send_away(&mut self, model: &ModelName, device: &str, held: &mut [Held]) {
+    fn send_away(&mut self, model: &ModelName, device: &str, held: &mut [Held], all_of_it: bool) {
         let now = self.view.now;
-        let park = self.may_sleep(model, held);
+        let may_sleep = !all_of_it && self.may_sleep(model, held);
         let Some(one) = held.iter_mut().find(|one| one.model == *model) else { return };
         let busy = match one.standing {
             Standing::Ready { busy, .. } => busy,
             Standing::Starting { wanted, .. } => wanted,
-            // Asleep it holds little, but what it holds is what they need.
-            Standing::Parked { wanted, .. } => wanted,
+            Standing::Parked { .. } => false,
             Standing::Leaving { .. } | Standing::Settling | Standing::First => return,
         };
         let alive = |hold: &&mut Hold| hold.model == *model && !matches!(hold.stage, Stage::Gone { .. });
@@ -44,8 +45,10 @@ impl Round<'_> {
         if matches!(hold.stage, Stage::Refused { until } if now < until) {
             return;
         }
+        let park = may_sleep && matches!(one.standing, Standing::Ready { .. });
         one.standing = leaving(one.standing);
-        if park && !matches!(hold.doze, Doze::Down { .. }) {
+        one.dozes = park;
+        if park {
             hold.doze = Doze::Asked;
         }
         let used = hold.parts.iter().map(|part| snapshot.get(&part.device)?.used_mib).collect();

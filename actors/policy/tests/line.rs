@@ -1,7 +1,5 @@
 //! The line of those who wait: higher classes first, keys in turns, and nobody starves.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
 use llm_manager_policy::line::{Line, PASSES, PATIENCE, REST, Ticket, class_of};
 use llm_manager_policy::spec::Class::{self, Batch, Interactive, Normal};
 use proptest::prelude::*;
@@ -148,10 +146,10 @@ proptest! {
                         let oldest = oldest.chain([came]).min().unwrap();
                         prop_assert!(now - oldest >= PATIENCE.as_secs(), "a lower class went first");
                     }
-                    for other in 0..3 {
+                    for (other, turns) in passed.iter_mut().enumerate() {
                         let old = waiting.values().any(|(of, at)| *of == other && now - at >= PATIENCE.as_secs());
-                        passed[other] = if other == class || !old { 0 } else { passed[other] + 1 };
-                        prop_assert!(passed[other] <= PASSES + 1, "class {} was passed {} times", other, passed[other]);
+                        *turns = if other == class || !old { 0 } else { *turns + 1 };
+                        prop_assert!(*turns <= PASSES + 1, "class {} was passed {} times", other, turns);
                     }
                 }
             }

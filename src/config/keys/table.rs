@@ -436,14 +436,6 @@ pub(super) static TABLE: &[Key] = &[
     ),
     row(
         Section::Model,
-        "end_with_client",
-        Kind::Flag,
-        "",
-        Preset::Nothing,
-        "true: a plain request is sent as a stream and put together again, so that the engine notices when its client leaves; false: never. Default: true for llama.cpp, whose router otherwise generates on to the last token; false for others.",
-    ),
-    row(
-        Section::Model,
         "bill_loading",
         Kind::Flag,
         "",

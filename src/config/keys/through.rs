@@ -60,4 +60,12 @@ pub(super) static ROWS: &[Key] = &[
         Preset::Flag(false),
         "true: the model in an answer becomes the name that was asked for. With false, answers carry the backend's own name.",
     ),
+    row(
+        Section::Model,
+        "end_with_client",
+        Kind::Flag,
+        "",
+        Preset::Nothing,
+        "true: a plain request is sent as a stream and put together again, so that the engine notices when its client leaves; false: never. Default: true for llama.cpp, whose router otherwise generates on to the last token; false for others.",
+    ),
 ];

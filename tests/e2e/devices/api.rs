@@ -17,6 +17,7 @@ fn a_device_with_all_that_is_known_of_it() {
         "id": "gpu a", "name": "gpu a", "plugin": "exec", "uuid": null, "pci": null, "online": true,
         "memory_total_mb": 24000, "memory_used_mb": 5000, "memory_reserved_mb": 5000,
         "utilization": 7.0, "temperature_c": 40.0, "power_w": null, "holders": null,
+        "keep_free_mb": 0, "give_way": false, "paused_until": null, "others": [],
     });
     assert_eq!(seen, expected);
     assert_eq!(holders, serde_json::json!([{"model": "a", "reserved_mb": 5000, "used_mb": null}]));

@@ -1,0 +1,122 @@
+//! Classes in the queue for memory: who goes first, against whom a model keeps what it has, and age.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+#[path = "support/desk.rs"]
+mod desk;
+
+use desk::*;
+use llm_manager_policy::placement::{Standing, Urgency};
+use llm_manager_policy::queue::*;
+use llm_manager_policy::spec::Class;
+use std::time::Duration;
+
+/// A model that is idle, and that a request of this class has just left.
+fn used(desk: &mut Desk, model: &str, epoch: u64, class: Class) {
+    let one = desk.models.iter_mut().find(|one| *one.model == *model && one.epoch == epoch).unwrap();
+    one.users.left[class as usize] = Some(desk.now);
+}
+
+fn of_class(model: &str, epoch: u64, class: Class) -> Event {
+    let (variants, urgency) = (wants(&[6000]), Urgency::Wanted(class));
+    Event::Demand { model: model.into(), epoch, variants, load: Some(LOAD), urgency, overlap: false }
+}
+
+/// `a` is ready on the card, and busy with a request of this class.
+fn busy_with(class: Class) -> Desk {
+    let mut desk = Desk::auto();
+    desk.step(of_class("a", 1, class));
+    desk.loads("a", 1, 6000, LOAD);
+    let now = desk.now;
+    desk.models[0].standing = Standing::Ready { since: now, busy: true, idle_since: now };
+    desk.models[0].users.now = Some(class);
+    desk
+}
+
+#[test]
+fn the_highest_class_gets_the_memory_first_and_a_demand_rises_with_its_requests() {
+    for rises in [false, true] {
+        let mut desk = busy_with(Class::Normal);
+        assert_eq!(desk.step(of_class("b", 1, Class::Batch)), [] as [&str; 0]);
+        assert_eq!(desk.step(of_class("c", 1, Class::Normal)), [] as [&str; 0]);
+        if rises {
+            desk.step(of_class("b", 1, Class::Interactive));
+        }
+        desk.models[0].users.now = None;
+        desk.ready("a", 1, false);
+        desk.now += LOAD * 2;
+        assert_eq!(desk.sampled(6000), ["evict a1"]);
+        desk.returned("a", 1, true);
+        desk.now += seconds(1);
+        let winner = if rises { "grant b1 6000" } else { "grant c1 6000" };
+        assert_eq!(desk.sampled(0), [winner], "rises: {rises}");
+    }
+}
+
+#[test]
+fn a_lower_class_waits_until_the_higher_one_has_been_away_for_its_hold() {
+    for (class, between) in [(Class::Normal, 1), (Class::Batch, 2)] {
+        let mut desk = busy_with(Class::Interactive);
+        desk.sampled(6000);
+        desk.step(of_class("b", 1, class));
+        // However long it takes: they are there.
+        assert!(!desk.after(LOAD * 4).contains(&"yield a1".to_owned()));
+        desk.models[0].users.now = None;
+        let ready = desk.now - LOAD * 5;
+        desk.models[0].standing = Standing::Ready { since: ready, busy: false, idle_since: desk.now };
+        used(&mut desk, "a", 1, Class::Interactive);
+        let hold = LOAD * 2 * 9 / 8 * between;
+        desk.sampled(6000);
+        assert_eq!(desk.after(hold - seconds(1)), [] as [&str; 0], "{class:?}");
+        assert_eq!(desk.after(seconds(1)), ["evict a1"], "{class:?}");
+    }
+}
+
+#[test]
+fn a_higher_class_does_not_wait_for_the_stay_of_a_lower_one() {
+    // Idle: at once. Busy: after a second. The same class waits for 9/16, or 3/4, of two loads.
+    for (class, idle, busy) in [
+        (Class::Interactive, seconds(0), pace::LEAST_BUSY),
+        (Class::Batch, LOAD * 2 * 9 / 16, LOAD * 2 * 3 / 4),
+    ] {
+        for is_busy in [false, true] {
+            let mut desk = busy_with(Class::Batch);
+            if !is_busy {
+                desk.ready("a", 1, false);
+                used(&mut desk, "a", 1, Class::Batch);
+                // Somebody else wants it, too: they compete.
+                desk.state.holds[0].rivals = true;
+                desk.state.holds[0].credit = Duration::ZERO;
+            }
+            let (wait, wanted) = if is_busy { (busy, "yield a1") } else { (idle, "evict a1") };
+            desk.sampled(6000);
+            let mut told = desk.step(of_class("b", 1, class));
+            if wait > seconds(0) {
+                assert!(!told.contains(&wanted.to_owned()), "{class:?} {is_busy}: {told:?}");
+                let early = desk.after(wait - Duration::from_millis(10));
+                assert_eq!(early, [] as [&str; 0], "{class:?} {is_busy}");
+                told = desk.after(Duration::from_millis(10));
+            }
+            assert!(told.contains(&wanted.to_owned()), "{class:?} {is_busy}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn who_has_waited_long_is_passed_by_nobody_and_turns_out_anybody() {
+    let mut desk = busy_with(Class::Interactive);
+    desk.sampled(6000);
+    desk.step(of_class("b", 1, Class::Batch));
+    assert_eq!(desk.after(classes::AGE - seconds(1)), [] as [&str; 0]);
+    desk.step(of_class("c", 1, Class::Interactive));
+    assert_eq!(desk.after(seconds(1)), ["yield a1"]);
+    desk.returned("a", 1, true);
+    desk.now += seconds(1);
+    assert_eq!(desk.sampled(0), ["grant b1 6000"]);
+    // It asks again, before it has heard of that: it has what it wants.
+    assert_eq!(desk.step(of_class("b", 1, Class::Interactive)), [] as [&str; 0]);
+    assert!(desk.state.waiting.iter().all(|one| *one.model != *"b"), "{:?}", desk.state.waiting);
+    // With a short queue_timeout it comes of age sooner: it must not be refused for being passed.
+    desk.settings.queue_timeout = seconds(20);
+    assert_eq!(classes::age(&desk.settings), seconds(10));
+}

@@ -379,6 +379,8 @@ impl Actor for Model {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        // Of a crashed one, this is known.
+        self.limits.alive_time = self.own_alive_time();
         if self.spec.auto_start {
             self.waiters.order(Order::Boot);
             self.drive(Event::Start, ctx);

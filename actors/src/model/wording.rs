@@ -10,10 +10,10 @@ impl Model {
     pub(super) fn reason(&self, event: Event) -> String {
         let spec = &self.spec;
         let asked_by = match (event, &self.ordered_by) {
-            (Event::Acquire, _) => "for a request".to_owned(),
-            (Event::Start | Event::Restart, Some(by)) => format!("requested by {by}"),
-            (Event::Start | Event::Restart, None) => "requested by `auto_start`".to_owned(),
-            (Event::Gone { .. } | Event::Deadline, _) => "for waiting requests".to_owned(),
+            (Event::Acquire, _) => " for a request".to_owned(),
+            (Event::Start | Event::Restart, Some(by)) => format!(" requested by {by}"),
+            (Event::Start | Event::Restart, None) => " requested by `auto_start`".to_owned(),
+            (Event::Gone { .. } | Event::Deadline, _) => " for waiting requests".to_owned(),
             _ => String::new(),
         };
         if let Some(words) = self.words_of_sleep(event) {

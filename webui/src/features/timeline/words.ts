@@ -16,7 +16,7 @@ export const phaseFills: Record<Phase | 'failed', string> = {
   queued: 'fill-warn', loading: 'fill-busy', ready: 'fill-ok', parked: 'fill-off', ending: 'fill-off', failed: 'fill-bad',
 }
 
-const kinds: Record<Phase, StatusKind> = { queued: 'warn', loading: 'busy', ready: 'ok', ending: 'busy' }
+const kinds: Record<Phase, StatusKind> = { queued: 'warn', loading: 'busy', ready: 'ok', parked: 'off', ending: 'busy' }
 
 /** How well it goes, or how it ended. */
 export function kindOfBar({ running, spans, run }: Bar): StatusKind {

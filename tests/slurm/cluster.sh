@@ -105,6 +105,13 @@ stop() {
   for file in slurmd-n1 slurmd-n2 slurmctld munged; do
     [ -s "$dir/$file.pid" ] && kill "$(cat "$dir/$file.pid")" 2> /dev/null || :
   done
+  # Daemons that still write at their end would keep the folder from being removed.
+  for file in slurmd-n1 slurmd-n2 slurmctld munged; do
+    for _ in $(seq 50); do
+      [ -s "$dir/$file.pid" ] && kill -0 "$(cat "$dir/$file.pid")" 2> /dev/null || break
+      sleep 0.1
+    done
+  done
   # What a node that was killed has left: it carries this cluster's configuration.
   for file in $(grep -lsz "^SLURM_CONF=$SLURM_CONF\$" /proc/[0-9]*/environ); do
     pid=${file//[!0-9]/}

@@ -77,8 +77,7 @@ fn secrets_are_hidden_in_memory_and_in_what_clients_are_told() {
     let mut manager = Manager::start(&config);
     // The variant gets a variable that no test helper writes.
     let with_env = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
-    let with_env =
-        with_env.replace("required_devices: []", "required_devices: []\n      env: {HF_TOKEN: hf_secret}");
+    let with_env = with_env.replace("      command:", "      env: {HF_TOKEN: hf_secret}\n      command:");
     std::fs::write(manager.path("config.yaml"), with_env).unwrap();
     manager.stop();
     manager.launch();

@@ -4,7 +4,6 @@ use super::estimates::Estimates;
 use super::measured::Measured;
 use super::messages::{Explain, Explained, Lost, PauseDevices, Reservations};
 use super::pauses::Pauses;
-use super::sleep::measure_asleep;
 use super::view;
 use crate::device_monitor::{Devices, LookAt, Pace, SampleNow};
 use crate::fault::Panic;
@@ -277,7 +276,8 @@ impl Scheduler {
         for seen in self.models() {
             let Some(holding) = self.granted.get(&(Arc::clone(&seen.model), seen.epoch)) else { continue };
             if matches!(seen.standing, Standing::Parked { .. }) {
-                news |= measure_asleep(&mut self.measured, &self.snapshot, &seen, holding);
+                let holding = holding.clone();
+                news |= self.measure_asleep(&seen, &holding);
                 continue;
             }
             for part in &holding.assignment {

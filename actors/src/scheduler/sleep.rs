@@ -1,7 +1,6 @@
 //! Models that sleep, as the Scheduler sees them: what they hold so, and what a wake takes.
 
 use super::actor::Scheduler;
-use super::measured::Measured;
 use crate::memory::{Holding, WakeGranted};
 use crate::model::ModelHandle;
 use actix::Context;
@@ -19,6 +18,21 @@ const RAM: &str = "cpu";
 const SETTLED: Duration = Duration::from_secs(1);
 
 impl Scheduler {
+    /// Notes what a model uses asleep, where the devices tell; true if that is news.
+    pub(super) fn measure_asleep(&mut self, seen: &ModelView, holding: &Holding) -> bool {
+        let Standing::Parked { since, .. } = seen.standing else { return false };
+        let mut news = false;
+        for part in &holding.assignment {
+            let device = self.snapshot.get(&part.device);
+            let taken_at = device.and_then(|device| device.taken_at.or(self.snapshot.taken_at));
+            let used = seen.actual.iter().find(|(device, _)| *device == part.device);
+            if let (Some((_, mib)), true) = (used, taken_at > Some(since + SETTLED)) {
+                news |= self.measured.note_parked(&seen.model, &holding.variant, &part.requirement, *mib);
+            }
+        }
+        news
+    }
+
     /// How a model sleeps or could; `None`: it can't, or is on its way out.
     pub(super) fn sleep_of(&self, handle: &ModelHandle, seen: &ModelView) -> Option<Sleep> {
         let status = handle.status();
@@ -97,23 +111,4 @@ impl Scheduler {
 
 fn is_ram(snapshot: &DeviceSnapshot, device: &DeviceId) -> bool {
     snapshot.get(device).is_some_and(|device| device.plugin == RAM)
-}
-
-/// Notes what a model uses asleep, where the devices tell; true if that is news.
-pub(super) fn measure_asleep(
-    measured: &mut Measured,
-    snapshot: &DeviceSnapshot,
-    seen: &ModelView,
-    holding: &Holding,
-) -> bool {
-    let Standing::Parked { since, .. } = seen.standing else { return false };
-    let mut news = false;
-    for part in &holding.assignment {
-        let taken_at = snapshot.get(&part.device).and_then(|device| device.taken_at.or(snapshot.taken_at));
-        let used = seen.actual.iter().find(|(device, _)| *device == part.device);
-        if let (Some((_, mib)), true) = (used, taken_at > Some(since + SETTLED)) {
-            news |= measured.note_parked(&seen.model, &holding.variant, &part.requirement, *mib);
-        }
-    }
-    news
 }

@@ -17,7 +17,8 @@ mod house;
 #[path = "../tests/support/rivals.rs"]
 mod rivals;
 
-use house::{House, Policy, Report, Request, Resident, Sleeper};
+use house::residents::Sleeper;
+use house::{House, Policy, Report, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::placement::{Need, Prefer, Settings, Variant};
 use llm_manager_policy::spec::Class;

@@ -5,7 +5,8 @@
 #[path = "support/house.rs"]
 mod house;
 
-use house::{House, Policy, Request, Resident, Sleeper};
+use house::residents::Sleeper;
+use house::{House, Policy, Request, Resident};
 use llm_manager_policy::devices::{Device, Requirement};
 use llm_manager_policy::placement::{Need, Prefer, Settings, Urgency, Variant};
 use llm_manager_policy::queue::{Effect, Event, Stage, State, View, Waiting, classes, step};

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "support/desk.rs"]
+#[path = "queue_table/classes.rs"]
+mod classes_of_requests;
+#[path = "queue_table/desk.rs"]
 mod desk;
+#[path = "queue_table/sharing.rs"]
+mod sharing;
 
 use desk::*;
 use llm_manager_policy::devices::{Device, Requirement};

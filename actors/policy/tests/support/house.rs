@@ -4,10 +4,9 @@
 //! event the house checks what the manager promises: no device holds more than it has, nobody busy is stopped.
 
 #[path = "residents.rs"]
-mod residents;
+pub(crate) mod residents;
 
-#[allow(unused_imports, reason = "not every test has sleepers")]
-pub(crate) use residents::{Report, Request, Resident, Sleeper};
+pub(crate) use residents::{Report, Request, Resident};
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot};
 use llm_manager_policy::lifecycle::Moment;

@@ -1,11 +1,6 @@
 //! A card that other programs use, too: what is kept free for them, who makes way, and pauses.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
-#[path = "support/desk.rs"]
-mod desk;
-
-use desk::*;
+use super::desk::*;
 use llm_manager_policy::devices::Shared;
 use llm_manager_policy::placement::Variant;
 use llm_manager_policy::queue::*;

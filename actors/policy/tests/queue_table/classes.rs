@@ -1,11 +1,6 @@
 //! Classes in the queue for memory: who goes first, against whom a model keeps what it has, and age.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
-#[path = "support/desk.rs"]
-mod desk;
-
-use desk::*;
+use super::desk::*;
 use llm_manager_policy::placement::{Standing, Urgency};
 use llm_manager_policy::queue::*;
 use llm_manager_policy::spec::Class;

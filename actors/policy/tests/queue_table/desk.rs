@@ -1,7 +1,5 @@
 //! One card, and who asks for it: the queue's table at work, with its effects in short.
 
-#![allow(dead_code, reason = "not every test needs all of it")]
-
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Users, Variant};

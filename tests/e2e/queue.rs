@@ -1,5 +1,8 @@
 //! Who waits, in order, and requests that an operator ends.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -156,4 +159,25 @@ fn one_whose_run_was_replaced_is_found() {
     assert_eq!(cancel(&manager, "old"), json!({"id": "old", "was": "running"}));
     assert_eq!(outcome(&manager, "old")["outcome"], "cancelled");
     stream.leave();
+}
+
+/// A client that keeps its connection keeps nothing of its request.
+#[test]
+fn an_answered_request_is_gone_though_its_connection_is_kept() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let url = manager.url();
+    let mut client = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    let body = r#"{"model":"chat","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nx-request-id: kept\r\n";
+    client.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+    let mut came = Vec::new();
+    while !came.ends_with(b"0\r\n\r\n") {
+        let mut chunk = [0; 4096];
+        let length = client.read(&mut chunk).unwrap();
+        assert!(length > 0, "the connection is kept");
+        came.extend_from_slice(&chunk[..length]);
+    }
+    wait_until("nothing runs", PATIENCE, || manager.api("/api/requests/running") == json!([]));
+    let refused = manager.post("/api/requests/kept/cancel").send();
+    refused.error(404, "request_not_found");
 }

@@ -86,6 +86,8 @@ export function clean(page, allowed = /^$/) {
 
 /** Violations of WCAG 2.2 A and AA and of axe's best practices, in a form that can be read. */
 export async function violations(page, within = 'html') {
+  // A dialog comes with a chunk of its own.
+  await page.locator(within).first().waitFor({ state: 'attached' })
   // Through the debugger, which the page's Content-Security-Policy does not bind.
   await page.evaluate(AXE)
   const found = await page.evaluate(async (within) => {

@@ -68,7 +68,7 @@ describe('the first load', () => {
     )
     t.diagnostic(`first load: ${(bytes / 1024).toFixed(1)} KiB gzipped`)
     const names = await page.evaluate(() => performance.getEntriesByType('resource').map((entry) => entry.name.replace(/.*\//, '')))
-    assert.deepEqual(names.filter((name) => /^(Markdown|LineChart|PlaygroundPage)/.test(name)), [], 'what comes later comes with it')
+    assert.deepEqual(names.filter((name) => /^(Markdown|dialogs|RestartDialog|LogView|PlaygroundPage)/.test(name)), [], 'what comes later comes with it')
     assert.ok(bytes > 50_000 && bytes < 160 * 1024, `${bytes} bytes`)
     clean(page)
   })

@@ -73,7 +73,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// Tells the client's connection for whose memory it is.
     pub(super) fn watched_by(&self, request: &HttpRequest) {
-        Pace::watch(request, self.lease.wanted(), Arc::clone(&self.told), None);
+        Pace::watch(request, self.lease.wanted(), self.told.cancelled.clone(), None);
     }
 
     /// The backend's headers, and its body on the way.

@@ -5,7 +5,6 @@
 //! has left: writing fails, and with the connection goes all that hangs on it. While a write waits nothing is read
 //! either, so that requests whose answers nobody reads don't pile up.
 
-use super::in_flight::InFlight;
 use actix_web::HttpRequest;
 use llm_manager_actors::model::Wanted;
 use std::cell::RefCell;
@@ -13,12 +12,12 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 
 /// While another model waits for the memory of the one that answers.
 const HURRIED: Duration = Duration::from_secs(5);
@@ -40,7 +39,8 @@ pub(crate) trait Held {
 #[derive(Default)]
 pub(crate) struct Pace {
     wanted: RefCell<Option<Wanted>>,
-    told: RefCell<Option<Arc<InFlight>>>,
+    /// Of the request: it may end long before its connection does.
+    cancelled: RefCell<Option<CancellationToken>>,
     answer: RefCell<Option<Weak<dyn Held>>>,
 }
 
@@ -49,12 +49,12 @@ impl Pace {
     pub(crate) fn watch(
         request: &HttpRequest,
         wanted: Wanted,
-        told: Arc<InFlight>,
+        cancelled: CancellationToken,
         answer: Option<Weak<dyn Held>>,
     ) {
         if let Some(pace) = request.conn_data::<Rc<Self>>() {
             pace.wanted.replace(Some(wanted));
-            pace.told.replace(Some(told));
+            pace.cancelled.replace(Some(cancelled));
             pace.answer.replace(answer);
         }
     }
@@ -65,7 +65,7 @@ impl Pace {
 
     /// Fires when an operator ends the request.
     fn is_cancelled(&self) -> bool {
-        self.told.borrow().as_ref().is_some_and(|told| told.cancelled.is_cancelled())
+        self.cancelled.borrow().as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
     fn has_ended(&self) -> bool {

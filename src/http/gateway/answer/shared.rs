@@ -9,7 +9,6 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Bytes that are read ahead of a client that takes nothing, to see whether the backend still sends.
@@ -20,9 +19,9 @@ pub(in crate::http::gateway) fn served(answer: Answer, request: &HttpRequest) ->
     if answer.silence.is_none() {
         return BoxBody::new(answer);
     }
-    let (wanted, told) = (answer.lease.wanted(), Arc::clone(&answer.told));
+    let (wanted, cancelled) = (answer.lease.wanted(), answer.told.cancelled.clone());
     let (shared, held) = Shared::new(answer);
-    Pace::watch(request, wanted, told, Some(held));
+    Pace::watch(request, wanted, cancelled, Some(held));
     BoxBody::new(shared)
 }
 

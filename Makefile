@@ -42,7 +42,8 @@ endif
 # What has no C in it, so that no compiler for macOS is needed.
 macos-check: ## Compiles what starts processes for macOS, if Rust's library for it is there.
 	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/aarch64-apple-darwin/lib" ]; then \
-	  CARGO_TARGET_DIR=target/macos cargo check --quiet --target aarch64-apple-darwin -p llm-manager-process -p llm-manager-devices; \
+	  CARGO_TARGET_DIR=target/macos cargo check --quiet --target aarch64-apple-darwin -p llm-manager-process --no-default-features && \
+	  CARGO_TARGET_DIR=target/macos cargo check --quiet --target aarch64-apple-darwin -p llm-manager-devices; \
 	else \
 	  echo "not checked for macOS: Rust's library for it isn't here (rustup target add aarch64-apple-darwin)"; \
 	fi

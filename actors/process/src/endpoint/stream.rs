@@ -1,11 +1,11 @@
 //! One connection to a backend.
 
+use super::tls::TlsStream;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 /// One connection to a backend.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub enum Stream {
     /// As it is.
     Plain(TcpStream),
     /// Encrypted.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream>),
 }
 
 impl AsyncRead for Stream {

@@ -4,10 +4,12 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// A connection in it.
+pub(super) type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;
 
 /// The way to one server.
 pub(super) struct Tls {
@@ -30,7 +32,7 @@ impl Tls {
         Ok(Self { connector: TlsConnector::from(config), name })
     }
 
-    pub(super) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream> {
         self.connector.connect(self.name.clone(), stream).await
     }
 }

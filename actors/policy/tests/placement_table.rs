@@ -273,3 +273,16 @@ fn a_variant_that_ran_out_of_memory_is_passed_over() {
     assert_eq!(house.decides(&demand), "never: OutOfMemory");
     assert!(house.explains(&demand).contains("Dual-GPU-Config: ran out of memory at its last start"));
 }
+
+/// Each device has a moment of its own: the oldest look says nothing about the others.
+#[test]
+fn what_a_device_shows_counts_from_when_it_was_looked_at() {
+    let card = Device { taken_at: Some(NOW), ..device("v", "Tesla V100", 24_000, 15_000) };
+    let mut going = held("a", &[("v", 15_000)], Standing::Leaving { ready: Some(ago(1)) });
+    going.parts.iter_mut().for_each(|part| part.actual = None);
+    let snapshot = DeviceSnapshot { devices: vec![card], taken_at: Some(ago(5)) };
+    let (settings, held) = (Settings::default(), [going]);
+    let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
+    let decision = decide(&world, &demand(vec![variant("b", &[("v100", 15_000)])]));
+    assert!(matches!(decision, Decision::Wait { .. }), "{decision:?}");
+}

@@ -159,7 +159,9 @@ fn uses(world: &World<'_>) -> (Vec<Use>, Vec<Share>) {
                 held.sleep.as_ref().filter(|_| sleeps).map(|sleep| self::mib(sleep.on(&part.device)));
             shares.push(Share { held: at, device, mib, asleep });
             if let Some(device_use) = uses.get_mut(device) {
-                let shows = shows(held.standing, world.snapshot.taken_at);
+                // Each device is looked at by itself: another one may have been looked at long ago.
+                let seen = world.snapshot.devices.get(device).and_then(|device| device.taken_at);
+                let shows = shows(held.standing, seen.or(world.snapshot.taken_at));
                 device_use.add(shows, reserved, part.actual.map(self::mib), part.unexplained_before);
                 device_use.held += mib;
             }

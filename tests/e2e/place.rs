@@ -152,8 +152,10 @@ fn what_a_model_of_another_manager_waits_for_is_shown_here() {
     let near = Manager::start(&Config::with(Model::chat("m").variant(there(&far.url()))));
     let reply = near.chat("m").spawn();
     near.wait_state("m", "starting");
-    let waits_for = near.model("m")["waits_for"].as_str().unwrap_or_default().to_owned();
-    assert!(waits_for.starts_with(&format!("{}/v1: ", far.url())), "{waits_for}");
+    wait_until("it says what the other one waits for", PATIENCE, || {
+        let waits_for = near.model("m")["waits_for"].as_str().unwrap_or_default().to_owned();
+        waits_for.starts_with(&format!("{}/v1: ", far.url()))
+    });
     far.touch("go");
     reply.join().unwrap().ok();
     near.wait_state("m", "ready");

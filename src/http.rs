@@ -211,7 +211,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/models/{name:.+}/stop", post().to(models::stop)))
                 .service(at("/models/{name:.+}/restart", post().to(models::restart)))
                 .service(at("/models/{name:.+}/park", post().to(models::park)))
-                .service(at("/models/{name:.+}/wake", post().to(models::wake)))
+                .service(at("/models/{name:.+}/wake", post().to(models::start)))
                 .service(at("/models/{name:.+}/placement", read().to(devices::explain)))
                 .service(at("/models/{name:.+}/memory", read().to(memory::memory)))
                 .service(at("/models/{name:.+}/logs", read().to(events::model_logs)))

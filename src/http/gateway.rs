@@ -11,6 +11,7 @@ pub(super) mod asked;
 pub(super) mod assembly;
 pub(super) mod body;
 pub(super) mod catalog;
+pub(super) mod events;
 pub(super) mod exchange;
 mod finished;
 pub(super) mod form;

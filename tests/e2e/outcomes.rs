@@ -314,6 +314,42 @@ fn an_engine_that_refuses_stream_options_is_asked_once() {
     assert!(text.contains("[DONE]") && !told.log().contains(log));
 }
 
+/// `end_with_client`: a plain request goes up as a stream, and nothing of that shows.
+#[test]
+fn a_stream_that_stands_for_a_plain_answer_is_told_as_one() {
+    let stage = Stage::of(&Config::with(Model::chat("chat").line("end_with_client: true")));
+    let answer = |path: &str, events: &[&str]| {
+        let reply = stage.ask(path, false, &chunked("text/event-stream", &lines(events))).send();
+        (reply, stage.row())
+    };
+    let (reply, row) = answer(CHAT, &[TEXT, FINISH, "[DONE]"]);
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json; charset=utf-8")));
+    assert_eq!(reply.json()["choices"][0]["finish_reason"], "stop");
+    assert_outcome(&row, "ok", None);
+    let busy = r#"{"error":{"code":503,"message":"busy"}}"#;
+    let (reply, row) = answer(CHAT, &[TEXT, busy, "[DONE]"]);
+    assert_eq!((reply.status, reply.json()["error"]["message"].clone()), (503, json!("busy")));
+    assert_eq!(row["status"], 503);
+    assert_outcome(&row, "backend_error", Some("busy"));
+    let (reply, row) = answer(CHAT, &[TEXT, r#"{"error":{"code":400,"message":"too long"}}"#]);
+    assert_eq!((reply.status, &row["status"]), (400, &json!(400)));
+    assert_outcome(&row, "rejected", Some("too long"));
+    // What breaks off is no answer.
+    let (reply, row) = answer(CHAT, &[TEXT, TEXT]);
+    reply.error(502, "backend_error");
+    assert_outcome(&row, "backend_error", Some("`[DONE]`"));
+    // Anthropic's form streams without being asked for usage: that teaches nothing of `stream_options`.
+    let start = r#"{"type":"message_start","message":{"id":"m","content":[],"usage":{"input_tokens":4}}}"#;
+    let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"hi"}}"#;
+    let (reply, _) = answer("/v1/messages", &[start, block, r#"{"type":"message_stop"}"#]);
+    assert_eq!(reply.ok().json()["content"][0]["text"], "hi");
+    let refuses = Stage::of(&Config::with(Model::chat("chat").line("end_with_client: true")));
+    let events = lines(&[start, block, r#"{"type":"message_stop"}"#]);
+    refuses.ask("/v1/messages", false, &chunked("text/event-stream", &events)).send().ok();
+    let reply = refuses.manager.chat("chat").fake("strict=1,tokens=2").send().ok();
+    assert_eq!(reply.json()["choices"][0]["message"]["content"], "word0 word1 ");
+}
+
 #[test]
 fn images_are_no_text_and_tools_are_no_prose() {
     let stage = Stage::new();

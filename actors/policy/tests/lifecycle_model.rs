@@ -10,17 +10,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "support/explore.rs"]
+mod explore;
 #[path = "support/model_world.rs"]
 mod model_world;
 
 use Action::*;
+use explore::explore;
 use llm_manager_policy::gate::{Asker, Word};
 use llm_manager_policy::lifecycle::{
     Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
 use stateright::{Checker, HasDiscoveries, Model, Property};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// It is always now; when time passes, the moments move into the past instead.
@@ -185,47 +188,49 @@ enum Action {
     Exits,
 }
 
-/// What the program does by itself, whatever the world does or doesn't: the actor acts, what was sent
-/// arrives, time passes up to the timer, a killed process dies, a broken answer gives its lease back, a client that
-/// takes no byte is cut off.
-fn forced(world: &World, actions: &mut Vec<Action>) {
-    if !world.ops.is_empty() {
-        actions.push(Carry);
-    } else {
-        let news = &world.news;
-        let heard = [
-            (news.reserved, Event::Reserved { epoch: THIS }),
-            (news.denied, Event::Denied { epoch: THIS }),
-            (news.launched, Event::Launched { epoch: THIS }),
-            (news.probe_succeeded, Event::ProbeSucceeded { epoch: THIS }),
-            (news.probe_refused, Event::ProbeRefused { epoch: THIS }),
-            (news.broken, Event::Broken { epoch: THIS }),
-            (news.gone, Event::Gone { epoch: THIS }),
-            (news.gone, Event::OutOfMemory { epoch: THIS }),
-            (news.gone, Event::Unreachable { epoch: THIS }),
-            (news.lease_freed, Event::LeaseFreed),
-            (news.parked, Event::Parked { epoch: THIS }),
-            (news.park_refused, Event::ParkRefused { epoch: THIS }),
-            (news.park_failed, Event::ParkFailed { epoch: THIS }),
-            (news.woken, Event::Woken { epoch: THIS }),
-            (news.wake_failed, Event::WakeFailed { epoch: THIS }),
-        ];
-        actions.extend(heard.into_iter().filter(|(sent, _)| *sent).map(|(_, event)| Hear(event)));
-        match world.timer {
-            Some(at) if at <= NOW => actions.push(TimerFires),
-            // What was sent arrives in the end, and a client's time is over: not every timer goes before them for ever.
-            Some(_) if *news == News::default() && world.stalled == 0 => actions.push(TimePasses),
-            _ => {}
+impl Setup {
+    /// What the program does by itself, whatever the world does or doesn't: the actor acts, what was sent
+    /// arrives, time passes up to the timer, a killed process dies, a broken answer gives its lease back, a client that
+    /// takes no byte is cut off.
+    fn forced(world: &World, actions: &mut Vec<Action>) {
+        if !world.ops.is_empty() {
+            actions.push(Carry);
+        } else {
+            let news = &world.news;
+            let heard = [
+                (news.reserved, Event::Reserved { epoch: THIS }),
+                (news.denied, Event::Denied { epoch: THIS }),
+                (news.launched, Event::Launched { epoch: THIS }),
+                (news.probe_succeeded, Event::ProbeSucceeded { epoch: THIS }),
+                (news.probe_refused, Event::ProbeRefused { epoch: THIS }),
+                (news.broken, Event::Broken { epoch: THIS }),
+                (news.gone, Event::Gone { epoch: THIS }),
+                (news.gone, Event::OutOfMemory { epoch: THIS }),
+                (news.gone, Event::Unreachable { epoch: THIS }),
+                (news.lease_freed, Event::LeaseFreed),
+                (news.parked, Event::Parked { epoch: THIS }),
+                (news.park_refused, Event::ParkRefused { epoch: THIS }),
+                (news.park_failed, Event::ParkFailed { epoch: THIS }),
+                (news.woken, Event::Woken { epoch: THIS }),
+                (news.wake_failed, Event::WakeFailed { epoch: THIS }),
+            ];
+            actions.extend(heard.into_iter().filter(|(sent, _)| *sent).map(|(_, event)| Hear(event)));
+            match world.timer {
+                Some(at) if at <= NOW => actions.push(TimerFires),
+                // What was sent arrives in the end, and a client's time is over: not every timer goes before them for ever.
+                Some(_) if *news == News::default() && world.stalled == 0 => actions.push(TimePasses),
+                _ => {}
+            }
         }
-    }
-    if world.killed {
-        actions.push(Exits);
-    }
-    if world.broken > 0 {
-        actions.push(ReleaseBroken);
-    }
-    if world.stalled > 0 {
-        actions.push(CutOff);
+        if world.killed {
+            actions.push(Exits);
+        }
+        if world.broken > 0 {
+            actions.push(ReleaseBroken);
+        }
+        if world.stalled > 0 {
+            actions.push(CutOff);
+        }
     }
 }
 
@@ -238,7 +243,7 @@ impl Model for Setup {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        forced(world, actions);
+        Setup::forced(world, actions);
         let requests = world.waiting + world.leased + world.broken;
         let room = requests < self.requests;
         let mut may = |possible: bool, action: Action| {
@@ -524,34 +529,4 @@ fn the_program_always_comes_to_rest() {
         let example = comes_to_rest.iter().position(|rests| !*rests).map(|at| &worlds[at]);
         assert_eq!(stuck, 0, "{name}: may never come to rest: {example:#?}");
     }
-}
-
-/// All reachable worlds, and for each the worlds to which the program moves by itself.
-fn explore(setup: &Setup) -> (Vec<World>, Vec<Vec<usize>>) {
-    let mut worlds = setup.init_states();
-    let mut numbers: HashMap<World, usize> = HashMap::from([(worlds[0].clone(), 0)]);
-    let mut moves = Vec::new();
-    let mut actions = Vec::new();
-    while moves.len() < worlds.len() {
-        let world = worlds[moves.len()].clone();
-        assert_eq!(world.violation, None, "see the other test");
-        actions.clear();
-        forced(&world, &mut actions);
-        let own = actions.len();
-        actions.clear();
-        setup.actions(&world, &mut actions);
-        let mut nexts = Vec::new();
-        for (at, action) in actions.iter().enumerate() {
-            let Some(next) = setup.next_state(&world, *action) else { continue };
-            let number = *numbers.entry(next.clone()).or_insert_with(|| {
-                worlds.push(next);
-                worlds.len() - 1
-            });
-            if at < own {
-                nexts.push(number);
-            }
-        }
-        moves.push(nexts);
-    }
-    (worlds, moves)
 }

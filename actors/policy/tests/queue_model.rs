@@ -9,16 +9,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "support/queue_explore.rs"]
-mod queue_explore;
+#[path = "support/explore.rs"]
+mod explore;
 
 use Action::*;
+use explore::explore;
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::{self, Effect, Ending, Limits, Moment, Phase, StopCause, View};
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Standing, Urgency, Users, Variant};
 use llm_manager_policy::queue::{self, ModelView, Stage};
 use llm_manager_policy::spec::Class;
-use queue_explore::explore;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -32,7 +32,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
@@ -167,6 +167,23 @@ pub struct ExitReport {
     pub survivors: Vec<String>,
     /// It was no failure of the backend: it never had a place, or lost it.
     pub away: Option<Away>,
+}
+
+impl ExitReport {
+    /// The report of the task that watches a run, once it is there.
+    pub fn told(mut report: watch::Receiver<Option<Self>>) -> LocalBoxFuture<'static, Self> {
+        async move {
+            let last = report.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
+            last.unwrap_or_else(|| Self {
+                status: "lost: the task that watched it ended first".to_owned(),
+                success: false,
+                last_lines: Vec::new(),
+                survivors: Vec::new(),
+                away: None,
+            })
+        }
+        .boxed_local()
+    }
 }
 
 /// Why a backend has no place.

@@ -57,7 +57,7 @@ pub(crate) async fn model(shared: Now, name: web::Path<String>) -> Answered {
     Ok(HttpResponse::Ok().json(ModelDetails::of(shared.find(&name, MODELS)?)))
 }
 
-/// `POST /api/models/{name}/start`
+/// `POST /api/models/{name}/start`, and `/wake`: a start wakes a model that is parked.
 pub(crate) async fn start(
     shared: Now,
     name: web::Path<String>,
@@ -96,16 +96,6 @@ pub(crate) async fn park(
     who: Who,
 ) -> Answered {
     order(&shared, &name, Verb::Park, options.wait, &who).await
-}
-
-/// `POST /api/models/{name}/wake`: a start, which is a wake for a model that is parked.
-pub(crate) async fn wake(
-    shared: Now,
-    name: web::Path<String>,
-    options: web::Query<OrderOptions>,
-    who: Who,
-) -> Answered {
-    order(&shared, &name, Verb::Start, options.wait, &who).await
 }
 
 async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -> Answered {

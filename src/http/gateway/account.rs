@@ -240,8 +240,10 @@ impl Account {
 
     /// What the client gets is not the status that the backend began with.
     pub(super) fn answers_with(&mut self, status: u16) {
-        if let Some(row) = &mut self.row {
-            row.status = status;
+        let Some(row) = &mut self.row else { return };
+        row.status = status;
+        if (400..500).contains(&status) {
+            row.outcome = Outcome::Rejected;
         }
     }
 

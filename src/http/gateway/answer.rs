@@ -140,6 +140,11 @@ impl Answer {
         self.gathered = true;
     }
 
+    /// It has come whole, and nothing can be made of it.
+    pub(super) fn fails(&mut self, error: &ApiError) {
+        self.account.failed(error);
+    }
+
     /// The status that the client gets, which is not the backend's.
     pub(super) fn answers_with(&mut self, status: StatusCode) {
         self.account.answers_with(status.as_u16());

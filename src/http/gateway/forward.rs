@@ -61,6 +61,11 @@ impl Changes {
             Self::Stream(_, edits) => edits,
         }
     }
+
+    /// Whether `stream_options` is among them: the other endpoints stream without such a question.
+    fn asks_for_usage(&self) -> bool {
+        matches!(self, Self::Usage(_) | Self::Stream(assembly::Form::Choices, _))
+    }
 }
 
 impl Outgoing<'_> {
@@ -140,7 +145,7 @@ pub(crate) async fn asking(
         Changes::Usage(_) => (true, None),
         Changes::Stream(form, _) => (false, Some(form)),
     };
-    if !may_be_our_fault(model, status) {
+    if !outgoing.changes.asks_for_usage() || !may_be_our_fault(model, status) {
         let streams = status.is_success() && is_event_stream(&reply.response.headers);
         return Ok(Reply { hide_usage, gather: form.filter(|_| streams), ..reply });
     }

@@ -101,16 +101,7 @@ impl Round<'_> {
         hold.used_before = vec![None; hold.parts.len()];
         hold.stage = Stage::Kept;
         hold.doze = Doze::Down { awake: awake.iter().map(|on| part(on.device.clone(), on.mib)).collect() };
-        match asker {
-            Some(asker) => {
-                let waiting = self.state.waiting.iter_mut().find(|one| one.model == asker);
-                waiting.into_iter().for_each(|waiting| waiting.victims_gone = Some(now));
-            }
-            None => {
-                let left = ready.map_or(credit, |ready| credit.saturating_add(now.saturating_sub(ready)));
-                pace::leave(&mut self.state.accounts, awake.iter().map(|part| &part.device), left, now);
-            }
-        }
+        self.gave_up(asker, &awake, ready, credit);
         // Behind the one that lives: whoever looks for it finds that one.
         self.state.holds.push(ghost);
     }

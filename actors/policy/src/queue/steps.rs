@@ -249,6 +249,18 @@ impl Round<'_> {
         let used = latest.zip(before).map(|(latest, before)| latest.max(before)).collect();
         hold.stage = Stage::Gone { since: now, used };
         let (parts, ready, credit) = (hold.parts.clone(), hold.ready, hold.credit);
+        self.gave_up(asker, &parts, ready, credit);
+    }
+
+    /// A model has given these up, by ending or by sleeping: for somebody, or of itself.
+    pub(super) fn gave_up(
+        &mut self,
+        asker: Option<ModelName>,
+        parts: &[HeldPart],
+        ready: Option<Moment>,
+        credit: Duration,
+    ) {
+        let now = self.view.now;
         match asker {
             Some(asker) => {
                 let waiting = self.state.waiting.iter_mut().find(|one| one.model == asker);

@@ -506,9 +506,14 @@ impl<P: Policy> House<P> {
                 let at = self.numbers[&model];
                 let life = &self.lives[at];
                 assert!(!self.residents[at].pinned, "{model} is pinned");
-                // One that sleeps in the way of somebody who came first ends, even if it is wanted.
-                let sleeps =
-                    matches!(life.phase, Phase::Parked { .. } | Phase::Waking { granted: false, .. });
+                // One that sleeps in the way of somebody who came first ends, even if it is wanted; one that was told in the
+                // same breath that it can't wake has begun to.
+                let sleeps = matches!(
+                    life.phase,
+                    Phase::Parked { .. }
+                        | Phase::Waking { granted: false, .. }
+                        | Phase::Stopping { ready: None }
+                );
                 assert!(life.leases == 0 && (life.waiting.is_empty() || sleeps), "{model} is busy");
                 if let (Phase::Ready { since }, HoldTime::Fixed(time)) = (&life.phase, self.settings.min_hold)
                 {

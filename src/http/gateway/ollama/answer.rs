@@ -1,16 +1,14 @@
 //! From OpenAI's answers to Ollama's: one object, or a line of JSON for each piece of a stream and a final record with
 //! the counts.
 
+use super::super::events::Events;
 use super::super::forms::line;
 use super::super::words;
 use super::calls::Calls;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
-
-/// A longer event is none.
-const LONGEST_EVENT: usize = 4 << 20;
 
 /// How the text comes: as a message, or as a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +32,7 @@ pub(super) struct Translator {
     model: String,
     times: Times,
     first: Option<Instant>,
-    buffer: BytesMut,
+    events: Events,
     calls: Calls,
     reason: Option<String>,
     counts: Map<String, Value>,
@@ -48,7 +46,7 @@ impl Translator {
             model: model.to_owned(),
             times,
             first: None,
-            buffer: BytesMut::new(),
+            events: Events::default(),
             calls: Calls::default(),
             reason: None,
             counts: Map::new(),
@@ -58,23 +56,16 @@ impl Translator {
 
     /// The next bytes of a stream; what can be said by now, a line each.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Bytes {
-        self.buffer.extend_from_slice(chunk);
-        let mut out = Vec::new();
-        while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
-            let line = self.buffer.split_to(end + 1);
-            self.line(&line, &mut out);
-        }
-        if self.buffer.len() > LONGEST_EVENT {
-            self.buffer.clear();
-        }
+        let (mut events, mut out) = (std::mem::take(&mut self.events), Vec::new());
+        events.push(chunk, |data| self.event(data, &mut out));
+        self.events = events;
         out.into()
     }
 
     /// The end of a stream: the final record, unless an error was it.
     pub(super) fn finish(&mut self) -> Bytes {
-        let mut out = Vec::new();
-        let rest = self.buffer.split();
-        self.line(&rest, &mut out);
+        let (mut events, mut out) = (std::mem::take(&mut self.events), Vec::new());
+        events.finish(|data| self.event(data, &mut out));
         if !self.finished {
             self.finished = true;
             self.say_calls(&mut out);
@@ -107,9 +98,11 @@ impl Translator {
         record
     }
 
-    fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
-        let Some(data) = line.strip_prefix(b"data:").filter(|_| !self.finished) else { return };
-        let Ok(event) = serde_json::from_slice::<Value>(data.trim_ascii()) else { return };
+    fn event(&mut self, data: &[u8], out: &mut Vec<u8>) {
+        let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
+        if self.finished {
+            return;
+        }
         if event.get("error").is_some_and(|error| !error.is_null()) {
             self.finished = true;
             let said = words::of_error(data).unwrap_or_else(|| "the backend failed".to_owned());

@@ -1,4 +1,4 @@
-//! The search of `queue_model`: every world, and where it goes by itself.
+//! The search of `lifecycle_model` and `queue_model`: every world, and where it goes by itself.
 
 use super::{Setup, World};
 use stateright::Model;

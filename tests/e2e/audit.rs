@@ -2,21 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
-
-/// Waits for an entry; answers it.
-#[track_caller]
-fn entry(manager: &Manager, action: &str, subject: &str, who: impl Fn(&Value) -> bool) -> Value {
-    let mut found = Value::Null;
-    wait_until(&format!("{action} of {subject} is in the audit"), PATIENCE, || {
-        let rows = manager.api("/api/audit")["rows"].as_array().unwrap().clone();
-        let one =
-            rows.into_iter().find(|row| row["action"] == action && row["subject"] == subject && who(row));
-        found = one.unwrap_or_default();
-        !found.is_null()
-    });
-    found
-}
+use crate::support::{Config, Manager, Model};
 
 #[test]
 fn orders_and_rules_are_told_with_who_gave_them() {
@@ -29,13 +15,13 @@ fn orders_and_rules_are_told_with_who_gave_them() {
     manager.chat("chat").send().ok();
     manager.chat("idle").send().ok();
     let by = |kind: &'static str| move |row: &Value| row["kind"] == kind;
-    let started = entry(&manager, "start", "chat", by("rule"));
+    let started = manager.audited("start", "chat", by("rule"));
     assert_eq!(started["who"], "request");
-    assert_eq!(entry(&manager, "stop", "idle", by("rule"))["who"], "idle timer");
-    assert_eq!(entry(&manager, "start", "auto", by("rule"))["who"], "auto_start");
+    assert_eq!(manager.audited("stop", "idle", by("rule"))["who"], "idle timer");
+    assert_eq!(manager.audited("start", "auto", by("rule"))["who"], "auto_start");
     // A key, by another of the model's names; then the user at the command line.
     manager.act("/api/models/other-name/stop");
-    let stopped = entry(&manager, "stop", "chat", by("key"));
+    let stopped = manager.audited("stop", "chat", by("key"));
     let key = stopped["who"].as_str().unwrap().to_owned();
     assert!(key.starts_with("key-") && stopped["address"] == "127.0.0.1", "{stopped}");
     assert!(
@@ -46,7 +32,7 @@ fn orders_and_rules_are_told_with_who_gave_them() {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     manager.cli_ok(&["start", "chat"]);
     if let Some(user) = user {
-        assert_eq!(entry(&manager, "start", "chat", by("local"))["who"], user.as_str());
+        assert_eq!(manager.audited("start", "chat", by("local"))["who"], user.as_str());
     }
     // Who waits is told by whom the model was stopped.
     let waiting = manager.chat("slow").spawn();
@@ -54,10 +40,10 @@ fn orders_and_rules_are_told_with_who_gave_them() {
     manager.act("/api/models/slow/stop?now=true");
     let message = waiting.join().unwrap().error(503, "model_stopped").message();
     assert!(message.contains(&format!("stopped by an operator ({key} from 127.0.0.1)")), "{message}");
-    assert_eq!(entry(&manager, "stop", "slow", by("key"))["detail"], "now=true");
+    assert_eq!(manager.audited("stop", "slow", by("key"))["detail"], "now=true");
     let plan = json!({"method": "hourly", "currency": "CNY", "per_hour": "1.5"});
     manager.put("/api/billing/chat").json(&plan).send().ok();
-    entry(&manager, "set_price", "chat", by("key"));
+    manager.audited("set_price", "chat", by("key"));
     // What failed, and what only looks, is no deed.
     manager.post("/api/models/nobody/start").send().error(404, "model_not_found");
     manager.post("/api/config/check").json(&json!({"text": "program: {}"})).send();
@@ -83,6 +69,6 @@ fn an_eviction_names_the_model_that_needed_the_memory() {
     let manager = Manager::start(&config.model(on("first")).model(on("second")));
     manager.chat("first").send().ok();
     manager.chat("second").send().ok();
-    let stopped = entry(&manager, "stop", "first", |row| row["kind"] == "rule");
+    let stopped = manager.audited("stop", "first", |row| row["kind"] == "rule");
     assert_eq!(stopped["who"], "eviction for second");
 }

@@ -248,6 +248,25 @@ fn a_client_that_leaves_after_the_last_event_has_all_of_it() {
 }
 
 #[test]
+fn a_backend_that_is_lost_after_its_last_word_has_said_all() {
+    let stage = Stage::new();
+    let lost = |body: &str| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let reply = stage.ask(CHAT, true, format!("{head}{:x}\r\n{body}\r\n", body.len()).as_bytes()).send();
+        (reply.text(), stage.row())
+    };
+    // Half an event that the client has not seen is no event.
+    for rest in ["", "data: {\"choices\":[],", "data: [DONE]\n\n"] {
+        let (text, row) = lost(&(lines(&[TEXT, FINISH]) + rest));
+        assert_eq!(text, lines(&[TEXT, FINISH, "[DONE]"]), "{rest}");
+        assert_outcome(&row, "ok", None);
+    }
+    let (text, row) = lost(&lines(&[TEXT]));
+    assert!(text.contains("event: error") && !text.contains("[DONE]"), "{text}");
+    assert_outcome(&row, "backend_error", Some("broke off"));
+}
+
+#[test]
 fn what_the_engine_puts_beside_the_usage_reaches_the_client() {
     let stage = Stage::new();
     let timed = USAGE.replace("}}", r#"},"timings":{"predicted_per_second":42.5}}"#);

@@ -273,6 +273,20 @@ impl Manager {
         wait_until(&format!("{name} is {state}"), PATIENCE, || self.state(name) == state);
     }
 
+    /// Waits for an entry of the audit, which is written after the deed; answers it.
+    #[track_caller]
+    pub(crate) fn audited(&self, action: &str, subject: &str, who: impl Fn(&Value) -> bool) -> Value {
+        let mut found = Value::Null;
+        wait_until(&format!("{action} of {subject} is in the audit"), PATIENCE, || {
+            let rows = self.api("/api/audit")["rows"].as_array().unwrap().clone();
+            let one =
+                rows.into_iter().find(|row| row["action"] == action && row["subject"] == subject && who(row));
+            found = one.unwrap_or_default();
+            !found.is_null()
+        });
+        found
+    }
+
     #[track_caller]
     pub(crate) fn wait_waiting(&self, name: &str, count: u64) {
         wait_until(&format!("{count} wait for {name}"), PATIENCE, || {

@@ -47,8 +47,8 @@ fn an_idle_model_sleeps_and_the_next_request_wakes_it() {
         &["ready -> parking: idle", "parking -> parked in", "waking -> ready: woken in"],
     );
     manager.wait_state("a", "parked");
-    let rules = manager.api("/api/audit").to_string();
-    assert_says(&rules, &["\"action\":\"park\"", "\"action\":\"wake\"", "idle timer"]);
+    manager.audited("park", "a", |row| row["who"] == "idle timer");
+    manager.audited("wake", "a", |_| true);
 }
 
 #[test]

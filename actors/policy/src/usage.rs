@@ -222,6 +222,14 @@ impl Meter {
         self.totals.has_ended()
     }
 
+    /// The last event of an OpenAI stream whose backend was lost after its last choice had ended: a client that has the
+    /// whole text should not be left to wait for the word that says so. `None`: it has come, or an event is half sent.
+    pub fn missing_end(&self) -> Option<&'static [u8]> {
+        let whole = self.dialect == Dialect::OpenAi && self.totals.has_ended() && self.error().is_none();
+        let between = self.stream.as_ref().is_some_and(|stream| stream.is_between_events());
+        (whole && between && !self.totals.ended).then_some(b"data: [DONE]\n\n")
+    }
+
     /// Whether a document is still incomplete.
     pub fn is_cut(&self) -> bool {
         self.stream.is_none() && self.shape == Shape::Json && !self.walker.ended() && !self.walker.failed()

@@ -290,6 +290,11 @@ impl Account {
             .is_some_and(|meter| meter.is_stream() && (meter.has_ended() || meter.error().is_some()))
     }
 
+    /// What a stream lacks that has come whole, though its backend was lost before it said so.
+    pub(super) fn missing_end(&self) -> Option<&'static [u8]> {
+        self.end_of_stream.and(self.meter.as_ref())?.missing_end()
+    }
+
     /// The backend has sent its last byte. What was held back of the answer, or what is wrong with its end.
     /// `with_connection`: only the end of the connection has ended it.
     pub(super) fn closes(&mut self, with_connection: bool) -> Result<Vec<u8>, ApiError> {

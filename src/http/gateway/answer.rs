@@ -216,9 +216,10 @@ impl Answer {
     fn end_badly(&mut self, error: &ApiError) -> Option<Bytes> {
         if self.account.has_ended() {
             // The client has all of it: how the connection went afterwards is nobody's concern.
+            let missing = self.account.missing_end();
             self.account.completed();
             self.end();
-            return None;
+            return missing.filter(|_| !self.gathered).map(Bytes::from_static);
         }
         log::warn!("request {}: {error}; {} bytes had been sent", self.id, self.bytes);
         self.account.failed(error);

@@ -160,6 +160,11 @@ impl Stream {
         mem::take(&mut self.held)
     }
 
+    /// Whether what the client has been sent ends with the end of an event.
+    pub(super) fn is_between_events(&self) -> bool {
+        !self.in_event || (self.hides && self.event.from.is_some() && !self.event.sent)
+    }
+
     /// A line that was of no event: what a proxy says in its despair.
     pub(super) fn stray(&self) -> &Words {
         &self.stray

@@ -112,6 +112,7 @@ impl Wanted {
         }
         Ok(KeySpec {
             name: self.name.clone(),
+            made: true,
             secret,
             scopes,
             models: self.models.clone(),

@@ -85,6 +85,7 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
     }
     Some(KeySpec {
         name,
+        made: false,
         secret: secret?,
         scopes,
         models: fields.texts("models").into_iter().map(str::to_owned).collect(),

@@ -195,6 +195,9 @@ fn keys_are_made_rotated_and_revoked_while_it_runs() {
     let laptop =
         shown["keys"].as_array().unwrap().iter().find(|key| key["name"] == "laptop").unwrap().clone();
     assert_eq!((&laptop["budget"]["amount"], &laptop["scopes"]), (&json!("100000"), &json!(["infer"])));
+    // Whether a key can be rotated and revoked here.
+    assert_eq!(laptop["source"], "made");
+    assert_eq!(shown["keys"][0]["source"], "api_keys");
     assert!(!shown.to_string().contains(&secret));
     manager.post("/api/keys").json(&json!({"name": "laptop"})).send().error(400, "invalid_request");
     let rotated = manager.act("/api/keys/laptop/rotate").json()["secret"].as_str().unwrap().to_owned();

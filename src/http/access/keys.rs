@@ -49,8 +49,10 @@ pub(crate) struct Key {
 pub(crate) enum Source {
     /// `program.api_keys`
     ApiKeys,
-    /// `keys`, or one that was made.
+    /// `keys` of the configuration
     Keys,
+    /// Made while the manager ran; the only kind that can be rotated and revoked.
+    Made,
 }
 
 impl Source {
@@ -58,6 +60,7 @@ impl Source {
         match self {
             Self::ApiKeys => "api_keys",
             Self::Keys => "keys",
+            Self::Made => "made",
         }
     }
 }
@@ -97,7 +100,7 @@ impl Key {
         let quota = Quota { key: Arc::clone(&label), requests_per_minute, tokens_per_minute, budget };
         Self {
             label,
-            source: Source::Keys,
+            source: if spec.made { Source::Made } else { Source::Keys },
             scopes: spec.scopes.clone(),
             models: spec.models.clone(),
             expires: spec.expires,

@@ -172,7 +172,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     (
         "get",
         "/api/keys",
-        "all keys without their secrets: `{keys: [{name, source, scopes, models, expires, expired, requests_per_minute, tokens_per_minute, budget: {period, amount, unit, left}, priority, max_priority}]}`; admins only, as the next three ([more](../operations/keys.md))",
+        "all keys without their secrets: `{keys: [{name, source, scopes, models, expires, expired, requests_per_minute, tokens_per_minute, budget: {period, amount, unit, left}, priority, max_priority}]}`, `source` being `made`, or `keys` or `api_keys` of the configuration; admins only, as the next three ([more](../operations/keys.md))",
     ),
     (
         "post",

@@ -51,14 +51,14 @@ export function KeyTable({ keys, onRotate, onRevoke }: Props) {
             <td className="td">{key.scopes.join(', ')}</td>
             <td className="td wrap-anywhere">{key.models.join(', ') || t.all}</td>
             <td className="td">
-              {[key.requests_per_minute !== null && t.requests(count(key.requests_per_minute, language)), key.tokens_per_minute !== null && t.tokens(count(key.tokens_per_minute, language)), key.priority]
+              {[key.requests_per_minute !== null && t.requests(count(key.requests_per_minute, language)), key.tokens_per_minute !== null && t.tokens(count(key.tokens_per_minute, language)), [key.priority, key.max_priority && key.max_priority !== key.priority && `≤ ${key.max_priority}`].filter(Boolean).join(' ')]
                 .filter(Boolean)
                 .join(', ') || t.none}
             </td>
             <td className="td min-w-40">{key.budget ? <Left budget={key.budget} name={key.name} /> : t.none}</td>
             <td className="td whitespace-nowrap">{key.expires ? moment(new Date(key.expires), new Date()) : t.never}</td>
             <td className="td">
-              {key.source === 'api_keys' ? (
+              {key.source !== 'made' ? (
                 <span className="text-muted">{t.file}</span>
               ) : (
                 <span className="flex justify-end">

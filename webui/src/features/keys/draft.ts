@@ -1,5 +1,5 @@
 /** A key that is being written, as texts, and what is asked for with it. */
-import type { Scope, Wanted } from './keys'
+import { CLASSES, type Scope, type Wanted } from './keys'
 
 export interface Draft {
   name: string
@@ -14,11 +14,13 @@ export interface Draft {
   unit: string
   period: 'day' | 'month'
   priority: string
+  /** The highest class that a request may ask for. */
+  most: string
 }
 
-export const EMPTY: Draft = { name: '', scopes: ['infer'], models: '', expires: '', requests: '', tokens: '', budget: '', unit: 'tokens', period: 'month', priority: '' }
+export const EMPTY: Draft = { name: '', scopes: ['infer'], models: '', expires: '', requests: '', tokens: '', budget: '', unit: 'tokens', period: 'month', priority: '', most: '' }
 
-export type Wrong = 'number' | 'amount' | 'unit' | 'date' | 'scopes'
+export type Wrong = 'number' | 'amount' | 'unit' | 'date' | 'scopes' | 'below'
 
 export function wantedOf(draft: Draft): { wanted: Wanted; wrong: Partial<Record<keyof Draft, Wrong>> } {
   const wrong: Partial<Record<keyof Draft, Wrong>> = {}
@@ -51,5 +53,8 @@ export function wantedOf(draft: Draft): { wanted: Wanted; wrong: Partial<Record<
     else wrong.budget = 'amount'
   }
   if (draft.priority) wanted.priority = draft.priority
+  const rank = (name: string) => (CLASSES as readonly string[]).indexOf(name)
+  if (draft.most && draft.priority && rank(draft.most) > rank(draft.priority)) wrong.most = 'below'
+  else if (draft.most) wanted.max_priority = draft.most
   return { wanted, wrong }
 }

@@ -22,8 +22,8 @@ export interface Budget {
 
 export interface Key {
   name: string
-  /** Where it stands: `api_keys` and `keys` of the configuration, or made while the manager ran. */
-  source: string
+  /** Where it stands: `api_keys` and `keys` of the configuration, or `made` while the manager ran. */
+  source: 'api_keys' | 'keys' | 'made'
   scopes: Scope[]
   models: string[]
   expires: string | null
@@ -32,6 +32,8 @@ export interface Key {
   tokens_per_minute: number | null
   budget: Budget | null
   priority: string | null
+  /** What the header `x-llm-manager-priority` may ask for. */
+  max_priority: string | null
 }
 
 export interface Wanted {
@@ -43,6 +45,7 @@ export interface Wanted {
   tokens_per_minute?: number
   budget?: string
   priority?: string
+  max_priority?: string
 }
 
 const path = (name: string, what = '') => `/api/keys/${encodeURIComponent(name)}${what}`

@@ -29,7 +29,7 @@ fmt: ## Formats the sources.
 	cargo fmt --all
 
 lint: ## Runs clippy; a warning is an error.
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features otel -- -D warnings
 
 test-all: test windows-test chaos soak ## What `make test` leaves out, too: Wine, the tray, chaos, an hour of load.
 	tests/tray.sh

@@ -22,6 +22,7 @@ use crate::key_store;
 use crate::logging;
 use crate::reload::{Order, Reloads};
 use crate::tls::Shown;
+use crate::traces::Tracer;
 use actix_web::dev::ServerHandle;
 use arc_swap::ArcSwap;
 pub use ended::Ended;
@@ -211,11 +212,16 @@ impl Running {
         let restart = file.restart.clone();
         let standby = Standby::default();
         let quotas = Live::new();
+        let tracer = match &program.traces {
+            Some(traces) => Some(Tracer::of(traces).await?),
+            None => None,
+        };
         let shared = Shared {
             directory: Arc::new(Directory::new(Vec::new())),
             access: Arc::clone(&access),
             loading_comments: false,
             log_requests: false,
+            tracer: tracer.clone(),
             trusted_proxies: Arc::default(),
             base_path: spec.program.base_path.clone().into(),
             tls: spec.program.tls.is_some(),
@@ -291,6 +297,7 @@ impl Running {
             quotas: &quotas,
             stopping: &stopping,
             supervisor: &supervisor,
+            tracer: tracer.as_ref(),
         };
         let children = tree::tree(spec, &roster, parts);
         let root_child = Child::start(Supervisor::new("", children, feed.clone()), &root);
@@ -381,6 +388,9 @@ impl Running {
         self.served.abort();
         let closing = async {
             self.devices.stop().await;
+            if let Some(tracer) = &self.in_force.now().tracer {
+                tracer.close().await;
+            }
             self.books.close().await;
         };
         tokio::select! {

@@ -16,5 +16,6 @@ mod reference;
 mod reload;
 mod service;
 mod tls;
+mod traces;
 #[cfg(any(feature = "tray", test))]
 mod tray;

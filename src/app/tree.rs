@@ -1,5 +1,6 @@
 //! The supervision tree: who is started in which order, and below whom.
 
+use crate::traces::Tracer;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
@@ -31,6 +32,7 @@ pub(super) struct Parts<'a> {
     pub(super) stopping: &'a CancellationToken,
     /// Where the supervisor of the models is found.
     pub(super) supervisor: &'a Live<Supervisor>,
+    pub(super) tracer: Option<&'a Tracer>,
 }
 
 /// Whom the supervisor of the models starts, after a reload and after its own restart too. Cheap to clone.
@@ -91,7 +93,8 @@ impl Roster {
 
 /// The child specs of the root: the logs first, for everybody writes to them.
 pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, quotas, stopping, supervisor } = parts;
+    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, quotas, stopping, supervisor, tracer } =
+        parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
@@ -140,6 +143,7 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
     };
     let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };
     let mut children = vec![logs, billing, quotas];
+    children.extend(tracer.map(Tracer::child_spec));
     if let Some((live, setup)) = scheduler {
         children.push(setup.devices.child_spec());
         children.push(scheduler_child(live, setup));

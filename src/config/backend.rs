@@ -130,7 +130,7 @@ pub(super) fn check_path(walk: &mut Walk<'_>, at: &KeyPath, path: &str) {
     }
 }
 
-fn headers(walk: &Walk<'_>, fields: &Fields<'_>) -> Vec<(String, String)> {
+pub(super) fn headers(walk: &Walk<'_>, fields: &Fields<'_>) -> Vec<(String, String)> {
     walk.written(fields, "headers")
         .into_iter()
         .map(|(name, value)| (name.to_ascii_lowercase(), value))

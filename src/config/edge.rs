@@ -1,11 +1,16 @@
 //! The manager's own log, and the way from its clients to it: proxies, base path, TLS.
 
 use llm_manager_policy::proxies::Network;
-use llm_manager_policy::spec::{LogFileSpec, TlsSpec};
+use llm_manager_policy::spec::{LogFileSpec, TlsSpec, TracesSpec, UrlPlace};
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::validate::absolute;
+use super::{backend, key_specs};
+use crate::traces;
+
+/// Where a collector takes traces.
+const PATH: &str = "/v1/traces";
 
 pub(super) fn log_file(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<LogFileSpec> {
     let fields = walk.fields(Section::LogFile, &program.at("log_file"), program.value("log_file")?);
@@ -62,4 +67,31 @@ pub(super) fn tls(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<TlsSpec> 
     walk.refuse_unknown(&fields);
     let file = |name| fields.text(name).map(|text| absolute(walk.base_dir, text));
     Some(TlsSpec { cert: file("cert")?, key: file("key")? })
+}
+
+/// OTLP's base address gets the path of traces:
+/// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp>.
+pub(super) fn traces(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<TracesSpec> {
+    let fields = walk.fields(Section::Traces, &program.at("traces"), program.value("traces")?);
+    walk.refuse_unknown(&fields);
+    let endpoint = fields.text("endpoint")?.trim_end_matches('/');
+    let url = if endpoint.ends_with(PATH) { endpoint.to_owned() } else { format!("{endpoint}{PATH}") };
+    if UrlPlace::parse(&url).is_err() {
+        let hint = Some("write it like http://127.0.0.1:4318".to_owned());
+        walk.error(&fields.at("endpoint"), "is no http or https address", hint);
+    }
+    let mut headers = Vec::new();
+    for (name, value) in backend::headers(walk, &fields) {
+        match key_specs::resolve(walk.base_dir, &value) {
+            Ok(value) => headers.push((name, value)),
+            Err(why) => walk.error(&fields.at("headers"), format!("{name}: {why}"), None),
+        }
+    }
+    if !traces::BUILT_IN {
+        let hint = Some("build it with `cargo build --release --features otel`, or remove this".to_owned());
+        let message = "this program was built without the feature `otel`: nothing is traced";
+        walk.warn(&program.at("traces"), message, hint);
+        return None;
+    }
+    Some(TracesSpec { url, headers, percent: fields.whole("percent").unwrap_or(100) })
 }

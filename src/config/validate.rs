@@ -139,6 +139,7 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>, has_keys: bool) -> ProgramS
         trusted_proxies: edge::trusted_proxies(walk, fields),
         base_path: edge::base_path(walk, fields),
         tls: edge::tls(walk, fields),
+        traces: edge::traces(walk, fields),
         electricity: electricity(walk, fields),
         watts: watts(walk, fields),
     }

@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::error::{ApiError, Kind, quoted};
 use super::standby::Standby;
+use crate::traces::Tracer;
 use actix_web::dev::Payload;
 use actix_web::error::ErrorInternalServerError;
 use actix_web::{FromRequest, HttpRequest};
@@ -39,6 +40,8 @@ pub struct Shared {
     pub loading_comments: bool,
     /// True: each request that has ended has a line in the log.
     pub log_requests: bool,
+    /// Begins traces of requests; `None`: there are none.
+    pub(crate) tracer: Option<Tracer>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[Network]>,
     /// What a proxy puts before all paths; empty: nothing.

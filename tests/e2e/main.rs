@@ -56,4 +56,6 @@ mod standby;
 mod supervision;
 mod through;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;
 mod way_back;

@@ -48,6 +48,8 @@ pub struct Spec {
 pub struct KeySpec {
     /// By which the ledger knows it.
     pub name: String,
+    /// It was made while the manager ran, so it isn't in the file.
+    pub made: bool,
     /// SHA-256 of the secret.
     pub secret: [u8; 32],
     /// What it may do; never empty.
@@ -184,6 +186,8 @@ pub struct ProgramSpec {
     pub base_path: String,
     /// With what clients are served over TLS; `None`: they aren't.
     pub tls: Option<TlsSpec>,
+    /// Where traces of requests go; `None`: there are none.
+    pub traces: Option<TracesSpec>,
     /// What electricity costs; `None`: its amount is recorded, but not its price.
     pub electricity: Option<Electricity>,
     /// Watts of devices that don't tell their power, while a model is on them.
@@ -208,6 +212,17 @@ pub struct TlsSpec {
     pub cert: PathBuf,
     /// PEM: its private key (absolute).
     pub key: PathBuf,
+}
+
+/// `program.traces`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TracesSpec {
+    /// Where they are posted, with the path.
+    pub url: String,
+    /// Headers to send with them.
+    pub headers: Vec<(String, String)>,
+    /// How many of a hundred requests are traced, of those whose client has not decided it.
+    pub percent: u64,
 }
 
 /// `program.electricity`

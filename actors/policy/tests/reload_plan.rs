@@ -103,6 +103,7 @@ fn program() -> ProgramSpec {
         trusted_proxies: Vec::new(),
         base_path: String::new(),
         tls: None,
+        traces: None,
         electricity: None,
         watts: Vec::new(),
     }

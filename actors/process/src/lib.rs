@@ -38,6 +38,8 @@ use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
 
 pub use command::inherited;
+#[cfg(feature = "tls")]
+pub use endpoint::trusting;
 pub use endpoint::{Endpoint, Stream, VIA};
 pub use error::{LaunchError, Stranger};
 pub use guard::{GuardHandle, guard_main, spawn_guard};

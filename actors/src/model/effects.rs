@@ -325,7 +325,7 @@ impl Model {
         }
         if let Some(run) = &self.current {
             let took = self.handle.origin.elapsed().saturating_sub(run.launched);
-            self.handle.last_start.store(Some(Arc::new((self.state.epoch, took))));
+            self.handle.last_start.store(Some(Arc::new((self.state.epoch, took, run.trace))));
         }
         self.last_error = None;
         self.last_out_of_memory = None;

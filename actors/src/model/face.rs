@@ -3,6 +3,7 @@
 use super::learnt::Engine;
 use super::lease::Door;
 use super::status::Status;
+use super::trace::Trace;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ pub struct Face {
     status: ArcSwap<Status>,
     /// Processes of the present run, as they were last counted.
     pub(super) members: ArcSwapOption<watch::Receiver<Vec<u32>>>,
-    /// The life that was last ready, and how long it took to be.
-    pub(super) last_start: ArcSwapOption<(u64, Duration)>,
+    /// The life that was last ready, how long it took to be, and by which way.
+    pub(super) last_start: ArcSwapOption<(u64, Duration, Trace)>,
     /// The life that was last woken, and how long that took.
     pub(super) last_wake: ArcSwapOption<(u64, Duration)>,
     /// If it had to go now, there would be room for what it holds asleep. Written by the Scheduler.

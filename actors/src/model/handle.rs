@@ -6,6 +6,7 @@ use super::learnt::Learnt;
 use super::lease::Lease;
 use super::messages::{Abandoned, Acquire, Client, KeepAlive, Operate, Refused, RefusedReason, Verb};
 use super::status::Status;
+use super::trace::Trace;
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
 use jiff::Timestamp;
@@ -201,6 +202,11 @@ impl ModelHandle {
     /// How long that life took from launch to ready, if it was the last to be ready.
     pub fn took_off(&self, epoch: u64) -> Option<Duration> {
         self.face.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.1)
+    }
+
+    /// Of the same life: when its start got how far.
+    pub fn start_of(&self, epoch: u64) -> Option<Trace> {
+        self.face.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.2)
     }
 
     /// Says whether there would be room for what it holds asleep. For the Scheduler.

@@ -46,6 +46,8 @@ fn mistakes_are_named() {
         ("base_path: /a%20b", "is no plain path"),
         ("base_path: /v1", "/v1 is a path of the manager's own"),
         ("tls: {cert: c.pem}", "program.tls: `key` is missing"),
+        ("traces: {percent: 5}", "program.traces: `endpoint` is missing"),
+        ("traces: {endpoint: collector}", "program.traces.endpoint: is no http or https address"),
     ] {
         let report = program(lines).unwrap_err();
         assert!(report.contains(words), "{lines}: {report}");

@@ -8,15 +8,18 @@ use super::exchange::Exchange;
 use super::finished::{Line, Names};
 use super::words;
 use crate::http::error::{ApiError, Kind};
+use crate::traces::{Ended, Trace};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
-use llm_manager_actors::model::{Lease, ModelHandle};
+use llm_manager_actors::model::{Lease, ModelHandle, Trace as Start};
 use llm_manager_ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
 use llm_manager_policy::endpoints::Endpoint;
 use llm_manager_policy::spec::Class;
 use llm_manager_policy::usage::prompt::{self, Prompt};
 use llm_manager_policy::usage::{self, Dialect, End, Meter, Output, Shape, Usage};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +56,15 @@ pub(crate) struct Account {
     admission: Option<Admission>,
     /// It shall have a line in the log.
     line: Option<Line>,
+    trace: Option<Traced>,
+}
+
+/// What a trace tells that the row doesn't.
+struct Traced {
+    trace: Rc<Trace>,
+    method: Method,
+    /// The start of its model that it waited for.
+    start: Option<Start>,
 }
 
 /// By whom a request was served, and what it waited for.
@@ -133,6 +145,11 @@ impl Account {
             pieces: 0,
             admission: None,
             line: shared.log_requests.then(|| Line::of(exchange.request.headers())),
+            trace: exchange.trace.as_ref().map(|trace| Traced {
+                trace: Rc::clone(trace),
+                method: exchange.request.method().clone(),
+                start: None,
+            }),
         }
     }
 
@@ -172,6 +189,9 @@ impl Account {
         let queued = self.began.elapsed();
         // Of a start that was over before the request came, nothing was waited for.
         let start = if queued < A_START { None } else { self.model.took_off(lease.epoch()) };
+        if let Some(traced) = self.trace.as_mut().filter(|_| start.is_some()) {
+            traced.start = self.model.start_of(lease.epoch());
+        }
         self.served = Some(Served {
             queued,
             start: start.unwrap_or_default().min(queued),
@@ -390,6 +410,10 @@ impl Drop for Account {
         if let Some(line) = &self.line {
             let endpoint = &self.endpoint.path;
             line.write(&row, &Names { api_key: &self.api_key, model: &spec.name, endpoint });
+        }
+        if let Some(Traced { trace, method, start }) = self.trace.take() {
+            let (method, endpoint, api_key) = (method.as_str(), &*self.endpoint.path, &*self.api_key);
+            trace.ends(&Ended { row: &row, method, endpoint, model: &spec.name, variant, api_key, start });
         }
         self.model.traffic.count(&row, self.pieces);
         self.ledger.record(row);

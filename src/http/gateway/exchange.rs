@@ -10,6 +10,7 @@ use crate::http::access::wrong::slow_down;
 use crate::http::access::{Caller, Door};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::Now;
+use crate::traces::Trace;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::{Client, Lease, ModelHandle};
@@ -35,6 +36,8 @@ pub(crate) struct Exchange {
     pub(crate) caller: Caller,
     /// The class that the client asks for.
     pub(crate) asked_class: Option<Class>,
+    /// What becomes of it is traced.
+    pub(crate) trace: Option<Rc<Trace>>,
     /// Their key has limits, and this request counts.
     pub(crate) limited: Option<Rc<Limited>>,
 }
@@ -45,7 +48,8 @@ impl Exchange {
         let began = Instant::now();
         let id = RequestId::of(&request);
         let caller = Caller::default();
-        Self { request, shared, worker, id, began, caller, asked_class: None, limited: None }
+        let trace = shared.tracer.as_ref().and_then(|tracer| tracer.begin(request.headers())).map(Rc::new);
+        Self { request, shared, worker, id, began, caller, asked_class: None, trace, limited: None }
     }
 
     /// Lets its sender in, or says why not.

@@ -11,7 +11,7 @@ use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use crate::http::error::{ApiError, Kind, LONGEST_PAUSE};
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use jiff::Timestamp;
 use llm_manager_actors::model::learnt::StreamOptions;
@@ -24,6 +24,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// So many failures in a row are no accident.
 const FAILED_FOR_GOOD: u32 = 3;
 /// A refusal for want of memory that comes so soon has not waited for any.
@@ -125,6 +127,9 @@ pub(crate) fn outgoing_headers(exchange: &Exchange, unpacked: bool) -> Cow<'_, H
     let mut headers = exchange.shared.access.keys.withhold(exchange.request.headers());
     if unpacked {
         headers.to_mut().remove(header::CONTENT_ENCODING);
+    }
+    if let Some(trace) = &exchange.trace {
+        headers.to_mut().insert(TRACEPARENT, trace.header());
     }
     headers
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+pub(super) use crate::support::assert_says;
 use crate::support::{Config, Manager, Model, PATIENCE, Reply, Variant, wait_until};
 
 /// Answers what its file says: `TOTAL USED ONLINE` and, in the lines below, `MODEL MIB` for each model that
@@ -234,11 +235,4 @@ pub(super) fn no_memory(reply: Reply) -> String {
     let reply = reply.error(503, "insufficient_resources");
     assert!((1..=300).contains(&reply.retry_after()), "{}", reply.retry_after());
     reply.message()
-}
-
-#[track_caller]
-pub(super) fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in: {text}");
-    }
 }

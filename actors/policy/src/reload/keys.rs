@@ -46,6 +46,7 @@ pub(super) fn of_program(old: &ProgramSpec, new: &ProgramSpec) -> (Vec<&'static 
         client_write_timeout as "client_write_timeout",
         base_path as "base_path",
         tls as "tls",
+        traces as "traces",
     );
     if same != *new {
         fixed.push("(another key)");
@@ -63,6 +64,7 @@ pub(super) fn with_fixed(old: &ProgramSpec, new: ProgramSpec) -> ProgramSpec {
         client_write_timeout: old.client_write_timeout,
         base_path: old.base_path.clone(),
         tls: old.tls.clone(),
+        traces: old.traces.clone(),
         ..new
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 success; 1 failure; 2 invalid configuration or usage.
 
+mod checkpoint;
 pub(crate) mod client;
 mod cluster;
 mod connect;
@@ -204,6 +205,9 @@ enum Command {
         #[arg(required = true)]
         pids: Vec<u32>,
     },
+    /// Has NVIDIA's driver checkpoint processes, or restore them; started by the manager itself.
+    #[command(hide = true)]
+    Checkpoint(checkpoint::CheckpointOrder),
     /// Ends the backends of a manager that was killed; started by the manager itself.
     #[command(hide = true)]
     Guard {
@@ -234,6 +238,10 @@ pub fn main() -> ExitCode {
         Command::CtrlBreak { pids } => match process::ctrl_break_main(&pids) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&format!("ctrl-break: {error}"), 1),
+        },
+        Command::Checkpoint(order) => match order.run() {
+            Ok(text) => say(&text),
+            Err(refusal) => complain(&refusal.text, checkpoint::exit_code(&refusal)),
         },
         Command::Guard { state_dir, instance } => guard(&state_dir, &instance),
         Command::Status => remote(path, remote::Order::Status),

@@ -3,13 +3,15 @@
 use llm_manager_actors::scheduler;
 use llm_manager_devices::amd::Amd;
 use llm_manager_devices::cpu::Cpu;
+use llm_manager_devices::cuda;
 use llm_manager_devices::intel::Intel;
 use llm_manager_devices::nvidia::Nvidia;
 use llm_manager_devices::system::System;
 use llm_manager_devices::{DevicePlugin, Sample, Snapshot};
-use llm_manager_policy::devices::{Device, Requirement};
+use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::memory::Cards;
-use llm_manager_policy::spec::Spec;
+use llm_manager_policy::parking::ParkWay;
+use llm_manager_policy::spec::{ModelSpec, Spec, VariantSpec};
 use std::path::Path;
 use std::time::Instant;
 
@@ -25,7 +27,7 @@ pub(crate) fn system() -> System {
 /// their devices are taken for present.
 pub(crate) fn check(spec: &Spec) -> Vec<String> {
     if spec.program.disable_gpu_monitoring {
-        return Vec::new();
+        return unparkable(spec, &DeviceSnapshot::default());
     }
     let built_in = built_in();
     let commands = spec.devices.iter().map(|device| Sample {
@@ -35,9 +37,46 @@ pub(crate) fn check(spec: &Spec) -> Vec<String> {
         ..Sample::default()
     });
     let devices = built_in.into_iter().flatten().flatten().chain(commands).collect();
-    let mut warnings = unmatched(spec, &Snapshot { devices, ..Snapshot::empty() });
+    let seen = Snapshot { devices, ..Snapshot::empty() };
+    let mut warnings = unmatched(spec, &seen);
     warnings.extend(unestimated(spec));
+    warnings.extend(unparkable(spec, &scheduler::snapshot(&seen, Instant::now())));
     warnings
+}
+
+/// One sentence for each variant that NVIDIA's driver can't checkpoint here.
+fn unparkable(spec: &Spec, devices: &DeviceSnapshot) -> Vec<String> {
+    let variants = spec.models.iter().flat_map(|model| model.variants.iter().map(move |one| (&**model, one)));
+    let by_driver =
+        |variant: &VariantSpec| variant.park.as_ref().is_some_and(|park| park.way == ParkWay::Cuda);
+    let mut parked = variants.filter(|(_, variant)| by_driver(variant)).peekable();
+    if parked.peek().is_none() {
+        return Vec::new();
+    }
+    let driver = cuda::available();
+    let why = |variant: &VariantSpec| match &driver {
+        Err(why) => Some(why.clone()),
+        Ok(()) => on_slice(variant, devices).map(|slice| {
+            format!("{slice} is a slice of a card (MIG), which NVIDIA's driver can't checkpoint")
+        }),
+    };
+    let sentence = |(model, variant): (&ModelSpec, &VariantSpec)| {
+        let why = why(variant)?;
+        Some(format!(
+            "Local-Models.{}.{}.park: with `cuda` it will be stopped instead of parked: {why}",
+            model.name, variant.name
+        ))
+    };
+    parked.filter_map(sentence).collect()
+}
+
+/// A slice of a card that the variant may be put on.
+fn on_slice(variant: &VariantSpec, devices: &DeviceSnapshot) -> Option<String> {
+    let wanted = variant.required_devices.iter().filter_map(|text| Requirement::parse(text).ok());
+    let matching = wanted.flat_map(|requirement| requirement.matches(devices));
+    let mut found = matching.filter_map(|at| devices.devices.get(at));
+    let slice = found.find(|device| device.id.starts_with("MIG-"))?;
+    Some(slice.name.to_string())
 }
 
 /// One sentence for each `memory_mb: auto` of which nothing can be said before a run.

@@ -23,6 +23,7 @@ pub(super) fn read(walk: &mut Walk<'_>, outer: &Fields<'_>) -> Option<ParkSpec> 
     let timeout = fields.time("timeout", 1.0).unwrap_or(STEP_TIMEOUT);
     let (own, needed): (&[&str], &[&str]) = match way {
         ParkWay::Vllm | ParkWay::Sglang => (&[], &[]),
+        ParkWay::Cuda => (&["busy"], &[]),
         ParkWay::Http => (&OF_HTTP, &["sleep", "wake"]),
         ParkWay::Command => (&OF_COMMAND, &["sleep_command", "wake_command"]),
     };
@@ -34,7 +35,8 @@ pub(super) fn read(walk: &mut Walk<'_>, outer: &Fields<'_>) -> Option<ParkSpec> 
     for key in needed.iter().filter(|key| !fields.is_given(key)) {
         walk.error(&fields.path, format!("`{key}` is missing, and `with: {}` needs it", way.text()), None);
     }
-    if let Some(spec) = ParkSpec::of_engine(way, timeout) {
+    if let Some(mut spec) = ParkSpec::of_engine(way, timeout) {
+        spec.busy = spec.busy.or_else(|| sign(walk, &fields, "busy"));
         return Some(spec);
     }
     let act = |walk: &mut Walk<'_>, requests: &str, words: &str| match way {
@@ -110,6 +112,17 @@ pub(super) fn check_launch(walk: &mut Walk<'_>, at: &KeyPath, variant: &VariantS
         Launch::Nothing => return,
     };
     let way = park.way.text();
+    if park.way == ParkWay::Cuda && !variant.place.is_local() {
+        let message = format!("is parked with `{way}`, but runs elsewhere, where nobody can ask the driver");
+        walk.warn(at, message, Some("remove `park`, or use the engine's own".to_owned()));
+    }
+    for (word, why) in park.way.obstacles() {
+        if text.contains(word) || variant.env.contains_key(*word) {
+            let message = format!("is parked with `{way}`, but has {word}: {why}");
+            let hint = "it is stopped instead; use the engine's own way, or remove one of the two";
+            walk.warn(at, message, Some(hint.to_owned()));
+        }
+    }
     for (flag, otherwise) in park.way.flags().iter().filter(|(flag, _)| !text.contains(flag)) {
         let message = format!("is parked with `{way}`, but its {place} has no {flag}: {otherwise}");
         let hint = format!("add {flag}, unless it comes from elsewhere, such as a file of the engine");

@@ -5,6 +5,7 @@
 
 mod api;
 mod cards;
+mod checkpoint;
 mod classes;
 mod energy;
 mod estimate;

@@ -115,14 +115,8 @@ impl Manager {
     #[track_caller]
     pub(crate) fn launch_with(&mut self, log: Stdio) -> Option<ChildStderr> {
         assert!(self.child.is_none(), "it runs already");
-        let mut child = self
-            .command()
-            .envs(self.env.iter().map(|(key, value)| (key, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut child =
+            self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let pipe = child.stderr.take();
         self.child = Some(child);
         wait_until("the manager serves", PATIENCE, || {
@@ -141,6 +135,7 @@ impl Manager {
         let mut command = Command::new(env!("CARGO_BIN_EXE_llm-manager"));
         command.arg("--config").arg(self.path(config)).current_dir(self.dir.path());
         command.env("LLM_MANAGER_TEST_DIR", self.dir.path()).env_remove("RUST_LOG");
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
         command
     }
 

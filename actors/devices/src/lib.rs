@@ -6,6 +6,7 @@
 
 pub mod amd;
 pub mod cpu;
+pub mod cuda;
 pub mod exec;
 #[cfg(test)]
 mod fake;

@@ -26,6 +26,8 @@ pub enum ParkWay {
     Vllm,
     /// SGLang's memory saver.
     Sglang,
+    /// The NVIDIA driver's checkpoint of its processes, see [`crate::checkpoint`].
+    Cuda,
     /// Requests that the user names.
     Http,
     /// Commands that the user names.
@@ -42,6 +44,11 @@ pub enum ParkAct {
         /// The words.
         words: Vec<String>,
         /// The longest that it may take.
+        timeout: Duration,
+    },
+    /// The driver checkpoints or restores its processes.
+    Checkpoint {
+        /// For all of them together.
         timeout: Duration,
     },
 }
@@ -83,6 +90,8 @@ pub enum Read {
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 /// ... and how long the backend may take to say that it sleeps, or doesn't any more.
 pub const SIGN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the driver may take beyond that to put back what it has begun.
+pub const UNDO_TIMEOUT: Duration = Duration::from_secs(10);
 /// The part of a reload that a wake is taken for until one was measured.
 const GUESS: u32 = 10;
 
@@ -93,13 +102,14 @@ pub fn expected_wake(measured: Option<Duration>, reload: Duration) -> Duration {
 
 impl ParkWay {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Vllm, Self::Sglang, Self::Http, Self::Command];
+    pub const ALL: [Self; 5] = [Self::Vllm, Self::Sglang, Self::Cuda, Self::Http, Self::Command];
 
     /// The word for it.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Vllm => "vllm",
             Self::Sglang => "sglang",
+            Self::Cuda => "cuda",
             Self::Http => "http",
             Self::Command => "command",
         }
@@ -121,7 +131,24 @@ impl ParkWay {
                     "without it SGLang drops the weights, and answers with nonsense once it is woken",
                 ),
             ],
-            Self::Http | Self::Command => &[],
+            Self::Cuda | Self::Http | Self::Command => &[],
+        }
+    }
+
+    /// Words of its command line or environment with which it is refused, and why.
+    pub const fn obstacles(self) -> &'static [(&'static str, &'static str)] {
+        const CONTAINER: &str = "the driver is asked about the processes of this machine, and those of a container are not among them";
+        match self {
+            Self::Cuda => &[
+                ("GGML_CUDA_ENABLE_UNIFIED_MEMORY", "the driver can't checkpoint managed memory (UVM)"),
+                (
+                    "--tensor-parallel-size",
+                    "its processes share memory on the cards (CUDA IPC), which the driver can't checkpoint before 610",
+                ),
+                ("docker run", CONTAINER),
+                ("podman run", CONTAINER),
+            ],
+            Self::Vllm | Self::Sglang | Self::Http | Self::Command => &[],
         }
     }
 
@@ -129,7 +156,7 @@ impl ParkWay {
     pub const fn variable(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Vllm => Some(("VLLM_SERVER_DEV_MODE", "1")),
-            Self::Sglang | Self::Http | Self::Command => None,
+            Self::Sglang | Self::Cuda | Self::Http | Self::Command => None,
         }
     }
 }
@@ -161,6 +188,13 @@ impl ParkSpec {
                 parked: None,
                 busy: sign("/metrics", Read::Gauges(&["sglang:num_running_reqs", "sglang:num_queue_reqs"])),
             }),
+            ParkWay::Cuda => Some(Self {
+                way,
+                sleep: ParkAct::Checkpoint { timeout },
+                wake: ParkAct::Checkpoint { timeout },
+                parked: None,
+                busy: None,
+            }),
             ParkWay::Http | ParkWay::Command => None,
         }
     }
@@ -184,7 +218,7 @@ impl ParkAct {
     fn limit(&self) -> Duration {
         match self {
             Self::Requests(requests) => requests.iter().map(|request| request.timeout).sum(),
-            Self::Command { timeout, .. } => *timeout,
+            Self::Command { timeout, .. } | Self::Checkpoint { timeout } => *timeout,
         }
     }
 }
@@ -224,10 +258,13 @@ mod tests {
         for way in ParkWay::ALL {
             assert_eq!(ParkWay::of(way.text()), Some(way));
             let spec = ParkSpec::of_engine(way, STEP_TIMEOUT);
-            assert_eq!(spec.is_some(), matches!(way, ParkWay::Vllm | ParkWay::Sglang));
+            assert_eq!(spec.is_none(), matches!(way, ParkWay::Http | ParkWay::Command));
         }
         let vllm = ParkSpec::of_engine(ParkWay::Vllm, Duration::from_secs(5)).unwrap();
         assert_eq!(vllm.sleep_limit(), Duration::from_secs(25));
+        // The driver is given up before the Model gives up.
+        let cuda = ParkSpec::of_engine(ParkWay::Cuda, Duration::from_secs(5)).unwrap();
+        assert!(cuda.sleep_limit() > Duration::from_secs(5) + UNDO_TIMEOUT);
     }
 
     #[test]

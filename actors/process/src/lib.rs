@@ -55,7 +55,7 @@ pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese};
 
 pub use url::UrlLauncher;
 
-pub use tool::{ToolOutput, run_command, run_tool};
+pub use tool::{Helped, ToolOutput, run_command, run_self, run_tool};
 
 /// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
 pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {
@@ -121,6 +121,11 @@ pub trait Run {
     fn kill(&self);
     /// The process ids of its tree as they were last counted, to know its share of a device's memory.
     fn members(&self) -> watch::Receiver<Vec<u32>>;
+    /// The same, counted now.
+    fn count(&self) -> LocalBoxFuture<'static, Vec<u32>> {
+        let last = self.members().borrow().clone();
+        async move { last }.boxed_local()
+    }
     /// The newest lines of output, as they come.
     fn tail(&self) -> watch::Receiver<Tail>;
     /// Whether the one who listens on the port belongs to this run.

@@ -308,6 +308,17 @@ impl Run for LocalRun {
         self.members.clone()
     }
 
+    fn count(&self) -> LocalBoxFuture<'static, Vec<u32>> {
+        let (tree, last) = (Rc::clone(&self.tree), self.members.clone());
+        async move {
+            match tree.scan().await {
+                Ok(members) => members.iter().map(|info| info.id.pid).collect(),
+                Err(_) => last.borrow().clone(),
+            }
+        }
+        .boxed_local()
+    }
+
     fn tail(&self) -> watch::Receiver<Tail> {
         self.tail.subscribe()
     }

@@ -40,8 +40,8 @@ pub(super) use fence::{Enclosure, decode};
 pub use fence::{contain_this_process, ctrl_break_main};
 pub use system::die_with_this_thread;
 pub(super) use system::{
-    adopt_orphans, boot_id, bury, ended_child, environment, hold_sockets, listening, process, processes,
-    program, supported,
+    adopt_orphans, boot_id, bury, ended_child, environment, hold_sockets, listening, own_program, process,
+    processes, program, supported,
 };
 pub(super) use telling::{
     ASK, FORCE, Leader, block_end_signals, exit_text, is_executable, own_session, send,

@@ -53,3 +53,43 @@ pub async fn run_command(words: &[String], folder: &Path, limit: Duration) -> Re
         }
     }
 }
+
+/// What a helper said: this program itself, started for calls that may never come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Helped {
+    /// Its exit code; `None`: a signal ended it.
+    pub code: Option<i32>,
+    /// The last line of standard output.
+    pub answer: String,
+    /// The last line of standard error.
+    pub trouble: String,
+}
+
+/// Runs this program with these arguments, without these variables. It is killed when the limit is over, when the future is
+/// dropped, and when the manager dies; nobody waits for one that even that doesn't end.
+///
+/// # Errors
+/// It can't be started, or takes longer: in words.
+pub async fn run_self(arguments: &[String], without: &[&str], limit: Duration) -> Result<Helped, String> {
+    let program =
+        super::platform::own_program().map_err(|error| format!("this program can't find itself: {error}"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    for name in without {
+        command.env_remove(name);
+    }
+    super::platform::die_with_this_thread(&mut command);
+    let mut command = tokio::process::Command::from(command);
+    command.kill_on_drop(true);
+    let output = match tokio::time::timeout(limit, command.output()).await {
+        Err(_) => return Err(format!("no answer within {:.0} s", limit.as_secs_f64())),
+        Ok(output) => output.map_err(|error| format!("no helper can be started: {error}"))?,
+    };
+    let code = output.status.code();
+    Ok(Helped { code, answer: last_line(&output.stdout), trouble: last_line(&output.stderr) })
+}
+
+fn last_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}

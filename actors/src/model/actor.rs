@@ -97,6 +97,8 @@ pub struct Model {
     pub(super) sleep_began: Duration,
     /// How often in a row it could not be sent to sleep, or woken.
     pub(super) sleepless: u32,
+    /// The processes of which the driver holds the CUDA state; `Some`: they can't end by themselves.
+    pub(super) frozen: Option<Vec<u32>>,
     /// Operators who wait for it to be parked.
     pub(super) park_waiters: Vec<oneshot::Sender<Result<(), Refused>>>,
     pub(super) run: Option<Box<dyn process::Run>>,
@@ -191,6 +193,7 @@ impl Model {
             wake_turn: 0,
             sleep_began: Duration::ZERO,
             sleepless: 0,
+            frozen: None,
             park_waiters: Vec::new(),
             run: None,
             current: None,

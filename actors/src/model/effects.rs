@@ -290,6 +290,7 @@ impl Model {
         self.state_there = None;
         self.run = None;
         self.leaving = None;
+        self.frozen = None;
         let exit = self.exit.as_ref().map_or_else(|| "not started".to_owned(), |exit| exit.status.clone());
         self.remember_run(&exit);
         self.handle.members.store(None);
@@ -376,7 +377,15 @@ impl Model {
         }
         match &self.run {
             Some(run) => {
-                run.terminate();
+                if self.frozen.is_some() {
+                    log::info!(
+                        "models/{}: its CUDA calls are locked, so it can't end by itself: it is killed",
+                        self.name()
+                    );
+                    run.kill();
+                } else {
+                    run.terminate();
+                }
                 None
             }
             None => self.give_up_launch(ctx),

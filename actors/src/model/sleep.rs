@@ -45,22 +45,36 @@ impl Model {
 
     fn fall_asleep(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
         let epoch = self.state.epoch;
-        let Some(sleeper) = self.sleeper() else { return Some(Event::ParkFailed { epoch }) };
+        let Some(mut sleeper) = self.sleeper() else { return Some(Event::ParkFailed { epoch }) };
+        self.frozen = sleeper.freezes().then(Vec::new);
+        let counted = self.run.as_ref().filter(|_| sleeper.freezes()).map(|run| run.count());
         // A task of its own: its looks shouldn't wake all that the actor waits for.
-        let parking = AbortOnDropHandle::new(actix_rt::spawn(async move { sleeper.park().await }));
+        let parking = AbortOnDropHandle::new(actix_rt::spawn(async move {
+            if let Some(counted) = counted {
+                sleeper.members = counted.await;
+            }
+            sleeper.park().await
+        }));
         let done = parking.into_actor(self).map(move |result, model, ctx| {
             model.sleeping = None;
             let result = result.unwrap_or_else(|error| Err(Awake::Failed(error.to_string())));
             let event = match result {
-                Ok(()) => {
+                Ok(asleep) => {
                     model.sleepless = 0;
+                    model.frozen = model.frozen.take().map(|_| asleep);
                     Event::Parked { epoch }
                 }
                 Err(Awake::Busy(why)) => {
+                    model.frozen = None;
                     log::info!("models/{}: it is not parked: {why}", model.spec.name);
                     Event::ParkRefused { epoch }
                 }
+                Err(Awake::Frozen(why)) => {
+                    model.note_sleepless("it can't be parked, and is stopped instead", &why);
+                    Event::ParkFailed { epoch }
+                }
                 Err(Awake::Failed(why)) => {
+                    model.frozen = None;
                     model.note_sleepless("it can't be parked, and is stopped instead", &why);
                     Event::ParkFailed { epoch }
                 }
@@ -111,6 +125,7 @@ impl Model {
                     let took = model.handle.origin.elapsed().saturating_sub(model.sleep_began);
                     model.handle.last_wake.store(Some(Arc::new((epoch, took))));
                     model.sleepless = 0;
+                    model.frozen = None;
                     model.waits_for = None;
                     Event::Woken { epoch }
                 }
@@ -134,6 +149,7 @@ impl Model {
             endpoint: self.endpoint()?,
             model: self.spec.name.clone(),
             pid: run.pid(),
+            members: self.frozen.clone().unwrap_or_default(),
             folder: self.env.working_dir.clone(),
             headers: variant.probe.as_ref().map_or_else(Vec::new, |probe| probe.headers.clone()),
             spec,

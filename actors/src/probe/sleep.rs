@@ -2,13 +2,18 @@
 
 use super::excerpt;
 use super::line::Line;
-use llm_manager_policy::parking::{ParkAct, ParkRequest, ParkSpec, Read, SIGN_TIMEOUT, Sign, sum_of_gauges};
+use llm_manager_policy::checkpoint;
+use llm_manager_policy::parking::{
+    ParkAct, ParkRequest, ParkSpec, ParkWay, Read, SIGN_TIMEOUT, Sign, UNDO_TIMEOUT, sum_of_gauges,
+};
 use llm_manager_policy::readiness::Question;
-use llm_manager_process::{Endpoint, run_command};
+use llm_manager_process::{Endpoint, run_command, run_self};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What would hide cards from the driver's helper, which has none of its own to choose.
+const HIDE_CARDS: [&str; 1] = ["CUDA_VISIBLE_DEVICES"];
 /// Between two looks whether it sleeps.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -20,6 +25,8 @@ pub struct Sleeper {
     pub model: String,
     /// Of its first process.
     pub pid: Option<u32>,
+    /// With `cuda`: of all its processes; to wake it, of those that the driver has checkpointed.
+    pub members: Vec<u32>,
     /// Where commands run.
     pub folder: PathBuf,
     /// What its requests need, such as its own key.
@@ -35,19 +42,25 @@ pub enum Awake {
     Busy(String),
     /// It can't, or nobody can tell.
     Failed(String),
+    /// The driver holds some of its processes fast.
+    Frozen(String),
 }
 
 impl Sleeper {
-    /// Sends it to sleep, if it has nothing to do.
-    pub async fn park(&self) -> Result<(), Awake> {
+    /// Sends it to sleep, if it has nothing to do; answers the processes that the driver has checkpointed.
+    pub async fn park(&self) -> Result<Vec<u32>, Awake> {
         let mut line = Line::new(Arc::clone(&self.endpoint));
         if let Some(sign) = &self.spec.busy
             && let Ok(Some(true)) = self.look(&mut line, sign).await
         {
             return Err(Awake::Busy(format!("GET {} says that it has work", sign.path)));
         }
+        if let ParkAct::Checkpoint { timeout } = self.spec.sleep {
+            return self.checkpoint(checkpoint::PARK, timeout).await;
+        }
         self.act(&mut line, &self.spec.sleep).await.map_err(Awake::Failed)?;
-        self.until(&mut line, true).await.map_err(Awake::Failed)
+        self.until(&mut line, true).await.map_err(Awake::Failed)?;
+        Ok(Vec::new())
     }
 
     /// Wakes it.
@@ -69,7 +82,39 @@ impl Sleeper {
                 let words: Vec<String> = words.iter().map(|word| self.filled_in(word)).collect();
                 run_command(&words, &self.folder, *timeout).await
             }
+            ParkAct::Checkpoint { timeout } => {
+                let woken = self.checkpoint(checkpoint::WAKE, *timeout).await;
+                woken.map(drop).map_err(|(Awake::Busy(why) | Awake::Failed(why) | Awake::Frozen(why))| why)
+            }
         }
+    }
+
+    /// Has a helper call the driver: a call may hang, and a helper can be killed.
+    async fn checkpoint(&self, order: &str, limit: Duration) -> Result<Vec<u32>, Awake> {
+        if self.members.is_empty() {
+            return Err(Awake::Failed("none of its processes is known".to_owned()));
+        }
+        let pids = self.members.iter().map(u32::to_string);
+        let words: Vec<String> = ["checkpoint".to_owned(), order.to_owned(), limit.as_millis().to_string()]
+            .into_iter()
+            .chain(pids)
+            .collect();
+        let helped = run_self(&words, &HIDE_CARDS, limit.saturating_add(UNDO_TIMEOUT.min(limit))).await;
+        let helped = helped.map_err(|why| Awake::Frozen(format!("NVIDIA's driver: {why}")))?;
+        let unfinished = i32::from(checkpoint::UNFINISHED);
+        match helped.code {
+            Some(0) => Ok(helped.answer.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()),
+            Some(code) if code != unfinished && !helped.trouble.is_empty() => {
+                Err(Awake::Failed(helped.trouble))
+            }
+            Some(code) if code == unfinished => Err(Awake::Frozen(helped.trouble)),
+            _ => Err(Awake::Frozen("NVIDIA's driver ended the helper that called it".to_owned())),
+        }
+    }
+
+    /// Whether its processes can't end by themselves while it sleeps.
+    pub fn freezes(&self) -> bool {
+        self.spec.way == ParkWay::Cuda
     }
 
     fn filled_in(&self, word: &str) -> String {

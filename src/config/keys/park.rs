@@ -54,10 +54,10 @@ pub(super) static ROWS: &[Key] = &[
     row(
         Section::Park,
         "with",
-        Kind::Choice(&["vllm", "sglang", "http", "command"]),
+        Kind::Choice(&["vllm", "sglang", "cuda", "http", "command"]),
         "",
         Preset::Required,
-        "vllm: its sleep mode, level 1. sglang: its memory saver. http: the requests of sleep and wake. command: sleep_command and wake_command.",
+        "vllm: its sleep mode, level 1. sglang: its memory saver. cuda: the checkpoint of NVIDIA's driver (570 or newer, Linux). http: the requests of sleep and wake. command: sleep_command and wake_command.",
     ),
     row(
         Section::Park,
@@ -89,7 +89,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::One(Section::ParkSign),
         "",
         Preset::Nothing,
-        "Where the backend says that it has work; one that has is not parked. Default: the manager's own count of requests is enough.",
+        "With http, command and cuda: where the backend says that it has work; one that has is not parked. Default: the manager's own count of requests is enough.",
     ),
     row(
         Section::Park,
@@ -113,7 +113,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Number { min: SHORTEST, max: WEEK },
         "seconds",
         Preset::Whole(60),
-        "How long each request or command may take. Too high: requests wait long for a backend that hangs. Too low: large models are stopped instead of parked.",
+        "How long each request or command may take; with cuda, the driver for all processes together. Too high: requests wait long for a backend that hangs. Too low: large models are stopped instead of parked.",
     ),
     // park.sleep[], park.wake[]
     row(

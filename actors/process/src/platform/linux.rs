@@ -30,7 +30,7 @@ pub(crate) fn supported() -> io::Result<()> {
 
 /// The file of this program, even if it was replaced: the new one is meant then, and the kernel calls the old one
 /// deleted.
-pub(super) fn own_program() -> io::Result<PathBuf> {
+pub(crate) fn own_program() -> io::Result<PathBuf> {
     let exe = std::env::current_exe()?;
     let replaced = exe.to_str().and_then(|exe| exe.strip_suffix(" (deleted)")).map(PathBuf::from);
     Ok(replaced.unwrap_or(exe))

@@ -24,7 +24,7 @@ pub(crate) fn supported() -> io::Result<()> {
     not_yet()
 }
 
-pub(super) fn own_program() -> io::Result<PathBuf> {
+pub(crate) fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 

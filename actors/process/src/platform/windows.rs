@@ -172,6 +172,11 @@ pub fn die_with_this_thread(command: &mut Command) {
     command.creation_flags(QUIET);
 }
 
+/// The file of this program.
+pub(crate) fn own_program() -> io::Result<std::path::PathBuf> {
+    std::env::current_exe()
+}
+
 const QUIET: u32 = CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP;
 
 /// The guard isn't needed where a job ends with its manager.

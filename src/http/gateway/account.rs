@@ -4,6 +4,7 @@
 //! once: an answer that ended, an error, or a client who left.
 
 use super::admission::{self, Admission};
+use super::capture;
 use super::exchange::Exchange;
 use super::finished::{Line, Names};
 use super::words;
@@ -11,6 +12,7 @@ use crate::http::error::{ApiError, Kind};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
+use llm_manager_actors::captures::Draft;
 use llm_manager_actors::model::{Lease, ModelHandle};
 use llm_manager_ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
 use llm_manager_policy::endpoints::Endpoint;
@@ -53,6 +55,8 @@ pub(crate) struct Account {
     admission: Option<Admission>,
     /// It shall have a line in the log.
     line: Option<Line>,
+    /// Its bodies are kept.
+    draft: Option<Box<Draft>>,
 }
 
 /// By whom a request was served, and what it waited for.
@@ -64,9 +68,10 @@ struct Served {
 }
 
 /// What the request asks with.
-#[derive(Default)]
-pub(super) struct Question {
+pub(super) struct Question<'a> {
     text: Text,
+    /// The name or alias by which it asks for the model.
+    model: &'a str,
     /// The client wants a stream.
     stream: bool,
 }
@@ -83,11 +88,16 @@ impl Default for Text {
     }
 }
 
-impl Question {
+impl<'a> Question<'a> {
     /// That of a JSON body.
-    pub(super) fn of(body: &Bytes, stream: bool) -> Self {
+    pub(super) fn of(body: &Bytes, model: &'a str, stream: bool) -> Self {
         let text = if body.len() > LARGE { Text::Read(prompt::read(body)) } else { Text::Body(body.clone()) };
-        Self { text, stream }
+        Self { text, model, stream }
+    }
+
+    /// One of whose text nothing is known.
+    pub(super) fn unread(model: &'a str) -> Self {
+        Self { text: Text::default(), model, stream: false }
     }
 }
 
@@ -105,12 +115,13 @@ impl Account {
     pub(super) fn open(
         exchange: &Exchange,
         model: &Arc<ModelHandle>,
-        question: Question,
+        question: Question<'_>,
         endpoint: &Arc<Endpoint>,
     ) -> Self {
         let Exchange { shared, id, began, caller, .. } = exchange;
         let row = || RequestRow {
             request_id: id.to_string(),
+            sender: Some(exchange.sender(question.model, question.stream)),
             started_us: now_us() - micros(began.elapsed()),
             outcome: Outcome::ClientLeft,
             ..RequestRow::default()
@@ -133,6 +144,23 @@ impl Account {
             pieces: 0,
             admission: None,
             line: shared.log_requests.then(|| Line::of(exchange.request.headers())),
+            draft: None,
+        }
+    }
+
+    /// Keeps it from here on, where its model says so. `body`: as the client sent it.
+    pub(super) fn capture(&mut self, exchange: &Exchange, body: &[u8]) {
+        if self.model.spec.capture
+            && let Some(row) = &self.row
+        {
+            self.draft = capture::begin(exchange, &self.model, &self.endpoint.path, row, body);
+        }
+    }
+
+    /// The head of the backend's answer, for those who keep it.
+    pub(super) fn answered_with(&mut self, headers: &[(HeaderName, HeaderValue)]) {
+        if let Some(draft) = &mut self.draft {
+            draft.answered(capture::headers(headers.iter().map(|(name, value)| (name, value))));
         }
     }
 
@@ -249,6 +277,9 @@ impl Account {
 
     /// Bytes of the backend's answer, as they came; what to send of them.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Output {
+        if let Some(draft) = &mut self.draft {
+            draft.push(bytes);
+        }
         let Some(meter) = &mut self.meter else {
             if self.row.as_ref().is_some_and(|row| row.status >= 400) {
                 let room = words::LONGEST.saturating_sub(self.error_body.len());
@@ -315,6 +346,9 @@ impl Account {
 
     /// The whole answer has come.
     pub(crate) fn completed(&mut self) {
+        if let Some(draft) = &mut self.draft {
+            draft.ended();
+        }
         let Some(row) = &mut self.row else { return };
         row.outcome = match row.status {
             500.. => Outcome::BackendError,
@@ -387,6 +421,9 @@ impl Drop for Account {
             line.write(&row, &Names { api_key: &self.api_key, model: &spec.name, endpoint });
         }
         self.model.traffic.count(&row, self.pieces);
+        if let Some(draft) = self.draft.take() {
+            draft.finish(&row);
+        }
         self.ledger.record(row);
     }
 }

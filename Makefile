@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all deny webui dashboard dist browser chaos soak matrix mutants engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all deny webui dashboard dist browser chaos soak matrix mutants book engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -101,6 +101,9 @@ mutants: ## Mutation testing of the policy crate (cargo install --locked cargo-m
 browser: dashboard ## Runs the dashboard's tests in Chromium against the program.
 	cargo test --workspace --no-run --quiet
 	tests/browser.sh
+
+book: ## Builds the documentation as a book, into target/book.
+	@scripts/book.sh
 
 engine: ## Installs the real llama.cpp server, tiny models and OpenAI's clients into .engine.
 ifneq ($(ENGINE),0)

@@ -202,6 +202,7 @@ impl Running {
             let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
             opening.await.map_err(|error| format!("the ledger: {error}"))??
         };
+        let captures = output::captures(spec)?;
         let sessions = Arc::new(Sessions::new(program.port)?);
         let access = {
             let (spec, state_dir, sessions) = (spec.clone(), state_dir.clone(), Arc::clone(&sessions));
@@ -235,6 +236,7 @@ impl Running {
             supervisor: root.clone(),
             feed: feed.clone(),
             ledger: books.ledger.clone(),
+            captures: captures.clone(),
             billing: books.billing.clone(),
             quotas: quotas.clone(),
             devices: devices.clone(),
@@ -400,6 +402,7 @@ impl Running {
                 self.books.hurry().await;
             }
         }
+        output::finish_captures(&self.in_force.now().captures).await;
         output::finish(self.log_files).await;
         if self.launcher.has_left_behind() {
             self.guard.take_over();

@@ -40,8 +40,8 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    audit, billing, config, devices, events, files, keys, manager, memory, metrics, models, openapi, pauses,
-    queue, requests, run_logs, running, runs, session, statement, storage, usage, webui,
+    audit, billing, captures, config, devices, events, files, keys, manager, memory, metrics, models,
+    openapi, pauses, queue, requests, run_logs, running, runs, session, statement, storage, usage, webui,
 };
 use connection::Connection;
 use gateway::stray::Strays;
@@ -236,6 +236,10 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/requests", read().to(requests::requests)))
                 .service(at("/requests/running", read().to(running::running)))
                 .service(at("/requests/{id:.+}/cancel", post().to(queue::cancel)))
+                .service(
+                    at("/requests/{id:.+}/capture", read().to(captures::show))
+                        .route(web::delete().to(captures::delete)),
+                )
                 .service(at("/queue", read().to(queue::queue)))
                 .service(
                     at("/billing/{model:.+}", read().to(billing::show))
@@ -294,7 +298,8 @@ async fn authenticate(
                 return Err(slow_down(request.request(), &now.trusted_proxies, error).await.into());
             }
         };
-        let below = request.path().strip_prefix("/api").unwrap_or_default();
+        // As the routes see it: `/api/%63onfig` is the configuration, too.
+        let below = request.match_info().as_str().strip_prefix("/api").unwrap_or_default();
         now.access.allow(caller, rights::wanted(request.method().as_str(), below))?;
     }
     let mut response = next.call(request).await?;

@@ -5,6 +5,7 @@
 //! crates below this one. Nothing here knows the manager's own routes or its configuration file.
 
 pub mod billing;
+pub mod captures;
 pub mod device_monitor;
 pub mod fault;
 pub mod feeds;
@@ -13,6 +14,7 @@ pub mod live;
 pub mod logs;
 pub mod memory;
 pub mod model;
+mod private;
 pub mod probe;
 pub mod quotas;
 pub mod scheduler;

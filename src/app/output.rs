@@ -1,6 +1,7 @@
 //! The output of backends: which of it is hidden, and where it is kept.
 
 use llm_manager_actors::Live;
+use llm_manager_actors::captures::Captures;
 use llm_manager_actors::logs::files::LogFiles;
 use llm_manager_actors::logs::mask::Mask;
 use llm_manager_actors::logs::{HubSink, LogHub};
@@ -29,13 +30,25 @@ pub(crate) fn log_folder(spec: &Spec) -> Option<PathBuf> {
     (spec.logs.bytes > 0).then(folder)
 }
 
-/// Starts what keeps the logs. Without them everything else goes on. Blocks for a moment.
-pub(super) fn sink(spec: &Spec, hub: &Live<LogHub>) -> HubSink {
+/// What hides the secrets of the configuration.
+pub(super) fn mask(spec: &Spec) -> Arc<Mask> {
     let mask = Mask::new(secrets(spec)).unwrap_or_else(|error| {
         log::error!("logs: the secrets of the configuration can't be hidden in them: {error}");
         Mask::default()
     });
-    let mask = Arc::new(mask);
+    Arc::new(mask)
+}
+
+/// Starts what keeps requests, where a model says so.
+pub(super) fn captures(spec: &Spec) -> Result<Captures, String> {
+    let folder = state_dir(spec).join("captures");
+    let started = Captures::start(folder, spec.program.captures, mask(spec));
+    started.map_err(|error| format!("the thread that keeps requests could not be started: {error}"))
+}
+
+/// Starts what keeps the logs. Without them everything else goes on. Blocks for a moment.
+pub(super) fn sink(spec: &Spec, hub: &Live<LogHub>) -> HubSink {
+    let mask = mask(spec);
     let bounds = Bounds { bytes: spec.logs.bytes, age: u64::from(spec.logs.days) * 24 * 60 * 60 };
     let files = log_folder(spec).and_then(|folder| {
         let started = LogFiles::start(&folder, bounds, Arc::clone(&mask));
@@ -48,6 +61,12 @@ pub(super) fn sink(spec: &Spec, hub: &Live<LogHub>) -> HubSink {
         started.map_err(lost).ok()
     });
     HubSink { hub: hub.clone(), files, mask }
+}
+
+/// Waits for the last requests to be written.
+pub(super) async fn finish_captures(captures: &Captures) {
+    // What isn't written by then is lost, and nobody waits for it.
+    let _ = actix_web::rt::time::timeout(LAST_LINES, captures.drain()).await;
 }
 
 /// Waits for the last lines.

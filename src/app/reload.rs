@@ -291,6 +291,9 @@ impl Reloader {
         }
         self.launcher.hide(new.secret_variables.clone());
         self.books.ledger.reconfigure(new.program.log_retention_days, new.program.electricity);
+        if new.program.captures != self.spec.program.captures {
+            self.in_force.now().captures.reconfigure(new.program.captures).await;
+        }
         self.spec = new;
         Ok(())
     }

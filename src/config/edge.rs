@@ -1,7 +1,9 @@
 //! The manager's own log, and the way from its clients to it: proxies, base path, TLS.
 
+use llm_manager_policy::capture::Bounds;
 use llm_manager_policy::proxies::Network;
 use llm_manager_policy::spec::{LogFileSpec, TlsSpec, TracesSpec, UrlPlace};
+use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
@@ -25,6 +27,19 @@ pub(super) fn log_file(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<LogF
         bytes: fields.whole("size_mb").unwrap_or_default() * 1024 * 1024,
         count: fields.whole("count").and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
     })
+}
+
+/// How much is kept of requests to models with `capture`.
+pub(super) fn captures(walk: &mut Walk<'_>, program: &Fields<'_>) -> Bounds {
+    let empty = Value::Mapping(serde_yaml::Mapping::new());
+    let value = program.value("captures").filter(|value| value.is_mapping()).unwrap_or(&empty);
+    let fields = walk.fields(Section::Captures, &program.at("captures"), value);
+    walk.refuse_unknown(&fields);
+    Bounds {
+        body_bytes: usize::try_from(fields.whole("body_kb").unwrap_or_default() << 10).unwrap_or(usize::MAX),
+        total_bytes: fields.whole("size_mb").unwrap_or_default() << 20,
+        keep: fields.time("hours", 3600.0).unwrap_or_default(),
+    }
 }
 
 pub(super) fn trusted_proxies(walk: &mut Walk<'_>, program: &Fields<'_>) -> Vec<Network> {

@@ -3,6 +3,7 @@
 
 mod access;
 mod backend;
+mod captures;
 mod edge;
 mod electricity;
 mod hours;
@@ -23,6 +24,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         through::ROWS,
         edge::ROWS,
         logs::ROWS,
+        captures::ROWS,
         weights::ROWS,
         electricity::ROWS,
         place::ROWS,
@@ -40,6 +42,7 @@ pub(super) enum Section {
     Program,
     Electricity,
     LogFile,
+    Captures,
     Tls,
     Traces,
     Logs,
@@ -173,6 +176,7 @@ impl Section {
             Self::Program => "`program`",
             Self::Electricity => "`electricity`",
             Self::LogFile => "`log_file`",
+            Self::Captures => "`captures`",
             Self::Tls => "`tls`",
             Self::Traces => "`traces`",
             Self::Logs => "`logs`",

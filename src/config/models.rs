@@ -85,6 +85,7 @@ fn model(
         context_length: fields.whole("context_length"),
         rewrite_model: fields.flag("rewrite_model"),
         overlap: fields.flag("overlap"),
+        capture: fields.flag("capture"),
         read_ahead: fields.flag("read_ahead"),
         weights: weights(walk, fields),
         variants,

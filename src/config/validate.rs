@@ -136,6 +136,7 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>, has_keys: bool) -> ProgramS
         log_json: fields.text("log_format").is_some_and(|word| word.eq_ignore_ascii_case("json")),
         log_file: edge::log_file(walk, fields),
         log_requests: fields.flag("log_requests"),
+        captures: edge::captures(walk, fields),
         trusted_proxies: edge::trusted_proxies(walk, fields),
         base_path: edge::base_path(walk, fields),
         tls: edge::tls(walk, fields),

@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod billing;
+pub(super) mod captures;
 pub(super) mod config;
 pub(super) mod devices;
 pub(super) mod events;

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use llm_manager_actors::Live;
 use llm_manager_actors::billing::{Billing, Ledger};
+use llm_manager_actors::captures::Captures;
 use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
@@ -68,6 +69,8 @@ pub struct Shared {
     pub feed: Feed,
     /// Where requests are recorded, and reports come from.
     pub ledger: Ledger,
+    /// Where requests are kept whose model says so.
+    pub captures: Captures,
     /// Who writes it.
     pub billing: Live<Billing>,
     /// Who counts what keys with limits use.

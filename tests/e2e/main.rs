@@ -15,6 +15,7 @@ mod support;
 
 mod audit;
 mod backends;
+mod captures;
 mod chaos;
 mod classes;
 mod client_gone;
@@ -45,6 +46,7 @@ mod queue;
 mod real_engine;
 mod real_memory;
 mod reconcile;
+mod recorded;
 mod reload;
 mod run_logs;
 mod runs;

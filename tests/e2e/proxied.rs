@@ -30,6 +30,55 @@ fn a_trusted_proxy_tells_the_client_s_address() {
     assert!(!addresses(&manager).iter().any(|address| address == "203.0.113.8"));
 }
 
+/// The ledger says who asked, with what, by which name and how; old names of clients in a trusted header alone count.
+#[test]
+fn the_ledger_says_who_asked_and_how() {
+    let config = Config::with(Model::chat("chat").line("aliases: [gpt-x]"));
+    let config = config.program("trusted_proxies: [127.0.0.1]");
+    let manager = Manager::start(&config);
+    let send = |name: &str, stream: bool, agent: &str, forwarded: &str| {
+        let call = manager.post("/v1/chat/completions").chat(name, stream);
+        call.header("User-Agent", agent).header("X-Forwarded-For", forwarded).send().ok();
+    };
+    send("chat", false, "curl/8.5", "203.0.113.7");
+    send("gpt-x", true, "OpenAI/Python 1.2, \"quoted\"", "203.0.113.8");
+    manager.get("/nowhere").header("User-Agent", "lost/1").send().error(404, "unknown_endpoint");
+    let asked = json!({"model": "gpt-x", "messages": [{"role": "user", "content": "x"}], "stream": false});
+    manager.post("/api/chat").header("User-Agent", "ollama/1").json(&asked).send().ok();
+    manager.get("/upstream/gpt-x/health").header("User-Agent", "ops/1").send().ok();
+    let mut page = json!({});
+    wait_until("all are in the ledger", PATIENCE, || {
+        page = manager.api("/api/requests");
+        page["rows"].as_array().unwrap().len() == 5
+    });
+    let told = |agent: &str| {
+        let rows = page["rows"].as_array().unwrap();
+        let row =
+            rows.iter().find(|row| row["user_agent"] == agent).unwrap_or_else(|| panic!("{agent}: {page}"));
+        ["asked_model", "stream", "address", "model"].map(|name| row[name].clone())
+    };
+    let (here, none) = (json!("127.0.0.1"), json!(null));
+    let is =
+        |name: &str, stream: bool, address: &str| [json!(name), json!(stream), json!(address), json!("chat")];
+    assert_eq!(told("curl/8.5"), is("chat", false, "203.0.113.7"));
+    assert_eq!(told("OpenAI/Python 1.2, \"quoted\""), is("gpt-x", true, "203.0.113.8"));
+    assert_eq!(told("ollama/1"), is("gpt-x", false, "127.0.0.1"));
+    assert_eq!(told("ops/1"), is("gpt-x", false, "127.0.0.1"));
+    assert_eq!(told("lost/1"), [none, json!(false), here, json!("")]);
+    let csv = manager.get("/api/requests").header("Accept", "text/csv").send().ok().text();
+    assert!(csv.lines().next().unwrap().ends_with(",error,asked_model,stream,user_agent,address"), "{csv}");
+    let line = csv.lines().find(|line| line.contains("OpenAI")).unwrap();
+    assert!(line.ends_with(",gpt-x,true,\"OpenAI/Python 1.2, \"\"quoted\"\"\",203.0.113.8"), "{line}");
+    // Somebody who isn't trusted says what they like.
+    manager.reload(&Config::with(Model::chat("chat").line("aliases: [gpt-x]")));
+    send("chat", false, "liar/1", "203.0.113.9");
+    wait_until("it is in the ledger", PATIENCE, || {
+        page = manager.api("/api/requests");
+        page["rows"][0]["user_agent"] == "liar/1"
+    });
+    assert_eq!(page["rows"][0]["address"], "127.0.0.1");
+}
+
 #[test]
 fn wrong_keys_are_slowed_down_by_the_client_behind_the_proxy() {
     let config = Config::with(Model::chat("chat")).api_key(KEY).program("trusted_proxies: [127.0.0.1]");

@@ -35,6 +35,7 @@ const TABLES: &[Table] = &[
     table("models", &["id"], true),
     table("renames", &["id"], true),
     table("facets", &["id"], true),
+    table("senders", &["id"], true),
     table("requests", &["id"], true),
     table("rollups", &["level", "start_us", "facet_id"], false),
     table("latencies", &["level", "start_us", "facet_id"], false),

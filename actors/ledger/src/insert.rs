@@ -15,12 +15,13 @@ use std::borrow::Cow;
 
 pub(super) const COLUMNS: &str = "INSERT INTO requests (key, facet_id, ended_us, duration_us, queue_us, first_byte_us, status, \
     outcome, input, cached, cache_write, output, reasoning, usage_source, cost, pricing, plan_id, run_id, replayed, \
-    request_id, error) VALUES ";
+    request_id, error, sender_id) VALUES ";
 
 /// A row that is new in the ledger, with those of its values that have no place to be borrowed from.
 pub(super) struct NewRequest<'a> {
     key: [u8; 16],
     facet: i64,
+    sender: Option<i64>,
     ended_us: i64,
     status: i64,
     outcome: Cow<'static, str>,
@@ -28,10 +29,11 @@ pub(super) struct NewRequest<'a> {
 }
 
 impl<'a> NewRequest<'a> {
-    pub(super) fn new(row: &'a RequestRow, facet: i64) -> Self {
+    pub(super) fn new(row: &'a RequestRow, facet: i64, sender: Option<i64>) -> Self {
         Self {
             key: row.key.bytes(),
             facet,
+            sender,
             ended_us: row.ended_us(),
             status: row.status.into(),
             outcome: row.outcome.text(),
@@ -120,6 +122,7 @@ where
                 Bool => &row.replayed,
                 Text => row.request_id.as_str(),
                 Nullable<Text> => &row.error,
+                Nullable<BigInt> => &values.sender,
             );
             out.push_sql(")");
         }

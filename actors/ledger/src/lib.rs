@@ -7,6 +7,7 @@
 mod address;
 mod audit;
 mod backup;
+mod bounds;
 mod buckets;
 mod copy;
 mod db;
@@ -33,6 +34,7 @@ mod rollup;
 mod row;
 mod runs;
 mod schema;
+mod sender;
 mod shares;
 mod statement;
 mod storage;
@@ -70,6 +72,7 @@ pub use row::{
 };
 pub use runs::RunQuery;
 pub use runs::{RunCost, RunView};
+pub use sender::Sender;
 pub use shares::{RequestShare, RunShares};
 pub use statement::{Statement, StatementLine};
 pub use storage::{ModelStorage, Storage};

@@ -141,7 +141,8 @@ impl Writer {
             let models = "SELECT id FROM models WHERE name IS NULL";
             names.forget();
             db.run(&format!(
-                "DELETE FROM facets WHERE model_id IN ({models}); DELETE FROM runs WHERE model_id IN ({models}); \
+                "DELETE FROM facets WHERE model_id IN ({models}); DELETE FROM senders WHERE model_id IN ({models}); \
+                 DELETE FROM runs WHERE model_id IN ({models}); \
                  DELETE FROM tiers WHERE plan_id IN (SELECT id FROM price_plans WHERE model_id IN ({models})); \
                  DELETE FROM price_plans WHERE model_id IN ({models}); DELETE FROM models WHERE name IS NULL;"
             ))?;
@@ -194,6 +195,7 @@ impl Writer {
                  DELETE FROM price_plans WHERE {late}; \
                  UPDATE price_plans SET model_id = {target} WHERE model_id = {id}; \
                  UPDATE facets SET model_id = {target} WHERE model_id = {id}; \
+                 UPDATE senders SET model_id = {target} WHERE model_id = {id}; \
                  UPDATE runs SET model_id = {target} WHERE model_id = {id}; \
                  UPDATE renames SET model_id = {target} WHERE model_id = {id}; \
                  UPDATE models SET first_seen_us = (SELECT MIN(first_seen_us) FROM models WHERE id IN ({id}, {target})) \
@@ -208,7 +210,7 @@ impl Writer {
     /// them; wider rollups stay.
     pub fn retain(&mut self, cutoff: Micros) -> Result<Step, StoreError> {
         let cutoff = floor_to(cutoff, 86_400);
-        self.transact(|db, _| {
+        self.transact(|db, names| {
             if super::report::rows_since(db)? < cutoff {
                 // Before the first row goes: nobody may take what is left for all there was.
                 db.run(&format!(
@@ -221,6 +223,9 @@ impl Writer {
             }
             // Few, and people's: they go with the rows of their time.
             db.run(&format!("DELETE FROM audit WHERE at_us < {cutoff}"))?;
+            // No row that is left refers to these.
+            names.forget();
+            db.run(&format!("DELETE FROM senders WHERE until_us <= {cutoff}"))?;
             // A day at a time.
             let minutes =
                 "SELECT COALESCE(MIN(start_us), 9223372036854775807) AS number FROM rollups WHERE level = 60";

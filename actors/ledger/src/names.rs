@@ -1,23 +1,29 @@
-//! Models and facets by their names: looked up once, then remembered by the writer.
+//! Models, facets and senders by their names: looked up once, then remembered by the writer.
 
 use super::db::Db;
 use super::error::StoreError;
 use super::labels::Labels;
+use super::rollup::floor_to;
 use super::row::Micros;
-use super::schema::{facets, models};
+use super::schema::{facets, models, senders};
+use super::sender::Sender;
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// More facets than this are forgotten and looked up again: labels that come from outside must not fill
+/// More facets or senders than this are forgotten and looked up again: labels that come from outside must not fill
 /// the memory.
 const MOST_REMEMBERED: usize = 10_000;
+/// Senders are kept by the day.
+const DAY_SECONDS: i64 = 86_400;
 
 /// What the writer remembers.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     models: HashMap<Arc<str>, i64>,
     facets: HashMap<Labels, i64>,
+    /// By the model's id; with the time until which its rows end.
+    senders: HashMap<(i64, Arc<Sender>), (i64, Micros)>,
 }
 
 #[derive(Insertable)]
@@ -40,11 +46,23 @@ struct NewFacet<'a> {
     byte_count: i64,
 }
 
+#[derive(Insertable)]
+#[diesel(table_name = senders)]
+struct NewSender<'a> {
+    model_id: i64,
+    address: &'a str,
+    user_agent: &'a str,
+    asked_model: &'a str,
+    stream: bool,
+    until_us: i64,
+}
+
 impl Names {
     /// Forgets all: names have changed, or a transaction that made some was rolled back.
     pub(super) fn forget(&mut self) {
         self.models.clear();
         self.facets.clear();
+        self.senders.clear();
     }
 
     /// The model's id; it is made when the name is new.
@@ -95,6 +113,71 @@ impl Names {
         self.facets.insert(labels.clone(), id);
         Ok(id)
     }
+}
+
+impl Names {
+    /// The id of a sender of requests to the model of these labels, and a time after `ended` until which rows may refer
+    /// to it; it is made when it is new.
+    pub(super) fn sender(
+        &mut self,
+        db: &mut Db,
+        labels: &Labels,
+        sender: &Arc<Sender>,
+        ended: Micros,
+    ) -> Result<(i64, Micros), StoreError> {
+        let model = self.model(db, &labels.model, ended)?;
+        let key = (model, Arc::clone(sender));
+        if let Some(known) = self.senders.get(&key).filter(|(_, until)| *until > ended) {
+            return Ok(*known);
+        }
+        // By the day, so that it is written once a day.
+        let until = floor_to(ended, DAY_SECONDS).saturating_add(DAY_SECONDS * 1_000_000);
+        let address = sender.address_text();
+        let found = find_sender(db, model, &address, sender)?;
+        let known = match found {
+            Some((id, known)) if known < until => {
+                diesel::update(senders::table.filter(senders::id.eq(id)))
+                    .set(senders::until_us.eq(until))
+                    .execute(db)?;
+                (id, until)
+            }
+            Some(known) => known,
+            None => {
+                let new = NewSender {
+                    model_id: model,
+                    address: &address,
+                    user_agent: &sender.user_agent,
+                    asked_model: &sender.asked_model,
+                    stream: sender.stream,
+                    until_us: until,
+                };
+                diesel::insert_into(senders::table).values(&new).execute(db)?;
+                find_sender(db, model, &address, sender)?
+                    .ok_or_else(|| StoreError::Other("a sender that was written is gone".into()))?
+            }
+        };
+        if self.senders.len() >= MOST_REMEMBERED {
+            self.senders.clear();
+        }
+        self.senders.insert(key, known);
+        Ok(known)
+    }
+}
+
+fn find_sender(
+    db: &mut Db,
+    model: i64,
+    address: &str,
+    sender: &Sender,
+) -> Result<Option<(i64, Micros)>, StoreError> {
+    let query = senders::table
+        .filter(senders::model_id.eq(model))
+        .filter(senders::address.eq(address))
+        .filter(senders::user_agent.eq(&*sender.user_agent))
+        .filter(senders::asked_model.eq(&*sender.asked_model))
+        .filter(senders::stream.eq(sender.stream));
+    let query = query.order(senders::id.asc()).select((senders::id, senders::until_us));
+    Ok(query.first(db).optional()?)
 }
 
 /// The id of a model that has this name now.

@@ -8,8 +8,10 @@ use super::labels::Labels;
 use super::reader::LedgerReader;
 use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
 use super::runs;
-use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
-use std::collections::HashMap;
+use super::schema::senders;
+use super::sender::Sender;
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, sql_query, sql_types};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -131,6 +133,8 @@ struct StoredRow {
     request_id: String,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
     error: Option<String>,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
+    sender_id: Option<i64>,
 }
 
 impl StoredRow {
@@ -138,7 +142,7 @@ impl StoredRow {
         Cursor { ended_us: self.ended_us, id: self.id }
     }
 
-    fn view(self, labels: Arc<Labels>) -> RequestView {
+    fn view(self, labels: Arc<Labels>, sender: Option<Arc<Sender>>) -> RequestView {
         let cursor = self.cursor();
         let row = RequestRow {
             key: RowKey(self.key.try_into().map_or(0, u128::from_be_bytes)),
@@ -164,6 +168,7 @@ impl StoredRow {
             run_id: self.run_id,
             replayed: self.replayed,
             error: self.error,
+            sender,
         };
         RequestView { cursor, row }
     }
@@ -307,13 +312,41 @@ fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
         Labels { model, variant, mode, endpoint, api_key, currency: facet.currency.as_str().into() }.into()
     };
     let known: HashMap<i64, Arc<Labels>> = fitting.iter().map(|(id, facet)| (*id, labels(facet))).collect();
+    let senders = senders_of(db, &rows)?;
     let view = |row: StoredRow| {
         let labels = known.get(&row.facet_id).cloned().unwrap_or_default();
-        row.view(labels)
+        let sender = row.sender_id.and_then(|id| senders.get(&id)).cloned();
+        row.view(labels, sender)
     };
     let rows: Vec<RequestView> = rows.into_iter().map(view).collect();
     let next = if more { rows.last().map(|row| row.cursor) } else { None };
     Ok(Page { rows, next })
+}
+
+/// Who sent these rows.
+fn senders_of(db: &mut Db, rows: &[StoredRow]) -> Result<HashMap<i64, Arc<Sender>>, StoreError> {
+    let wanted: BTreeSet<i64> = rows.iter().filter_map(|row| row.sender_id).collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = senders::table.filter(senders::id.eq_any(wanted)).select((
+        senders::id,
+        senders::address,
+        senders::user_agent,
+        senders::asked_model,
+        senders::stream,
+    ));
+    let found: Vec<(i64, String, String, String, bool)> = query.load(db)?;
+    let sender = |(id, address, agent, asked, stream): (i64, String, String, String, bool)| {
+        let sender = Sender {
+            address: address.parse().ok(),
+            user_agent: agent.into(),
+            asked_model: asked.into(),
+            stream,
+        };
+        (id, Arc::new(sender))
+    };
+    Ok(found.into_iter().map(sender).collect())
 }
 
 impl LedgerReader {

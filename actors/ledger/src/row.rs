@@ -1,6 +1,8 @@
 //! What the ledger records: one request, one life of a backend; and the words in which it says so.
 
+use super::bounds::{LONGEST_LABEL, cut};
 use super::labels::Labels;
+use super::sender::Sender;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
@@ -13,8 +15,6 @@ pub type Micros = i64;
 
 /// Longest error text that is kept, in bytes.
 pub(super) const LONGEST_ERROR: usize = 512;
-/// Longest request id or label that is kept, in bytes.
-pub(super) const LONGEST_LABEL: usize = 200;
 /// More tokens than this in one request are a backend's mistake: the count is taken as unknown.
 /// It also keeps every sum of 8 million such requests within 63 bits.
 pub(super) const MOST_TOKENS: i64 = 1 << 40;
@@ -258,6 +258,9 @@ pub struct RequestRow {
     pub replayed: bool,
     /// What went wrong, in a few words.
     pub error: Option<String>,
+    /// Who sent it, and how; rows of older versions don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Arc<Sender>>,
 }
 
 impl RequestRow {
@@ -309,18 +312,6 @@ impl RequestRow {
         if tokens.input.is_none() && tokens.output.is_none() {
             self.usage_source = UsageSource::None;
         }
-    }
-}
-
-/// Cuts a text at a character's border.
-fn cut(text: &mut String, longest: usize) {
-    if text.len() > longest {
-        let end = (0..=longest).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-    }
-    // PostgreSQL's text has no room for it.
-    if text.contains('\0') {
-        *text = text.replace('\0', "\u{fffd}");
     }
 }
 

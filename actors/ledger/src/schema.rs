@@ -73,6 +73,19 @@ diesel::table! {
         replayed -> Bool,
         request_id -> Text,
         error -> Nullable<Text>,
+        sender_id -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    senders (id) {
+        id -> BigInt,
+        model_id -> BigInt,
+        address -> Text,
+        user_agent -> Text,
+        asked_model -> Text,
+        stream -> Bool,
+        until_us -> BigInt,
     }
 }
 
@@ -185,6 +198,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     renames,
     facets,
     requests,
+    senders,
     rollups,
     latencies,
     runs,

@@ -12,8 +12,8 @@ use super::sums::COLUMNS;
 use super::totals::Summary;
 use super::write::Writer;
 use super::{
-    Event, KeySource, Labels, Location, Micros, Opened, Outcome, RequestRow, StoreError, Tokens, UsageSource,
-    open,
+    Event, KeySource, Labels, Location, Micros, Opened, Outcome, RequestRow, Sender, StoreError, Tokens,
+    UsageSource, open,
 };
 use std::sync::Arc;
 
@@ -47,6 +47,7 @@ pub fn row(keys: &KeySource, model: &str, ended: Micros) -> RequestRow {
         status: 200,
         tokens: Tokens { input: Some(100), output: Some(10), ..Tokens::default() },
         usage_source: UsageSource::Backend,
+        sender: Some(Sender::shared(Some([192, 0, 2, 7].into()), "curl/8.5", model, true)),
         ..RequestRow::default()
     }
 }

@@ -9,6 +9,7 @@ use super::names::Names;
 use super::rollup::Delta;
 use super::row::{Event, Micros, RequestRow, RunRow};
 use super::schema::{facets, requests};
+use super::sender::Sender;
 use super::watch::{Eye, Watch};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query, sql_types};
 use llm_manager_policy::clock;
@@ -150,6 +151,15 @@ fn write_events(
     Ok(written)
 }
 
+/// What a row refers to.
+#[derive(Clone, Copy)]
+struct Known {
+    facet: i64,
+    sender: Option<i64>,
+    /// Rows that ended by then may refer to this sender.
+    until: Micros,
+}
+
 fn write_requests(
     db: &mut Db,
     names: &mut Names,
@@ -164,21 +174,29 @@ fn write_requests(
     let mut delta = Delta::default();
     let mut sizes: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut fresh = Vec::with_capacity(rows.len());
-    // Most rows share their labels with others; as long as there are these rows, so are their labels.
-    let mut facets: HashMap<*const Labels, i64> = HashMap::new();
+    // Most rows share their labels and their sender with others; as long as there are these rows, so are they.
+    let mut known: HashMap<(*const Labels, Option<*const Sender>), Known> = HashMap::new();
     for row in rows {
         if seen_before && !seen.insert(row.key.bytes().to_vec()) {
             continue;
         }
-        let facet = match facets.entry(Arc::as_ptr(&row.labels)) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(place) => *place.insert(names.facet(db, &row.labels, row.started_us)?),
+        let (labels, sender) = (&row.labels, row.sender.as_ref());
+        let known = match known.entry((Arc::as_ptr(labels), sender.map(Arc::as_ptr))) {
+            Entry::Occupied(known) if known.get().until > row.ended_us() => *known.get(),
+            place => {
+                let facet = names.facet(db, labels, row.started_us)?;
+                let sender = sender.map(|sender| names.sender(db, labels, sender, row.ended_us()));
+                let (sender, until) = sender.transpose()?.unzip();
+                let fresh = Known { facet, sender, until: until.unwrap_or(Micros::MAX) };
+                *place.insert_entry(fresh).get()
+            }
         };
+        let Known { facet, sender, .. } = known;
         delta.add(row, facet);
         let (count, bytes) = sizes.entry(facet).or_default();
         *count += 1;
         *bytes += ROW_BYTES + text_bytes(row);
-        fresh.push(NewRequest::new(row, facet));
+        fresh.push(NewRequest::new(row, facet, sender));
     }
     insert::write(db, &fresh)?;
     delta.write(db)?;

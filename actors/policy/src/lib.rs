@@ -6,6 +6,7 @@
 //! Read `spec` for the words, `lifecycle` for the life of a model, `placement` for what fits where, `queue` for
 //! who gets it and when, then the rest.
 
+pub mod capture;
 pub mod checkpoint;
 pub mod clock;
 pub mod cluster;

@@ -46,6 +46,10 @@ pub fn wanted(method: &str, path: &str) -> Scope {
     if ["/config", "/keys", "/debug"].into_iter().any(is_below) && path != "/config/schema" {
         return Scope::Admin;
     }
+    // Other people's words.
+    if path.starts_with("/requests/") && path.ends_with("/capture") {
+        return Scope::Admin;
+    }
     if matches!(method, "GET" | "HEAD") {
         return Scope::Read;
     }

@@ -8,6 +8,7 @@ mod routes;
 pub use place::{BadUrl, Place, Secret, UrlPlace};
 pub use routes::Routes;
 
+use crate::capture;
 use crate::devices::{Requirement, SharedDevice};
 use crate::hours::Hours;
 use crate::parking::ParkSpec;
@@ -180,6 +181,8 @@ pub struct ProgramSpec {
     pub log_file: Option<LogFileSpec>,
     /// True: each request that has ended has a line in the log.
     pub log_requests: bool,
+    /// How much is kept of requests to models with `capture`, and for how long.
+    pub captures: capture::Bounds,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
     /// What a proxy puts before all paths, such as `/llm`; empty: nothing.
@@ -333,6 +336,8 @@ pub struct ModelSpec {
     pub quiet: Vec<Hours>,
     /// True: it may be started while memory of ended processes is still being given back.
     pub overlap: bool,
+    /// True: what clients send and backends answer is kept for a while.
+    pub capture: bool,
     /// Which of its names `/v1/models` has.
     pub listed: Listed,
     /// Tokens that it takes at once, as the user says.

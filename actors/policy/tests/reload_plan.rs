@@ -71,6 +71,7 @@ fn model(name: &str) -> ModelSpec {
         context_length: None,
         rewrite_model: false,
         read_ahead: true,
+        capture: false,
         weights: Vec::new(),
         variants: vec![variant("Big"), variant("Small")],
     }
@@ -100,6 +101,7 @@ fn program() -> ProgramSpec {
         log_json: false,
         log_file: None,
         log_requests: false,
+        captures: Default::default(),
         trusted_proxies: Vec::new(),
         base_path: String::new(),
         tls: None,

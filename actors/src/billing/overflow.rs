@@ -5,10 +5,11 @@
 //! appends to segments.
 
 use super::lost::Lost;
+use crate::private;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use llm_manager_ledger::Event;
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -225,7 +226,7 @@ impl Owner {
         let mut file = match self.file.take() {
             // Somebody has taken it away: a row in a file without a name is lost.
             Some(file) if is_named(&file, &self.path) => file,
-            _ => private().append(true).create(true).open(&self.path)?,
+            _ => private::file().append(true).create(true).open(&self.path)?,
         };
         let before = file.metadata()?.len();
         if let Err(error) = file.write_all(&text).and_then(|()| file.sync_data()) {
@@ -241,7 +242,7 @@ impl Owner {
     /// A disk that is full takes a row now and then, where another file has just become shorter.
     fn room(&self) -> io::Result<()> {
         let trial = with_suffix(&self.path, ".room");
-        let written = private()
+        let written = private::file()
             .write(true)
             .create(true)
             .truncate(true)
@@ -265,15 +266,6 @@ impl Owner {
         self.shared.dirty.store(!self.held.is_empty(), Ordering::Relaxed);
         Ok(all)
     }
-}
-
-/// Makes files that only their owner may read.
-#[cfg_attr(not(unix), expect(unused_mut, reason = "there is nothing to set"))]
-pub(super) fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 #[cfg(unix)]
@@ -337,4 +329,28 @@ pub(super) fn read_line(line: &[u8]) -> Option<Event> {
         return None;
     }
     serde_json::from_slice(json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llm_manager_ledger::{RequestRow, Sender};
+
+    /// What a version before senders has written, and what this one writes.
+    #[test]
+    fn rows_of_an_older_version_are_read() {
+        let old = r#"{"Request":{"key":7,"request_id":"r","labels":{"model":"m","variant":"gpu","mode":"Chat","endpoint":"/v1/chat/completions","api_key":"","currency":""},"started_us":1,"duration_us":2,"queue_us":0,"first_byte_us":1,"status":200,"outcome":"ok","tokens":{"input":1,"cached":null,"cache_write":null,"output":2,"reasoning":null},"usage_source":"backend","cost":null,"pricing":"no_plan","plan_id":null,"run_id":null,"replayed":false,"error":null}}"#;
+        let line = format!("{:016x} {old}", checksum(old.as_bytes()));
+        let Some(Event::Request(row)) = read_line(line.as_bytes()) else { panic!("{line}") };
+        assert_eq!((row.request_id.as_str(), row.status, row.sender.clone()), ("r", 200, None));
+        // A row without a sender is written as it was: the older version would read it, too.
+        let mut bytes = Vec::new();
+        write_line(&mut bytes, &Event::Request(row)).unwrap();
+        assert_eq!(String::from_utf8(bytes).unwrap().trim(), line);
+        let sender = Some(Sender::shared(Some([192, 0, 2, 7].into()), "curl/8.5", "alias", true));
+        let new = Event::Request(Box::new(RequestRow { sender, ..RequestRow::default() }));
+        let mut bytes = Vec::new();
+        write_line(&mut bytes, &new).unwrap();
+        assert_eq!(read_line(bytes.trim_ascii()), Some(new));
+    }
 }

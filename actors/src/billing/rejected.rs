@@ -1,7 +1,8 @@
 //! Events that the database does not take, although it takes others: they are put aside for a person to look at.
 
 use super::handle::Core;
-use super::overflow::{private, with_suffix};
+use super::overflow::with_suffix;
+use crate::private;
 use llm_manager_ledger::{Event, StoreError, Writer, Written};
 use std::io::Write;
 use std::path::PathBuf;
@@ -49,7 +50,12 @@ fn put_aside(core: &Core, events: &[&Event], error: &str) -> Result<(), StoreErr
         text.push(b'\n');
     }
     let io = |error: std::io::Error| StoreError::Full(format!("{}: {error}", path.display()));
-    private().append(true).create(true).open(&path).and_then(|mut file| file.write_all(&text)).map_err(io)?;
+    private::file()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(&text))
+        .map_err(io)?;
     core.counters.rejected.fetch_add(events.len() as u64, Ordering::Relaxed);
     log::error!(
         "billing: {} rows were rejected by the database ({error}) and are in {}; `llm-manager ledger replay` tries them again",

@@ -1,7 +1,8 @@
 //! What a person does to the ledger by hand, with or without a manager that runs. All of it blocks.
 
-use super::overflow::{private, with_suffix};
+use super::overflow::with_suffix;
 use super::start::overflow_path;
+use crate::private;
 use llm_manager_ledger::{Event, Location, Micros, Step, StoreError, Writer, now_us};
 use llm_manager_policy::clock;
 use std::fs;
@@ -64,7 +65,7 @@ pub fn replay_rejected(location: &Location, state_dir: &Path) -> Result<Replayed
         }
     }
     if !left.is_empty() {
-        let file = private().append(true).create(true).open(&path);
+        let file = private::file().append(true).create(true).open(&path);
         file.and_then(|mut file| file.write_all(&left).and_then(|()| file.sync_data())).map_err(io)?;
     }
     fs::remove_file(&taken).map_err(io)?;

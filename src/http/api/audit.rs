@@ -30,6 +30,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "keys/{}", "revoke_key"),
     ("POST", "keys/{}/rotate", "rotate_key"),
     ("POST", "requests/{}/cancel", "cancel_request"),
+    ("GET", "requests/{}/capture", "view_capture"),
+    ("DELETE", "requests/{}/capture", "delete_capture"),
     ("POST", "devices/{}/pause", "pause_device"),
     ("POST", "devices/{}/resume", "resume_device"),
     ("POST", "pause", "pause"),

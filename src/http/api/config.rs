@@ -228,11 +228,16 @@ pub(crate) async fn restart(shared: Now, config: web::Data<ConfigFile>, request:
 }
 
 /// A proxy on this computer speaks for others, and says so.
-pub(super) fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiError> {
+pub(super) fn is_trusted(shared: &Shared, request: &HttpRequest) -> bool {
     let headers = request.headers();
     let for_others = headers.contains_key("x-forwarded-for") || headers.contains_key(FORWARDED);
     let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    if shared.access.keys.wanted() || (here && !for_others) {
+    shared.access.keys.wanted() || (here && !for_others)
+}
+
+/// Refuses whoever is not.
+pub(super) fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiError> {
+    if is_trusted(shared, request) {
         return Ok(());
     }
     let message = "who writes the configuration can run commands as the manager's user, so without \

@@ -67,6 +67,7 @@ pub(crate) async fn metrics(
         log::debug!("/metrics has no costs: {error}");
     }
     families.extend(ledger(&shared, costs.is_ok()));
+    families.extend(captures(&shared));
     families.extend(costs.unwrap_or_default());
     families.extend(keys.unwrap_or_default());
     families.extend(devices.unwrap_or_default());
@@ -178,6 +179,16 @@ async fn devices(shared: &Shared) -> Vec<Family> {
         ),
         gauge(&families::DEVICE_TEMPERATURE, each(&|device| device.temperature_c.map(f64::from))),
         gauge(&families::DEVICE_POWER, each(&|device| device.power_w.map(f64::from))),
+    ]
+}
+
+fn captures(shared: &Shared) -> Vec<Family> {
+    let status = shared.captures.status();
+    let one = |value: u64| vec![(Labels::new(), value as f64)];
+    vec![
+        gauge(&families::CAPTURES, one(status.files as u64)),
+        gauge(&families::CAPTURES_BYTES, one(status.bytes)),
+        counter(&families::CAPTURES_MISSED, one(status.missed)),
     ]
 }
 

@@ -19,8 +19,8 @@ mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
     use crate::http::api::{
-        audit, billing, devices, files, memory, pauses, queue, requests, running, runs, statement, storage,
-        told, usage, views,
+        audit, billing, captures, devices, files, memory, pauses, queue, requests, running, runs, statement,
+        storage, told, usage, views,
     };
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
@@ -262,6 +262,19 @@ mod made {
                 "/api/requests/{id}/cancel",
                 "Ends a request that waits or runs",
                 object(&[("id", "string"), ("was", "string")]),
+            ),
+            operation(
+                "get",
+                "/api/requests/{id}/capture",
+                "What is kept of a request to a model with `capture: true`; admins only",
+                schemas.of::<captures::CaptureView<'static>>(),
+            )
+            .query("started_at"),
+            operation(
+                "delete",
+                "/api/requests/{id}/capture",
+                "Deletes what is kept of a request; admins only",
+                object(&[("request_id", "string"), ("deleted", "integer")]),
             ),
             operation("get", "/api/audit", "Who did what, newest first", schemas.of::<audit::Page>())
                 .query("from,to,model,who,before,limit"),

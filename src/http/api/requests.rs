@@ -126,6 +126,16 @@ struct RowView<'a> {
     first_byte_seconds: Option<f64>,
     replayed: bool,
     error: Option<&'a str>,
+    /// The name or alias that the client asked for; `null` in rows of older versions, as the three that follow.
+    asked_model: Option<&'a str>,
+    /// The client wanted a stream.
+    stream: Option<bool>,
+    /// What the client called itself.
+    user_agent: Option<&'a str>,
+    /// The client's address, behind the proxies that are trusted.
+    address: Option<String>,
+    /// Its bodies are kept: `GET /api/requests/{id}/capture`.
+    captured: bool,
     /// With `shares=true`: its part of the hourly price and the electricity of its run, by currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional, type = "Record<string, string>"))]
@@ -150,6 +160,7 @@ fn given(text: &str) -> Option<&str> {
 impl<'a> RowView<'a> {
     fn of(view: &'a RequestView) -> Self {
         let row = &view.row;
+        let sender = row.sender.as_deref();
         let cost = |cost: i64| Money::from_units(u128::from(cost.max(0).cast_unsigned())).to_string();
         Self {
             id: view.cursor.to_string(),
@@ -179,6 +190,11 @@ impl<'a> RowView<'a> {
             first_byte_seconds: row.first_byte_us.map(seconds),
             replayed: row.replayed,
             error: row.error.as_deref(),
+            asked_model: sender.and_then(|sender| given(&sender.asked_model)),
+            stream: sender.map(|sender| sender.stream),
+            user_agent: sender.and_then(|sender| given(&sender.user_agent)),
+            address: sender.and_then(|sender| sender.address).map(|address| address.to_string()),
+            captured: false,
             share: None,
         }
     }
@@ -207,7 +223,7 @@ impl<'a> RowView<'a> {
         let first_byte = self.first_byte_seconds.map_or_else(String::new, |time| time.to_string());
         let _ = write!(
             csv,
-            "{},{},{},{texts},{},{},{counts},{},{},{},{},{},{},{},{},{first_byte},{},{}\r\n",
+            "{},{},{},{texts},{},{},{counts},{},{},{},{},{},{},{},{},{first_byte},{},{},{},{},{},{}\r\n",
             field(self.request_id),
             time(self.started_at),
             time(self.ended_at),
@@ -223,13 +239,17 @@ impl<'a> RowView<'a> {
             self.queue_seconds,
             self.replayed,
             field(self.error.unwrap_or_default()),
+            field(self.asked_model.unwrap_or_default()),
+            self.stream.map_or_else(String::new, |stream| stream.to_string()),
+            field(self.user_agent.unwrap_or_default()),
+            self.address.as_deref().unwrap_or_default(),
         );
     }
 }
 
 const CSV_HEAD: &str = "request_id,started_at,ended_at,model,variant,mode,endpoint,api_key,status,outcome,\
     input_tokens,cached_tokens,cache_write_tokens,output_tokens,reasoning_tokens,usage_source,cost,currency,pricing,plan_id,run_id,duration_seconds,queue_seconds,\
-    first_byte_seconds,replayed,error\r\n";
+    first_byte_seconds,replayed,error,asked_model,stream,user_agent,address\r\n";
 
 /// A text as a field of CSV. What a spreadsheet would run as a formula gets an apostrophe before it.
 pub(super) fn field(text: &str) -> String {
@@ -262,6 +282,7 @@ pub(crate) async fn requests(
         if query.shares {
             add_shares(reader, &mut rows).await?;
         }
+        add_captured(&shared, &page, &mut rows).await;
         let next = page.next.map(|cursor| cursor.to_string());
         return Ok(HttpResponse::Ok().json(PageView { rows, next }));
     }
@@ -319,6 +340,15 @@ async fn add_shares(reader: &LedgerReader, rows: &mut [RowView<'_>]) -> Result<(
         row.share = shares.get(&key).filter(|share| !share.is_empty()).cloned();
     }
     Ok(())
+}
+
+/// Marks those of which more is kept. Those who keep them may be slow: then none is marked.
+async fn add_captured(shared: &Shared, page: &Page, rows: &mut [RowView<'_>]) {
+    let key = |view: &RequestView| (view.row.request_id.clone(), view.row.started_us);
+    let Ok(known) = shared.captures.known(page.rows.iter().map(key).collect()).await else { return };
+    for (row, view) in rows.iter_mut().zip(&page.rows).filter(|_| !known.is_empty()) {
+        row.captured = known.contains(&key(view));
+    }
 }
 
 /// What an export still has to read.

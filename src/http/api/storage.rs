@@ -1,11 +1,13 @@
 //! What the ledger's data take, their deletion, and their renaming.
 
+use super::captures;
 use super::query::{from_store, invalid, rfc3339};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::billing::{DeleteModel, RenameModel};
+use llm_manager_actors::captures::Which;
 use llm_manager_ledger::ModelStorage;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -76,11 +78,11 @@ pub(crate) async fn storage(shared: Now) -> Answered {
     }))
 }
 
-/// Refuses a name that has no data.
-async fn known(shared: &Shared, name: &str) -> Result<(), ApiError> {
+/// Refuses a name that has no data; its former names.
+async fn known(shared: &Shared, name: &str) -> Result<Vec<String>, ApiError> {
     let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
-    if storage.models.iter().any(|one| one.model == name) {
-        return Ok(());
+    if let Some(one) = storage.models.iter().find(|one| one.model == name) {
+        return Ok(ModelStorageView::of(shared, one).former_names.into_iter().map(str::to_owned).collect());
     }
     let name = quoted(name);
     let message = format!(
@@ -96,15 +98,19 @@ fn down() -> ApiError {
 /// `DELETE /api/storage/{model}`: the model's name in the ledger, not an alias.
 pub(crate) async fn delete(shared: Now, name: web::Path<String>) -> Answered {
     let name = name.into_inner();
-    known(&shared, &name).await?;
+    let former = known(&shared, &name).await?;
     let billing = shared.billing.addr().ok_or_else(down)?;
     let configured = is_configured(&shared, &name);
     let order = DeleteModel { model: name.clone(), configured };
     let deleted = billing.send(order).await.map_err(|_| down())?.map_err(from_store)?;
+    // What was kept under a name that another model has now is that one's.
+    let former = former.into_iter().filter(|name| !is_configured(&shared, name));
+    let which = Which::Models(std::iter::once(name.clone()).chain(former).collect());
+    let captures = shared.captures.forget(which).await.map_err(captures::silent)?;
     Ok(HttpResponse::Ok().json(json!({
         "model": name,
         "orphan": !configured,
-        "deleted": {"rows": deleted.rows, "bytes": deleted.bytes},
+        "deleted": {"rows": deleted.rows, "bytes": deleted.bytes, "captures": captures},
     })))
 }
 

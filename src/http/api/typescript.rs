@@ -1,6 +1,5 @@
 //! The dashboard's types, made from the views: `webui/src/shared/api/generated.ts`.
 
-use super::audit;
 use super::billing;
 use super::devices;
 use super::files;
@@ -14,6 +13,7 @@ use super::storage;
 use super::told::Told;
 use super::usage;
 use super::views;
+use super::{audit, captures};
 use std::fmt::Write;
 use std::path::Path;
 use ts_rs::{Config, TS, TypeVisitor};
@@ -55,6 +55,7 @@ fn generated() -> String {
     all.visit::<requests::PageView<'static>>();
     all.visit::<statement::View>();
     all.visit::<audit::Page>();
+    all.visit::<captures::CaptureView<'static>>();
     all.visit::<queue::QueuedView>();
     all.visit::<files::FolderView>();
     all.visit::<running::RunningView>();

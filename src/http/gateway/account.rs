@@ -4,6 +4,7 @@
 //! once: an answer that ended, an error, or a client who left.
 
 use super::admission::{self, Admission};
+use super::capture;
 use super::exchange::Exchange;
 use super::finished::{Line, Names};
 use super::words;
@@ -13,6 +14,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
+use llm_manager_actors::captures::Draft;
 use llm_manager_actors::model::{Lease, ModelHandle, Trace as Start};
 use llm_manager_ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
 use llm_manager_policy::endpoints::Endpoint;
@@ -56,7 +58,9 @@ pub(crate) struct Account {
     admission: Option<Admission>,
     /// It shall have a line in the log.
     line: Option<Line>,
-    trace: Option<Traced>,
+    /// Its bodies are kept.
+    draft: Option<Box<Draft>>,
+    trace: Option<Box<Traced>>,
 }
 
 /// What a trace tells that the row doesn't.
@@ -76,9 +80,10 @@ struct Served {
 }
 
 /// What the request asks with.
-#[derive(Default)]
-pub(super) struct Question {
+pub(super) struct Question<'a> {
     text: Text,
+    /// The name or alias by which it asks for the model.
+    model: &'a str,
     /// The client wants a stream.
     stream: bool,
 }
@@ -95,11 +100,16 @@ impl Default for Text {
     }
 }
 
-impl Question {
+impl<'a> Question<'a> {
     /// That of a JSON body.
-    pub(super) fn of(body: &Bytes, stream: bool) -> Self {
+    pub(super) fn of(body: &Bytes, model: &'a str, stream: bool) -> Self {
         let text = if body.len() > LARGE { Text::Read(prompt::read(body)) } else { Text::Body(body.clone()) };
-        Self { text, stream }
+        Self { text, model, stream }
+    }
+
+    /// One of whose text nothing is known.
+    pub(super) fn unread(model: &'a str) -> Self {
+        Self { text: Text::default(), model, stream: false }
     }
 }
 
@@ -117,12 +127,13 @@ impl Account {
     pub(super) fn open(
         exchange: &Exchange,
         model: &Arc<ModelHandle>,
-        question: Question,
+        question: Question<'_>,
         endpoint: &Arc<Endpoint>,
     ) -> Self {
         let Exchange { shared, id, began, caller, .. } = exchange;
         let row = || RequestRow {
             request_id: id.to_string(),
+            sender: Some(exchange.sender(question.model, question.stream)),
             started_us: now_us() - micros(began.elapsed()),
             outcome: Outcome::ClientLeft,
             ..RequestRow::default()
@@ -145,11 +156,27 @@ impl Account {
             pieces: 0,
             admission: None,
             line: shared.log_requests.then(|| Line::of(exchange.request.headers())),
-            trace: exchange.trace.as_ref().map(|trace| Traced {
-                trace: Rc::clone(trace),
-                method: exchange.request.method().clone(),
-                start: None,
+            trace: exchange.trace.as_ref().map(|trace| {
+                let method = exchange.request.method().clone();
+                Box::new(Traced { trace: Rc::clone(trace), method, start: None })
             }),
+            draft: None,
+        }
+    }
+
+    /// Keeps it from here on, where its model says so. `body`: as the client sent it.
+    pub(super) fn capture(&mut self, exchange: &Exchange, body: &[u8]) {
+        if self.model.spec.capture
+            && let Some(row) = &self.row
+        {
+            self.draft = capture::begin(exchange, &self.model, &self.endpoint.path, row, body);
+        }
+    }
+
+    /// The head of the backend's answer, for those who keep it.
+    pub(super) fn answered_with(&mut self, headers: &[(HeaderName, HeaderValue)]) {
+        if let Some(draft) = &mut self.draft {
+            draft.answered(capture::headers(headers.iter().map(|(name, value)| (name, value))));
         }
     }
 
@@ -269,6 +296,9 @@ impl Account {
 
     /// Bytes of the backend's answer, as they came; what to send of them.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Output {
+        if let Some(draft) = &mut self.draft {
+            draft.push(bytes);
+        }
         let Some(meter) = &mut self.meter else {
             if self.row.as_ref().is_some_and(|row| row.status >= 400) {
                 let room = words::LONGEST.saturating_sub(self.error_body.len());
@@ -340,6 +370,9 @@ impl Account {
 
     /// The whole answer has come.
     pub(crate) fn completed(&mut self) {
+        if let Some(draft) = &mut self.draft {
+            draft.ended();
+        }
         let Some(row) = &mut self.row else { return };
         row.outcome = match row.status {
             500.. => Outcome::BackendError,
@@ -411,11 +444,15 @@ impl Drop for Account {
             let endpoint = &self.endpoint.path;
             line.write(&row, &Names { api_key: &self.api_key, model: &spec.name, endpoint });
         }
-        if let Some(Traced { trace, method, start }) = self.trace.take() {
+        if let Some(traced) = self.trace.take() {
+            let Traced { trace, method, start } = *traced;
             let (method, endpoint, api_key) = (method.as_str(), &*self.endpoint.path, &*self.api_key);
             trace.ends(&Ended { row: &row, method, endpoint, model: &spec.name, variant, api_key, start });
         }
         self.model.traffic.count(&row, self.pieces);
+        if let Some(draft) = self.draft.take() {
+            draft.finish(&row);
+        }
         self.ledger.record(row);
     }
 }

@@ -69,10 +69,10 @@ impl<'a> Asked<'a> {
     }
 
     /// What it asks with, for the ledger.
-    pub(super) fn question(&self, body: &Bytes) -> Question {
+    pub(super) fn question(&self, body: &Bytes) -> Question<'_> {
         match self {
-            Self::Json(scan) => Question::of(body, scan.stream),
-            Self::Form(_) | Self::Query(_) => Question::default(),
+            Self::Json(scan) => Question::of(body, &scan.model, scan.stream),
+            Self::Form(_) | Self::Query(_) => Question::unread(self.model()),
         }
     }
 

@@ -6,6 +6,7 @@
 //! | Anthropic's messages | `message_start` has the frame, `content_block_*` its content, `message_delta` its end |
 //! | responses | the last event has it all |
 
+use super::events::Events;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,6 +29,22 @@ impl Form {
             _ => None,
         }
     }
+}
+
+/// Of a whole stream, or of what came of it: how many events there are, and what they come to.
+pub(crate) fn assembled(form: Option<Form>, stream: &[u8]) -> (usize, Option<Value>) {
+    let (mut events, mut count) = (Events::default(), 0);
+    let mut assembly = form.map(Assembly::new);
+    let mut take = |data: &[u8]| {
+        count += 1;
+        if let Some(assembly) = &mut assembly {
+            assembly.add(data);
+        }
+    };
+    events.push(stream, &mut take);
+    events.finish(&mut take);
+    let whole = assembly.map(|assembly| assembly.finish().unwrap_or_else(|error| error));
+    (count, whole.filter(|_| count > 0))
 }
 
 /// An answer that is being put together.

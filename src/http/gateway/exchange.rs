@@ -4,6 +4,7 @@ use super::admission::Limited;
 use super::forms::Form;
 use super::in_flight::InFlight;
 use super::request_id::RequestId;
+use super::sender;
 use super::stray;
 use super::worker::Worker;
 use crate::http::access::wrong::slow_down;
@@ -14,6 +15,7 @@ use crate::traces::Trace;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::{Client, Lease, ModelHandle};
+use llm_manager_ledger::Sender;
 use llm_manager_policy::line::class_of;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::rc::Rc;
@@ -63,6 +65,11 @@ impl Exchange {
             self.limited = Limited::of(self.shared.access.key(self.caller));
         }
         Ok(())
+    }
+
+    /// Who sends it, and how it asks.
+    pub(super) fn sender(&self, model: &str, stream: bool) -> Arc<Sender> {
+        sender::of(&self.request, &self.shared.trusted_proxies, model, stream)
     }
 
     /// Before whom it goes while it waits for this model.

@@ -223,8 +223,9 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     };
     let Some(found) = shared.endpoints.find(path) else { return Err(mismatch(model, path)) };
     let body: Bytes = body.to_string().into();
-    let question = Question::of(&body, request::wants_stream(&asked));
+    let question = Question::of(&body, &called, request::wants_stream(&asked));
     let mut account = Account::open(exchange, model, question, found.endpoint);
+    account.capture(exchange, &received.bytes);
     if serving(model, &found).is_none() {
         let error = mismatch(model, path);
         account.failed(&error);

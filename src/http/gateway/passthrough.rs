@@ -22,6 +22,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_policy::endpoints::UPSTREAM;
 use llm_manager_policy::rights::Scope;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Any method of any path of a backend.
@@ -41,7 +42,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     exchange.shared.access.allow(exchange.caller, Scope::Operate)?;
     let exchange = &*exchange;
     let Exchange { request, shared, .. } = exchange;
-    let (model, prefix, path) = split(shared, request.path())?;
+    let Named { model, name, prefix, path } = split(shared, request.path())?;
     shared.access.allow_model(exchange.caller, &model.spec)?;
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if path.is_empty() && is_read {
@@ -57,7 +58,8 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
         return Opening { exchange, model, asked: None }.open(payload, endpoint, Some(path)).await;
     }
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
-    let mut account = Account::open(exchange, model, Question::default(), endpoint);
+    let mut account = Account::open(exchange, model, Question::unread(&name), endpoint);
+    account.capture(exchange, &received.bytes);
     let outgoing = Outgoing {
         path: Some(path),
         headers: outgoing_headers(exchange, received.unpacked),
@@ -77,11 +79,19 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     }
 }
 
-/// The model, the part of the path that names it, and the rest. Names may contain slashes: the longest one counts.
-fn split<'a>(
-    shared: &'a Shared,
+/// What a path says.
+struct Named<'a> {
+    model: &'a Arc<ModelHandle>,
+    /// The name or alias that was used.
+    name: Cow<'a, str>,
+    /// The part of the path that names the model.
+    prefix: &'a str,
+    /// The rest.
     path: &'a str,
-) -> Result<(&'a Arc<ModelHandle>, &'a str, &'a str), ApiError> {
+}
+
+/// Names may contain slashes: the longest one counts.
+fn split<'a>(shared: &'a Shared, path: &'a str) -> Result<Named<'a>, ApiError> {
     let named = path.strip_prefix(UPSTREAM).unwrap_or(path);
     let named = named.strip_prefix('/').unwrap_or(named);
     let start = path.len() - named.len();
@@ -90,7 +100,7 @@ fn split<'a>(
     let found = ends.into_iter().rev().find_map(|end| {
         let name = form::decoded(named.get(..end)?)?;
         let model = shared.directory.find(&name)?;
-        Some((model, path.get(..start + end)?, named.get(end..)?))
+        Some(Named { model, name, prefix: path.get(..start + end)?, path: named.get(end..)? })
     });
     found.ok_or_else(|| {
         let name = named.split('/').next().unwrap_or_default();

@@ -59,6 +59,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     let endpoint = serving(model, &found);
     let question = asked.question(&received.bytes);
     let mut account = Account::open(exchange, model, question, endpoint.unwrap_or(found.endpoint));
+    account.capture(exchange, &received.bytes);
     let Some(endpoint) = endpoint else {
         let error = mismatch(model, request.path());
         account.failed(&error);

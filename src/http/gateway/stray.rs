@@ -4,6 +4,7 @@
 //! Anybody may send them, so the rows are bounded, and so are the paths that the ledger learns.
 
 use super::request_id::RequestId;
+use super::sender;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Shared;
 use actix_web::{HttpRequest, ResponseError, web};
@@ -81,6 +82,7 @@ pub(crate) fn note(shared: &Shared, request: &HttpRequest, id: &RequestId, began
     let what = error.message.lines().next().unwrap_or_default();
     shared.ledger.record(Box::new(RequestRow {
         request_id: id.to_string(),
+        sender: Some(sender::of(request, &shared.trusted_proxies, "", false)),
         labels: Labels::shared(["", "", "", &endpoint, &api_key, ""]),
         started_us: now_us() - took,
         duration_us: took,

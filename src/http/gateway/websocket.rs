@@ -92,7 +92,8 @@ pub(crate) struct Opening<'a> {
 
 impl Opening<'_> {
     fn account(&self, endpoint: &Arc<Endpoint>) -> Account {
-        Account::open(self.exchange, self.model, Question::default(), endpoint)
+        let asked = self.asked.as_deref().unwrap_or(&self.model.spec.name);
+        Account::open(self.exchange, self.model, Question::unread(asked), endpoint)
     }
 
     /// Takes a lease and opens the way. `path` is the backend's, where it isn't the client's.

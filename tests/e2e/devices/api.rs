@@ -42,6 +42,43 @@ fn the_last_hour_is_remembered() {
     assert_eq!(*reading, expected, "{points}");
 }
 
+/// As the documentation shows it.
+#[test]
+fn what_would_happen_now_is_documented() {
+    let gpus = Gpus::new().gpu("v100", 32768).gpu("rtx 4060", 8188);
+    let mut gpus = gpus.shows("v100", "llama-8b", 18000).shows("v100", "bge-m3", 4700);
+    gpus.used("v100", 400);
+    let on = |name: &str, mib: u64| Model::chat(name).variant(Variant::new("Default").on("v100", mib));
+    let qwen = Model::chat("Qwen-14B-Chat")
+        .line("aliases: [qwen-14b]")
+        .variant(Variant::new("Dual-GPU-Config").on("rtx 4060", 8000).on("v100", 16000))
+        .variant(Variant::new("Single-GPU-Config").on("v100", 24000));
+    let config = gpus.config().model(on("llama-8b", 18000)).model(on("bge-m3", 4700)).model(qwen);
+    let manager = Manager::start(&config);
+    manager.chat("bge-m3").send().ok();
+    let said = |wanted: &str| {
+        let mut said = String::new();
+        wait_until("all of it is seen", PATIENCE, || {
+            said = manager.cli_ok(&["explain", "qwen-14b"]);
+            [wanted, "4700 held by bge-m3 which is idle", "400 used by other programs"]
+                .iter()
+                .all(|words| said.contains(words))
+        });
+        said.trim_end().to_owned()
+    };
+    let stream = busy(&manager, "llama-8b");
+    let busy = said("18000 held by llama-8b which is busy");
+    manager.touch("go-llama-8b");
+    stream.finish().ok();
+    let idle = said("18000 held by llama-8b which is idle");
+    let command = "$ llm-manager explain qwen-14b";
+    crate::recorded::compare(
+        "concepts/placement",
+        "explain",
+        &format!("{command}\n{idle}\n{command}\n{busy}\n"),
+    );
+}
+
 #[test]
 fn every_decision_is_explained() {
     let gpus = Gpus::one(24000).gpu("gpu b", 8000).shows("gpu a", "a", 15000);

@@ -211,3 +211,47 @@ fn a_backup_of_a_live_ledger_is_whole() {
     // It never replaces a file.
     assert!(matches!(backup(&place.location, &target), Err(StoreError::Refused(_))));
 }
+
+/// Each combination is there once, as long as a row refers to it, and no longer.
+#[test]
+fn senders_go_with_the_last_of_their_rows() {
+    everywhere(|place| {
+        let (opening, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let by = |agent: &str, model: &str, ended: Micros| RequestRow {
+            sender: Some(Sender::shared(None, agent, "alias", false)),
+            ..row(&keys, model, ended)
+        };
+        let many: Vec<_> =
+            (0..100).map(|n| by(["curl", "python"][n as usize % 2], "m", MARCH + n * HOUR)).collect();
+        for chunk in many.chunks(30) {
+            writer.write(&events(chunk), false).unwrap();
+        }
+        let senders = || {
+            raw(&place.location).words("SELECT user_agent AS word FROM senders ORDER BY user_agent").unwrap()
+        };
+        assert_eq!(senders(), ["curl", "python"]);
+        // One of them is seen for longer than the other.
+        writer.write(&events(&[by("curl", "m", MARCH + 30 * DAY)]), false).unwrap();
+        while writer.retain(MARCH + 20 * DAY).unwrap() == Step::More {}
+        assert_eq!(senders(), ["curl"]);
+        // It comes again, and is told apart from the one that stayed.
+        let again = [by("python", "m", MARCH + 31 * DAY), by("curl", "m", MARCH + 31 * DAY)];
+        writer.write(&events(&again), false).unwrap();
+        let page = PageQuery { limit: 10, ..PageQuery::default() };
+        let read = block_on(opening.reader.requests(page.clone())).unwrap();
+        let agents = |page: &Page| -> Vec<String> {
+            page.rows.iter().map(|view| view.row.sender.as_ref().unwrap().user_agent.to_string()).collect()
+        };
+        assert_eq!(agents(&read), ["curl", "python", "curl"]);
+        // Two models become one, and their senders are those of the one.
+        writer.write(&events(&[by("curl", "old", MARCH + 32 * DAY)]), false).unwrap();
+        assert!(writer.rename_model("old", "m", true, MARCH).unwrap().merged);
+        writer.write(&events(&[by("curl", "m", MARCH + 33 * DAY)]), false).unwrap();
+        let read = block_on(opening.reader.requests(page)).unwrap();
+        assert_eq!(agents(&read), ["curl", "curl", "curl", "python", "curl"]);
+        writer.delete_model("m", true, MARCH).unwrap();
+        sweep(&mut writer);
+        assert_eq!(senders(), [""; 0]);
+    });
+}

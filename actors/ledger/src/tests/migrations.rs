@@ -123,7 +123,7 @@ fn outcomes_of_an_older_ledger_are_told_apart() {
         // Back to what the older version's tables and sums were.
         let mut db = raw(&place.location);
         // Others have followed: they were not there either.
-        (0..3).for_each(|_| revert_one(&mut db));
+        (0..4).for_each(|_| revert_one(&mut db));
         let old = |what: &str| {
             format!(
                 "(SELECT COUNT(*) FROM requests WHERE facet_id = rollups.facet_id AND ended_us >= rollups.start_us \
@@ -216,9 +216,17 @@ fn no_row_is_lost_from_any_version_to_this_one() {
             }
         }
         let full = counts(&mut raw(&place.location));
-        for table in
-            ["requests", "runs", "program_runs", "facets", "rollups", "latencies", "price_plans", "tiers"]
-        {
+        for table in [
+            "requests",
+            "senders",
+            "runs",
+            "program_runs",
+            "facets",
+            "rollups",
+            "latencies",
+            "price_plans",
+            "tiers",
+        ] {
             assert!(full[table] > 0, "{table} has rows to lose: {full:?}");
         }
         let versions = full["__diesel_schema_migrations"];

@@ -1,11 +1,12 @@
 //! The thread's side: files, their names and sizes, and which of them go.
 
 use crate::logs::mask::Mask;
+use crate::private;
 use jiff::Timestamp;
 use llm_manager_policy::log_files::{Bounds, Kept};
 use llm_manager_process::Pipe;
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,7 +79,7 @@ struct RunFile {
 
 impl Disk {
     pub(super) fn open(folder: &Path, bounds: Bounds, mask: Arc<Mask>) -> io::Result<Self> {
-        private_folder(folder)?;
+        private::folder(folder)?;
         // A folder that is full of files that can't be written is found now, not at the first crash.
         let trial = folder.join(".writable");
         fs::write(&trial, b"").and_then(|()| fs::remove_file(&trial))?;
@@ -335,18 +336,6 @@ pub(in crate::logs) fn files(folder: &Path) -> Vec<(i64, PathBuf)> {
 }
 
 /// What backends print may be private.
-fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
 fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    private::file().create(true).append(true).open(path)
 }

@@ -56,6 +56,9 @@ families! {
     TOKENS: "counter", "llm_manager_tokens", "", "model, kind", "Tokens of requests that have ended; kind is input (with cached), cached or output";
     COST: "counter", "llm_manager_cost", "", "model, kind, currency", "Price of requests (kind request), of ready time by the hour (run) and of electricity (energy), in units of the currency";
     ENERGY: "counter", "llm_manager_energy", "joules", "model", "What the runs of a model drew, by the measured power of its devices";
+    CAPTURES: "gauge", "llm_manager_captures", "", "", "Requests whose bodies are kept (`capture: true`)";
+    CAPTURES_BYTES: "gauge", "llm_manager_captures_size", "bytes", "", "What they take on the disk";
+    CAPTURES_MISSED: "counter", "llm_manager_captures_missed", "", "", "Requests whose bodies should have been kept, and were not: no memory, or the disk does not keep up";
     DEVICE_ONLINE: "gauge", "llm_manager_device_online", "", "device, id", "1 while the device responds";
     DEVICE_MEMORY_TOTAL: "gauge", "llm_manager_device_memory_total", "bytes", "device, id", "Memory of the device";
     DEVICE_MEMORY_USED: "gauge", "llm_manager_device_memory_used", "bytes", "device, id", "Memory in use by all programs";

@@ -86,7 +86,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     (
         "get",
         "/api/requests",
-        "the request log, newest first, `{rows, next}`; the filters above, `outcome`, `status`, `request_id`, `run_id`; `limit` (100, at most 1000), `after=` the `next` of the previous page; `shares=true`; with `Accept: text/csv`, everything as CSV",
+        "the request log, newest first, `{rows, next}`; the filters above, `outcome`, `status`, `request_id`, `run_id`; `limit` (100, at most 1000), `after=` the `next` of the previous page; `shares=true`; with `Accept: text/csv`, everything as CSV. `asked_model`, `stream`, `user_agent` and `address` are null in rows of versions that didn't record them; `captured`: its bodies are [kept](../operations/captures.md)",
     ),
     (
         "post",
@@ -118,7 +118,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "/api/storage",
         "rows and bytes of each model, `retention_days`; `orphan`: the model is no longer in the configuration",
     ),
-    ("delete", "/api/storage/{model}", "deletes a model's requests and runs"),
+    ("delete", "/api/storage/{model}", "deletes a model's requests and runs, and the bodies that were kept"),
     (
         "post",
         "/api/storage/{model}/rename",
@@ -163,6 +163,16 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "get",
         "/api/requests/running",
         "requests that a backend has and whose response has not ended, the oldest first: `[{id, model, api_key, class, variant, run_id, queue_seconds, seconds}]`; `seconds` since the backend got it, `queue_seconds` before that",
+    ),
+    (
+        "get",
+        "/api/requests/{id}/capture",
+        "what is kept of a request to a model with `capture: true`: [both bodies and headers](../operations/captures.md), and the whole answer that a stream comes to; `id` is its `x-request-id`, `started_at` tells apart those that share one; admins only, and in the audit; 404 `request_not_found` if nothing is kept",
+    ),
+    (
+        "delete",
+        "/api/requests/{id}/capture",
+        "deletes what is kept of a request: `{request_id, deleted}`; admins only",
     ),
     (
         "post",

@@ -40,6 +40,60 @@ export type Billing = { model: string, plan: PricePlan | null, source: 'config' 
 history: Array<PlanVersion>, };
 
 /**
+ * `GET /api/requests/{id}/capture`
+ */
+export type Capture = { request_id: string, model: string, endpoint: string, method: string, path: string, started_at: string, 
+/**
+ * When it is deleted at the latest.
+ */
+deleted_at: string, status: number, outcome: string, error: string | null, 
+/**
+ * What the client sent.
+ */
+request: CaptureSide, 
+/**
+ * What the backend answered, as it came.
+ */
+answer: CaptureSide, 
+/**
+ * False: the answer broke off, or its client left.
+ */
+answer_ended: boolean, 
+/**
+ * Of a stream: how many events came.
+ */
+events: number | null, 
+/**
+ * Of a stream: the answer that its events come to.
+ */
+whole: unknown, };
+
+/**
+ * One of the two.
+ */
+export type CaptureSide = { 
+/**
+ * In their order; what is secret in them is `***`.
+ */
+headers: Array<[string, string]>, 
+/**
+ * Of the whole body.
+ */
+bytes: number, 
+/**
+ * Of them, those that are kept.
+ */
+kept_bytes: number, 
+/**
+ * The body, if it is a text.
+ */
+text: string | null, 
+/**
+ * Otherwise.
+ */
+base64: string | null, };
+
+/**
  * `GET /api/devices/history`: the last hour, a point in ten seconds.
  */
 export type DeviceHistory = { 
@@ -433,6 +487,26 @@ next: string | null, };
  * One request as the API shows it. The fields but `id` are the columns of the CSV.
  */
 export type RequestRow = { id: string, request_id: string, started_at: string, ended_at: string, model: string, variant: string | null, mode: string, endpoint: string, api_key: string | null, status: number, outcome: string, input_tokens: number | null, cached_tokens: number | null, cache_write_tokens: number | null, output_tokens: number | null, reasoning_tokens: number | null, usage_source: 'backend' | 'estimated' | 'none', cost: string | null, currency: string | null, pricing: 'no_plan' | 'priced' | 'no_tier' | 'no_counts' | 'too_big' | 'hourly', plan_id: number | null, run_id: number | null, duration_seconds: number, queue_seconds: number, first_byte_seconds: number | null, replayed: boolean, error: string | null, 
+/**
+ * The name or alias that the client asked for; `null` in rows of older versions, as the three that follow.
+ */
+asked_model: string | null, 
+/**
+ * The client wanted a stream.
+ */
+stream: boolean | null, 
+/**
+ * What the client called itself.
+ */
+user_agent: string | null, 
+/**
+ * The client's address, behind the proxies that are trusted.
+ */
+address: string | null, 
+/**
+ * Its bodies are kept: `GET /api/requests/{id}/capture`.
+ */
+captured: boolean, 
 /**
  * With `shares=true`: its part of the hourly price and the electricity of its run, by currency.
  */

@@ -6,6 +6,8 @@ export type {
   AuditEntry,
   AuditPage,
   Billing,
+  Capture,
+  CaptureSide,
   DeviceHistory,
   DeviceHolder,
   DeviceReading,

@@ -1,0 +1,2 @@
+ALTER TABLE requests DROP COLUMN sender_id;
+DROP TABLE senders;

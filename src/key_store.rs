@@ -51,6 +51,10 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "CLASS")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_priority: Option<String>,
+    /// Whether its streams say that they wait for their model. Default: as program.loading_comments.
+    #[arg(long, value_name = "TRUE/FALSE")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loading_comments: Option<bool>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -122,6 +126,7 @@ impl Wanted {
             budget,
             priority,
             max_priority,
+            loading_comments: self.loading_comments,
         })
     }
 }

@@ -95,6 +95,7 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
         budget: budget(walk, fields),
         priority,
         max_priority,
+        loading_comments: fields.is_given("loading_comments").then(|| fields.flag("loading_comments")),
     })
 }
 

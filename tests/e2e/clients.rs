@@ -80,6 +80,26 @@ fn a_stream_says_that_its_model_is_loading() {
 }
 
 #[test]
+fn a_key_says_for_itself_whether_its_streams_tell_of_loading() {
+    const SECRETS: [&str; 2] = ["sk-patient-0123456789", "sk-hasty-0123456789"];
+    let model = Model::chat("chat").flags(&["--load-until-file", "{dir}/loaded"]);
+    let keys = format!(
+        "keys:\n  - {{name: patient, secret: {}}}\n  - {{name: hasty, secret: {}, loading_comments: true}}",
+        SECRETS[0], SECRETS[1]
+    );
+    let manager = Manager::start(&Config::with(model).api_key("sk-of-the-test-0123").top(&keys));
+    let open = |secret: &str| {
+        let call = manager.bare("POST", "/v1/chat/completions").chat("chat", true).fake("tokens=2");
+        call.header("Authorization", &format!("Bearer {secret}")).open()
+    };
+    let (patient, mut hasty) = (open(SECRETS[0]), open(SECRETS[1]));
+    hasty.until(": loading\n\n");
+    manager.touch("loaded");
+    assert!(hasty.finish().ok().text().ends_with("data: [DONE]\n\n"));
+    assert!(!patient.finish().ok().text().contains("loading"));
+}
+
+#[test]
 fn a_failure_behind_a_comment_is_an_event() {
     let model = Model::chat("chat").flags(&["--load-until-file", "{dir}/never"]).start_timeout(4);
     let manager = Manager::start(&Config::with(model).program("loading_comments: true"));

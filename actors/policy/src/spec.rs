@@ -69,6 +69,8 @@ pub struct KeySpec {
     pub priority: Option<Class>,
     /// The highest class that a request of it may ask for; `None`: its own.
     pub max_priority: Option<Class>,
+    /// Whether its streams say that they wait for their model; `None`: as the program says.
+    pub loading_comments: Option<bool>,
 }
 
 /// What a key may use in a day or a month of UTC.

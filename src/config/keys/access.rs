@@ -104,6 +104,14 @@ pub(super) static ROWS: &[Key] = &[
         "The highest class that a request may ask for in the header x-llm-manager-priority; a lower one than its own it may always ask for. Default: its own.",
     ),
     row(
+        Section::Key,
+        "loading_comments",
+        Kind::Flag,
+        "",
+        Preset::Program,
+        "true: its streams say that they wait for their model, as program.loading_comments describes; false: they are silent.",
+    ),
+    row(
         Section::Budget,
         "period",
         Kind::Choice(&["day", "month"]),

@@ -42,6 +42,8 @@ pub(crate) struct Key {
     pub(crate) class: Option<Class>,
     /// The highest class that its requests may ask for; `None`: its own.
     pub(crate) most: Option<Class>,
+    /// Whether its streams say that they wait; `None`: as the program says.
+    pub(crate) loading_comments: Option<bool>,
 }
 
 /// Where a key comes from.
@@ -90,6 +92,7 @@ impl Key {
             quota: None,
             class: None,
             most: Some(Class::Interactive),
+            loading_comments: None,
         }
     }
 
@@ -107,6 +110,7 @@ impl Key {
             quota: limited.then(|| Arc::new(quota)),
             class: spec.priority,
             most: spec.max_priority,
+            loading_comments: spec.loading_comments,
         }
     }
 }

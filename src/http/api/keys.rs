@@ -62,6 +62,7 @@ fn view(key: &Key, left: Option<&Left>) -> Value {
         "budget": budget,
         "priority": key.class.map(|class| class.text()),
         "max_priority": key.most.map(|class| class.text()),
+        "loading_comments": key.loading_comments,
     })
 }
 

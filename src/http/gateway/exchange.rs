@@ -80,6 +80,12 @@ impl Exchange {
         class_of(key.and_then(|key| key.class), model.priority, most, self.asked_class)
     }
 
+    /// Whether its stream says that it waits for its model.
+    pub(super) fn tells_of_loading(&self) -> bool {
+        let key = self.shared.access.key(self.caller);
+        key.and_then(|key| key.loading_comments).unwrap_or(self.shared.loading_comments)
+    }
+
     /// As people are told of it. `cost`: tokens that it may take.
     pub(crate) fn client(&self, cost: u64) -> Client {
         Client { id: self.id.to_string().into(), api_key: self.shared.access.label(self.caller), cost }

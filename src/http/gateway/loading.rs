@@ -1,5 +1,5 @@
 //! A stream that waits for its model and says so: comments, or Anthropic's pings, so that neither a proxy nor the
-//! client takes the silence for a broken connection. Only with `program.loading_comments`: once the first byte has
+//! client takes the silence for a broken connection. Only with `loading_comments`, of the program or the key: once the first byte has
 //! gone, a failure can't have a status any more and is an event.
 
 use super::account::Account;

@@ -67,7 +67,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     };
     let called = model.spec.rewrite_model.then(|| asked.model().to_owned());
     let rename = called.as_deref().map(Renamer::new);
-    let (mut account, exchanged) = if shared.loading_comments && asked.wants_stream() {
+    let (mut account, exchanged) = if asked.wants_stream() && exchange.tells_of_loading() {
         let whole = Whole {
             exchange: exchange.clone(),
             model: Arc::clone(model),

@@ -182,12 +182,12 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     (
         "get",
         "/api/keys",
-        "all keys without their secrets: `{keys: [{name, source, scopes, models, expires, expired, requests_per_minute, tokens_per_minute, budget: {period, amount, unit, left}, priority, max_priority}]}`, `source` being `made`, or `keys` or `api_keys` of the configuration; admins only, as the next three ([more](../operations/keys.md))",
+        "all keys without their secrets: `{keys: [{name, source, scopes, models, expires, expired, requests_per_minute, tokens_per_minute, budget: {period, amount, unit, left}, priority, max_priority, loading_comments}]}`, `source` being `made`, or `keys` or `api_keys` of the configuration; admins only, as the next three ([more](../operations/keys.md))",
     ),
     (
         "post",
         "/api/keys",
-        "`{\"name\",\"scopes\",\"models\",\"expires\",\"requests_per_minute\",\"tokens_per_minute\",\"budget\",\"priority\",\"max_priority\"}`, all but the name optional; `budget` as in `\"20 CNY/month\"` or `\"1000000/day\"`; `{name, secret}`: the secret is shown once",
+        "`{\"name\",\"scopes\",\"models\",\"expires\",\"requests_per_minute\",\"tokens_per_minute\",\"budget\",\"priority\",\"max_priority\",\"loading_comments\"}`, all but the name optional; `budget` as in `\"20 CNY/month\"` or `\"1000000/day\"`; `{name, secret}`: the secret is shown once",
     ),
     ("post", "/api/keys/{name}/rotate", "another secret for a key that was made so; `{name, secret}`"),
     ("delete", "/api/keys/{name}", "revokes it"),

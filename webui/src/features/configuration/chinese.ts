@@ -156,6 +156,7 @@ export const chinese: Record<string, string> = {
   'keys.-.budget': '一天或一个月内可以使用多少；可能超出的请求立即得到 429。默认不限。',
   'keys.-.priority': '谁的请求先，无论是等待同一模型还是争用内存；等得久可以弥补。默认按模型的设置。',
   'keys.-.max_priority': '请求用头部 x-llm-manager-priority 最多可以要求的级别；比自己低的总是可以要求。默认是它自己的级别。',
+  'keys.-.loading_comments': 'true：它的流式请求会说明正在等待模型，如 program.loading_comments 所述；false：保持沉默。默认：program.loading_comments。',
   'keys.-.budget.period': '从午夜起，或从每月一日起（UTC）。',
   'keys.-.budget.amount': '金额，与币种一起；没有该币种价格的模型不计费用。',
   'keys.-.budget.currency': '金额的币种：三个字母。',

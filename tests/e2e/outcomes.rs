@@ -357,6 +357,18 @@ fn a_stream_that_stands_for_a_plain_answer_is_told_as_one() {
     let (reply, row) = answer(CHAT, &[TEXT, TEXT]);
     reply.error(502, "backend_error");
     assert_outcome(&row, "backend_error", Some("`[DONE]`"));
+    // Ollama's clients, too.
+    let (reply, row) = answer("/api/chat", &[TEXT, FINISH, USAGE, "[DONE]"]);
+    let record = reply.ok().json();
+    assert_eq!(
+        (&record["message"]["content"], &record["eval_count"]),
+        (&json!("Once"), &json!(3)),
+        "{record}"
+    );
+    assert_outcome(&row, "ok", None);
+    let (reply, row) = answer("/api/chat", &[TEXT, busy, "[DONE]"]);
+    assert_eq!((reply.status, reply.json()), (503, json!({"error": "busy"})));
+    assert_outcome(&row, "backend_error", Some("busy"));
     // Anthropic's form streams without being asked for usage: that teaches nothing of `stream_options`.
     let start = r#"{"type":"message_start","message":{"id":"m","content":[],"usage":{"input_tokens":4}}}"#;
     let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"hi"}}"#;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use llm_manager_actors::model::learnt::StreamOptions;
 use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
+use llm_manager_policy::endpoints::Endpoint;
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Class;
@@ -132,6 +133,13 @@ pub(crate) fn outgoing_headers(exchange: &Exchange, unpacked: bool) -> Cow<'_, H
         headers.to_mut().insert(TRACEPARENT, trace.header());
     }
     headers
+}
+
+/// A plain request goes as a stream to an engine that would not notice the end of its client.
+pub(super) fn as_stream(asked: &Asked<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpoint) -> Changes {
+    let form = assembly::Form::of_path(&endpoint.path).filter(|_| ends_with_client(model));
+    let stream = form.and_then(|form| Some((form, asked.as_stream(body, endpoint)?)));
+    stream.map_or(Changes::None, |(form, edits)| Changes::Stream(form, edits))
 }
 
 /// Brings the request to the backend, and once more without our changes if it may have been those that the engine

@@ -12,11 +12,11 @@ use super::answer::Answer;
 use super::asked::Asked;
 use super::exchange::Exchange;
 use super::forms::Form;
-use super::forward::{Changes, Outgoing, forward, outgoing_headers, take_lease};
+use super::forward::{self, Changes, Outgoing, outgoing_headers, take_lease};
 use super::lookup::{mismatch, serving};
 use super::respond::unchunked;
 use super::worker::Worker;
-use super::{body, headers, scan, words};
+use super::{body, headers, scan, whole, words};
 use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::{Now, Shared, V1_MODELS};
@@ -237,10 +237,13 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     let mut headers = outgoing_headers(exchange, received.unpacked);
     headers.to_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.to_mut().remove(CONTENT_ENCODING);
-    let outgoing =
-        Outgoing { path: Some(path), headers, body: &body, asked: Some(&asked_for), changes: Changes::None };
+    let changes = match request::wants_stream(&asked) {
+        true => Changes::None,
+        false => forward::as_stream(&asked_for, &body, model, found.endpoint),
+    };
+    let outgoing = Outgoing { path: Some(path), headers, body: &body, asked: Some(&asked_for), changes };
     let was_ready = model.status().state == ModelState::Ready;
-    let reply = match forward(exchange, &outgoing, model, &mut account).await {
+    let reply = match forward::asking(exchange, outgoing, model, &mut account).await {
         Ok(reply) => reply,
         Err(error) => {
             account.failed(&error);
@@ -248,7 +251,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
         }
     };
     let times = Times { began: *began, leased: (!was_ready).then(Instant::now) };
-    let status = reply.response.status;
+    let (status, gathered) = (reply.response.status, reply.gather);
     let (headers, answer) = Answer::new(reply, id.clone(), account);
     let _parting = request::keep_alive(&asked).map(|keep| Parting(Arc::clone(model), keep));
     let mut answer = Box::pin(answer);
@@ -267,7 +270,17 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
             if request::wants_stream(&asked) && headers::is_event_stream(&headers) {
                 return Ok(streamed(request, Stream { answer, translator: Some(translator), _parting }));
             }
-            let body = gather(&mut answer).await?;
+            let body = match gathered {
+                None => gather(&mut answer).await?,
+                Some(form) => match whole::gather(answer.as_mut(), form).await? {
+                    (status, document) if status.is_success() => document.to_string().as_bytes().into(),
+                    (status, error) => {
+                        let said = words::of_error(error.to_string().as_bytes());
+                        let said = said.unwrap_or_else(|| format!("status {}", status.as_u16()));
+                        return Ok(HttpResponse::build(status).json(json!({"error": said})));
+                    }
+                },
+            };
             let record = translator.whole(&body);
             match request::wants_stream(&asked) {
                 true => Ok(ndjson(HttpResponse::Ok().body(format!("{record}\n")))),

@@ -14,7 +14,7 @@ use super::paths::{self, Elsewhere};
 use super::rename::{Renamed, Renamer};
 use super::respond::respond;
 use super::worker::Worker;
-use super::{assembly, body, catalog, websocket, whole};
+use super::{body, catalog, websocket, whole};
 use crate::http::access::Door;
 use crate::http::error::ApiError;
 use crate::http::state::{Now, V1_MODELS};
@@ -135,9 +135,7 @@ fn changes(asked: &Asked<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpo
         let usage = asked.ask_for_usage(endpoint).filter(|_| forward::may_ask_for_usage(model));
         return usage.map_or(Changes::None, Changes::Usage);
     }
-    let form = assembly::Form::of_path(&endpoint.path).filter(|_| forward::ends_with_client(model));
-    let stream = form.and_then(|form| Some((form, asked.as_stream(body, endpoint)?)));
-    stream.map_or(Changes::None, |(form, edits)| Changes::Stream(form, edits))
+    forward::as_stream(asked, body, model, endpoint)
 }
 
 /// Brings a request to its backend, and asks for the usage where the engine has to be asked for it.

@@ -18,7 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::Value;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 /// nginx's, which llama.cpp sets on streams.
 const BUFFERING: &str = "x-accel-buffering";
@@ -32,25 +32,9 @@ pub(super) async fn respond(
     rename: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
     let served_by = account.served_by();
-    let (headers, mut answer) = Answer::new(reply, exchange.id.clone(), account);
-    answer.is_gathered();
-    let (mut events, mut assembly) = (Events::default(), Assembly::new(form));
+    let (headers, answer) = Answer::new(reply, exchange.id.clone(), account);
     let mut body = pin!(answer);
-    while let Some(chunk) = poll_fn(|context| body.as_mut().poll_next(context)).await {
-        let chunk = chunk.map_err(|error| match error.downcast::<ApiError>() {
-            Ok(error) => *error,
-            Err(error) => ApiError::new(Kind::BackendError, error.to_string()),
-        })?;
-        events.push(&chunk, |data| assembly.add(data));
-    }
-    events.finish(|data| assembly.add(data));
-    if events.is_cut() {
-        return Err(too_long(body.as_mut().get_mut()));
-    }
-    let (status, mut document) = match assembly.finish() {
-        Ok(document) => (StatusCode::OK, document),
-        Err(error) => (status_of(&error), error),
-    };
+    let (status, mut document) = gather(body.as_mut(), form).await?;
     if let Some(name) = rename.filter(|_| status.is_success())
         && let Some(model) = document.get_mut("model")
     {
@@ -66,8 +50,30 @@ pub(super) async fn respond(
         builder.insert_header((name, value));
     }
     builder.insert_header((CONTENT_TYPE, "application/json; charset=utf-8"));
-    body.as_mut().get_mut().answers_with(status);
     Ok(builder.body(document.to_string()))
+}
+
+/// What the stream comes to: the answer, or the engine's error with its status.
+pub(super) async fn gather(mut body: Pin<&mut Answer>, form: Form) -> Result<(StatusCode, Value), ApiError> {
+    body.as_mut().get_mut().is_gathered();
+    let (mut events, mut assembly) = (Events::default(), Assembly::new(form));
+    while let Some(chunk) = poll_fn(|context| body.as_mut().poll_next(context)).await {
+        let chunk = chunk.map_err(|error| match error.downcast::<ApiError>() {
+            Ok(error) => *error,
+            Err(error) => ApiError::new(Kind::BackendError, error.to_string()),
+        })?;
+        events.push(&chunk, |data| assembly.add(data));
+    }
+    events.finish(|data| assembly.add(data));
+    if events.is_cut() {
+        return Err(too_long(body.as_mut().get_mut()));
+    }
+    let (status, document) = match assembly.finish() {
+        Ok(document) => (StatusCode::OK, document),
+        Err(error) => (status_of(&error), error),
+    };
+    body.get_mut().answers_with(status);
+    Ok((status, document))
 }
 
 /// A part of it is missing: that is no answer.

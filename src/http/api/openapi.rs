@@ -26,6 +26,8 @@ mod made {
     use schemars::{JsonSchema, Schema};
     use serde_json::{Map, Value, json};
 
+    const OUTCOME: &str =
+        "^(ok|not_ok|rejected|backend_error|client_left|refused|cancelled|failed|refused:[a-z_]+)$";
     const FILE: &str = "src/http/api/openapi.json";
 
     /// One method of one path.
@@ -102,9 +104,19 @@ mod made {
         json!({"type": "object", "properties": members.iter().map(schema).collect::<Map<_, _>>(), "required": required})
     }
 
+    const OLLAMA: &[(&str, &str, &str)] = &[
+        ("get", "/api/version", "Ollama: the version that its API is like"),
+        ("get", "/api/tags", "Ollama: all models"),
+        ("get", "/api/ps", "Ollama: those that are loaded"),
+        ("post", "/api/show", "Ollama: one of them"),
+        ("post", "/api/chat", "Ollama: a chat; streams lines of JSON unless `stream` is false"),
+        ("post", "/api/generate", "Ollama: a completion; streams lines of JSON unless `stream` is false"),
+        ("post", "/api/embed", "Ollama: embeddings"),
+        ("post", "/api/embeddings", "Ollama: one embedding"),
+    ];
+
     fn openai() -> Vec<Operation> {
-        let request =
-            || json!({"type": "object", "properties": {"model": {"type": "string"}}, "required": ["model"]});
+        let request = || json!({"type": "object", "properties": {"model": {"type": "string", "minLength": 1}}, "required": ["model"]});
         let any = || json!({"type": "object"});
         let served = [
             ("/v1/chat/completions", "A chat; `stream: true` answers as server-sent events"),
@@ -123,17 +135,7 @@ mod made {
         let list = json!({"type": "object", "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": model}}});
         all.push(operation("get", "/v1/models", "Names and aliases of all models", list));
         all.push(operation("get", "/v1/models/{id}", "One of them", model));
-        let ollama = [
-            ("get", "/api/version", "Ollama: the version that its API is like"),
-            ("get", "/api/tags", "Ollama: all models"),
-            ("get", "/api/ps", "Ollama: those that are loaded"),
-            ("post", "/api/show", "Ollama: one of them"),
-            ("post", "/api/chat", "Ollama: a chat; streams lines of JSON unless `stream` is false"),
-            ("post", "/api/generate", "Ollama: a completion; streams lines of JSON unless `stream` is false"),
-            ("post", "/api/embed", "Ollama: embeddings"),
-            ("post", "/api/embeddings", "Ollama: one embedding"),
-        ];
-        all.extend(ollama.into_iter().map(|(method, path, summary)| {
+        all.extend(OLLAMA.iter().map(|&(method, path, summary)| {
             let operation = operation(method, path, summary, any());
             if method == "post" { operation.body(request()) } else { operation }
         }));
@@ -242,7 +244,9 @@ mod made {
         let report = schemas.of::<usage::views::ReportView>();
         let plan = json!({"type": "object", "description": "A plan as `plan` of the answer; `method` null ends all pricing",
             "properties": {"valid_from": {"type": "string", "format": "date-time"}}});
-        let renaming = object(&[("to", "string"), ("merge?", "boolean")]);
+        let mut renaming = object(&[("to", "string"), ("merge?", "boolean")]);
+        renaming["additionalProperties"] = json!(false);
+        renaming["properties"]["to"]["minLength"] = json!(1);
         let renamed = object(&[("model", "string"), ("former_name", "string"), ("merged", "boolean")]);
         let deleted = object(&[("model", "string"), ("orphan", "boolean"), ("deleted", "object")]);
         vec![
@@ -380,28 +384,65 @@ mod made {
         found.map(|(_, _, words)| *words)
     }
 
+    /// What a query may say under this name.
+    fn parameter(path: &str, name: &str) -> Value {
+        let whole = |min: u64, max: u64| json!({"type": "integer", "minimum": min, "maximum": max});
+        match name {
+            "wait" | "now" | "follow" | "shares" => json!({"type": "boolean"}),
+            "tail" => whole(0, 100_000),
+            "limit" => whole(1, if path == "/api/runs" { 10_000 } else { 1000 }),
+            "before" | "run_id" => whole(1, i64::MAX.unsigned_abs()),
+            "status" => whole(0, 599),
+            "minutes" => whole(1, 7 * 24 * 60),
+            "from" | "to" | "since" | "until" | "started_at" => {
+                json!({"type": "string", "format": "date-time"})
+            }
+            "month" => json!({"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])$"}),
+            "format" => json!({"enum": ["csv", "json"]}),
+            "bucket" => json!({"enum": ["minute", "quarter", "hour", "day", "week", "month"]}),
+            "by" => json!({"enum": ["model", "variant", "mode", "endpoint", "api_key"]}),
+            "tz" => {
+                json!({"type": "string", "description": "A name of the IANA database, such as Europe/Berlin"})
+            }
+            "outcome" => json!({"type": "string", "pattern": OUTCOME}),
+            "grep" => json!({"type": "string", "format": "regex"}),
+            _ => json!({"type": "string"}),
+        }
+    }
+
     fn parameters(operation: &Operation) -> Vec<Value> {
         let in_path = operation.path.split('{').skip(1).filter_map(|part| part.split('}').next());
         let in_path = in_path
             .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
-        let in_query = operation.query.split(',').filter(|name| !name.is_empty()).map(|name| {
-            let kind = match name {
-                "wait" | "now" | "follow" | "shares" => "boolean",
-                "tail" | "limit" | "before" | "status" | "run_id" => "integer",
-                _ => "string",
-            };
-            json!({"name": name, "in": "query", "schema": {"type": kind}})
-        });
+        let in_query = operation
+            .query
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(|name| json!({"name": name, "in": "query", "schema": parameter(operation.path, name)}));
         in_path.chain(in_query).collect()
     }
 
     fn described(operation: &Operation) -> Value {
         let (status, kind, schema) = &operation.answer;
-        let error = json!({"description": "An error", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
+        let form = match operation.path {
+            "/v1/messages" => "AnthropicError",
+            path if OLLAMA.iter().any(|(_, ollama, _)| *ollama == path) => "OllamaError",
+            _ => "Error",
+        };
+        let form = format!("#/components/schemas/{form}");
+        let error =
+            json!({"description": "An error", "content": {"application/json": {"schema": {"$ref": form}}}});
+        let mut content = json!({*kind: {"schema": schema}});
+        if matches!(operation.path, "/api/chat" | "/api/generate") {
+            content["application/x-ndjson"] = json!({"schema": {}});
+        }
+        if operation.path.starts_with("/v1/") && operation.method == "post" {
+            content["text/event-stream"] = json!({"schema": {"type": "string"}});
+        }
         let mut text = json!({
             "summary": operation.summary,
             "responses": {
-                *status: {"description": operation.summary, "content": {*kind: {"schema": schema}}},
+                *status: {"description": operation.summary, "content": content},
                 "default": error,
             },
         });
@@ -427,7 +468,8 @@ mod made {
     }
 
     fn generator() -> Schemas {
-        let mut settings = SchemaSettings::draft2020_12();
+        // What is left out of an answer when it is nothing isn't required of it.
+        let mut settings = SchemaSettings::draft2020_12().for_serialize();
         settings.definitions_path = "/components/schemas".into();
         Schemas(settings.into_generator())
     }
@@ -443,6 +485,12 @@ mod made {
         let mut components = schemas.0.take_definitions(true);
         let error =
             object(&[("message", "string"), ("type", "string"), ("code", "string"), ("param", "string?")]);
+        components.insert("OllamaError".to_owned(), object(&[("error", "string"), ("code?", "string")]));
+        let anthropic = object(&[("message", "string"), ("type", "string"), ("code?", "string")]);
+        components.insert(
+            "AnthropicError".to_owned(),
+            json!({"type": "object", "properties": {"type": {"const": "error"}, "error": anthropic}, "required": ["type", "error"]}),
+        );
         components.insert(
             "Error".to_owned(),
             json!({"type": "object", "properties": {"error": error}, "required": ["error"]}),

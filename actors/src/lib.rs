@@ -13,6 +13,7 @@ pub mod live;
 pub mod logs;
 pub mod memory;
 pub mod model;
+pub mod notifier;
 pub mod probe;
 pub mod quotas;
 pub mod scheduler;

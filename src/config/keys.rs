@@ -7,6 +7,7 @@ mod edge;
 mod electricity;
 mod hours;
 mod logs;
+mod notify;
 pub(super) mod original;
 mod park;
 mod place;
@@ -23,6 +24,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         through::ROWS,
         edge::ROWS,
         logs::ROWS,
+        notify::ROWS,
         weights::ROWS,
         electricity::ROWS,
         place::ROWS,
@@ -42,6 +44,7 @@ pub(super) enum Section {
     LogFile,
     Tls,
     Logs,
+    Notify,
     Device,
     Mode,
     /// Of a mode.
@@ -174,6 +177,7 @@ impl Section {
             Self::LogFile => "`log_file`",
             Self::Tls => "`tls`",
             Self::Logs => "`logs`",
+            Self::Notify => "an entry of `notify`",
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",
             Self::Probe | Self::OwnProbe => "a probe",

@@ -5,6 +5,8 @@ mod stream;
 mod tls;
 
 pub use stream::Stream;
+#[cfg(feature = "tls")]
+pub use tls::trusting;
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER};
 use llm_manager_policy::spec::UrlPlace;

@@ -7,6 +7,7 @@
 mod command;
 mod endpoint;
 mod error;
+mod feed;
 mod flood;
 mod guard;
 mod leftovers;
@@ -38,8 +39,11 @@ use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
 
 pub use command::inherited;
+#[cfg(feature = "tls")]
+pub use endpoint::trusting;
 pub use endpoint::{Endpoint, Stream, VIA};
 pub use error::{LaunchError, Stranger};
+pub use feed::{Feed, feed};
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;

@@ -32,6 +32,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "requests/{}/cancel", "cancel_request"),
     ("POST", "devices/{}/pause", "pause_device"),
     ("POST", "devices/{}/resume", "resume_device"),
+    ("POST", "notify/{}/test", "test_notification"),
     ("POST", "pause", "pause"),
     ("POST", "resume", "resume"),
     ("POST", "shutdown", "shutdown"),

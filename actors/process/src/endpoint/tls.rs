@@ -20,14 +20,7 @@ pub(super) struct Tls {
 impl Tls {
     /// Blocks, the first time: it reads the system's certificates (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`).
     pub(super) fn to(host: &str) -> Result<Self, String> {
-        static TRUSTED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-        let config = match TRUSTED.get() {
-            Some(config) => Arc::clone(config),
-            None => {
-                let config = Arc::new(trusting()?);
-                Arc::clone(TRUSTED.get_or_init(|| config))
-            }
-        };
+        let config = trusting()?;
         let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{host}: {error}"))?;
         Ok(Self { connector: TlsConnector::from(config), name })
     }
@@ -37,7 +30,20 @@ impl Tls {
     }
 }
 
-fn trusting() -> Result<ClientConfig, String> {
+/// What trusts whom this machine trusts. Blocks, the first time: it reads the system's certificates.
+///
+/// # Errors
+/// It trusts nobody.
+pub fn trusting() -> Result<Arc<ClientConfig>, String> {
+    static TRUSTED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = TRUSTED.get() {
+        return Ok(Arc::clone(config));
+    }
+    let config = Arc::new(read()?);
+    Ok(Arc::clone(TRUSTED.get_or_init(|| config)))
+}
+
+fn read() -> Result<ClientConfig, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (kept, _) = roots.add_parsable_certificates(found.certs);

@@ -17,6 +17,8 @@ export type {
   ModelDetails,
   ModelThroughput,
   ModelView,
+  NotifyOutlet,
+  NotifyTest,
   OneRun,
   Placement,
   PlacementVariant,

@@ -6,6 +6,7 @@
 
 mod forms;
 mod send;
+mod settings;
 mod told;
 
 use crate::fault::Panic;
@@ -15,40 +16,17 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture,
     SpawnHandle, WrapFuture,
 };
-use arc_swap::ArcSwap;
 use forms::Unsent;
 use jiff::Timestamp;
 use llm_manager_policy::notify::{
     At, Delivery, Effect, Event, HOUR, Kind, Notice, Outlet, State, Wanted, Why, step,
 };
 use llm_manager_policy::spec::NotifySpec;
-use std::path::PathBuf;
+use settings::Delivered;
+pub use settings::{Outlets, Settings};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 pub use told::Told;
-
-/// What the configuration says; a reload puts another in its place, and tells [`Configure`].
-#[derive(Clone, Debug, Default)]
-pub struct Outlets {
-    /// Whom word goes out to.
-    pub specs: Vec<NotifySpec>,
-    /// Variables with secrets, which no command sees.
-    pub hidden: Vec<String>,
-}
-
-/// What the actor is given.
-pub struct Settings {
-    /// Whom word goes out to.
-    pub outlets: Arc<ArcSwap<Outlets>>,
-    /// What was told in the last hour.
-    pub told: Told,
-    /// Where commands run.
-    pub folder: PathBuf,
-    /// By which they are known as the manager's.
-    pub marks: Vec<(String, String)>,
-    /// This machine's name.
-    pub host: String,
-}
 
 /// The way to the Notifier, for those who have something to tell. Cheap to clone.
 #[derive(Clone)]
@@ -143,13 +121,6 @@ pub enum Untested {
     Unknown,
     /// Another test of it is under way.
     Busy,
-}
-
-/// What is being sent.
-struct Delivered {
-    id: String,
-    notice: Arc<Notice>,
-    at: Timestamp,
 }
 
 /// The actor.

@@ -1,5 +1,7 @@
 //! Notify: who is told what, how often, and what a broken outlet costs the others.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use llm_manager_policy::notify::{
     Again, At, Effect, Event, HOUR, Kind, Notice, OLDEST, State, WAITING, Wanted, Why, step,
 };

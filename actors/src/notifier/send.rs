@@ -1,7 +1,7 @@
 //! Sends one word: a request, or a program. Each has its limits, and none of them blocks.
 
 use super::forms::{Unsent, Word, judge};
-use super::{Delivered, Settings};
+use super::settings::{Delivered, Settings};
 use crate::logs::mask::Mask;
 use awc::http::Uri;
 use awc::{Client, Connector};
@@ -77,14 +77,15 @@ async fn ask(word: &Word<'_>, form: Form, url: &Secret, secret: Option<&Secret>)
         .url
         .parse()
         .map_err(|error| Unsent { why: format!("its address is none: {error}"), again: Again::Never })?;
-    let mut connector = Connector::new().timeout(WEBHOOK);
+    // The limit of all of it is the caller's.
+    let mut connector = Connector::new().timeout(WEBHOOK * 2);
     if uri.scheme_str() == Some("https") {
         // The first time it reads the certificates of this machine.
         let trusted = actix_rt::task::spawn_blocking(trusting).await;
         let trusted = trusted.map_err(|error| Unsent::later(error.to_string()))?.map_err(Unsent::later)?;
         connector = connector.rustls_0_23(trusted);
     }
-    let client = Client::builder().connector(connector).disable_redirects().timeout(WEBHOOK).finish();
+    let client = Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
     let mut request = client.post(uri).force_close().insert_header(("user-agent", "llm-manager"));
     for header in post.headers {
         request = request.insert_header(header);

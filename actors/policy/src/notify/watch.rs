@@ -1,6 +1,6 @@
 //! What of all that is seen is worth a word: the difference between two looks.
 
-use super::{Kind, Notice};
+use super::notice::{Kind, Notice};
 use std::collections::BTreeMap;
 
 /// Failures in a row after which a model counts as failed for good.

@@ -9,6 +9,7 @@ mod guard;
 mod hours;
 mod label_key;
 mod ledger;
+mod notices;
 mod notify;
 pub(crate) mod output;
 mod places;
@@ -196,6 +197,7 @@ impl Running {
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let devices = start_devices(spec, &state_dir, &instance);
         let pauses = Pauses::load(state_dir.join("paused.json"));
+        let notifications = notices::start(spec, &state_dir, &instance);
         let looked_after = !program.disable_gpu_monitoring;
         let books = {
             let (program, state_dir) = (program.clone(), state_dir.clone());
@@ -239,6 +241,7 @@ impl Running {
             captures: captures.clone(),
             billing: books.billing.clone(),
             quotas: quotas.clone(),
+            notifications: notifications.clone(),
             devices: devices.clone(),
             scheduler: looked_after.then(|| scheduler.clone()),
             pauses: pauses.clone(),
@@ -297,6 +300,7 @@ impl Running {
             billing: books.child_spec(),
             http,
             quotas: &quotas,
+            notifications: &notifications,
             stopping: &stopping,
             supervisor: &supervisor,
             tracer: tracer.as_ref(),
@@ -311,6 +315,9 @@ impl Running {
         actix_web::rt::spawn(places::take_over(slurm, roster.clone()));
         let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
         actix_web::rt::spawn(ticking);
+        let looking =
+            notices::watch(notifications.clone(), roster.clone(), in_force.clone(), spec.program.tls.clone());
+        actix_web::rt::spawn(looking);
         let server = serve();
         if let Some(shown) = shown {
             actix_web::rt::spawn(shown.watch());
@@ -328,6 +335,7 @@ impl Running {
             sessions,
             state_dir,
             devices: devices.clone(),
+            notifications,
             launcher: local.clone(),
             instance,
             origin,

@@ -12,6 +12,7 @@ mod key;
 mod ledger;
 mod logs;
 mod memory;
+mod notify;
 mod pages;
 mod pause;
 #[cfg(test)]
@@ -152,6 +153,9 @@ enum Command {
         /// Name or id, as in `required_devices`.
         device: String,
     },
+    /// Show whom the running manager sends word to, and try whether it gets there.
+    #[command(subcommand)]
+    Notify(notify::NotifyOrder),
     /// Copy the ledger into a file, also while the manager runs; needs no manager.
     Backup {
         /// Must not exist yet.
@@ -266,6 +270,7 @@ pub fn main() -> ExitCode {
             remote(path, remote::Order::Pause { device, minutes: Some(length) })
         }
         Command::Resume { device } => remote(path, remote::Order::Pause { device, minutes: None }),
+        Command::Notify(order) => remote(path, remote::Order::Notify(order)),
         Command::Backup { file } => backup(path, &file),
         Command::Restore { file } => ledger::put_back(path, &file),
         Command::Ledger(order) => ledger::run(path, &order),

@@ -18,6 +18,7 @@ mod keys;
 mod locate;
 mod models;
 mod modes;
+mod notify;
 mod park;
 mod place;
 mod problem;

@@ -40,7 +40,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS
 use actix_web::middleware::Next;
 use actix_web::{App, guard, web};
 use api::{
-    audit, billing, captures, config, devices, events, files, keys, manager, memory, metrics, models,
+    audit, billing, captures, config, devices, events, files, keys, manager, memory, metrics, models, notify,
     openapi, pauses, queue, requests, run_logs, running, runs, session, statement, storage, usage, webui,
 };
 use connection::Connection;
@@ -262,6 +262,8 @@ fn routes(config: &mut web::ServiceConfig) {
                 )
                 .service(at("/keys/{name}/rotate", post().to(keys::rotate)))
                 .service(at("/keys/{name}", web::delete().to(keys::revoke)))
+                .service(at("/notify", read().to(notify::list)))
+                .service(at("/notify/{name}/test", post().to(notify::test)))
                 .service(at("/pause", read().to(manager::show)).route(post().to(manager::pause)))
                 .service(at("/resume", post().to(manager::resume)))
                 .service(at("/shutdown", post().to(manager::shutdown)))

@@ -1,6 +1,7 @@
 //! TLS towards clients: a certificate from files, which is read again when they change.
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use llm_manager_policy::spec::TlsSpec;
 use std::fmt::Display;
 use std::path::Path;
@@ -45,6 +46,14 @@ pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, String> {
         error => wrong(&error),
     })?;
     Ok(Arc::new(key))
+}
+
+/// When the first certificate of the file ends. Blocks.
+pub(crate) fn ends_at(path: &Path) -> Result<Timestamp, String> {
+    let wrong = |error: &dyn Display| format!("{} (`program.tls.cert`): {error}", path.display());
+    let certificate = certificates(path)?.swap_remove(0);
+    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).map_err(|error| wrong(&error))?;
+    Timestamp::from_second(parsed.validity().not_after.timestamp()).map_err(|error| wrong(&error))
 }
 
 /// The certificate that clients are shown.

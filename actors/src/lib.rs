@@ -14,6 +14,7 @@ pub mod live;
 pub mod logs;
 pub mod memory;
 pub mod model;
+pub mod notifier;
 mod private;
 pub mod probe;
 pub mod quotas;

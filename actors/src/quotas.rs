@@ -137,6 +137,8 @@ pub struct Remaining {
     pub quota: Arc<Quota>,
     /// What is left.
     pub left: Left,
+    /// The period of its budget, and what has been used in it.
+    pub used: (i64, u64),
     /// How often each limit has refused it: requests, tokens, budget. Since the actor's start.
     pub refused: [u64; 3],
 }
@@ -183,13 +185,13 @@ impl Quotas {
         let now = self.origin.elapsed();
         let (period, _) = period(quota.budget);
         let limits = quota.limits();
-        let (left, refused) = match self.keys.get(&quota.key) {
-            Some(kept) => (kept.state.left(&limits, now, period), kept.refused),
+        let (left, used, refused) = match self.keys.get(&quota.key) {
+            Some(kept) => (kept.state.left(&limits, now, period), kept.state.used(period), kept.refused),
             // Without a budget, the past is of no account.
-            None if quota.budget.is_none() => (State::default().left(&limits, now, period), [0; 3]),
+            None if quota.budget.is_none() => (State::default().left(&limits, now, period), 0, [0; 3]),
             None => return None,
         };
-        Some(Remaining { quota, left, refused })
+        Some(Remaining { quota, left, used: (period, used), refused })
     }
 
     fn decide(&mut self, admit: &Admit, own: Addr<Self>) -> Result<Admitted, Inadmissible> {

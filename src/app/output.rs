@@ -83,6 +83,7 @@ fn secrets(spec: &Spec) -> Vec<String> {
     let authority = program.database.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
     let password = authority.and_then(|(user, _)| user.split_once(':'));
     found.extend(password.map(|(_, password)| password.to_owned()));
+    found.extend(spec.notify.iter().flat_map(|outlet| outlet.way.secrets()));
     for model in &spec.models {
         found.extend(of_model(model));
     }

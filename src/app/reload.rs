@@ -6,6 +6,7 @@
 
 use super::label_key;
 use super::ledger::Books;
+use super::notices;
 use super::signals::HangUp;
 use super::tree::Roster;
 use crate::config::{self, Loaded, Report};
@@ -17,6 +18,7 @@ use arc_swap::ArcSwap;
 use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::{Feed, Happening};
 use llm_manager_actors::model::{Directory, ModelHandle, Reconfigure, Timeouts, Verb};
+use llm_manager_actors::notifier::Notifications;
 use llm_manager_actors::scheduler::Scope;
 use llm_manager_actors::supervisor::{Adopt, Dismiss, Supervisor, ask};
 use llm_manager_actors::{Live, tell};
@@ -53,6 +55,7 @@ pub(super) struct Reloader {
     pub(super) sessions: Arc<Sessions>,
     pub(super) state_dir: PathBuf,
     pub(super) devices: Devices,
+    pub(super) notifications: Notifications,
     pub(super) launcher: LocalLauncher,
     /// Marks what this manager starts.
     pub(super) instance: String,
@@ -290,6 +293,7 @@ impl Reloader {
             logging::reconfigure(&new.program);
         }
         self.launcher.hide(new.secret_variables.clone());
+        self.notifications.reconfigure(notices::outlets(&new));
         self.books.ledger.reconfigure(new.program.log_retention_days, new.program.electricity);
         if new.program.captures != self.spec.program.captures {
             self.in_force.now().captures.reconfigure(new.program.captures).await;

@@ -6,6 +6,7 @@ use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::memory::MemoryLink;
 use llm_manager_actors::model::{Environment, Model, ModelHandle, Timeouts};
+use llm_manager_actors::notifier::Notifications;
 use llm_manager_actors::quotas::Quotas;
 use llm_manager_actors::scheduler::{Lost, Scheduler, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
@@ -29,6 +30,7 @@ pub(super) struct Parts<'a> {
     pub(super) billing: ChildSpec,
     pub(super) http: ChildSpec,
     pub(super) quotas: &'a Live<Quotas>,
+    pub(super) notifications: &'a Notifications,
     pub(super) stopping: &'a CancellationToken,
     /// Where the supervisor of the models is found.
     pub(super) supervisor: &'a Live<Supervisor>,
@@ -93,8 +95,20 @@ impl Roster {
 
 /// The child specs of the root: the logs first, for everybody writes to them.
 pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildSpec> {
-    let Parts { hub, feed, launcher, scheduler, ledger, billing, http, quotas, stopping, supervisor, tracer } =
-        parts;
+    let Parts {
+        hub,
+        feed,
+        launcher,
+        scheduler,
+        ledger,
+        billing,
+        http,
+        quotas,
+        notifications,
+        stopping,
+        supervisor,
+        tracer,
+    } = parts;
     let logs = {
         let hub = hub.clone();
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
@@ -142,7 +156,7 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
         }
     };
     let models = ChildSpec { subtree: Some(supervisor.clone()), ..ChildSpec::new("models", start) };
-    let mut children = vec![logs, billing, quotas];
+    let mut children = vec![logs, billing, quotas, notifications.child_spec()];
     children.extend(tracer.map(Tracer::child_spec));
     if let Some((live, setup)) = scheduler {
         children.push(setup.devices.child_spec());

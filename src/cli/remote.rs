@@ -1,6 +1,7 @@
 //! The commands that speak to a running manager: status, start, stop, restart, logs, queue, usage, tree.
 
 use super::client::{Manager, segment};
+use super::notify::NotifyOrder;
 use super::statement::StatementOrder;
 use super::usage::UsageOrder;
 use awc::http::Method;
@@ -47,6 +48,7 @@ pub(super) enum Order {
         device: String,
         minutes: Option<f64>,
     },
+    Notify(NotifyOrder),
     Tree,
 }
 
@@ -103,6 +105,7 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Rename { old, new, merge } => rename(&manager, &old, &new, merge).await,
         Order::Reload { dry_run } => reload(&manager, dry_run).await,
         Order::Pause { device, minutes } => print(&super::pause::run(&manager, &device, minutes).await?),
+        Order::Notify(order) => print(&super::notify::run(&manager, order).await?),
         Order::Tree => tree(&manager).await,
     }
 }

@@ -101,13 +101,19 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
 
 /// What a key may be called: it stands in reports, URLs and on the command line.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
-    if name.is_empty() || name.chars().count() > 64 || !name.chars().all(fits) {
-        return Err(format!("expected letters, digits, `-`, `_`, `.` and `@`, at most 64, got {name:?}"));
-    }
+    check_word(name)?;
     // What `api_keys` are called in the ledger.
     if name.starts_with("key-") {
         return Err("begins with `key-`, as the labels of `api_keys` do: choose another name".to_owned());
+    }
+    Ok(())
+}
+
+/// What can stand in a URL and on the command line as it is.
+pub(super) fn check_word(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    if name.is_empty() || name.chars().count() > 64 || !name.chars().all(fits) {
+        return Err(format!("expected letters, digits, `-`, `_`, `.` and `@`, at most 64, got {name:?}"));
     }
     Ok(())
 }

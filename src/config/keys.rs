@@ -8,6 +8,7 @@ mod edge;
 mod electricity;
 mod hours;
 mod logs;
+mod notify;
 pub(super) mod original;
 mod park;
 mod place;
@@ -25,6 +26,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         edge::ROWS,
         logs::ROWS,
         captures::ROWS,
+        notify::ROWS,
         weights::ROWS,
         electricity::ROWS,
         place::ROWS,
@@ -46,6 +48,7 @@ pub(super) enum Section {
     Tls,
     Traces,
     Logs,
+    Notify,
     Device,
     Mode,
     /// Of a mode.
@@ -180,6 +183,7 @@ impl Section {
             Self::Tls => "`tls`",
             Self::Traces => "`traces`",
             Self::Logs => "`logs`",
+            Self::Notify => "an entry of `notify`",
             Self::Device => "an entry of `devices`",
             Self::Mode => "an entry of `modes`",
             Self::Probe | Self::OwnProbe => "a probe",

@@ -18,7 +18,7 @@ use serde_yaml::Value;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
-use super::{devices, edge, key_specs, models, modes};
+use super::{devices, edge, key_specs, models, modes, notify};
 
 /// What models take from `program` when they don't say it themselves.
 pub(super) struct Defaults {
@@ -53,6 +53,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     let logs = logs(walk, &root, &logs_value);
     let keys = key_specs::read(walk, &root);
     let secret_variables = secret_variables(&program_fields, &root);
+    let notify = notify::read(walk, &root);
     let (devices, shared_devices) = devices::read(walk, &root);
     let modes = modes::read(walk, &root);
     let mut models = models::read(walk, &root, &modes, &defaults);
@@ -72,6 +73,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
         devices,
         shared_devices,
         keys,
+        notify,
         secret_variables,
         models,
     }
@@ -204,7 +206,10 @@ fn secret_variables(program: &Fields<'_>, root: &Fields<'_>) -> Vec<String> {
     }
     let variants = mappings(root.value("Local-Models")).flat_map(|(_, model)| mappings(Some(model)));
     let places = variants.filter_map(|(_, variant)| variant.get("on")?.get("key")?.as_str());
-    let given = program.texts("api_keys").into_iter().chain(secrets).chain(places);
+    let outlets = root.value("notify").and_then(Value::as_sequence).into_iter().flatten();
+    let outlets = outlets.flat_map(|entry| [entry.get("webhook"), entry.get("secret")].into_iter().flatten());
+    let outlets = outlets.filter_map(Value::as_str);
+    let given = program.texts("api_keys").into_iter().chain(secrets).chain(places).chain(outlets);
     let mut names: Vec<String> = given.flat_map(key_specs::variables).collect();
     names.sort();
     names.dedup();

@@ -12,6 +12,7 @@ pub(super) mod manager;
 pub(super) mod memory;
 pub(super) mod metrics;
 pub(super) mod models;
+pub(super) mod notify;
 pub(super) mod openapi;
 pub(super) mod pauses;
 pub(super) mod pulse;

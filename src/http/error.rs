@@ -53,6 +53,8 @@ pub enum Kind {
     InsufficientResources,
     /// No device has this name or id.
     DeviceNotFound,
+    /// No entry of `notify` has this name.
+    NotifyNotFound,
     /// The backend failed to start, or crashed and is in its pause; the message has its last lines; with
     /// `Retry-After`.
     ModelStartFailed,
@@ -138,6 +140,7 @@ impl Kind {
                 (StatusCode::SERVICE_UNAVAILABLE, "insufficient_resources", SERVER)
             }
             Kind::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found", REQUEST),
+            Kind::NotifyNotFound => (StatusCode::NOT_FOUND, "notify_not_found", REQUEST),
             Kind::ModelStartFailed => (StatusCode::SERVICE_UNAVAILABLE, "model_start_failed", SERVER),
             Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
             Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),

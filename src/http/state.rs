@@ -16,6 +16,7 @@ use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::Feed;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Directory, ModelHandle};
+use llm_manager_actors::notifier::Notifications;
 use llm_manager_actors::quotas::Quotas;
 use llm_manager_actors::scheduler::{Pauses, Scheduler};
 use llm_manager_actors::supervisor::Supervisor;
@@ -75,6 +76,8 @@ pub struct Shared {
     pub billing: Live<Billing>,
     /// Who counts what keys with limits use.
     pub quotas: Live<Quotas>,
+    /// Who sends word of what happens.
+    pub notifications: Notifications,
     /// The devices.
     pub devices: Devices,
     /// Who looks after their memory, if anybody does.

@@ -34,6 +34,7 @@ mod lifecycle;
 mod management;
 mod metrics;
 mod monitoring;
+mod notify;
 mod ollama;
 mod openai;
 

@@ -12,6 +12,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::support::inbox::Inbox;
 use crate::support::{self, Config, Model, PATIENCE, Variant, free_port, wait_until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_llm-manager");
@@ -215,4 +216,34 @@ fn a_server_elsewhere_has_to_show_a_certificate_that_is_trusted_here() {
     certify(other.path());
     let refused = trusting(other.path()).chat("chat").send().error(503, "insufficient_resources").text();
     assert!(refused.contains("certificate") && refused.contains(&there), "{refused}");
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_of() {
+    let inbox = Inbox::open();
+    let mut manager = Manager::prepare();
+    let config = manager.dir.path().join("config.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("notify: [{{name: ops, webhook: \"{}\"}}]\n{text}", inbox.url("/")))
+        .unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    // Its days are named without a clock, so that the end is the next day or the one after.
+    let end =
+        (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(36)).to_zoned(jiff::tz::TimeZone::UTC);
+    let (year, month, day) = (end.year(), end.month(), end.day());
+    parameters.not_after = rcgen::date_time_ymd(year.into(), month.cast_unsigned(), day.cast_unsigned());
+    let certificate = parameters.self_signed(&key).unwrap();
+    std::fs::write(manager.dir.path().join("cert.pem"), certificate.pem()).unwrap();
+    std::fs::write(manager.dir.path().join("key.pem"), key.serialize_pem()).unwrap();
+    manager.start();
+    let told = inbox.wait(1)[0].json();
+    assert_eq!(told["event"], "certificate", "{told}");
+    let title = told["title"].as_str().unwrap();
+    assert!(
+        title == "The certificate ends within a day" || title == "The certificate ends within 3 days",
+        "{title}"
+    );
+    let wanted = format!("(`program.tls.cert`) ends at {year}-{month:02}-{day:02} 00:00 UTC.");
+    assert!(told["text"].as_str().unwrap().contains(&wanted), "{wanted}: {told}");
 }

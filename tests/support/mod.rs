@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod inbox;
 pub(crate) mod postgres;
 pub(crate) mod slurm;
 
@@ -88,6 +89,12 @@ impl Manager {
         std::fs::write(dir.path().join("config.yaml"), config.text(port, dir.path())).unwrap();
         let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         Self { dir, port, child: None, env, key: config.first_key() }
+    }
+
+    /// A variable more, or another value, from the next launch on.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.env.retain(|(other, _)| other != name);
+        self.env.push((name.to_owned(), value.to_owned()));
     }
 
     /// Replaces the configuration, as an editor does it; nothing is told of it.

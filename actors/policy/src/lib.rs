@@ -26,6 +26,7 @@ pub mod log_files;
 pub mod memory;
 pub mod model_state;
 pub mod modes;
+pub mod notify;
 pub mod oom;
 pub mod parking;
 pub mod placement;

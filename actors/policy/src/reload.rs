@@ -112,6 +112,9 @@ pub fn plan(old: &Spec, new: &Spec) -> Plan {
     if old.devices != new.devices || old.shared_devices != new.shared_devices {
         plan.in_place.push("devices".to_owned());
     }
+    if old.notify != new.notify {
+        plan.in_place.push("notify".to_owned());
+    }
     if old.logs != new.logs {
         plan.needs_restart.push("logs".to_owned());
     }

@@ -53,7 +53,8 @@ pub fn wanted(method: &str, path: &str) -> Scope {
     if matches!(method, "GET" | "HEAD") {
         return Scope::Read;
     }
-    let operates = ["/models", "/devices", "/pause", "/resume", "/requests"].into_iter().any(is_below);
+    let operates =
+        ["/models", "/devices", "/pause", "/resume", "/requests", "/notify"].into_iter().any(is_below);
     if operates { Scope::Operate } else { Scope::Admin }
 }
 
@@ -125,6 +126,7 @@ mod tests {
             ("GET", "/models", Read),
             ("POST", "/models/a/start", Operate),
             ("POST", "/requests/1/cancel", Operate),
+            ("POST", "/notify/ops/test", Operate),
             ("GET", "/config", Admin),
             ("GET", "/config/schema", Read),
             ("GET", "/configuration", Read),

@@ -2,9 +2,11 @@
 //!
 //! `src/config` makes these from `config.yaml`; everything below it only reads them.
 
+mod notify;
 mod place;
 mod routes;
 
+pub use notify::{Form, NotifySpec, Way};
 pub use place::{BadUrl, Place, Secret, UrlPlace};
 pub use routes::Routes;
 
@@ -38,6 +40,8 @@ pub struct Spec {
     pub shared_devices: Vec<SharedDevice>,
     /// Keys of `keys:`, beside `program.api_keys`.
     pub keys: Vec<KeySpec>,
+    /// Whom word goes out to, of `notify:`.
+    pub notify: Vec<NotifySpec>,
     /// Variables of the environment in which secrets stand: no backend sees them.
     pub secret_variables: Vec<String>,
     /// Models in file order.

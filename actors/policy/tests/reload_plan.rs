@@ -120,6 +120,7 @@ fn spec(models: Vec<ModelSpec>) -> Spec {
         shared_devices: Vec::new(),
         devices: Vec::new(),
         keys: Vec::new(),
+        notify: Vec::new(),
         secret_variables: Vec::new(),
         models: models.into_iter().map(Arc::new).collect(),
     }

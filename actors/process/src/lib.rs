@@ -7,6 +7,7 @@
 mod command;
 mod endpoint;
 mod error;
+mod feed;
 mod flood;
 mod guard;
 mod leftovers;
@@ -42,6 +43,7 @@ pub use command::inherited;
 pub use endpoint::trusting;
 pub use endpoint::{Endpoint, Stream, VIA};
 pub use error::{LaunchError, Stranger};
+pub use feed::{Feed, feed};
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
 pub use local::LocalLauncher;

@@ -141,6 +141,8 @@ pub struct Status {
     pub failures: u64,
     /// Requests that reached a backend and whose tokens nobody knows.
     pub usage_unrecorded: u64,
+    /// Rows wait in the overflow file.
+    pub waits_in_overflow: bool,
     /// The last trouble, while it lasts.
     pub last_error: Option<String>,
 }
@@ -246,6 +248,7 @@ impl Ledger {
             rejected: get(&core.counters.rejected),
             failures: get(&core.counters.failures),
             usage_unrecorded: get(&core.counters.unrecorded),
+            waits_in_overflow: core.overflow.is_dirty(),
             last_error: core.last_error.load().as_deref().cloned(),
         }
     }

@@ -34,6 +34,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "requests/{}/capture", "delete_capture"),
     ("POST", "devices/{}/pause", "pause_device"),
     ("POST", "devices/{}/resume", "resume_device"),
+    ("POST", "notify/{}/test", "test_notification"),
     ("POST", "pause", "pause"),
     ("POST", "resume", "resume"),
     ("POST", "shutdown", "shutdown"),

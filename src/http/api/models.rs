@@ -183,6 +183,11 @@ pub(crate) async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web:
                 tell(&addr, Panic);
             }
         }
+        ("notify", None) => {
+            if let Some(addr) = shared.notifications.live().addr() {
+                tell(&addr, Panic);
+            }
+        }
         ("devices", None) => {
             if let Some(addr) = shared.devices.live().addr() {
                 tell(&addr, Panic);

@@ -19,8 +19,8 @@ mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
     use crate::http::api::{
-        audit, billing, captures, devices, files, memory, pauses, queue, requests, running, runs, statement,
-        storage, told, usage, views,
+        audit, billing, captures, devices, files, memory, notify, pauses, queue, requests, running, runs,
+        statement, storage, told, usage, views,
     };
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
@@ -361,6 +361,18 @@ mod made {
                 "/api/keys/{name}",
                 "Takes a key away that was made",
                 object(&[("name", "string"), ("revoked", "boolean")]),
+            ),
+            operation(
+                "get",
+                "/api/notify",
+                "Whom word goes out to, and how that goes",
+                schemas.list::<notify::OutletView>(),
+            ),
+            operation(
+                "post",
+                "/api/notify/{name}/test",
+                "Sends a test there",
+                schemas.of::<notify::TestView>(),
             ),
             operation("get", "/api/pause", "Whether starts by requests are paused", paused.clone()),
             operation("post", "/api/pause", "Pauses starts by requests", paused.clone()),

@@ -4,6 +4,7 @@ use super::billing;
 use super::devices;
 use super::files;
 use super::memory;
+use super::notify;
 use super::queue;
 use super::requests;
 use super::running;
@@ -56,6 +57,8 @@ fn generated() -> String {
     all.visit::<statement::View>();
     all.visit::<audit::Page>();
     all.visit::<captures::CaptureView<'static>>();
+    all.visit::<notify::OutletView>();
+    all.visit::<notify::TestView>();
     all.visit::<queue::QueuedView>();
     all.visit::<files::FolderView>();
     all.visit::<running::RunningView>();

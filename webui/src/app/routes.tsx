@@ -1,6 +1,6 @@
 /** Every page: its path, its name, its place in the menu, and the chunk that holds it. */
 import {
-  Activity, ArrowLeftRight, Boxes, ChartColumn, Cpu, Database, FileCog, Footprints, GanttChart, Hourglass, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
+  Activity, ArrowLeftRight, BellRing, Boxes, ChartColumn, Cpu, Database, FileCog, Footprints, GanttChart, Hourglass, KeyRound, LayoutDashboard, MessageSquareText, Network, ReceiptText,
   ScrollText, Sheet,
 } from 'lucide-react'
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
@@ -34,6 +34,7 @@ export const routes: RouteEntry[] = [
   { path: '/supervision', name: 'supervision', group: 'system', icon: Network, page: lazy(() => import('@/features/supervision/SupervisionPage')) },
   { path: '/data', name: 'data', group: 'system', icon: Database, page: lazy(() => import('@/features/data/DataPage')) },
   { path: '/keys', name: 'keys', group: 'system', icon: KeyRound, page: lazy(() => import('@/features/keys/KeysPage')) },
+  { path: '/notifications', name: 'notifications', group: 'system', icon: BellRing, page: lazy(() => import('@/features/notifications/NotificationsPage')) },
   { path: '/configuration', name: 'configuration', group: 'system', icon: FileCog, page: lazy(() => import('@/features/configuration/ConfigurationPage')) },
 ]
 

@@ -77,6 +77,16 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "stops it, and returns when it has stopped; aborts a start; `?now=true` cuts running responses off",
     ),
     ("get", "/api/openapi.json", "this API as OpenAPI 3.1"),
+    (
+        "get",
+        "/api/notify",
+        "the entries of [`notify`](../operations/notify.md): `[{name, format, to, events, waiting, sent, left_out, last_sent, last_error, next_try_seconds}]`; no secrets",
+    ),
+    (
+        "post",
+        "/api/notify/{name}/test",
+        "sends a test there at once, past what waits: `{name, error}`, `error` null: it has arrived",
+    ),
     ("get", "/api/pause", "whether requests may start models"),
     (
         "post",

@@ -311,6 +311,52 @@ quiet_until?: string, started_at: string | null, ready_at: string | null, retry_
 can_park: boolean, };
 
 /**
+ * One entry of `notify`, without its secrets.
+ */
+export type NotifyOutlet = { name: string, 
+/**
+ * `json`, `ntfy`, `slack`, `feishu` or `mail`.
+ */
+format: string, 
+/**
+ * The host of a webhook, the program of a command, the addresses of a mail.
+ */
+to: string, 
+/**
+ * What it is told.
+ */
+events: Array<string>, 
+/**
+ * How many wait, the one under way included.
+ */
+waiting: number, 
+/**
+ * Arrived since the manager's start.
+ */
+sent: number, 
+/**
+ * Left out since the manager's start: too many, too old, or refused.
+ */
+left_out: number, last_sent: string | null, 
+/**
+ * What went wrong last; null once something has arrived.
+ */
+last_error: string | null, 
+/**
+ * Until the next try; null: nothing waits, or it is under way.
+ */
+next_try_seconds: number | null, };
+
+/**
+ * How a test went.
+ */
+export type NotifyTest = { name: string, 
+/**
+ * Null: it has arrived.
+ */
+error: string | null, };
+
+/**
  * `GET /api/runs/{id}`: one run, with the moments of its start. Those that the ledger doesn't keep are known of a
  * model's last runs since the manager started, and null otherwise.
  */

@@ -17,6 +17,7 @@ export const keys = {
   billing: (model: string) => ['billing', model] as const,
   storage: ['storage'] as const,
   files: (folder: string) => ['files', folder] as const,
+  notify: ['notify'] as const,
   config: ['config'] as const,
   configSchema: ['configSchema'] as const,
   restartNeeded: ['restartNeeded'] as const,

@@ -19,6 +19,8 @@ export type {
   ModelDetails,
   ModelThroughput,
   ModelView,
+  NotifyOutlet,
+  NotifyTest,
   OneRun,
   Placement,
   PlacementVariant,

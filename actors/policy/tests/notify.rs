@@ -1,0 +1,367 @@
+//! Notify: who is told what, how often, and what a broken outlet costs the others.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use llm_manager_policy::notify::{
+    Again, At, Effect, Event, HOUR, Kind, Notice, OLDEST, State, WAITING, Wanted, Why, step,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(steady: Duration) -> At {
+    // An hour has passed before anything begins, as in the actor.
+    At { steady: HOUR + steady, wall_us: i64::try_from(steady.as_micros()).unwrap() }
+}
+
+fn notice(kind: Kind, subject: &str) -> Event {
+    let (title, text) = (format!("{subject}!"), "It happened.".to_owned());
+    Event::Happened(Notice { kind, subject: subject.to_owned(), title, text })
+}
+
+fn wanted(names: &[&str], kinds: &[Kind]) -> Event {
+    let one = |name: &&str| Wanted { name: (*name).to_owned(), kinds: kinds.to_vec(), changed: false };
+    Event::Configured(names.iter().map(one).collect())
+}
+
+/// A state that is driven by hand.
+struct Desk {
+    state: State,
+    now: Duration,
+    timer: Option<Duration>,
+    /// What is under way: outlet, number, subject.
+    sent: Vec<(String, u64, String)>,
+    left_out: Vec<Why>,
+}
+
+impl Desk {
+    fn new(names: &[&str]) -> Self {
+        let mut desk = Self {
+            state: State::default(),
+            now: Duration::ZERO,
+            timer: None,
+            sent: Vec::new(),
+            left_out: Vec::new(),
+        };
+        desk.take(wanted(names, &Kind::ALL));
+        desk
+    }
+
+    fn take(&mut self, event: Event) {
+        let (state, effects) = step(std::mem::take(&mut self.state), event, at(self.now));
+        self.state = state;
+        for effect in effects {
+            match effect {
+                Effect::Send { outlet, delivery } => {
+                    self.sent.push((outlet, delivery.serial, delivery.notice.subject.clone()));
+                }
+                Effect::LeaveOut { why, .. } => self.left_out.push(why),
+                Effect::ArmTimer(moment) => self.timer = Some(moment.saturating_sub(HOUR)),
+                Effect::DisarmTimer => self.timer = None,
+                Effect::SendTest { .. } | Effect::RefuseTest { .. } => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.take(Event::Due);
+    }
+
+    fn arrives(&mut self, place: usize) {
+        let (outlet, serial, _) = self.sent.remove(place);
+        self.take(Event::Sent { outlet, serial });
+    }
+
+    fn fails(&mut self, place: usize, again: Again) {
+        let (outlet, serial, _) = self.sent.remove(place);
+        self.take(Event::Failed { outlet, serial, why: "500".to_owned(), again });
+    }
+
+    /// All that is under way arrives, and what comes after it; the subjects.
+    fn drain(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        while !self.sent.is_empty() {
+            told.push(self.sent[0].2.clone());
+            self.arrives(0);
+        }
+        told
+    }
+}
+
+#[test]
+fn a_cause_is_told_once_an_hour() {
+    let mut desk = Desk::new(&["ops"]);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(Kind::ModelFailed, "b"));
+    desk.take(notice(Kind::Budget100, "a"));
+    assert_eq!(desk.drain(), ["a", "b", "a"]);
+    desk.pass(HOUR - SECOND);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    assert_eq!(desk.drain(), [] as [&str; 0]);
+    desk.pass(SECOND);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    assert_eq!(desk.drain(), ["a"]);
+}
+
+#[test]
+fn what_was_told_before_a_restart_is_remembered() {
+    let mut state = State::default();
+    state.remember(Kind::ModelFailed, "a".to_owned(), HOUR / 2, at(Duration::ZERO).steady);
+    let mut desk = Desk { state, ..Desk::new(&[]) };
+    desk.take(wanted(&["ops"], &Kind::ALL));
+    desk.take(notice(Kind::ModelFailed, "a"));
+    assert!(desk.sent.is_empty());
+    let told: Vec<_> =
+        desk.state.told(at(desk.now).steady).map(|(kind, of, ago)| (kind, of.to_owned(), ago)).collect();
+    assert_eq!(told, [(Kind::ModelFailed, "a".to_owned(), HOUR / 2)]);
+    desk.pass(HOUR / 2);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    assert_eq!(desk.drain(), ["a"]);
+}
+
+#[test]
+fn a_device_that_comes_and_goes_is_told_as_it_is_in_the_end() {
+    let mut desk = Desk::new(&["ops"]);
+    let count = |desk: &mut Desk| desk.drain().len();
+    desk.take(notice(Kind::DeviceGone, "gpu"));
+    desk.take(notice(Kind::DeviceBack, "gpu"));
+    assert_eq!(count(&mut desk), 2);
+    // Gone once more, and it stays so.
+    desk.take(notice(Kind::DeviceGone, "gpu"));
+    assert_eq!(count(&mut desk), 0);
+    assert_eq!(desk.timer, Some(HOUR));
+    desk.pass(HOUR);
+    assert_eq!(count(&mut desk), 1);
+    // Back and gone again within its hour: nothing is to be told, now or later.
+    desk.take(notice(Kind::DeviceBack, "gpu"));
+    assert_eq!(count(&mut desk), 1, "its own hour is over");
+    desk.take(notice(Kind::DeviceGone, "gpu"));
+    desk.take(notice(Kind::DeviceBack, "gpu"));
+    desk.pass(HOUR * 2);
+    assert_eq!(count(&mut desk), 0);
+}
+
+#[test]
+fn a_broken_outlet_is_tried_less_and_less_and_holds_up_nobody() {
+    let mut desk = Desk::new(&["broken", "well"]);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    let mut pauses = Vec::new();
+    for _ in 0..11 {
+        assert_eq!(desk.sent[0].0, "broken");
+        let before = desk.now;
+        desk.fails(0, Again::Later(None));
+        while desk.sent.iter().all(|sent| sent.0 != "broken") {
+            desk.now = desk.timer.unwrap();
+            desk.take(Event::Due);
+        }
+        pauses.push((desk.now - before).as_secs());
+        desk.sent.sort();
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    assert!(desk.sent.iter().any(|sent| sent.0 == "well"), "it has its word since the beginning");
+    let broken = desk.state.outlets()[0].clone();
+    assert_eq!((broken.last_error.as_deref(), broken.waiting()), (Some("500"), 1));
+    desk.arrives(0);
+    let mended = &desk.state.outlets()[0];
+    assert_eq!((mended.last_error.as_deref(), mended.waiting(), mended.sent), (None, 0, 1));
+}
+
+#[test]
+fn a_server_may_ask_for_a_longer_pause_and_a_refusal_is_final() {
+    let mut desk = Desk::new(&["ops"]);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.take(notice(Kind::ModelFailed, "b"));
+    desk.fails(0, Again::Later(Some(Duration::from_secs(40))));
+    assert_eq!(desk.timer, Some(Duration::from_secs(40)));
+    desk.pass(Duration::from_secs(40));
+    desk.fails(0, Again::Never);
+    assert_eq!((&*desk.left_out, desk.sent[0].2.as_str()), (&[Why::Refused][..], "b"));
+    // A server can't ask for a week.
+    desk.fails(0, Again::Later(Some(Duration::MAX)));
+    assert_eq!(desk.timer, Some(desk.now + HOUR));
+}
+
+#[test]
+fn the_line_is_bounded_and_what_is_too_old_is_left_out() {
+    let mut desk = Desk::new(&["ops"]);
+    for number in 0..WAITING + 10 {
+        desk.take(notice(Kind::ModelFailed, &number.to_string()));
+    }
+    assert_eq!((desk.state.outlets()[0].waiting(), desk.left_out.len()), (WAITING, 10));
+    desk.arrives(0);
+    assert_eq!(desk.sent[0].2, "11", "the first was under way; 1 to 10 were left out");
+    desk.fails(0, Again::Later(None));
+    desk.pass(OLDEST);
+    assert_eq!((desk.state.outlets()[0].waiting(), desk.timer), (0, None));
+    assert_eq!(desk.left_out.iter().filter(|why| **why == Why::TooOld).count(), WAITING - 1);
+}
+
+#[test]
+fn a_changed_outlet_is_tried_at_once_and_one_that_is_gone_is_forgotten() {
+    let mut desk = Desk::new(&["ops", "other"]);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    desk.fails(0, Again::Later(None));
+    let changed = Wanted { name: "ops".to_owned(), kinds: vec![Kind::Certificate], changed: true };
+    desk.take(Event::Configured(vec![changed]));
+    assert_eq!(desk.left_out, [Why::Gone]);
+    assert_eq!(desk.sent.last().unwrap().0, "ops");
+    // What was under way to the other one comes back to nobody.
+    desk.arrives(0);
+    let of_ops = desk.sent.len() - 1;
+    desk.arrives(of_ops);
+    desk.take(notice(Kind::ModelFailed, "b"));
+    assert!(desk.sent.is_empty(), "it isn't told of models any more");
+}
+
+#[test]
+fn one_test_at_a_time() {
+    let test = || Event::Test { outlet: "ops".to_owned() };
+    let (state, _) = step(State::default(), wanted(&["ops"], &[]), at(Duration::ZERO));
+    let (state, effects) = step(state, test(), at(SECOND));
+    assert!(matches!(&effects[0], Effect::SendTest { outlet, serial: 1 } if outlet == "ops"), "{effects:?}");
+    let (state, effects) = step(state, test(), at(SECOND));
+    assert_eq!(effects[0], Effect::RefuseTest { busy: true });
+    let error = Some("403".to_owned());
+    let (state, _) =
+        step(state, Event::Tested { outlet: "ops".to_owned(), error: error.clone() }, at(SECOND));
+    assert_eq!(state.outlets()[0].last_error, error);
+    let (state, effects) = step(state, test(), at(SECOND));
+    assert!(matches!(&effects[0], Effect::SendTest { serial: 2, .. }), "{effects:?}");
+    let (state, _) = step(state, Event::Tested { outlet: "ops".to_owned(), error: None }, at(SECOND));
+    assert_eq!((&state.outlets()[0].last_error, state.outlets()[0].last_sent_us), (&None, Some(1_000_000)));
+    let unknown = Event::Test { outlet: "nobody".to_owned() };
+    assert_eq!(step(state, unknown, at(SECOND)).1[0], Effect::RefuseTest { busy: false });
+}
+
+#[derive(Clone, Debug)]
+enum Doing {
+    Happens(Kind, u8),
+    Passes(u64),
+    Ends(usize, u8),
+    Configures(u8),
+}
+
+fn doing() -> impl Strategy<Value = Doing> {
+    let kinds = prop::sample::select(Kind::ALL.to_vec());
+    prop_oneof![
+        8 => (kinds, 0_u8..4).prop_map(|(kind, subject)| Doing::Happens(kind, subject)),
+        4 => (1_u64..5000).prop_map(Doing::Passes),
+        8 => (any::<usize>(), 0_u8..4).prop_map(|(which, how)| Doing::Ends(which, how)),
+        1 => (0_u8..8).prop_map(Doing::Configures),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn whatever_happens(all in prop::collection::vec(doing(), 1..200)) {
+        const NAMES: [&str; 3] = ["one", "two", "three"];
+        let mut desk = Desk::new(&NAMES);
+        // When each cause was last told to each outlet; numbers that have been told.
+        let mut told: BTreeMap<(String, Kind, String), Duration> = BTreeMap::new();
+        let mut known: BTreeSet<u64> = BTreeSet::new();
+        // Of each device, as the last word and as it is.
+        let mut last_word: BTreeMap<String, Kind> = BTreeMap::new();
+        let mut really: BTreeMap<String, Kind> = BTreeMap::new();
+        for doing in all {
+            let event = match doing {
+                Doing::Happens(kind, subject) => {
+                    let subject = subject.to_string();
+                    if matches!(kind, Kind::DeviceGone | Kind::DeviceBack) {
+                        // It can't go twice.
+                        let before = really.insert(subject.clone(), kind).unwrap_or(Kind::DeviceBack);
+                        if before == kind { continue }
+                    }
+                    notice(kind, &subject)
+                }
+                Doing::Passes(seconds) => { desk.now += Duration::from_secs(seconds); Event::Due }
+                Doing::Ends(which, how) if !desk.sent.is_empty() => {
+                    let (outlet, serial, _) = desk.sent.remove(which % desk.sent.len());
+                    match how {
+                        0 => Event::Failed { outlet, serial, why: "500".into(), again: Again::Later(None) },
+                        1 => Event::Failed { outlet, serial, why: "400".into(), again: Again::Never },
+                        _ => Event::Sent { outlet, serial },
+                    }
+                }
+                Doing::Ends(..) => Event::Due,
+                Doing::Configures(bits) => {
+                    let names: Vec<&str> = NAMES.into_iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| name).collect();
+                    wanted(&names, &Kind::ALL)
+                }
+            };
+            let (state, effects) = step(std::mem::take(&mut desk.state), event, at(desk.now));
+            desk.state = state;
+            let mut timers = 0;
+            for effect in effects {
+                match effect {
+                    Effect::Send { outlet, delivery } => {
+                        let subject = delivery.notice.subject.clone();
+                        if known.insert(delivery.serial) {
+                            let happened = Duration::from_micros(delivery.at.wall_us.cast_unsigned());
+                            let cause = (outlet.clone(), delivery.notice.kind, subject.clone());
+                            if let Some(before) = told.insert(cause, happened) {
+                                prop_assert!(happened - before >= HOUR, "{:?} again after {:?}", delivery.notice.kind, happened - before);
+                            }
+                        }
+                        prop_assert!(desk.now + HOUR >= delivery.at.steady && desk.now + HOUR - delivery.at.steady < OLDEST);
+                        desk.sent.push((outlet, delivery.serial, subject));
+                    }
+                    Effect::ArmTimer(moment) => { timers += 1; prop_assert!(moment >= HOUR + desk.now); }
+                    Effect::DisarmTimer => timers += 1,
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(timers, 1);
+            for outlet in desk.state.outlets() {
+                prop_assert!(outlet.waiting() <= WAITING);
+            }
+        }
+        // Left alone, with outlets that take everything, all comes to rest, and devices are told of as they are.
+        desk.take(wanted(&["last"], &Kind::ALL));
+        for _ in 0..3 {
+            for (kind, of, _) in desk.state.told(at(desk.now).steady).collect::<Vec<_>>() {
+                if matches!(kind, Kind::DeviceGone | Kind::DeviceBack) { last_word.entry(of.to_owned()).or_insert(kind); }
+            }
+            desk.pass(HOUR);
+            desk.sent.retain(|sent| sent.0 == "last");
+            desk.drain();
+        }
+        prop_assert_eq!(desk.timer, None);
+        prop_assert_eq!(desk.state.outlets()[0].waiting(), 0);
+    }
+
+    /// A device that comes and goes as it likes: once it has been quiet for an hour, the last word about it is true.
+    #[test]
+    fn the_last_word_is_true(pauses in prop::collection::vec(0_u64..4000, 1..40)) {
+        let mut desk = Desk::new(&["ops"]);
+        let mut gone = false;
+        let mut last = Kind::DeviceBack;
+        let hear = |desk: &mut Desk, last: &mut Kind| {
+            while let Some((outlet, serial, _)) = desk.sent.pop() {
+                let kind = desk.state.told(at(desk.now).steady).filter(|(_, _, ago)| ago.is_zero()).map(|(kind, ..)| kind).next();
+                if let Some(kind) = kind { *last = kind; }
+                desk.take(Event::Sent { outlet, serial });
+            }
+        };
+        for pause in pauses {
+            gone = !gone;
+            desk.take(notice(if gone { Kind::DeviceGone } else { Kind::DeviceBack }, "gpu"));
+            hear(&mut desk, &mut last);
+            let until = desk.now + Duration::from_secs(pause);
+            while let Some(timer) = desk.timer.filter(|timer| *timer <= until) {
+                desk.now = timer;
+                desk.take(Event::Due);
+                hear(&mut desk, &mut last);
+            }
+            desk.now = until;
+        }
+        desk.pass(HOUR);
+        hear(&mut desk, &mut last);
+        prop_assert_eq!(last == Kind::DeviceGone, gone);
+    }
+}

@@ -1,0 +1,68 @@
+//! What was told when: kept in a file, for a manager that is started again within the hour must not tell it twice.
+
+use arc_swap::ArcSwap;
+use jiff::{SignedDuration, Timestamp};
+use llm_manager_policy::notify::{HOUR, Kind, State};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// By kind and subject. Cheap to clone; outlives the actor.
+#[derive(Clone)]
+pub struct Told {
+    at: Arc<ArcSwap<BTreeMap<String, Timestamp>>>,
+    file: Arc<Path>,
+}
+
+impl Told {
+    /// What the file says; nothing if it can't be read. Blocks.
+    pub fn load(file: PathBuf) -> Self {
+        let at = match std::fs::read_to_string(&file) {
+            Ok(text) => serde_json::from_str(&text).unwrap_or_else(|error| {
+                log::warn!("{}: {error}; what was told in the last hour may be told again", file.display());
+                BTreeMap::new()
+            }),
+            Err(_) => BTreeMap::new(),
+        };
+        Self { at: Arc::new(ArcSwap::from_pointee(at)), file: file.into() }
+    }
+
+    /// Gives a fresh state what it would know if it were the old one.
+    pub(super) fn give(&self, state: &mut State, steady: Duration) {
+        let now = Timestamp::now();
+        for (cause, at) in self.at.load().iter() {
+            // A clock that was set back: it was just told.
+            let ago = Duration::try_from(now.duration_since(*at)).unwrap_or_default();
+            if let Some((kind, subject)) = cause.split_once(' ')
+                && let Some(kind) = Kind::of(kind)
+            {
+                state.remember(kind, subject.to_owned(), ago, steady);
+            }
+        }
+    }
+
+    /// Keeps what this one knows.
+    pub(super) fn take(&self, state: &State, steady: Duration) {
+        let now = Timestamp::now();
+        let recent = state.told(steady).filter(|(_, _, ago)| *ago < HOUR);
+        let at = recent.filter_map(|(kind, subject, ago)| {
+            let at = now.checked_sub(SignedDuration::try_from(ago).ok()?).ok()?;
+            Some((format!("{} {subject}", kind.text()), at))
+        });
+        let at: BTreeMap<String, Timestamp> = at.collect();
+        let text = serde_json::to_string_pretty(&at);
+        self.at.store(Arc::new(at));
+        let (Ok(text), file) = (text, Arc::clone(&self.file)) else { return };
+        actix_rt::task::spawn_blocking(move || {
+            let fresh = file.with_extension("new");
+            let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &file));
+            if let Err(error) = written {
+                log::warn!(
+                    "{}: {error}; the next manager may tell again what this one has told",
+                    file.display()
+                );
+            }
+        });
+    }
+}

@@ -4,7 +4,6 @@
 //! begins with `llm_manager.`.
 
 use super::Ended;
-use super::tracer::Trace;
 use jiff::Timestamp;
 use llm_manager_ledger::Outcome;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -13,50 +12,62 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
+/// Under which ids a trace is told.
+#[derive(Clone, Copy)]
+pub(super) struct Ids {
+    pub(super) trace: [u8; 16],
+    /// The client's span.
+    pub(super) parent: Option<[u8; 8]>,
+    /// Ours.
+    pub(super) span: [u8; 8],
+    /// That of the backend's part.
+    pub(super) call: [u8; 8],
+}
+
 /// The request itself; within it what it waited for (`wait`, with `placement` and `start` if its model had to be
 /// started), and what the backend did (`backend`, with `first byte` and `stream`).
-pub(super) fn of(trace: &Trace, ended: &Ended<'_>, mut id: impl FnMut() -> [u8; 8]) -> Vec<Span> {
+pub(super) fn of(ids: &Ids, ended: &Ended<'_>, mut id: impl FnMut() -> [u8; 8]) -> Vec<Span> {
     let Ended { row, .. } = ended;
     let began = row.started_us;
     let end = began + row.duration_us;
     let mut spans = vec![Span {
         kind: SpanKind::Server.into(),
-        parent_span_id: trace.parent.map(Vec::from).unwrap_or_default(),
+        parent_span_id: ids.parent.map(Vec::from).unwrap_or_default(),
         attributes: attributes(ended),
         status: status(ended),
-        ..span(trace, trace.span, None, format!("{} {}", ended.method, ended.endpoint), [began, end])
+        ..span(ids, ids.span, None, format!("{} {}", ended.method, ended.endpoint), [began, end])
     }];
     let served = row.run_id.is_some() || row.queue_us > 0;
     let leased = if served { began + row.queue_us } else { end };
     let wait = id();
-    spans.push(span(trace, wait, Some(trace.span), "wait".to_owned(), [began, leased]));
+    spans.push(span(ids, wait, Some(ids.span), "wait".to_owned(), [began, leased]));
     if let Some(start) = ended.start {
         let micros = |moment: Option<Timestamp>| moment.map(Timestamp::as_microsecond);
         let asked = start.asked.as_microsecond().clamp(began, leased);
         let placed = micros(start.placed).map(|placed| placed.clamp(began, leased));
         let ready = micros(start.ready).map_or(leased, |ready| ready.clamp(began, leased));
         if let Some(placed) = placed {
-            spans.push(span(trace, id(), Some(wait), "placement".to_owned(), [asked, placed]));
-            spans.push(span(trace, id(), Some(wait), "start".to_owned(), [placed, ready]));
+            spans.push(span(ids, id(), Some(wait), "placement".to_owned(), [asked, placed]));
+            spans.push(span(ids, id(), Some(wait), "start".to_owned(), [placed, ready]));
         }
     }
     if served {
         spans.push(Span {
             kind: SpanKind::Client.into(),
-            ..span(trace, trace.call, Some(trace.span), "backend".to_owned(), [leased, end])
+            ..span(ids, ids.call, Some(ids.span), "backend".to_owned(), [leased, end])
         });
         if let Some(first) = row.first_byte_us.map(|first| (began + first).clamp(leased, end)) {
-            spans.push(span(trace, id(), Some(trace.call), "first byte".to_owned(), [leased, first]));
-            spans.push(span(trace, id(), Some(trace.call), "stream".to_owned(), [first, end]));
+            spans.push(span(ids, id(), Some(ids.call), "first byte".to_owned(), [leased, first]));
+            spans.push(span(ids, id(), Some(ids.call), "stream".to_owned(), [first, end]));
         }
     }
     spans
 }
 
-fn span(trace: &Trace, id: [u8; 8], parent: Option<[u8; 8]>, name: String, [from, to]: [i64; 2]) -> Span {
+fn span(ids: &Ids, id: [u8; 8], parent: Option<[u8; 8]>, name: String, [from, to]: [i64; 2]) -> Span {
     let nanos = |micros: i64| u64::try_from(micros).unwrap_or_default().saturating_mul(1000);
     Span {
-        trace_id: trace.id.to_vec(),
+        trace_id: ids.trace.to_vec(),
         span_id: id.to_vec(),
         parent_span_id: parent.map(Vec::from).unwrap_or_default(),
         name,

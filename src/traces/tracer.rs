@@ -1,7 +1,8 @@
 //! Which requests are traced, and under which ids.
 
 use super::exporter::{Close, Exporter, Offer};
-use super::{Ended, spans};
+use super::Ended;
+use super::spans::{self, Ids};
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use llm_manager_actors::live::Live;
 use llm_manager_actors::supervisor::{Child, ChildSpec};
@@ -29,13 +30,7 @@ pub(crate) struct Tracer {
 #[derive(Clone)]
 pub(crate) struct Trace {
     tracer: Tracer,
-    pub(super) id: [u8; 16],
-    /// The client's span.
-    pub(super) parent: Option<[u8; 8]>,
-    /// Ours.
-    pub(super) span: [u8; 8],
-    /// That of the backend's part.
-    pub(super) call: [u8; 8],
+    ids: Ids,
 }
 
 impl Tracer {
@@ -66,10 +61,12 @@ impl Tracer {
         };
         wanted.then(|| Trace {
             tracer: self.clone(),
-            id: parent.as_ref().map_or_else(|| some_id().to_be_bytes(), |parent| parent.trace),
-            parent: parent.map(|parent| parent.span),
-            span: span_id(),
-            call: span_id(),
+            ids: Ids {
+                trace: parent.as_ref().map_or_else(trace_id, |parent| parent.trace),
+                parent: parent.map(|parent| parent.span),
+                span: span_id(),
+                call: span_id(),
+            },
         })
     }
 
@@ -84,12 +81,12 @@ impl Tracer {
 impl Trace {
     /// The `traceparent` for the backend.
     pub(crate) fn header(&self) -> HeaderValue {
-        let parent = Parent { trace: self.id, span: self.call, sampled: true };
+        let parent = Parent { trace: self.ids.trace, span: self.ids.call, sampled: true };
         HeaderValue::from_str(&parent.header()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
     pub(crate) fn ends(&self, ended: &Ended<'_>) {
-        let spans = spans::of(self, ended, span_id);
+        let spans = spans::of(&self.ids, ended, span_id);
         let count = spans.len() as u64;
         let taken = self.tracer.exporter.addr().is_some_and(|addr| addr.try_send(Offer(spans)).is_ok());
         if !taken {
@@ -99,10 +96,11 @@ impl Trace {
 }
 
 /// Never zero: that is no id.
-fn some_id() -> u128 {
-    fastrand::u128(1..)
+fn trace_id() -> [u8; 16] {
+    fastrand::u128(1..).to_be_bytes()
 }
 
-pub(super) fn span_id() -> [u8; 8] {
+/// The same.
+fn span_id() -> [u8; 8] {
     fastrand::u64(1..).to_be_bytes()
 }

@@ -155,13 +155,13 @@ fn body(asked: &Value, model: &str) -> Map<String, Value> {
         }
     }
     let format = match asked.get("format") {
-        Some(Value::String(word)) if word == "json" => Some(json!({"type": "json_object"})),
-        Some(schema @ Value::Object(_)) => {
-            Some(json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}))
-        }
+        // llama-server takes `json_object` and answers in prose; a schema it keeps to.
+        Some(Value::String(word)) if word == "json" => Some(json!({"type": "object"})),
+        Some(schema @ Value::Object(_)) => Some(schema.clone()),
         _ => None,
     };
-    if let Some(format) = format {
+    if let Some(schema) = format {
+        let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
         body.insert("response_format".to_owned(), format);
     }
     body

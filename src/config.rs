@@ -21,6 +21,7 @@ mod modes;
 mod park;
 mod place;
 mod problem;
+mod replicas;
 mod schema;
 mod slips;
 mod source;

@@ -46,6 +46,7 @@ mod real_engine;
 mod real_memory;
 mod reconcile;
 mod reload;
+mod replicas;
 mod run_logs;
 mod runs;
 mod service;

@@ -132,7 +132,7 @@ impl Model {
         let variant = self.spec.variants.get(self.grant.variant)?;
         Some(Sleeper {
             endpoint: self.endpoint()?,
-            model: self.spec.name.clone(),
+            model: self.spec.model().to_owned(),
             pid: run.pid(),
             folder: self.env.working_dir.clone(),
             headers: variant.probe.as_ref().map_or_else(Vec::new, |probe| probe.headers.clone()),

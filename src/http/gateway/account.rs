@@ -171,7 +171,7 @@ impl Account {
     pub(crate) fn leased(&mut self, lease: &Lease) {
         let queued = self.began.elapsed();
         // Of a start that was over before the request came, nothing was waited for.
-        let start = if queued < A_START { None } else { self.model.took_off(lease.epoch()) };
+        let start = if queued < A_START { None } else { lease.took_off() };
         self.served = Some(Served {
             queued,
             start: start.unwrap_or_default().min(queued),

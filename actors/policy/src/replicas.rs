@@ -98,7 +98,7 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Refused {
     replica: usize,
-    /// So often in a row.
+    /// So often in a row, as far as it makes a difference.
     times: u32,
     /// It is not tried again before.
     until: Moment,
@@ -106,9 +106,9 @@ struct Refused {
 
 impl Refused {
     fn once_more(self, replica: usize, now: Moment, retry_after: Duration) -> Self {
-        let pause = PAUSE.saturating_mul(1 << self.times.min(8)).min(LONGEST_PAUSE);
+        let pause = PAUSE.saturating_mul(1 << self.times).min(LONGEST_PAUSE);
         let until = now.saturating_add(pause.max(retry_after));
-        Self { replica, times: self.times.saturating_add(1), until }
+        Self { replica, times: (self.times + 1).min(3), until }
     }
 }
 

@@ -242,7 +242,7 @@ impl Model for Histories {
     }
 
     fn actions(&self, world: &World, acts: &mut Vec<Act>) {
-        if world.now >= 18 {
+        if world.now >= 15 {
             return;
         }
         acts.extend([Act::Pass(AFTER.as_secs()), Act::Pass(PAUSE.as_secs()), Act::Stop, Act::Wanted]);

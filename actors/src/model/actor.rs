@@ -407,8 +407,12 @@ impl Handler<Acquire> for Model {
         let Acquire { answer, class, client } = acquire;
         self.waiters.queue_up(Request { answer, class, client, since: Instant::now() });
         self.demand_anew();
-        // While another replica serves, nobody waits for this one: it is for the front to say who starts.
-        self.drive(Event::Acquire, ctx);
+        if matches!(self.state.phase, Phase::Parked { .. }) && !self.is_awaited() {
+            // While another replica serves, nobody waits for this one: it is for the front to say who comes.
+            self.look_around(false, ctx);
+        } else {
+            self.drive(Event::Acquire, ctx);
+        }
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) enum CrewNotice {
         /// Why, in words.
         why: Arc<str>,
     },
-    /// By the front: whether it stays when it is idle.
-    Keep(bool),
+    /// By the front: it stays when it is idle from now on, or no longer does.
+    Kept,
     /// By the front: there are too many; end when the running answers have ended.
     Release,
     /// By the front: the configuration has changed.
@@ -67,10 +67,6 @@ pub(super) struct Front {
     pub(super) busy: bool,
     /// The first replica's own start was refused.
     pub(super) no_room: Option<Duration>,
-    /// Which of the others were last told to stay.
-    pub(super) kept: Vec<bool>,
     /// Those that have not been told of the present configuration yet, in turn.
     pub(super) untold: VecDeque<(usize, Reconfigure)>,
-    /// This one stays when it is idle.
-    pub(super) stays: bool,
 }

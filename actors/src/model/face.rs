@@ -48,6 +48,8 @@ pub struct Face {
     pub engine: Arc<Engine>,
     /// It is kept warm.
     warm: AtomicBool,
+    /// One of several replicas that stays when it is idle. Written by their front.
+    stays: AtomicBool,
     /// See `quiet_until`; seconds since 1970, 0 for none.
     quiet_until: AtomicI64,
     /// See `alive_time`; in microseconds, `NEVER` for none.
@@ -76,6 +78,7 @@ impl Face {
             standing_order: AtomicBool::new(false),
             engine: Arc::default(),
             warm: AtomicBool::new(false),
+            stays: AtomicBool::new(false),
             quiet_until: AtomicI64::new(0),
             alive_us,
             context: AtomicU64::new(0),
@@ -106,7 +109,7 @@ impl Face {
     }
 
     /// Whether there are no other replicas.
-    pub(super) fn is_one(&self) -> bool {
+    fn is_one(&self) -> bool {
         self.front.is_none() && self.crew.load().is_empty()
     }
 
@@ -152,6 +155,16 @@ impl Face {
 
     pub(super) fn is_warm(&self) -> bool {
         self.warm.load(Ordering::Relaxed)
+    }
+
+    /// It is never stopped for being idle, because there would be too few.
+    pub(super) fn stays(&self) -> bool {
+        if self.is_one() { self.spec.load().replicas.min > 0 } else { self.stays.load(Ordering::Relaxed) }
+    }
+
+    /// Answers whether that is new.
+    pub(super) fn set_stays(&self, stays: bool) -> bool {
+        self.stays.swap(stays, Ordering::Relaxed) != stays
     }
 
     /// Answers what it was before.

@@ -121,10 +121,8 @@ impl Model {
         let waits_since = self.waiters.longest().map(|waited| now.saturating_sub(waited));
         let view = View { now, waits_since, stands: &stands };
         let rules = self.spec.replicas;
-        if let Some(retry_after) = self.front.no_room.take() {
-            let refused = replicas::Event::Refused { replica: 0, retry_after };
-            self.front.state = replicas::step(&self.front.state, refused, &view, &rules).state;
-        }
+        let refused = if event == replicas::Event::Look { self.front.no_room.take() } else { None };
+        let event = refused.map_or(event, |retry_after| replicas::Event::Refused { replica: 0, retry_after });
         let step = replicas::step(&self.front.state, event, &view, &rules);
         self.front.state = step.state;
         if let Some(looking) = self.front.looking.take() {
@@ -177,19 +175,13 @@ impl Model {
 
     fn keep(&mut self, kept: &[bool], crew: &[Mate], ctx: &mut Context<Self>) {
         let mut kept = kept.iter().copied();
-        self.set_stays(kept.next().unwrap_or_default(), ctx);
-        let kept: Vec<bool> = kept.collect();
-        for (at, (mate, stays)) in crew.iter().zip(&kept).enumerate() {
-            if self.front.kept.get(at) != Some(stays) {
-                mate.link.tell(CrewNotice::Keep(*stays));
-            }
-        }
-        self.front.kept = kept;
-    }
-
-    fn set_stays(&mut self, stays: bool, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.front.stays, stays) != stays {
+        if self.handle.set_stays(kept.next().unwrap_or_default()) {
             self.apply_alive_time(ctx);
+        }
+        for (mate, stays) in crew.iter().zip(kept) {
+            if mate.face.set_stays(stays) {
+                mate.link.tell(CrewNotice::Kept);
+            }
         }
     }
 
@@ -237,7 +229,7 @@ impl Handler<CrewNotice> for Model {
     fn handle(&mut self, notice: CrewNotice, ctx: &mut Context<Self>) {
         match notice {
             CrewNotice::Start { why } => self.start_one_more(why, ctx),
-            CrewNotice::Keep(stays) => self.set_stays(stays, ctx),
+            CrewNotice::Kept => self.apply_alive_time(ctx),
             CrewNotice::Release => {
                 self.ordered_by = Some("a smaller `replicas.max`".into());
                 self.drive(Event::Stop(Urgency::Drain), ctx);

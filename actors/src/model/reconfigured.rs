@@ -22,8 +22,9 @@ impl Model {
     pub(super) fn reconfigure(&mut self, new: Reconfigure, ctx: &mut Context<Self>) {
         let old = std::mem::replace(&mut self.spec, new.spec);
         // Until the front has looked, what stayed before stays.
-        self.front.stays |=
-            old.replicas.min > 0 && self.spec.replicas.min > 0 && self.handle.front().is_none();
+        if old.replicas.min > 0 && self.spec.replicas.min > 0 && self.handle.front().is_none() {
+            self.handle.set_stays(true);
+        }
         self.env.timeouts = new.timeouts;
         // What a client has wanted for this life goes before what has not changed.
         let same_time = old.alive_time == self.spec.alive_time && old.replicas.min == self.spec.replicas.min;

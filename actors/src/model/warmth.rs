@@ -20,8 +20,7 @@ pub struct Warmth {
 impl Model {
     /// After how much time without a lease a life is stopped that no client has wanted anything else for.
     pub(super) fn own_alive_time(&self) -> Option<Duration> {
-        let stays = if self.handle.is_one() { self.spec.replicas.min > 0 } else { self.front.stays };
-        if self.handle.is_warm() || stays { None } else { self.spec.alive_time }
+        if self.handle.is_warm() || self.handle.stays() { None } else { self.spec.alive_time }
     }
 
     /// It has become another one.

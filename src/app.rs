@@ -186,7 +186,7 @@ impl Running {
         let models: Vec<Arc<ModelHandle>> = spec.models.iter().map(|model| Arc::new(handle(model))).collect();
         let roster = Roster::new(&models, reload::timeouts(program));
         let scope = Arc::new(ArcSwap::from_pointee(Scope {
-            models: models.clone(),
+            models: roster.replicas(),
             settings: reload::placement(program),
             watts: program.watts.clone(),
             shared_devices: spec.shared_devices.clone(),

@@ -22,6 +22,7 @@ mod notify;
 mod park;
 mod place;
 mod problem;
+mod replicas;
 mod schema;
 mod slips;
 mod source;

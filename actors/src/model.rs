@@ -4,8 +4,10 @@
 //! `ModelHandle`, which takes a lease without a message while the gate is open.
 
 mod actor;
+mod crew;
 mod effects;
 mod face;
+mod front;
 mod handle;
 pub mod learnt;
 mod lease;
@@ -29,12 +31,13 @@ mod warmth;
 mod watching;
 mod wording;
 
-pub use actor::{Environment, Model, Timeouts};
+pub use actor::{Environment, Model};
 pub use face::Face;
 pub use handle::{Directory, ModelHandle};
 pub use lease::{Backend, BreakReason, Lease, Wanted};
-pub use messages::{Cancel, Client, Line, Operate, Refused, RefusedReason, Verb, Waiting, WhoWaits};
-pub use reconfigured::Reconfigure;
+pub use messages::{
+    Cancel, Client, Line, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, Waiting, WhoWaits,
+};
 pub use status::{RunRecord, Status};
 pub use trace::Trace;
 pub use warmth::Warmth;

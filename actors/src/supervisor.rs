@@ -37,6 +37,8 @@ pub struct ChildSpec {
     pub down: Box<Down>,
     /// Its own children, if it is a supervisor.
     pub subtree: Option<Live<Supervisor>>,
+    /// The sibling below which it is shown: it works for that one.
+    pub below: Option<String>,
 }
 
 impl ChildSpec {
@@ -49,6 +51,7 @@ impl ChildSpec {
             detail: Box::new(|| None),
             down: Box::new(|_, _| ()),
             subtree: None,
+            below: None,
         }
     }
 }
@@ -366,7 +369,7 @@ impl Handler<Tree> for Supervisor {
     type Result = ResponseFuture<Vec<Node>>;
 
     fn handle(&mut self, _: Tree, _: &mut Context<Self>) -> Self::Result {
-        let nodes: Vec<(Node, Option<Live<Supervisor>>)> = self
+        let nodes: Vec<(Node, Option<Live<Supervisor>>, Option<String>)> = self
             .slots
             .iter()
             .filter(|slot| !slot.dismissed)
@@ -381,16 +384,26 @@ impl Handler<Tree> for Supervisor {
                     last_exit: slot.last_exit.clone(),
                     children: Vec::new(),
                 };
-                (node, slot.spec.subtree.clone())
+                (node, slot.spec.subtree.clone(), slot.spec.below.clone())
             })
             .collect();
         Box::pin(async move {
-            let mut tree = Vec::with_capacity(nodes.len());
-            for (mut node, subtree) in nodes {
+            let mut tree: Vec<Node> = Vec::with_capacity(nodes.len());
+            let mut lower = Vec::new();
+            for (mut node, subtree, below) in nodes {
                 if let Some(addr) = subtree.as_ref().and_then(Live::addr) {
                     node.children = ask(&addr, Tree).await.unwrap_or_default();
                 }
-                tree.push(node);
+                match below {
+                    Some(sibling) => lower.push((sibling, node)),
+                    None => tree.push(node),
+                }
+            }
+            for (sibling, node) in lower {
+                match tree.iter_mut().find(|upper| upper.name == sibling) {
+                    Some(upper) => upper.children.push(node),
+                    None => tree.push(node),
+                }
             }
             tree
         })

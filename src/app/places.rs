@@ -16,8 +16,8 @@ pub(super) struct Places {
 
 /// The jobs of an earlier manager that was killed go on: their models are started, which takes the jobs over.
 pub(super) async fn take_over(slurm: SlurmLauncher, roster: Roster) {
-    let models = slurm.take_stock(|name| roster.find(name).is_some()).await;
-    for model in models.iter().filter_map(|name| roster.find(name)) {
+    let models = slurm.take_stock(|name| roster.find_replica(name).is_some()).await;
+    for model in models.iter().filter_map(|name| roster.find_replica(name)) {
         if let Err(refused) = model.order(Verb::Start, None) {
             log::warn!("models/{}: its job is not taken over: {refused:?}", model.spec.name);
         }

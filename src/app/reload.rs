@@ -265,7 +265,7 @@ impl Reloader {
         let models: Vec<_> = self.listed.iter().map(|(model, _)| Arc::clone(model)).collect();
         let shared = configured(Shared::clone(&self.in_force.now()), &new, Arc::new(access), models);
         self.scope.store(Arc::new(Scope {
-            models: self.roster.models(),
+            models: self.roster.replicas(),
             settings: placement(&new.program),
             watts: new.program.watts.clone(),
             shared_devices: new.shared_devices.clone(),
@@ -313,8 +313,9 @@ impl Reloader {
         if let Some((model, forgotten)) = known {
             let (model, forgotten) = (Arc::clone(model), forgotten.clone());
             let unlisted = self.roster.find(&spec.name).unwrap_or_else(|| Arc::clone(&model));
-            self.change(&unlisted, spec, program, told);
-            return (Arc::new(model.renewed(Arc::clone(spec), program.max_waiting)), forgotten);
+            let renewed = self.change(&unlisted, spec, program, told);
+            self.adopt_crew(&unlisted, &renewed).await;
+            return (Arc::new(renewed.listed_as(&model)), forgotten);
         }
         let leaving = self.leaving.iter().position(|leaving| leaving.model.spec.name == spec.name);
         if let Some(place) = leaving {
@@ -322,22 +323,36 @@ impl Reloader {
             let leaving = self.leaving.swap_remove(place);
             leaving.recalled.cancel();
             let renewed = self.change(&leaving.model, spec, program, told);
+            self.adopt_crew(&leaving.model, &renewed).await;
             let (handle, forgotten) = renewed.list();
             return (Arc::new(handle), forgotten);
         }
         let model = Arc::new(ModelHandle::new(Arc::clone(spec), program.max_waiting, self.origin));
         self.roster.add(&model);
-        let supervisor = self.supervisor.addr();
-        let adopted = match &supervisor {
-            Some(addr) => ask(addr, Adopt { name: spec.name.clone() }).await == Some(true),
+        for replica in model.replicas() {
+            self.adopt(&replica.spec.name).await;
+        }
+        let (handle, forgotten) = model.list();
+        (Arc::new(handle), forgotten)
+    }
+
+    /// Has the supervisor start the actor of a model or of a further replica.
+    async fn adopt(&self, name: &str) {
+        let adopted = match &self.supervisor.addr() {
+            Some(addr) => ask(addr, Adopt { name: name.to_owned() }).await == Some(true),
             None => false,
         };
         if !adopted {
             // The supervisor starts all of the roster when it is back.
-            log::error!("models/{}: its actor could not be started; see `llm-manager tree`", spec.name);
+            log::error!("models/{name}: its actor could not be started; see `llm-manager tree`");
         }
-        let (handle, forgotten) = model.list();
-        (Arc::new(handle), forgotten)
+    }
+
+    /// The replicas that a model may have more than before.
+    async fn adopt_crew(&self, before: &ModelHandle, after: &ModelHandle) {
+        for replica in after.crew().iter().skip(before.crew().len()) {
+            self.adopt(&replica.spec.name).await;
+        }
     }
 
     /// The handle that the actors' side holds, with what the configuration says now.
@@ -412,13 +427,15 @@ impl Reloader {
         let Some(place) = place else { return };
         let leaving = self.leaving.swap_remove(place);
         let name = &model.spec.name;
-        if let Some(addr) = self.supervisor.addr() {
-            ask(&addr, Dismiss { name: name.clone() }).await;
+        for replica in model.replicas() {
+            if let Some(addr) = self.supervisor.addr() {
+                ask(&addr, Dismiss { name: replica.spec.name.clone() }).await;
+            }
+            replica.actor().set(None);
         }
-        model.actor().set(None);
         self.roster.remove(model);
         let former = self.scope.load();
-        self.scope.store(Arc::new(Scope { models: self.roster.models(), ..Scope::clone(&former) }));
+        self.scope.store(Arc::new(Scope { models: self.roster.replicas(), ..Scope::clone(&former) }));
         log::info!("models/{name}: has left the configuration, and has ended");
         if let Some(new) = leaving.data_to {
             // Its last rows have come since.

@@ -16,7 +16,6 @@ use llm_manager_process::Launcher;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What the actors are given.
@@ -42,14 +41,8 @@ pub(super) struct Parts<'a> {
 pub(super) struct Roster(Rc<Members>);
 
 struct Members {
-    models: RefCell<Vec<Member>>,
+    models: RefCell<Vec<Arc<ModelHandle>>>,
     timeouts: Cell<Timeouts>,
-}
-
-struct Member {
-    model: Arc<ModelHandle>,
-    /// One for the life of the model: a restarted tree waits for what the old one left.
-    slot: Arc<Semaphore>,
 }
 
 impl Roster {
@@ -66,30 +59,33 @@ impl Roster {
     /// A model more, or another handle of one that is there.
     pub(super) fn add(&self, model: &Arc<ModelHandle>) {
         let mut members = self.0.models.borrow_mut();
-        match members.iter_mut().find(|member| member.model.id() == model.id()) {
-            Some(member) => member.model = Arc::clone(model),
-            None => {
-                members.push(Member { model: Arc::clone(model), slot: Arc::new(Semaphore::new(1)) });
-            }
+        match members.iter_mut().find(|member| member.id() == model.id()) {
+            Some(member) => *member = Arc::clone(model),
+            None => members.push(Arc::clone(model)),
         }
     }
 
     pub(super) fn remove(&self, model: &ModelHandle) {
-        self.0.models.borrow_mut().retain(|member| member.model.id() != model.id());
+        self.0.models.borrow_mut().retain(|member| member.id() != model.id());
     }
 
     /// All models, those on their way out included.
     pub(super) fn models(&self) -> Vec<Arc<ModelHandle>> {
-        self.0.models.borrow().iter().map(|member| Arc::clone(&member.model)).collect()
+        self.0.models.borrow().clone()
+    }
+
+    /// Each replica of all models by itself.
+    pub(super) fn replicas(&self) -> Vec<Arc<ModelHandle>> {
+        self.0.models.borrow().iter().flat_map(ModelHandle::replicas).collect()
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Arc<ModelHandle>> {
         self.models().into_iter().find(|model| model.spec.name == name)
     }
 
-    fn slot(&self, model: &ModelHandle) -> Option<Arc<Semaphore>> {
-        let members = self.0.models.borrow();
-        members.iter().find(|member| member.model.id() == model.id()).map(|member| Arc::clone(&member.slot))
+    /// The model of this name, or the further replica.
+    pub(super) fn find_replica(&self, name: &str) -> Option<Arc<ModelHandle>> {
+        self.replicas().into_iter().find(|replica| replica.spec.name == name)
     }
 }
 
@@ -132,7 +128,7 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
                     let (ledger, stopping) = (ledger.clone(), stopping.clone());
                     let (working_dir, link) = (base_dir.clone(), link.clone());
                     // It outlives the actor.
-                    let slot = roster.slot(model).unwrap_or_else(|| Arc::new(Semaphore::new(1)));
+                    let slot = model.face().slot();
                     move || Environment {
                         launcher: Rc::clone(&launcher),
                         feed: feed.clone(),
@@ -148,10 +144,10 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
             })
         };
         move || {
-            let specs = roster.models().iter().map(|model| child(model)).collect();
+            let specs = roster.replicas().iter().map(|replica| child(replica)).collect();
             let (roster, child) = (roster.clone(), Rc::clone(&child));
             let growing = Supervisor::new("models", specs, feed.clone())
-                .growing(move |name| roster.find(name).map(|model| child(&model)));
+                .growing(move |name| roster.find_replica(name).map(|replica| child(&replica)));
             Child::start(growing, &supervisor)
         }
     };
@@ -185,7 +181,7 @@ fn model_child(
     let start = move || Child::start(Model::new(Arc::clone(started.face()), environment()), started.actor());
     ChildSpec {
         detail: Box::new(move || {
-            let status = described.status();
+            let status = described.own_status();
             let failed = status.runs.iter().filter(|run| run.cause.is_failure());
             let (failures, last) = (failed.clone().count(), failed.clone().next());
             let words = [
@@ -215,6 +211,7 @@ fn model_child(
                 }
             }
         }),
+        below: model.spec.replica_of.clone(),
         ..ChildSpec::new(model.spec.name.clone(), start)
     }
 }

@@ -64,6 +64,23 @@ struct Model {
     waiting: usize,
     idle_seconds_left: Option<f64>,
     last_error: Option<String>,
+    #[serde(default)]
+    replicas: Vec<Replica>,
+    #[serde(default)]
+    max_replicas: u32,
+}
+
+/// One of several backends of a model.
+#[derive(Deserialize)]
+struct Replica {
+    number: usize,
+    state: String,
+    variant: Option<String>,
+    place: Option<String>,
+    pid: Option<u32>,
+    port: Option<u16>,
+    leases: u32,
+    last_error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -130,9 +147,10 @@ async fn status(manager: &Manager) -> Result<(), String> {
         "LAST ERROR",
     ]);
     let dash = || "-".to_owned();
+    let first_line =
+        |error: Option<&str>| error.and_then(|error| error.lines().next()).unwrap_or("").to_owned();
     for model in models {
-        let error =
-            model.last_error.as_deref().and_then(|error| error.lines().next()).unwrap_or("").to_owned();
+        let replicas = if model.max_replicas > 1 { model.replicas } else { Vec::new() };
         table.add_row([
             model.name,
             model.state,
@@ -142,8 +160,21 @@ async fn status(manager: &Manager) -> Result<(), String> {
             model.leases.to_string(),
             model.waiting.to_string(),
             model.idle_seconds_left.map_or_else(dash, duration),
-            error,
+            first_line(model.last_error.as_deref()),
         ]);
+        for one in replicas {
+            table.add_row([
+                format!("  replica {}", one.number),
+                one.state,
+                one.variant.map_or_else(dash, |variant| at_place(variant, one.place.as_deref())),
+                one.pid.map_or_else(dash, |pid| pid.to_string()),
+                one.port.map_or_else(dash, |port| port.to_string()),
+                one.leases.to_string(),
+                dash(),
+                dash(),
+                first_line(one.last_error.as_deref()),
+            ]);
+        }
     }
     print(&table.to_string())
 }

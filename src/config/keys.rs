@@ -12,6 +12,7 @@ mod notify;
 pub(super) mod original;
 mod park;
 mod place;
+mod replicas;
 mod table;
 mod through;
 mod weights;
@@ -32,6 +33,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         place::ROWS,
         hours::ROWS,
         park::ROWS,
+        replicas::ROWS,
     ]
     .into_iter()
     .flatten()
@@ -66,6 +68,7 @@ pub(super) enum Section {
     Key,
     Budget,
     Model,
+    Replicas,
     Billing,
     Tier,
     Variant,
@@ -189,6 +192,7 @@ impl Section {
             Self::Probe | Self::OwnProbe => "a probe",
             Self::Park => "`park`",
             Self::ParkStep => "a step of `park`",
+            Self::Replicas => "`replicas` of a model",
             Self::ParkSign => "`parked` or `busy` of `park`",
             Self::Usage => "`usage` of a mode",
             Self::Key => "a key",

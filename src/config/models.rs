@@ -16,6 +16,7 @@ use super::hours;
 use super::keys::{Section, original};
 use super::park;
 use super::place;
+use super::replicas;
 use super::suggest;
 use super::validate::{Defaults, absolute, alive_time, command, missing, runs_here};
 
@@ -88,6 +89,8 @@ fn model(
         capture: fields.flag("capture"),
         read_ahead: fields.flag("read_ahead"),
         weights: weights(walk, fields),
+        replicas: replicas::read(walk, fields),
+        replica_of: None,
         variants,
     })
 }

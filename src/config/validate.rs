@@ -18,7 +18,7 @@ use serde_yaml::Value;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
-use super::{devices, edge, key_specs, models, modes, notify};
+use super::{devices, edge, key_specs, models, modes, notify, replicas};
 
 /// What models take from `program` when they don't say it themselves.
 pub(super) struct Defaults {
@@ -59,6 +59,7 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
     let mut models = models::read(walk, &root, &modes, &defaults);
     names_are_unique(walk, &models);
     former_names_are_free(walk, &models);
+    replicas::names_are_free(walk, &models);
     for model in &mut models {
         model.aliases.retain(|alias| *alias != model.name);
     }

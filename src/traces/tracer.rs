@@ -1,7 +1,7 @@
 //! Which requests are traced, and under which ids.
 
-use super::exporter::{Close, Exporter, Offer};
 use super::Ended;
+use super::exporter::{Close, Exporter, Offer};
 use super::spans::{self, Ids};
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use llm_manager_actors::live::Live;

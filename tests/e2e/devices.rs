@@ -16,6 +16,7 @@ mod parking;
 mod plugins;
 mod queue;
 mod read_ahead;
+mod replicas;
 mod restarts;
 mod room;
 mod sharing;

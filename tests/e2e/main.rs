@@ -49,6 +49,7 @@ mod real_memory;
 mod reconcile;
 mod recorded;
 mod reload;
+mod replicas;
 mod run_logs;
 mod runs;
 mod service;

@@ -184,3 +184,29 @@ fn jobs_of_a_folder_that_is_gone_are_ended() {
     wait_until("one is left", Duration::from_secs(30), || jobs(&cluster).len() == 1);
     other.chat("n").send().ok();
 }
+
+#[test]
+fn each_replica_is_a_job_and_the_next_manager_takes_all_of_them_over() {
+    let Some(cluster) = Cluster::start() else { return };
+    let model = Model::chat("m").line("replicas: {min: 2, max: 2}").variant(on("gres: \"gpu:v100:1\""));
+    let mut manager = start(&cluster, &Config::with(model));
+    let wait_ready = |manager: &Manager| {
+        wait_until("both are ready", PATIENCE, || {
+            let shown = manager.model("m")["replicas"].clone();
+            shown.as_array().unwrap().iter().filter(|one| one["state"] == "ready").count() == 2
+        });
+    };
+    manager.chat("m").send().ok();
+    wait_ready(&manager);
+    let before = jobs(&cluster);
+    assert_eq!(before.len(), 2, "{before:?}");
+    manager.kill();
+    assert_eq!(jobs(&cluster), before, "they go on");
+    manager.launch();
+    wait_ready(&manager);
+    manager.chat("m").send().ok();
+    assert_eq!(jobs(&cluster), before);
+    assert_eq!(manager.starts("m").len(), 2, "nothing was started twice");
+    manager.stop();
+    assert_eq!(jobs(&cluster), [] as [String; 0]);
+}

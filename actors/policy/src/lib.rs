@@ -37,6 +37,7 @@ pub mod quota;
 pub mod readiness;
 pub mod recording;
 pub mod reload;
+pub mod replicas;
 pub mod restart;
 pub mod rights;
 pub mod spec;

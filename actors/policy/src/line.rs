@@ -259,6 +259,11 @@ impl<T> Line<T> {
             .next_back()
     }
 
+    /// When the one who has waited longest came.
+    pub fn oldest(&self) -> Option<Moment> {
+        self.lanes.iter().filter_map(Lane::oldest).min()
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.lanes.iter().flat_map(|lane| &lane.flows).map(|flow| flow.waiting.len()).sum()

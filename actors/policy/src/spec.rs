@@ -16,6 +16,7 @@ use crate::hours::Hours;
 use crate::parking::ParkSpec;
 use crate::pricing::{Currency, Plan, Price};
 use crate::proxies::Network;
+use crate::replicas::Replicas;
 use crate::rights::Scope;
 use crate::usage::Pointers;
 use std::collections::BTreeMap;
@@ -354,8 +355,33 @@ pub struct ModelSpec {
     pub read_ahead: bool,
     /// What to read then; empty: what its command line names.
     pub weights: Vec<PathBuf>,
+    /// How many backends serve it.
+    pub replicas: Replicas,
+    /// The model of which this is a further replica; `None`: it is a model.
+    pub replica_of: Option<String>,
     /// Launch configurations in order of priority; never empty.
     pub variants: Vec<VariantSpec>,
+}
+
+impl ModelSpec {
+    /// The model's name, also of a further replica, whose own name has a number.
+    pub fn model(&self) -> &str {
+        self.replica_of.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The same for a further replica: it is started by its model alone, and has a port of its own.
+    #[must_use]
+    pub fn replica(&self, number: usize) -> Self {
+        Self {
+            name: crate::replicas::name(&self.name, number),
+            replica_of: Some(self.name.clone()),
+            port: None,
+            auto_start: false,
+            keep_warm: Vec::new(),
+            quiet: Vec::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// Which names of a model are listed.

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};
+use llm_manager_policy::replicas::Replicas;
 use llm_manager_policy::spec::{
     Class, HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
     VariantSpec,
@@ -73,6 +74,8 @@ fn model(name: &str) -> ModelSpec {
         read_ahead: true,
         capture: false,
         weights: Vec::new(),
+        replicas: Replicas::ONE,
+        replica_of: None,
         variants: vec![variant("Big"), variant("Small")],
     }
 }
@@ -152,7 +155,7 @@ type Edit = fn(&mut ModelSpec);
 
 #[test]
 fn what_is_not_the_launch_changes_in_place() {
-    let cases: [(&str, Edit); 9] = [
+    let cases: [(&str, Edit); 10] = [
         ("aliases", |model| model.aliases.push("other".to_owned())),
         ("alive_time", |model| model.alive_time = None),
         ("start_timeout", |model| model.start_timeout *= 2),
@@ -160,6 +163,7 @@ fn what_is_not_the_launch_changes_in_place() {
         ("priority", |model| model.priority = Some(Class::Batch)),
         ("mode", |model| model.mode = mode("Base")),
         ("pinned", |model| model.pinned = true),
+        ("replicas", |model| model.replicas.max = 2),
         ("memory_mb", |model| model.variants[0].memory_auto = true),
         ("variants", |model| model.variants.push(variant("Huge"))),
     ];

@@ -33,7 +33,7 @@ pub(super) fn words(order: &LaunchOrder, port: u16) -> Vec<OsString> {
 
 /// The words of a command with the port and the model in their places.
 pub(super) fn filled_in(words: &[String], order: &LaunchOrder, port: u16) -> Vec<OsString> {
-    let fill = |word: &String| word.replace("{port}", &port.to_string()).replace("{model}", &order.model);
+    let fill = |word: &String| word.replace("{port}", &port.to_string()).replace("{model}", &order.known_as);
     words.iter().map(|word| fill(word).into()).collect()
 }
 
@@ -116,7 +116,7 @@ pub(super) fn build(words: &[OsString], order: &LaunchOrder, port: u16, markers:
         .args(arguments)
         .current_dir(&order.working_dir)
         .env("PORT", port.to_string())
-        .env("MODEL_NAME", &order.model)
+        .env("MODEL_NAME", &order.known_as)
         // A backend that knows them would speak for the manager.
         .env_remove("NOTIFY_SOCKET")
         .env_remove("WATCHDOG_USEC")

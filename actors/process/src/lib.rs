@@ -83,8 +83,10 @@ pub trait Launcher {
 /// What to start, and how.
 #[derive(Clone, Debug)]
 pub struct LaunchOrder {
-    /// The model's name.
+    /// The model's name, or that of one of its replicas: tells its runs and their output from those of others.
     pub model: String,
+    /// The model's name as the backend hears it: `{model}`, and `MODEL_NAME`.
+    pub known_as: String,
     /// The variant's name, for log lines.
     pub variant: String,
     /// Tells this run from the model's other runs.
@@ -105,7 +107,7 @@ pub struct LaunchOrder {
     pub stop_timeout: Duration,
     /// Ends what the launch started elsewhere, such as a container; `{port}` and `{model}` are filled in.
     pub stop_command: Option<Vec<String>>,
-    /// One permit per model. A run holds it until nothing of it is left, so two never overlap.
+    /// One permit per model or replica. A run holds it until nothing of it is left, so two never overlap.
     pub slot: Arc<Semaphore>,
 }
 

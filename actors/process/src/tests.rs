@@ -85,6 +85,7 @@ impl House {
 
 fn order(dir: &Path, slot: Arc<Semaphore>, launch: Launch) -> LaunchOrder {
     LaunchOrder {
+        known_as: "org/qwen #1".to_owned(),
         model: "org/qwen #1".to_owned(),
         variant: "Only".to_owned(),
         epoch: 7,

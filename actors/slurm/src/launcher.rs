@@ -130,6 +130,7 @@ impl SlurmLauncher {
         let job = slurm
             .submit(JobOrder {
                 model: order.model.clone(),
+                known_as: order.known_as.clone(),
                 variant: order.variant.clone(),
                 run: order.run,
                 fingerprint,

@@ -18,8 +18,10 @@ use crate::wrapper::{self, Wrapped};
 /// What to run, and how.
 #[derive(Clone, Debug)]
 pub struct JobOrder {
-    /// The model's name.
+    /// The model's name, or that of one of its replicas.
     pub model: String,
+    /// The model's name as the backend hears it.
+    pub known_as: String,
     /// The variant's.
     pub variant: String,
     /// The ledger's number of the run.
@@ -93,7 +95,7 @@ impl Slurm {
         let files = self.files.clone();
         let mut environment = vec![
             ("PATH".to_owned(), self.tools.path_of_jobs().to_owned()),
-            ("MODEL_NAME".to_owned(), order.model.clone()),
+            ("MODEL_NAME".to_owned(), order.known_as.clone()),
         ];
         environment.extend(order.env.iter().cloned());
         let ask = order.ask.clone();
@@ -101,7 +103,7 @@ impl Slurm {
             let name = files.new_name(&order.model)?;
             let folder = files.folder(&name);
             let script = wrapper::script(&Wrapped {
-                model: &order.model,
+                model: &order.known_as,
                 launch: &order.launch,
                 working_dir: &order.working_dir,
                 folder: folder.path(),

@@ -30,6 +30,7 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), H
 fn order(cluster: &Cluster, launch: Launch, ask: Ask) -> JobOrder {
     JobOrder {
         model: "org/ü \"x\" $(id)".to_owned(),
+        known_as: "org/ü \"x\" $(id)".to_owned(),
         variant: "Default".to_owned(),
         run: 1,
         fingerprint: "x".to_owned(),

@@ -1,10 +1,11 @@
 //! The Model actor: its state, and what it does with the messages that it hears.
 
+use super::crew::Front;
 use super::face::Face;
 use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
 use super::messages::{
-    Abandoned, Acquire, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Verb, WhoWaits,
+    Abandoned, Acquire, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Timeouts, Verb, WhoWaits,
 };
 use super::status::{RunRecord, Status};
 use super::waiters::{Order, Request, Waiters};
@@ -55,15 +56,6 @@ pub struct Environment {
     /// Held by a run until its last process is gone; outlives the actor, so that a restarted actor can't
     /// launch beside what its predecessor left.
     pub slot: Arc<Semaphore>,
-}
-
-/// Limits that are the same for all models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// How long running answers may go on when the model is to stop.
-    pub drain: Duration,
-    /// Longest wait for memory.
-    pub queue: Duration,
 }
 
 /// The actor.
@@ -141,6 +133,8 @@ pub struct Model {
     pub(super) asking_there: Option<SpawnHandle>,
     /// The name that the probe of the present life has found, until the door is opened.
     pub(super) served_name: Option<Arc<str>>,
+    /// Of a model with several replicas.
+    pub(super) front: Front,
 }
 
 pub(super) fn limits(spec: &ModelSpec, timeouts: Timeouts) -> Limits {
@@ -220,6 +214,7 @@ impl Model {
             state_there: None,
             asking_there: None,
             served_name: None,
+            front: Front::default(),
         }
     }
 
@@ -238,7 +233,8 @@ impl Model {
             }
         }
         self.handle.standing_order.store(self.waiters.any_standing(), Ordering::Relaxed);
-        if self.state.phase != before {
+        let changed = self.state.phase != before;
+        if changed {
             self.announce(&before, event);
         }
         self.answer_park_orders();
@@ -254,14 +250,16 @@ impl Model {
                 let _ = answer.send(Ok(()));
             }
         }
+        self.look_around(changed, ctx);
     }
 
     fn view(&mut self) -> View {
+        let awaited = self.is_awaited();
         let door = self.door.as_ref();
         self.seen = door.map_or(Word::CLOSED, |door| door.gate.look());
         View {
             now: self.handle.origin.elapsed(),
-            waiting: usize::from(self.waiters.any()),
+            waiting: usize::from(awaited),
             leases: self.seen.leases(),
             unused_since: door.map_or(Duration::ZERO, |door| door.unused_since()),
             may_park: self.may_park(),
@@ -339,7 +337,7 @@ impl Model {
             trace: run.map(|run| run.trace),
             runs: self.runs.iter().cloned().collect(),
         });
-        self.env.feed.publish(Happening::Model(self.spec.name.as_str().into()));
+        self.env.feed.publish(Happening::Model(self.spec.model().into()));
     }
 
     /// Closes the books of a run whose processes are gone.
@@ -384,9 +382,13 @@ impl Actor for Model {
     fn started(&mut self, ctx: &mut Context<Self>) {
         // Of a crashed one, this is known.
         self.limits.alive_time = self.own_alive_time();
+        self.handle.set_alive_time(self.limits.alive_time);
         if self.spec.auto_start {
             self.waiters.order(Order::Boot);
             self.drive(Event::Start, ctx);
+        } else {
+            // Its replicas may be running.
+            self.look_around(true, ctx);
         }
     }
 }
@@ -408,7 +410,12 @@ impl Handler<Acquire> for Model {
         let Acquire { answer, class, client } = acquire;
         self.waiters.queue_up(Request { answer, class, client, since: Instant::now() });
         self.demand_anew();
-        self.drive(Event::Acquire, ctx);
+        if matches!(self.state.phase, Phase::Parked { .. }) && !self.is_awaited() {
+            // While another replica serves, nobody waits for this one: it is for the front to say who comes.
+            self.look_around(false, ctx);
+        } else {
+            self.drive(Event::Acquire, ctx);
+        }
     }
 }
 
@@ -420,8 +427,10 @@ impl Handler<Operate> for Model {
         match operate.verb {
             Verb::Start => {
                 self.waiters.order(Order::Operator(operate.answer));
-                self.demand_anew();
-                self.drive(Event::Start, ctx);
+                if !self.is_started(ctx) {
+                    self.demand_anew();
+                    self.drive(Event::Start, ctx);
+                }
             }
             Verb::Restart => {
                 self.waiters.order(Order::Operator(operate.answer));
@@ -430,6 +439,7 @@ impl Handler<Operate> for Model {
             Verb::Park => self.park_order(operate.answer, ctx),
             Verb::Stop(urgency) => {
                 self.stop_waiters.extend(operate.answer);
+                self.stop_crew(ctx);
                 self.drive(Event::Stop(urgency), ctx);
             }
         }

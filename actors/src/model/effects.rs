@@ -58,13 +58,7 @@ impl Model {
             }
             Effect::GrantWaiters => {
                 self.publish_change();
-                match &self.door {
-                    Some(door) => self.waiters.grant(door),
-                    None => log::error!(
-                        "models/{}: internal error: waiters granted without an open gate",
-                        self.name()
-                    ),
-                }
+                self.grant_waiters();
             }
             Effect::RefuseWaiters(refusal) => self.refuse(refusal),
             Effect::Terminate => return self.terminate(ctx),
@@ -100,7 +94,7 @@ impl Model {
         }
         self.publish_change();
         let refused = self.refused(refusal);
-        self.waiters.refuse_all(&refused);
+        self.refuse_waiters(refusal, &refused);
     }
 
     fn note_start_timeout(&mut self) {
@@ -144,6 +138,7 @@ impl Model {
         let order = LaunchOrder {
             run: id,
             model: spec.name.clone(),
+            known_as: spec.model().to_owned(),
             variant: variant.name.clone(),
             epoch: self.state.epoch,
             place: variant.place.clone(),
@@ -243,7 +238,7 @@ impl Model {
 
     fn open_ledger_run(&mut self) {
         let Some(current) = &self.current else { return };
-        let model: Arc<str> = self.spec.name.as_str().into();
+        let model: Arc<str> = self.spec.model().into();
         let run = RunStart {
             model,
             variant: Arc::clone(&current.variant),
@@ -324,9 +319,10 @@ impl Model {
             current.trace.ready = Some(now);
             current.ready_moment = Some(self.handle.origin.elapsed());
         }
-        if let Some(run) = &self.current {
-            let took = self.handle.origin.elapsed().saturating_sub(run.launched);
-            self.handle.last_start.store(Some(Arc::new((self.state.epoch, took, run.trace))));
+        let took_off =
+            self.current.as_ref().map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
+        if let Some(took) = took_off {
+            self.handle.last_start.store(Some(Arc::new((self.state.epoch, took))));
         }
         self.last_error = None;
         self.last_out_of_memory = None;
@@ -343,12 +339,18 @@ impl Model {
             epoch: self.state.epoch,
             variant: self.current.as_ref().map_or_else(|| Arc::from(""), |run| Arc::clone(&run.variant)),
             run_id,
+            took_off,
+            start: self.current.as_ref().map(|run| run.trace),
             served_name: self.served_name.take(),
             routes: spec
                 .filter(|variant| !variant.routes.are_plain())
                 .map(|variant| Arc::new(variant.routes.clone())),
         };
         let door = Arc::new(Door::new(way, limit, self.handle.origin));
+        if self.handle.front().is_some() {
+            // Nobody overtakes those in its front's line before the front has looked.
+            door.gate.watch(true);
+        }
         door.gate.open();
         let watched = Arc::downgrade(&door);
         let freed = futures_util::stream::unfold(watched, |watched| async move {

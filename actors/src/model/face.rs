@@ -1,18 +1,34 @@
 //! Face: what the world sees of a model, written by its actor and read through its handle.
 
+use super::crew::Link;
 use super::learnt::Engine;
 use super::lease::Door;
 use super::status::Status;
-use super::trace::Trace;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
+use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::replicas::Stand;
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+/// Another replica of the same model, as its front sees it.
+#[derive(Clone)]
+pub(super) struct Mate {
+    pub(super) face: Arc<Face>,
+    pub(super) link: Link,
+}
 
 /// It outlives the actor, and is there before the first one.
 pub struct Face {
+    /// The further replicas of this model; empty: it is the only one, or a further one itself.
+    crew: ArcSwap<Vec<Mate>>,
+    /// Of a further replica: its position, and its front.
+    front: Option<(usize, Link)>,
+    /// Held by a run until its last process is gone.
+    slot: Arc<Semaphore>,
     /// What the user asks for; a reload may change it.
     pub(super) spec: ArcSwap<ModelSpec>,
     pub(super) origin: Instant,
@@ -20,8 +36,8 @@ pub struct Face {
     status: ArcSwap<Status>,
     /// Processes of the present run, as they were last counted.
     pub(super) members: ArcSwapOption<watch::Receiver<Vec<u32>>>,
-    /// The life that was last ready, how long it took to be, and by which way.
-    pub(super) last_start: ArcSwapOption<(u64, Duration, Trace)>,
+    /// The life that was last ready, and how long it took to be.
+    pub(super) last_start: ArcSwapOption<(u64, Duration)>,
     /// The life that was last woken, and how long that took.
     pub(super) last_wake: ArcSwapOption<(u64, Duration)>,
     /// If it had to go now, there would be room for what it holds asleep. Written by the Scheduler.
@@ -29,9 +45,11 @@ pub struct Face {
     /// A standing order, `auto_start` among them, waits for it to be ready.
     pub(super) standing_order: AtomicBool,
     /// What is known of the engine.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// It is kept warm.
     warm: AtomicBool,
+    /// One of several replicas that stays when it is idle. Written by their front.
+    stays: AtomicBool,
     /// See `quiet_until`; seconds since 1970, 0 for none.
     quiet_until: AtomicI64,
     /// See `alive_time`; in microseconds, `NEVER` for none.
@@ -46,6 +64,9 @@ impl Face {
     pub(super) fn new(spec: Arc<ModelSpec>, origin: Instant) -> Self {
         let alive_us = AtomicU64::new(micros(spec.alive_time));
         Self {
+            crew: ArcSwap::default(),
+            front: None,
+            slot: Arc::new(Semaphore::new(1)),
             spec: ArcSwap::new(spec),
             origin,
             door: ArcSwapOption::empty(),
@@ -55,11 +76,70 @@ impl Face {
             last_wake: ArcSwapOption::empty(),
             may_park: AtomicBool::new(false),
             standing_order: AtomicBool::new(false),
-            engine: Engine::default(),
+            engine: Arc::default(),
             warm: AtomicBool::new(false),
+            stays: AtomicBool::new(false),
             quiet_until: AtomicI64::new(0),
             alive_us,
             context: AtomicU64::new(0),
+        }
+    }
+
+    /// That of a further replica, at this position behind this front.
+    pub(super) fn of_replica(
+        spec: Arc<ModelSpec>,
+        origin: Instant,
+        position: usize,
+        front: Link,
+        engine: &Arc<Engine>,
+    ) -> Self {
+        Self { front: Some((position, front)), engine: Arc::clone(engine), ..Self::new(spec, origin) }
+    }
+
+    pub(super) fn front(&self) -> Option<(usize, Link)> {
+        self.front.clone()
+    }
+
+    pub(super) fn crew(&self) -> Arc<Vec<Mate>> {
+        self.crew.load_full()
+    }
+
+    pub(super) fn set_crew(&self, crew: Vec<Mate>) {
+        self.crew.store(Arc::new(crew));
+    }
+
+    /// Whether there are no other replicas.
+    fn is_one(&self) -> bool {
+        self.front.is_none() && self.crew.load().is_empty()
+    }
+
+    /// One permit: two runs of the same replica never overlap, a restart of its actor included.
+    pub fn slot(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.slot)
+    }
+
+    /// The doors of all replicas that let people in.
+    pub(super) fn open_doors(&self) -> Vec<Arc<Door>> {
+        let crew = self.crew.load();
+        let faces = std::iter::once(self).chain(crew.iter().map(|mate| &*mate.face));
+        let doors = faces.filter_map(|face| face.door.load_full());
+        doors.filter(|door| door.gate.look().is_open()).collect()
+    }
+
+    /// What it does, as far as it matters to the others.
+    pub(super) fn stand(&self, now: Duration) -> Stand {
+        let status = self.status();
+        match status.state {
+            ModelState::Stopped | ModelState::Parked => Stand::Down,
+            ModelState::Queued | ModelState::Starting | ModelState::Waking => Stand::Rising,
+            ModelState::Ready => Stand::Ready,
+            ModelState::Draining | ModelState::Stopping | ModelState::Parking => Stand::Leaving,
+            ModelState::Failed => {
+                let left = status.retry_at.map(|at| at.duration_since(Timestamp::now()));
+                let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+                // One whose actor was given up is never tried again.
+                Stand::Failed { retry_at: left.map_or(Duration::MAX, |left| now.saturating_add(left)) }
+            }
         }
     }
 
@@ -75,6 +155,16 @@ impl Face {
 
     pub(super) fn is_warm(&self) -> bool {
         self.warm.load(Ordering::Relaxed)
+    }
+
+    /// It is never stopped for being idle, because there would be too few.
+    pub(super) fn stays(&self) -> bool {
+        if self.is_one() { self.spec.load().replicas.min > 0 } else { self.stays.load(Ordering::Relaxed) }
+    }
+
+    /// Answers whether that is new.
+    pub(super) fn set_stays(&self, stays: bool) -> bool {
+        self.stays.swap(stays, Ordering::Relaxed) != stays
     }
 
     /// Answers what it was before.

@@ -1,16 +1,18 @@
 //! ModelHandle: how the rest of the program meets a model, without a lock and mostly without a message.
 
 use super::actor::Model;
-use super::face::Face;
+use super::crew::{CrewNotice, Link};
+use super::face::{Face, Mate};
 use super::learnt::Learnt;
 use super::lease::Lease;
 use super::messages::{Abandoned, Acquire, Client, KeepAlive, Operate, Refused, RefusedReason, Verb};
-use super::status::Status;
-use super::trace::Trace;
+use super::status::{RunRecord, Status};
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use llm_manager_policy::gate::Asker;
+use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::placement::Users;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::collections::HashMap;
@@ -40,13 +42,22 @@ pub struct ModelHandle {
     id: u64,
     /// Whoever can still send it requests holds a handle with this.
     listed: Option<Arc<DropGuard>>,
+    /// Its further replicas, each with a handle of its own, through which no request comes.
+    crew: Vec<Arc<ModelHandle>>,
 }
 
 impl ModelHandle {
     /// A handle to a model whose actor is not up yet.
     pub fn new(spec: Arc<ModelSpec>, max_waiting: usize, origin: Instant) -> Self {
+        let face = Arc::new(Face::new(Arc::clone(&spec), origin));
+        let mut model = Self::with_face(face, spec, max_waiting);
+        model.hire(origin);
+        model
+    }
+
+    fn with_face(face: Arc<Face>, spec: Arc<ModelSpec>, max_waiting: usize) -> Self {
         Self {
-            face: Arc::new(Face::new(Arc::clone(&spec), origin)),
+            face,
             spec,
             traffic: Arc::default(),
             learnt: Arc::default(),
@@ -57,6 +68,46 @@ impl ModelHandle {
             max_waiting,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             listed: None,
+            crew: Vec::new(),
+        }
+    }
+
+    /// As many further replicas as its configuration allows. One that there is stays, stopped, when fewer are allowed later.
+    fn hire(&mut self, origin: Instant) {
+        let most = usize::try_from(self.spec.replicas.max).unwrap_or_default();
+        for position in (self.crew.len() + 1)..most {
+            let spec = Arc::new(self.spec.replica(position + 1));
+            let front = Link::to(self.actor.clone());
+            let face = Face::of_replica(Arc::clone(&spec), origin, position, front, &self.face.engine);
+            let replica = Self {
+                // Who waits for the model waits for each of them.
+                waiting: Arc::clone(&self.waiting),
+                waiting_of_class: Arc::clone(&self.waiting_of_class),
+                ..Self::with_face(Arc::new(face), spec, self.max_waiting)
+            };
+            self.crew.push(Arc::new(replica));
+        }
+        let mate = |replica: &Arc<Self>| Mate {
+            face: Arc::clone(&replica.face),
+            link: Link::to(replica.actor.clone()),
+        };
+        self.face.set_crew(self.crew.iter().map(mate).collect());
+    }
+
+    fn copy(&self) -> Self {
+        Self {
+            spec: Arc::clone(&self.spec),
+            traffic: Arc::clone(&self.traffic),
+            learnt: Arc::clone(&self.learnt),
+            actor: self.actor.clone(),
+            face: Arc::clone(&self.face),
+            ordered: Arc::clone(&self.ordered),
+            waiting: Arc::clone(&self.waiting),
+            waiting_of_class: Arc::clone(&self.waiting_of_class),
+            max_waiting: self.max_waiting,
+            id: self.id,
+            listed: self.listed.clone(),
+            crew: self.crew.clone(),
         }
     }
 
@@ -66,27 +117,43 @@ impl ModelHandle {
     pub fn list(&self) -> (Self, CancellationToken) {
         let forgotten = CancellationToken::new();
         let listed = Some(Arc::new(forgotten.clone().drop_guard()));
-        (Self { listed, ..self.renewed(Arc::clone(&self.spec), self.max_waiting) }, forgotten)
+        (Self { listed, ..self.copy() }, forgotten)
+    }
+
+    /// The same for a directory in which `former` is.
+    #[must_use]
+    pub fn listed_as(&self, former: &Self) -> Self {
+        Self { listed: former.listed.clone(), ..self.copy() }
     }
 
     /// The same model after a reload of the configuration. Requests that came before go on with what they have. The actor
-    /// hears of it by [`super::Reconfigure`].
+    /// hears of it by [`super::Reconfigure`], and tells its replicas.
     #[must_use]
     pub fn renewed(&self, spec: Arc<ModelSpec>, max_waiting: usize) -> Self {
         self.face.spec.store(Arc::clone(&spec));
-        Self {
-            spec,
-            traffic: Arc::clone(&self.traffic),
-            learnt: Arc::clone(&self.learnt),
-            actor: self.actor.clone(),
-            face: Arc::clone(&self.face),
-            ordered: Arc::clone(&self.ordered),
-            waiting: Arc::clone(&self.waiting),
-            waiting_of_class: Arc::clone(&self.waiting_of_class),
-            max_waiting,
-            id: self.id,
-            listed: self.listed.clone(),
+        let renewed = |replica: &Arc<Self>, number: usize| {
+            Arc::new(replica.renewed(Arc::new(spec.replica(number)), max_waiting))
+        };
+        let crew = self.crew.iter().zip(2..).map(|(replica, number)| renewed(replica, number)).collect();
+        let mut model = Self { spec: Arc::clone(&spec), max_waiting, crew, ..self.copy() };
+        if model.spec.replica_of.is_none() {
+            model.hire(self.face.origin);
         }
+        model
+    }
+
+    /// Its further replicas, each by a handle of its own.
+    pub fn crew(&self) -> &[Arc<Self>] {
+        &self.crew
+    }
+
+    /// Each of its replicas by itself, the first one first.
+    pub fn replicas(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        if self.crew.is_empty() {
+            return vec![Arc::clone(self)];
+        }
+        let first = Arc::new(Self { crew: Vec::new(), ..self.copy() });
+        std::iter::once(first).chain(self.crew.iter().cloned()).collect()
     }
 
     /// Tells one model from another, whatever their names: the same after a reload, another after a removal.
@@ -106,6 +173,9 @@ impl ModelHandle {
 
     /// A lease without waiting, if the backend is ready and nobody is queued for it.
     pub fn try_lease(&self, class: Class) -> Option<Lease> {
+        if !self.crew.is_empty() {
+            return Lease::take_least_busy(&self.face.open_doors(), Asker::Newcomer, class);
+        }
         let door = self.face.door.load();
         Lease::take(door.as_ref()?, Asker::Newcomer, class)
     }
@@ -135,6 +205,14 @@ impl ModelHandle {
 
     /// Carries an operator's order out; returns when it is done.
     pub async fn operate_for(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
+        if self.crew.is_empty() {
+            return self.operate_this(verb, by).await;
+        }
+        let done = self.meant(verb).into_iter().map(|replica| replica.operate_this(verb, by.clone()));
+        join_all(done).await.into_iter().collect()
+    }
+
+    async fn operate_this(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
         let _order = matches!(verb, Verb::Start | Verb::Restart).then(|| Place::take(&self.ordered));
         let (answer, done) = oneshot::channel();
@@ -144,18 +222,75 @@ impl ModelHandle {
 
     /// Gives an operator's order and does not wait for its end.
     pub fn order(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
-        let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
-        tell(&addr, Operate { verb, answer: None, by });
+        for replica in self.meant(verb) {
+            let addr = replica.actor.addr().ok_or_else(|| replica.actor_down())?;
+            tell(&addr, Operate { verb, answer: None, by: by.clone() });
+        }
         Ok(())
     }
 
-    /// What the actor last said of itself.
+    /// Which of its replicas an order is for: a start is its front's business, a stop that of all, the front first; the rest is
+    /// for those that serve or are about to.
+    fn meant(&self, verb: Verb) -> Vec<&Self> {
+        let all = || std::iter::once(self).chain(self.crew.iter().map(|replica| &**replica));
+        let is_meant = |replica: &&Self| match verb {
+            Verb::Start => false,
+            Verb::Stop(_) => true,
+            Verb::Restart => replica.face.stand(Duration::ZERO).is_alive(),
+            Verb::Park => replica.face.status().state == ModelState::Ready,
+        };
+        let meant: Vec<&Self> = all().filter(is_meant).collect();
+        if meant.is_empty() { vec![self] } else { meant }
+    }
+
+    /// What the actor last said of itself; of several replicas, what the one says that is nearest to serving.
     pub fn status(&self) -> Arc<Status> {
+        self.shown().status()
+    }
+
+    /// What the first replica's actor last said of itself.
+    pub fn own_status(&self) -> Arc<Status> {
         self.face.status()
     }
 
-    /// Leases held now.
+    /// The replica that stands for all of them.
+    fn shown(&self) -> &Face {
+        let rank = |face: &Face| match face.status().state {
+            ModelState::Ready => 0,
+            ModelState::Waking => 1,
+            ModelState::Starting => 2,
+            ModelState::Queued => 3,
+            ModelState::Draining | ModelState::Stopping | ModelState::Parking => 4,
+            ModelState::Parked => 5,
+            ModelState::Failed => 6,
+            ModelState::Stopped => 7,
+        };
+        if self.crew.is_empty() {
+            return &self.face;
+        }
+        let faces = std::iter::once(&*self.face).chain(self.crew.iter().map(|replica| &*replica.face));
+        faces.min_by_key(|face| rank(face)).unwrap_or(&self.face)
+    }
+
+    /// Runs of all its replicas that have ended, newest first.
+    pub fn runs(&self) -> Vec<RunRecord> {
+        let mut runs = self.face.status().runs.to_vec();
+        for replica in &self.crew {
+            runs.extend(replica.face.status().runs.iter().cloned());
+        }
+        if !self.crew.is_empty() {
+            runs.sort_by_key(|run| std::cmp::Reverse(run.ended_at));
+        }
+        runs
+    }
+
+    /// Leases held now, of all its replicas.
     pub fn leases(&self) -> u32 {
+        self.crew.iter().map(|replica| replica.own_leases()).fold(self.own_leases(), u32::saturating_add)
+    }
+
+    /// Those of the first replica.
+    pub fn own_leases(&self) -> u32 {
         self.face.door.load().as_ref().map_or(0, |door| door.gate.look().leases())
     }
 
@@ -196,17 +331,15 @@ impl ModelHandle {
 
     /// Process ids of the present run.
     pub fn members(&self) -> Vec<u32> {
-        self.face.members.load().as_ref().map_or_else(Vec::new, |members| members.borrow().clone())
+        let own = self.face.members.load();
+        let mut members = own.as_ref().map_or_else(Vec::new, |members| members.borrow().clone());
+        members.extend(self.crew.iter().flat_map(|replica| replica.members()));
+        members
     }
 
-    /// How long that life took from launch to ready, if it was the last to be ready.
+    /// How long that life took from launch to ready, if it was the last to be ready. Of this replica alone.
     pub fn took_off(&self, epoch: u64) -> Option<Duration> {
         self.face.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.1)
-    }
-
-    /// Of the same life: when its start got how far.
-    pub fn start_of(&self, epoch: u64) -> Option<Trace> {
-        self.face.last_start.load().as_ref().filter(|start| start.0 == epoch).map(|start| start.2)
     }
 
     /// Says whether there would be room for what it holds asleep. For the Scheduler.
@@ -226,8 +359,9 @@ impl ModelHandle {
 
     /// Time until it is stopped for being idle; `None` while it is busy, not ready, or never stopped.
     pub fn idle_left(&self) -> Option<Duration> {
-        let alive_time = self.face.alive_time()?;
-        let door = self.face.door.load();
+        let face = self.shown();
+        let alive_time = face.alive_time()?;
+        let door = face.door.load();
         let door = door.as_ref()?;
         let word = door.gate.look();
         let unused = self.face.origin.elapsed().saturating_sub(door.unused_since());
@@ -236,7 +370,7 @@ impl ModelHandle {
 
     /// After how much time without a lease it is stopped; `None`: never.
     pub fn alive_time(&self) -> Option<Duration> {
-        self.face.alive_time()
+        self.shown().alive_time()
     }
 
     /// Its hours of `keep_warm` last, or are about to begin: it is not stopped for being idle, nor for others.
@@ -263,9 +397,11 @@ impl ModelHandle {
     /// The present run is stopped after so much time without a lease, whatever `alive_time` is; `None`: never. It holds
     /// until the run ends.
     pub fn keep_alive(&self, time: Option<Duration>) {
-        // Without an actor there is no run.
-        if let Some(addr) = self.actor.addr() {
-            tell(&addr, KeepAlive(time));
+        for replica in std::iter::once(self).chain(self.crew.iter().map(|replica| &**replica)) {
+            // Without an actor there is no run.
+            if let Some(addr) = replica.actor.addr() {
+                tell(&addr, KeepAlive(time));
+            }
         }
     }
 
@@ -275,10 +411,13 @@ impl ModelHandle {
         let what = if comes_again { "is being restarted" } else { "was given up" };
         self.face.publish(Status {
             // The next actor goes on counting, so that no life is taken for one of this actor's.
-            epoch: self.status().epoch,
+            epoch: self.face.status().epoch,
             last_error: Some(format!("the model's actor {cause} and {what}").into()),
             ..if comes_again { Status::stopped() } else { Status::failed() }
         });
+        if let Some((_, front)) = self.face.front() {
+            front.tell(CrewNotice::Changed);
+        }
     }
 
     fn queue_up(&self) -> Result<Place<'_>, Refused> {
@@ -365,6 +504,16 @@ impl Directory {
     /// The model with this name or alias.
     pub fn find(&self, name: &str) -> Option<&Arc<ModelHandle>> {
         self.by_name.get(name)
+    }
+
+    /// The one replica of this name, the first being called as its model.
+    pub fn replica(&self, name: &str) -> Option<Arc<ModelHandle>> {
+        let by_name = self.models.iter().find(|model| model.spec.name == name);
+        let first = by_name.and_then(|model| model.replicas().into_iter().next());
+        first.or_else(|| {
+            let crew = self.models.iter().flat_map(|model| model.crew());
+            crew.into_iter().find(|replica| replica.spec.name == name).cloned()
+        })
     }
 
     /// All models, in the order of the configuration.

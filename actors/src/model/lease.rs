@@ -1,8 +1,10 @@
 //! Lease: the right to send one request to a ready backend, given back when it is dropped.
 
+use super::trace::Trace;
 use super::users::Users;
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
+use llm_manager_policy::replicas::least_busy;
 use llm_manager_policy::spec::{Class, Routes};
 use llm_manager_process::Endpoint;
 use std::fmt;
@@ -60,6 +62,10 @@ pub(super) struct Way {
     pub(super) epoch: u64,
     pub(super) variant: Arc<str>,
     pub(super) run_id: Option<i64>,
+    /// See `Lease::took_off`.
+    pub(super) took_off: Option<Duration>,
+    /// See `Lease::start`.
+    pub(super) start: Option<Trace>,
     /// See `Lease::served_name`.
     pub(super) served_name: Option<Arc<str>>,
     /// See `Lease::routes`.
@@ -158,8 +164,16 @@ impl Backend {
     #[doc(hidden)]
     pub fn at(endpoint: Endpoint) -> Self {
         let endpoint = Arc::new(endpoint);
-        let way =
-            Way { endpoint, epoch: 0, variant: Arc::from(""), run_id: None, served_name: None, routes: None };
+        let way = Way {
+            endpoint,
+            epoch: 0,
+            variant: Arc::from(""),
+            run_id: None,
+            took_off: None,
+            start: None,
+            served_name: None,
+            routes: None,
+        };
         Self(Arc::new(Door::new(way, None, Instant::now())))
     }
 
@@ -194,9 +208,34 @@ impl Lease {
         })
     }
 
+    /// One of the least busy of these, and of the next if that is full meanwhile.
+    pub(super) fn take_least_busy(doors: &[Arc<Door>], asker: Asker, class: Class) -> Option<Self> {
+        if let [door] = doors {
+            return Self::take(door, asker, class);
+        }
+        let mut refused = 0;
+        loop {
+            let next = least_busy(doors.iter().map(|door| door.gate.look()), refused)?;
+            if let Some(lease) = doors.get(next).and_then(|door| Self::take(door, asker, class)) {
+                return Some(lease);
+            }
+            refused |= 1 << next;
+        }
+    }
+
     /// Where the backend is reached.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.door.way.endpoint
+    }
+
+    /// How long the run took from launch to ready.
+    pub fn took_off(&self) -> Option<Duration> {
+        self.door.way.took_off
+    }
+
+    /// When its start got how far.
+    pub fn start(&self) -> Option<Trace> {
+        self.door.way.start
     }
 
     /// Tells one run of the backend from the next.

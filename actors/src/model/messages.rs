@@ -3,7 +3,7 @@
 use super::lease::Lease;
 use actix::{Message, MessageResponse};
 use llm_manager_policy::lifecycle::Urgency;
-use llm_manager_policy::spec::Class;
+use llm_manager_policy::spec::{Class, ModelSpec};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -95,6 +95,28 @@ pub(super) struct KeepAlive(pub(super) Option<Duration>);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Abandoned;
+
+/// Limits that are the same for all models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// How long running answers may go on when the model is to stop.
+    pub drain: Duration,
+    /// Longest wait for memory.
+    pub queue: Duration,
+}
+
+/// The configuration has changed. What is not the launch of the present backend changes at once; otherwise the backend
+/// is replaced when its running answers have ended, and requests that come meanwhile wait.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reconfigure {
+    /// The new one.
+    pub spec: Arc<ModelSpec>,
+    /// Limits that are the same for all models.
+    pub timeouts: Timeouts,
+    /// Variants, by their former names, that are launched otherwise now or are gone.
+    pub relaunched: Arc<[String]>,
+}
 
 /// A refusal, with words for the client.
 #[derive(Clone, Debug)]

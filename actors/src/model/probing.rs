@@ -53,7 +53,7 @@ impl Model {
     fn readiness(&self) -> Option<Readiness> {
         let spec = &self.spec;
         let variant = spec.variants.get(self.grant.variant)?;
-        let names = Names::new(&spec.name, &spec.aliases, variant.served_name.as_deref());
+        let names = Names::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
         let lessons = self.lessons.get(&self.grant.variant).cloned().unwrap_or_default();
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, lessons))
     }
@@ -63,7 +63,7 @@ impl Model {
         let spec = &self.spec;
         let variant = spec.variants.get(self.grant.variant)?;
         let found = self.door.as_ref().and_then(|door| door.served_name());
-        let names = Names::new(&spec.name, &[], found.as_deref().or(variant.served_name.as_deref()));
+        let names = Names::new(spec.model(), &[], found.as_deref().or(variant.served_name.as_deref()));
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, Lessons::default()))
     }
 

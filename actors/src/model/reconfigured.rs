@@ -1,37 +1,34 @@
 //! A Model whose configuration changes while it lives.
 
-use super::actor::{Model, Timeouts, limits};
+use super::actor::{Model, limits};
+use super::messages::Reconfigure;
 use super::waiters::Order;
-use actix::{Context, Handler, Message};
+use actix::{Context, Handler};
 use llm_manager_policy::lifecycle::{Event, Limits, Phase};
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
-
-/// The configuration has changed. What is not the launch of the present backend changes at once; otherwise the backend
-/// is replaced when its running answers have ended, and requests that come meanwhile wait.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Reconfigure {
-    /// The new one.
-    pub spec: Arc<ModelSpec>,
-    /// Limits that are the same for all models.
-    pub timeouts: Timeouts,
-    /// Variants, by their former names, that are launched otherwise now or are gone.
-    pub relaunched: Arc<[String]>,
-}
 
 impl Handler<Reconfigure> for Model {
     type Result = ();
 
     fn handle(&mut self, new: Reconfigure, ctx: &mut Context<Self>) {
+        self.tell_crew_later(&new);
+        self.reconfigure(new, ctx);
+        self.look_around(true, ctx);
+    }
+}
+
+impl Model {
+    pub(super) fn reconfigure(&mut self, new: Reconfigure, ctx: &mut Context<Self>) {
         let old = std::mem::replace(&mut self.spec, new.spec);
+        // Until the front has looked, what stayed before stays.
+        if old.replicas.min > 0 && self.spec.replicas.min > 0 && self.handle.front().is_none() {
+            self.handle.set_stays(true);
+        }
         self.env.timeouts = new.timeouts;
         // What a client has wanted for this life goes before what has not changed.
-        let alive_time = if old.alive_time == self.spec.alive_time {
-            self.limits.alive_time
-        } else {
-            self.own_alive_time()
-        };
+        let same_time = old.alive_time == self.spec.alive_time && old.replicas.min == self.spec.replicas.min;
+        let alive_time = if same_time { self.limits.alive_time } else { self.own_alive_time() };
         self.limits = Limits { alive_time, ..limits(&self.spec, new.timeouts) };
         self.handle.set_alive_time(alive_time);
         self.sleepless = 0;
@@ -53,7 +50,7 @@ impl Handler<Reconfigure> for Model {
         if is_old {
             let serves = match self.state.phase {
                 Phase::Ready { .. } | Phase::Waking { .. } => true,
-                Phase::Starting { .. } => !self.waiters.any(),
+                Phase::Starting { .. } => !self.is_awaited(),
                 _ => false,
             };
             if serves {
@@ -71,9 +68,7 @@ impl Handler<Reconfigure> for Model {
         self.publish();
         self.tell_of_change();
     }
-}
 
-impl Model {
     fn change_in_place(&mut self, old: &ModelSpec, variant: Option<&str>, ctx: &mut Context<Self>) {
         let place = variant.and_then(|name| self.spec.variants.iter().position(|one| one.name == name));
         if let Some(place) = place {
@@ -95,7 +90,7 @@ impl Model {
             // There may be room now for those who wait.
             self.drive(Event::LeaseFreed, ctx);
         }
-        if old.alive_time != self.spec.alive_time {
+        if old.alive_time != self.spec.alive_time || old.replicas.min != self.spec.replicas.min {
             // It arms the timer anew, or finds that the time is over.
             self.drive(Event::Deadline, ctx);
         }

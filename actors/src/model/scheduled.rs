@@ -19,7 +19,7 @@ impl Model {
         if !self.env.memory.is_there() {
             return Some(self.reserve_alone(epoch));
         }
-        self.urgency = self.waiters.urgency();
+        self.urgency = self.urgency_now();
         self.demand();
         None
     }
@@ -30,7 +30,7 @@ impl Model {
         if !matches!(self.state.phase, Phase::Queued { .. }) {
             return;
         }
-        let urgency = self.waiters.urgency();
+        let urgency = self.urgency_now();
         if std::mem::replace(&mut self.urgency, urgency) != urgency {
             self.demand();
         }

@@ -147,7 +147,7 @@ impl Model {
         let variant = self.spec.variants.get(self.grant.variant)?;
         Some(Sleeper {
             endpoint: self.endpoint()?,
-            model: self.spec.name.clone(),
+            model: self.spec.model().to_owned(),
             pid: run.pid(),
             members: self.frozen.clone().unwrap_or_default(),
             folder: self.env.working_dir.clone(),

@@ -40,7 +40,7 @@ impl Model {
         let spec = &self.spec;
         let variant = spec.variants.get(self.grant.variant)?;
         let Place::Url(_) = variant.place else { return None };
-        let names = Names::new(&spec.name, &spec.aliases, variant.served_name.as_deref());
+        let names = Names::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
         Some(Far::new(&spec.mode, variant, names))
     }
 
@@ -97,7 +97,7 @@ impl Model {
     /// While requests wait for another manager, it is asked what its model does.
     pub(super) fn watch_there(&mut self, ctx: &mut Context<Self>) {
         let Some(door) = self.door.as_ref().filter(|_| self.manager_there) else { return };
-        let name = door.served_name().unwrap_or_else(|| self.spec.name.as_str().into());
+        let name = door.served_name().unwrap_or_else(|| self.spec.model().into());
         let variant = self.spec.variants.get(self.grant.variant);
         let base = variant.and_then(|variant| variant.routes.base.as_deref()).unwrap_or_default();
         let Some(endpoint) = self.endpoint() else { return };

@@ -96,8 +96,7 @@ impl Waiters {
 
     /// True if somebody who waits is still there.
     pub(super) fn any(&mut self) -> bool {
-        self.orders.retain(|order| !order.is_gone());
-        self.any_request() || !self.orders.is_empty()
+        self.any_request() || self.any_order()
     }
 
     fn any_request(&mut self) -> bool {
@@ -122,21 +121,42 @@ impl Waiters {
         }
     }
 
-    /// Says that the model is ready to those who have ordered it, and answers those in front of the line for as long as the
-    /// door has leases; the rest is told of by the door.
-    pub(super) fn grant(&mut self, door: &Arc<Door>) {
+    /// Says that the model is ready to those who have ordered it.
+    pub(super) fn answer_orders(&mut self) {
         self.orders.drain(..).for_each(|order| order.answer(Ok(())));
+    }
+
+    /// Answers those in front of the line for as long as one of the doors, which are open, has leases; the rest is told of by
+    /// the doors.
+    pub(super) fn serve(&mut self, doors: &[Arc<Door>]) {
         while self.any_request() {
             // Of which class it is will be known when it is taken out, which must not be before there is a lease for it.
             let now = self.now();
             let Some(class) = self.line.next_class(now) else { break };
-            let Some(lease) = take_or_watch(door, class) else { return };
+            let Some(lease) = take_or_watch(doors, class) else { return };
             if let Some(request) = self.line.pop(now) {
                 // A lease that cannot be delivered comes back by being dropped.
                 drop(request.answer.send(Ok(lease)));
             }
         }
-        door.gate.watch(false);
+        doors.iter().for_each(|door| door.gate.watch(false));
+    }
+
+    /// How long the one who has waited longest has waited.
+    pub(super) fn longest(&mut self) -> Option<Duration> {
+        self.line.trim(Request::is_gone);
+        self.line.oldest().map(|came| self.now().saturating_sub(came))
+    }
+
+    /// Somebody has ordered it, and is still there.
+    pub(super) fn any_order(&mut self) -> bool {
+        self.orders.retain(|order| !order.is_gone());
+        !self.orders.is_empty()
+    }
+
+    /// An operator has.
+    pub(super) fn any_operator(&mut self) -> bool {
+        self.any_order() && self.orders.iter().any(|order| matches!(order, Order::Operator(_)))
     }
 
     /// The requests among them, the first in line first.
@@ -158,8 +178,12 @@ impl Waiters {
         any
     }
 
-    pub(super) fn refuse_all(&mut self, refused: &Refused) {
+    pub(super) fn refuse_orders(&mut self, refused: &Refused) {
         self.orders.drain(..).for_each(|order| order.answer(Err(refused.clone())));
+    }
+
+    pub(super) fn refuse_all(&mut self, refused: &Refused) {
+        self.refuse_orders(refused);
         refuse(std::mem::take(&mut self.line).take(|_| true), refused);
         self.sweep_at = 0;
     }
@@ -171,10 +195,10 @@ fn refuse(requests: Vec<Request>, refused: &Refused) {
 }
 
 /// A lease, or the promise to hear of the next one that comes back.
-fn take_or_watch(door: &Arc<Door>, class: Class) -> Option<Lease> {
-    Lease::take(door, Asker::Queue, class).or_else(|| {
-        door.gate.watch(true);
+fn take_or_watch(doors: &[Arc<Door>], class: Class) -> Option<Lease> {
+    Lease::take_least_busy(doors, Asker::Queue, class).or_else(|| {
+        doors.iter().for_each(|door| door.gate.watch(true));
         // A lease that came back before the watch was set has told nobody.
-        Lease::take(door, Asker::Queue, class)
+        Lease::take_least_busy(doors, Asker::Queue, class)
     })
 }

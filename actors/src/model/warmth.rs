@@ -20,7 +20,18 @@ pub struct Warmth {
 impl Model {
     /// After how much time without a lease a life is stopped that no client has wanted anything else for.
     pub(super) fn own_alive_time(&self) -> Option<Duration> {
-        if self.handle.is_warm() { None } else { self.spec.alive_time }
+        if self.handle.is_warm() || self.handle.stays() { None } else { self.spec.alive_time }
+    }
+
+    /// It has become another one.
+    pub(super) fn apply_alive_time(&mut self, ctx: &mut Context<Self>) {
+        self.limits.alive_time = self.own_alive_time();
+        self.handle.set_alive_time(self.limits.alive_time);
+        if matches!(self.state.phase, Phase::Ready { .. }) {
+            // As if the timer had run out: it is armed anew or stopped, or the time is up.
+            self.drive(Event::Deadline, ctx);
+        }
+        self.publish();
     }
 }
 
@@ -29,13 +40,7 @@ impl Handler<Warmth> for Model {
 
     fn handle(&mut self, warmth: Warmth, ctx: &mut Context<Self>) {
         if self.handle.set_warm(warmth.warm) != warmth.warm {
-            self.limits.alive_time = self.own_alive_time();
-            self.handle.set_alive_time(self.limits.alive_time);
-            if matches!(self.state.phase, Phase::Ready { .. }) {
-                // As if the timer had run out: it is armed anew or stopped, or the time is up.
-                self.drive(Event::Deadline, ctx);
-            }
-            self.publish();
+            self.apply_alive_time(ctx);
         }
         let Some(start) = warmth.start else { return };
         if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {

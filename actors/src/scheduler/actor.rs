@@ -129,7 +129,7 @@ impl Scheduler {
 
     fn models(&self) -> Vec<ModelView> {
         let seen = |model: &Arc<ModelHandle>| {
-            let seen = view::model(model, &self.snapshot, self.measured.reload(&model.spec.name))?;
+            let seen = view::model(model, &self.snapshot, self.measured.reload(model.spec.model()))?;
             let sleep = self.sleep_of(model, &seen);
             Some(ModelView { sleep, ..seen })
         };
@@ -243,6 +243,11 @@ impl Scheduler {
         self.setup.scope.load().models.iter().find(|handle| handle.spec.name == model).cloned()
     }
 
+    /// The model of a replica: all of them are measured as one.
+    pub(super) fn model_of(&self, name: &str) -> String {
+        self.find(name).map_or_else(|| name.to_owned(), |handle| handle.spec.model().to_owned())
+    }
+
     fn disarm(&mut self, ctx: &mut Context<Self>) {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
@@ -283,7 +288,12 @@ impl Scheduler {
             for part in &holding.assignment {
                 let used = seen.actual.iter().find(|(device, _)| *device == part.device);
                 if let Some((_, mib)) = used {
-                    news |= self.measured.note_use(&seen.model, &holding.variant, &part.requirement, *mib);
+                    news |= self.measured.note_use(
+                        &self.model_of(&seen.model),
+                        &holding.variant,
+                        &part.requirement,
+                        *mib,
+                    );
                 }
             }
         }
@@ -306,7 +316,7 @@ impl Scheduler {
         let variant = |variant: &VariantSpec| {
             let (model, name) = (&spec.name, &variant.name);
             let known = |requirement: &str| {
-                let measured = self.measured.peak(model, name, requirement);
+                let measured = self.measured.peak(spec.model(), name, requirement);
                 measured.or_else(|| self.estimates.of(model, name, requirement))
             };
             Variant::of(variant, |requirement| variant.memory_auto.then(|| known(requirement)).flatten())
@@ -395,7 +405,7 @@ impl Scheduler {
         let model: Arc<str> = spec.name.as_str().into();
         match self.variants(spec) {
             Ok(variants) => {
-                let load = self.measured.reload(&model);
+                let load = self.measured.reload(spec.model());
                 let overlap = spec.overlap;
                 self.drive(Event::Demand { model, epoch, variants, load, urgency, overlap }, ctx);
             }
@@ -418,7 +428,7 @@ impl Scheduler {
         ctx: &mut Context<Self>,
     ) {
         if let Some(took) = self.find(&model).and_then(|handle| handle.took_off(epoch))
-            && self.measured.note_reload(&model, took)
+            && self.measured.note_reload(&self.model_of(&model), took)
         {
             self.measured.save(self.setup.measured.clone());
         }

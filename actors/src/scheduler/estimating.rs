@@ -78,7 +78,7 @@ impl Scheduler {
     }
 
     fn is_unmeasured(&self, spec: &ModelSpec, variant: &VariantSpec) -> bool {
-        let is_measured = |text: &String| self.measured.peak(&spec.name, &variant.name, text).is_some();
+        let is_measured = |text: &String| self.measured.peak(spec.model(), &variant.name, text).is_some();
         variant.memory_auto && !variant.required_devices.iter().all(is_measured)
     }
 

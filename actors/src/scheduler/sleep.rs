@@ -27,7 +27,12 @@ impl Scheduler {
             let taken_at = device.and_then(|device| device.taken_at.or(self.snapshot.taken_at));
             let used = seen.actual.iter().find(|(device, _)| *device == part.device);
             if let (Some((_, mib)), true) = (used, taken_at > Some(since + SETTLED)) {
-                news |= self.measured.note_parked(&seen.model, &holding.variant, &part.requirement, *mib);
+                news |= self.measured.note_parked(
+                    &self.model_of(&seen.model),
+                    &holding.variant,
+                    &part.requirement,
+                    *mib,
+                );
             }
         }
         news
@@ -48,7 +53,7 @@ impl Scheduler {
         let variant = handle.spec.variants.iter().find(|one| *one.name == **name)?;
         variant.park.as_ref()?;
         let holding = self.granted.get(&(Arc::clone(&seen.model), seen.epoch))?;
-        let model = &handle.spec.name;
+        let model = handle.spec.model();
         let mut holds: Vec<(DeviceId, u64)> = Vec::new();
         for part in &holding.assignment {
             let declared = variant.parked_mb.get(&*part.requirement).copied();
@@ -96,7 +101,7 @@ impl Scheduler {
         ctx: &mut Context<Self>,
     ) {
         self.wakes.remove(&(Arc::clone(&model), epoch));
-        if woke_in.is_some_and(|took| self.measured.note_wake(&model, took)) {
+        if woke_in.is_some_and(|took| self.measured.note_wake(&self.model_of(&model), took)) {
             self.measured.save(self.setup.measured.clone());
         }
         self.drive(Event::Asleep { model, epoch }, ctx);

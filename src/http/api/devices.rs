@@ -206,7 +206,7 @@ fn view(
 }
 
 fn used_by(shared: &Shared, device: &Sample, model: &str) -> Option<u64> {
-    let pids = shared.directory.find(model)?.members();
+    let pids = shared.directory.replica(model)?.members();
     let ours = device.processes.iter().filter(|process| pids.contains(&process.pid));
     ours.map(|process| process.mib).try_fold(None, |sum, mib| Some(Some(sum.unwrap_or(0) + mib?)))?
 }

@@ -44,7 +44,10 @@ pub(crate) async fn model_logs(
     name: web::Path<String>,
     options: web::Query<LogOptions>,
 ) -> Result<HttpResponse, ApiError> {
-    let source: Arc<str> = shared.find(&name, MODELS)?.spec.name.as_str().into();
+    let source: Arc<str> = match shared.directory.replica(&name) {
+        Some(replica) => replica.spec.name.as_str().into(),
+        None => shared.find(&name, MODELS)?.spec.name.as_str().into(),
+    };
     if options.since.is_some() || options.grep.is_some() {
         // What is in memory ends with the manager, and may begin later.
         let grep = options.grep.as_deref();

@@ -16,8 +16,8 @@ use crate::http::error::{ApiError, Kind};
 use crate::http::state::{Now, Shared};
 use actix_web::{HttpRequest, HttpResponse, web};
 use family::{Family, Labels, Samples, counter, gauge};
-use llm_manager_actors::model::ModelHandle;
 use llm_manager_actors::model::traffic::{BOUNDS_US, OUTCOMES};
+use llm_manager_actors::model::{ModelHandle, Status};
 use llm_manager_actors::supervisor::{Node, Tree, ask};
 use llm_manager_ledger::{Dimension, Filter, Summary, now_us};
 use llm_manager_policy::model_state::ModelState;
@@ -81,6 +81,12 @@ pub(crate) async fn metrics(
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
 }
 
+/// Over all replicas of a model.
+fn sum(model: &ModelHandle, of: impl Fn(&Status) -> f64) -> f64 {
+    let crew: f64 = model.crew().iter().map(|replica| of(&replica.status())).sum();
+    of(&model.own_status()) + crew
+}
+
 fn models(shared: &Shared) -> Vec<Family> {
     let models = shared.directory.models();
     let label = |model: &ModelHandle| ("model", model.spec.name.clone());
@@ -117,8 +123,8 @@ fn models(shared: &Shared) -> Vec<Family> {
         gauge(&families::MODEL_LEASES, each(&|model| f64::from(model.leases()))),
         gauge(&families::MODEL_WAITING, each(&|model| model.waiting() as f64)),
         gauge(&families::QUEUE, queue.collect()),
-        gauge(&families::MODEL_FAILURES, each(&|model| f64::from(model.status().failures))),
-        counter(&families::MODEL_RUNS, each(&|model| model.status().epoch as f64)),
+        gauge(&families::MODEL_FAILURES, each(&|model| sum(model, |status| f64::from(status.failures)))),
+        counter(&families::MODEL_RUNS, each(&|model| sum(model, |status| status.epoch as f64))),
         counter(&families::REQUESTS, requests.collect()),
         counter(&families::TOKENS, tokens.collect()),
         Family { about: &families::REQUEST_DURATION, samples: Samples::Histograms(durations.collect()) },

@@ -194,7 +194,11 @@ pub(crate) async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web:
             }
         }
         _ => {
-            if let Some(addr) = shared.find(&name, MODELS)?.actor().addr() {
+            let replica = match shared.directory.replica(&name) {
+                Some(replica) => replica,
+                None => Arc::clone(shared.find(&name, MODELS)?),
+            };
+            if let Some(addr) = replica.actor().addr() {
                 tell(&addr, Panic);
             }
         }

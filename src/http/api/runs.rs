@@ -8,7 +8,7 @@ use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
-use llm_manager_actors::model::Trace;
+use llm_manager_actors::model::{ModelHandle, Trace};
 use llm_manager_ledger::{Micros, RequestShare, RunQuery, RunView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -149,7 +149,8 @@ impl One {
 
 /// What is remembered of the start of a run.
 fn trace_of(shared: &Shared, id: i64) -> Option<Trace> {
-    shared.directory.models().iter().find_map(|model| {
+    let replicas = shared.directory.models().iter().flat_map(ModelHandle::replicas);
+    replicas.into_iter().find_map(|model| {
         let status = model.status();
         let current = status.trace.filter(|_| status.run_id == Some(id));
         current.or_else(|| status.runs.iter().find(|run| run.id == Some(id)).map(|run| run.trace))

@@ -88,6 +88,48 @@ pub(crate) struct ModelView {
     max_concurrency: Option<u32>,
     /// Its variants have a way to sleep instead of ending.
     can_park: bool,
+    /// Its backends that aren't stopped, by their numbers. `state`, `variant`, `pid` and `port` above are those of the one that is
+    /// nearest to serving.
+    replicas: Vec<ReplicaView>,
+    /// How many there may be.
+    max_replicas: u32,
+}
+
+/// One backend of a model.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Replica"), schemars(rename = "Replica"))]
+struct ReplicaView {
+    /// From 1; the first one is the model's own actor.
+    number: usize,
+    variant: Option<Arc<str>>,
+    pid: Option<u32>,
+    port: Option<u16>,
+    /// Where it is, if not on this machine.
+    place: Option<Arc<str>>,
+    state: StateView,
+    leases: u32,
+    last_error: Option<Arc<str>>,
+}
+
+impl ReplicaView {
+    fn all(model: &ModelHandle) -> Vec<Self> {
+        let own = (model.own_status(), model.own_leases());
+        let further = model.crew().iter().map(|replica| (replica.own_status(), replica.own_leases()));
+        let all = std::iter::once(own).chain(further).zip(1..);
+        let live = all.filter(|((status, _), _)| status.state != ModelState::Stopped);
+        live.map(|((status, leases), number)| Self {
+            number,
+            variant: status.variant.clone(),
+            pid: status.pid,
+            port: if status.place.is_some() { None } else { status.port },
+            place: status.place.clone(),
+            state: status.shown().0.into(),
+            leases,
+            last_error: status.last_error.clone(),
+        })
+        .collect()
+    }
 }
 
 impl ModelView {
@@ -120,6 +162,8 @@ impl ModelView {
             alive_seconds: spec.alive_time.map(|time| time.as_secs_f64()),
             max_concurrency: spec.max_concurrency,
             can_park: spec.variants.iter().any(|variant| variant.park.is_some()),
+            replicas: ReplicaView::all(model),
+            max_replicas: spec.replicas.max,
         }
     }
 }
@@ -204,7 +248,7 @@ impl ModelDetails {
             model: ModelView::of(model),
             variants: model.spec.variants.iter().map(VariantView::of).collect(),
             chosen: model.status().chosen.clone(),
-            runs: model.status().runs.iter().map(RunView::of).collect(),
+            runs: model.runs().iter().map(RunView::of).collect(),
         }
     }
 }

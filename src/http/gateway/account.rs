@@ -215,9 +215,9 @@ impl Account {
     pub(crate) fn leased(&mut self, lease: &Lease) {
         let queued = self.began.elapsed();
         // Of a start that was over before the request came, nothing was waited for.
-        let start = if queued < A_START { None } else { self.model.took_off(lease.epoch()) };
+        let start = if queued < A_START { None } else { lease.took_off() };
         if let Some(traced) = self.trace.as_mut().filter(|_| start.is_some()) {
-            traced.start = self.model.start_of(lease.epoch());
+            traced.start = lease.start();
         }
         self.served = Some(Served {
             queued,

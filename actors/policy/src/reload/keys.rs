@@ -102,6 +102,7 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
         rewrite_model as "rewrite_model",
         read_ahead as "read_ahead",
         weights as "weights",
+        replicas as "replicas",
     );
     let places = |model: &ModelSpec| -> Vec<_> {
         model.variants.iter().map(|one| (one.name.clone(), one.memory_mb.clone(), one.memory_auto)).collect()

@@ -30,7 +30,8 @@ pub(crate) async fn backends(shared: Now, request: HttpRequest) -> Result<HttpRe
         .directory
         .models()
         .iter()
-        .filter_map(|model| Some((Arc::clone(model), model.local_address()?)))
+        .flat_map(ModelHandle::replicas)
+        .filter_map(|replica| Some((Arc::clone(&replica), replica.local_address()?)))
         .collect();
     // What is held for long keeps models that leave the configuration from ending.
     drop(shared);

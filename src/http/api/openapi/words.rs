@@ -49,7 +49,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "SSE: a `snapshot` first, then `model` and `supervision` as they change (changes of leases or waiting alone: once a second), `devices` and `throughput` once a second",
     ),
     ("get", "/api/logs", "the manager's own log, with the same parameters"),
-    ("get", "/api/models", "all models with state, pid, port, leases, waiting, idle time left, last error"),
+    (
+        "get",
+        "/api/models",
+        "all models with state, pid, port, leases, waiting, idle time left, last error, and its replicas",
+    ),
     ("post", "/api/models/restart-autostart", "restarts those with `auto_start: true`"),
     ("post", "/api/models/stop-all", "stops every model"),
     (

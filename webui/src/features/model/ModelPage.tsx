@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Tabs } from 'radix-ui'
-import { lazy, Suspense, useEffect } from 'react'
+import { lazy, Suspense, useEffect, useState } from 'react'
 import { useParams, useSearchParams } from 'react-router'
 import { apiJson, Failure, modelPath } from '@/shared/api/client'
 import { keys } from '@/shared/api/keys'
@@ -13,6 +13,7 @@ import { Empty, Loading, QueryFace } from '@/shared/ui/Face'
 import { PageHead } from '@/shared/ui/Panel'
 import { StateTag } from '@/shared/ui/Status'
 import { Now } from './Now'
+import { logOf, Replicas, WhichLog } from './Replicas'
 import { Requests } from './Requests'
 import { Runs } from './Runs'
 import { Usage } from './Usage'
@@ -32,6 +33,9 @@ export default function ModelPage() {
   const { '*': name = '' } = useParams()
   const live = useLiveModel(name)
   const [parameters, setParameters] = useSearchParams()
+  const [replica, setReplica] = useState(1)
+  const most = live?.max_replicas ?? 1
+  const shown = Math.min(replica, most)
   const tab = TABS.find((known) => known === parameters.get('tab')) ?? 'log'
   const details = useQuery({
     queryKey: keys.model(name),
@@ -48,6 +52,7 @@ export default function ModelPage() {
         {live && <Orders model={live} />}
       </PageHead>
       {live && <Now model={live} />}
+      {live && <Replicas model={live} />}
       <Tabs.Root value={tab} onValueChange={(next) => setParameters(next === 'log' ? {} : { tab: next }, { replace: true })} className="mt-4">
         <Tabs.List aria-label={t.parts} className="mb-3 flex gap-1 overflow-x-auto border-b border-line">
           {TABS.map((known) => (
@@ -61,7 +66,8 @@ export default function ModelPage() {
           ))}
         </Tabs.List>
         <Tabs.Content value="log">
-          <LogView path={modelPath(name, 'logs')} className="h-[max(26rem,calc(100dvh-24rem))]" />
+          <WhichLog most={most} shown={shown} onChange={setReplica} />
+          <LogView key={shown} path={modelPath(logOf(name, shown), 'logs')} className="h-[max(26rem,calc(100dvh-24rem))]" />
         </Tabs.Content>
         <Tabs.Content value="connect">
           <Suspense fallback={<Loading rows={8} />}>

@@ -18,11 +18,11 @@ import { StateTag } from '@/shared/ui/Status'
 const all = texts(
   {
     variant: 'Variant', running: 'In progress', waiting: 'Waiting', port: 'Port', also: 'also', ofMax: (n: number) => `of ${n}`,
-    failures: (n: number) => `${n} failures in a row`, idle: 'Idle time left', lastError: 'Last error', devices: 'Devices', says: 'Its last line',
+    failures: (n: number) => `${n} failures in a row`, idle: 'Idle time left', lastError: 'Last error', devices: 'Devices', says: 'Its last line', replicas: 'Replicas',
   },
   {
     variant: '变体', running: '处理中', waiting: '等待', port: '端口', also: '别名', ofMax: (n: number) => `/ ${n}`,
-    failures: (n: number) => `连续失败 ${n} 次`, idle: '剩余空闲时间', lastError: '最近的错误', devices: '设备', says: '最新一行',
+    failures: (n: number) => `连续失败 ${n} 次`, idle: '剩余空闲时间', lastError: '最近的错误', devices: '设备', says: '最新一行', replicas: '副本',
   },
 )
 
@@ -57,6 +57,7 @@ export const ModelCard = memo(function ModelCard({ name }: { name: string }) {
           <Fact name={t.variant} value={whereItRuns(model) ?? '–'} />
           <Fact name={t.running} value={`${count(model.leases, language)}${model.max_concurrency ? ` ${t.ofMax(model.max_concurrency)}` : ''}`} />
           <Fact name={t.waiting} value={count(model.waiting, language)} />
+          {model.max_replicas > 1 && <Fact name={t.replicas} value={`${count(model.replicas.length, language)} / ${count(model.max_replicas, language)}`} />}
           <Devices name={name} label={t.devices} />
         </dl>
       )}

@@ -268,7 +268,16 @@ quiet_until?: string, started_at: string | null, ready_at: string | null, retry_
 /**
  * Its variants have a way to sleep instead of ending.
  */
-can_park: boolean, };
+can_park: boolean, 
+/**
+ * Its backends that aren't stopped, by their numbers. `state`, `variant`, `pid` and `port` above are those of the one that is
+ * nearest to serving.
+ */
+replicas: Array<Replica>, 
+/**
+ * How many there may be.
+ */
+max_replicas: number, };
 
 /**
  * `GET /api/models/{name}/memory`. Memory is MiB.
@@ -308,7 +317,16 @@ quiet_until?: string, started_at: string | null, ready_at: string | null, retry_
 /**
  * Its variants have a way to sleep instead of ending.
  */
-can_park: boolean, };
+can_park: boolean, 
+/**
+ * Its backends that aren't stopped, by their numbers. `state`, `variant`, `pid` and `port` above are those of the one that is
+ * nearest to serving.
+ */
+replicas: Array<Replica>, 
+/**
+ * How many there may be.
+ */
+max_replicas: number, };
 
 /**
  * One entry of `notify`, without its secrets.
@@ -519,6 +537,19 @@ place: number, waits_for: string, seconds: number,
  * What is left, by the last start of this model, or by what its requests have taken; null: nobody knows.
  */
 estimate_seconds: number | null, };
+
+/**
+ * One backend of a model.
+ */
+export type Replica = { 
+/**
+ * From 1; the first one is the model's own actor.
+ */
+number: number, variant: string | null, pid: number | null, port: number | null, 
+/**
+ * Where it is, if not on this machine.
+ */
+place: string | null, state: ModelState, leases: number, last_error: string | null, };
 
 /**
  * A page of the log, newest first.

@@ -124,15 +124,12 @@ fn not_now_keeps_models_off_a_card_for_a_time() {
     manager.chat("idle").send().error(503, "insufficient_resources");
     assert_says(&manager.cli_ok(&["resume", "gpu a"]), &["gpu a: models may use it"]);
     manager.chat("idle").send().ok();
-    let rows = manager.api("/api/audit");
-    let told = |action: &str| {
-        rows["rows"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|row| row["action"] == action && row["subject"] == "gpu a")
-    };
-    assert!(told("pause_device") && told("resume_device"), "{rows}");
+    // It is written a moment after the deed.
+    wait_until("the audit tells of both", PATIENCE, || {
+        let rows = manager.api("/api/audit")["rows"].as_array().unwrap().clone();
+        let told = |action: &str| rows.iter().any(|row| row["action"] == action && row["subject"] == "gpu a");
+        told("pause_device") && told("resume_device")
+    });
 }
 
 #[test]
@@ -223,4 +220,38 @@ fn wait_text_of_cpu(manager: &Manager) {
     let config = monitored().top("devices: [{name: cpu, keep_free_mb: 100}]").model(all);
     manager.reload(&config);
     wait_text(manager, "all", "100 kept free for other programs (keep_free_mb)");
+}
+
+/// A program of somebody else's, which ends with the test.
+struct Stranger(std::process::Child);
+
+impl Stranger {
+    fn start() -> Self {
+        Self(std::process::Command::new("sleep").arg("1000").spawn().unwrap())
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_refusal_names_the_programs_that_hold_the_memory() {
+    let stranger = Stranger::start();
+    let gpus = Gpus::one(24000);
+    gpus.raw(
+        "gpu a",
+        &format!(
+            "echo '{{\"memory_total_mb\":24000,\"memory_used_mb\":20000,\"processes\":[{{\"pid\":{},\"memory_mb\":20000}}]}}'",
+            stranger.0.id()
+        ),
+    );
+    let manager = Manager::start(&gpus.config().model(model("a", 8000)));
+    wait_used(&manager, 20000);
+    let refused = manager.chat("a").send().error(503, "insufficient_resources").message();
+    assert_says(&refused, &["needs 8000 MiB, 4000 free", "20000 used by other programs (sleep 20000)"]);
+    assert_says(&manager.cli_ok(&["explain", "a"]), &["20000 used by other programs (sleep 20000)"]);
 }

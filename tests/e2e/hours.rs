@@ -87,8 +87,41 @@ fn it_makes_room_when_they_begin_and_makes_none_for_others() {
     manager.wait_state("warm", "ready");
     assert_eq!(manager.state("idle"), "stopped");
     let refused = manager.chat("idle").send().error(503, "insufficient_resources").message();
-    assert!(refused.contains("800 held by warm which is pinned"), "{refused}");
+    assert!(
+        refused.contains("800 held by warm which is kept warm (keep_warm), and goes for a higher class only"),
+        "{refused}"
+    );
     assert_eq!(manager.state("warm"), "ready");
+}
+
+#[test]
+fn in_its_hours_it_goes_for_a_higher_class_only_and_comes_back() {
+    let gpu = "devices:\n  - name: gpu a\n    command: [\"sh\", \"-c\", \"echo '{\\\"memory_total_mb\\\": 1000}'\"]";
+    let keys = "keys:\n  - {name: peer, secret: secret-of-the-peer, priority: normal}\n  - {name: person, secret: secret-of-the-person, priority: interactive}";
+    let on = |name: &str| Model::chat(name).variant(Variant::new("only").on("gpu a", 800));
+    let now = format!("keep_warm: [{:?}]", hours(-30, 60));
+    let config = Config::new()
+        .program("Disable_GPU_monitoring: false")
+        .program("min_hold: 0")
+        .api_key("sk-admin")
+        .top(gpu)
+        .top(keys)
+        .model(on("warm").line(&now).line("priority: normal"))
+        .model(on("other").line("alive_time: 0.01"));
+    let manager = Manager::start(&config);
+    manager.wait_state("warm", "ready");
+    let ask = |key: &str| -> Reply {
+        let call = manager.bare("POST", "/v1/chat/completions").chat("other", false);
+        call.header("Authorization", &format!("Bearer {key}")).send()
+    };
+    ask("secret-of-the-peer").error(503, "insufficient_resources");
+    assert_eq!((manager.state("warm"), manager.starts("warm").len()), ("ready".to_owned(), 1));
+    ask("secret-of-the-person").ok();
+    assert_eq!(manager.state("warm"), "stopped");
+    assert_eq!(manager.model("warm")["runs"][0]["cause"], "evicted");
+    // Once there is room again, its hours bring it back.
+    wait_until("it has come back", std::time::Duration::from_secs(90), || manager.state("warm") == "ready");
+    assert_eq!(manager.starts("warm").len(), 2);
 }
 
 fn quiet_config(line: &str) -> Config {

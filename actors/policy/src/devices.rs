@@ -55,6 +55,8 @@ pub struct Device {
     pub power_w: Option<f32>,
     /// Who uses its memory.
     pub processes: Option<Vec<DeviceProcess>>,
+    /// Programs that are no model's, the largest first, as far as this system tells of them.
+    pub others: Vec<Program>,
     /// When it was asked; `None`: with the snapshot.
     pub taken_at: Option<Moment>,
     /// What the user wants of it for other programs.
@@ -70,6 +72,25 @@ pub struct Shared {
     pub gives_way: bool,
     /// No model may use the device before then: an operator has said "not now".
     pub paused_until: Option<Moment>,
+}
+
+/// A program that uses a device's memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Program {
+    /// Its name, or else its process id.
+    pub name: String,
+    /// MiB; some drivers name the program but not the amount.
+    pub mib: Option<u64>,
+}
+
+/// "firefox 300"
+impl fmt::Display for Program {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.mib {
+            Some(mib) => write!(to, "{} {mib}", self.name),
+            None => to.write_str(&self.name),
+        }
+    }
 }
 
 /// One process's share of a device's memory.
@@ -98,6 +119,7 @@ impl Device {
             temperature_c: None,
             power_w: None,
             processes: None,
+            others: Vec::new(),
             taken_at: None,
             shared: Shared::default(),
         }

@@ -45,6 +45,7 @@ use crate::lifecycle::Moment;
 use crate::placement::{
     Explanation, HeldPart, ModelName, Never, Part, Settings, Sleep, Standing, Urgency, Users, Variant,
 };
+use crate::spec::Class;
 use pace::Account;
 use std::sync::Arc;
 use std::time::Duration;
@@ -447,6 +448,8 @@ pub struct ModelView {
     pub standing: Standing,
     /// `pinned: true`.
     pub pinned: bool,
+    /// In its hours of `keep_warm`: its own class.
+    pub warm: Option<Class>,
     /// From launch to ready, as measured.
     pub reload: Option<Duration>,
     /// Of which classes those are who use it.

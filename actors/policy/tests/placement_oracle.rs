@@ -8,6 +8,7 @@
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::*;
+use llm_manager_policy::spec::Class;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ struct Runner {
     seen: bool,
     standing: Standing,
     pinned: bool,
+    warm: Option<Class>,
     reload: u64,
 }
 
@@ -37,6 +39,7 @@ struct Case {
     runners: Vec<Runner>,
     variants: Vec<Vec<(&'static str, u64)>>,
     prefer: Prefer,
+    urgency: Urgency,
 }
 
 fn card() -> impl Strategy<Value = Card> {
@@ -58,8 +61,9 @@ fn standing() -> impl Strategy<Value = Standing> {
 
 fn runner(cards: usize) -> impl Strategy<Value = Runner> {
     let part = (0..cards, 0..6_u64, 0..6_u64);
-    (prop::collection::vec(part, 1..3), any::<bool>(), standing(), prop::bool::weighted(0.1), 0..40_u64)
-        .prop_map(|(mut parts, seen, standing, pinned, reload)| {
+    let warm = prop::option::weighted(0.3, class());
+    (prop::collection::vec(part, 1..3), any::<bool>(), standing(), prop::bool::weighted(0.1), warm, 0..40_u64)
+        .prop_map(|(mut parts, seen, standing, pinned, warm, reload)| {
             parts.sort_unstable();
             parts.dedup_by_key(|part| part.0);
             // What can't be seen is taken for what was reserved.
@@ -67,8 +71,12 @@ fn runner(cards: usize) -> impl Strategy<Value = Runner> {
             if !seen {
                 parts.iter_mut().for_each(|part| part.2 = if starting { 0 } else { part.1 });
             }
-            Runner { parts, seen, standing, pinned, reload }
+            Runner { parts, seen, standing, pinned, warm, reload }
         })
+}
+
+fn class() -> impl Strategy<Value = Class> {
+    prop::sample::select(Class::ALL.to_vec())
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -81,13 +89,15 @@ fn case() -> impl Strategy<Value = Case> {
                 prop::collection::vec(runner(cards), 0..7),
                 prop::collection::vec(variant.clone(), 1..4),
                 prop::bool::weighted(0.3),
+                class(),
             )
         })
-        .prop_map(|(cards, runners, variants, resident)| Case {
+        .prop_map(|(cards, runners, variants, resident, class)| Case {
             cards,
             runners,
             variants,
             prefer: if resident { Prefer::Resident } else { Prefer::Best },
+            urgency: Urgency::Wanted(class),
         })
 }
 
@@ -118,6 +128,7 @@ impl Case {
             Held {
                 standing: runner.standing,
                 pinned: runner.pinned,
+                warm: runner.warm,
                 reload: Some(Duration::from_secs(runner.reload)),
                 kept_until: kept_until(runner.standing),
                 ..Held::new(at.to_string().into(), parts)
@@ -132,7 +143,7 @@ impl Case {
         let variant =
             |needs: &Vec<(&str, u64)>| Variant { name: "v".into(), needs: needs.iter().map(need).collect() };
         let variants = self.variants.iter().map(variant).collect();
-        Demand::new("asker".into(), variants)
+        Demand { urgency: self.urgency, ..Demand::new("asker".into(), variants) }
     }
 
     /// All ways to put the wishes on devices of their own.
@@ -179,10 +190,16 @@ impl Case {
         matches!(self.runners[at].standing, Standing::Leaving { .. })
     }
 
+    /// Pinned, or kept warm from an asker whose class isn't higher.
+    fn is_kept(&self, at: usize) -> bool {
+        let Urgency::Wanted(asker) = self.urgency else { unreachable!() };
+        self.runners[at].pinned || self.runners[at].warm.is_some_and(|own| asker <= own)
+    }
+
     fn is_idle(&self, at: usize) -> bool {
         let runner = &self.runners[at];
         let settled = kept_until(runner.standing).is_none_or(|until| NOW >= until);
-        !runner.pinned
+        !self.is_kept(at)
             && match runner.standing {
                 Standing::Ready { busy, .. } => !busy && settled,
                 Standing::Starting { wanted, .. } => !wanted,
@@ -222,7 +239,7 @@ impl Case {
         if let Some(cost) = sets.min() {
             return Verdict::Evict(cost);
         }
-        let stays = |at: usize| self.runners[at].pinned && !self.is_going(at);
+        let stays = |at: usize| self.is_kept(at) && !self.is_going(at);
         if any(&|at| !stays(at)) { Verdict::Wait } else { Verdict::NoMemory }
     }
 }
@@ -300,7 +317,7 @@ proptest! {
                 prop_assert!(!blockers.is_empty());
                 for blocker in blockers {
                     let at = position(&blocker.model);
-                    prop_assert!(!case.is_idle(at) && !matches!(blocker.why, Why::Pinned | Why::First));
+                    prop_assert!(!case.is_idle(at) && !matches!(blocker.why, Why::Pinned | Why::Warm | Why::First));
                     prop_assert_eq!(case.is_going(at), blocker.why == Why::Leaving);
                     prop_assert_eq!(case.is_going(at), verdicts[*variant] == Verdict::Going);
                 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
+use llm_manager_policy::devices::{Device, DeviceSnapshot, Program, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::*;
 use std::time::Duration;
@@ -149,6 +149,14 @@ fn the_explanation_tells_the_numbers() {
         "qwen: no variant fits, even without the models that may be stopped; Single: v100: needs 24000 MiB, \
          18200 free, 5000 held by bge-m3 which is busy, 1000 used by other programs"
     );
+    let other = |name: &str, mib| Program { name: name.to_owned(), mib };
+    house.devices[0].others = vec![other("game", Some(900)), other("Xorg", Some(100))];
+    let named = house.explains(&demand);
+    assert!(named.ends_with("1000 used by other programs (game 900, Xorg 100)"), "{named}");
+    house.devices[0].others =
+        vec![other("a", Some(7)), other("b", Some(6)), other("c", None), other("d", None)];
+    let named = house.explains(&demand);
+    assert!(named.ends_with("used by other programs (a 7, b 6, c, and 1 more)"), "{named}");
     house.devices[0].used_mib = Some(5000);
     assert_eq!(
         house.explains(&demand),

@@ -256,10 +256,11 @@ impl Setup {
                 Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => unreachable!(),
             };
             let (model, epoch) = (Self::name(at), one.life.epoch);
-            let (class, pinned, reload, sleep) = (self.classes[at], false, Some(TICK), None);
+            let (class, reload, actual) = (self.classes[at], Some(TICK), Vec::new());
+            let (pinned, warm, sleep) = (false, None, None);
             let mut users = Users { now: (one.leased || one.waits).then_some(class), ..Users::default() };
             users.left[class as usize] = one.left;
-            Some(ModelView { model, epoch, standing, pinned, reload, users, sleep, actual: Vec::new() })
+            Some(ModelView { model, epoch, standing, pinned, warm, reload, users, sleep, actual })
         };
         let models: Vec<ModelView> = world.models.iter().enumerate().filter_map(view).collect();
         let view = queue::View { now: NOW, snapshot: &snapshot, models: &models, settings: &self.settings };

@@ -75,6 +75,7 @@ impl Desk {
             epoch: 1,
             standing,
             pinned: false,
+            warm: None,
             reload: Some(seconds(reload)),
             sleep: ram.map(|ram| Sleep { wake: seconds(1), holds: holds(ram) }),
             actual: Vec::new(),

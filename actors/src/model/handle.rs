@@ -373,7 +373,8 @@ impl ModelHandle {
         self.shown().alive_time()
     }
 
-    /// Its hours of `keep_warm` last, or are about to begin: it is not stopped for being idle, nor for others.
+    /// Its hours of `keep_warm` last, or are about to begin: it is not stopped for being idle, and for
+    /// a higher class than its own only.
     pub fn is_warm(&self) -> bool {
         self.face.is_warm()
     }

@@ -270,6 +270,8 @@ impl Scheduler {
     fn see(&mut self, snapshot: &Snapshot, ctx: &mut Context<Self>) {
         let before = self.snapshot.taken_at;
         self.snapshot = view::snapshot(snapshot, self.setup.origin);
+        let ours = self.setup.scope.load().models.iter().flat_map(|model| model.members()).collect();
+        view::name_others(&mut self.snapshot, snapshot, &ours);
         self.measure();
         self.share_out_energy(before);
         self.drive(Event::SnapshotTaken, ctx);

@@ -2,10 +2,11 @@
 
 use crate::model::ModelHandle;
 use llm_manager_devices::{Sample, Snapshot};
-use llm_manager_policy::devices::{Device, DeviceProcess, DeviceSnapshot};
+use llm_manager_policy::devices::{Device, DeviceProcess, DeviceSnapshot, Program};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::placement::Standing;
 use llm_manager_policy::queue::ModelView;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,21 @@ pub fn snapshot(snapshot: &Snapshot, origin: Instant) -> DeviceSnapshot {
         device.taken_at = moment(asked);
     }
     DeviceSnapshot { devices, taken_at: moment(&snapshot.asked_at) }
+}
+
+/// Notes which programs on each device are no model's.
+pub(super) fn name_others(devices: &mut DeviceSnapshot, snapshot: &Snapshot, ours: &HashSet<u32>) {
+    for (device, sample) in devices.devices.iter_mut().zip(&snapshot.devices) {
+        let others = sample.processes.iter().filter(|process| !ours.contains(&process.pid));
+        device.others = others
+            .map(|process| {
+                let name = sample.programs.iter().find(|(pid, _)| *pid == process.pid);
+                let name = name.map_or_else(|| format!("process {}", process.pid), |(_, name)| name.clone());
+                Program { name, mib: process.mib }
+            })
+            .collect();
+        device.others.sort_by(|one, other| other.mib.cmp(&one.mib).then_with(|| one.name.cmp(&other.name)));
+    }
 }
 
 fn device(sample: &Sample) -> Device {
@@ -71,7 +87,8 @@ pub(super) fn model(
         model: handle.spec.name.as_str().into(),
         epoch: status.epoch,
         standing,
-        pinned: handle.spec.pinned || handle.is_warm(),
+        pinned: handle.spec.pinned,
+        warm: handle.is_warm().then(|| handle.spec.priority.unwrap_or_default()),
         reload,
         users: handle.users(),
         sleep: None,

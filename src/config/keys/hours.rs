@@ -10,7 +10,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Texts,
         "",
         Preset::Nothing,
-        "Hours in which the model is ready without a request: it is started before they begin, for which idle models go, and is stopped neither for being idle nor for another model. Days (left out: all), times, zone (left out: the system's). Default: none.",
+        "Hours in which the model is ready without a request: it is started before they begin, for which idle models go, and is stopped neither for being idle nor for another model, unless that is wanted by a higher class than its own priority. Days (left out: all), times, zone (left out: the system's). Default: none.",
     ),
     row(
         Section::Model,

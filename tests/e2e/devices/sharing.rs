@@ -218,3 +218,37 @@ fn wait_text_of_cpu(manager: &Manager) {
     manager.reload(&config);
     wait_text(manager, "all", "100 kept free for other programs (keep_free_mb)");
 }
+
+/// A program of somebody else's, which ends with the test.
+struct Stranger(std::process::Child);
+
+impl Stranger {
+    fn start() -> Self {
+        Self(std::process::Command::new("sleep").arg("1000").spawn().unwrap())
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_refusal_names_the_programs_that_hold_the_memory() {
+    let stranger = Stranger::start();
+    let gpus = Gpus::one(24000);
+    gpus.raw(
+        "gpu a",
+        &format!(
+            "echo '{{\"memory_total_mb\":24000,\"memory_used_mb\":20000,\"processes\":[{{\"pid\":{},\"memory_mb\":20000}}]}}'",
+            stranger.0.id()
+        ),
+    );
+    let manager = Manager::start(&gpus.config().model(model("a", 8000)));
+    wait_used(&manager, 20000);
+    let refused = manager.chat("a").send().error(503, "insufficient_resources").message();
+    assert_says(&refused, &["needs 8000 MiB, 4000 free", "20000 used by other programs (sleep 20000)"]);
+    assert_says(&manager.cli_ok(&["explain", "a"]), &["20000 used by other programs (sleep 20000)"]);
+}

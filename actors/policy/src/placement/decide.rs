@@ -137,7 +137,9 @@ pub(super) fn judge(
 
 /// Idle models that have to go so that other programs have on a device what is kept free for them.
 pub fn make_way(world: &World<'_>, device: usize) -> Vec<ModelName> {
-    let rooms = Rooms::new(world, &Demand::new("".into(), Arc::new([])));
+    // Other programs have no class: what is kept warm stays.
+    let demand = Demand { urgency: Urgency::Boot, ..Demand::new("".into(), Arc::new([])) };
+    let rooms = Rooms::new(world, &demand);
     let lacks = |rooms: &[i64]| rooms.get(device).is_some_and(|room| *room < 0);
     if !lacks(&rooms.with_going) {
         return Vec::new();

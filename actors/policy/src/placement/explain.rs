@@ -5,7 +5,7 @@ use super::decide::{decide, for_whom, judge, parts};
 use super::room::Rooms;
 use super::victims::BUDGET;
 use super::world::{Decision, Demand, ModelName, Never, Part, Standing, Variant, Why, World};
-use crate::devices::{DeviceId, Missing};
+use crate::devices::{DeviceId, Missing, Program};
 use crate::lifecycle::Moment;
 use std::fmt;
 use std::sync::Arc;
@@ -67,6 +67,8 @@ pub struct Lack {
     pub holders: Vec<Holder>,
     /// MiB used by other programs.
     pub strangers: u64,
+    /// These programs, the largest first, as far as the system tells of them.
+    pub others: Vec<Program>,
     /// MiB that are kept free for other programs.
     pub kept_free: u64,
 }
@@ -185,6 +187,7 @@ fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
         total: world.snapshot.devices.get(at)?.total_mib,
         holders,
         strangers: amount(&rooms.strangers),
+        others: world.snapshot.devices.get(at)?.others.clone(),
         kept_free: world.snapshot.devices.get(at)?.shared.keep_free_mib,
     })
 }
@@ -262,11 +265,23 @@ impl fmt::Display for Lack {
         }
         if self.strangers > 0 {
             write!(to, ", {} used by other programs", self.strangers)?;
+            write_others(to, &self.others)?;
         }
         if self.kept_free > 0 {
             write!(to, ", {} kept free for other programs (keep_free_mb)", self.kept_free)?;
         }
         Ok(())
+    }
+}
+
+/// " (game 3000, Xorg 200, and 2 more)"
+fn write_others(to: &mut fmt::Formatter<'_>, others: &[Program]) -> fmt::Result {
+    const NAMED: usize = 3;
+    let named: Vec<String> = others.iter().take(NAMED).map(Program::to_string).collect();
+    match others.len() {
+        0 => Ok(()),
+        count if count <= NAMED => write!(to, " ({})", named.join(", ")),
+        count => write!(to, " ({}, and {} more)", named.join(", "), count - NAMED),
     }
 }
 
@@ -290,6 +305,7 @@ impl fmt::Display for Why {
             Why::Settling => "which has just ended",
             Why::First => "which came first",
             Why::Pinned => "which is pinned",
+            Why::Warm => "which is kept warm (keep_warm), and goes for a higher class only",
             Why::Itself => "by itself, parked",
         })
     }

@@ -75,7 +75,7 @@ impl Rooms {
                 free.iter_mut().skip(share.device).take(1).for_each(|free| *free += share.mib);
             }
         }
-        let whys: Vec<_> = world.held.iter().map(|held| why(held, &demand.model, world)).collect();
+        let whys: Vec<_> = world.held.iter().map(|held| why(held, demand, world)).collect();
         let (mut with_going, mut with_idle) = (free.clone(), free.clone());
         let mut idle = Candidates::new(devices.len());
         let mut stopped = Candidates::new(devices.len());
@@ -90,7 +90,7 @@ impl Rooms {
             let parked = |cost| Candidate { mib: share.given_up(), ..candidate(cost) };
             let held = world.held.get(share.held);
             match whys.get(share.held).copied().flatten() {
-                Some(Why::Pinned | Why::Itself) => {}
+                Some(Why::Pinned | Why::Warm | Why::Itself) => {}
                 // It is free already for those who overlap.
                 Some(Why::Settling) if demand.overlap => {}
                 Some(Why::Leaving | Why::Settling) => {
@@ -252,13 +252,15 @@ fn shows(standing: Standing, taken_at: Option<Moment>) -> Shows {
 }
 
 /// Why a model can't be stopped now; `None`: it can.
-fn why(held: &Held, asker: &ModelName, world: &World<'_>) -> Option<Why> {
+fn why(held: &Held, demand: &Demand, world: &World<'_>) -> Option<Why> {
+    let asker = &demand.model;
     match held.standing {
         Standing::Leaving { .. } => Some(Why::Leaving),
         Standing::Settling => Some(Why::Settling),
         Standing::First => Some(Why::First),
         Standing::Parked { .. } if held.model == *asker => Some(Why::Itself),
         _ if held.pinned => Some(Why::Pinned),
+        _ if held.warm.is_some_and(|own| !demand.urgency.is_above(own)) => Some(Why::Warm),
         // It will have ended its former life before it begins the next.
         _ if held.model == *asker => Some(Why::Leaving),
         Standing::Starting { wanted: true, .. } => Some(Why::Starting),

@@ -123,6 +123,13 @@ pub enum Urgency {
     Wanted(Class),
 }
 
+impl Urgency {
+    /// Whether it goes before what has this class, by class alone: age makes nobody's class higher.
+    pub(super) fn is_above(self, own: Class) -> bool {
+        matches!(self, Self::Wanted(class) if class > own)
+    }
+}
+
 impl Default for Urgency {
     fn default() -> Self {
         Self::Wanted(Class::default())
@@ -140,6 +147,8 @@ pub struct Held {
     pub standing: Standing,
     /// `pinned: true`: it is never stopped for another.
     pub pinned: bool,
+    /// In its hours of `keep_warm`: it is stopped only for a higher class than this, its own.
+    pub warm: Option<Class>,
     /// From launch to ready, as measured; `None`: guessed from its size.
     pub reload: Option<Duration>,
     /// How it may sleep instead of ending, or sleeps; `None`: it can't, or there is no room for what it would hold then.
@@ -166,6 +175,7 @@ impl Held {
             parts,
             standing: Standing::Starting { wanted: true, since: Moment::ZERO },
             pinned: false,
+            warm: None,
             reload: None,
             sleep: None,
             dozes: false,
@@ -325,6 +335,8 @@ pub enum Why {
     First,
     /// The user said so.
     Pinned,
+    /// Its hours of `keep_warm` last, and the asker's class isn't higher than its own.
+    Warm,
     /// It is the asker, which sleeps, and keeps what it holds.
     Itself,
 }

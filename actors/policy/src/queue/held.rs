@@ -48,6 +48,7 @@ impl Round<'_> {
                 parts.iter_mut().for_each(|part| part.mib = part.actual.take().unwrap_or(part.mib));
             }
             let pinned = seen.is_some_and(|seen| seen.pinned);
+            let warm = seen.and_then(|seen| seen.warm);
             let reload = seen.and_then(|seen| seen.reload);
             let sleep = seen.filter(|_| standing != Standing::Settling).and_then(|seen| seen.sleep.clone());
             let dozes =
@@ -57,6 +58,7 @@ impl Round<'_> {
             Held {
                 standing,
                 pinned,
+                warm,
                 reload,
                 sleep,
                 dozes,

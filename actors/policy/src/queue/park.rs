@@ -249,6 +249,7 @@ impl Round<'_> {
         let parked = held.iter().filter(|one| {
             matches!(one.standing, Standing::Parked { wanted: false, .. })
                 && !one.pinned
+                && one.warm.is_none()
                 && one.model != than.model
         });
         let mut priced: Vec<_> = parked.map(|one| (one, stop_cost(one, now))).collect();
@@ -294,6 +295,7 @@ impl Round<'_> {
             let on = |one: &&Held| {
                 matches!(one.standing, Standing::Parked { wanted: false, .. })
                     && !one.pinned
+                    && one.warm.is_none()
                     && one.parts.iter().any(|part| self.view.snapshot.position(&part.device) == Some(at))
             };
             let cheapest = held.iter().filter(on).min_by_key(|one| (stop_cost(one, now), one.model.clone()));

@@ -115,3 +115,30 @@ fn who_has_waited_long_is_passed_by_nobody_and_turns_out_anybody() {
     desk.settings.queue_timeout = seconds(20);
     assert_eq!(classes::age(&desk.settings), seconds(10));
 }
+
+#[test]
+fn what_is_kept_warm_goes_for_a_higher_class_than_its_own_only() {
+    use Class::{Batch, Interactive, Normal};
+    for own in Class::ALL {
+        for class in Class::ALL {
+            for is_busy in [false, true] {
+                let mut desk = busy_with(Batch);
+                if !is_busy {
+                    desk.ready("a", 1, false);
+                }
+                desk.models[0].warm = Some(own);
+                // However long it waits: age makes no class higher.
+                let mut told = desk.step(of_class("b", 1, class));
+                for _ in 0..4 {
+                    told.extend(desk.sampled(6000));
+                    told.extend(desk.after(classes::AGE / 2));
+                }
+                let goes = told.iter().any(|one| one == if is_busy { "yield a1" } else { "evict a1" });
+                let denied = told.iter().any(|one| one.starts_with("deny b1"));
+                let higher = matches!((own, class), (Batch, Normal | Interactive) | (Normal, Interactive));
+                assert_eq!(goes, higher, "{class:?} asks, {own:?} is warm, busy: {is_busy}: {told:?}");
+                assert!(denied || higher, "it hopes for nothing: {told:?}");
+            }
+        }
+    }
+}

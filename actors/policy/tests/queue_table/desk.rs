@@ -113,6 +113,7 @@ impl Desk {
             epoch,
             standing,
             pinned: false,
+            warm: None,
             reload: None,
             users: Users::default(),
             sleep: None,

@@ -4,6 +4,7 @@ use super::desk::*;
 use llm_manager_policy::devices::Shared;
 use llm_manager_policy::placement::Variant;
 use llm_manager_policy::queue::*;
+use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 
 /// The card keeps 2000 MiB free, and models make way for other programs.
@@ -54,14 +55,17 @@ fn idle_models_make_way_for_other_programs_and_busy_ones_stay() {
 
 #[test]
 fn a_pinned_model_stays_for_other_programs_and_goes_for_a_pause() {
-    let mut desk = shared_desk();
-    desk.demand("a", 1, &[4000]);
-    desk.loads("a", 1, 4000, seconds(5));
-    desk.now += seconds(60);
-    desk.models[0].pinned = true;
-    assert_eq!(desk.sampled(9500), [""; 0]);
-    desk.snapshot.devices[0].shared.paused_until = Some(desk.now + seconds(600));
-    assert_eq!(desk.sampled(9500), ["evict a1"]);
+    // So does one that is kept warm, whatever its class: other programs have none.
+    for (pinned, warm) in [(true, None), (false, Some(Class::Batch))] {
+        let mut desk = shared_desk();
+        desk.demand("a", 1, &[4000]);
+        desk.loads("a", 1, 4000, seconds(5));
+        desk.now += seconds(60);
+        (desk.models[0].pinned, desk.models[0].warm) = (pinned, warm);
+        assert_eq!(desk.sampled(9500), [""; 0]);
+        desk.snapshot.devices[0].shared.paused_until = Some(desk.now + seconds(600));
+        assert_eq!(desk.sampled(9500), ["evict a1"]);
+    }
 }
 
 #[test]

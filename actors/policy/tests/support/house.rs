@@ -440,6 +440,7 @@ impl<P: Policy> House<P> {
             epoch: life.epoch,
             standing,
             pinned: resident.pinned,
+            warm: None,
             reload,
             users: life.users(),
             sleep,

@@ -12,7 +12,7 @@ export const chinese: Record<string, string> = {
   'notify.-.to': '用 mail 时：一个地址，或地址的列表。',
   'notify.-.from': '用 mail 时：发件人的地址。默认由邮件程序按管理器的用户决定。',
   'notify.-.events': '通知哪些事：model_failed（连续失败三次）、budget_80 和 budget_100（密钥的预算）、device_gone、device_back、rows_waiting（账本无法写入，记录在溢出文件中等待）、certificate（14 天内到期）。默认全部。',
-  'Local-Models.*.keep_warm': '无需请求即保持就绪的时段：在时段开始之前启动（空闲模型为此让出），期间既不因空闲也不为别的模型而停止。写法：星期（不写为每天）、时间、时区（不写为系统时区）。默认没有。',
+  'Local-Models.*.keep_warm': '无需请求即保持就绪的时段：在时段开始之前启动（空闲模型为此让出），期间不因空闲而停止，也不为别的模型停止，除非需要它的请求的级别高于此模型自己的 priority。写法：星期（不写为每天）、时间、时区（不写为系统时区）。默认没有。',
   'Local-Models.*.quiet': '在这些时段里，优先级为 batch 的密钥的请求不启动此模型，而是被拒绝，并告知时段何时结束。写法同 keep_warm。默认没有。',
   'Local-Models.*.auto_start': 'true：随程序启动，不等待请求。',
   'Local-Models.*.stream_usage': 'false：引擎拒绝 stream_options。为 true 时，管理器替客户端向流式响应索取用量；拒绝它的引擎会因一个请求发送两次而被识别。',

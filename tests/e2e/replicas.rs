@@ -214,6 +214,15 @@ fn those_in_the_line_of_a_stopped_model_are_refused() {
     manager.wait_state("chat", "stopped");
 }
 
+/// Ends the clients of a test, also when it fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_changed_launch_restarts_one_after_the_other() {
     let model = |turn: &str| {
@@ -241,12 +250,13 @@ fn a_changed_launch_restarts_one_after_the_other() {
                 })
             })
             .collect();
+        let end = Ends(&over);
         assert_eq!(manager.reload(&Config::with(model("1")))["restarted"], json!(["chat"]));
         wait_until("both are new", PATIENCE, || {
             assert!(ready(&manager) >= 1, "{:?}", replicas(&manager));
             ready(&manager) == 2 && pids(&manager).is_disjoint(&before)
         });
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         assert!(clients.into_iter().all(|client| client.join().unwrap() > 0));
     });
     assert_eq!(manager.starts("chat").len(), 4);

@@ -4,6 +4,7 @@
 //! `ModelHandle`, which takes a lease without a message while the gate is open.
 
 mod actor;
+mod asleep;
 mod effects;
 mod face;
 mod handle;
@@ -30,6 +31,7 @@ mod watching;
 mod wording;
 
 pub use actor::{Environment, Model, Timeouts};
+pub use asleep::Asleep;
 pub use face::Face;
 pub use handle::{Directory, ModelHandle};
 pub use lease::{Backend, BreakReason, Lease, Wanted};

@@ -37,8 +37,17 @@ pub use share::{Interval, Shares, share_by_weight, share_out};
 /// How a model is paid for. [`PlanDraft::build`] makes valid ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    Tiered { currency: Currency, cache_pricing: bool, tiers: Vec<Tier> },
-    Hourly { currency: Currency, per_hour: Price },
+    Tiered {
+        currency: Currency,
+        cache_pricing: bool,
+        tiers: Vec<Tier>,
+    },
+    /// The time awake and, at a price of its own, the time asleep.
+    Hourly {
+        currency: Currency,
+        per_hour: Price,
+        parked_per_hour: Price,
+    },
 }
 
 /// Prices per million tokens of the requests that fit in.

@@ -88,6 +88,36 @@ pub(crate) struct ModelView {
     max_concurrency: Option<u32>,
     /// Its variants have a way to sleep instead of ending.
     can_park: bool,
+    /// What it holds asleep, or would; left out where its backend can't sleep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    asleep: Option<AsleepView>,
+}
+
+/// What a parked model holds, and what it costs to wake it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Asleep"), schemars(rename = "Asleep"))]
+pub(crate) struct AsleepView {
+    /// By name of device; nothing where memory isn't looked after.
+    #[cfg_attr(test, ts(type = "Record<string, number>"))]
+    holds_mb: BTreeMap<String, u64>,
+    /// Until it is awake.
+    wake_seconds: f64,
+    /// As the last wake took; false: an estimate.
+    measured: bool,
+}
+
+impl AsleepView {
+    /// What the handle shows now.
+    pub(crate) fn of(model: &ModelHandle) -> Option<Self> {
+        let asleep = model.asleep()?;
+        Some(Self {
+            holds_mb: asleep.holds.into_iter().collect(),
+            wake_seconds: rounded(asleep.wake.as_secs_f64()),
+            measured: asleep.measured,
+        })
+    }
 }
 
 impl ModelView {
@@ -120,6 +150,7 @@ impl ModelView {
             alive_seconds: spec.alive_time.map(|time| time.as_secs_f64()),
             max_concurrency: spec.max_concurrency,
             can_park: spec.variants.iter().any(|variant| variant.park.is_some()),
+            asleep: AsleepView::of(model),
         }
     }
 }

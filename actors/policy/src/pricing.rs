@@ -30,9 +30,9 @@ mod tests;
 
 pub use configured::{Configured, configured};
 pub use draft::{MAX_TIERS, PlanDraft, Problem, TierDraft, Wrong};
-pub use history::{History, InThePast, Micros, PlanChange};
+pub use history::{History, InThePast, Interval, Micros, PlanChange};
 pub use money::{BadDecimal, Currency, Money, Overflow, Price};
-pub use share::{Interval, Shares, share_by_weight, share_out};
+pub use share::{Shares, share_by_weight, share_out};
 
 /// How a model is paid for. [`PlanDraft::build`] makes valid ones.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,17 @@
 
 use std::fmt;
 
-use super::{Currency, Interval, Money, Overflow, Plan};
+use super::{Currency, Money, Overflow, Plan};
 
 /// Microseconds since 1970 in UTC.
 pub type Micros = i64;
+
+/// From `from` up to but without `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    pub from: Micros,
+    pub to: Micros,
+}
 
 /// One entry of a model's history.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! `ModelHandle`, which takes a lease without a message while the gate is open.
 
 mod actor;
+mod asleep;
 mod crew;
 mod effects;
 mod face;
@@ -32,6 +33,7 @@ mod watching;
 mod wording;
 
 pub use actor::{Environment, Model};
+pub use asleep::Asleep;
 pub use face::Face;
 pub use handle::{Directory, ModelHandle};
 pub use lease::{Backend, BreakReason, Lease, Wanted};

@@ -11,6 +11,7 @@ use llm_manager_actors::quotas::Quotas;
 use llm_manager_actors::scheduler::{Lost, Scheduler, Setup};
 use llm_manager_actors::supervisor::{Child, ChildSpec, Supervisor};
 use llm_manager_actors::{Live, tell};
+use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Spec;
 use llm_manager_process::Launcher;
 use std::cell::{Cell, RefCell};
@@ -187,6 +188,10 @@ fn model_child(
             let words = [
                 status.variant.as_deref().map(|variant| format!("variant {variant}")),
                 status.pid.map(|pid| format!("pid {pid}")),
+                described
+                    .asleep()
+                    .filter(|_| status.state == ModelState::Parked)
+                    .map(|asleep| asleep.to_string()),
                 last.map(|run| {
                     format!(
                         "{failures} of its last {} runs failed, last reason: {}",

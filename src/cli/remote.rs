@@ -247,6 +247,7 @@ async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Resu
 #[derive(Deserialize)]
 struct Placement {
     text: String,
+    asleep: Option<String>,
     #[serde(default)]
     ahead: Vec<Ahead>,
     #[serde(default)]
@@ -323,6 +324,9 @@ async fn cancel(manager: &Manager, id: &str) -> Result<(), String> {
 async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
     let path = format!("/api/models/{}/placement", segment(model));
     let placement: Placement = manager.ask_json(Method::GET, &path).await?;
+    if let Some(asleep) = &placement.asleep {
+        print(&format!("{model}: {asleep}"))?;
+    }
     print(&placement.text)?;
     for one in placement.ahead {
         let class = one.class.as_deref().unwrap_or("auto_start");

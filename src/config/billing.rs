@@ -26,6 +26,7 @@ pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>) -> Option<Plan> {
         cache_pricing: fields.flag("cache_pricing"),
         tiers: tiers.iter().map(tier).collect(),
         per_hour: text(&fields, "per_hour"),
+        parked_per_hour: text(&fields, "parked_per_hour"),
     };
     match draft.build() {
         Ok(plan) => Some(plan),

@@ -3,6 +3,7 @@
 
 mod access;
 mod backend;
+mod billing;
 mod captures;
 mod edge;
 mod electricity;
@@ -23,6 +24,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> + Clone {
         table::TABLE,
         access::ROWS,
         backend::ROWS,
+        billing::ROWS,
         through::ROWS,
         edge::ROWS,
         logs::ROWS,

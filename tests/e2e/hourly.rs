@@ -76,3 +76,44 @@ fn a_run_that_a_crash_of_the_manager_ended_is_paid_up_to_the_last_heartbeat() {
     let after = cost(&manager);
     assert!((closed..=closed + 2).contains(&after), "{closed}, {after}");
 }
+
+#[test]
+fn the_time_asleep_costs_nothing_unless_it_has_a_price() {
+    let sleeper = |name: &str, plan: &str| {
+        let model = Model::chat(name).flags(&["--sleep-mode"]).line("park: {with: vllm}");
+        model.line(&format!("billing: {{method: hourly, currency: CNY, per_hour: \"3600000000\"{plan}}}"))
+    };
+    let config = Config::with(sleeper("free", "")).model(sleeper("paid", ", parked_per_hour: \"3600\""));
+    let manager = Manager::start(&config);
+    let costs = |name: &str| {
+        let runs = manager.api(&format!("/api/runs?model={name}"));
+        let run = runs["runs"][0].clone();
+        let cost = run["cost"]["CNY"].as_str().map_or(0, |cost| cost.parse::<u64>().unwrap());
+        let seconds = |field: &str| run[field].as_f64().unwrap_or_default();
+        (cost, seconds("parked_seconds"), seconds("paid_seconds"))
+    };
+    for name in ["free", "paid"] {
+        manager.chat(name).send().ok();
+        manager.act(&format!("/api/models/{name}/park"));
+    }
+    // Awake, a second costs a million; asleep, it costs one.
+    wait_until("both have slept for a while", PATIENCE, || {
+        ["free", "paid"].iter().all(|name| costs(name).1 >= 2.0)
+    });
+    for name in ["free", "paid"] {
+        manager.chat(name).send().ok();
+        manager.act(&format!("/api/models/{name}/stop"));
+        wait_until("the run is over", PATIENCE, || {
+            manager.api(&format!("/api/runs?model={name}"))["runs"][0]["ended_at"].is_string()
+        });
+        let (cost, parked, paid) = costs(name);
+        assert!(parked >= 2.0 && cost / 1_000_000 <= paid.ceil() as u64, "{name}: {cost}, {parked}, {paid}");
+        let asleep = cost % 1_000_000;
+        let expected = if name == "paid" { (parked - 1.0) as u64..=(parked + 1.0) as u64 } else { 0..=0 };
+        assert!(expected.contains(&asleep), "{name}: {cost}, {parked}");
+        // One start, and it is told in the summary, too.
+        assert_eq!(manager.starts(name).len(), 1);
+    }
+    let total: u64 = ["free", "paid"].iter().map(|name| costs(name).0).sum();
+    assert_eq!(cost(&manager), total);
+}

@@ -40,6 +40,7 @@ const TABLES: &[Table] = &[
     table("rollups", &["level", "start_us", "facet_id"], false),
     table("latencies", &["level", "start_us", "facet_id"], false),
     table("runs", &["id"], false),
+    table("parkings", &["run_id", "from_us"], false),
     table("price_plans", &["id"], true),
     table("tiers", &["plan_id", "position"], false),
     table("audit", &["id"], true),

@@ -67,8 +67,8 @@ pub use reader::LedgerReader;
 pub use requests::{Cursor, Page, PageQuery, RequestView};
 pub use restore::{Restored, restore};
 pub use row::{
-    AuditRow, Energy, Event, KeySource, Micros, Outcome, Pricing, RequestRow, RowKey, RunRow, Tokens,
-    UsageSource, now_us,
+    AuditRow, Energy, Event, KeySource, Micros, Outcome, Parking, Pricing, RequestRow, RowKey, RunRow,
+    Tokens, UsageSource, now_us,
 };
 pub use runs::RunQuery;
 pub use runs::{RunCost, RunView};

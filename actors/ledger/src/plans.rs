@@ -60,6 +60,7 @@ struct NewPlan<'a> {
     currency: &'a str,
     cache_pricing: bool,
     per_hour: Option<i64>,
+    parked_per_hour: Option<i64>,
 }
 
 #[derive(Insertable, Queryable)]
@@ -86,6 +87,7 @@ struct PlanRow {
     currency: String,
     cache_pricing: bool,
     per_hour: Option<i64>,
+    parked_per_hour: Option<i64>,
 }
 
 fn stored_price(price: Price) -> Result<i64, StoreError> {
@@ -133,10 +135,12 @@ pub(super) fn insert_plan(
 ) -> Result<i64, StoreError> {
     let model_id = names.model(db, model, now)?;
     let currency = plan.map(Plan::currency);
-    let (method, cache_pricing, per_hour) = match plan {
+    let (method, cache_pricing, prices) = match plan {
         None => ("none", false, None),
         Some(Plan::Tiered { cache_pricing, .. }) => ("tiered", *cache_pricing, None),
-        Some(Plan::Hourly { per_hour, .. }) => ("hourly", false, Some(stored_price(*per_hour)?)),
+        Some(Plan::Hourly { per_hour, parked_per_hour, .. }) => {
+            ("hourly", false, Some((stored_price(*per_hour)?, stored_price(*parked_per_hour)?)))
+        }
     };
     let new = NewPlan {
         model_id,
@@ -146,7 +150,8 @@ pub(super) fn insert_plan(
         method,
         currency: currency.as_ref().map_or("", |currency| currency.as_str()),
         cache_pricing,
-        per_hour,
+        per_hour: prices.map(|prices| prices.0),
+        parked_per_hour: prices.map(|prices| prices.1),
     };
     diesel::insert_into(price_plans::table).values(&new).execute(db)?;
     let id = price_plans::table.select(price_plans::id).order(price_plans::id.desc()).first::<i64>(db)?;
@@ -184,6 +189,7 @@ pub(super) fn load(db: &mut Db) -> Result<Vec<PlanRecord>, StoreError> {
             price_plans::currency,
             price_plans::cache_pricing,
             price_plans::per_hour,
+            price_plans::parked_per_hour,
         ))
         .load(db)?;
     let mut by_plan: HashMap<i64, Vec<Tier>> = HashMap::new();
@@ -205,9 +211,11 @@ pub(super) fn load(db: &mut Db) -> Result<Vec<PlanRecord>, StoreError> {
                 let tiers = by_plan.remove(&row.id).unwrap_or_default();
                 Some(Plan::Tiered { currency, cache_pricing: row.cache_pricing, tiers })
             }
-            ("hourly", Some(currency)) => {
-                Some(Plan::Hourly { currency, per_hour: price(row.per_hour.unwrap_or(0)) })
-            }
+            ("hourly", Some(currency)) => Some(Plan::Hourly {
+                currency,
+                per_hour: price(row.per_hour.unwrap_or(0)),
+                parked_per_hour: price(row.parked_per_hour.unwrap_or(0)),
+            }),
             _ => None,
         };
         PlanRecord {

@@ -347,6 +347,18 @@ pub struct RunRow {
     pub bill_loading: bool,
     /// What it took from the socket, if that was measured.
     pub energy: Option<Energy>,
+    /// When it was parked, in order. Of news, the latest stretch is enough: they add up.
+    #[serde(default)]
+    pub parked: Vec<Parking>,
+}
+
+/// A stretch of time in which a run was parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parking {
+    /// Since when.
+    pub from_us: Micros,
+    /// Until when; `None`: until the end of the run, or still.
+    pub to_us: Option<Micros>,
 }
 
 /// Electricity of a run so far.

@@ -5,11 +5,11 @@ use super::error::StoreError;
 use super::filter::{Dimension, Filter};
 use super::plans;
 use super::reader::LedgerReader;
-use super::row::{Energy, Micros, RunRow};
-use super::schema::{models, runs};
+use super::row::{Energy, Micros, Parking, RunRow};
+use super::schema::{models, parkings, runs};
 use super::totals::{Group, Summary, Totals, add_money};
 use diesel::{ExpressionMethods, JoinOnDsl, QueryDsl, Queryable, RunQueryDsl};
-use llm_manager_policy::pricing::{History, Money, PlanChange};
+use llm_manager_policy::pricing::{History, Interval, Money, PlanChange};
 use std::collections::{BTreeMap, HashMap};
 
 /// Money by currency.
@@ -83,6 +83,7 @@ impl From<Stored> for RunRow {
             evicted_for: stored.evicted_for,
             bill_loading: stored.bill_loading,
             energy: stored.energy_mj.map(|millijoules| Energy { millijoules, cost }),
+            parked: Vec::new(),
         }
     }
 }
@@ -96,6 +97,23 @@ impl RunRow {
     /// Until when it is paid: its end, or when it was last known to be alive.
     pub fn billed_to(&self) -> Micros {
         self.ended_us.unwrap_or(self.heartbeat_us)
+    }
+
+    /// When it was parked, as far as that is known.
+    pub fn asleep(&self) -> Vec<Interval> {
+        // One whose end was lost ends at the latest where the next begins.
+        let ends = self.parked.iter().skip(1).map(|next| next.from_us).chain([self.billed_to()]);
+        let stretch = |(one, end): (&Parking, Micros)| Interval {
+            from: one.from_us,
+            to: one.to_us.unwrap_or(end).min(end),
+        };
+        self.parked.iter().zip(ends).map(stretch).filter(|one| one.from < one.to).collect()
+    }
+
+    /// How much of a stretch of time it was parked.
+    pub fn asleep_within(&self, from: Micros, to: Micros) -> Micros {
+        let within = |one: &Interval| one.to.min(to).saturating_sub(one.from.max(from)).max(0);
+        self.asleep().iter().map(within).sum()
     }
 
     /// Of an amount that grew over the whole run, how much there was by a time; evenly spread.
@@ -142,7 +160,31 @@ pub(super) fn load(db: &mut Db, wanted: &RunQuery) -> Result<Vec<RunRow>, StoreE
         .order((runs::started_us.desc(), runs::id.desc()))
         .limit(wanted.limit);
     let rows: Vec<Stored> = chosen.select(columns!()).load(db)?;
-    Ok(rows.into_iter().map(RunRow::from).collect())
+    with_parkings(db, rows)
+}
+
+/// At a time: PostgreSQL and SQLite bind only so many values.
+const CHUNK: usize = 500;
+
+/// The rows with what is known of their sleep.
+fn with_parkings(db: &mut Db, rows: Vec<Stored>) -> Result<Vec<RunRow>, StoreError> {
+    let mut runs: Vec<RunRow> = rows.into_iter().map(RunRow::from).collect();
+    for chunk in runs.chunks_mut(CHUNK) {
+        let ids: Vec<i64> = chunk.iter().map(|run| run.id).collect();
+        let found: Vec<(i64, i64, Option<i64>)> = parkings::table
+            .filter(parkings::run_id.eq_any(ids))
+            .order((parkings::run_id.asc(), parkings::from_us.asc()))
+            .select((parkings::run_id, parkings::from_us, parkings::to_us))
+            .load(db)?;
+        let mut by_run: HashMap<i64, Vec<Parking>> = HashMap::new();
+        for (run, from_us, to_us) in found {
+            by_run.entry(run).or_default().push(Parking { from_us, to_us });
+        }
+        for run in chunk {
+            run.parked = by_run.remove(&run.id).unwrap_or_default();
+        }
+    }
+    Ok(runs)
 }
 
 /// A request ends at the latest so long after its backend.
@@ -155,7 +197,7 @@ pub(super) fn load_one(db: &mut Db, id: i64) -> Result<Option<RunRow>, StoreErro
         .filter(runs::id.eq(id))
         .filter(models::name.is_not_null());
     let rows: Vec<Stored> = one.select(columns!()).load(db)?;
-    Ok(rows.into_iter().next().map(RunRow::from))
+    Ok(with_parkings(db, rows)?.into_iter().next())
 }
 
 /// Each model's prices.
@@ -174,7 +216,9 @@ fn cost_by(run: &RunRow, history: &History, time: Micros) -> Result<RunCost, Sto
     let Some(from) = run.billed_from() else { return Ok(cost) };
     let to = run.billed_to().min(time);
     if from < to {
-        let parts = history.run_cost(from, to).map_err(|error| StoreError::Other(error.to_string()))?;
+        let parts = history
+            .run_cost_asleep(from, to, &run.asleep())
+            .map_err(|error| StoreError::Other(error.to_string()))?;
         for (currency, money) in parts {
             add_money(&mut cost, currency.as_str(), money);
         }

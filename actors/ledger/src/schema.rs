@@ -147,6 +147,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    parkings (run_id, from_us) {
+        run_id -> BigInt,
+        from_us -> BigInt,
+        to_us -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     price_plans (id) {
         id -> BigInt,
         model_id -> BigInt,
@@ -157,6 +165,7 @@ diesel::table! {
         currency -> Text,
         cache_pricing -> Bool,
         per_hour -> Nullable<BigInt>,
+        parked_per_hour -> Nullable<BigInt>,
     }
 }
 
@@ -202,6 +211,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     rollups,
     latencies,
     runs,
+    parkings,
     price_plans,
     tiers,
     audit

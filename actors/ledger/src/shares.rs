@@ -4,12 +4,12 @@ use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Filter, facets};
 use super::reader::LedgerReader;
-use super::row::Micros;
-use super::runs::{LATEST, RunCost, RunView, run_view};
+use super::row::{Micros, RunRow};
+use super::runs::{LATEST, RunCost, RunView, histories, part_of, run_view};
 use super::schema::requests;
 use super::totals::add_money;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use llm_manager_policy::pricing::{Interval, Money, share_out};
+use llm_manager_policy::pricing::{History, Interval, Money, share_out};
 
 /// A run with more requests than this is not shared out.
 const MOST_REQUESTS: i64 = 100_000;
@@ -60,7 +60,8 @@ fn shares(db: &mut Db, id: i64) -> Result<Option<RunShares>, StoreError> {
     let mut idle = RunCost::new();
     let paid = Interval { from: run.billed_from().unwrap_or(run.billed_to()), to: run.billed_to() };
     let whole = Interval { from: run.started_us, to: run.billed_to() };
-    let hours = view.cost.iter().map(|(currency, cost)| (&**currency, *cost, paid));
+    let hours = by_sleep(run, &histories(db)?.remove(&*run.model).unwrap_or_default(), paid)?;
+    let hours = hours.iter().map(|(currency, cost, time)| (&**currency, *cost, *time));
     let electricity = run.energy.iter().filter_map(|energy| energy.cost.as_ref()).map(|(cost, currency)| {
         (&**currency, Money::from_units(u128::from((*cost).max(0).cast_unsigned())), whole)
     });
@@ -72,6 +73,25 @@ fn shares(db: &mut Db, id: i64) -> Result<Option<RunShares>, StoreError> {
         add_money(&mut idle, currency, parts.idle);
     }
     Ok(Some(RunShares { run: view, requests, idle }))
+}
+
+/// What was paid by the hour, cut where it fell asleep and woke: nobody pays for hours in which it slept.
+fn by_sleep(
+    run: &RunRow,
+    history: &History,
+    paid: Interval,
+) -> Result<Vec<(String, Money, Interval)>, StoreError> {
+    let asleep = run.asleep();
+    let edges = asleep.iter().flat_map(|stretch| [stretch.from, stretch.to]);
+    let edges = edges.filter(|edge| paid.from < *edge && *edge < paid.to);
+    let mut parts = Vec::new();
+    let mut from = paid.from;
+    for to in edges.chain([paid.to]) {
+        let cost = part_of(run, history, (from, to))?.cost;
+        parts.extend(cost.into_iter().map(|(currency, money)| (currency, money, Interval { from, to })));
+        from = to;
+    }
+    Ok(parts)
 }
 
 impl LedgerReader {

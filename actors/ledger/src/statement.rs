@@ -173,9 +173,17 @@ fn share_run(
     let (keys, facets) = keys_of(all, &run.model);
     let end = to.min(run.billed_to());
     let mut at = from.max(run.started_us);
+    let asleep = run.asleep();
+    let mut edges: Vec<Micros> = asleep.iter().flat_map(|stretch| [stretch.from, stretch.to]).collect();
+    edges.reverse();
     while at < end {
-        // What a run takes is the difference of its sums at two times, so the days add up to the run.
-        let day = (at, at.saturating_add(DAY).min(end));
+        while edges.last().is_some_and(|edge| *edge <= at) {
+            edges.pop();
+        }
+        // What a run takes is the difference of its sums at two times, so the days add up to the run. It is cut where
+        // it falls asleep and wakes, too: nobody pays for hours in which it slept.
+        let next = edges.last().copied().unwrap_or(end);
+        let day = (at, at.saturating_add(DAY).min(next).min(end));
         if let Some(part) = Timed::of(run, history, day)? {
             let (times, owners) = requests_of(db, run, &facets, day)?;
             lines.share(&run.model, &part, &keys, |money, time| {
@@ -257,7 +265,8 @@ fn statement(db: &mut Db, from: Micros, to: Micros) -> Result<Statement, StoreEr
         {
             let sums = former.entry((run.model.to_string(), run.variant.to_string())).or_default();
             sums.amount.add(&part.amount);
-            sums.paid_us += part.paid.to - part.paid.from;
+            let asleep = run.asleep_within(part.paid.from, part.paid.to);
+            sums.paid_us += part.paid.to - part.paid.from - asleep;
             sums.alive_us += part.alive.to - part.alive.from;
         }
         share_run(db, &mut lines, &all, &run, history, (cut, to))?;

@@ -4,6 +4,7 @@ mod copying;
 mod maintain;
 mod migrations;
 mod paging;
+mod parkings;
 mod reports;
 mod statement;
 mod writing;

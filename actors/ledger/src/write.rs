@@ -267,6 +267,16 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
         .bind::<sql_types::Nullable<sql_types::Text>, _>(run.cause.as_deref())
         .bind::<sql_types::Nullable<sql_types::Text>, _>(run.evicted_for.as_deref())
         .execute(db)?;
+    for parking in &run.parked {
+        sql_query(
+            "INSERT INTO parkings (run_id, from_us, to_us) VALUES ($1, $2, $3) \
+             ON CONFLICT (run_id, from_us) DO UPDATE SET to_us = COALESCE(excluded.to_us, parkings.to_us)",
+        )
+        .bind::<sql_types::BigInt, _>(run.id)
+        .bind::<sql_types::BigInt, _>(parking.from_us)
+        .bind::<sql_types::Nullable<sql_types::BigInt>, _>(parking.to_us)
+        .execute(db)?;
+    }
     Ok(())
 }
 

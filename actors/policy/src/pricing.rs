@@ -30,15 +30,24 @@ mod tests;
 
 pub use configured::{Configured, configured};
 pub use draft::{MAX_TIERS, PlanDraft, Problem, TierDraft, Wrong};
-pub use history::{History, InThePast, Micros, PlanChange};
+pub use history::{History, InThePast, Interval, Micros, PlanChange};
 pub use money::{BadDecimal, Currency, Money, Overflow, Price};
-pub use share::{Interval, Shares, share_by_weight, share_out};
+pub use share::{Shares, share_by_weight, share_out};
 
 /// How a model is paid for. [`PlanDraft::build`] makes valid ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    Tiered { currency: Currency, cache_pricing: bool, tiers: Vec<Tier> },
-    Hourly { currency: Currency, per_hour: Price },
+    Tiered {
+        currency: Currency,
+        cache_pricing: bool,
+        tiers: Vec<Tier>,
+    },
+    /// The time awake and, at a price of its own, the time asleep.
+    Hourly {
+        currency: Currency,
+        per_hour: Price,
+        parked_per_hour: Price,
+    },
 }
 
 /// Prices per million tokens of the requests that fit in.

@@ -105,7 +105,7 @@ proptest! {
         // Halves up: (2 n + d) / 2 d.
         let nearest = |numerator: BigUint, denominator: u64| (numerator * 2_u32 + denominator) / (denominator * 2);
         same(electricity(count, price), &nearest(big(price.units()) * count, 3600))?;
-        let plan = Plan::Hourly { currency: currency(), per_hour: price };
+        let plan = Plan::Hourly { currency: currency(), per_hour: price, parked_per_hour: Price::default() };
         let history = History::from_rows(vec![PlanChange { from: 0, plan: Some(plan) }]);
         let seconds = nearest(big(micros as u64), 1_000_000);
         let want = nearest(seconds * price.units() * 1_000_000_u32, 3600);
@@ -116,7 +116,7 @@ proptest! {
     #[test]
     fn changes_within_a_run_lose_no_second(cuts in prop::collection::vec(0_i64..100_000_000, 0..10), to in 0_i64..100_000_000) {
         // A second costs exactly one unit of a price, so nothing is lost to rounding of money.
-        let plan = Plan::Hourly { currency: currency(), per_hour: Price::from_units(3600) };
+        let plan = Plan::Hourly { currency: currency(), per_hour: Price::from_units(3600), parked_per_hour: Price::default() };
         let change = |from| PlanChange { from, plan: Some(plan.clone()) };
         let one = History::from_rows(vec![change(-1)]);
         let many = History::from_rows(cuts.into_iter().chain([-1]).map(change).collect());

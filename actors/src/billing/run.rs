@@ -1,7 +1,7 @@
 //! A life of a backend, held by whoever owns the backend: opened when it is started, closed when it ends.
 
 use super::handle::Ledger;
-use llm_manager_ledger::{Energy, Event, Micros, RunRow, now_us};
+use llm_manager_ledger::{Energy, Event, Micros, Parking, RunRow, now_us};
 use llm_manager_policy::ending::EndCause;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -85,6 +85,27 @@ impl Run {
         self.row.heartbeat_us = now;
         self.row.ready_us.get_or_insert(now);
         self.tell();
+    }
+
+    /// It is parked from now on.
+    pub fn parked(&mut self) {
+        if self.row.parked.iter().all(|parking| parking.to_us.is_some()) {
+            let now = self.now();
+            self.row.heartbeat_us = now;
+            // Those before were told with their ends.
+            self.row.parked = vec![Parking { from_us: now, to_us: None }];
+            self.tell();
+        }
+    }
+
+    /// It is parked no more.
+    pub fn unparked(&mut self) {
+        let now = self.now();
+        if let Some(parking) = self.row.parked.iter_mut().find(|parking| parking.to_us.is_none()) {
+            parking.to_us = Some(now);
+            self.row.heartbeat_us = now;
+            self.tell();
+        }
     }
 
     /// It has drawn this much more from the socket.

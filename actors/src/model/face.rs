@@ -1,5 +1,6 @@
 //! Face: what the world sees of a model, written by its actor and read through its handle.
 
+use super::asleep::Asleep;
 use super::crew::Link;
 use super::learnt::Engine;
 use super::lease::Door;
@@ -40,6 +41,8 @@ pub struct Face {
     pub(super) last_start: ArcSwapOption<(u64, Duration)>,
     /// The life that was last woken, and how long that took.
     pub(super) last_wake: ArcSwapOption<(u64, Duration)>,
+    /// What it holds asleep. Written by the Scheduler.
+    pub(super) asleep: ArcSwapOption<Asleep>,
     /// If it had to go now, there would be room for what it holds asleep. Written by the Scheduler.
     pub(super) may_park: AtomicBool,
     /// A standing order, `auto_start` among them, waits for it to be ready.
@@ -74,6 +77,7 @@ impl Face {
             members: ArcSwapOption::empty(),
             last_start: ArcSwapOption::empty(),
             last_wake: ArcSwapOption::empty(),
+            asleep: ArcSwapOption::empty(),
             may_park: AtomicBool::new(false),
             standing_order: AtomicBool::new(false),
             engine: Arc::default(),

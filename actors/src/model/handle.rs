@@ -1,6 +1,7 @@
 //! ModelHandle: how the rest of the program meets a model, without a lock and mostly without a message.
 
 use super::actor::Model;
+use super::asleep::Asleep;
 use super::crew::{CrewNotice, Link};
 use super::face::{Face, Mate};
 use super::learnt::Learnt;
@@ -13,6 +14,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use llm_manager_policy::gate::Asker;
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::parking::expected_wake;
 use llm_manager_policy::placement::Users;
 use llm_manager_policy::spec::{Class, ModelSpec};
 use std::collections::HashMap;
@@ -350,6 +352,37 @@ impl ModelHandle {
     /// How long the last wake took.
     pub fn last_wake(&self) -> Option<Duration> {
         self.face.last_wake.load().as_ref().map(|wake| wake.1)
+    }
+
+    /// Says what it holds asleep. For the Scheduler.
+    pub fn set_asleep(&self, asleep: Asleep) {
+        let face = self.face();
+        if face.asleep.load().as_deref() != Some(&asleep) {
+            face.asleep.store(Some(Arc::new(asleep)));
+        }
+    }
+
+    /// What it holds asleep, or would; `None`: it has no backend that could sleep.
+    pub fn asleep(&self) -> Option<Asleep> {
+        let status = self.status();
+        let lives = matches!(
+            status.state,
+            ModelState::Ready
+                | ModelState::Draining
+                | ModelState::Parking
+                | ModelState::Parked
+                | ModelState::Waking
+        );
+        let variant = status.variant.as_ref().filter(|_| lives)?;
+        let spec = self.spec.variants.iter().find(|one| *one.name == **variant)?;
+        spec.park.as_ref()?;
+        if let Some(told) = self.face().asleep.load_full() {
+            return Some((*told).clone());
+        }
+        // Nobody looks after memory.
+        let last = self.last_wake();
+        let wake = expected_wake(last, self.last_start()?);
+        Some(Asleep { holds: Vec::new(), wake, measured: last.is_some() })
     }
 
     /// How long the last start that succeeded took from launch to ready.

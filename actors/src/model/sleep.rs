@@ -107,6 +107,9 @@ impl Model {
     /// From now on it holds only what it needs asleep.
     pub(super) fn return_awake(&mut self) {
         self.leaving = None;
+        if let Some(run) = &mut self.ledger_run {
+            run.parked();
+        }
         let epoch = self.state.epoch;
         let woke_in = self.handle.last_wake.load().as_ref().filter(|wake| wake.0 == epoch).map(|wake| wake.1);
         self.env.memory.tell(MemoryNotice::Asleep { model: self.name_shared(), epoch, woke_in });
@@ -116,6 +119,10 @@ impl Model {
         let epoch = self.state.epoch;
         let Some(sleeper) = self.sleeper() else { return Some(Event::WakeFailed { epoch }) };
         self.waits_for = Some("the backend to wake".into());
+        // It holds its card again.
+        if let Some(run) = &mut self.ledger_run {
+            run.unparked();
+        }
         self.sleep_began = self.handle.origin.elapsed();
         let waking = AbortOnDropHandle::new(actix_rt::spawn(async move { sleeper.wake().await }));
         let done = waking.into_actor(self).map(move |result, model, ctx| {

@@ -76,6 +76,8 @@ pub struct Scheduler {
     pub(super) granted: HashMap<(Arc<str>, u64), Holding>,
     /// Models that sleep and want to wake: which of their wakes it is.
     pub(super) wakes: HashMap<(Arc<str>, u64), u64>,
+    /// Models that fall asleep: of which life, and what of RAM was in use before, in MiB.
+    pub(super) ram_before: HashMap<Arc<str>, (u64, u64)>,
     /// Models that have not said yet what they hold, after a restart.
     silent: Option<BTreeSet<Arc<str>>>,
     timer: Option<SpawnHandle>,
@@ -99,6 +101,7 @@ impl Scheduler {
             estimates,
             granted,
             wakes,
+            ram_before: HashMap::new(),
             silent,
             timer: None,
             asking: false,
@@ -382,7 +385,10 @@ impl Handler<MemoryNotice> for Scheduler {
             MemoryNotice::EvictRefused { model, epoch } => {
                 self.drive(Event::EvictRefused { model, epoch }, ctx)
             }
-            MemoryNotice::Parking { model, epoch } => self.drive(Event::Parking { model, epoch }, ctx),
+            MemoryNotice::Parking { model, epoch } => {
+                self.note_before_sleep(&model, epoch);
+                self.drive(Event::Parking { model, epoch }, ctx);
+            }
             MemoryNotice::Asleep { model, epoch, woke_in } => self.asleep(model, epoch, woke_in, ctx),
             MemoryNotice::StaysAwake { model, epoch } => self.drive(Event::StaysAwake { model, epoch }, ctx),
             MemoryNotice::Wake { model, epoch, turn } => {

@@ -2,9 +2,10 @@
 
 use super::actor::Scheduler;
 use crate::memory::{Holding, WakeGranted};
-use crate::model::ModelHandle;
+use crate::model::{Asleep, ModelHandle};
 use actix::Context;
 use llm_manager_policy::devices::{DeviceId, DeviceSnapshot};
+use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::expected_wake;
 use llm_manager_policy::placement::{Sleep, Standing, guessed_reload};
@@ -21,7 +22,7 @@ impl Scheduler {
     /// Notes what a model uses asleep, where the devices tell; true if that is news.
     pub(super) fn measure_asleep(&mut self, seen: &ModelView, holding: &Holding) -> bool {
         let Standing::Parked { since, .. } = seen.standing else { return false };
-        let mut news = false;
+        let mut news = self.measure_ram(seen, holding, since);
         for part in &holding.assignment {
             let device = self.snapshot.get(&part.device);
             let taken_at = device.and_then(|device| device.taken_at.or(self.snapshot.taken_at));
@@ -66,13 +67,50 @@ impl Scheduler {
         if let Some(ram) = ram.filter(|ram| !holds.iter().any(|(device, _)| *device == ram.id)) {
             // Until somebody says better: all that it gives up on the cards.
             let on_cards = holding.assignment.iter().map(|part| part.mib).sum();
-            holds.push((Arc::clone(&ram.id), variant.parked_mb.get(RAM).copied().unwrap_or(on_cards)));
+            let told = variant.parked_mb.get(RAM).copied();
+            let mib = told.or_else(|| self.measured.parked(model, name, RAM)).unwrap_or(on_cards);
+            holds.push((Arc::clone(&ram.id), mib));
         }
         let reload = seen
             .reload
             .unwrap_or_else(|| guessed_reload(holding.assignment.iter().map(|part| part.mib).sum()));
         let measured = handle.last_wake().or_else(|| self.measured.wake(model));
-        Some(Sleep { wake: expected_wake(measured, reload), holds })
+        let wake = expected_wake(measured, reload);
+        let name = |device: &DeviceId| {
+            self.snapshot.get(device).map_or_else(|| device.to_string(), |device| device.name.clone())
+        };
+        let shown = holds.iter().map(|(device, mib)| (name(device), *mib)).collect();
+        handle.set_asleep(Asleep { holds: shown, wake, measured: measured.is_some() });
+        Some(Sleep { wake, holds })
+    }
+
+    /// What is in RAM before the model falls asleep.
+    pub(super) fn note_before_sleep(&mut self, model: &Arc<str>, epoch: u64) {
+        let ram = self.snapshot.devices.iter().find(|device| device.plugin == RAM);
+        if let Some(used) = ram.and_then(|ram| ram.used_mib) {
+            self.ram_before.insert(Arc::clone(model), (epoch, used));
+        }
+    }
+
+    /// Notes by how much RAM has grown since; true if that is news. No device tells which process has it, so it is what
+    /// appeared, and no more than what left the cards.
+    fn measure_ram(&mut self, seen: &ModelView, holding: &Holding, since: Moment) -> bool {
+        let Some(ram) = self.snapshot.devices.iter().find(|device| device.plugin == RAM) else {
+            return false;
+        };
+        if ram.taken_at.or(self.snapshot.taken_at) <= Some(since + SETTLED) {
+            return false;
+        }
+        let (Some(used), Some((epoch, before))) = (ram.used_mib, self.ram_before.remove(&seen.model)) else {
+            return false;
+        };
+        if epoch != seen.epoch || holding.assignment.iter().any(|part| part.device == ram.id) {
+            return false;
+        }
+        let on_cards = holding.assignment.iter().map(|part| part.mib).sum();
+        let last = self.measured.parked(&seen.model, &holding.variant, RAM);
+        grown(before, used, on_cards, last)
+            .is_some_and(|mib| self.measured.note_parked(&seen.model, &holding.variant, RAM, mib))
     }
 
     /// Whether any model has a way to sleep.
@@ -114,6 +152,26 @@ impl Scheduler {
     }
 }
 
+/// What a model took of RAM when it fell asleep; `None`: others have given more back meanwhile, so nobody knows. It was as
+/// much once, and will be again: the most that was seen counts.
+fn grown(before: u64, now: u64, on_cards: u64, last: Option<u64>) -> Option<u64> {
+    let grown = now.checked_sub(before)?.min(on_cards);
+    Some(last.map_or(grown, |last| last.max(grown)))
+}
+
 fn is_ram(snapshot: &DeviceSnapshot, device: &DeviceId) -> bool {
     snapshot.get(device).is_some_and(|device| device.plugin == RAM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ram_is_what_appeared_and_no_more_than_what_left_the_cards() {
+        assert_eq!(grown(10_000, 18_000, 15_000, None), Some(8_000));
+        assert_eq!(grown(10_000, 60_000, 15_000, None), Some(15_000));
+        assert_eq!(grown(10_000, 9_000, 15_000, Some(7_000)), None);
+        assert_eq!(grown(10_000, 11_000, 15_000, Some(8_000)), Some(8_000));
+    }
 }

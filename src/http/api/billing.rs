@@ -88,7 +88,7 @@ struct RecordView {
 #[serde(tag = "method", rename_all = "lowercase")]
 enum PlanView {
     Tiered { currency: String, cache_pricing: bool, tiers: Vec<TierView> },
-    Hourly { currency: String, per_hour: String },
+    Hourly { currency: String, per_hour: String, parked_per_hour: String },
 }
 
 #[derive(Serialize)]
@@ -137,9 +137,11 @@ impl PlanView {
                 cache_pricing: *cache_pricing,
                 tiers: tiers.iter().map(TierView::of).collect(),
             },
-            Plan::Hourly { currency, per_hour } => {
-                Self::Hourly { currency: currency.as_str().to_owned(), per_hour: per_hour.to_string() }
-            }
+            Plan::Hourly { currency, per_hour, parked_per_hour } => Self::Hourly {
+                currency: currency.as_str().to_owned(),
+                per_hour: per_hour.to_string(),
+                parked_per_hour: parked_per_hour.to_string(),
+            },
         }
     }
 }
@@ -234,7 +236,9 @@ impl<'a> Fields<'a> {
     }
 
     fn plan(&self, problems: &mut Vec<String>) -> PlanDraft {
-        self.only(&["method", "currency", "cache_pricing", "tiers", "per_hour", "valid_from"], problems);
+        const KNOWN: [&str; 7] =
+            ["method", "currency", "cache_pricing", "tiers", "per_hour", "parked_per_hour", "valid_from"];
+        self.only(&KNOWN, problems);
         let cache_pricing = self.get("cache_pricing");
         if cache_pricing.is_some_and(|value| !value.is_boolean()) {
             self.wrong("cache_pricing", "is neither true nor false", problems);
@@ -249,6 +253,7 @@ impl<'a> Fields<'a> {
             currency: self.text("currency", problems).unwrap_or_default(),
             cache_pricing: cache_pricing.and_then(Value::as_bool).unwrap_or_default(),
             per_hour: self.text("per_hour", problems),
+            parked_per_hour: self.text("parked_per_hour", problems),
             tiers: tiers
                 .map(|(nth, tier)| Fields::of(tier, format!("tiers[{nth}]."), problems).tier(problems))
                 .collect(),

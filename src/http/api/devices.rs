@@ -10,6 +10,7 @@ use llm_manager_actors::scheduler::{self, Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_devices::Sample;
 use llm_manager_policy::devices::Device;
+use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::placement::{Decision, Urgency, VariantExplanation};
 use llm_manager_policy::queue::Ahead;
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
@@ -221,7 +222,12 @@ pub(crate) async fn explain(shared: Now, name: web::Path<String>) -> Result<Http
     let addr = scheduler.addr().ok_or_else(down)?;
     let explained = ask(&addr, Explain { model: Arc::clone(model) }).await.ok_or_else(down)?;
     let explained = explained.map_err(|error| ApiError::new(Kind::Internal, error))?;
-    Ok(HttpResponse::Ok().json(PlacementView::of(&explained, &model.spec)))
+    let parked =
+        matches!(model.status().state, ModelState::Parking | ModelState::Parked | ModelState::Waking);
+    let asleep = model.asleep().filter(|_| parked);
+    let mut view = PlacementView::of(&explained, &model.spec);
+    view.asleep = asleep.map(|asleep| format!("it is parked, {asleep}"));
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
@@ -235,6 +241,10 @@ pub(crate) struct PlacementView {
     variant: Option<String>,
     detail: DetailView,
     text: String,
+    /// Of one that is parked: what it holds, and what a wake takes. What follows is about a fresh start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    asleep: Option<String>,
     /// Models that get memory before it, the first one first.
     ahead: Vec<AheadView>,
     variants: Vec<VariantVerdict>,
@@ -339,6 +349,7 @@ impl PlacementView {
             variant: variant.map(|variant| variant.variant.to_string()),
             detail,
             text: explanation.to_string(),
+            asleep: None,
             ahead: explained.ahead.iter().map(AheadView::of).collect(),
             variants: explanation
                 .variants
@@ -367,6 +378,7 @@ impl PlacementView {
             variant: None,
             detail: DetailView::default(),
             text: format!("{model}: memory is not checked (Disable_GPU_monitoring)"),
+            asleep: None,
             ahead: Vec::new(),
             variants: variants.collect(),
         }

@@ -36,6 +36,8 @@ const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8
 /// How long one part may take: a scrape is answered within two seconds.
 const PATIENCE: Duration = Duration::from_millis(1800);
 
+const BYTES_PER_MIB: f64 = 1024.0 * 1024.0;
+
 /// `GET /metrics`
 pub(crate) async fn metrics(
     shared: Now,
@@ -118,6 +120,16 @@ fn models(shared: &Shared) -> Vec<Family> {
     let durations = counted.iter().map(|(model, counted)| (vec![model.clone()], counted.duration.clone()));
     let first_bytes =
         counted.iter().map(|(model, counted)| (vec![model.clone()], counted.first_byte.clone()));
+    let asleep: Vec<_> = models.iter().filter_map(|model| Some((model, model.asleep()?))).collect();
+    let wakes = asleep.iter().map(|(model, asleep)| {
+        (vec![label(model), ("measured", asleep.measured.to_string())], asleep.wake.as_secs_f64())
+    });
+    let parked = asleep.iter().filter(|(model, _)| model.status().state == ModelState::Parked);
+    let held = parked.flat_map(|(model, asleep)| {
+        asleep.holds.iter().map(|(device, mib)| {
+            (vec![label(model), ("device", device.clone())], *mib as f64 * BYTES_PER_MIB)
+        })
+    });
     vec![
         gauge(&families::MODEL_STATE, states.collect()),
         gauge(&families::MODEL_LEASES, each(&|model| f64::from(model.leases()))),
@@ -125,6 +137,8 @@ fn models(shared: &Shared) -> Vec<Family> {
         gauge(&families::QUEUE, queue.collect()),
         gauge(&families::MODEL_FAILURES, each(&|model| sum(model, |status| f64::from(status.failures)))),
         counter(&families::MODEL_RUNS, each(&|model| sum(model, |status| status.epoch as f64))),
+        gauge(&families::MODEL_WAKE, wakes.collect()),
+        gauge(&families::MODEL_PARKED_MEMORY, held.collect()),
         counter(&families::REQUESTS, requests.collect()),
         counter(&families::TOKENS, tokens.collect()),
         Family { about: &families::REQUEST_DURATION, samples: Samples::Histograms(durations.collect()) },
@@ -164,7 +178,6 @@ fn cost_samples(sums: &Summary) -> Vec<(Labels, f64)> {
 }
 
 async fn devices(shared: &Shared) -> Vec<Family> {
-    const MIB: f64 = 1024.0 * 1024.0;
     let devices = devices::device_views(shared).await;
     let each = |value: &dyn Fn(&devices::DeviceView) -> Option<f64>| {
         let samples = devices.iter().filter_map(|device| {
@@ -173,7 +186,7 @@ async fn devices(shared: &Shared) -> Vec<Family> {
         });
         samples.collect::<Vec<_>>()
     };
-    let bytes = |mib: Option<u64>| mib.map(|mib| mib as f64 * MIB);
+    let bytes = |mib: Option<u64>| mib.map(|mib| mib as f64 * BYTES_PER_MIB);
     vec![
         gauge(&families::DEVICE_ONLINE, each(&|device| Some(f64::from(u8::from(device.online))))),
         gauge(&families::DEVICE_MEMORY_TOTAL, each(&|device| bytes(device.memory_total_mb))),

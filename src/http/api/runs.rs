@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::model::{ModelHandle, Trace};
 use llm_manager_ledger::{Micros, RequestShare, RunQuery, RunView};
+use llm_manager_policy::pricing::Interval;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -52,8 +53,12 @@ pub(crate) struct View {
     cause: Option<String>,
     evicted_for: Option<String>,
     exit: Option<String>,
-    /// Ready time, or the whole with `bill_loading`.
+    /// Ready time, or the whole with `bill_loading`; without the time in which it was parked.
     paid_seconds: f64,
+    /// How long it was parked; that time has its own price.
+    parked_seconds: f64,
+    /// When, in order.
+    parked: Vec<Stretch>,
     /// By the hour.
     #[cfg_attr(test, ts(type = "Record<string, string>"))]
     cost: BTreeMap<String, String>,
@@ -61,6 +66,23 @@ pub(crate) struct View {
     energy_wh: Option<f64>,
     #[cfg_attr(test, ts(type = "Record<string, string>"))]
     energy_cost: BTreeMap<String, String>,
+}
+
+/// From when to when.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Stretch"), schemars(rename = "Stretch"))]
+struct Stretch {
+    #[cfg_attr(test, ts(type = "string"))]
+    from: Option<Timestamp>,
+    #[cfg_attr(test, ts(type = "string"))]
+    to: Option<Timestamp>,
+}
+
+impl Stretch {
+    fn of(time: &Interval) -> Self {
+        Self { from: rfc3339(time.from), to: rfc3339(time.to) }
+    }
 }
 
 /// `GET /api/runs`
@@ -160,7 +182,10 @@ fn trace_of(shared: &Shared, id: i64) -> Option<Trace> {
 impl View {
     fn of(view: &RunView) -> Self {
         let run = &view.run;
-        let paid = run.billed_from().map_or(0, |from| run.billed_to().saturating_sub(from));
+        let parked = run.asleep_within(Micros::MIN, Micros::MAX);
+        let paid = run.billed_from().map_or(0, |from| {
+            run.billed_to().saturating_sub(from).saturating_sub(run.asleep_within(from, Micros::MAX))
+        });
         let energy = run.energy.as_ref();
         let energy_cost = energy.and_then(|energy| energy.cost.as_ref()).map(|(cost, currency)| {
             let cost = u128::from((*cost).max(0).cast_unsigned());
@@ -178,6 +203,8 @@ impl View {
             evicted_for: run.evicted_for.clone(),
             exit: run.end_reason.clone(),
             paid_seconds: seconds(paid.max(0)),
+            parked_seconds: seconds(parked),
+            parked: run.asleep().iter().map(Stretch::of).collect(),
             cost: money(&view.cost),
             energy_wh: energy.map(|energy| watt_hours(energy.millijoules)),
             energy_cost: money(&energy_cost.into_iter().collect()),

@@ -93,6 +93,10 @@ pub(crate) struct ModelView {
     replicas: Vec<ReplicaView>,
     /// How many there may be.
     max_replicas: u32,
+    /// What it holds asleep, or would; left out where its backend can't sleep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    asleep: Option<AsleepView>,
 }
 
 /// One backend of a model.
@@ -132,6 +136,32 @@ impl ReplicaView {
     }
 }
 
+/// What a parked model holds, and what it costs to wake it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "Asleep"), schemars(rename = "Asleep"))]
+pub(crate) struct AsleepView {
+    /// By name of device; nothing where memory isn't looked after.
+    #[cfg_attr(test, ts(type = "Record<string, number>"))]
+    holds_mb: BTreeMap<String, u64>,
+    /// Until it is awake.
+    wake_seconds: f64,
+    /// As the last wake took; false: an estimate.
+    measured: bool,
+}
+
+impl AsleepView {
+    /// What the handle shows now.
+    pub(crate) fn of(model: &ModelHandle) -> Option<Self> {
+        let asleep = model.asleep()?;
+        Some(Self {
+            holds_mb: asleep.holds.into_iter().collect(),
+            wake_seconds: rounded(asleep.wake.as_secs_f64()),
+            measured: asleep.measured,
+        })
+    }
+}
+
 impl ModelView {
     /// What the handle shows now.
     pub(crate) fn of(model: &ModelHandle) -> Self {
@@ -164,6 +194,7 @@ impl ModelView {
             can_park: spec.variants.iter().any(|variant| variant.park.is_some()),
             replicas: ReplicaView::all(model),
             max_replicas: spec.replicas.max,
+            asleep: AsleepView::of(model),
         }
     }
 }

@@ -204,3 +204,28 @@ fn no_driver_is_no_card() {
     let said = no_memory(manager.chat("chat").send());
     assert_says(&said, &["rtx: no device online matches"]);
 }
+
+#[test]
+fn what_a_parked_model_keeps_on_its_card_is_measured() {
+    let Some(cards) = Cards::new(&[card("NVIDIA GeForce RTX 3090", A, 500, "")]) else { return };
+    let only = Variant::new("only").on("rtx 3090", 9000);
+    let model = Model::chat("a").line("park: {with: vllm}").line("parked_mb: {cpu: 100}");
+    let model = model.flags(&["--sleep-mode"]).variant(only);
+    let manager = cards.start([model]);
+    manager.chat("a").send().ok();
+    let pid = manager.starts("a")[0].0;
+    cards.write(&[card("NVIDIA GeForce RTX 3090", A, 9500, &format!("{pid}:9000"))]);
+    manager.post("/api/models/a/park").send().ok();
+    cards.write(&[card("NVIDIA GeForce RTX 3090", A, 1200, &format!("{pid}:700"))]);
+    let measured = || {
+        let text = std::fs::read_to_string(manager.path("data/measured.json")).unwrap_or_default();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default()["models"]["a"]["parked_mib"]["only"].clone()
+    };
+    wait_until("it has been measured", PATIENCE, || measured()["rtx 3090"] == 700);
+    // From then on it counts: at its next sleep, that is what it holds.
+    manager.chat("a").send().ok();
+    cards.write(&[card("NVIDIA GeForce RTX 3090", A, 9500, &format!("{pid}:9000"))]);
+    manager.post("/api/models/a/park").send().ok();
+    assert_eq!(manager.model("a")["asleep"]["holds_mb"]["NVIDIA GeForce RTX 3090"], 700);
+    assert!(holders(&manager, "NVIDIA GeForce RTX 3090").contains(&("a".to_owned(), 700)));
+}

@@ -65,6 +65,18 @@ fn two_that_do_not_fit_together_take_turns_without_a_second_start() {
     let held = holders(&manager, "gpu a");
     assert!(held.contains(&("a".to_owned(), 500)) && held.contains(&("b".to_owned(), 15000)), "{held:?}");
     assert!(holders(&manager, "cpu").contains(&("a".to_owned(), 100)));
+    // What it holds, and what a wake will take: an estimate, for there was none yet.
+    let told = "holds 500 MiB on gpu a and 100 MiB on cpu, wakes in ";
+    assert_says(&manager.cli_ok(&["explain", "a"]), &["a: it is parked, ", told, " s (an estimate)"]);
+    assert_says(&manager.cli_ok(&["tree"]), &["parked (", told]);
+    let asleep = manager.model("a")["asleep"].clone();
+    assert_eq!(
+        (&asleep["holds_mb"], &asleep["measured"]),
+        (&json!({"gpu a": 500, "cpu": 100}), &json!(false))
+    );
+    let metrics = manager.get("/metrics").send().ok().text();
+    let held = format!("llm_manager_model_parked_memory_bytes{{model=\"a\",device=\"gpu a\"}} {}", 500 << 20);
+    assert_says(&metrics, &[&held, "llm_manager_model_wake_seconds{model=\"a\",measured=\"false\"}"]);
     for _ in 0..3 {
         for name in ["a", "b"] {
             manager.chat(name).send().ok();
@@ -76,6 +88,12 @@ fn two_that_do_not_fit_together_take_turns_without_a_second_start() {
         &["a is idle and makes room for b, parked", "a: ready -> parking", "for a request"],
     );
     assert_says(&placement_text(&manager, "a"), &["b (which is parked)"]);
+    assert_eq!(manager.model("a")["asleep"]["measured"], true);
+    // Once before, and at each turn of the other one; the last goes on.
+    wait_until("the ledger has its four sleeps", PATIENCE, || {
+        let runs = manager.api("/api/runs?model=a");
+        runs["runs"][0]["parked"].as_array().is_some_and(|parked| parked.len() == 4)
+    });
 }
 
 #[test]

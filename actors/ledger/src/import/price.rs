@@ -37,7 +37,7 @@ impl Prices {
                 (exact(list.per_hour, &mut notes).filter(|price| price.units() > 0), currency)
             {
                 prices.is_hourly = true;
-                prices.plan = Some(Plan::Hourly { currency, per_hour });
+                prices.plan = Some(Plan::Hourly { currency, per_hour, parked_per_hour: Default::default() });
             }
             prices.notes = notes;
             return prices;

@@ -5,7 +5,11 @@ use crate::*;
 use llm_manager_policy::pricing::{Currency, Plan, Price};
 
 fn hourly(price: u64) -> Plan {
-    Plan::Hourly { currency: Currency::new("CNY").unwrap(), per_hour: Price::from_units(price) }
+    Plan::Hourly {
+        currency: Currency::new("CNY").unwrap(),
+        per_hour: Price::from_units(price),
+        parked_per_hour: Price::default(),
+    }
 }
 
 fn sweep(writer: &mut Writer) {

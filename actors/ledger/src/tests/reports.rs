@@ -283,6 +283,7 @@ fn hours_of_runs_are_paid_and_add_up() {
         let hourly = |price| Plan::Hourly {
             currency: Currency::new("CNY").unwrap(),
             per_hour: Price::from_units(price),
+            parked_per_hour: Price::default(),
         };
         writer.set_plan(&name("m"), Some(&hourly(1_500_000)), MARCH, MARCH, PlanSource::Config).unwrap();
         // Twice as much from the second hour on.

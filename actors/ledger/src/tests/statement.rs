@@ -21,7 +21,11 @@ fn run(id: i64, model: &str, (started, ready, ended): (i64, i64, i64), energy: O
 }
 
 fn hourly(per_hour: u64) -> Plan {
-    Plan::Hourly { currency: Currency::new("CNY").unwrap(), per_hour: Price::from_units(per_hour) }
+    Plan::Hourly {
+        currency: Currency::new("CNY").unwrap(),
+        per_hour: Price::from_units(per_hour),
+        parked_per_hour: Price::default(),
+    }
 }
 
 fn request(keys: &KeySource, (model, key): (&str, &str), ended: i64, lasted: i64, run: i64) -> Event {

@@ -31,10 +31,14 @@ pub fn configured(wanted: Option<&Plan>, last: Option<&Plan>, is_in_force: bool)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pricing::Currency;
+    use crate::pricing::{Currency, Price};
 
     fn plan(per_hour: &str) -> Plan {
-        Plan::Hourly { currency: Currency::new("CNY").unwrap(), per_hour: per_hour.parse().unwrap() }
+        Plan::Hourly {
+            currency: Currency::new("CNY").unwrap(),
+            per_hour: per_hour.parse().unwrap(),
+            parked_per_hour: Price::default(),
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct PlanDraft {
     pub cache_pricing: bool,
     pub tiers: Vec<TierDraft>,
     pub per_hour: Option<String>,
+    /// 0 where it is missing.
+    pub parked_per_hour: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,12 +110,15 @@ impl PlanDraft {
             let wrong = if self.currency.is_empty() { Wrong::Missing } else { Wrong::Currency };
             problems.add("currency", wrong);
         }
-        let (tiers, per_hour) = match self.method.as_str() {
+        let (tiers, (per_hour, parked_per_hour)) = match self.method.as_str() {
             "tiered" => {
                 if self.per_hour.is_some() {
                     problems.add("per_hour", Wrong::Unexpected);
                 }
-                (Some(self.tiers(&mut problems)), Price::default())
+                if self.parked_per_hour.is_some() {
+                    problems.add("parked_per_hour", Wrong::Unexpected);
+                }
+                (Some(self.tiers(&mut problems)), Default::default())
             }
             "hourly" => {
                 if !self.tiers.is_empty() {
@@ -122,18 +127,24 @@ impl PlanDraft {
                 if self.cache_pricing {
                     problems.add("cache_pricing", Wrong::Unexpected);
                 }
-                (None, problems.price("per_hour".to_owned(), self.per_hour.as_deref(), true))
+                let mut price = |key: &str, text: &Option<String>, wanted| {
+                    problems.price(key.to_owned(), text.as_deref(), wanted)
+                };
+                let awake = price("per_hour", &self.per_hour, true);
+                (None, (awake, price("parked_per_hour", &self.parked_per_hour, false)))
             }
             method => {
                 problems.add("method", if method.is_empty() { Wrong::Missing } else { Wrong::Method });
-                (None, Price::default())
+                (None, Default::default())
             }
         };
         match (currency, tiers) {
             (Some(currency), Some(tiers)) if problems.0.is_empty() => {
                 Ok(Plan::Tiered { currency, cache_pricing: self.cache_pricing, tiers })
             }
-            (Some(currency), None) if problems.0.is_empty() => Ok(Plan::Hourly { currency, per_hour }),
+            (Some(currency), None) if problems.0.is_empty() => {
+                Ok(Plan::Hourly { currency, per_hour, parked_per_hour })
+            }
             _ => Err(problems.0),
         }
     }

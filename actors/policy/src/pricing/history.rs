@@ -7,6 +7,13 @@ use super::{Currency, Money, Overflow, Plan};
 /// Microseconds since 1970 in UTC.
 pub type Micros = i64;
 
+/// From `from` up to but without `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    pub from: Micros,
+    pub to: Micros,
+}
+
 /// One entry of a model's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanChange {
@@ -65,14 +72,32 @@ impl History {
     /// What a run costs that was ready from `from` to `to`, by currency, in the order in which its hourly
     /// plans came. Time under a tiered plan or under none costs nothing here.
     pub fn run_cost(&self, from: Micros, to: Micros) -> Result<Vec<(Currency, Money)>, Overflow> {
+        self.run_cost_asleep(from, to, &[])
+    }
+
+    /// The same of a run that was parked in these stretches, which are in order and don't overlap.
+    pub fn run_cost_asleep(
+        &self,
+        from: Micros,
+        to: Micros,
+        parked: &[Interval],
+    ) -> Result<Vec<(Currency, Money)>, Overflow> {
         let mut costs: Vec<(Currency, Money)> = Vec::new();
-        let cuts = self.changes.iter().map(|change| change.from).filter(|&cut| from < cut && cut < to);
+        let edges = parked.iter().flat_map(|stretch| [stretch.from, stretch.to]);
+        let cuts = self.changes.iter().map(|change| change.from).chain(edges);
+        let mut cuts: Vec<Micros> = cuts.filter(|&cut| from < cut && cut < to).collect();
+        cuts.sort_unstable();
+        let is_asleep = |at: Micros| {
+            let after = parked.partition_point(|stretch| stretch.from <= at);
+            after.checked_sub(1).and_then(|last| parked.get(last)).is_some_and(|stretch| at < stretch.to)
+        };
         let mut begin = from;
-        for end in cuts.chain([to]) {
+        for end in cuts.into_iter().chain([to]) {
             // Both ends are rounded from the beginning of the run, so the parts add up to the whole.
             let seconds = seconds(from, end).saturating_sub(seconds(from, begin));
-            if let Some(Plan::Hourly { currency, per_hour }) = self.plan_at(begin) {
-                let cost = per_hour.of_seconds(seconds)?;
+            if let Some(Plan::Hourly { currency, per_hour, parked_per_hour }) = self.plan_at(begin) {
+                let price = if is_asleep(begin) { parked_per_hour } else { per_hour };
+                let cost = price.of_seconds(seconds)?;
                 match costs.iter_mut().find(|(other, _)| other == currency) {
                     Some((_, sum)) => *sum = sum.plus(cost)?,
                     None => costs.push((*currency, cost)),

@@ -5,16 +5,9 @@
 //! per request that began or ended meanwhile. The parts always add up to the cost: what is left over after
 //! rounding down goes to the parts with the largest remainders, one unit each, the earlier first.
 
-use super::{Micros, Money, Overflow};
+use super::{Interval, Micros, Money, Overflow};
 
 const STEPS: u32 = 20;
-
-/// From `from` up to but without `to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interval {
-    pub from: Micros,
-    pub to: Micros,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shares {

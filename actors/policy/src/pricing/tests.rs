@@ -31,7 +31,7 @@ fn tier_draft(max_input: Option<u64>, max_output: Option<u64>) -> TierDraft {
 }
 
 fn hourly(per_hour: &str) -> Option<Plan> {
-    Some(Plan::Hourly { currency: cny(), per_hour: price(per_hour) })
+    Some(Plan::Hourly { currency: cny(), per_hour: price(per_hour), parked_per_hour: Price::default() })
 }
 
 #[test]
@@ -225,7 +225,14 @@ fn hours_and_joules() {
     let usd = Currency::new("USD").unwrap();
     let history = History::from_rows(vec![
         PlanChange { from: 0, plan: hourly("1.50") },
-        PlanChange { from: 3600 * S, plan: Some(Plan::Hourly { currency: usd, per_hour: price("36") }) },
+        PlanChange {
+            from: 3600 * S,
+            plan: Some(Plan::Hourly {
+                currency: usd,
+                per_hour: price("36"),
+                parked_per_hour: Price::default(),
+            }),
+        },
     ]);
     assert_eq!(history.run_cost(0, 3600 * S), Ok(vec![(cny(), money("1.5"))]));
     assert_eq!(history.run_cost(0, S * 3 / 2 - 1), Ok(vec![(cny(), money("0.000416666667"))]));
@@ -261,4 +268,45 @@ fn the_cost_of_a_run_is_shared_out() {
     assert_eq!(units(1, &[at(0, 10), at(10, 40)]), (vec![0, 0], 1));
     let never = share_out(Money::from_units(7), at(5, 5), &[at(0, 9)]).unwrap();
     assert_eq!((never.requests, never.idle), (vec![Money::ZERO], Money::from_units(7)));
+}
+
+#[test]
+fn the_time_asleep_has_a_price_of_its_own() {
+    const S: Micros = 1_000_000;
+    let plan = |asleep: &str| {
+        let plan = Plan::Hourly { currency: cny(), per_hour: price("36"), parked_per_hour: price(asleep) };
+        History::from_rows(vec![PlanChange { from: 0, plan: Some(plan) }])
+    };
+    let asleep = [Interval { from: -S, to: 2 * S }, Interval { from: 5 * S, to: 20 * S }];
+    let cost = |history: &History, to| history.run_cost_asleep(0, to, &asleep).unwrap()[0].1;
+    // 3 of 10 s awake, at 0.01 a second; by default the rest is free.
+    assert_eq!(cost(&plan("0"), 10 * S), money("0.03"));
+    assert_eq!(cost(&plan("3.6"), 10 * S), money("0.037"));
+    assert_eq!(plan("3.6").run_cost(0, 10 * S).unwrap()[0].1, money("0.1"));
+    // Stretches of time add up to the whole, and none is negative, wherever they are cut.
+    let history = plan("0.001");
+    let mut sum = Money::ZERO;
+    for cut in (0..12 * S).step_by(777_777) {
+        let (before, after) = (cost(&history, cut), cost(&history, cut + 777_777));
+        assert!(before <= after, "at {cut}");
+        sum = sum.plus(Money::from_units(after.units() - before.units())).unwrap();
+    }
+    assert_eq!(sum, cost(&history, (0..12 * S).step_by(777_777).last().unwrap() + 777_777));
+}
+
+#[test]
+fn a_price_of_sleep_belongs_to_hourly_plans() {
+    let mut draft = PlanDraft { method: "hourly".into(), currency: "CNY".into(), ..PlanDraft::default() };
+    draft.per_hour = Some("1".into());
+    draft.parked_per_hour = Some("x".into());
+    assert_eq!(draft.build().unwrap_err()[0].at, "parked_per_hour");
+    draft.parked_per_hour = Some("0.10".into());
+    let expected = Plan::Hourly { currency: cny(), per_hour: price("1"), parked_per_hour: price("0.1") };
+    assert_eq!(draft.build(), Ok(expected));
+    draft.method = "tiered".into();
+    let wrong = draft.build().unwrap_err();
+    assert!(
+        wrong.iter().any(|one| one.at == "parked_per_hour" && one.wrong == Wrong::Unexpected),
+        "{wrong:?}"
+    );
 }

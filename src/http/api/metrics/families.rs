@@ -52,6 +52,8 @@ families! {
     QUEUE: "gauge", "llm_manager_queue", "", "model, class", "Requests waiting for its backend; class is batch, normal or interactive";
     MODEL_FAILURES: "gauge", "llm_manager_model_failures", "", "model", "Failures since its last stable run";
     MODEL_RUNS: "counter", "llm_manager_model_runs", "", "model", "Launches of its backend";
+    MODEL_WAKE: "gauge", "llm_manager_model_wake", "seconds", "model, measured", "What a wake of a model that runs takes; measured is false while it is an estimate";
+    MODEL_PARKED_MEMORY: "gauge", "llm_manager_model_parked_memory", "bytes", "model, device", "What a parked model holds";
     REQUESTS: "counter", "llm_manager_requests", "", "model, outcome", "Requests that have ended; outcome is ok, rejected, backend_error, client_left, refused, cancelled or failed";
     TOKENS: "counter", "llm_manager_tokens", "", "model, kind", "Tokens of requests that have ended; kind is input (with cached), cached or output";
     COST: "counter", "llm_manager_cost", "", "model, kind, currency", "Price of requests (kind request), of ready time by the hour (run) and of electricity (energy), in units of the currency";

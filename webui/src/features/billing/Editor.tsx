@@ -11,12 +11,12 @@ import { TierTable } from './TierTable'
 
 const all = texts(
   {
-    plan: 'Price plan', method: 'Method', tiered: 'By tokens', hourly: 'By the hour', currency: 'Currency', perHour: 'Price per ready hour',
+    plan: 'Price plan', method: 'Method', tiered: 'By tokens', hourly: 'By the hour', currency: 'Currency', perHour: 'Price per ready hour', parkedPerHour: 'Price per parked hour',
     cache: 'Cached tokens have their own price', save: 'Save', undo: 'Undo', end: 'No price from now on', config: 'The plan in force comes from config.yaml; one that is saved here takes its place.',
     none: 'No plan is in force: requests cost nothing.', unsaved: 'not saved yet', local: 'This version cannot keep plans; here you can try out how one would bill.',
   },
   {
-    plan: '价格方案', method: '计费方式', tiered: '按 token', hourly: '按小时', currency: '货币', perHour: '每就绪小时价格',
+    plan: '价格方案', method: '计费方式', tiered: '按 token', hourly: '按小时', currency: '货币', perHour: '每就绪小时价格', parkedPerHour: '每休眠小时价格',
     cache: '缓存 token 单独计价', save: '保存', undo: '撤销', end: '从现在起不计费', config: '当前方案来自 config.yaml；在此保存的方案会取代它。',
     none: '当前没有价格方案：请求不计费。', unsaved: '尚未保存', local: '当前版本不能保存方案，可以在这里试算。',
   },
@@ -48,11 +48,12 @@ export function Editor({ plan, fromConfig, onSave, onEnd, saving }: Props) {
     cache_pricing: plan?.method === 'tiered' ? plan.cache_pricing : false,
     tiers: plan?.method === 'tiered' ? plan.tiers : [TIER],
     per_hour: plan?.method === 'hourly' ? plan.per_hour : '',
+    parked_per_hour: plan?.method === 'hourly' ? plan.parked_per_hour : '0',
   }
   const [draft, setDraft] = useState(start)
   const set = (change: Partial<typeof start>) => setDraft({ ...draft, ...change })
   const tiered: TieredPlan = { method: 'tiered', currency: draft.currency, cache_pricing: draft.cache_pricing, tiers: draft.cache_pricing ? draft.tiers : draft.tiers.map(withoutCache) }
-  const hourly: HourlyPlan = { method: 'hourly', currency: draft.currency, per_hour: draft.per_hour }
+  const hourly: HourlyPlan = { method: 'hourly', currency: draft.currency, per_hour: draft.per_hour, parked_per_hour: draft.parked_per_hour }
   const edited: PricePlan = draft.method === 'tiered' ? tiered : hourly
   const wrong = problems(edited)
   const changed = plan === null ? JSON.stringify(draft) !== JSON.stringify(start) : JSON.stringify(edited) !== JSON.stringify(plan)
@@ -89,9 +90,14 @@ export function Editor({ plan, fromConfig, onSave, onEnd, saving }: Props) {
               {(props) => <input {...props} className="field" value={draft.currency} maxLength={3} onChange={(event) => set({ currency: event.target.value.toUpperCase() })} />}
             </Field>
             {draft.method === 'hourly' && (
-              <Field label={t.perHour} error={problem('per_hour')} className="w-40">
-                {(props) => <input {...props} className="field" inputMode="decimal" value={draft.per_hour} onChange={(event) => set({ per_hour: event.target.value.trim() })} />}
-              </Field>
+              <>
+                <Field label={t.perHour} error={problem('per_hour')} className="w-40">
+                  {(props) => <input {...props} className="field" inputMode="decimal" value={draft.per_hour} onChange={(event) => set({ per_hour: event.target.value.trim() })} />}
+                </Field>
+                <Field label={t.parkedPerHour} error={problem('parked_per_hour')} className="w-40">
+                  {(props) => <input {...props} className="field" inputMode="decimal" value={draft.parked_per_hour} onChange={(event) => set({ parked_per_hour: event.target.value.trim() })} />}
+                </Field>
+              </>
             )}
             {draft.method === 'tiered' && (
               <label className="flex h-8 items-center gap-2">

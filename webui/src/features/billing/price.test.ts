@@ -51,5 +51,5 @@ it('tells all problems at once', () => {
   ])
   expect(problems(plan([]))).toEqual([{ at: 'tiers', wrong: 'no_tiers' }])
   expect(problems(plan([tier({ max_input: 5 }), tier({ max_input: 9 })]))).toEqual([])
-  expect(problems({ method: 'hourly', currency: 'CNY', per_hour: '-1' })).toEqual([{ at: 'per_hour', wrong: 'decimal' }])
+  expect(problems({ method: 'hourly', currency: 'CNY', per_hour: '-1', parked_per_hour: '0' })).toEqual([{ at: 'per_hour', wrong: 'decimal' }])
 })

@@ -84,7 +84,7 @@ function covers(a: Tier, b: Tier): boolean {
 /** All that is wrong with a plan, at once. */
 export function problems(plan: PricePlan): Problem[] {
   const found: Problem[] = /^[A-Z]{3}$/.test(plan.currency) ? [] : [{ at: 'currency', wrong: 'currency' }]
-  if (plan.method === 'hourly') return [...found, ...priceProblem('per_hour', plan.per_hour)]
+  if (plan.method === 'hourly') return [...found, ...priceProblem('per_hour', plan.per_hour), ...priceProblem('parked_per_hour', plan.parked_per_hour)]
   if (plan.tiers.length === 0) found.push({ at: 'tiers', wrong: 'no_tiers' })
   if (plan.tiers.length > MAX_TIERS) found.push({ at: 'tiers', wrong: 'too_many_tiers' })
   plan.tiers.forEach((tier, nth) => {

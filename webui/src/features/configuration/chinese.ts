@@ -22,6 +22,7 @@ export const chinese: Record<string, string> = {
   'Local-Models.*.billing.cache_pricing': 'true：命中缓存的输入 token 按 cache_read 计价，其余按 input + cache_write 计价。false：所有输入 token 同价。',
   'Local-Models.*.billing.currency': '三个大写字母，例如 CNY 或 EUR。不做换算。',
   'Local-Models.*.billing.method': 'tiered：每个请求按 token 计费。hourly：按模型就绪的时长计费。',
+  'Local-Models.*.billing.parked_per_hour': '用于 hourly：模型休眠时每小时的价格，加引号。默认：休眠的时间不计费。',
   'Local-Models.*.billing.per_hour': '用于 hourly：每小时价格，写在引号里。',
   'Local-Models.*.billing.tiers': '用于 tiered：列表；请求整体按第一个符合的档计价，都不符合则没有价格。',
   'Local-Models.*.billing.tiers.-.cache_read': '每百万命中缓存的输入 token 的价格；cache_pricing 为 true 时需要。',

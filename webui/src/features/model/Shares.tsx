@@ -16,11 +16,11 @@ const LISTED = 200
 
 const all = texts(
   {
-    title: 'What this run cost', note: 'The price of the run, shared out to the requests that ran in it, second by second. Nothing is billed by it.', hours: 'Paid time', run: 'By the hour', energy: 'Electricity',
+    title: 'What this run cost', note: 'The price of the run, shared out to the requests that ran in it, second by second. Nothing is billed by it.', hours: 'Time awake that is paid', parked: 'Parked', run: 'By the hour', energy: 'Electricity',
     idle: 'Nobody asked', requests: 'Requests', ended: 'Ended', request: 'Request', share: 'Share', more: (n: string) => `and ${n} more`, none: 'No request ran in it.', sum: 'In all',
   },
   {
-    title: '这次运行的费用', note: '把运行的价格按秒分摊到期间的请求。仅供查看，不据此计费。', hours: '计费时长', run: '按小时', energy: '用电',
+    title: '这次运行的费用', note: '把运行的价格按秒分摊到期间的请求。仅供查看，不据此计费。', hours: '未休眠的计费时长', parked: '休眠', run: '按小时', energy: '用电',
     idle: '无人使用', requests: '请求', ended: '结束', request: '请求', share: '分摊', more: (n: string) => `另有 ${n} 个`, none: '期间没有请求。', sum: '合计',
   },
 )
@@ -49,6 +49,7 @@ function Shared({ shares: { run, requests, idle } }: { shares: RunShares }) {
   const now = new Date()
   const rows: [string, React.ReactNode][] = [
     [t.hours, whole(run.paid_seconds)],
+    ...(run.parked_seconds > 0 ? [[t.parked, whole(run.parked_seconds)] as [string, string]] : []),
     [t.run, costs(run.cost, 6)],
     ...(run.energy_wh === null ? [] : [[t.energy, `${wattHours(run.energy_wh)}, ${costs(run.energy_cost, 6)}`] as [string, string]]),
     [t.sum, <strong key="sum" className="font-semibold">{costs(together(run.cost, run.energy_cost), 6)}</strong>],

@@ -5,7 +5,7 @@ import { pastBar, placed, presentBar, waits } from './spans'
 
 const at = (second: number) => new Date(second * 1000).toISOString()
 const run: Run = {
-  id: 1, model: 'm', variant: 'v', queued: null, started: 10_000, ready: 15_000, ended: 40_000, cause: 'idle', evictedFor: null, exit: null, paidSeconds: null, cost: {}, energyWh: null, energyCost: {},
+  id: 1, model: 'm', variant: 'v', queued: null, started: 10_000, ready: 15_000, ended: 40_000, cause: 'idle', evictedFor: null, exit: null, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
 }
 const spans = (changed: Partial<Run>) => pastBar({ ...run, ...changed })?.spans.map((span) => `${span.phase} ${span.from}-${span.to}`)
 
@@ -14,6 +14,8 @@ it('makes bars of runs', () => {
   expect(spans({ ready: null })).toEqual(['loading 10000-40000'])
   expect(spans({ queued: 4000 })).toEqual(['queued 4000-10000', 'loading 10000-15000', 'ready 15000-40000'])
   expect(spans({ queued: 9990 })).toEqual(spans({}))
+  const parked = [{ from: 20_000, to: 25_000 }, { from: 30_000, to: 40_000 }]
+  expect(spans({ parked })).toEqual(['loading 10000-15000', 'ready 15000-20000', 'parked 20000-25000', 'ready 25000-30000', 'parked 30000-40000'])
   expect(pastBar({ ...run, queued: 4000 })?.from).toBe(4000)
   expect([pastBar(run)?.failed, pastBar({ ...run, ready: null })?.failed, pastBar({ ...run, ready: null, cause: 'aborted' })?.failed]).toEqual([false, true, false])
   // What still runs is known better from the live state.

@@ -29,19 +29,35 @@ export interface Bar {
 /** Shorter waits are no waits: something always takes a moment. */
 const SHORTEST_WAIT_MS = 500
 
+/** Ready, but for the times in which it was parked. */
+function awake(from: number, to: number, parked: Run['parked']): Span[] {
+  const spans: Span[] = []
+  let at = from
+  for (const asleep of parked) {
+    if (asleep.from >= to || asleep.to <= at) continue
+    const end = Math.min(asleep.to, to)
+    if (asleep.from > at) spans.push({ phase: 'ready', from: at, to: asleep.from })
+    spans.push({ phase: 'parked', from: Math.max(asleep.from, at), to: end })
+    at = end
+  }
+  if (to > at || spans.length === 0) spans.push({ phase: 'ready', from: at, to })
+  return spans
+}
+
 export function pastBar(run: Run): Bar | null {
   if (run.ended === null) return null
   const waited = run.queued !== null && run.started - run.queued >= SHORTEST_WAIT_MS ? run.queued : null
   const spans: Span[] = waited === null ? [] : [{ phase: 'queued', from: waited, to: run.started }]
   spans.push({ phase: 'loading', from: run.started, to: run.ready ?? run.ended })
-  if (run.ready !== null) spans.push({ phase: 'ready', from: run.ready, to: run.ended })
+  if (run.ready !== null) spans.push(...awake(run.ready, run.ended, run.parked))
   return { id: run.id, model: run.model, variant: run.variant, spans, from: waited ?? run.started, to: run.ended, running: false, failed: run.ready === null && run.cause !== 'aborted', run }
 }
 
 /** The run that goes on now, or the wait for one. `runs` are the newest first. */
 export function presentBar(model: LiveModel, now: number, runs: readonly Run[] = []): Bar | null {
   const since = Date.parse(model.since)
-  const id = model.state === 'queued' ? null : (runs.find((run) => run.model === model.name && run.ended === null)?.id ?? null)
+  const run = model.state === 'queued' ? undefined : runs.find((one) => one.model === model.name && one.ended === null)
+  const id = run?.id ?? null
   const bar = (from: number, spans: Span[]): Bar => ({ id, model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, run: null, spans })
   if (model.state === 'queued') return bar(since, [{ phase: 'queued', from: since, to: now }])
   if (!model.started_at || model.state === 'stopped' || model.state === 'failed') return null
@@ -50,7 +66,7 @@ export function presentBar(model: LiveModel, now: number, runs: readonly Run[] =
   const ending = model.state === 'draining' || model.state === 'stopping' ? since : null
   const asleep = ['parking', 'parked', 'waking'].includes(model.state) ? since : null
   const spans: Span[] = [{ phase: 'loading', from, to: ready ?? ending ?? now }]
-  if (ready !== null) spans.push({ phase: 'ready', from: ready, to: ending ?? asleep ?? now })
+  if (ready !== null) spans.push(...awake(ready, ending ?? asleep ?? now, run?.parked ?? []))
   if (asleep !== null) spans.push({ phase: 'parked', from: asleep, to: now })
   if (ending !== null) spans.push({ phase: 'ending', from: ending, to: now })
   return bar(from, spans)

@@ -1,4 +1,5 @@
 /** The one line that says what a model is doing or waiting for. */
+import { mebibytes } from '@/shared/format/number'
 import { duration, whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
@@ -19,6 +20,8 @@ const all = texts(
     stopped: 'starts with the next request',
     parking: (time: string) => `gives its memory up, ${time} so far`,
     parked: (time: string) => `sleeps since ${time}, wakes with the next request`,
+    wake: (time: string, measured: boolean) => ` in ${time}${measured ? '' : ' (estimate)'}`,
+    holds: (what: string) => `; holds ${what}`,
     waking: (time: string, what: string | null) => (what ? `${time} so far, waits for ${what}` : `${time} so far`),
   },
   {
@@ -35,9 +38,16 @@ const all = texts(
     stopped: '下一个请求会启动它',
     parking: (time: string) => `正在让出内存，已用 ${time}`,
     parked: (time: string) => `已休眠 ${time}，下一个请求会唤醒它`,
+    wake: (time: string, measured: boolean) => `，需 ${time}${measured ? '' : '（估计）'}`,
+    holds: (what: string) => `；占用 ${what}`,
     waking: (time: string, what: string | null) => (what ? `已用 ${time}，正在等待：${what}` : `已用 ${time}`),
   },
 )
+
+function holds(held: Record<string, number>, told: (what: string) => string): string {
+  const parts = Object.entries(held).filter(([, mb]) => mb > 0)
+  return parts.length === 0 ? '' : told(parts.map(([device, mb]) => `${mebibytes(mb)} (${device})`).join(', '))
+}
 
 export function StateNote({ model }: { model: LiveModel }) {
   const t = useTexts(all)
@@ -53,7 +63,7 @@ export function StateNote({ model }: { model: LiveModel }) {
     case 'parking':
       return t.parking(duration(since))
     case 'parked':
-      return t.parked(whole(since))
+      return t.parked(whole(since)) + (model.asleep ? t.wake(duration(model.asleep.wake_seconds), model.asleep.measured) + holds(model.asleep.holds_mb, t.holds) : '')
     case 'waking':
       return t.waking(whole(since), model.waits_for)
     case 'stopping':

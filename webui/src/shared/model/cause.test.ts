@@ -17,7 +17,7 @@ it('says why a run ended, in both languages', () => {
 it('makes one shape of the ledger’s runs and of a model’s own', () => {
   const own = ofModel('m', { variant: 'v', pid: 1, queued_at: at, started_at: at, ready_at: null, ended_at: at, exit: 'code 1', cause: 'start_failed', evicted_for: null })
   const kept = ofLedger({
-    id: 7, model: 'm', variant: 'v', queued_at: null, started_at: at, ready_at: at, ended_at: null, cause: null, evicted_for: null, exit: null, paid_seconds: 3,
+    id: 7, model: 'm', variant: 'v', queued_at: null, started_at: at, ready_at: at, ended_at: null, cause: null, evicted_for: null, exit: null, paid_seconds: 3, parked_seconds: 0, parked: [],
     cost: { CNY: '1' }, energy_wh: 2, energy_cost: {},
   })
   expect(own).toMatchObject({ id: null, model: 'm', ready: null, ended: Date.parse(at), cause: 'start_failed', cost: {} })

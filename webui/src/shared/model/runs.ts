@@ -20,6 +20,8 @@ export interface Run {
   /** The backend's own end, in the manager's words. */
   exit: string | null
   paidSeconds: number | null
+  /** When it was parked, in order. */
+  parked: { from: number; to: number }[]
   cost: Costs
   energyWh: number | null
   energyCost: Costs
@@ -30,14 +32,14 @@ const time = (text: string | null) => (text === null ? null : Date.parse(text))
 export function ofLedger(run: LedgerRun): Run {
   return {
     id: run.id, model: run.model, variant: run.variant, queued: time(run.queued_at), started: Date.parse(run.started_at), ready: time(run.ready_at), ended: time(run.ended_at),
-    cause: run.cause, evictedFor: run.evicted_for, exit: run.exit, paidSeconds: run.paid_seconds, cost: run.cost, energyWh: run.energy_wh, energyCost: run.energy_cost,
+    cause: run.cause, evictedFor: run.evicted_for, exit: run.exit, paidSeconds: run.paid_seconds, parked: run.parked.map(({ from, to }) => ({ from: Date.parse(from), to: Date.parse(to) })), cost: run.cost, energyWh: run.energy_wh, energyCost: run.energy_cost,
   }
 }
 
 export function ofModel(model: string, run: RunRecord): Run {
   return {
     id: null, model, variant: run.variant, queued: time(run.queued_at), started: Date.parse(run.started_at), ready: time(run.ready_at), ended: Date.parse(run.ended_at),
-    cause: run.cause, evictedFor: run.evicted_for, exit: run.exit, paidSeconds: null, cost: {}, energyWh: null, energyCost: {},
+    cause: run.cause, evictedFor: run.evicted_for, exit: run.exit, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
   }
 }
 

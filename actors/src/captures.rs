@@ -7,7 +7,7 @@
 mod disk;
 mod draft;
 mod kept;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use crate::logs::mask::Mask;

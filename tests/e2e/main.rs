@@ -22,6 +22,7 @@ mod client_gone;
 mod clients;
 mod config_file;
 mod connect;
+mod container;
 mod devices;
 mod fake;
 mod ground;

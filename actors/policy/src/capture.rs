@@ -9,7 +9,9 @@ const STARS: &str = "***";
 const SECRET_PARTS: [&str; 9] =
     ["auth", "cookie", "key", "token", "secret", "passw", "credential", "signature", "session"];
 /// Names with such a part that say nothing secret.
-const HARMLESS: [&str; 4] = [":authority", "sec-websocket-key", "max_tokens", "keep-alive"];
+const HARMLESS: [&str; 3] = ["sec-websocket-key", "idempotency-key", "max_tokens"];
+/// Names with this in them count tokens: `x-ratelimit-remaining-tokens`, `anthropic-ratelimit-tokens-limit`.
+const COUNTS: &str = "ratelimit";
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +67,8 @@ pub fn due_us(kept: Kept, bounds: &Bounds) -> i64 {
 /// Whether the value of a header or parameter of this name is a secret.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    !HARMLESS.contains(&name.as_str()) && SECRET_PARTS.iter().any(|part| name.contains(part))
+    let harmless = HARMLESS.contains(&name.as_str()) || name.contains(COUNTS);
+    !harmless && SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
 /// The value of a header as it may be kept.
@@ -110,9 +113,15 @@ mod tests {
         ] {
             assert_eq!(header(name, "abc"), "***", "{name}");
         }
-        for name in
-            ["content-type", "user-agent", "accept", "x-request-id", "keep-alive", "x-llm-manager-run"]
-        {
+        for name in [
+            "content-type",
+            "user-agent",
+            "accept",
+            "x-request-id",
+            "idempotency-key",
+            "x-ratelimit-remaining-tokens",
+            "x-llm-manager-run",
+        ] {
             assert_eq!(header(name, "abc"), "abc", "{name}");
         }
     }

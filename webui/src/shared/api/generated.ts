@@ -1,6 +1,23 @@
 // @generated from the Rust types by `UPDATE_TYPES=1 cargo test -p llm-manager --lib typescript`; don't edit.
 
 /**
+ * What a parked model holds, and what it costs to wake it.
+ */
+export type Asleep = { 
+/**
+ * By name of device; nothing where memory isn't looked after.
+ */
+holds_mb: Record<string, number>, 
+/**
+ * Until it is awake.
+ */
+wake_seconds: number, 
+/**
+ * As the last wake took; false: an estimate.
+ */
+measured: boolean, };
+
+/**
  * Who did what.
  */
 export type AuditEntry = { id: number, time: string, 
@@ -210,9 +227,17 @@ ended_at: string | null,
  */
 cause: string | null, evicted_for: string | null, exit: string | null, 
 /**
- * Ready time, or the whole with `bill_loading`.
+ * Ready time, or the whole with `bill_loading`; without the time in which it was parked.
  */
 paid_seconds: number, 
+/**
+ * How long it was parked; that time has its own price.
+ */
+parked_seconds: number, 
+/**
+ * When, in order.
+ */
+parked: Array<Stretch>, 
 /**
  * By the hour.
  */
@@ -277,7 +302,11 @@ replicas: Array<Replica>,
 /**
  * How many there may be.
  */
-max_replicas: number, };
+max_replicas: number, 
+/**
+ * What it holds asleep, or would; left out where its backend can't sleep.
+ */
+asleep?: Asleep, };
 
 /**
  * `GET /api/models/{name}/memory`. Memory is MiB.
@@ -326,7 +355,11 @@ replicas: Array<Replica>,
 /**
  * How many there may be.
  */
-max_replicas: number, };
+max_replicas: number, 
+/**
+ * What it holds asleep, or would; left out where its backend can't sleep.
+ */
+asleep?: Asleep, };
 
 /**
  * One entry of `notify`, without its secrets.
@@ -425,9 +458,17 @@ ended_at: string | null,
  */
 cause: string | null, evicted_for: string | null, exit: string | null, 
 /**
- * Ready time, or the whole with `bill_loading`.
+ * Ready time, or the whole with `bill_loading`; without the time in which it was parked.
  */
 paid_seconds: number, 
+/**
+ * How long it was parked; that time has its own price.
+ */
+parked_seconds: number, 
+/**
+ * When, in order.
+ */
+parked: Array<Stretch>, 
 /**
  * By the hour.
  */
@@ -441,6 +482,10 @@ energy_wh: number | null, energy_cost: Record<string, string>, };
  * `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
  */
 export type Placement = { model: string, decision: 'fits' | 'evict' | 'wait' | 'never', variant: string | null, detail: PlacementDetail, text: string, 
+/**
+ * Of one that is parked: what it holds, and what a wake takes. What follows is about a fresh start.
+ */
+asleep?: string, 
 /**
  * Models that get memory before it, the first one first.
  */
@@ -514,7 +559,7 @@ plan: PricePlan | null, };
 /**
  * A price plan. Prices are decimal texts.
  */
-export type PricePlan = { "method": "tiered", currency: string, cache_pricing: boolean, tiers: Array<Tier>, } | { "method": "hourly", currency: string, per_hour: string, };
+export type PricePlan = { "method": "tiered", currency: string, cache_pricing: boolean, tiers: Array<Tier>, } | { "method": "hourly", currency: string, per_hour: string, parked_per_hour: string, };
 
 /**
  * Half of them took less than `p50`, and so on. Seconds.
@@ -787,6 +832,11 @@ orphan: boolean, first_seen: string | null, rows: number, bytes: number, runs: n
  * Names that it had before.
  */
 former_names: Array<string>, };
+
+/**
+ * From when to when.
+ */
+export type Stretch = { from: string, to: string, };
 
 /**
  * An actor in the tree of `GET /api/supervision`, with those below it.

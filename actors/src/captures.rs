@@ -7,7 +7,8 @@
 mod disk;
 mod draft;
 mod kept;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use crate::logs::mask::Mask;

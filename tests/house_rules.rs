@@ -10,7 +10,7 @@ mod arrows;
 mod book;
 
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -439,6 +439,19 @@ fn a_planted_arrow_up_is_found() {
     assert!(planted(&files, "src/lib\nsrc/cellar\nsrc/roof").is_empty());
     let undrawn = planted(&files, "src/lib\nsrc/cellar");
     assert!(undrawn.iter().any(|text| text.contains("src/roof.rs is in no room")), "{undrawn:?}");
+}
+
+/// Diesel knows a migration by what stands before the first `_` of its folder's name.
+#[test]
+fn each_migration_has_a_number_of_its_own_on_both_databases() {
+    let folders = |database: &str| {
+        let found = fs::read_dir(root().join("migrations").join(database)).unwrap();
+        found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>()
+    };
+    let (sqlite, postgres) = (folders("sqlite"), folders("postgres"));
+    assert_eq!(sqlite, postgres);
+    let numbers: BTreeSet<_> = sqlite.iter().map(|name| name.split('_').next()).collect();
+    assert_eq!(numbers.len(), sqlite.len(), "two of these have one number: {sqlite:?}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Memory,
         "",
         Preset::Nothing,
-        "Memory that it holds while it is parked, in MiB, by device as in memory_mb; cpu is RAM. Default: auto, which is what the devices show, and in RAM as much as it gives up on the cards.",
+        "Memory that it holds while it is parked, in MiB, by device as in memory_mb; cpu is RAM. Default: auto, which is what the devices show, and in RAM what its first sleep was seen to take; until then, as much as it gives up on the cards.",
     ),
     // Local-Models.<name>.<variant>
     row(

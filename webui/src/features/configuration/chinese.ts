@@ -58,7 +58,7 @@ export const chinese: Record<string, string> = {
   'Local-Models.*.park.sleep_command': '用于 command：使它休眠的程序及参数；其中的 {pid}、{port}、{model} 会被替换，{pid} 是它的第一个进程。',
   'Local-Models.*.park.wake_command': '用于 command：唤醒它的程序及参数。',
   'Local-Models.*.park.timeout': '每个请求或命令最多多长时间；用于 cuda 时指驱动处理所有进程的总时间。太大：后端卡住时请求要等很久。太小：大模型会被停止而不是休眠。',
-  'Local-Models.*.parked_mb': '休眠时占用的内存（MiB），按设备，写法同 memory_mb；cpu 指主机内存。默认 auto：以设备显示的为准，主机内存按它在显卡上让出的量计。',
+  'Local-Models.*.parked_mb': '休眠时占用的内存（MiB），按设备，写法同 memory_mb；cpu 指主机内存。默认 auto：以设备显示的为准；主机内存以首次休眠时实测的量为准，在此之前按它在显卡上让出的量计。',
   'Local-Models.*.park.sleep.-.method': '请求的 HTTP 方法。',
   'Local-Models.*.park.sleep.-.path': '请求的路径（可带查询串），与后端的写法相同。',
   'Local-Models.*.park.sleep.-.body': '要发送的 JSON。默认没有。',

@@ -65,6 +65,11 @@ impl Writer {
         self
     }
 
+    /// Whether SQLite's file can still be read by this connection, so that what went wrong was no fault of its.
+    pub fn is_sound(&mut self) -> bool {
+        self.db.is_sqlite() && self.transact(|db, _| db.number("SELECT COUNT(*) AS number FROM meta")).is_ok()
+    }
+
     /// Closes the connection to a file that isn't the ledger any more, so that neither gets the other's journal.
     pub fn part(mut self) {
         let Some(watch) = self.watch.take() else { return };

@@ -65,8 +65,13 @@ impl Desk {
             if matches!(error, StoreError::Lost(_)) {
                 self.part();
             }
-            // Locked is no fault of the connection.
-            if !matches!(error, StoreError::Locked(_) | StoreError::Refused(_) | StoreError::Conflict(_)) {
+            let no_fault = match error {
+                StoreError::Locked(_) | StoreError::Refused(_) | StoreError::Conflict(_) => true,
+                // The last connection takes the journal with it, and on a full disk there is no room for another's.
+                StoreError::Full(_) => self.writer.as_mut().is_some_and(Writer::is_sound),
+                _ => false,
+            };
+            if !no_fault {
                 self.writer = None;
             }
             self.core.counters.failures.fetch_add(1, Ordering::Relaxed);

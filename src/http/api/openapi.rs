@@ -448,6 +448,9 @@ mod made {
         if matches!(operation.path, "/api/chat" | "/api/generate") {
             content["application/x-ndjson"] = json!({"schema": {}});
         }
+        if matches!(operation.path, "/api/requests" | "/api/statement") && operation.method == "get" {
+            content["text/csv"] = json!({"schema": {"type": "string"}});
+        }
         if operation.path.starts_with("/v1/") && operation.method == "post" {
             content["text/event-stream"] = json!({"schema": {"type": "string"}});
         }
@@ -458,6 +461,10 @@ mod made {
                 "default": error,
             },
         });
+        if operation.query.split(',').any(|name| name == "wait") {
+            // With `wait=false`: what is so far.
+            text["responses"]["202"] = text["responses"]["200"].clone();
+        }
         if let Some(words) = words(operation) {
             text["description"] = json!(words);
         }

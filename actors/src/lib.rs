@@ -19,6 +19,7 @@ mod private;
 pub mod probe;
 pub mod quotas;
 pub mod scheduler;
+mod state_file;
 pub mod supervisor;
 
 pub use live::{Live, tell};

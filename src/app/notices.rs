@@ -10,6 +10,7 @@ use llm_manager_actors::quotas::{Quota, Remains};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::notify::{Budget, Certificate, Memory, Model, Seen, look};
+use llm_manager_policy::pricing::Price;
 use llm_manager_policy::spec::{Cap, Period, Spec, TlsSpec};
 use llm_manager_process as process;
 use std::path::Path;
@@ -48,26 +49,29 @@ pub(super) async fn watch(
 ) {
     let stopping = in_force.now().stopping.clone();
     let mut memory = Memory::default();
+    let mut unheard = false;
     for count in 0_u32.. {
         tokio::select! {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(LOOK) => (),
         }
-        // What happens while nobody wants to hear of it is no news afterwards.
+        if !notifications.is_wanted() {
+            unheard = true;
+            continue;
+        }
         let now = in_force.now();
         let budgets = if count.is_multiple_of(BUDGETS) { budgets(&now).await } else { None };
         let certificate = match &tls {
-            Some(tls) if notifications.is_wanted() && count.is_multiple_of(CERTIFICATE) => {
-                certificate(tls).await
-            }
+            Some(tls) if count.is_multiple_of(CERTIFICATE) && !unheard => certificate(tls).await,
             _ => None,
         };
         let seen = Seen { budgets, certificate, ..seen(&now, &roster) };
         drop(now);
         let (after, notices) = look(memory, &seen);
         memory = after;
-        for notice in notices.into_iter().filter(|_| notifications.is_wanted()) {
-            notifications.happened(notice);
+        // What happened while nobody wanted to hear of it is no news now.
+        if !std::mem::take(&mut unheard) {
+            notices.into_iter().for_each(|notice| notifications.happened(notice));
         }
     }
 }
@@ -119,7 +123,7 @@ fn words(quota: &Quota) -> Option<String> {
     };
     let amount = match budget.cap {
         Cap::Tokens(tokens) => format!("{tokens} tokens"),
-        Cap::Money { units, currency } => format!("{} {}", units as f64 / 1e6, currency.as_str()),
+        Cap::Money { units, currency } => format!("{} {currency}", Price::from_units(units)),
     };
     Some(format!("{amount} a {period}"))
 }

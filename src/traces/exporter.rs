@@ -157,7 +157,7 @@ fn client(spec: &TracesSpec, tls: Option<Arc<ClientConfig>>) -> Client {
 }
 
 async fn post(client: Client, spec: Arc<TracesSpec>, batch: Vec<Span>) -> (Vec<Span>, Result<(), Refused>) {
-    let body = encode(&batch);
+    let (body, batch) = encode(batch);
     let result = async {
         let refused = |why: String| Refused::Later(format!("{}: {why}", spec.url));
         let sent = client.post(&spec.url).send_body(body).await;
@@ -175,7 +175,8 @@ async fn post(client: Client, spec: Arc<TracesSpec>, batch: Vec<Span>) -> (Vec<S
     (batch, result)
 }
 
-fn encode(batch: &[Span]) -> Vec<u8> {
+/// The request's body; and the spans, which may have to be sent again.
+fn encode(batch: Vec<Span>) -> (Vec<u8>, Vec<Span>) {
     let (name, version) = ("llm-manager", env!("CARGO_PKG_VERSION"));
     let text = |text: &str| Value::StringValue(text.to_owned());
     let resource = Resource {
@@ -187,10 +188,13 @@ fn encode(batch: &[Span]) -> Vec<u8> {
         version: version.to_owned(),
         ..InstrumentationScope::default()
     };
-    let spans = ScopeSpans { scope: Some(scope), spans: batch.to_vec(), ..ScopeSpans::default() };
+    let spans = ScopeSpans { scope: Some(scope), spans: batch, ..ScopeSpans::default() };
     let all =
         ResourceSpans { resource: Some(resource), scope_spans: vec![spans], ..ResourceSpans::default() };
-    TracesData { resource_spans: vec![all] }.encode_to_vec()
+    let data = TracesData { resource_spans: vec![all] };
+    let body = data.encode_to_vec();
+    let scopes = data.resource_spans.into_iter().flat_map(|all| all.scope_spans);
+    (body, scopes.flat_map(|scope| scope.spans).collect())
 }
 
 impl Actor for Exporter {

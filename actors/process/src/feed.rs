@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::platform;
+use super::tool::last_line;
 
 /// So much of what it prints is kept for the message; the rest is read and thrown away.
 const SHOWN: usize = 2000;
@@ -19,6 +20,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub struct Feed<'a> {
     /// Program and arguments.
     pub words: &'a [String],
+    /// What messages call it: arguments may be secrets.
+    pub called: &'a str,
     /// Where it runs; a relative path of the program starts here.
     pub folder: &'a Path,
     /// Added to its environment.
@@ -38,6 +41,7 @@ pub struct Feed<'a> {
 /// It can't be started, fails, or takes longer than the limit: in words, with the last line that it printed.
 pub async fn feed(order: Feed<'_>) -> Result<(), String> {
     let (program, arguments) = order.words.split_first().ok_or_else(|| "the command is empty".to_owned())?;
+    let called = order.called;
     let mut command = std::process::Command::new(program);
     command.args(arguments).current_dir(order.folder);
     for name in order.hidden {
@@ -48,8 +52,8 @@ pub async fn feed(order: Feed<'_>) -> Result<(), String> {
     platform::die_with_this_thread(&mut command);
     let spawned = tokio::process::Command::from(command).kill_on_drop(true).spawn();
     let mut child = spawned.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("`{program}` can't be run: there is no such program"),
-        _ => format!("`{program}` can't be run: {error}"),
+        io::ErrorKind::NotFound => format!("`{called}` can't be run: there is no such program"),
+        _ => format!("`{called}` can't be run: {error}"),
     })?;
     let group = Group(child.id());
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -74,17 +78,16 @@ pub async fn feed(order: Feed<'_>) -> Result<(), String> {
     };
     let seconds = order.limit.as_secs_f64();
     let ended = tokio::time::timeout(order.limit, both).await;
-    let ((out, err), status) = ended.map_err(|_| format!("`{program}` did not end within {seconds} s"))?;
-    let status = status.map_err(|error| format!("the end of `{program}` can't be seen: {error}"))?;
+    let ((out, err), status) = ended.map_err(|_| format!("`{called}` did not end within {seconds} s"))?;
+    let status = status.map_err(|error| format!("the end of `{called}` can't be seen: {error}"))?;
     if status.success() {
         // A mail program may go on in the background.
         group.leave();
         return Ok(());
     }
-    let said = [out, err].concat();
-    let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    let last = last.unwrap_or("it printed nothing");
-    Err(format!("`{program}` failed ({}): {last}", platform::exit_text(status)))
+    let last = last_line([out, err].concat().as_bytes());
+    let last = if last.is_empty() { "it printed nothing" } else { &last };
+    Err(format!("`{called}` failed ({}): {last}", platform::exit_text(status)))
 }
 
 /// The end of what it prints.
@@ -130,7 +133,7 @@ mod tests {
         let hidden = ["HOME".to_owned()];
         let env = [("WORD".to_owned(), "yes".to_owned())];
         let folder = Path::new("/");
-        feed(Feed { words: &words, folder, env: &env, hidden: &hidden, input, limit }).await
+        feed(Feed { words: &words, called: "sh", folder, env: &env, hidden: &hidden, input, limit }).await
     }
 
     const LONG: Duration = Duration::from_secs(30);
@@ -143,8 +146,9 @@ mod tests {
         assert_eq!(failed, "`sh` failed (exit code 67): no such user");
         assert_eq!(sh("exit 0", &vec![b'x'; 1 << 20], LONG).await, Ok(()), "it need not read");
         let words = ["/no/such/program".to_owned()];
-        let order =
-            Feed { words: &words, folder: Path::new("/"), env: &[], hidden: &[], input: b"", limit: LONG };
+        let called = words[0].as_str();
+        let folder = Path::new("/");
+        let order = Feed { words: &words, called, folder, env: &[], hidden: &[], input: b"", limit: LONG };
         let missing = feed(order).await.unwrap_err();
         assert_eq!(missing, "`/no/such/program` can't be run: there is no such program");
     }

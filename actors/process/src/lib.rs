@@ -57,7 +57,7 @@ pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese};
 
 pub use url::UrlLauncher;
 
-pub use tool::{Helped, ToolOutput, run_command, run_self, run_tool};
+pub use tool::{Helped, ToolOutput, run_self, run_tool};
 
 /// Marks a helper that is not a backend, so that the guard ends it too when the manager is killed.
 pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> Vec<(String, String)> {

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -25,33 +24,6 @@ pub fn run_tool<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> io::Result<T
     let said = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&said).trim_end().to_owned();
     Ok(ToolOutput { success: output.status.success(), text })
-}
-
-/// Runs a user's command about a backend to its end, without blocking; it is killed when the future is dropped.
-///
-/// # Errors
-/// It can't be started, fails, or takes longer than the limit: in words, with the last line that it printed.
-pub async fn run_command(words: &[String], folder: &Path, limit: Duration) -> Result<(), String> {
-    let (program, arguments) = words.split_first().ok_or_else(|| "the command is empty".to_owned())?;
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-    let shown = words.join(" ");
-    match tokio::time::timeout(limit, command.output()).await {
-        Err(_) => Err(format!("`{shown}` did not end within {} s", limit.as_secs_f64())),
-        Ok(Err(error)) => Err(format!("`{shown}` can't be run: {error}")),
-        Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => {
-            let said = [output.stdout, output.stderr].concat();
-            let said = String::from_utf8_lossy(&said);
-            let last = said
-                .lines()
-                .rev()
-                .map(str::trim)
-                .find(|line| !line.is_empty())
-                .unwrap_or("it printed nothing");
-            Err(format!("`{shown}` failed ({}): {last}", super::platform::exit_text(output.status)))
-        }
-    }
 }
 
 /// What a helper said: this program itself, started for calls that may never come back.
@@ -89,7 +61,7 @@ pub async fn run_self(arguments: &[String], without: &[&str], limit: Duration) -
     Ok(Helped { code, answer: last_line(&output.stdout), trouble: last_line(&output.stderr) })
 }
 
-fn last_line(text: &[u8]) -> String {
+pub(super) fn last_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }

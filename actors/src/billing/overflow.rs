@@ -1,7 +1,8 @@
 //! The overflow file: where rows go that the database cannot take now. One thread owns it.
 //!
 //! Each line is a checksum and an event as JSON, with a line break before it, so that a line that was torn
-//! (a full disk, a crash) spoils no other. To be played back, the file is renamed to a segment; nobody
+//! (a full disk, a crash) spoils no other. Some room is reserved beside it, which a disk that is full gives back: rows of the
+//! first minutes of a full disk are kept. To be played back, the file is renamed to a segment; nobody
 //! appends to segments.
 
 use super::lost::Lost;
@@ -22,6 +23,8 @@ const ORDERS: usize = 16_384;
 const HELD: usize = 65_536;
 /// So many bytes must fit on the disk before it counts as not full any more.
 const ROOM: usize = 1 << 20;
+/// What is reserved for the file: some thousand rows.
+const RESERVE: usize = 1 << 20;
 /// Events of one write.
 const BATCH: usize = 1000;
 
@@ -159,6 +162,10 @@ struct Owner {
 
 impl Owner {
     fn run(mut self, inbox: &Receiver<Order>) {
+        if let Err(error) = self.reserve() {
+            let path = self.reserve_path();
+            log::debug!("billing: {}: {error}; nothing is reserved for the overflow file", path.display());
+        }
         let mut next = inbox.recv().ok();
         while let Some(order) = next.take() {
             match order {
@@ -223,31 +230,56 @@ impl Owner {
             return Ok(());
         }
         self.shared.dirty.store(true, Ordering::Relaxed);
+        match self.write(&text) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull && self.give_reserve_back() => {
+                self.write(&text)?;
+            }
+            written => written?,
+        }
+        self.shared.spilled.fetch_add(count, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
         let mut file = match self.file.take() {
             // Somebody has taken it away: a row in a file without a name is lost.
             Some(file) if is_named(&file, &self.path) => file,
             _ => private::file().append(true).create(true).open(&self.path)?,
         };
         let before = file.metadata()?.len();
-        if let Err(error) = file.write_all(&text).and_then(|()| file.sync_data()) {
+        if let Err(error) = file.write_all(text).and_then(|()| file.sync_data()) {
             // A full disk gets back what it took of it.
             let _ = file.set_len(before);
             return Err(error);
         }
         self.file = Some(file);
-        self.shared.spilled.fetch_add(count, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn reserve_path(&self) -> PathBuf {
+        self.path.with_extension("reserve")
+    }
+
+    /// Reserves room, unless it is.
+    fn reserve(&self) -> io::Result<()> {
+        let path = self.reserve_path();
+        if fs::metadata(&path).is_ok_and(|meta| meta.len() == RESERVE as u64) {
+            return Ok(());
+        }
+        // What there is of one that isn't whole is of no use.
+        fill(&path, RESERVE).inspect_err(|_| drop(fs::remove_file(&path)))
+    }
+
+    /// False: there was none any more.
+    fn give_reserve_back(&self) -> bool {
+        fs::remove_file(self.reserve_path()).is_ok()
     }
 
     /// A disk that is full takes a row now and then, where another file has just become shorter.
     fn room(&self) -> io::Result<()> {
         let trial = with_suffix(&self.path, ".room");
-        let written = private::file()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&trial)
-            .and_then(|mut file| file.write_all(&vec![0; ROOM]).and_then(|()| file.sync_data()));
+        // Beside the reserve, or a disk that gets it back would take turns with itself.
+        let written = fill(&trial, ROOM).and_then(|()| self.reserve());
         let removed = fs::remove_file(&trial);
         written.and(removed)
     }
@@ -266,6 +298,13 @@ impl Owner {
         self.shared.dirty.store(!self.held.is_empty(), Ordering::Relaxed);
         Ok(all)
     }
+}
+
+/// Makes a file that takes so much of the disk.
+fn fill(path: &Path, bytes: usize) -> io::Result<()> {
+    let mut file = private::file().write(true).create(true).truncate(true).open(path)?;
+    file.write_all(&vec![0; bytes])?;
+    file.sync_data()
 }
 
 #[cfg(unix)]

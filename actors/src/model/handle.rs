@@ -16,7 +16,7 @@ use llm_manager_policy::gate::Asker;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::expected_wake;
 use llm_manager_policy::placement::Users;
-use llm_manager_policy::spec::{Class, ModelSpec};
+use llm_manager_policy::spec::{Class, ModelSpec, VariantSpec};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -362,8 +362,8 @@ impl ModelHandle {
         }
     }
 
-    /// What it holds asleep, or would; `None`: it has no backend that could sleep.
-    pub fn asleep(&self) -> Option<Asleep> {
+    /// The variant that runs, if it sleeps or could; `None`: it can't, or is on its way out.
+    pub(crate) fn sleepable(&self) -> Option<&VariantSpec> {
         let status = self.status();
         let lives = matches!(
             status.state,
@@ -375,7 +375,12 @@ impl ModelHandle {
         );
         let variant = status.variant.as_ref().filter(|_| lives)?;
         let spec = self.spec.variants.iter().find(|one| *one.name == **variant)?;
-        spec.park.as_ref()?;
+        spec.park.is_some().then_some(spec)
+    }
+
+    /// What it holds asleep, or would; `None`: it has no backend that could sleep.
+    pub fn asleep(&self) -> Option<Asleep> {
+        self.sleepable()?;
         if let Some(told) = self.face().asleep.load_full() {
             return Some((*told).clone());
         }

@@ -54,6 +54,7 @@ async fn run(settings: &Settings, words: &[String], input: &str) -> Result<(), U
     let outlets = settings.outlets.load();
     let order = Feed {
         words,
+        called: words.first().map_or("", String::as_str),
         folder: &settings.folder,
         env: &settings.marks,
         hidden: &outlets.hidden,

@@ -1,10 +1,11 @@
 //! What was told when: kept in a file, for a manager that is started again within the hour must not tell it twice.
 
+use crate::state_file::StateFile;
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use llm_manager_policy::notify::{HOUR, Kind, State};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Told {
     at: Arc<ArcSwap<BTreeMap<String, Timestamp>>>,
-    file: Arc<Path>,
+    file: StateFile,
 }
 
 impl Told {
@@ -25,7 +26,8 @@ impl Told {
             }),
             Err(_) => BTreeMap::new(),
         };
-        Self { at: Arc::new(ArcSwap::from_pointee(at)), file: file.into() }
+        let file = StateFile::new(file, "the next manager may tell again what this one has told");
+        Self { at: Arc::new(ArcSwap::from_pointee(at)), file }
     }
 
     /// Gives a fresh state what it would know if it were the old one.
@@ -53,16 +55,8 @@ impl Told {
         let at: BTreeMap<String, Timestamp> = at.collect();
         let text = serde_json::to_string_pretty(&at);
         self.at.store(Arc::new(at));
-        let (Ok(text), file) = (text, Arc::clone(&self.file)) else { return };
-        actix_rt::task::spawn_blocking(move || {
-            let fresh = file.with_extension("new");
-            let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &file));
-            if let Err(error) = written {
-                log::warn!(
-                    "{}: {error}; the next manager may tell again what this one has told",
-                    file.display()
-                );
-            }
-        });
+        if let Ok(text) = text {
+            self.file.replace(text);
+        }
     }
 }

@@ -7,7 +7,7 @@ use llm_manager_policy::parking::{
     ParkAct, ParkRequest, ParkSpec, ParkWay, Read, SIGN_TIMEOUT, Sign, UNDO_TIMEOUT, sum_of_gauges,
 };
 use llm_manager_policy::readiness::Question;
-use llm_manager_process::{Endpoint, run_command, run_self};
+use llm_manager_process::{Endpoint, Feed, feed, run_self};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +80,12 @@ impl Sleeper {
             }
             ParkAct::Command { words, timeout } => {
                 let words: Vec<String> = words.iter().map(|word| self.filled_in(word)).collect();
-                run_command(&words, &self.folder, *timeout).await
+                let called = words.join(" ");
+                let folder = &self.folder;
+                let (env, hidden, input) = (&[], &[], &[]);
+                let order =
+                    Feed { words: &words, called: &called, folder, env, hidden, input, limit: *timeout };
+                feed(order).await
             }
             ParkAct::Checkpoint { timeout } => {
                 let woken = self.checkpoint(checkpoint::WAKE, *timeout).await;

@@ -10,6 +10,7 @@ use crate::fault::Panic;
 use crate::live::tell;
 use crate::memory::{Announce, Denied, Drew, Evict, Granted, Holding, LetPark, MemoryNotice, Stay, Yield};
 use crate::model::ModelHandle;
+use crate::state_file::StateFile;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, SpawnHandle,
     StreamHandler, WrapFuture,
@@ -71,6 +72,7 @@ pub struct Scheduler {
     pub(super) state: State,
     pub(super) snapshot: DeviceSnapshot,
     pub(super) measured: Measured,
+    pub(super) measured_file: StateFile,
     pub(super) estimates: Estimates,
     /// What was granted, for the entries of `required_devices` behind each device.
     pub(super) granted: HashMap<(Arc<str>, u64), Holding>,
@@ -92,12 +94,14 @@ impl Scheduler {
         let state = if restarted { State::restarted(now + ANNOUNCE_TIME) } else { State::default() };
         let snapshot = view::snapshot(&setup.devices.latest(), setup.origin);
         let measured = Measured::load(&setup.measured);
+        let measured_file = Measured::file(setup.measured.clone());
         let (estimates, granted, wakes) = (Estimates::default(), HashMap::new(), HashMap::new());
         Self {
             setup,
             state,
             snapshot,
             measured,
+            measured_file,
             estimates,
             granted,
             wakes,
@@ -303,7 +307,7 @@ impl Scheduler {
             }
         }
         if news {
-            self.measured.save(self.setup.measured.clone());
+            self.measured.save(&self.measured_file);
         }
     }
 
@@ -438,7 +442,7 @@ impl Scheduler {
         if let Some(took) = self.find(&model).and_then(|handle| handle.took_off(epoch))
             && self.measured.note_reload(&self.model_of(&model), took)
         {
-            self.measured.save(self.setup.measured.clone());
+            self.measured.save(&self.measured_file);
         }
         if out_of_memory {
             self.drive(Event::StartFailed { model: Arc::clone(&model), epoch, out_of_memory }, ctx);

@@ -1,6 +1,7 @@
 //! What was measured of models: how long they load, how much memory they use at the most. Kept in a file, so
 //! that a restarted manager knows it.
 
+use crate::state_file::StateFile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,15 +41,15 @@ impl Measured {
     }
 
     /// Writes the file anew, on another thread.
-    pub(super) fn save(&self, path: PathBuf) {
-        let Ok(text) = serde_json::to_string_pretty(self) else { return };
-        actix_rt::task::spawn_blocking(move || {
-            let fresh = path.with_extension("new");
-            let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path));
-            if let Err(error) = written {
-                log::warn!("{}: {error}; measurements of models will be lost", path.display());
-            }
-        });
+    pub(super) fn save(&self, file: &StateFile) {
+        if let Ok(text) = serde_json::to_string_pretty(self) {
+            file.replace(text);
+        }
+    }
+
+    /// Where it is written.
+    pub(super) fn file(path: PathBuf) -> StateFile {
+        StateFile::new(path, "measurements of models will be lost")
     }
 
     pub(super) fn of(&self, model: &str) -> Option<&ModelMeasured> {

@@ -1,11 +1,12 @@
 //! Devices that an operator has paused, and until when: kept in a file, for a manager that is started again meanwhile
 //! must not take them back.
 
+use crate::state_file::StateFile;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::Moment;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Pauses {
     until: Arc<ArcSwap<BTreeMap<Arc<str>, Timestamp>>>,
-    file: Arc<Path>,
+    file: StateFile,
 }
 
 impl Pauses {
@@ -26,7 +27,8 @@ impl Pauses {
             }),
             Err(_) => BTreeMap::new(),
         };
-        Self { until: Arc::new(ArcSwap::from_pointee(until)), file: file.into() }
+        let file = StateFile::new(file, "the next manager will not know of pauses");
+        Self { until: Arc::new(ArcSwap::from_pointee(until)), file }
     }
 
     /// When the pause of this device is over; `None`: it isn't paused.
@@ -59,13 +61,8 @@ impl Pauses {
         }
         let text = serde_json::to_string_pretty(&all);
         self.until.store(Arc::new(all));
-        let (Ok(text), file) = (text, Arc::clone(&self.file)) else { return };
-        actix_rt::task::spawn_blocking(move || {
-            let fresh = file.with_extension("new");
-            let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &file));
-            if let Err(error) = written {
-                log::warn!("{}: {error}; the next manager will not know of pauses", file.display());
-            }
-        });
+        if let Ok(text) = text {
+            self.file.replace(text);
+        }
     }
 }

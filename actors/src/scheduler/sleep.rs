@@ -6,7 +6,6 @@ use crate::model::{Asleep, ModelHandle};
 use actix::Context;
 use llm_manager_policy::devices::{DeviceId, DeviceSnapshot};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::expected_wake;
 use llm_manager_policy::placement::{Sleep, Standing, guessed_reload};
 use llm_manager_policy::queue::{self, Event, ModelView, View};
@@ -41,18 +40,8 @@ impl Scheduler {
 
     /// How a model sleeps or could; `None`: it can't, or is on its way out.
     pub(super) fn sleep_of(&self, handle: &ModelHandle, seen: &ModelView) -> Option<Sleep> {
-        let status = handle.status();
-        let may = matches!(
-            status.state,
-            ModelState::Ready
-                | ModelState::Draining
-                | ModelState::Parking
-                | ModelState::Parked
-                | ModelState::Waking
-        );
-        let name = status.variant.as_ref().filter(|_| may)?;
-        let variant = handle.spec.variants.iter().find(|one| *one.name == **name)?;
-        variant.park.as_ref()?;
+        let variant = handle.sleepable()?;
+        let name = variant.name.as_str();
         let holding = self.granted.get(&(Arc::clone(&seen.model), seen.epoch))?;
         let model = handle.spec.model();
         let mut holds: Vec<(DeviceId, u64)> = Vec::new();
@@ -108,9 +97,10 @@ impl Scheduler {
             return false;
         }
         let on_cards = holding.assignment.iter().map(|part| part.mib).sum();
-        let last = self.measured.parked(&seen.model, &holding.variant, RAM);
+        let model = self.model_of(&seen.model);
+        let last = self.measured.parked(&model, &holding.variant, RAM);
         grown(before, used, on_cards, last)
-            .is_some_and(|mib| self.measured.note_parked(&seen.model, &holding.variant, RAM, mib))
+            .is_some_and(|mib| self.measured.note_parked(&model, &holding.variant, RAM, mib))
     }
 
     /// Whether any model has a way to sleep.
@@ -140,7 +130,7 @@ impl Scheduler {
     ) {
         self.wakes.remove(&(Arc::clone(&model), epoch));
         if woke_in.is_some_and(|took| self.measured.note_wake(&self.model_of(&model), took)) {
-            self.measured.save(self.setup.measured.clone());
+            self.measured.save(&self.measured_file);
         }
         self.drive(Event::Asleep { model, epoch }, ctx);
     }

@@ -118,7 +118,12 @@ fn a_full_disk_stops_nothing_and_what_fits_in_memory_is_written_later() {
                 size /= 2;
             }
         }
-        for n in 1..=2000 {
+        // What was reserved is given back: the first rows are kept, whatever happens to the manager.
+        assert!(disk.0.join("ledger.db.reserve").exists());
+        (1..=500).for_each(|n| running.ledger.record(request("m", n)));
+        running.flush().await;
+        assert!(!disk.0.join("ledger.db.reserve").exists());
+        for n in 501..=12_000 {
             running.ledger.record(request("m", n));
             if n % 200 == 0 {
                 actix_rt::time::sleep(Duration::from_millis(30)).await;
@@ -135,7 +140,8 @@ fn a_full_disk_stops_nothing_and_what_fits_in_memory_is_written_later() {
         let room = running.ledger.0.overflow.room().await.unwrap();
         assert_eq!(room, Ok(()));
         assert!(!disk.0.join("ledger.db.overflow.room").exists(), "the trial is taken away");
-        running.counted(2001).await;
+        assert!(disk.0.join("ledger.db.reserve").exists(), "it is reserved again");
+        running.counted(12_001).await;
         let status = running.ledger.status();
         assert_eq!((status.lost, status.rejected), (0, 0), "{status:?}");
         running.close().await;

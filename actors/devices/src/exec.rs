@@ -14,6 +14,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use llm_manager_policy::spec::DevicePluginSpec;
+use llm_manager_process::Group;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -122,7 +123,7 @@ impl Exec {
             return Err(STOPPED.to_owned());
         }
         let mut child = self.spawn()?;
-        let group = Group(child.id());
+        let group = Group::of(child.id());
         let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err("its output can't be read".to_owned());
         };
@@ -164,21 +165,6 @@ async fn read(from: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>) -> Result
     // A stream that breaks has ended.
     let _ = from.take(limit).read_to_end(into).await;
     if into.len() > OUTPUT_LIMIT { Err(Flood) } else { Ok(()) }
-}
-
-/// The command and what it started; killed when this is dropped.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
-            // Nobody left in it is the usual case.
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
-        }
-        #[cfg(not(unix))]
-        let _ = self.0;
-    }
 }
 
 impl DevicePlugin for Exec {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
+use super::group::Group;
 use super::platform;
 use super::tool::last_line;
 
@@ -55,7 +56,7 @@ pub async fn feed(order: Feed<'_>) -> Result<(), String> {
         io::ErrorKind::NotFound => format!("`{called}` can't be run: there is no such program"),
         _ => format!("`{called}` can't be run: {error}"),
     })?;
-    let group = Group(child.id());
+    let group = Group::of(child.id());
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
@@ -101,27 +102,6 @@ async fn last_words(pipe: Option<impl AsyncRead + Unpin>) -> String {
         kept.drain(..excess);
     }
     format!("{}\n", String::from_utf8_lossy(&kept))
-}
-
-/// The program and what it started; killed when this is dropped.
-struct Group(Option<u32>);
-
-impl Group {
-    fn leave(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
-            // Nobody left in it is the usual case.
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
-        }
-        #[cfg(not(unix))]
-        let _ = self.0;
-    }
 }
 
 #[cfg(all(test, unix))]

@@ -38,7 +38,7 @@ pub use face::Face;
 pub use handle::{Directory, ModelHandle};
 pub use lease::{Backend, BreakReason, Lease, Wanted};
 pub use messages::{
-    Cancel, Client, Line, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, Waiting, WhoWaits,
+    By, Cancel, Client, Line, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, Waiting, WhoWaits,
 };
 pub use status::{RunRecord, Status};
 pub use trace::Trace;

@@ -5,6 +5,7 @@ use super::state::{InForce, Shared};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest};
+use llm_manager_actors::model::By;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
@@ -69,6 +70,14 @@ impl Who {
             _ => format!("somebody{from}"),
         }
         .into()
+    }
+}
+
+impl Who {
+    /// As a Model is told of it.
+    pub(crate) fn by(&self) -> By {
+        let name = if self.name.is_empty() { self.address.as_deref().unwrap_or("") } else { &self.name };
+        By { words: self.words(), mark: format!("{}:{name}", self.kind).into() }
     }
 }
 

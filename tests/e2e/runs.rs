@@ -77,6 +77,20 @@ fn every_run_says_why_it_ended() {
     assert_eq!(causes(&ended(&manager, "weak", 1)), ["start_failed"]);
     assert_eq!(causes(&ended(&manager, "slow", 1)), ["aborted"]);
     assert_eq!(causes(&ended(&manager, "late", 1)), ["start_timeout"]);
+    let by = |kind: &str, who: &str| json!({"kind": kind, "who": who});
+    let whose = |model: &str, at: usize| {
+        let run = &manager.api(&format!("/api/runs?model={model}"))["runs"][at];
+        (run["started_by"].clone(), run["ended_by"].clone())
+    };
+    let (request, somebody) = (by("rule", "request"), by("anyone", "127.0.0.1"));
+    assert_eq!(whose("idle", 0), (request.clone(), by("rule", "idle timer")));
+    assert_eq!(whose("ordered", 0), (request.clone(), Value::Null), "it still runs");
+    assert_eq!(whose("ordered", 1), (somebody.clone(), somebody.clone()), "restarted, then stopped");
+    assert_eq!(whose("ordered", 2), (request.clone(), somebody.clone()));
+    assert_eq!(whose("slow", 0), (request.clone(), somebody.clone()));
+    assert_eq!(whose("weak", 0), (request, Value::Null), "it ended by itself");
+    let own = &manager.api("/api/models/slow")["runs"][0];
+    assert_eq!(own["ended_by"], somebody);
     let shown = manager.api("/api/models/idle")["runs"][0].clone();
     assert_eq!((&shown["cause"], &shown["evicted_for"]), (&json!("idle"), &Value::Null));
     manager.stop();

@@ -9,8 +9,8 @@ after(() => browser?.close())
 
 describe('who did it', () => {
   for (const [language, words] of [
-    ['en-GB', { start: 'Started', stop: 'Stopped', rule: 'Rule', who: 'Who' }],
-    ['zh-CN', { start: '启动', stop: '停止', rule: '规则', who: '操作者' }],
+    ['en-GB', { start: 'Started', stop: 'Stopped', rule: 'Rule', who: 'Who', ended: 'Stopped by 127.0.0.1', asked: 'Started by a request' }],
+    ['zh-CN', { start: '启动', stop: '停止', rule: '规则', who: '操作者', ended: '由127.0.0.1停止', asked: '由一个请求启动' }],
   ]) {
     it(`is listed in ${language}`, async (t) => {
       const manager = await startManager({ models: [model('asked'), model('ordered')] })
@@ -34,6 +34,10 @@ describe('who did it', () => {
       await page.goto('/audit')
       await page.getByRole('searchbox', { name: words.who }).fill('request')
       await until(async () => (await page.locator('tr[data-action]').count()) === 1, 'only that rule is shown')
+      // The timeline says it of each run.
+      await page.goto('/timeline')
+      await page.getByRole('row').filter({ hasText: 'ordered' }).getByText(words.ended).waitFor()
+      await page.getByRole('row').filter({ hasText: 'asked' }).getByText(words.asked).waitFor()
       clean(page)
     })
   }

@@ -343,6 +343,12 @@ pub struct RunRow {
     /// The model that needed its memory.
     #[serde(default)]
     pub evicted_for: Option<String>,
+    /// Who began it, kind and name: `local:alice`, `rule:request`.
+    #[serde(default)]
+    pub started_by: Option<String>,
+    /// Who ended it, if somebody or a rule did.
+    #[serde(default)]
+    pub ended_by: Option<String>,
     /// Whether the time from start to ready is paid too.
     pub bill_loading: bool,
     /// What it took from the socket, if that was measured.

@@ -41,6 +41,8 @@ struct Stored {
     queued_us: Option<i64>,
     cause: Option<String>,
     evicted_for: Option<String>,
+    started_by: Option<String>,
+    ended_by: Option<String>,
 }
 
 /// The columns of `Stored`.
@@ -62,6 +64,8 @@ macro_rules! columns {
             runs::queued_us,
             runs::cause,
             runs::evicted_for,
+            runs::started_by,
+            runs::ended_by,
         )
     };
 }
@@ -81,6 +85,8 @@ impl From<Stored> for RunRow {
             end_reason: stored.end_reason,
             cause: stored.cause,
             evicted_for: stored.evicted_for,
+            started_by: stored.started_by,
+            ended_by: stored.ended_by,
             bill_loading: stored.bill_loading,
             energy: stored.energy_mj.map(|millijoules| Energy { millijoules, cost }),
             parked: Vec::new(),

@@ -143,6 +143,8 @@ diesel::table! {
         queued_us -> Nullable<BigInt>,
         cause -> Nullable<Text>,
         evicted_for -> Nullable<Text>,
+        started_by -> Nullable<Text>,
+        ended_by -> Nullable<Text>,
     }
 }
 

@@ -242,8 +242,8 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
     let energy = run.energy.as_ref();
     let cost = energy.and_then(|energy| energy.cost.as_ref());
     let sql = "INSERT INTO runs (id, model_id, variant, started_us, ready_us, heartbeat_us, ended_us, end_reason, \
-               bill_loading, energy_mj, energy_cost, energy_currency, queued_us, cause, evicted_for) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+               bill_loading, energy_mj, energy_cost, energy_currency, queued_us, cause, evicted_for, started_by, ended_by) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
                ON CONFLICT (id) DO UPDATE SET \
                ready_us = COALESCE(excluded.ready_us, runs.ready_us), \
                heartbeat_us = CASE WHEN excluded.heartbeat_us > runs.heartbeat_us \
@@ -254,7 +254,8 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
                energy_cost = COALESCE(excluded.energy_cost, runs.energy_cost), \
                energy_currency = COALESCE(excluded.energy_currency, runs.energy_currency), \
                cause = COALESCE(excluded.cause, runs.cause), \
-               evicted_for = COALESCE(excluded.evicted_for, runs.evicted_for)";
+               evicted_for = COALESCE(excluded.evicted_for, runs.evicted_for), \
+               ended_by = COALESCE(excluded.ended_by, runs.ended_by)";
     sql_query(sql)
         .bind::<sql_types::BigInt, _>(run.id)
         .bind::<sql_types::BigInt, _>(model)
@@ -271,6 +272,8 @@ fn write_run(db: &mut Db, names: &mut Names, run: &RunRow) -> Result<(), StoreEr
         .bind::<sql_types::Nullable<sql_types::BigInt>, _>(run.queued_us)
         .bind::<sql_types::Nullable<sql_types::Text>, _>(run.cause.as_deref())
         .bind::<sql_types::Nullable<sql_types::Text>, _>(run.evicted_for.as_deref())
+        .bind::<sql_types::Nullable<sql_types::Text>, _>(run.started_by.as_deref())
+        .bind::<sql_types::Nullable<sql_types::Text>, _>(run.ended_by.as_deref())
         .execute(db)?;
     for parking in &run.parked {
         sql_query(

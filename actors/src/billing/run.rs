@@ -22,6 +22,8 @@ pub struct RunStart {
     pub queued_us: Micros,
     /// It is paid from its start on, not from ready on.
     pub bill_loading: bool,
+    /// Who began it, kind and name: `local:alice`.
+    pub started_by: Arc<str>,
 }
 
 /// How a run ended.
@@ -32,6 +34,8 @@ pub struct RunEnd {
     pub cause: EndCause,
     /// Of an evicted one: the model that needed its memory.
     pub evicted_for: Option<Arc<str>>,
+    /// Who ended it, if somebody or a rule did.
+    pub ended_by: Option<Arc<str>>,
 }
 
 /// An open run. Dropping it closes it, too.
@@ -63,6 +67,7 @@ impl Ledger {
             started_us: now,
             heartbeat_us: now,
             bill_loading: run.bill_loading,
+            started_by: Some(run.started_by.to_string()),
             ..RunRow::default()
         };
         let at = Instant::now();
@@ -125,6 +130,7 @@ impl Run {
     pub fn ended(mut self, end: RunEnd) {
         self.row.cause = Some(end.cause.text().to_owned());
         self.row.evicted_for = end.evicted_for.map(|model| model.to_string());
+        self.row.ended_by = end.ended_by.map(|by| by.to_string());
         self.close(end.exit);
     }
 

@@ -246,7 +246,14 @@ fn a_queue_that_is_full_overflows_into_the_file_and_raises_the_alarm() {
 }
 
 fn a_start(variant: &str, bill_loading: bool) -> RunStart {
-    RunStart { model: name("m"), variant: name(variant), id: 1, queued_us: 5, bill_loading }
+    RunStart {
+        model: name("m"),
+        variant: name(variant),
+        id: 1,
+        queued_us: 5,
+        bill_loading,
+        started_by: name("local:alice"),
+    }
 }
 
 #[test]
@@ -274,7 +281,8 @@ fn a_run_is_opened_kept_alive_and_closed() {
         );
         one.drew(3_600_000);
         let evicted_for = Some(name("other"));
-        one.ended(RunEnd { exit: "stopped".to_owned(), cause: EndCause::Evicted, evicted_for });
+        let ended_by = Some(name("rule:eviction for b"));
+        one.ended(RunEnd { exit: "stopped".to_owned(), cause: EndCause::Evicted, evicted_for, ended_by });
         // As in a crash of the model's actor.
         drop(other);
         running.flush().await;

@@ -5,7 +5,8 @@ use super::face::Face;
 use super::lease::Door;
 use super::life::{CurrentRun, Grant, Timer};
 use super::messages::{
-    Abandoned, Acquire, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Timeouts, Verb, WhoWaits,
+    Abandoned, Acquire, By, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Timeouts, Verb,
+    WhoWaits,
 };
 use super::status::{RunRecord, Status};
 use super::waiters::{Order, Request, Waiters};
@@ -107,7 +108,9 @@ pub struct Model {
     /// The present life has ended for lack of memory.
     pub(super) out_of_memory: bool,
     /// Who gave the last order.
-    pub(super) ordered_by: Option<Arc<str>>,
+    pub(super) ordered_by: Option<By>,
+    /// Who began the present life, as the ledger keeps it.
+    pub(super) begun_by: Arc<str>,
     /// For whom memory was last demanded.
     pub(super) urgency: PlacementUrgency,
     pub(super) last_out_of_memory: Option<Arc<str>>,
@@ -199,6 +202,7 @@ impl Model {
             ran: false,
             out_of_memory: false,
             ordered_by: None,
+            begun_by: "".into(),
             urgency: PlacementUrgency::default(),
             last_out_of_memory: None,
             left_out: HashMap::new(),
@@ -221,6 +225,7 @@ impl Model {
     /// Takes one event, and those that follow from it at once, through the table.
     pub(super) fn drive(&mut self, event: Event, ctx: &mut Context<Self>) {
         let before = self.state.phase.clone();
+        self.note_who_begins(event);
         let mut events = VecDeque::from([event]);
         let mut ended = false;
         while let Some(event) = events.pop_front() {
@@ -356,8 +361,10 @@ impl Model {
             },
         );
         let evicted_for = self.evicted_for.take().filter(|_| cause == EndCause::Evicted);
+        let ended_by = self.who_ended(cause, evicted_for.as_deref());
         if let Some(run) = self.ledger_run.take() {
-            run.ended(RunEnd { exit: exit.to_owned(), cause, evicted_for: evicted_for.clone() });
+            let (exit, evicted_for, ended_by) = (exit.to_owned(), evicted_for.clone(), ended_by.clone());
+            run.ended(RunEnd { exit, cause, evicted_for, ended_by });
         }
         self.runs.push_front(RunRecord {
             id,
@@ -371,6 +378,8 @@ impl Model {
             exit: exit.to_owned(),
             cause,
             evicted_for,
+            started_by: Arc::clone(&self.begun_by),
+            ended_by,
         });
         self.runs.truncate(REMEMBERED_RUNS);
     }

@@ -245,6 +245,7 @@ impl Model {
             id: current.id,
             queued_us: current.queued_at.as_microsecond(),
             bill_loading: self.spec.bill_loading,
+            started_by: Arc::clone(&self.begun_by),
         };
         self.ledger_run = Some(self.env.ledger.run_started(run));
     }

@@ -4,7 +4,7 @@
 use super::actor::Model;
 use super::crew::CrewNotice;
 use super::face::Mate;
-use super::messages::{Reconfigure, Refused};
+use super::messages::{By, Reconfigure, Refused};
 use super::waiters::Order;
 use actix::{AsyncContext, Context, Handler};
 use llm_manager_policy::lifecycle::{Event, Refusal, Urgency};
@@ -168,7 +168,7 @@ impl Model {
     }
 
     fn start_one_more(&mut self, why: Arc<str>, ctx: &mut Context<Self>) {
-        self.ordered_by = Some(why);
+        self.ordered_by = Some(By::rule(why));
         self.waiters.order(Order::Boot);
         self.drive(Event::Start, ctx);
     }
@@ -231,7 +231,7 @@ impl Handler<CrewNotice> for Model {
             CrewNotice::Start { why } => self.start_one_more(why, ctx),
             CrewNotice::Kept => self.apply_alive_time(ctx),
             CrewNotice::Release => {
-                self.ordered_by = Some("a smaller `replicas.max`".into());
+                self.ordered_by = Some(By::rule("a smaller `replicas.max`"));
                 self.drive(Event::Stop(Urgency::Drain), ctx);
             }
             CrewNotice::Reconfigure(news) => {

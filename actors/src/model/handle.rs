@@ -6,7 +6,7 @@ use super::crew::{CrewNotice, Link};
 use super::face::{Face, Mate};
 use super::learnt::Learnt;
 use super::lease::Lease;
-use super::messages::{Abandoned, Acquire, Client, KeepAlive, Operate, Refused, RefusedReason, Verb};
+use super::messages::{Abandoned, Acquire, By, Client, KeepAlive, Operate, Refused, RefusedReason, Verb};
 use super::status::{RunRecord, Status};
 use super::traffic::Traffic;
 use crate::live::{Live, tell};
@@ -206,7 +206,7 @@ impl ModelHandle {
     }
 
     /// Carries an operator's order out; returns when it is done.
-    pub async fn operate_for(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
+    pub async fn operate_for(&self, verb: Verb, by: Option<By>) -> Result<(), Refused> {
         if self.crew.is_empty() {
             return self.operate_this(verb, by).await;
         }
@@ -214,7 +214,7 @@ impl ModelHandle {
         join_all(done).await.into_iter().collect()
     }
 
-    async fn operate_this(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
+    async fn operate_this(&self, verb: Verb, by: Option<By>) -> Result<(), Refused> {
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
         let _order = matches!(verb, Verb::Start | Verb::Restart).then(|| Place::take(&self.ordered));
         let (answer, done) = oneshot::channel();
@@ -223,7 +223,7 @@ impl ModelHandle {
     }
 
     /// Gives an operator's order and does not wait for its end.
-    pub fn order(&self, verb: Verb, by: Option<Arc<str>>) -> Result<(), Refused> {
+    pub fn order(&self, verb: Verb, by: Option<By>) -> Result<(), Refused> {
         for replica in self.meant(verb) {
             let addr = replica.actor.addr().ok_or_else(|| replica.actor_down())?;
             tell(&addr, Operate { verb, answer: None, by: by.clone() });

@@ -69,8 +69,25 @@ pub struct Operate {
     pub verb: Verb,
     /// Who wants to hear of the end; `None`: nobody, and the order stands all the same.
     pub answer: Option<oneshot::Sender<Result<(), Refused>>>,
-    /// Who orders it, in words; `None`: the manager itself.
-    pub by: Option<Arc<str>>,
+    /// Who orders it; `None`: the manager itself.
+    pub by: Option<By>,
+}
+
+/// Who gives an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// In a sentence: `alice at the command line`.
+    pub words: Arc<str>,
+    /// As the ledger keeps it, kind and name: `local:alice`.
+    pub mark: Arc<str>,
+}
+
+impl By {
+    /// A rule of the manager's own.
+    pub fn rule(name: impl Into<Arc<str>>) -> Self {
+        let words = name.into();
+        Self { mark: format!("rule:{words}").into(), words }
+    }
 }
 
 /// What an operator may order.

@@ -57,11 +57,13 @@ impl Model {
                 // It comes back, but nobody has to make room for it.
                 self.waiters.order(Order::Boot);
             }
+            self.ordered_by = None;
             self.drive(Event::Renew, ctx);
         } else {
             self.change_in_place(&old, variant.as_deref(), ctx);
         }
         if self.spec.auto_start && !old.auto_start && matches!(self.state.phase, Phase::Stopped) {
+            self.ordered_by = None;
             self.waiters.order(Order::Boot);
             self.drive(Event::Start, ctx);
         }

@@ -1,9 +1,11 @@
-//! What a Model does without anybody's order, for the audit: by which rule it was started or stopped.
+//! Who has started or stopped a Model: for the audit, by which rule of its own; for a run, whoever it was.
 
 use super::actor::Model;
 use llm_manager_ledger::AuditRow;
+use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::lifecycle::{Event, Phase, StopCause};
 use llm_manager_policy::model_state::ModelState;
+use std::sync::Arc;
 
 impl Model {
     /// Notes a change of the state, if a rule has made it. Orders are noted where they come in.
@@ -54,5 +56,51 @@ impl Model {
             detail: detail.map(first_line),
             ..AuditRow::default()
         });
+    }
+
+    /// Who gave the last order, in words.
+    pub(super) fn orderer<'a>(&'a self, otherwise: &'a str) -> &'a str {
+        self.ordered_by.as_ref().map_or(otherwise, |by| &by.words)
+    }
+
+    /// Who ordered it, or which rule of the manager's own it was, as the ledger keeps it.
+    fn mark_of_order(&self, rule: &str) -> Arc<str> {
+        let by = self.ordered_by.as_ref();
+        by.map_or_else(|| format!("rule:{rule}").into(), |by| Arc::clone(&by.mark))
+    }
+
+    /// Remembers who begins the life that this event may begin.
+    pub(super) fn note_who_begins(&mut self, event: Event) {
+        let goes = match &self.state.phase {
+            Phase::Stopped | Phase::Failed { .. } => None,
+            Phase::Draining { cause, .. } | Phase::Stopping { cause, .. } => Some(*cause),
+            _ => return,
+        };
+        self.begun_by = match event {
+            Event::Start => self.mark_of_order("auto_start"),
+            Event::Acquire if goes != Some(StopCause::Restart) && !self.waiters.any_standing() => {
+                "rule:request".into()
+            }
+            // What comes after the end was ordered before it, or comes for those who wait.
+            Event::Gone { .. } | Event::Deadline if goes == Some(StopCause::Restart) => {
+                self.mark_of_order("changed configuration")
+            }
+            Event::Gone { .. } | Event::Deadline if !self.waiters.any_standing() => "rule:request".into(),
+            _ => return,
+        };
+    }
+
+    /// Who has ended a run, as the ledger keeps it; `None`: nobody and no rule, it ended by itself.
+    pub(super) fn who_ended(&self, cause: EndCause, evicted_for: Option<&str>) -> Option<Arc<str>> {
+        match cause {
+            EndCause::Idle => Some("rule:idle timer".into()),
+            EndCause::Evicted => {
+                Some(format!("rule:eviction for {}", evicted_for.unwrap_or("another model")).into())
+            }
+            EndCause::Operator | EndCause::Aborted => self.ordered_by.as_ref().map(|by| Arc::clone(&by.mark)),
+            EndCause::Restart => Some(self.mark_of_order("changed configuration")),
+            EndCause::Unresponsive => Some("rule:liveness".into()),
+            _ => None,
+        }
     }
 }

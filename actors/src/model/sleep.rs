@@ -241,7 +241,7 @@ impl Model {
                 StopCause::Evicted => {
                     format!(": {} needs its memory", self.evicted_for.as_deref().unwrap_or("another model"))
                 }
-                _ => format!(": ordered by {}", self.ordered_by.as_deref().unwrap_or("an operator")),
+                _ => format!(": ordered by {}", self.orderer("an operator")),
             },
             (Phase::Parked { until }, Event::Parked { .. }) => {
                 let kept = until.map_or_else(
@@ -259,7 +259,7 @@ impl Model {
             }
             (Phase::Waking { .. }, Event::Acquire) => ": for a request".to_owned(),
             (Phase::Waking { .. }, _) => {
-                format!(": requested by {}", self.ordered_by.as_deref().unwrap_or("`auto_start`"))
+                format!(": requested by {}", self.orderer("`auto_start`"))
             }
             (Phase::Ready { .. }, Event::Woken { .. }) => format!(": woken in {:.2} s", took()),
             (Phase::Ready { .. }, Event::ParkRefused { .. }) => ": its backend has work".to_owned(),

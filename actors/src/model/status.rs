@@ -120,4 +120,8 @@ pub struct RunRecord {
     pub cause: EndCause,
     /// Of an evicted one: the model that needed its memory.
     pub evicted_for: Option<Arc<str>>,
+    /// Who began it, as `By::mark`.
+    pub started_by: Arc<str>,
+    /// Who ended it, if somebody or a rule did.
+    pub ended_by: Option<Arc<str>>,
 }

@@ -1,6 +1,7 @@
 //! Hours in which a Model is kept warm: it is started before they begin, and not stopped for being idle while they last.
 
 use super::actor::Model;
+use super::messages::By;
 use super::waiters::Order;
 use actix::{Context, Handler, Message};
 use llm_manager_policy::hours::Start;
@@ -44,7 +45,7 @@ impl Handler<Warmth> for Model {
         }
         let Some(start) = warmth.start else { return };
         if matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {
-            self.ordered_by = Some("keep_warm".into());
+            self.ordered_by = Some(By::rule("keep_warm"));
             self.waiters.order(match start {
                 Start::MakesRoom => Order::Operator(None),
                 Start::IfThereIsRoom => Order::Boot,

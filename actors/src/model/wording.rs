@@ -1,7 +1,7 @@
 //! What a Model says of itself: the ends of its log lines, and its refusals.
 
 use super::actor::Model;
-use super::messages::{Refused, RefusedReason};
+use super::messages::{By, Refused, RefusedReason};
 use llm_manager_policy::lifecycle::{Event, Phase, Refusal, StopCause};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ impl Model {
         let spec = &self.spec;
         let asked_by = match (event, &self.ordered_by) {
             (Event::Acquire, _) => " for a request".to_owned(),
-            (Event::Start | Event::Restart, Some(by)) => format!(" requested by {by}"),
+            (Event::Start | Event::Restart, Some(by)) => format!(" requested by {}", by.words),
             (Event::Start | Event::Restart, None) => " requested by `auto_start`".to_owned(),
             (Event::Gone { .. } | Event::Deadline, _) => " for waiting requests".to_owned(),
             _ => String::new(),
@@ -75,11 +75,11 @@ impl Model {
                 format!("idle for {minutes:.2} min")
             }
             StopCause::Operator => match &self.ordered_by {
-                Some(by) => format!("stopped by {by}"),
+                Some(by) => format!("stopped by {}", by.words),
                 None => "stopped by an operator, or the manager is shutting down".to_owned(),
             },
             StopCause::Restart => {
-                format!("restarted by {}", self.ordered_by.as_deref().unwrap_or("a changed configuration"))
+                format!("restarted by {}", self.orderer("a changed configuration"))
             }
             StopCause::Evicted => {
                 format!("makes room for {}", self.evicted_for.as_deref().unwrap_or("another model"))
@@ -106,8 +106,10 @@ impl Model {
             Refusal::Stopped => (
                 RefusedReason::Stopped,
                 match &self.ordered_by {
-                    Some(by) => {
-                        format!("model `{name}` was stopped by an operator ({by}) while this request waited")
+                    Some(By { words, .. }) => {
+                        format!(
+                            "model `{name}` was stopped by an operator ({words}) while this request waited"
+                        )
                     }
                     None => format!("model `{name}` was stopped by an operator while this request waited"),
                 },

@@ -102,10 +102,10 @@ async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -
     let model = shared.find(name, MODELS)?;
     refuse_while_stopping(shared, verb)?;
     if wait {
-        model.operate_for(verb, Some(who.words())).await?;
+        model.operate_for(verb, Some(who.by())).await?;
         return Ok(HttpResponse::Ok().json(ModelView::of(model)));
     }
-    model.order(verb, Some(who.words()))?;
+    model.order(verb, Some(who.by()))?;
     Ok(HttpResponse::Accepted().json(ModelView::of(model)))
 }
 
@@ -139,14 +139,14 @@ async fn order_many(
 ) -> Answered {
     refuse_while_stopping(shared, verb)?;
     if wait {
-        join_all(models.iter().map(|model| model.operate_for(verb, Some(who.words()))))
+        join_all(models.iter().map(|model| model.operate_for(verb, Some(who.by()))))
             .await
             .into_iter()
             .collect::<Result<Vec<()>, _>>()?;
         return Ok(HttpResponse::Ok().json(all(shared)));
     }
     for model in models {
-        model.order(verb, Some(who.words()))?;
+        model.order(verb, Some(who.by()))?;
     }
     Ok(HttpResponse::Accepted().json(all(shared)))
 }

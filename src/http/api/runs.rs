@@ -4,6 +4,7 @@
 use super::devices::inherited_by;
 use super::query::{from_store, invalid, models, rfc3339, seconds, time};
 use super::usage::views::{money, watt_hours};
+use super::views::ByView;
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
@@ -52,6 +53,9 @@ pub(crate) struct View {
     /// As in `RunRecord`; also `manager_lost` and `actor_crashed`.
     cause: Option<String>,
     evicted_for: Option<String>,
+    started_by: Option<ByView>,
+    /// Null: it still runs, ended by itself, or with the manager.
+    ended_by: Option<ByView>,
     exit: Option<String>,
     /// Ready time, or the whole with `bill_loading`; without the time in which it was parked.
     paid_seconds: f64,
@@ -201,6 +205,8 @@ impl View {
             ended_at: run.ended_us.and_then(rfc3339),
             cause: run.cause.clone(),
             evicted_for: run.evicted_for.clone(),
+            started_by: run.started_by.as_deref().and_then(ByView::of),
+            ended_by: run.ended_by.as_deref().and_then(ByView::of),
             exit: run.end_reason.clone(),
             paid_seconds: seconds(paid.max(0)),
             parked_seconds: seconds(parked),

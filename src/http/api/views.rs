@@ -254,6 +254,29 @@ struct RunView {
     cause: &'static str,
     /// Of an evicted one: the model that needed its memory.
     evicted_for: Option<Arc<str>>,
+    started_by: Option<ByView>,
+    /// Null: it ended by itself, or the manager did.
+    ended_by: Option<ByView>,
+}
+
+/// Who started or ended a run: somebody, or a rule of the manager's own.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+#[cfg_attr(test, ts(rename = "By"), schemars(rename = "By"))]
+pub(super) struct ByView {
+    /// As in `AuditEntry`.
+    #[cfg_attr(test, ts(type = "'key' | 'session' | 'local' | 'anyone' | 'rule'"))]
+    kind: String,
+    /// The key's name, the user, the address of whom nothing else is known, or the rule, such as `idle timer`.
+    who: String,
+}
+
+impl ByView {
+    /// From kind and name, as the ledger keeps them.
+    pub(super) fn of(mark: &str) -> Option<Self> {
+        let (kind, who) = mark.split_once(':')?;
+        Some(Self { kind: kind.to_owned(), who: who.to_owned() })
+    }
 }
 
 impl RunView {
@@ -268,6 +291,8 @@ impl RunView {
             queued_at: run.queued_at,
             cause: run.cause.text(),
             evicted_for: run.evicted_for.clone(),
+            started_by: ByView::of(&run.started_by),
+            ended_by: run.ended_by.as_deref().and_then(ByView::of),
         }
     }
 }

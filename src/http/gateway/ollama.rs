@@ -26,7 +26,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use answer::{Shape, Times, Translator};
 use bytes::{Bytes, BytesMut};
-use llm_manager_actors::model::{ModelHandle, Verb};
+use llm_manager_actors::model::{By, ModelHandle, Verb};
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::model_state::ModelState;
 use request::{KeepAlive, Translated};
@@ -376,7 +376,7 @@ impl Drop for Parting {
             // Unless others use it. The request's own lease may still be held: it is given back at this very moment.
             KeepAlive::NoLonger if model.leases() <= 1 && model.waiting() == 0 => {
                 if let Err(refused) =
-                    model.order(Verb::Stop(Urgency::Drain), Some("`keep_alive: 0` of a request".into()))
+                    model.order(Verb::Stop(Urgency::Drain), Some(By::rule("`keep_alive: 0` of a request")))
                 {
                     let name = &model.spec.name;
                     log::warn!("models/{name}: keep_alive: 0 could not stop it: {}", refused.message);

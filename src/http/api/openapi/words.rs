@@ -111,7 +111,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     (
         "get",
         "/api/runs",
-        "runs of backends from the ledger, newest first: when and why each ended (`cause`, `evicted_for`), paid time, when it was parked (`parked`, `parked_seconds`), cost, energy; `model`, `from`, `to`, `limit` (100, at most 10000)",
+        "runs of backends from the ledger, newest first: when and why each ended (`cause`, `evicted_for`), who started and ended it (`started_by`, `ended_by`), paid time, when it was parked (`parked`, `parked_seconds`), cost, energy; `model`, `from`, `to`, `limit` (100, at most 10000)",
     ),
     (
         "get",

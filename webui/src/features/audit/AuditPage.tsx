@@ -8,6 +8,7 @@ import { moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { useLive } from '@/shared/live/store'
+import { kindTexts } from '@/shared/model/by'
 import { pageTexts } from '@/shared/pages'
 import { Button } from '@/shared/ui/Button'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
@@ -72,6 +73,7 @@ export default function AuditPage() {
 function Rows({ rows }: { rows: readonly AuditEntry[] }) {
   const t = useTexts(all)
   const words = useTexts(auditTexts)
+  const kinds = useTexts(kindTexts)
   const now = new Date(useNow())
   return (
     <table className="w-full text-[0.93rem]">
@@ -93,7 +95,7 @@ function Rows({ rows }: { rows: readonly AuditEntry[] }) {
             <td className="px-3 py-1.5">{actionOf(row.action, words)}</td>
             <td className="px-3 py-1.5 font-medium">{row.subject}</td>
             <td className="px-3 py-1.5">
-              <span className="text-muted">{words[row.kind]}</span> {row.who}
+              <span className="text-muted">{kinds[row.kind]}</span> {row.who}
             </td>
             <td className="px-3 py-1.5 text-muted">{row.address}</td>
             <td className="px-3 py-1.5 text-muted">{row.detail}</td>

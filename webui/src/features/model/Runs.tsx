@@ -63,7 +63,7 @@ function withLive(found: readonly Run[], live: LiveModel | undefined): Run[] {
   if (!live?.started_at || live.state === 'stopped' || live.state === 'failed' || found.some((run) => run.ended === null)) return [...found]
   const going: Run = {
     id: null, model: live.name, variant: live.variant ?? '', queued: null, started: Date.parse(live.started_at), ready: live.ready_at ? Date.parse(live.ready_at) : null, ended: null,
-    cause: null, evictedFor: null, exit: null, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
+    cause: null, evictedFor: null, startedBy: null, endedBy: null, exit: null, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
   }
   return [going, ...found]
 }

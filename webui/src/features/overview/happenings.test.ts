@@ -4,7 +4,7 @@ import type { Run } from '@/shared/model/runs'
 import { happenings } from './happenings'
 
 const run = (model: string, started: number, ready: number | null, ended: number | null): Run => ({
-  id: started, model, variant: '', queued: null, started, ready, ended, cause: 'idle', evictedFor: null, exit: null, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
+  id: started, model, variant: '', queued: null, started, ready, ended, cause: 'idle', evictedFor: null, startedBy: null, endedBy: null, exit: null, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
 })
 const notices = [
   { id: 2, at: 70_000, kind: 'supervision', path: 'devices', message: 'panicked' },

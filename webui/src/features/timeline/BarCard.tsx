@@ -1,5 +1,6 @@
 /** What a bar of the timeline tells when it is pointed at. */
 import { useTexts } from '@/shared/i18n/texts'
+import { byTexts } from '@/shared/model/by'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
@@ -10,6 +11,7 @@ const WIDTH = 300
 
 export function BarCard({ bar, x, y, width }: { bar: Bar; x: number; y: number; width: number }) {
   const causes = useTexts(causeTexts)
+  const by = useTexts(byTexts)
   const phases = useTexts(phaseTexts)
   const paid = together(bar.run?.cost, bar.run?.energyCost)
   const left = Math.max(0, Math.min(x, width - WIDTH))
@@ -23,6 +25,7 @@ export function BarCard({ bar, x, y, width }: { bar: Bar; x: number; y: number; 
         <StatusMark kind={kindOfBar(bar)} size={9} />
         {reasonOf(bar, causes, phases)}
       </p>
+      {bar.startedBy && <p className="text-muted">{by.startedBy(bar.startedBy)}</p>}
       {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <p className="text-muted wrap-anywhere">{bar.run.exit.split('\n')[0]}</p>}
       {spansTold(bar, phases, new Date()).map((line) => (
         <p key={line} className="text-muted">

@@ -1,6 +1,7 @@
 import { Link } from 'react-router'
 import { duration, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { byTexts } from '@/shared/model/by'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
 import { RunLogButton } from '@/shared/model/RunLog'
@@ -27,6 +28,7 @@ interface Props {
 export function RunTable({ bars, onStart, onLog }: Props) {
   const t = useTexts(all)
   const causes = useTexts(causeTexts)
+  const by = useTexts(byTexts)
   const phases = useTexts(phaseTexts)
   const now = new Date()
   const paid = bars.some((bar) => Object.keys(costOf(bar)).length > 0)
@@ -71,6 +73,7 @@ export function RunTable({ bars, onStart, onLog }: Props) {
                 <StatusMark kind={kindOfBar(bar)} size={9} />
                 <span className="wrap-anywhere">
                   {reasonOf(bar, causes, phases)}
+                  {bar.startedBy && <span className="block text-[0.93rem] text-muted">{by.startedBy(bar.startedBy)}</span>}
                   {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{bar.run.exit.split('\n')[0]}</span>}
                 </span>
               </span>

@@ -5,7 +5,7 @@ import { pastBar, placed, presentBar, waits } from './spans'
 
 const at = (second: number) => new Date(second * 1000).toISOString()
 const run: Run = {
-  id: 1, model: 'm', variant: 'v', queued: null, started: 10_000, ready: 15_000, ended: 40_000, cause: 'idle', evictedFor: null, exit: null, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
+  id: 1, model: 'm', variant: 'v', queued: null, started: 10_000, ready: 15_000, ended: 40_000, cause: 'idle', evictedFor: null, startedBy: null, endedBy: null, exit: null, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
 }
 const spans = (changed: Partial<Run>) => pastBar({ ...run, ...changed })?.spans.map((span) => `${span.phase} ${span.from}-${span.to}`)
 

@@ -1,4 +1,5 @@
 /** Runs as bars on a line of time. */
+import type { By } from '@/shared/api/types'
 import type { LiveModel, Notice } from '@/shared/live/reducer'
 import type { Run } from '@/shared/model/runs'
 
@@ -22,6 +23,8 @@ export interface Bar {
   running: boolean
   /** Never got ready. */
   failed: boolean
+  /** Null: not known. */
+  startedBy: By | null
   /** Why it ended; null while it runs, and for waits. */
   run: Run | null
 }
@@ -50,7 +53,7 @@ export function pastBar(run: Run): Bar | null {
   const spans: Span[] = waited === null ? [] : [{ phase: 'queued', from: waited, to: run.started }]
   spans.push({ phase: 'loading', from: run.started, to: run.ready ?? run.ended })
   if (run.ready !== null) spans.push(...awake(run.ready, run.ended, run.parked))
-  return { id: run.id, model: run.model, variant: run.variant, spans, from: waited ?? run.started, to: run.ended, running: false, failed: run.ready === null && run.cause !== 'aborted', run }
+  return { id: run.id, model: run.model, variant: run.variant, spans, from: waited ?? run.started, to: run.ended, running: false, failed: run.ready === null && run.cause !== 'aborted', startedBy: run.startedBy, run }
 }
 
 /** The run that goes on now, or the wait for one. `runs` are the newest first. */
@@ -58,7 +61,7 @@ export function presentBar(model: LiveModel, now: number, runs: readonly Run[] =
   const since = Date.parse(model.since)
   const run = model.state === 'queued' ? undefined : runs.find((one) => one.model === model.name && one.ended === null)
   const id = run?.id ?? null
-  const bar = (from: number, spans: Span[]): Bar => ({ id, model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, run: null, spans })
+  const bar = (from: number, spans: Span[]): Bar => ({ id, model: model.name, variant: model.variant ?? '', from, to: now, running: true, failed: false, startedBy: run?.startedBy ?? null, run: null, spans })
   if (model.state === 'queued') return bar(since, [{ phase: 'queued', from: since, to: now }])
   if (!model.started_at || model.state === 'stopped' || model.state === 'failed') return null
   const from = Date.parse(model.started_at)
@@ -83,7 +86,7 @@ export function waits(notices: readonly Notice[]): Bar[] {
     if (from === undefined) continue
     since.delete(notice.model)
     if (notice.to === 'starting') continue
-    bars.push({ id: null, model: notice.model, variant: '', from, to: notice.at, running: false, failed: false, run: null, spans: [{ phase: 'queued', from, to: notice.at }] })
+    bars.push({ id: null, model: notice.model, variant: '', from, to: notice.at, running: false, failed: false, startedBy: null, run: null, spans: [{ phase: 'queued', from, to: notice.at }] })
   }
   return bars
 }

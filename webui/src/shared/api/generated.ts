@@ -57,6 +57,19 @@ export type Billing = { model: string, plan: PricePlan | null, source: 'config' 
 history: Array<PlanVersion>, };
 
 /**
+ * Who started or ended a run: somebody, or a rule of the manager's own.
+ */
+export type By = { 
+/**
+ * As in `AuditEntry`.
+ */
+kind: 'key' | 'session' | 'local' | 'anyone' | 'rule', 
+/**
+ * The key's name, the user, the address of whom nothing else is known, or the rule, such as `idle timer`.
+ */
+who: string, };
+
+/**
  * `GET /api/requests/{id}/capture`
  */
 export type Capture = { request_id: string, model: string, endpoint: string, method: string, path: string, started_at: string, 
@@ -225,7 +238,11 @@ ended_at: string | null,
 /**
  * As in `RunRecord`; also `manager_lost` and `actor_crashed`.
  */
-cause: string | null, evicted_for: string | null, exit: string | null, 
+cause: string | null, evicted_for: string | null, started_by: By | null, 
+/**
+ * Null: it still runs, ended by itself, or with the manager.
+ */
+ended_by: By | null, exit: string | null, 
 /**
  * Ready time, or the whole with `bill_loading`; without the time in which it was parked.
  */
@@ -456,7 +473,11 @@ ended_at: string | null,
 /**
  * As in `RunRecord`; also `manager_lost` and `actor_crashed`.
  */
-cause: string | null, evicted_for: string | null, exit: string | null, 
+cause: string | null, evicted_for: string | null, started_by: By | null, 
+/**
+ * Null: it still runs, ended by itself, or with the manager.
+ */
+ended_by: By | null, exit: string | null, 
 /**
  * Ready time, or the whole with `bill_loading`; without the time in which it was parked.
  */
@@ -646,7 +667,11 @@ export type RunRecord = { variant: string, pid: number | null, started_at: strin
 /**
  * Of an evicted one: the model that needed its memory.
  */
-evicted_for: string | null, };
+evicted_for: string | null, started_by: By | null, 
+/**
+ * Null: it ended by itself, or the manager did.
+ */
+ended_by: By | null, };
 
 /**
  * `GET /api/runs/{id}/shares`: what a run cost, shared out to the requests that ran in it.

@@ -6,6 +6,7 @@ export type {
   AuditEntry,
   AuditPage,
   Billing,
+  By,
   Capture,
   CaptureSide,
   DeviceHistory,

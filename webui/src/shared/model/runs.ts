@@ -2,7 +2,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { apiJson, Failure, modelPath, withQuery } from '@/shared/api/client'
 import { keys } from '@/shared/api/keys'
-import type { Costs, LedgerRun, LedgerRuns, ModelDetails, RunRecord } from '@/shared/api/types'
+import type { By, Costs, LedgerRun, LedgerRuns, ModelDetails, RunRecord } from '@/shared/api/types'
 
 export interface Run {
   /** In the ledger. */
@@ -17,6 +17,8 @@ export interface Run {
   ended: number | null
   cause: string | null
   evictedFor: string | null
+  startedBy: By | null
+  endedBy: By | null
   /** The backend's own end, in the manager's words. */
   exit: string | null
   paidSeconds: number | null
@@ -32,14 +34,14 @@ const time = (text: string | null) => (text === null ? null : Date.parse(text))
 export function ofLedger(run: LedgerRun): Run {
   return {
     id: run.id, model: run.model, variant: run.variant, queued: time(run.queued_at), started: Date.parse(run.started_at), ready: time(run.ready_at), ended: time(run.ended_at),
-    cause: run.cause, evictedFor: run.evicted_for, exit: run.exit, paidSeconds: run.paid_seconds, parked: run.parked.map(({ from, to }) => ({ from: Date.parse(from), to: Date.parse(to) })), cost: run.cost, energyWh: run.energy_wh, energyCost: run.energy_cost,
+    cause: run.cause, evictedFor: run.evicted_for, startedBy: run.started_by, endedBy: run.ended_by, exit: run.exit, paidSeconds: run.paid_seconds, parked: run.parked.map(({ from, to }) => ({ from: Date.parse(from), to: Date.parse(to) })), cost: run.cost, energyWh: run.energy_wh, energyCost: run.energy_cost,
   }
 }
 
 export function ofModel(model: string, run: RunRecord): Run {
   return {
     id: null, model, variant: run.variant, queued: time(run.queued_at), started: Date.parse(run.started_at), ready: time(run.ready_at), ended: Date.parse(run.ended_at),
-    cause: run.cause, evictedFor: run.evicted_for, exit: run.exit, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
+    cause: run.cause, evictedFor: run.evicted_for, startedBy: run.started_by, endedBy: run.ended_by, exit: run.exit, paidSeconds: null, parked: [], cost: {}, energyWh: null, energyCost: {},
   }
 }
 

@@ -6,6 +6,7 @@ import type { OneRun } from '@/shared/api/types'
 import { latency, moment } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
+import { byTexts } from '../by'
 import { Sheet } from '@/shared/ui/Dialog'
 import { Empty, QueryFace } from '@/shared/ui/Face'
 import { longest, sharesOf, type Step, stepsOf, type Whose } from './steps'
@@ -49,6 +50,7 @@ export function StartSheet({ run, onClose }: { run: number | null; onClose: () =
 
 function Start({ run }: { run: OneRun }) {
   const t = useTexts(all)
+  const by = useTexts(byTexts)
   const names = useTexts(stepTexts)
   const helps = useTexts(helpTexts)
   const now = useNow()
@@ -66,6 +68,7 @@ function Start({ run }: { run: OneRun }) {
             · {run.variant} · {moment(new Date(run.asked_at ?? run.started_at), new Date(now))}
           </span>
         </p>
+        {run.started_by && <p className="text-[0.93rem] text-muted">{by.startedBy(run.started_by)}</p>}
         <Summary run={run} steps={steps} />
       </div>
       <Waterfall steps={steps} />

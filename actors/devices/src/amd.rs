@@ -1,6 +1,6 @@
 //! AMD's cards, through the files of Linux's amdgpu driver. Needs no ROCm.
 //!
-//! Written from the kernel's documentation, of no single version, and untried on a card.
+//! Written from the documentation of Linux 6.12 and untried on a card.
 //!
 //! An APU has little memory of its own and borrows the rest from the machine's (GTT). Its two parts are one device here; what
 //! it could still borrow is no more than what the machine still has.

@@ -39,7 +39,7 @@ impl Tree {
         System::at(self.path())
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }

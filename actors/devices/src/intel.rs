@@ -1,6 +1,7 @@
 //! Intel's cards, through the files of Linux's i915 and xe drivers. Needs no oneAPI.
 //!
-//! Written from the kernel's documentation, of no single version, and untried on a card. What a driver doesn't tell stays unknown:
+//! Written from the documentation of Linux 6.12 and untried on a card; the totals of memory aren't in it. Of xe's two counters of
+//! energy, the card's comes before the package's. What a driver doesn't tell stays unknown:
 //! i915 of the plain kernel has no total, and then nothing is checked on the card.
 
 use super::amd::processes;
@@ -28,8 +29,18 @@ pub struct Intel {
 struct Meter {
     at: Instant,
     microjoules: Option<u64>,
-    /// Busy time of each client and engine: nanoseconds, or cycles of all that there were.
-    busy: BTreeMap<(String, String), (u64, Option<u64>)>,
+    /// Of each client and engine.
+    busy: BTreeMap<(String, String), Busy>,
+}
+
+/// Counters of an engine for one client.
+struct Busy {
+    /// Nanoseconds, or cycles.
+    spent: u64,
+    /// Of cycles, all that there were.
+    of: Option<u64>,
+    /// How many equal engines go by this name: their times are added up.
+    engines: u64,
 }
 
 impl Intel {
@@ -65,7 +76,7 @@ impl Intel {
         let awake = !card.is_asleep();
         let meter = Meter {
             at: Instant::now(),
-            microjoules: if awake { card.sensor(&["energy1_input"]) } else { None },
+            microjoules: if awake { card.sensor(&["energy1_input", "energy2_input"]) } else { None },
             busy: busy(clients, &card.pci),
         };
         let last = self.meters.get(&card.pci);
@@ -125,13 +136,14 @@ impl Meter {
     fn percent_since(&self, last: &Self) -> f32 {
         let nanoseconds = self.at.duration_since(last.at).as_nanos() as f64;
         let mut engines: BTreeMap<&str, f64> = BTreeMap::new();
-        for (key, (busy, all)) in &self.busy {
-            let Some((busy_before, all_before)) = last.busy.get(key) else { continue };
-            let part = busy.saturating_sub(*busy_before) as f64;
-            let whole = match (all, all_before) {
-                (Some(all), Some(before)) => all.saturating_sub(*before) as f64,
+        for (key, busy) in &self.busy {
+            let Some(before) = last.busy.get(key) else { continue };
+            let part = busy.spent.saturating_sub(before.spent) as f64;
+            let one = match (busy.of, before.of) {
+                (Some(all), Some(before)) => all.saturating_sub(before) as f64,
                 _ => nanoseconds,
             };
+            let whole = one * busy.engines as f64;
             if whole > 0.0 {
                 *engines.entry(&key.1).or_default() += part / whole;
             }
@@ -141,17 +153,21 @@ impl Meter {
     }
 }
 
-fn busy(clients: &[Client], pci: &str) -> BTreeMap<(String, String), (u64, Option<u64>)> {
+fn busy(clients: &[Client], pci: &str) -> BTreeMap<(String, String), Busy> {
     let mut found = BTreeMap::new();
     for client in clients.iter().filter(|client| client.pci == pci) {
-        for (engine, nanoseconds) in client.numbers("engine-") {
-            if !engine.starts_with("capacity-") {
-                found.insert((client.id.clone(), engine.to_owned()), (nanoseconds, None));
-            }
+        let of = |beginning: &str, engine: &str| {
+            client.numbers(beginning).find(|(name, _)| *name == engine).map(|(_, number)| number)
+        };
+        let engines = |engine: &str| of("engine-capacity-", engine).unwrap_or(1).max(1);
+        let times = client.numbers("engine-").filter(|(engine, _)| !engine.starts_with("capacity-"));
+        for (engine, spent) in times {
+            let busy = Busy { spent, of: None, engines: engines(engine) };
+            found.insert((client.id.clone(), engine.to_owned()), busy);
         }
-        for (engine, cycles) in client.numbers("cycles-") {
-            let all = client.numbers("total-cycles-").find(|(name, _)| *name == engine);
-            found.insert((client.id.clone(), engine.to_owned()), (cycles, all.map(|(_, all)| all)));
+        for (engine, spent) in client.numbers("cycles-") {
+            let busy = Busy { spent, of: of("total-cycles-", engine), engines: engines(engine) };
+            found.insert((client.id.clone(), engine.to_owned()), busy);
         }
     }
     found

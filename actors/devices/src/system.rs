@@ -1,6 +1,6 @@
 //! What Linux shows of its cards in files: `/sys/class/drm`, `hwmon`, and `/proc/*/fdinfo` of those who use them.
 //!
-//! Written from the kernel's documentation, of no single version (`gpu/drm-usage-stats.rst`, `gpu/amdgpu/`, `ABI/testing/`).
+//! Written from the documentation of Linux 6.12 (`gpu/drm-usage-stats.rst`, `gpu/amdgpu/`, `gpu/xe/`, `ABI/testing/`).
 //! Everything is read below a folder, so that tests can show a tree of their own.
 
 mod clients;

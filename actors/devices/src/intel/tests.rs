@@ -53,6 +53,32 @@ fn a_card_of_xe_tells_its_memory_and_how_busy_it_is() {
 }
 
 #[test]
+fn a_card_whose_energy_is_counted_for_its_package_alone() {
+    let tree = arc("xe");
+    let hwmon = |file: &str| format!("sys/class/drm/card0/device/hwmon/hwmon5/{file}");
+    std::fs::remove_file(tree.path().join(hwmon("energy1_input"))).unwrap();
+    tree.write(&hwmon("energy2_input"), "1000000\n");
+    let mut plugin = Intel::new(tree.system());
+    plugin.sample().unwrap();
+    tree.write(&hwmon("energy2_input"), "3000000\n");
+    plugin.meters.get_mut("0000:03:00.0").unwrap().at -= Duration::from_secs(1);
+    let watts = plugin.sample().unwrap().remove(0).power_w.unwrap();
+    assert!(watts > 0.0 && watts <= 2.0, "{watts}");
+}
+
+#[test]
+fn equal_engines_are_busy_together() {
+    let tree = arc("xe");
+    let of_four = |busy, all| xe(busy, all).replace("capacity-ccs:\t1", "capacity-ccs:\t4");
+    tree.open(77, 4, &of_four(1000, 10_000));
+    let mut plugin = Intel::new(tree.system());
+    plugin.sample().unwrap();
+    // The work of one of four.
+    tree.write("proc/77/fdinfo/4", of_four(11_000, 20_000));
+    assert_eq!(plugin.sample().unwrap().remove(0).utilization, Some(25.0));
+}
+
+#[test]
 fn a_card_of_the_plain_i915_has_no_total() {
     let tree = arc("i915");
     tree.open(5, 9, "drm-driver: i915\ndrm-client-id: 1\ndrm-pdev: 0000:03:00.0\ndrm-total-local0: 900 MiB\ndrm-total-system0: 7 MiB\ndrm-engine-render: 5 ns\n");

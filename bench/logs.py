@@ -73,14 +73,14 @@ def through_manager(options, folder, writer):
     told.unlink(missing_ok=True)
     port = free_port()
     script = folder / "model.sh"
-    script.write_text(f'#!/bin/sh\n{sys.executable} {writer} {options.mb} {options.seconds} {told} &\nexec {options.fake} --port "$1" --name m\n')
+    script.write_text(f'#!/bin/sh\n{sys.executable} {writer} {options.mb} {options.seconds} {told} &\nexec {options.fake} --port "$PORT" --name m\n')
     config = {
         "program": {"host": "127.0.0.1", "port": port, "alive_time": 0},
-        "Local-Models": {"m": {"mode": "Chat", "V": {"script_path": str(script), "args": ["{port}"]}}},
+        "Local-Models": {"m": {"mode": "Chat", "V": {"script_path": str(script)}}},
     }
     (folder / "config.yaml").write_text(json.dumps(config))
     with open(folder / "manager.log", "wb") as log:
-        manager = subprocess.Popen([options.manager, "run", "--config", folder / "config.yaml"], cwd=folder, stdout=log, stderr=log)
+        manager = subprocess.Popen([options.manager, "--config", folder / "config.yaml"], cwd=folder, stdout=log, stderr=log)
     try:
         for _ in range(200):
             try:
@@ -88,6 +88,8 @@ def through_manager(options, folder, writer):
                 break
             except OSError:
                 time.sleep(0.05)
+        else:
+            raise SystemExit("logs: the manager does not answer: " + (folder / "manager.log").read_text())
         before = cpu_seconds([manager.pid])
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body, {"content-type": "application/json"})

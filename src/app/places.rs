@@ -32,4 +32,8 @@ impl Launcher for Places {
             Place::Slurm(_) => self.slurm.launch(order),
         }
     }
+
+    fn expect(&self) {
+        self.local.expect();
+    }
 }

@@ -80,6 +80,9 @@ pub fn helper_env(helper: &str, state_dir: &std::path::Path, instance: &str) -> 
 pub trait Launcher {
     /// Waits for the slot, then starts what the order says.
     fn launch(&self, order: LaunchOrder) -> LocalBoxFuture<'static, Result<Box<dyn Run>, LaunchError>>;
+
+    /// A launch may follow within some milliseconds: what takes time may be done ahead.
+    fn expect(&self) {}
 }
 
 /// What to start, and how.

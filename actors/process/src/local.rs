@@ -40,6 +40,8 @@ pub struct LocalLauncher {
     ports: Ports,
     leaders: Leaders,
     left_behind: Rc<Cell<bool>>,
+    /// Way is being made for a launch.
+    makes_way: Rc<Cell<bool>>,
     hidden: Rc<RefCell<Vec<String>>>,
 }
 
@@ -63,6 +65,7 @@ impl LocalLauncher {
             ports: Ports::default(),
             leaders: Leaders::default(),
             left_behind: Rc::default(),
+            makes_way: Rc::default(),
             hidden: Rc::default(),
         }
     }
@@ -252,10 +255,23 @@ impl Launcher for LocalLauncher {
             let Ok(slot) = slot.acquire_owned().await else {
                 return Err(LaunchError::SlotClosed { model: order.model });
             };
-            let port = launcher.ports.hold(order.port).await?;
+            // By a thread that may wait: this one would.
+            let way = tokio::task::spawn_blocking(platform::cgroup::make_way);
+            let (port, _) = futures_util::join!(launcher.ports.hold(order.port), way);
+            let port = port?;
             launcher.spawn(&order, port, slot).map(|run| Box::new(run) as Box<dyn Run>)
         }
         .boxed_local()
+    }
+
+    fn expect(&self) {
+        if !self.makes_way.replace(true) {
+            let makes_way = Rc::clone(&self.makes_way);
+            actix_rt::spawn(async move {
+                let _ = tokio::task::spawn_blocking(platform::cgroup::make_way).await;
+                makes_way.set(false);
+            });
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use actix::{Actor, Context, Handler, SpawnHandle};
 use jiff::Timestamp;
 use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
-use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, State, Urgency, View};
+use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, State, StopCause, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::ParkSpec;
 use llm_manager_policy::placement::Urgency as PlacementUrgency;
@@ -286,6 +286,10 @@ impl Model {
                 _ => log::Level::Info,
             };
             log::log!(level, "models/{name}: {from} -> {to}{why}");
+            let made_room = matches!(before, Phase::Stopping { cause: StopCause::Evicted, .. });
+            if to == ModelState::Queued || made_room {
+                self.env.launcher.expect();
+            }
         }
         // Whoever is answered must find the new state.
         self.publish();

@@ -22,6 +22,8 @@ impl Room {
     }
 }
 
+pub(crate) fn make_way() {}
+
 pub(crate) fn close(_dir: &Path) {}
 
 pub(crate) fn inhabitants(_dir: &Path) -> io::Result<BTreeSet<u32>> {

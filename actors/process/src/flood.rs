@@ -12,8 +12,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::lines::{Line, Splitter};
 
-/// So much in one stretch of time goes the way of lines.
-const MEASURE: usize = 256 * 1024;
+/// So much goes the way of lines at once, after a quieter time.
+const BURST: usize = 512 * 1024;
+/// So much goes that way again after each stretch of time.
+const MEASURE: usize = 64 * 1024;
 const STRETCH: Duration = Duration::from_millis(100);
 /// The newest bytes that are held back, at least.
 const HELD: usize = 64 * 1024;
@@ -21,8 +23,8 @@ const HELD: usize = 64 * 1024;
 /// What was held back of one stream.
 pub(super) struct Flood {
     stretch: Instant,
-    /// Bytes that went on in this stretch.
-    passed: usize,
+    /// Bytes that may go on.
+    allowance: usize,
     held: VecDeque<Arc<[u8]>>,
     held_bytes: usize,
     /// Bytes that were left out.
@@ -31,7 +33,7 @@ pub(super) struct Flood {
 
 impl Default for Flood {
     fn default() -> Self {
-        Self { stretch: Instant::now(), passed: 0, held: VecDeque::new(), held_bytes: 0, missing: 0 }
+        Self { stretch: Instant::now(), allowance: BURST, held: VecDeque::new(), held_bytes: 0, missing: 0 }
     }
 }
 
@@ -40,12 +42,14 @@ impl Flood {
     pub(super) fn takes(&mut self, bytes: &Arc<[u8]>) -> bool {
         let now = Instant::now();
         if self.held.is_empty() {
-            if now.duration_since(self.stretch) >= STRETCH {
+            let stretches = now.duration_since(self.stretch).as_millis() / STRETCH.as_millis();
+            if stretches > 0 {
                 self.stretch = now;
-                self.passed = 0;
+                let earned = usize::try_from(stretches).unwrap_or(usize::MAX).saturating_mul(MEASURE);
+                self.allowance = self.allowance.saturating_add(earned).min(BURST);
             }
-            if self.passed < MEASURE {
-                self.passed += bytes.len();
+            if self.allowance > 0 {
+                self.allowance = self.allowance.saturating_sub(bytes.len());
                 return false;
             }
         }
@@ -76,8 +80,8 @@ impl Flood {
 
     /// Lets go what is held back.
     pub(super) fn release(&mut self, splitter: &mut Splitter, lines: &mut Vec<Line>) {
+        // What goes on now is what the stretch was worth.
         self.stretch = Instant::now();
-        self.passed = self.held_bytes;
         let mut rest = 0;
         if self.missing > 0 {
             lines.extend(splitter.take_partial());

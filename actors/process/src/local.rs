@@ -173,8 +173,14 @@ impl LocalLauncher {
             tail: Rc::clone(&tail),
             tree_gone: tree_gone.subscribe(),
         };
-        let stdout = child.stdout.take().map(|pipe| outlet.clone().drain(Pipe::Stdout, pipe));
-        let stderr = child.stderr.take().map(|pipe| outlet.clone().drain(Pipe::Stderr, pipe));
+        let stdout = child
+            .stdout
+            .take()
+            .map(|pipe| outlet.clone().drain(Pipe::Stdout, pipe, |pipe| platform::widen(pipe)));
+        let stderr = child
+            .stderr
+            .take()
+            .map(|pipe| outlet.clone().drain(Pipe::Stderr, pipe, |pipe| platform::widen(pipe)));
         let readers = [stdout.map(actix_rt::spawn), stderr.map(actix_rt::spawn)];
         let wish = watch::channel(Wish::Run);
         let members = watch::channel(vec![leader.pid]);

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::flood::Flood;
 use super::lines::{Line, Splitter};
+use super::platform;
 use super::{Keeper, LaunchOrder, OutputSink, Pipe, Tail};
 
 /// Lines that are kept for messages.
@@ -22,6 +23,10 @@ const SILENCE_AFTER_END: Duration = Duration::from_millis(200);
 /// And this many bytes: a pipe never holds more, so the rest isn't the tree's.
 const BYTES_AFTER_END: usize = 1024 * 1024;
 const BUFFER: usize = 64 * 1024;
+/// How long a flood may gather in a pipe that holds much: to be woken for each piece costs more than to read it.
+const GATHER: Duration = Duration::from_millis(4);
+/// A pipe in which as much has gathered is read on at once, so that nobody who writes has to wait.
+const GATHERED: usize = platform::WIDE / 2;
 
 /// Keeps the newest lines of both streams.
 pub(super) struct TailWriter {
@@ -76,8 +81,15 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// Reads a stream to its end.
-    pub(super) async fn drain<R: AsyncRead + Unpin>(mut self, stream: Pipe, mut pipe: R) {
+    /// Reads a stream to its end. `widen` has the pipe hold `WIDE` bytes, if it can.
+    pub(super) async fn drain<R: AsyncRead + Unpin>(
+        mut self,
+        stream: Pipe,
+        mut pipe: R,
+        widen: fn(&R) -> bool,
+    ) {
+        let mut wide = None;
+        let mut found = 0;
         let mut splitter = Splitter::default();
         let mut buffer = vec![0; BUFFER];
         let mut after_end = 0;
@@ -105,18 +117,29 @@ impl Outlet {
                     if *self.tree_gone.borrow() {
                         after_end += count;
                     }
+                    let mut gathers = false;
                     if let Some(keeper) = &self.keeper {
                         let bytes: Arc<[u8]> = Arc::from(&buffer[..count]);
                         keeper.keep(stream, Arc::clone(&bytes));
                         if !flood.takes(&bytes) {
                             splitter.feed(&bytes, &mut lines);
-                        } else if flood.is_due() {
-                            flood.release(&mut splitter, &mut lines);
+                        } else {
+                            found += count;
+                            if flood.is_due() {
+                                flood.release(&mut splitter, &mut lines);
+                            }
+                            let is_empty = count < buffer.len();
+                            gathers = is_empty
+                                && std::mem::take(&mut found) < GATHERED
+                                && *wide.get_or_insert_with(|| widen(&pipe));
                         }
                     } else {
                         splitter.feed(&buffer[..count], &mut lines);
                     }
                     self.publish(stream, lines).await;
+                    if gathers {
+                        sleep(GATHER).await;
+                    }
                 }
                 Err(error) => {
                     log::warn!("models/{}: its output can't be read any further: {error}", self.model);
@@ -175,7 +198,7 @@ impl FarOutput {
     pub fn drain<R: AsyncRead + Unpin + 'static>(&self, pipe: R) -> impl Future<Output = ()> + 'static {
         let (outlet, over) = (self.outlet.clone(), self.over.clone());
         async move {
-            outlet.drain(Pipe::Stdout, pipe).await;
+            outlet.drain(Pipe::Stdout, pipe, |_| false).await;
             drop(over);
         }
     }

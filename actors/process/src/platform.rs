@@ -50,6 +50,20 @@ pub use telling::{NEEDS_GUARD, STARTS_AGAIN, start_again};
 #[cfg(windows)]
 pub use windows::{leave_own_console, log_into, pump_messages, speaks_chinese};
 
+/// What a pipe holds when it was widened, in bytes.
+pub(super) const WIDE: usize = 512 * 1024;
+
+/// Has a pipe hold `WIDE` bytes; false: it can't, or not here.
+#[cfg(target_os = "linux")]
+pub(super) fn widen(pipe: &impl std::os::fd::AsFd) -> bool {
+    rustix::pipe::fcntl_setpipe_size(pipe, WIDE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn widen<R>(_pipe: &R) -> bool {
+    false
+}
+
 /// A process beyond doubt: a pid comes back after a while, a pid with its start time doesn't.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct ProcessId {

@@ -69,10 +69,10 @@ async fn until_ended(
     limit: Duration,
 ) -> Result<(), String> {
     if let Some(pipe) = child.stdout.take() {
-        actix_rt::spawn(outlet.clone().drain(Pipe::Stdout, pipe));
+        actix_rt::spawn(outlet.clone().drain(Pipe::Stdout, pipe, |_| false));
     }
     if let Some(pipe) = child.stderr.take() {
-        actix_rt::spawn(outlet.drain(Pipe::Stderr, pipe));
+        actix_rt::spawn(outlet.drain(Pipe::Stderr, pipe, |_| false));
     }
     match tokio::time::timeout(limit, child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),

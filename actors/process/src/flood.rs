@@ -82,16 +82,18 @@ impl Flood {
     pub(super) fn release(&mut self, splitter: &mut Splitter, lines: &mut Vec<Line>) {
         // What goes on now is what the stretch was worth.
         self.stretch = Instant::now();
-        let mut rest = 0;
+        let mut rest = self.held_bytes.saturating_sub(HELD);
+        self.missing += rest as u64;
         if self.missing > 0 {
             lines.extend(splitter.take_partial());
             let missing = std::mem::take(&mut self.missing);
-            let text = format!("... {missing} bytes are left out here; the log of the run has them ...");
+            let text = format!("... {missing} bytes are left out here; the log of the run has more ...");
             lines.push(Line { text, overwritten: false });
             // What is left of the line that was cut is no line.
             let first = self.held.front();
-            let end = first.and_then(|bytes| bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')));
-            rest = end.map_or(0, |end| end + 1);
+            let first = first.map_or(&[][..], |bytes| &bytes[rest..]);
+            let end = first.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            rest += end.map_or(0, |end| end + 1);
         }
         for bytes in self.held.drain(..) {
             splitter.feed(&bytes[std::mem::take(&mut rest)..], lines);

@@ -129,9 +129,11 @@ impl Outlet {
                                 flood.release(&mut splitter, &mut lines);
                             }
                             let is_empty = count < buffer.len();
-                            gathers = is_empty
-                                && std::mem::take(&mut found) < GATHERED
-                                && *wide.get_or_insert_with(|| widen(&pipe));
+                            let is_wide = *wide.get_or_insert_with(|| widen(&pipe));
+                            gathers = is_empty && std::mem::take(&mut found) < GATHERED && is_wide;
+                            if is_wide {
+                                buffer.resize(GATHERED, 0);
+                            }
                         }
                     } else {
                         splitter.feed(&buffer[..count], &mut lines);

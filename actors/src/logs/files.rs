@@ -8,6 +8,7 @@
 //! on in a second file and forgets the oldest: `RUN_MODEL.older.log`, then `RUN_MODEL.log`.
 
 mod disk;
+mod surge;
 
 use super::mask::Mask;
 pub(in crate::logs) use disk::{LOG, OLDER, files as all_files};

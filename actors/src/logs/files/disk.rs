@@ -1,5 +1,6 @@
 //! The thread's side: files, their names and sizes, and which of them go.
 
+use super::surge::{Piece, Surge};
 use crate::logs::mask::Mask;
 use crate::private;
 use jiff::Timestamp;
@@ -72,6 +73,9 @@ struct RunFile {
     pending: [Vec<u8>; 2],
     /// The stream and the time of what was written last.
     told: Option<(Pipe, i64)>,
+    surge: Surge,
+    /// Bytes that pushed each other out before they were written.
+    left_out: u64,
     at_line_start: bool,
     missing: u64,
     rests_until: Option<Instant>,
@@ -90,11 +94,19 @@ impl Disk {
         self.tidy();
         let mut look = Instant::now() + LOOK_EVERY;
         loop {
-            let item = match items.recv_timeout(look.saturating_duration_since(Instant::now())) {
+            let due = self.live.values().filter_map(|file| file.surge.due()).min();
+            let until = due.map_or(look, |due| due.min(look));
+            let next = items.recv_timeout(until.saturating_duration_since(Instant::now()));
+            if due.is_some_and(|due| due <= Instant::now()) {
+                self.release(|file| file.surge.due().is_some_and(|due| due <= Instant::now()));
+            }
+            let item = match next {
                 Ok(item) => item,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.tidy();
-                    look = Instant::now() + LOOK_EVERY;
+                    if look <= Instant::now() {
+                        self.tidy();
+                        look = Instant::now() + LOOK_EVERY;
+                    }
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -106,25 +118,45 @@ impl Disk {
                 }
                 Item::Piece { run, pipe, time, bytes, missing } => {
                     waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
-                    // A segment each: what was printed before, and what is printed now.
-                    let segment = (self.share() / 2).saturating_sub(OUR_LINES).max(1);
+                    let segment = self.segment();
                     let Some(file) = self.live.get_mut(&run) else { continue };
                     file.missing += missing;
-                    if file.take(pipe, time, &bytes, segment, &self.mask) {
+                    let piece =
+                        file.surge.offer(Piece { pipe, time, bytes, cut: 0 }, Instant::now(), segment);
+                    if piece.is_some_and(|piece| file.take(pipe, time, &piece.bytes, segment, &self.mask)) {
                         self.tidy();
                     }
                 }
                 Item::Close { run, missing } => {
+                    self.release(|file| file.surge.due().is_some());
                     let Some(mut file) = self.live.remove(&run) else { continue };
                     file.missing += missing;
                     file.finish(&self.mask);
                     self.tidy();
                 }
                 Item::Mark(written) => {
+                    self.release(|file| file.surge.due().is_some());
                     // Whoever has given up waiting doesn't need to know.
                     let _ = written.try_send(());
                 }
             }
+        }
+    }
+
+    /// What a run's file holds: there are two of each, for what was printed before, and for what is printed now.
+    fn segment(&self) -> u64 {
+        (self.share() / 2).saturating_sub(OUR_LINES).max(1)
+    }
+
+    /// Writes what was held back of these.
+    fn release(&mut self, is_meant: impl Fn(&RunFile) -> bool) {
+        let segment = self.segment();
+        let mut fresh = false;
+        for file in self.live.values_mut().filter(|file| is_meant(file)) {
+            fresh |= file.release(segment, &self.mask);
+        }
+        if fresh {
+            self.tidy();
         }
     }
 
@@ -179,10 +211,38 @@ impl RunFile {
             older_bytes: 0,
             pending: [Vec::new(), Vec::new()],
             told: None,
+            surge: Surge::new(Instant::now()),
+            left_out: 0,
             at_line_start: true,
             missing: 0,
             rests_until: None,
         }
+    }
+
+    /// Writes what was held back; true: there is a new file.
+    fn release(&mut self, segment: u64, mask: &Mask) -> bool {
+        let (left_out, held) = self.surge.release(Instant::now());
+        let mut cut = [left_out > 0; 2];
+        if left_out > 0 {
+            self.left_out += left_out;
+            for pending in &mut self.pending {
+                self.left_out += pending.len() as u64;
+                pending.clear();
+            }
+        }
+        let mut fresh = false;
+        for piece in held {
+            let Piece { pipe, time, .. } = piece;
+            let mut rest = piece.rest();
+            if std::mem::take(&mut cut[slot(pipe)]) {
+                // What is left of the line that was cut is no line.
+                let end = memchr::memchr2(b'\n', b'\r', rest).map_or(rest.len(), |end| end + 1);
+                self.left_out += end as u64;
+                rest = &rest[end..];
+            }
+            fresh |= self.take(pipe, time, rest, segment, mask);
+        }
+        fresh
     }
 
     /// Writes all whole lines; true: there is a new file.
@@ -277,6 +337,13 @@ impl RunFile {
             file.write_all(line.as_bytes())?;
             self.written += line.len() as u64;
             self.missing = 0;
+            self.told = None;
+        }
+        if self.left_out > 0 {
+            let line = format!("== {} bytes are left out here: no more is kept ==\n", self.left_out);
+            file.write_all(line.as_bytes())?;
+            self.written += line.len() as u64;
+            self.left_out = 0;
             self.told = None;
         }
         let same = |(stream, at): &(Pipe, i64)| *stream == pipe && now - at < TELL_TIME && *at <= now;

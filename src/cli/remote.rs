@@ -150,7 +150,8 @@ async fn status(manager: &Manager) -> Result<(), String> {
     let first_line =
         |error: Option<&str>| error.and_then(|error| error.lines().next()).unwrap_or("").to_owned();
     for model in models {
-        let replicas = if model.max_replicas > 1 { model.replicas } else { Vec::new() };
+        let many = model.max_replicas > 1 || model.replicas.iter().any(|one| one.number > 1);
+        let replicas = if many { model.replicas } else { Vec::new() };
         table.add_row([
             model.name,
             model.state,

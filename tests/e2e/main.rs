@@ -51,6 +51,7 @@ mod reconcile;
 mod recorded;
 mod reload;
 mod replicas;
+mod renewal;
 mod run_logs;
 mod runs;
 mod service;

@@ -215,7 +215,7 @@ fn those_in_the_line_of_a_stopped_model_are_refused() {
 }
 
 /// Ends the clients of a test, also when it fails.
-struct Ends<'a>(&'a AtomicBool);
+pub(crate) struct Ends<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {

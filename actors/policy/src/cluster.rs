@@ -3,11 +3,13 @@
 mod ask;
 mod ending;
 mod pace;
+mod time;
 mod words;
 
 pub use ask::{Ask, refused_extra};
 pub use ending::{JobEnd, JobFacts, JobFate};
 pub use pace::{BACK_OFF, LONG, Look, QUICK, Stage, Watched, YOUNG, next_look};
+pub use time::time_limit;
 pub use words::{Wait, waits_for};
 
 /// Where a job of Slurm stands.

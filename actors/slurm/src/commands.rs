@@ -64,7 +64,7 @@ pub(crate) fn submit(name: &str, ask: &Ask, files: &Files<'_>) -> Call {
 }
 
 /// Fields of a row of [`look`]; the one that may hold a bar is the last.
-pub(crate) const ROW: &str = "%i|%T|%N|%S|%r|%k";
+pub(crate) const ROW: &str = "%i|%T|%N|%S|%L|%r|%k";
 
 /// Asks about all jobs at once, ended ones too.
 pub(crate) fn look(jobs: &[u64]) -> Call {
@@ -134,7 +134,7 @@ mod tests {
     fn one_question_is_for_all_jobs() {
         assert_eq!(
             texts(&look(&[3, 70])),
-            ["--noheader", "--states=all", "--jobs=3,70", "--format=%i|%T|%N|%S|%r|%k"]
+            ["--noheader", "--states=all", "--jobs=3,70", "--format=%i|%T|%N|%S|%L|%r|%k"]
         );
     }
 }

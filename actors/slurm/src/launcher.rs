@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -389,6 +390,10 @@ impl Run for SlurmRun {
     }
 
     fn remainder(&self) -> Option<String> {
+    fn ends(&self) -> watch::Receiver<Option<Instant>> {
+        self.job.ends()
+    }
+
         self.job.id().map(|id| format!("job {id} has not ended"))
     }
 

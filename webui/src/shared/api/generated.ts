@@ -281,7 +281,11 @@ chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, nam
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
+place: string | null, 
+/**
+ * When its job reaches its time limit; null: nothing of that kind is known.
+ */
+place_ends_at: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
 /**
  * Its hours of `keep_warm` last, or are about to begin; left out where they don't.
  */
@@ -334,7 +338,11 @@ export type ModelView = { name: string, aliases: Array<string>, mode: string, po
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
+place: string | null, 
+/**
+ * When its job reaches its time limit; null: nothing of that kind is known.
+ */
+place_ends_at: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
 /**
  * Its hours of `keep_warm` last, or are about to begin; left out where they don't.
  */
@@ -594,7 +602,11 @@ number: number, variant: string | null, pid: number | null, port: number | null,
 /**
  * Where it is, if not on this machine.
  */
-place: string | null, state: ModelState, leases: number, last_error: string | null, };
+place: string | null, 
+/**
+ * When its job reaches its time limit; null: nothing of that kind is known.
+ */
+place_ends_at: string | null, state: ModelState, leases: number, last_error: string | null, };
 
 /**
  * A page of the log, newest first.
@@ -642,7 +654,7 @@ export type RequestShare = { request_id: string, ended_at: string, cost: Record<
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost', 
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'renewed' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost', 
 /**
  * Of an evicted one: the model that needed its memory.
  */

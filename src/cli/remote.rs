@@ -272,6 +272,7 @@ struct VariantPlacement {
     #[serde(default)]
     paused: Vec<String>,
     lacks: Vec<String>,
+    cluster: Option<String>,
     #[serde(default)]
     inherited: Vec<String>,
 }
@@ -338,6 +339,9 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
         let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };
         let variant = at_place(one.variant, one.place.as_deref());
         print(&format!("  {variant}: {}{reasons}", one.verdict))?;
+        if let Some(cluster) = &one.cluster {
+            print(&format!("    Slurm: {cluster}"))?;
+        }
         if !one.inherited.is_empty() {
             print(&format!("    inherits {} from the manager's environment", one.inherited.join(", ")))?;
         }

@@ -84,6 +84,16 @@ pub(crate) fn own_jobs(name: Option<&str>) -> Call {
     call
 }
 
+/// Asks for all nodes.
+pub(crate) fn nodes() -> Call {
+    Call::new("sinfo", ["--Node", "--json"])
+}
+
+/// Asks for the jobs of everybody.
+pub(crate) fn running() -> Call {
+    Call::new("squeue", ["--states=RUNNING,SUSPENDED,COMPLETING", "--json"])
+}
+
 /// Asks how one job stands or ended.
 pub(crate) fn show(job: u64) -> Call {
     Call::new("scontrol", ["--oneliner", "show", "job", &job.to_string()])

@@ -8,6 +8,7 @@ export type {
   Billing,
   Capture,
   CaptureSide,
+  ClusterJob,
   DeviceHistory,
   DeviceHolder,
   DeviceReading,

@@ -151,7 +151,7 @@ fn a_server_that_is_full_but_serves_others_is_used_on() {
     let near = Manager::start(&Config::with(
         Model::chat("m").variant(there(&far.url())).variant(Variant::new("Here")),
     ));
-    let script = format!("tokens=3,stream_file={}", near.word("word"));
+    let script = format!("tokens=4,stream_file={}", near.word("word"));
     let mut stream = near.chat_stream("m").fake(&script).open();
     stream.until("word1 ");
     let reply = near.chat("m").fake("status=503").send();

@@ -74,6 +74,8 @@ struct Model {
     seats: Vec<Seat>,
     gates: Vec<Gate>,
     waits_since: Option<Moment>,
+    /// Its one timer.
+    looks_at: Option<Moment>,
 }
 
 /// Times of one kind of decision, in nanoseconds.
@@ -136,6 +138,7 @@ impl World {
                 .collect(),
             gates: (0..SEATS).map(|_| Gate::new(4)).collect(),
             waits_since: None,
+            looks_at: None,
         };
         let mut world = Self {
             now: Moment::ZERO,
@@ -203,13 +206,13 @@ impl World {
             step(state, event, &View { now, waits_since, stands: &stands, terms: &terms }, &rules)
         });
         model.state = step.state;
+        model.looks_at = None;
         for effect in step.effects {
             match effect {
                 Effect::First | Effect::More { .. } => {
                     let seat = if let Effect::More { replica, .. } = effect { replica } else { 0 };
                     if self.free == 0 {
                         let refused = Event::Refused { replica: seat, retry_after: Duration::ZERO };
-                        self.later(Duration::from_millis(1), at, What::Look);
                         self.look(at, refused);
                         continue;
                     }
@@ -226,6 +229,7 @@ impl World {
                 }
                 Effect::LookAt(then) => {
                     self.due.push(Reverse((then, at, What::Look)));
+                    self.models.get_mut(at).into_iter().for_each(|model| model.looks_at = Some(then));
                 }
             }
         }
@@ -233,13 +237,18 @@ impl World {
         self.most = self.most.max(alive);
     }
 
-    fn happens(&mut self, at: usize, what: What) {
+    /// False: it means nothing any more.
+    fn happens(&mut self, at: usize, what: What) -> bool {
         let now = self.now;
         let of = |world: &Self, seat: usize| {
             let one = world.models.get(at).and_then(|model| model.seats.get(seat));
             one.map_or((Stand::Down, 0), |one| (one.stand, one.life))
         };
         match what {
+            // An order that another one has replaced.
+            What::Look if self.models.get(at).is_none_or(|model| model.looks_at != Some(now)) => {
+                return false;
+            }
             What::Look => {}
             What::Crowd => {
                 if let Some(model) = self.models.get_mut(at) {
@@ -272,9 +281,10 @@ impl World {
             What::Lost(seat, life) if of(self, seat) == (Stand::Ready, life) => {
                 self.set(at, seat, Stand::Down)
             }
-            What::Up(_) | What::Gone(_) | What::Over(..) | What::Lost(..) => return,
+            What::Up(_) | What::Gone(_) | What::Over(..) | What::Lost(..) => return false,
         }
         self.look(at, Event::Look);
+        true
     }
 }
 
@@ -318,8 +328,7 @@ fn main() {
             break;
         }
         world.now = at;
-        events += 1;
-        world.happens(model, what);
+        events += u64::from(world.happens(model, what));
     }
     let took = began.elapsed();
     let serving = NODES * CARDS - world.free;

@@ -140,7 +140,11 @@ fn nobody_goes_for_the_wake_of_one_that_is_a_comfort() {
     desk.asleep("a", 8000, 20);
     assert_eq!(desk.after(1), ["grant b"]);
     desk.ready("b", Some(8000));
-    assert_eq!(desk.step(wake(Urgency::Boot)), ["deny a Never(NotForBoot)"], "b is idle, and stays all the same");
+    assert_eq!(
+        desk.step(wake(Urgency::Boot)),
+        ["deny a Never(NotForBoot)"],
+        "b is idle, and stays all the same"
+    );
     assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]), "it goes on sleeping");
     assert_eq!(desk.step(wake(Urgency::default())), ["park b"], "for those who want it b goes");
 }

@@ -111,6 +111,56 @@ text: string | null,
 base64: string | null, };
 
 /**
+ * What stands behind a device that is a part of a node.
+ */
+export type ClusterDevice = { node: string, partitions: Array<string>, 
+/**
+ * Slurm's words for the state of the node.
+ */
+state: string, 
+/**
+ * No job begins there: an administrator, or the node's own check, wants it so.
+ */
+drained: boolean, 
+/**
+ * Why, if somebody said so.
+ */
+reason: string | null, 
+/**
+ * Such as `gpu:v100`; null: the node has nothing but CPUs and memory.
+ */
+gres: string | null, 
+/**
+ * How many of them there are, or CPUs.
+ */
+count: number, 
+/**
+ * How many of them jobs have.
+ */
+used: number, jobs: Array<ClusterJob>, 
+/**
+ * When Slurm was asked.
+ */
+seen_at: string | null, };
+
+/**
+ * A job that has some of a node's devices, or runs there without any.
+ */
+export type ClusterJob = { id: number, user: string, name: string, 
+/**
+ * The model, or its replica, that it serves; null: it is none of this manager's.
+ */
+model: string | null, 
+/**
+ * How many of the devices it has; of a node without any, 0.
+ */
+count: number, 
+/**
+ * When its time limit is over; null: it has none.
+ */
+ends_at: string | null, };
+
+/**
  * `GET /api/devices/history`: the last hour, a point in ten seconds.
  */
 export type DeviceHistory = { 
@@ -174,7 +224,11 @@ give_way: boolean,
 /**
  * No model may use it before then; null: it isn't paused.
  */
-paused_until: string | null, };
+paused_until: string | null, 
+/**
+ * It is a part of a node of the cluster, which gives it to jobs itself; left out of what is here.
+ */
+cluster?: ClusterDevice, };
 
 /**
  * A folder, and what of it can be chosen.
@@ -553,7 +607,11 @@ inherited: Array<string>,
 /**
  * The measured peak by device, in MiB.
  */
-measured_mb: Record<string, number> | null, };
+measured_mb: Record<string, number> | null, 
+/**
+ * What the cluster has for it, and what it says of the job that waits; left out where the variant is no job.
+ */
+cluster?: string, };
 
 /**
  * An entry of the history.

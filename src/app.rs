@@ -44,7 +44,7 @@ use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::{Launcher, LocalLauncher, OutputSink, UrlLauncher};
-use llm_manager_slurm::SlurmLauncher;
+use llm_manager_slurm::{Nodes, SlurmLauncher};
 pub(crate) use output::state_dir;
 use places::Places;
 use reload::Reloader;
@@ -219,6 +219,7 @@ impl Running {
             Some(traces) => Some(Tracer::of(traces).await?),
             None => None,
         };
+        let (nodes, watching) = Nodes::new();
         let shared = Shared {
             directory: Arc::new(Directory::new(Vec::new())),
             access: Arc::clone(&access),
@@ -246,6 +247,7 @@ impl Running {
             scheduler: looked_after.then(|| scheduler.clone()),
             pauses: pauses.clone(),
             shared_devices: Arc::default(),
+            cluster: nodes,
             retention_days: 0,
             drain_timeout: Duration::ZERO,
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
@@ -285,7 +287,7 @@ impl Running {
         let sink: Rc<dyn OutputSink> = Rc::new(sink);
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
         local.hide(spec.secret_variables.clone());
-        let slurm = SlurmLauncher::new(state_dir.clone(), sink);
+        let slurm = SlurmLauncher::new(state_dir.clone(), sink, watching);
         let places = Places { local: local.clone(), url: UrlLauncher::new(&instance), slurm: slurm.clone() };
         let launcher: Rc<dyn Launcher> = Rc::new(places);
         // Without monitoring there is nothing to decide by: everything is started at once.

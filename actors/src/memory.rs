@@ -105,6 +105,8 @@ pub enum MemoryNotice {
         model: Arc<str>,
         /// Which life.
         epoch: u64,
+        /// For whom: nobody has to go for a further replica.
+        urgency: Urgency,
         /// Counts the wakes of a model: an answer to a former one changes nothing.
         turn: u64,
     },

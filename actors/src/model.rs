@@ -22,6 +22,7 @@ mod rules;
 mod scheduled;
 mod sleep;
 mod status;
+mod term;
 mod there;
 mod trace;
 mod tracing;

@@ -150,7 +150,8 @@ async fn status(manager: &Manager) -> Result<(), String> {
     let first_line =
         |error: Option<&str>| error.and_then(|error| error.lines().next()).unwrap_or("").to_owned();
     for model in models {
-        let replicas = if model.max_replicas > 1 { model.replicas } else { Vec::new() };
+        let many = model.max_replicas > 1 || model.replicas.iter().any(|one| one.number > 1);
+        let replicas = if many { model.replicas } else { Vec::new() };
         table.add_row([
             model.name,
             model.state,
@@ -271,6 +272,7 @@ struct VariantPlacement {
     #[serde(default)]
     paused: Vec<String>,
     lacks: Vec<String>,
+    cluster: Option<String>,
     #[serde(default)]
     inherited: Vec<String>,
 }
@@ -337,6 +339,9 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
         let reasons = if reasons.is_empty() { reasons } else { format!(": {reasons}") };
         let variant = at_place(one.variant, one.place.as_deref());
         print(&format!("  {variant}: {}{reasons}", one.verdict))?;
+        if let Some(cluster) = &one.cluster {
+            print(&format!("    Slurm: {cluster}"))?;
+        }
         if !one.inherited.is_empty() {
             print(&format!("    inherits {} from the manager's environment", one.inherited.join(", ")))?;
         }

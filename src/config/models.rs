@@ -57,6 +57,7 @@ fn model(
         backend.routes = backend.routes.or(&mode.routes);
     }
     let variants = variants(walk, fields, &backend);
+    let replicas = replicas::read(walk, fields, &variants);
     let billing = billing::read(walk, fields);
     let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
     Some(ModelSpec {
@@ -89,7 +90,7 @@ fn model(
         capture: fields.flag("capture"),
         read_ahead: fields.flag("read_ahead"),
         weights: weights(walk, fields),
-        replicas: replicas::read(walk, fields),
+        replicas,
         replica_of: None,
         variants,
     })
@@ -216,6 +217,7 @@ fn variant(
         required_devices,
         memory_mb,
         memory_auto: fields.value("memory_mb").and_then(Value::as_str) == Some("auto"),
+        renew_before: replicas::renew_before(walk, &fields, place.as_ref()),
         place: place?,
         launch: launch?,
         env: walk.written(&fields, "env").into_iter().collect(),

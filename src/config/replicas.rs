@@ -1,13 +1,61 @@
-//! `replicas` of a model.
+//! `replicas` of a model, and `renew_before` of a variant, whose successor is one more for a while.
 
-use llm_manager_policy::replicas::{Replicas, name};
-use llm_manager_policy::spec::ModelSpec;
+use llm_manager_policy::cluster::time_limit;
+use llm_manager_policy::replicas::{MOST, Replicas, name};
+use llm_manager_policy::spec::{ModelSpec, Place, VariantSpec};
+use std::time::Duration;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
 
-pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>) -> Replicas {
+/// `replicas`, with seats for the successors of variants that have `renew_before`.
+pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>, variants: &[VariantSpec]) -> Replicas {
+    let replicas = own(walk, model);
+    if variants.iter().all(|variant| variant.renew_before.is_none()) {
+        return replicas;
+    }
+    if replicas.max > MOST / 2 {
+        let message = format!("{} replicas with a successor each are more than {MOST}", replicas.max);
+        let hint = format!("lower it to {}, or remove `renew_before`", MOST / 2);
+        walk.error(&model.at("replicas").key("max"), message, Some(hint));
+    }
+    Replicas { spare: replicas.max, ..replicas }
+}
+
+/// `renew_before` of a variant: only a job has a time limit.
+pub(super) fn renew_before(
+    walk: &mut Walk<'_>,
+    variant: &Fields<'_>,
+    place: Option<&Place>,
+) -> Option<Duration> {
+    let before = variant.time("renew_before", 1.0)?;
+    let at = variant.at("renew_before");
+    match place {
+        Some(Place::Slurm(ask)) => {
+            let limit = ask.time.as_deref().and_then(time_limit).filter(|limit| *limit <= before);
+            if let Some(limit) = limit {
+                let message = format!(
+                    "{} s are not less than the time limit of the job, which is {} s",
+                    before.as_secs_f64(),
+                    limit.as_secs()
+                );
+                let hint = "lower it, or raise `on.slurm.time`; it has to cover the start of a successor";
+                walk.error(&at, message, Some(hint.to_owned()));
+            }
+            Some(before)
+        }
+        // What is wrong with it has been told.
+        None => None,
+        Some(_) => {
+            let hint = "remove it, or run the variant as a job: `on: {slurm: {time: \"8:00:00\"}}`";
+            walk.error(&at, "only a job of a cluster has a time limit", Some(hint.to_owned()));
+            None
+        }
+    }
+}
+
+fn own(walk: &mut Walk<'_>, model: &Fields<'_>) -> Replicas {
     let Some(value) = model.value("replicas") else { return Replicas::ONE };
     let fields = walk.fields(Section::Replicas, &model.at("replicas"), value);
     walk.refuse_unknown(&fields);
@@ -15,6 +63,7 @@ pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>) -> Replicas {
     let replicas = Replicas {
         min: whole("min").unwrap_or(Replicas::ONE.min),
         max: whole("max").unwrap_or(Replicas::ONE.max),
+        spare: 0,
         scale_up_after: fields.time("scale_up_after", 1.0).unwrap_or(Replicas::ONE.scale_up_after),
     };
     if replicas.min > replicas.max {
@@ -32,10 +81,9 @@ pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>) -> Replicas {
 
 /// Replicas have names, which no other model may have.
 pub(super) fn names_are_free(walk: &mut Walk<'_>, models: &[ModelSpec]) {
-    let replicas = models.iter().flat_map(|model| {
-        let most = usize::try_from(model.replicas.max).unwrap_or_default();
-        (2..=most).map(move |number| (name(&model.name, number), model))
-    });
+    let replicas = models
+        .iter()
+        .flat_map(|model| (2..=model.replicas.seats()).map(move |number| (name(&model.name, number), model)));
     for (taken, of) in replicas {
         for model in models {
             let path = KeyPath::default().key("Local-Models").key(&model.name);

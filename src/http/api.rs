@@ -3,6 +3,7 @@
 pub(super) mod audit;
 pub(super) mod billing;
 pub(super) mod captures;
+mod cluster;
 pub(super) mod config;
 pub(super) mod devices;
 pub(super) mod events;

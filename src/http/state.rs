@@ -23,6 +23,7 @@ use llm_manager_actors::supervisor::Supervisor;
 use llm_manager_policy::devices::SharedDevice;
 use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::proxies::Network;
+use llm_manager_slurm::Nodes;
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -86,6 +87,8 @@ pub struct Shared {
     pub pauses: Pauses,
     /// Devices that other programs use, too.
     pub shared_devices: Arc<[SharedDevice]>,
+    /// The nodes of the cluster on which models may run, for those who look.
+    pub cluster: Nodes,
     /// Days that rows of requests are kept.
     pub retention_days: u32,
     /// How long the end of the program waits for running answers.

@@ -126,6 +126,46 @@ fn a_request_moves_on_when_its_server_has_gone() {
 }
 
 #[test]
+fn a_server_that_sends_a_request_away_counts_as_down() {
+    for checked in [true, false] {
+        let far = other();
+        let model = Model::chat("m").variant(there(&far.url())).variant(Variant::new("Here"));
+        let near = Manager::start(&with_memory_checked(checked, model));
+        assert_eq!(variant_of(&near.chat("m").send().ok()), "There");
+        // It answers questions, and serves nobody: a manager without room, for example.
+        let reply = near.chat("m").fake("status=503").send();
+        assert_eq!((reply.status, variant_of(&reply)), (503, "Here".to_owned()), "memory checked: {checked}");
+        assert_eq!(variant_of(&near.chat("m").send().ok()), "Here");
+        let shown = near.model("m");
+        assert_eq!(
+            (&shown["runs"][0]["cause"], &shown["failures"]),
+            (&json!("unreachable"), &json!(0)),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_is_full_but_serves_others_is_used_on() {
+    let far = other();
+    let near = Manager::start(&Config::with(
+        Model::chat("m").variant(there(&far.url())).variant(Variant::new("Here")),
+    ));
+    let script = format!("tokens=4,stream_file={}", near.word("word"));
+    let mut stream = near.chat_stream("m").fake(&script).open();
+    stream.until("word1 ");
+    let reply = near.chat("m").fake("status=503").send();
+    assert_eq!((reply.status, variant_of(&reply)), (503, "There".to_owned()));
+    near.touch("word");
+    assert!(stream.finish().text().contains("[DONE]"), "nobody was cut off");
+    // The only variant that there is: its own word is the client's.
+    let alone = Manager::start(&Config::with(Model::chat("m").variant(there(&far.url()))));
+    let reply = alone.chat("m").fake("status=503").send();
+    assert_eq!((reply.status, variant_of(&reply)), (503, "There".to_owned()));
+    assert_eq!(alone.state("m"), "ready");
+}
+
+#[test]
 fn a_variant_elsewhere_is_taken_when_this_machine_has_no_room() {
     let far = other();
     let here = Variant::new("Here").on("no such card", 1);

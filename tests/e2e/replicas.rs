@@ -215,7 +215,7 @@ fn those_in_the_line_of_a_stopped_model_are_refused() {
 }
 
 /// Ends the clients of a test, also when it fails.
-struct Ends<'a>(&'a AtomicBool);
+pub(crate) struct Ends<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
@@ -314,4 +314,43 @@ fn what_can_not_be_is_told_before_the_start() {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+}
+
+#[test]
+fn each_replica_sleeps_by_itself_and_is_woken_rather_than_started() {
+    let model = model("max: 2, scale_up_after: 0.1").line("alive_time: 0.01").line("park: {with: vllm}");
+    let manager = Manager::start(&Config::with(model.flags(&["--sleep-mode"])));
+    let both_are_busy = |round: &str| {
+        let script =
+            |word: &str| format!("tokens=4,stream_file={}", manager.word(&format!("{word}-{round}")));
+        let mut streams = Vec::new();
+        for word in ["one", "two"] {
+            let mut stream = manager.chat_stream("chat").fake(&script(word)).open();
+            stream.until("word1 ");
+            streams.push((word, stream));
+        }
+        assert_eq!(ready(&manager), 2);
+        for (word, stream) in streams {
+            manager.touch(&format!("{word}-{round}"));
+            assert!(stream.finish().text().contains("[DONE]"));
+        }
+    };
+    let asleep = || {
+        let shown = replicas(&manager);
+        shown.len() == 2 && shown.iter().all(|one| one["state"] == "parked")
+    };
+    both_are_busy("first");
+    let before = pids(&manager);
+    wait_until("both sleep", PATIENCE, asleep);
+    assert_eq!(manager.state("chat"), "parked");
+    // One request wakes one of them.
+    manager.chat("chat").send().ok();
+    assert_eq!(replicas(&manager).iter().filter(|one| one["state"] == "parked").count(), 1);
+    wait_until("it sleeps again", PATIENCE, asleep);
+    both_are_busy("second");
+    assert_eq!(pids(&manager), before, "the same processes");
+    assert_eq!(manager.starts("chat").len(), 2);
+    wait_until("both sleep once more", PATIENCE, asleep);
+    manager.act("/api/models/chat/stop");
+    wait_until("a stop ends those that sleep", PATIENCE, || manager.processes().is_empty());
 }

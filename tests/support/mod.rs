@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod fake_slurm;
 pub(crate) mod inbox;
 pub(crate) mod postgres;
 pub(crate) mod slurm;

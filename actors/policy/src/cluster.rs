@@ -2,12 +2,16 @@
 
 mod ask;
 mod ending;
+mod nodes;
 mod pace;
+mod time;
 mod words;
 
 pub use ask::{Ask, refused_extra};
 pub use ending::{JobEnd, JobFacts, JobFate};
-pub use pace::{BACK_OFF, LONG, Look, QUICK, Stage, Watched, YOUNG, next_look};
+pub use nodes::{Gres, Health, Node, NodeJob, gres, node_names, outlook, parse_gres};
+pub use pace::{BACK_OFF, LONG, Look, NODES, QUICK, Stage, Watched, YOUNG, next_look};
+pub use time::time_limit;
 pub use words::{Wait, waits_for};
 
 /// Where a job of Slurm stands.

@@ -27,6 +27,8 @@ pub enum EndCause {
     Unreachable,
     /// The time limit of its job was over.
     TimeLimit,
+    /// Its time limit was near, and it had made way for its successor.
+    Renewed,
     /// A job with a higher claim took its place.
     Preempted,
     /// The node that it ran on is lost.
@@ -58,7 +60,7 @@ pub struct Circumstances {
 
 impl EndCause {
     /// Every cause there is.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Idle,
         Self::Evicted,
         Self::Operator,
@@ -70,6 +72,7 @@ impl EndCause {
         Self::OutOfMemory,
         Self::Unreachable,
         Self::TimeLimit,
+        Self::Renewed,
         Self::Preempted,
         Self::NodeLost,
         Self::Cancelled,
@@ -102,6 +105,7 @@ impl EndCause {
             StopCause::Hung | StopCause::Unwell => Self::Unresponsive,
             StopCause::Lost => Self::ParkLost,
             StopCause::Park => Self::Operator,
+            StopCause::Renewed => Self::Renewed,
             StopCause::Operator if seen.shutting_down => Self::Shutdown,
             StopCause::Operator if !seen.was_ready => Self::Aborted,
             StopCause::Operator => Self::Operator,
@@ -135,6 +139,7 @@ impl EndCause {
             Self::OutOfMemory => "out_of_memory",
             Self::Unreachable => "unreachable",
             Self::TimeLimit => "time_limit",
+            Self::Renewed => "renewed",
             Self::Preempted => "preempted",
             Self::NodeLost => "node_lost",
             Self::Cancelled => "cancelled",
@@ -189,6 +194,7 @@ mod tests {
             (Phase::Parked { until: None }, QUIET, "park_lost"),
             (stopping(StopCause::Lost), QUIET, "park_lost"),
             (stopping(StopCause::Park), QUIET, "operator"),
+            (stopping(StopCause::Renewed), QUIET, "renewed"),
         ];
         for (phase, seen, word) in cases {
             assert_eq!(EndCause::of(&phase, seen).text(), word, "{phase:?}");

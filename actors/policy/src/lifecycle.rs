@@ -163,6 +163,11 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
             let phase = Phase::Draining { deadline: None, cause: StopCause::Restart };
             go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
         }
+        // They may take as long as the place lasts, which nobody here decides.
+        Event::Retire => {
+            let phase = Phase::Draining { deadline: None, cause: StopCause::Renewed };
+            go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
+        }
         Event::Closed(cause) => leave(state, cause, view, limits),
         // Running answers take as long as they need; who may not be parked is told so by its actor.
         Event::Park if view.may_park => {

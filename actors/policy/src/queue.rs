@@ -319,6 +319,8 @@ pub enum Event {
         model: ModelName,
         /// Which life.
         epoch: u64,
+        /// For whom; for `Urgency::Boot` nobody has to go.
+        urgency: Urgency,
     },
     /// All models have said what they hold.
     AllAnnounced,

@@ -406,6 +406,8 @@ pub struct VariantSpec {
     pub memory_auto: bool,
     /// Where it runs.
     pub place: Place,
+    /// How long before the end of its place it has a successor; `None`: it has none.
+    pub renew_before: Option<Duration>,
     /// How it is started.
     pub launch: Launch,
     /// Added to the backend's environment.

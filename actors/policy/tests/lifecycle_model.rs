@@ -276,6 +276,7 @@ impl Model for Setup {
         may(true, Evict);
         may(true, Hear(Event::Yield));
         may(true, Hear(Event::Stay));
+        may(self.renews, Hear(Event::Retire));
         may(self.renews, Hear(Event::Renew));
         may(self.parks.is_some(), Hear(Event::Park));
         may(self.parks.is_some(), Hear(Event::Abandoned));

@@ -5,6 +5,8 @@
 #[path = "support/cells.rs"]
 mod cells;
 
+#[path = "support/retire_rows.rs"]
+mod retire_rows;
 #[path = "support/sleep_rows.rs"]
 mod sleep_rows;
 
@@ -15,6 +17,7 @@ use llm_manager_policy::lifecycle::{
     Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
+use retire_rows::retirement;
 use sleep_rows::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -510,11 +513,12 @@ fn from_stopping() -> Vec<Row> {
         StopCause::Hung,
         StopCause::Unwell,
         StopCause::Park,
+        StopCause::Renewed,
         StopCause::Lost,
     ] {
         let willed = [StopCause::Idle, StopCause::Operator, StopCause::Restart, StopCause::Evicted]
             .contains(&cause)
-            || [StopCause::Park, StopCause::Lost].contains(&cause);
+            || [StopCause::Park, StopCause::Renewed, StopCause::Lost].contains(&cause);
         let failure = !willed;
         for at in &[stopping(cause), killed(cause), stuck(cause)] {
             let is_stuck = *at == stuck(cause);
@@ -646,6 +650,7 @@ fn table() -> Vec<Row> {
         from_waking(),
         sleep_without_a_sleeper(),
         signs_without_a_service(),
+        retirement(),
         from_stopped(),
         from_queued(),
         from_starting(),

@@ -16,6 +16,10 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+fn wake(urgency: Urgency) -> Event {
+    Event::Wake { model: "a".into(), epoch: 1, urgency }
+}
+
 struct Desk {
     state: State,
     now: Moment,
@@ -125,6 +129,26 @@ fn on(parts: &[(&str, u64)]) -> Vec<(String, u64)> {
     parts.iter().map(|(device, mib)| ((*device).to_owned(), *mib)).collect()
 }
 
+/// A further replica is a comfort: awake or from scratch, it takes what is free.
+#[test]
+fn nobody_goes_for_the_wake_of_one_that_is_a_comfort() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.demand("b", 15_000), ["park a"]);
+    assert_eq!(desk.parking("a", 8000), ["let a park: true"]);
+    desk.asleep("a", 8000, 20);
+    assert_eq!(desk.after(1), ["grant b"]);
+    desk.ready("b", Some(8000));
+    assert_eq!(
+        desk.step(wake(Urgency::Boot)),
+        ["deny a Never(NotForBoot)"],
+        "b is idle, and stays all the same"
+    );
+    assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]), "it goes on sleeping");
+    assert_eq!(desk.step(wake(Urgency::default())), ["park b"], "for those who want it b goes");
+}
+
 #[test]
 fn an_idle_model_sleeps_for_another_and_wakes_in_its_turn() {
     let mut desk = Desk::new(64_000);
@@ -139,7 +163,7 @@ fn an_idle_model_sleeps_for_another_and_wakes_in_its_turn() {
     // While b is busy the wake waits; then b sleeps for it.
     let standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
     desk.shows("b", standing, Some(8000), 20);
-    assert_eq!(desk.step(Event::Wake { model: "a".into(), epoch: 1 }), [""; 0]);
+    assert_eq!(desk.step(wake(Urgency::default())), [""; 0]);
     desk.ready("b", Some(8000));
     assert_eq!(desk.step(Event::Changed), ["park b"]);
     desk.parking("b", 8000);
@@ -171,7 +195,7 @@ fn what_sleeps_and_what_serves_are_no_strangers_though_another_device_was_seen_l
 fn what_it_wanted_awake_is_taken_back() {
     let mut desk = Desk::new(64_000);
     desk.sleeper("a", 15_000, 8000, 20);
-    assert_eq!(desk.step(Event::Wake { model: "a".into(), epoch: 1 }), ["wake a"]);
+    assert_eq!(desk.step(wake(Urgency::default())), ["wake a"]);
     assert_eq!(desk.step(Event::Asleep { model: "a".into(), epoch: 1 }), [""; 0]);
     assert_eq!(desk.held("a"), on(&[("card", 500), ("cpu", 8000)]));
     assert!(desk.state.waiting.is_empty());
@@ -238,7 +262,7 @@ fn a_sleeper_in_the_way_of_a_large_one_ends_and_is_no_deadlock() {
     assert_eq!(desk.demand("c", 15_000), ["grant c"]);
     desk.shows("c", standing, None, 20);
     assert_eq!(desk.demand("b", 24_000), [""; 0]);
-    assert_eq!(desk.step(Event::Wake { model: "a".into(), epoch: 1 }), [""; 0], "behind b");
+    assert_eq!(desk.step(wake(Urgency::default())), [""; 0], "behind b");
     desk.shows("a", Standing::Starting { wanted: true, since: desk.now }, Some(8000), 20);
     desk.ready("c", None);
     let mut said = desk.step(Event::Changed);

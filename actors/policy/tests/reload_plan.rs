@@ -32,6 +32,7 @@ fn variant(name: &str) -> VariantSpec {
         memory_mb: BTreeMap::from([("cpu".to_owned(), 100)]),
         memory_auto: false,
         place: Place::Local,
+        renew_before: None,
         launch: Launch::Command(vec!["serve".to_owned()]),
         env: BTreeMap::new(),
         served_name: None,

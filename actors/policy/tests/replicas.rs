@@ -4,7 +4,7 @@
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::replicas::{
-    Effect, Event, PAUSE, Replicas, Stand, State, Step, View, least_busy, name, step,
+    Effect, Event, PAUSE, Replicas, Stand, State, Step, View, Why, least_busy, name, step,
 };
 use proptest::prelude::*;
 use stateright::{Checker, Model, Property};
@@ -17,11 +17,11 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn rules(min: u32, max: u32) -> Replicas {
-    Replicas { min, max, scale_up_after: AFTER }
+    Replicas { min, max, scale_up_after: AFTER, spare: 0 }
 }
 
 fn look(state: &State, now: u64, waits_since: Option<u64>, stands: &[Stand], rules: Replicas) -> Step {
-    let view = View { now: at(now), waits_since: waits_since.map(at), stands };
+    let view = View { now: at(now), waits_since: waits_since.map(at), stands, terms: &[] };
     step(state, Event::Look, &view, &rules)
 }
 
@@ -45,13 +45,13 @@ fn one_more_comes_after_a_wait_and_another_after_the_next() {
     let first = look(&State::default(), 100, Some(100), &[Ready, Down, Down], rules);
     assert_eq!(first.effects, [Effect::LookAt(at(105))]);
     let more = look(&first.state, 105, Some(100), &[Ready, Down, Down], rules);
-    assert_eq!(more.effects, [Effect::More { replica: 1, waited: Some(AFTER) }]);
+    assert_eq!(more.effects, [Effect::More { replica: 1, why: Why::Waited(AFTER) }]);
     let on_its_way = look(&more.state, 300, Some(100), &[Ready, Rising, Down], rules);
     assert_eq!(on_its_way.effects, [], "one at a time");
     let up = look(&on_its_way.state, 310, Some(100), &[Ready, Ready, Down], rules);
     assert_eq!(up.effects, [Effect::LookAt(at(315))], "what it changes is seen first");
     let next = look(&up.state, 315, Some(100), &[Ready, Ready, Down], rules);
-    assert_eq!(next.effects, [Effect::More { replica: 2, waited: Some(at(215)) }]);
+    assert_eq!(next.effects, [Effect::More { replica: 2, why: Why::Waited(at(215)) }]);
     let full = look(&next.state, 400, Some(100), &[Ready, Ready, Ready], rules);
     assert_eq!(full.effects, [], "there are as many as there may be");
 }
@@ -61,7 +61,7 @@ fn as_many_as_min_follow_the_first_one_and_the_first_of_them_stay() {
     let rules = rules(2, 3);
     assert_eq!(look(&State::default(), 1, None, &[Rising, Down, Down], rules).effects, []);
     let second = look(&State::default(), 2, None, &[Ready, Down, Down], rules);
-    assert_eq!(second.effects, [Effect::More { replica: 1, waited: None }]);
+    assert_eq!(second.effects, [Effect::More { replica: 1, why: Why::Few }]);
     assert_eq!(second.kept, [true, false, false]);
     let all = look(&second.state, 3, None, &[Ready, Ready, Ready], rules);
     assert_eq!((all.effects, all.kept), (vec![], vec![true, true, false]));
@@ -73,12 +73,12 @@ fn as_many_as_min_follow_the_first_one_and_the_first_of_them_stay() {
 fn what_was_refused_or_has_failed_waits_for_its_time() {
     let rules = rules(2, 2);
     let stands = [Ready, Down];
-    let view = View { now: at(50), waits_since: None, stands: &stands };
+    let view = View { now: at(50), waits_since: None, stands: &stands, terms: &[] };
     let refused = Event::Refused { replica: 1, retry_after: at(1) };
     let step = step(&State::default(), refused, &view, &rules);
     assert_eq!(step.effects, [Effect::LookAt(at(50) + PAUSE)]);
     let again = look(&step.state, 50 + PAUSE.as_secs(), None, &stands, rules);
-    assert_eq!(again.effects, [Effect::More { replica: 1, waited: None }]);
+    assert_eq!(again.effects, [Effect::More { replica: 1, why: Why::Few }]);
     let mut state = again.state;
     for pause in [20, 40, 60, 60] {
         let step = llm_manager_policy::replicas::step(&state, refused, &view, &rules);
@@ -86,7 +86,7 @@ fn what_was_refused_or_has_failed_waits_for_its_time() {
         state = step.state;
     }
     let ready = look(&state, 60, None, &[Ready, Ready], rules);
-    let view = View { now: at(70), waits_since: None, stands: &stands };
+    let view = View { now: at(70), waits_since: None, stands: &stands, terms: &[] };
     let step = llm_manager_policy::replicas::step(&ready.state, refused, &view, &rules);
     assert_eq!(step.effects, [Effect::LookAt(at(70) + PAUSE)], "that is forgotten");
     let failed = look(&State::default(), 50, None, &[Ready, Failed { retry_at: at(80) }], rules);
@@ -97,12 +97,12 @@ fn what_was_refused_or_has_failed_waits_for_its_time() {
 fn a_stop_lasts_until_somebody_wants_it_again() {
     let rules = rules(2, 2);
     let stands = [Ready, Down];
-    let view = View { now: at(50), waits_since: None, stands: &stands };
+    let view = View { now: at(50), waits_since: None, stands: &stands, terms: &[] };
     let stopped = step(&State::default(), Event::Stopped, &view, &rules);
     assert_eq!(stopped.effects, []);
     assert_eq!(look(&stopped.state, 60, None, &stands, rules).effects, [], "the others are on their way out");
     let wanted = step(&stopped.state, Event::Wanted, &view, &rules);
-    assert_eq!(wanted.effects, [Effect::More { replica: 1, waited: None }]);
+    assert_eq!(wanted.effects, [Effect::More { replica: 1, why: Why::Few }]);
     assert_eq!(look(&stopped.state, 60, Some(60), &[Down, Down], rules).effects, [Effect::First]);
 }
 
@@ -173,17 +173,20 @@ fn check(
             Effect::More { replica, .. } if replica >= rules.max as usize => {
                 return Err("more than max".to_owned());
             }
-            Effect::More { replica, waited } => {
+            Effect::More { replica, why } => {
                 match before[replica] {
                     Down => {}
                     Failed { retry_at } if retry_at <= now => {}
                     stand => return Err(format!("started while {stand:?}")),
                 }
-                match waited {
-                    Some(waited) if waited < rules.scale_up_after => return Err("too early".to_owned()),
-                    Some(_) => {}
-                    None if alive >= rules.min as usize => return Err("enough were there".to_owned()),
-                    None => {}
+                match why {
+                    Why::Succeeds(_) => return Err("nothing is over here".to_owned()),
+                    Why::Waited(waited) if waited < rules.scale_up_after => {
+                        return Err("too early".to_owned());
+                    }
+                    Why::Waited(_) => {}
+                    Why::Few if alive >= rules.min as usize => return Err("enough were there".to_owned()),
+                    Why::Few => {}
                 }
             }
             Effect::LookAt(then) if then <= now => return Err("it looks all the time".to_owned()),
@@ -285,7 +288,7 @@ impl Model for Histories {
             _ => next.stopped && next.waits_since.is_none(),
         };
         let (now, waits_since) = (at(next.now), next.waits_since.map(at));
-        let view = View { now, waits_since, stands: &next.stands };
+        let view = View { now, waits_since, stands: &next.stands, terms: &[] };
         let step = step(&next.state, event, &view, &self.0);
         next.wrong = check(&next.stands, waits_since, now, &step, &self.0).err();
         let starts = step.effects.iter().any(|one| matches!(one, Effect::First | Effect::More { .. }));
@@ -406,7 +409,7 @@ impl House {
     fn happens(&mut self, event: Event) -> Result<Vec<Effect>, String> {
         self.serve();
         let waits_since = self.line.first().copied();
-        let view = View { now: self.now, waits_since, stands: &self.stands };
+        let view = View { now: self.now, waits_since, stands: &self.stands, terms: &[] };
         let step = step(&self.state, event, &view, &self.rules);
         check(&self.stands, waits_since, self.now, &step, &self.rules)?;
         self.state = step.state.clone();
@@ -426,7 +429,7 @@ impl House {
                 }
                 Effect::More { replica, .. } => self.set(replica, Rising),
                 Effect::Release(replica) => self.set(replica, Leaving),
-                Effect::LookAt(_) => {}
+                Effect::LookAt(_) | Effect::Retire(_) => {}
             }
         }
         self.kept.copy_from_slice(&step.kept);

@@ -106,6 +106,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether somebody else runs it.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self.to, To::There(_))
+    }
+
     /// What stands in the header `Host`.
     pub fn host(&self) -> &HeaderValue {
         &self.host

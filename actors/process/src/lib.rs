@@ -32,7 +32,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use llm_manager_policy::ending::EndCause;
@@ -141,6 +141,10 @@ pub trait Run {
     fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>>;
     /// From now on whoever listens on the port is this run's, its child or not: the run ends when the port is free.
     fn claim_port(&self);
+    /// When its place is over, as far as that is known: it may change.
+    fn ends(&self) -> watch::Receiver<Option<Instant>> {
+        watch::channel(None).1
+    }
     /// Somebody has reason to doubt that it still serves: it may look for its end sooner.
     fn doubt(&self) {}
     /// Resolves when its first process has ended by itself and something of the run is left, which is being ended.

@@ -64,7 +64,7 @@ pub(crate) fn submit(name: &str, ask: &Ask, files: &Files<'_>) -> Call {
 }
 
 /// Fields of a row of [`look`]; the one that may hold a bar is the last.
-pub(crate) const ROW: &str = "%i|%T|%N|%S|%r|%k";
+pub(crate) const ROW: &str = "%i|%T|%N|%S|%L|%r|%k";
 
 /// Asks about all jobs at once, ended ones too.
 pub(crate) fn look(jobs: &[u64]) -> Call {
@@ -82,6 +82,16 @@ pub(crate) fn own_jobs(name: Option<&str>) -> Call {
         Call::new("squeue", ["--noheader", "--me", "--states=all", &format!("--format={OWN_ROW}")]);
     call.arguments.extend(name.map(|name| format!("--name={name}").into()));
     call
+}
+
+/// Asks for all nodes.
+pub(crate) fn nodes() -> Call {
+    Call::new("sinfo", ["--Node", "--json"])
+}
+
+/// Asks for the jobs of everybody.
+pub(crate) fn running() -> Call {
+    Call::new("squeue", ["--states=RUNNING,SUSPENDED,COMPLETING", "--json"])
 }
 
 /// Asks how one job stands or ended.
@@ -134,7 +144,7 @@ mod tests {
     fn one_question_is_for_all_jobs() {
         assert_eq!(
             texts(&look(&[3, 70])),
-            ["--noheader", "--states=all", "--jobs=3,70", "--format=%i|%T|%N|%S|%r|%k"]
+            ["--noheader", "--states=all", "--jobs=3,70", "--format=%i|%T|%N|%S|%L|%r|%k"]
         );
     }
 }

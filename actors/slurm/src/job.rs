@@ -23,6 +23,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 const LOOK_FOR: Duration = Duration::from_secs(2);
 /// So often in a row a job must be missing until it is taken for gone.
 const MISSES: u32 = 2;
+/// Two ends of a time limit that are no further apart are one.
+const SAME_END: Duration = Duration::from_secs(3);
 
 /// What its holder wants of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +77,7 @@ pub struct Job {
     pub(crate) name: String,
     pub(crate) id: watch::Receiver<Option<u64>>,
     pub(crate) view: watch::Receiver<JobView>,
+    pub(crate) ends: watch::Receiver<Option<Instant>>,
     pub(crate) wish: watch::Sender<Wish>,
     pub(crate) doubt: Rc<Notify>,
     pub(crate) output: PathBuf,
@@ -95,6 +98,11 @@ impl Job {
     /// How it stands, and what becomes of it.
     pub fn view(&self) -> watch::Receiver<JobView> {
         self.view.clone()
+    }
+
+    /// When its time limit is over, once it runs and as far as it has one. Whoever may change the limit changes this.
+    pub fn ends(&self) -> watch::Receiver<Option<Instant>> {
+        self.ends.clone()
     }
 
     /// The file that its output goes to.
@@ -133,6 +141,7 @@ pub(crate) struct Owner {
     pub adopted: bool,
     pub id: watch::Sender<Option<u64>>,
     pub view: watch::Sender<JobView>,
+    pub ends: watch::Sender<Option<Instant>>,
     pub doubt: Rc<Notify>,
     pub wish: watch::Receiver<Wish>,
 }
@@ -295,8 +304,16 @@ impl Owner {
         }
         if state.is_running() {
             round.ran = true;
+            self.note_end(row.left);
             match wrapper::report(&row.comment, id) {
-                Some(report) => self.placed(report, registration),
+                Some(report) => {
+                    round.last = Some(row);
+                    self.placed(report, round, registration);
+                    return None;
+                }
+                None if matches!(&*self.view.borrow(), JobView::Placed(_)) => {
+                    registration.stage(Stage::Serving);
+                }
                 None => self.placing(&row, registration),
             }
         } else if state.is_waiting() {
@@ -314,6 +331,23 @@ impl Owner {
         None
     }
 
+    /// Slurm tells whole seconds, and an answer takes its time: a small difference is none.
+    fn note_end(&self, left: Option<Duration>) {
+        let new = left.map(|left| Instant::now() + left);
+        self.ends.send_if_modified(|old| {
+            let differs = match (*old, new) {
+                (Some(old), Some(new)) => {
+                    new.saturating_duration_since(old).max(old.saturating_duration_since(new)) > SAME_END
+                }
+                (old, new) => old.is_some() != new.is_some(),
+            };
+            if differs {
+                *old = new;
+            }
+            differs
+        });
+    }
+
     fn show(&self, view: JobView) {
         self.view.send_if_modified(|old| {
             let changed = *old != view;
@@ -329,8 +363,10 @@ impl Owner {
         }
     }
 
-    fn placed(&self, report: wrapper::Report, registration: &Registration) {
-        registration.stage(Stage::Serving);
+    fn placed(&self, report: wrapper::Report, round: &Round, registration: &Registration) {
+        // Until the controller has shown that it runs, it hasn't said either for how long.
+        let shown = round.last.as_ref().is_some_and(|row| row.state.is_running());
+        registration.stage(if shown { Stage::Serving } else { Stage::Placeless });
         self.show(JobView::Placed(Place { node: report.node, host: report.host, port: report.port }));
     }
 
@@ -346,7 +382,7 @@ impl Owner {
         let Ok(text) = aside(move || std::fs::read_to_string(file)).await else { return };
         if let Some(report) = wrapper::report(&text, id) {
             round.ran = true;
-            self.placed(report, registration);
+            self.placed(report, round, registration);
         }
     }
 

@@ -1,11 +1,12 @@
 //! The place of jobs: a launcher whose runs are jobs of the cluster.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -21,8 +22,10 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::follow::follow;
 use crate::job::{Job, JobView, Wish};
+use crate::nodes::{self, Owners, Watching};
 use crate::records::Record;
 use crate::slurm::{JobOrder, Slurm};
+use crate::tools::Tools;
 
 /// The output of a job on its way to its lines.
 const PIPE: usize = 64 * 1024;
@@ -37,14 +40,21 @@ struct Shared {
     state_dir: PathBuf,
     output: Rc<dyn OutputSink>,
     slurm: OnceCell<Slurm>,
-    /// Names of jobs that somebody here holds.
-    held: RefCell<BTreeSet<String>>,
+    /// Names of jobs that somebody here holds, with their models.
+    held: Rc<RefCell<BTreeMap<String, String>>>,
 }
 
 impl SlurmLauncher {
-    /// `state_dir` is where the files of jobs are, on a disk that the nodes share.
-    pub fn new(state_dir: PathBuf, output: Rc<dyn OutputSink>) -> Self {
-        Self(Rc::new(Shared { state_dir, output, slurm: OnceCell::new(), held: RefCell::default() }))
+    /// `state_dir` is where the files of jobs are, on a disk that the nodes share; whoever is `watching` sees the cluster's nodes. Must be
+    /// called where tasks of this thread can be spawned.
+    pub fn new(state_dir: PathBuf, output: Rc<dyn OutputSink>, watching: Watching) -> Self {
+        let held: Rc<RefCell<BTreeMap<String, String>>> = Rc::default();
+        let owners: Rc<Owners> = {
+            let held = Rc::clone(&held);
+            Rc::new(move |job: &str| held.borrow().get(job).cloned())
+        };
+        tokio::task::spawn_local(nodes::run(Tools::new(None), owners, watching));
+        Self(Rc::new(Shared { state_dir, output, slurm: OnceCell::new(), held }))
     }
 
     async fn slurm(&self) -> std::io::Result<Slurm> {
@@ -75,7 +85,7 @@ impl SlurmLauncher {
         }
         let orphans = slurm.jobs().await.unwrap_or_default();
         for job in orphans.into_iter().filter(|job| job.ours && !names.contains(&job.name)) {
-            if self.0.held.borrow().contains(&job.name) {
+            if self.0.held.borrow().contains_key(&job.name) {
                 continue;
             }
             log::warn!(
@@ -92,7 +102,7 @@ impl SlurmLauncher {
     /// Ends a job that nobody wants any more.
     async fn end(&self, slurm: &Slurm, record: Record) {
         let (name, model) = (record.name.clone(), record.model.clone());
-        if !self.0.held.borrow_mut().insert(name.clone()) {
+        if self.0.held.borrow_mut().insert(name.clone(), model.clone()).is_some() {
             return;
         }
         log::info!(
@@ -113,11 +123,11 @@ impl SlurmLauncher {
         let fingerprint = fingerprint(order, ask);
         let mut adopted = None;
         for record in slurm.records().await? {
-            if record.model != order.model || self.0.held.borrow().contains(&record.name) {
+            if record.model != order.model || self.0.held.borrow().contains_key(&record.name) {
                 continue;
             }
             if adopted.is_none() && record.launch == fingerprint && record.variant == order.variant {
-                self.0.held.borrow_mut().insert(record.name.clone());
+                self.0.held.borrow_mut().insert(record.name.clone(), record.model.clone());
                 adopted = slurm.adopt(record).await.ok();
             } else {
                 self.end(&slurm, record).await;
@@ -141,7 +151,7 @@ impl SlurmLauncher {
                 port: order.port,
             })
             .await?;
-        self.0.held.borrow_mut().insert(job.name().to_owned());
+        self.0.held.borrow_mut().insert(job.name().to_owned(), order.model.clone());
         Ok((job, false))
     }
 
@@ -379,6 +389,10 @@ impl Run for SlurmRun {
     }
 
     fn claim_port(&self) {}
+
+    fn ends(&self) -> watch::Receiver<Option<Instant>> {
+        self.job.ends()
+    }
 
     fn doubt(&self) {
         self.job.doubt();

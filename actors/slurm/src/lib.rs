@@ -4,13 +4,15 @@
 //! controller is for all jobs ([`policy::cluster::next_look`](llm_manager_policy::cluster::next_look) says when), and a
 //! controller that doesn't answer changes nothing: its jobs run on.
 //!
-//! `commands`, `parse` and `wrapper` are pure; `tools` starts Slurm's programs; `poller` asks for all jobs; `job` owns one
-//! job from its submission to its end; `records` are the files of a job in the state folder.
+//! `commands`, `parse`, `json` and `wrapper` are pure; `tools` starts Slurm's programs; `poller` asks for all jobs; `job` owns one
+//! job from its submission to its end; `nodes` looks at the nodes; `records` are the files of a job in the state folder.
 
 mod commands;
 mod follow;
 mod job;
+mod json;
 mod launcher;
+mod nodes;
 mod parse;
 mod poller;
 mod records;
@@ -22,6 +24,7 @@ pub use follow::follow;
 pub use job::{Job, JobView, Place, Wish};
 pub use launcher::SlurmLauncher;
 pub use llm_manager_policy::cluster::Ask;
+pub use nodes::{Nodes, Sight, Watching};
 pub use records::Record;
 pub use slurm::{Found, JobOrder, Orphan, Slurm, end_orphan, orphans};
 pub use tools::CallError;

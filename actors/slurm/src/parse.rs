@@ -1,6 +1,8 @@
 //! What Slurm's programs print: read into values. The formats are asked for field by field, so 22.05 and 24.11 print the same.
 
-use llm_manager_policy::cluster::JobState;
+use std::time::Duration;
+
+use llm_manager_policy::cluster::{JobState, time_limit};
 
 /// A job as `squeue` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub(crate) struct Row {
     pub node: String,
     /// When it began, or when Slurm means to begin it.
     pub start: Option<String>,
+    /// Until its time limit; `None`: it has none, or hasn't begun.
+    pub left: Option<Duration>,
     pub reason: String,
     pub comment: String,
 }
@@ -27,16 +31,26 @@ pub(crate) fn rows(text: &str) -> Vec<Row> {
 }
 
 fn row(line: &str) -> Option<Row> {
-    let mut fields = line.splitn(6, '|');
+    let mut fields = line.splitn(7, '|');
     let mut next = || fields.next().map(|field| said(field).unwrap_or_default().to_owned());
     Some(Row {
         id: next()?.parse().ok()?,
         state: JobState::parse(&next()?),
         node: next()?,
         start: next().map(|start| (!start.is_empty()).then_some(start))?,
+        left: next().map(|left| time_left(&left))?,
         reason: next()?,
         comment: next()?,
     })
+}
+
+/// A time that is over is shown as negative, or as a word.
+fn time_left(text: &str) -> Option<Duration> {
+    match text {
+        "INVALID" => Some(Duration::ZERO),
+        over if over.starts_with('-') => Some(Duration::ZERO),
+        left => time_limit(left),
+    }
 }
 
 /// A job of the user's.
@@ -108,9 +122,9 @@ mod tests {
 
     #[test]
     fn rows_of_jobs_that_wait_run_and_ended() {
-        let text = "3|PENDING||N/A|PartitionTimeLimit|(null)\n\
-                    1|RUNNING|n2|2026-11-29T09:11:13|None|llm-manager x|y\n\
-                    5|PREEMPTED|n1|2026-11-29T09:11:13|None|(null)\n\
+        let text = "3|PENDING||N/A|10:00:00|PartitionTimeLimit|(null)\n\
+                    1|RUNNING|n2|2026-11-29T09:11:13|1-00:00:07|None|llm-manager x|y\n\
+                    5|PREEMPTED|n1|2026-11-29T09:11:13|UNLIMITED|None|(null)\n\
                     slurm says hello\n";
         let rows = rows(text);
         assert_eq!(rows.len(), 3);
@@ -124,6 +138,9 @@ mod tests {
         );
         assert_eq!((rows[1].node.as_str(), rows[1].comment.as_str()), ("n2", "llm-manager x|y"));
         assert_eq!(rows[2].state, JobState::Preempted);
+        assert_eq!((rows[1].left, rows[2].left), (Some(Duration::from_secs(86_407)), None));
+        assert_eq!((time_left("-5:00"), time_left("INVALID")), (Some(Duration::ZERO), Some(Duration::ZERO)));
+        assert_eq!((time_left("NOT_SET"), time_left("")), (None, None));
     }
 
     #[test]

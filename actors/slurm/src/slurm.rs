@@ -155,12 +155,14 @@ impl Slurm {
     ) -> Job {
         let (id, of_id) = watch::channel(record.id);
         let (view, of_view) = watch::channel(JobView::Submitting(None));
+        let (ends, of_ends) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
         let doubt = std::rc::Rc::new(tokio::sync::Notify::new());
         let job = Job {
             name: record.name.clone(),
             id: of_id,
             view: of_view,
+            ends: of_ends,
             wish,
             doubt: std::rc::Rc::clone(&doubt),
             output: folder.output(),
@@ -175,6 +177,7 @@ impl Slurm {
             adopted,
             id,
             view,
+            ends,
             doubt,
             wish: of_wish,
         };

@@ -80,6 +80,7 @@ pub struct Model {
     pub(super) breaking: Option<SpawnHandle>,
     pub(super) checking: Option<SpawnHandle>,
     pub(super) placing: Option<SpawnHandle>,
+    pub(super) term: Option<SpawnHandle>,
     /// It is on its way to sleep, or back.
     pub(super) sleeping: Option<SpawnHandle>,
     /// It was told to go, and whether it is enough that it sleeps.
@@ -185,6 +186,7 @@ impl Model {
             breaking: None,
             checking: None,
             placing: None,
+            term: None,
             sleeping: None,
             leaving: None,
             wake_turn: 0,
@@ -337,6 +339,8 @@ impl Model {
             place: run.and_then(|run| run.place.clone()),
             there: self.state_there.clone().filter(|_| state == ModelState::Ready),
             started_at: run.map(|run| run.started_at),
+            ends: run.and_then(|run| run.ends),
+            ends_at: run.and_then(|run| run.ends).and_then(|ends| self.wall_time(ends)),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,
             waits_for: self.queued_there.as_ref().or(self.waits_for.as_ref()).filter(|_| waits).cloned(),

@@ -45,6 +45,8 @@ pub(super) enum CrewNotice {
     Kept,
     /// By the front: there are too many; end when the running answers have ended.
     Release,
+    /// By the front: another one serves in its stead; end when the running answers have ended.
+    Retire,
     /// By the front: the configuration has changed.
     Reconfigure(Reconfigure),
     /// To the front: a replica has changed, or has room for those who wait.

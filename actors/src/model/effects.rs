@@ -127,6 +127,7 @@ impl Model {
             pid: None,
             port: spec.port,
             place: (!variant.place.is_local()).then(|| variant.place.to_string().into()),
+            ends: None,
             trace: Trace {
                 placed: Some(Timestamp::now()),
                 victims_gone: self.grant.made_room.and_then(|room| self.wall_time(room.victims_gone)),
@@ -198,6 +199,7 @@ impl Model {
                 }));
                 self.run = Some(run);
                 self.watch_process(ctx);
+                self.watch_term(ctx);
                 self.settle_in(ctx);
             }
             Err(error) => {
@@ -277,6 +279,7 @@ impl Model {
             self.breaking.take(),
             self.checking.take(),
             self.asking_there.take(),
+            self.term.take(),
             self.sleeping.take(),
         ];
         for future in futures.into_iter().flatten() {

@@ -3,13 +3,13 @@
 
 use super::actor::Model;
 use super::crew::CrewNotice;
-use super::face::Mate;
+use super::face::{Face, Mate};
 use super::messages::{By, Reconfigure, Refused};
 use super::waiters::Order;
 use actix::{AsyncContext, Context, Handler};
 use llm_manager_policy::lifecycle::{Event, Refusal, Urgency};
 use llm_manager_policy::placement::Urgency as PlacementUrgency;
-use llm_manager_policy::replicas::{self, Effect, Stand, View};
+use llm_manager_policy::replicas::{self, Effect, Stand, Term, View, Why};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,8 +119,11 @@ impl Model {
             .chain(crew.iter().map(|mate| mate.face.stand(now)))
             .collect();
         let waits_since = self.waiters.longest().map(|waited| now.saturating_sub(waited));
-        let view = View { now, waits_since, stands: &stands };
         let rules = self.spec.replicas;
+        let faces = || std::iter::once(&*self.handle).chain(crew.iter().map(|mate| &*mate.face));
+        let terms: Vec<Option<Term>> =
+            if rules.spare == 0 { Vec::new() } else { faces().map(Face::term).collect() };
+        let view = View { now, waits_since, stands: &stands, terms: &terms };
         let refused = if event == replicas::Event::Look { self.front.no_room.take() } else { None };
         let event = refused.map_or(event, |retry_after| replicas::Event::Refused { replica: 0, retry_after });
         let step = replicas::step(&self.front.state, event, &view, &rules);
@@ -139,12 +142,13 @@ impl Model {
     fn see_to(&mut self, effect: Effect, now: Duration, crew: &[Mate], ctx: &mut Context<Self>) {
         match effect {
             Effect::First => self.drive(Event::Acquire, ctx),
-            Effect::More { replica, waited } => {
-                let why: Arc<str> = match waited {
-                    Some(waited) => {
+            Effect::More { replica, why } => {
+                let why: Arc<str> = match why {
+                    Why::Waited(waited) => {
                         format!("`scale_up_after`: a request has waited for {:.1} s", waited.as_secs_f64())
                     }
-                    None => format!("`replicas.min`, which is {}", self.spec.replicas.min),
+                    Why::Few => format!("`replicas.min`, which is {}", self.spec.replicas.min),
+                    Why::Succeeds(old) => self.words_of_succession(old, crew),
                 }
                 .into();
                 match replica.checked_sub(1).and_then(|further| crew.get(further)) {
@@ -152,6 +156,12 @@ impl Model {
                     None => self.start_one_more(why, ctx),
                 }
             }
+            Effect::Retire(replica) => match replica.checked_sub(1) {
+                None => self.drive(Event::Retire, ctx),
+                Some(further) => {
+                    crew.get(further).into_iter().for_each(|mate| mate.link.tell(CrewNotice::Retire))
+                }
+            },
             Effect::Release(replica) => {
                 if let Some(mate) = replica.checked_sub(1).and_then(|further| crew.get(further)) {
                     mate.link.tell(CrewNotice::Release);
@@ -165,6 +175,15 @@ impl Model {
                 }));
             }
         }
+    }
+
+    /// Why one is started although there are enough.
+    fn words_of_succession(&self, old: usize, crew: &[Mate]) -> String {
+        let mate = old.checked_sub(1).and_then(|further| crew.get(further));
+        let status = mate.map_or_else(|| self.handle.status(), |mate| mate.face.status());
+        let name = replicas::name(&self.spec.name, old + 1);
+        let ends = status.ends_at.map_or_else(String::new, |at| format!(" at {at:.0}"));
+        format!("`renew_before`: the place of {name} is over{ends}")
     }
 
     fn start_one_more(&mut self, why: Arc<str>, ctx: &mut Context<Self>) {
@@ -234,6 +253,7 @@ impl Handler<CrewNotice> for Model {
                 self.ordered_by = Some(By::rule("a smaller `replicas.max`"));
                 self.drive(Event::Stop(Urgency::Drain), ctx);
             }
+            CrewNotice::Retire => self.drive(Event::Retire, ctx),
             CrewNotice::Reconfigure(news) => {
                 self.reconfigure(news, ctx);
                 self.look_around(true, ctx);

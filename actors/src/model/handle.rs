@@ -76,7 +76,7 @@ impl ModelHandle {
 
     /// As many further replicas as its configuration allows. One that there is stays, stopped, when fewer are allowed later.
     fn hire(&mut self, origin: Instant) {
-        let most = usize::try_from(self.spec.replicas.max).unwrap_or_default();
+        let most = self.spec.replicas.seats();
         for position in (self.crew.len() + 1)..most {
             let spec = Arc::new(self.spec.replica(position + 1));
             let front = Link::to(self.actor.clone());

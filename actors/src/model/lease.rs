@@ -43,6 +43,8 @@ pub(super) struct Door {
     health: Health,
     /// No doubt is left: it hangs.
     pub(super) hung: AtomicBool,
+    /// The server elsewhere says that it serves nobody now.
+    pub(super) away: AtomicBool,
     /// Fires when its requests show that something is wrong.
     pub(super) unwell: Notify,
     /// Another model waits for the memory of this run.
@@ -89,6 +91,7 @@ impl Door {
             answered: Notify::new(),
             health: Health::default(),
             hung: AtomicBool::new(false),
+            away: AtomicBool::new(false),
             unwell: Notify::new(),
             wanted: AtomicBool::new(false),
             ending: CancellationToken::new(),
@@ -284,6 +287,16 @@ impl Lease {
             door.hung.fetch_or(verdict == Verdict::Hung, Ordering::AcqRel);
             door.unwell.notify_one();
         }
+    }
+
+    /// The server elsewhere has sent this request away (503): it counts as down, and the run ends. False: it serves others, so it stays.
+    pub fn sent_away(&self) -> bool {
+        let alone = self.door.gate.look().leases() <= 1;
+        if alone {
+            self.door.away.store(true, Ordering::Release);
+            self.door.unwell.notify_one();
+        }
+        alone
     }
 
     /// Tells, also when the lease is gone, whether another model waits for the memory of this run.

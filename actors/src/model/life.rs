@@ -26,6 +26,8 @@ pub(super) struct CurrentRun {
     pub(super) port: Option<u16>,
     /// Where it is, if not on this machine.
     pub(super) place: Option<Arc<str>>,
+    /// When that is over, as far as it is known.
+    pub(super) ends: Option<Duration>,
     pub(super) trace: Trace,
     /// The trace is in the log.
     pub(super) traced: bool,

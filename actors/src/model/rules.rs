@@ -36,6 +36,9 @@ impl Model {
                 ("stop", "park".to_owned(), self.last_error.as_deref())
             }
             (Phase::Stopping { cause: StopCause::Idle, .. }, _) => ("stop", "idle timer".to_owned(), None),
+            (Phase::Stopping { cause: StopCause::Renewed, .. }, _) => {
+                ("stop", "renew_before".to_owned(), None)
+            }
             (Phase::Stopping { cause: StopCause::Evicted, .. }, _) => (
                 "stop",
                 format!("eviction for {}", self.evicted_for.as_deref().unwrap_or("another model")),

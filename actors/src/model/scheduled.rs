@@ -27,11 +27,17 @@ impl Model {
     /// Demands again if others want it than when it did: what `auto_start` alone has wanted so far, somebody wants now, and
     /// others have to go for it; or the highest class has come, or has left.
     pub(super) fn demand_anew(&mut self) {
-        if !matches!(self.state.phase, Phase::Queued { .. }) {
+        let wakes = matches!(self.state.phase, Phase::Waking { granted: false, .. });
+        if !wakes && !matches!(self.state.phase, Phase::Queued { .. }) {
             return;
         }
         let urgency = self.urgency_now();
-        if std::mem::replace(&mut self.urgency, urgency) != urgency {
+        if std::mem::replace(&mut self.urgency, urgency) == urgency {
+            return;
+        }
+        if wakes {
+            self.demand_awake();
+        } else {
             self.demand();
         }
     }
@@ -177,8 +183,7 @@ impl Handler<Announce> for Model {
             Phase::Parked { .. } => self.return_awake(),
             Phase::Waking { granted: false, .. } => {
                 self.return_awake();
-                let turn = self.wake_turn;
-                self.env.memory.tell(MemoryNotice::Wake { model, epoch, turn });
+                self.demand_awake();
             }
             _ => {}
         }

@@ -99,9 +99,15 @@ impl Model {
         if !self.env.memory.is_there() {
             return Some(Event::Reserved { epoch });
         }
-        let (model, turn) = (self.name_shared(), self.wake_turn);
-        self.env.memory.tell(MemoryNotice::Wake { model, epoch, turn });
+        self.urgency = self.urgency_now();
+        self.demand_awake();
         None
+    }
+
+    pub(super) fn demand_awake(&self) {
+        let (model, epoch) = (self.name_shared(), self.state.epoch);
+        let (urgency, turn) = (self.urgency, self.wake_turn);
+        self.env.memory.tell(MemoryNotice::Wake { model, epoch, urgency, turn });
     }
 
     /// From now on it holds only what it needs asleep.

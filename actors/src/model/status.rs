@@ -32,6 +32,10 @@ pub struct Status {
     pub port: Option<u16>,
     /// Where the present run is, if not on this machine.
     pub place: Option<Arc<str>>,
+    /// When that is over, as far as it is known, on the clock that never jumps.
+    pub ends: Option<Duration>,
+    /// The same for people.
+    pub ends_at: Option<Timestamp>,
     /// What another manager says of its model, while requests wait for it there.
     pub there: Option<There>,
     /// When the present run was launched.
@@ -67,6 +71,8 @@ impl Status {
             pid: None,
             port: None,
             place: None,
+            ends: None,
+            ends_at: None,
             there: None,
             started_at: None,
             ready_at: None,

@@ -84,7 +84,7 @@ impl Model {
     }
 
     /// It counts as a variant whose devices are offline.
-    fn lose(&mut self, why: &str) {
+    pub(super) fn lose(&mut self, why: &str) {
         log::warn!("models/{}: {why}: it counts as offline", self.spec.name);
         let why: Arc<str> = why.into();
         self.last_error = Some(Arc::clone(&why));

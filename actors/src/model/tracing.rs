@@ -9,7 +9,10 @@ use std::sync::Arc;
 impl Model {
     /// A moment on the clock of the wall.
     pub(super) fn wall_time(&self, moment: Moment) -> Option<Timestamp> {
-        Timestamp::now().checked_sub(self.handle.origin.elapsed().saturating_sub(moment)).ok()
+        let now = self.handle.origin.elapsed();
+        // One of the two is nothing.
+        let (past, future) = (now.saturating_sub(moment), moment.saturating_sub(now));
+        Timestamp::now().checked_sub(past).ok()?.checked_add(future).ok()
     }
 
     pub(super) fn note_port_open(&mut self) {

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 struct Unwell {
     epoch: u64,
     hung: bool,
+    away: bool,
 }
 
 impl Model {
@@ -23,7 +24,8 @@ impl Model {
             let door = watched.upgrade()?;
             door.unwell.notified().await;
             let hung = door.hung.swap(false, Ordering::AcqRel);
-            Some((Unwell { epoch, hung }, watched))
+            let away = door.away.swap(false, Ordering::AcqRel);
+            Some((Unwell { epoch, hung, away }, watched))
         });
         self.watching = Some(ctx.add_stream(unwell));
     }
@@ -87,7 +89,9 @@ impl StreamHandler<Unwell> for Model {
         if epoch != self.state.epoch || !matches!(self.state.phase, Phase::Ready { .. }) {
             return;
         }
-        if unwell.hung {
+        if unwell.away && self.far().is_some() {
+            self.lose("it answers 503: it serves nobody now");
+        } else if unwell.hung {
             let seconds = self.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
             self.last_error = Some(
                 format!(

@@ -39,6 +39,9 @@ impl Model {
                 ": its launch has changed in the configuration; {} may finish first",
                 responses(self.seen.leases())
             ),
+            Phase::Draining { deadline: None, cause: StopCause::Renewed } => {
+                format!(": {}; {} may finish first", self.words_of_the_end(), responses(self.seen.leases()))
+            }
             Phase::Draining { deadline: None, cause: StopCause::Park } => {
                 format!(": to be parked; {} may finish first", responses(self.seen.leases()))
             }
@@ -85,6 +88,7 @@ impl Model {
                 format!("makes room for {}", self.evicted_for.as_deref().unwrap_or("another model"))
             }
             StopCause::Park => "it could not be parked".to_owned(),
+            StopCause::Renewed => self.words_of_the_end(),
             // The whole of it follows when the process is gone.
             StopCause::StartTimeout
             | StopCause::ProbeRefused
@@ -96,6 +100,12 @@ impl Model {
                 error.unwrap_or("it can't become ready").to_owned()
             }
         }
+    }
+
+    fn words_of_the_end(&self) -> String {
+        let ends = self.current.as_ref().and_then(|run| run.ends).and_then(|ends| self.wall_time(ends));
+        let ends = ends.map_or_else(String::new, |at| format!(", at {at:.0}"));
+        format!("its time limit is near{ends}, and another backend is there or comes")
     }
 
     /// Words for a client who is refused.

@@ -163,7 +163,8 @@ impl Scheduler {
                     }
                     _ => log::warn!("scheduler: no memory: {why}"),
                 }
-                let never = matches!(denial, Denial::Never(_));
+                // Where nobody has to go for it, there may be memory for it later.
+                let never = matches!(&denial, Denial::Never(never) if !matches!(never, Never::NotForBoot));
                 let turn = self.wakes.remove(&(Arc::clone(&model), epoch));
                 let retry_after = explanation.paused_for();
                 self.tell(&model, Denied { epoch, why: why.into(), retry_after, turn, never });
@@ -395,9 +396,9 @@ impl Handler<MemoryNotice> for Scheduler {
             }
             MemoryNotice::Asleep { model, epoch, woke_in } => self.asleep(model, epoch, woke_in, ctx),
             MemoryNotice::StaysAwake { model, epoch } => self.drive(Event::StaysAwake { model, epoch }, ctx),
-            MemoryNotice::Wake { model, epoch, turn } => {
+            MemoryNotice::Wake { model, epoch, urgency, turn } => {
                 self.wakes.insert((Arc::clone(&model), epoch), turn);
-                self.drive(Event::Wake { model, epoch }, ctx);
+                self.drive(Event::Wake { model, epoch, urgency }, ctx);
             }
             // Without anybody who waits or sleeps, nothing depends on it.
             MemoryNotice::Changed if self.state.waiting.is_empty() && !self.any_can_sleep() => (),

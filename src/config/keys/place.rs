@@ -13,6 +13,14 @@ pub(super) static ROWS: &[Key] = &[
         "Where it runs, if not on this machine: at an address, where nothing is started, or on a cluster. Default: on this machine.",
     ),
     row(
+        Section::Variant,
+        "renew_before",
+        Kind::Number { min: 0.01, max: 604_800.0 },
+        "seconds",
+        Preset::Nothing,
+        "With on.slurm: so long before the job's time limit its successor is submitted; when that is ready, the job gets no more requests and ends with its last answer. It has to cover the wait in Slurm's queue and the start. Too high: two jobs run side by side for long. Too low: long answers are cut off. The script listens on PORT, for the successor's is another one. Default: there is no successor; a request after the end gets a new job.",
+    ),
+    row(
         Section::On,
         "url",
         Kind::Text,

@@ -73,3 +73,37 @@ fn a_key_that_goes_through_the_internet_unencrypted_is_worth_a_warning() {
     assert!(warnings("https://api.example.com/v1").is_empty() && warnings("http://box/v1").is_empty());
     assert_eq!(warnings("http://box/openai"), ["its API is asked at /openai/chat/completions and the like"]);
 }
+
+#[test]
+fn only_a_job_with_a_longer_limit_has_a_successor() {
+    let job = |model: &str, line: &str| {
+        format!("Local-Models:\n  m:\n    {model}\n    Job:\n      script_path: ok.sh\n      {line}\n")
+    };
+    let ten = |before: &str| {
+        job("alive_time: 1", &format!("on: {{slurm: {{time: '10'}}}}\n      renew_before: {before}"))
+    };
+    let spec = load_text(&ten("599")).unwrap().spec;
+    assert_eq!(spec.models[0].variants[0].renew_before, Some(std::time::Duration::from_secs(599)));
+    assert_eq!(spec.models[0].replicas.seats(), 2);
+    check(
+        &ten("600"),
+        &[
+            "7 Local-Models.m.Job.renew_before: 600 s are not less than the time limit of the job, which is 600 s | raise `on.slurm.time`",
+        ],
+    );
+    check(
+        &job("alive_time: 1", "renew_before: 60"),
+        &["6 Local-Models.m.Job.renew_before: only a job of a cluster | run the variant as a job"],
+    );
+    let renewed = "on: {slurm: {}}\n      renew_before: 60";
+    check(
+        &job("replicas: {max: 33}", renewed),
+        &[
+            "3 Local-Models.m.replicas.max: 33 replicas with a successor each are more than 64 | lower it to 32",
+        ],
+    );
+    check(
+        &format!("{}  'm#2': {{$V}}\n", job("alive_time: 1", renewed)),
+        &["8 Local-Models.m#2: `m#2` is the name of a replica of the model `m` | another name"],
+    );
+}

@@ -1,11 +1,13 @@
 //! Devices and placement: who holds what, and what would happen if a model were asked for now.
 
+use super::cluster::{self, ClusterView, Part};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::{MODELS, Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::Live;
 use llm_manager_actors::device_monitor::{Past, Point, Reading, SampleNow};
+use llm_manager_actors::model::Status;
 use llm_manager_actors::scheduler::{self, Explain, Explained, Reservations};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_devices::Sample;
@@ -14,6 +16,7 @@ use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::placement::{Decision, Urgency, VariantExplanation};
 use llm_manager_policy::queue::Ahead;
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
+use llm_manager_slurm::Sight;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -52,6 +55,38 @@ pub(crate) struct DeviceView {
     /// No model may use it before then; null: it isn't paused.
     #[cfg_attr(test, ts(type = "string | null"))]
     paused_until: Option<Timestamp>,
+    /// It is a part of a node of the cluster, which gives it to jobs itself; left out of what is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    cluster: Option<ClusterView>,
+}
+
+impl DeviceView {
+    /// A part of a node; nobody here reserves any of it.
+    fn of_cluster(part: Part) -> Self {
+        let Part { id, name, online, view } = part;
+        Self {
+            id,
+            name,
+            plugin: "slurm",
+            uuid: None,
+            pci: None,
+            unified: None,
+            online,
+            memory_total_mb: None,
+            memory_used_mb: None,
+            memory_reserved_mb: 0,
+            utilization: None,
+            temperature_c: None,
+            power_w: None,
+            holders: Vec::new(),
+            others: Vec::new(),
+            keep_free_mb: 0,
+            give_way: false,
+            paused_until: None,
+            cluster: Some(view),
+        }
+    }
 }
 
 /// A program of somebody else that uses a device.
@@ -81,7 +116,15 @@ struct HolderView {
 pub(crate) async fn devices(shared: Now) -> HttpResponse {
     // At a slow pace the newest snapshot may be old.
     shared.devices.sample_now(LOOK).await;
-    HttpResponse::Ok().json(device_views(&shared).await)
+    let mut views = device_views(&shared).await;
+    views.extend(
+        cluster::sight(&shared)
+            .await
+            .iter()
+            .flat_map(|sight| cluster::parts(sight))
+            .map(DeviceView::of_cluster),
+    );
+    HttpResponse::Ok().json(views)
 }
 
 /// `GET /api/devices/history`: the last hour, a point in ten seconds.
@@ -138,7 +181,7 @@ pub(crate) async fn history(shared: Now) -> HttpResponse {
     HttpResponse::Ok().json(HistoryView { points: past.iter().map(|point| PointView::of(point)).collect() })
 }
 
-/// The devices as the API and the event feed show them.
+/// The devices of this machine, as the API and the event feed show them.
 pub(crate) async fn device_views(shared: &Shared) -> Vec<DeviceView> {
     let snapshot = shared.devices.latest();
     let held = match shared.scheduler.as_ref().and_then(Live::addr) {
@@ -203,6 +246,7 @@ fn view(
         keep_free_mb: wish.shared.keep_free_mib,
         give_way: wish.shared.gives_way,
         paused_until: shared.pauses.of(id),
+        cluster: None,
     }
 }
 
@@ -215,8 +259,11 @@ fn used_by(shared: &Shared, device: &Sample, model: &str) -> Option<u64> {
 /// `GET /api/models/{name}/placement`
 pub(crate) async fn explain(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name, MODELS)?;
+    let sight = cluster::sight(&shared).await;
     let Some(scheduler) = &shared.scheduler else {
-        return Ok(HttpResponse::Ok().json(PlacementView::unmonitored(&model.spec)));
+        let mut view = PlacementView::unmonitored(&model.spec);
+        view.ask_cluster(&model.spec, sight.as_deref(), &model.own_status());
+        return Ok(HttpResponse::Ok().json(view));
     };
     let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;
@@ -226,6 +273,7 @@ pub(crate) async fn explain(shared: Now, name: web::Path<String>) -> Result<Http
         matches!(model.status().state, ModelState::Parking | ModelState::Parked | ModelState::Waking);
     let asleep = model.asleep().filter(|_| parked);
     let mut view = PlacementView::of(&explained, &model.spec);
+    view.ask_cluster(&model.spec, sight.as_deref(), &model.own_status());
     view.asleep = asleep.map(|asleep| format!("it is parked, {asleep}"));
     Ok(HttpResponse::Ok().json(view))
 }
@@ -312,6 +360,10 @@ struct VariantVerdict {
     /// The measured peak by device, in MiB.
     #[cfg_attr(test, ts(type = "Record<string, number> | null"))]
     measured_mb: Option<BTreeMap<String, u64>>,
+    /// What the cluster has for it, and what it says of the job that waits; left out where the variant is no job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    cluster: Option<String>,
 }
 
 /// A required device, and the one that is it.
@@ -359,6 +411,16 @@ impl PlacementView {
         }
     }
 
+    /// What Slurm says of the variants that are jobs.
+    fn ask_cluster(&mut self, spec: &ModelSpec, sight: Option<&Sight>, status: &Status) {
+        for verdict in &mut self.variants {
+            let variant = spec.variants.iter().find(|variant| variant.name == verdict.variant);
+            let Some(variant) = variant else { continue };
+            let runs = status.variant.as_deref() == Some(variant.name.as_str());
+            verdict.cluster = cluster::words(&variant.place, sight, runs.then_some(status));
+        }
+    }
+
     fn unmonitored(spec: &ModelSpec) -> Self {
         let model = &spec.name;
         let variants = spec.variants.iter().map(|variant| VariantVerdict {
@@ -371,6 +433,7 @@ impl PlacementView {
             lacks: Vec::new(),
             inherited: inherited_by(variant),
             measured_mb: None,
+            cluster: None,
         });
         Self {
             model: model.clone(),
@@ -414,6 +477,7 @@ impl VariantVerdict {
             lacks: variant.lacks.iter().map(ToString::to_string).collect(),
             inherited: configured.map_or_else(Vec::new, inherited_by),
             measured_mb: explained.measured.get(&*variant.variant).cloned(),
+            cluster: None,
         }
     }
 }

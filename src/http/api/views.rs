@@ -58,6 +58,9 @@ pub(crate) struct ModelView {
     port: Option<u16>,
     /// Where its backend is, if not on this machine: an address, for example.
     place: Option<Arc<str>>,
+    /// When its job reaches its time limit; null: nothing of that kind is known.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    place_ends_at: Option<Timestamp>,
     state: StateView,
     #[cfg_attr(test, ts(type = "string"))]
     since: Timestamp,
@@ -111,6 +114,9 @@ struct ReplicaView {
     port: Option<u16>,
     /// Where it is, if not on this machine.
     place: Option<Arc<str>>,
+    /// When its job reaches its time limit; null: nothing of that kind is known.
+    #[cfg_attr(test, ts(type = "string | null"))]
+    place_ends_at: Option<Timestamp>,
     state: StateView,
     leases: u32,
     last_error: Option<Arc<str>>,
@@ -128,6 +134,7 @@ impl ReplicaView {
             pid: status.pid,
             port: if status.place.is_some() { None } else { status.port },
             place: status.place.clone(),
+            place_ends_at: status.ends_at,
             state: status.shown().0.into(),
             leases,
             last_error: status.last_error.clone(),
@@ -173,6 +180,7 @@ impl ModelView {
             mode: spec.mode.name.clone(),
             port: if status.place.is_some() { None } else { status.port.or(spec.port) },
             place: status.place.clone(),
+            place_ends_at: status.ends_at,
             state: status.shown().0.into(),
             since: status.since,
             variant: status.variant.clone(),
@@ -248,7 +256,7 @@ struct RunView {
     #[cfg_attr(
         test,
         ts(
-            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost'"
+            type = "'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'renewed' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost'"
         )
     )]
     cause: &'static str,

@@ -218,13 +218,25 @@ pub(crate) async fn forward(
     account.admit(exchange, outgoing.body).await?;
     // How often a backend may have read it, and how often there was no connection at all.
     let (mut sent, mut unreachable) = (0, 0);
+    let mut sent_away = false;
     loop {
         let lease = take_lease(exchange, model, || account.cost(outgoing.body)).await?;
         account.leased(&lease);
         check_circle(exchange, model, &lease)?;
         let told = exchange.in_flight(model, &lease);
         let error = match send(exchange, outgoing, model, &lease, &told, sent > 0).await {
-            Ok(response) => return Ok(Reply { response, lease, told, hide_usage: false, gather: None }),
+            Ok(response) => {
+                if sent_away || !moves_on(model, &lease, response.status, &told).await {
+                    return Ok(Reply { response, lease, told, hide_usage: false, gather: None });
+                }
+                log::info!(
+                    "request {id}: {} serves nobody now (503); sent to another variant",
+                    lease.endpoint()
+                );
+                sent_away = true;
+                account.replayed();
+                continue;
+            }
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };
@@ -260,6 +272,20 @@ pub(crate) async fn forward(
             account.replayed();
         }
     }
+}
+
+/// Whether a server elsewhere that has sent a request away counts as down, so that another variant of the model serves it. One that
+/// serves others is only full: its answer is the client's.
+async fn moves_on(model: &ModelHandle, lease: &Lease, status: StatusCode, told: &Arc<InFlight>) -> bool {
+    let others = model.spec.variants.iter().any(|one| *one.name != **lease.variant());
+    status == StatusCode::SERVICE_UNAVAILABLE
+        && lease.endpoint().is_elsewhere()
+        && others
+        && lease.sent_away()
+        && matches!(
+            tokio::time::timeout(NEWS_OF_DEATH, told.broken(lease)).await,
+            Ok(BreakReason::BackendGone)
+        )
 }
 
 /// Refuses a request that has been here before: two managers that name each other would hand it on for ever.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 /// Between two looks while a job is about to change.
 pub const QUICK: Duration = Duration::from_millis(250);
-/// Between two looks otherwise: ten a minute, which leaves two for questions about single jobs.
-pub const LONG: Duration = Duration::from_secs(6);
+/// Between two looks otherwise: eight a minute, which leaves two for the nodes and two for questions about single jobs.
+pub const LONG: Duration = Duration::from_millis(7500);
+/// Between two looks at the nodes, which are two calls each, and only while somebody wants to see them.
+pub const NODES: Duration = Duration::from_secs(60);
 /// The longest pause while the controller doesn't answer.
 pub const BACK_OFF: Duration = Duration::from_secs(60);
 /// So long after something happened to a job, it is about to change.
@@ -91,7 +93,7 @@ mod tests {
     }
 
     proptest! {
-        /// An hour with jobs that come and go: never more than four looks a second, and twelve a minute once all serve.
+        /// An hour with jobs that come and go: never more than four looks a second, and eight a minute once all serve.
         #[test]
         fn looks_are_bounded(ages in proptest::collection::vec(0u64..4000, 1..50), took in 1u64..3000) {
             let took = Duration::from_millis(took);
@@ -118,7 +120,7 @@ mod tests {
                 looks += 1;
             }
             prop_assert!(looks <= 4 * 3600);
-            prop_assert!(f64::from(quiet.1) <= quiet.0.as_secs_f64() / 5.0 + 1.0, "{quiet:?}");
+            prop_assert!(f64::from(quiet.1) <= quiet.0.as_secs_f64() / 7.5 + 1.0, "{quiet:?}");
         }
     }
 }

@@ -99,6 +99,8 @@ pub enum StopCause {
     Unwell,
     /// An operator wants it parked.
     Park,
+    /// Its place, a job for example, will be over soon, and another backend of its model serves or is about to.
+    Renewed,
     /// It died while it was parked, or could not be woken.
     Lost,
 }
@@ -108,7 +110,8 @@ impl StopCause {
     pub fn is_failure(self) -> bool {
         match self {
             Self::StartTimeout | Self::ProbeRefused | Self::Crashed | Self::Hung | Self::Unwell => true,
-            Self::Idle | Self::Operator | Self::Restart | Self::Evicted | Self::Park | Self::Lost => false,
+            Self::Idle | Self::Operator | Self::Restart | Self::Evicted => false,
+            Self::Park | Self::Renewed | Self::Lost => false,
         }
     }
 
@@ -187,6 +190,8 @@ pub enum Event {
     Restart,
     /// The configuration says now how to launch it otherwise: a fresh backend, once the running answers have ended.
     Renew,
+    /// Its place will be over soon: let nobody in any more, and go when the running answers have ended.
+    Retire,
     /// Another model wants its memory: go if nobody is there.
     Evict,
     /// Another model has waited long for its memory: let nobody in any more, and go when the running answers

@@ -107,9 +107,13 @@ impl Round<'_> {
     }
 
     /// Demands what a model that sleeps needs awake, where it sleeps.
-    pub(super) fn wants_to_wake(&mut self, model: &ModelName, epoch: u64) {
+    pub(super) fn wants_to_wake(&mut self, model: &ModelName, epoch: u64, urgency: Urgency) {
         self.state.waiting.retain(|one| one.model != *model);
-        if let Some(waiting) = self.waking(model, epoch) {
+        if let Some(mut waiting) = self.waking(model, epoch) {
+            // Of which class those are who want it is seen here.
+            if urgency == Urgency::Boot {
+                waiting.urgency = urgency;
+            }
             self.state.waiting.push(waiting);
         }
     }

@@ -157,7 +157,7 @@ impl Round<'_> {
             Event::Parking { model, epoch } => self.begins_to_park(&model, epoch),
             Event::Asleep { model, epoch } => self.falls_asleep(&model, epoch),
             Event::StaysAwake { model, epoch } => self.stays_awake(&model, epoch),
-            Event::Wake { model, epoch } => self.wants_to_wake(&model, epoch),
+            Event::Wake { model, epoch, urgency } => self.wants_to_wake(&model, epoch, urgency),
             Event::AllAnnounced => self.state.quiet_until = None,
             Event::EvictRefused { model, epoch } => {
                 if let Some(hold) = self.hold(&model, epoch)

@@ -242,6 +242,7 @@ fn a_model_may_have_its_own_probe_or_only_headers() {
         memory_mb: std::collections::BTreeMap::default(),
         memory_auto: false,
         place: crate::spec::Place::Local,
+        renew_before: None,
         launch: crate::spec::Launch::Command(Vec::new()),
         env: std::collections::BTreeMap::default(),
         served_name: None,

@@ -124,6 +124,11 @@ fn taken_over(old: &ModelSpec, new: &ModelSpec) -> (ModelSpec, Vec<&'static str>
     let way_to_sleep = |model: &ModelSpec| -> Vec<_> {
         model.variants.iter().map(|one| (one.park.clone(), one.parked_mb.clone())).collect()
     };
+    let renewals =
+        |model: &ModelSpec| -> Vec<_> { model.variants.iter().map(|one| one.renew_before).collect() };
+    if renewals(old) != renewals(new) && before.len() == after.len() {
+        names.push("renew_before");
+    }
     if way_to_sleep(old) != way_to_sleep(new) && before.len() == after.len() {
         names.push("park, parked_mb");
     }
@@ -149,6 +154,7 @@ pub(super) fn is_other_launch(old: &VariantSpec, new: &VariantSpec) -> bool {
         memory_auto: new.memory_auto,
         probe: new.probe.clone(),
         stop_command: new.stop_command.clone(),
+        renew_before: new.renew_before,
         park: new.park.clone(),
         parked_mb: new.parked_mb.clone(),
         ..old.clone()

@@ -26,6 +26,7 @@ pub(crate) fn kind_of_event(event: Event) -> &'static str {
         Event::Stop(Urgency::Now) => "Stop(Now)",
         Event::Stop(Urgency::Kill) => "Stop(Kill)",
         Event::Restart => "Restart",
+        Event::Retire => "Retire",
         Event::Evict => "Evict",
         Event::Yield => "Yield",
         Event::Stay => "Stay",
@@ -61,7 +62,7 @@ pub(crate) fn kind_of_event(event: Event) -> &'static str {
 pub(crate) const ALL_PHASES: [&str; 10] = [
     "Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed", "Parking", "Parked", "Waking",
 ];
-pub(crate) const ALL_EVENTS: [&str; 35] = [
+pub(crate) const ALL_EVENTS: [&str; 36] = [
     "Park",
     "Abandoned",
     "Parked",
@@ -75,6 +76,7 @@ pub(crate) const ALL_EVENTS: [&str; 35] = [
     "Stop(Now)",
     "Stop(Kill)",
     "Restart",
+    "Retire",
     "Evict",
     "Yield",
     "Stay",

@@ -368,7 +368,7 @@ impl<P: Policy> House<P> {
     fn ask_to_wake(&mut self, at: usize) {
         self.lives[at].phase = Phase::Waking { since: self.now, granted: false };
         let (model, epoch) = (self.residents[at].name.clone(), self.lives[at].epoch);
-        self.tell(Event::Wake { model, epoch });
+        self.tell(Event::Wake { model, epoch, urgency: Urgency::default() });
     }
 
     fn ask_for_memory(&mut self, at: usize) {

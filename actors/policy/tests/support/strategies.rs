@@ -23,6 +23,7 @@ pub(super) fn cause() -> impl Strategy<Value = StopCause> {
         StopCause::Hung,
         StopCause::Unwell,
         StopCause::Park,
+        StopCause::Renewed,
         StopCause::Lost,
     ])
 }
@@ -69,6 +70,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         Just(Event::Start),
         urgency().prop_map(Event::Stop),
         Just(Event::Restart),
+        Just(Event::Retire),
         Just(Event::Evict),
         Just(Event::Yield),
         Just(Event::Stay),

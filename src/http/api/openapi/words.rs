@@ -35,7 +35,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "/api/debug/panic/{name}",
         "makes the model's actor panic (`scheduler`, `devices`, `gateway-0`: these); only with `LLM_MANAGER_FAULT_INJECTION` set; for tests",
     ),
-    ("get", "/api/devices", "all devices: memory, use, and which models hold what"),
+    (
+        "get",
+        "/api/devices",
+        "all devices: memory, use, and which models hold what; where a model may run on a cluster, its nodes with their jobs too (`cluster`)",
+    ),
     (
         "post",
         "/api/devices/{device}/pause",

@@ -114,6 +114,7 @@ export const chinese: Record<string, string> = {
   'Local-Models.*.*.on': '不在这台机器上运行时，在哪里运行：在一个地址上（不启动任何东西），或在集群上。默认在这台机器上。',
   'Local-Models.*.*.on.url': '别人运行的服务器的地址，带上 API 开始的路径：另一台机器、另一个管理器、付费的 API。不启动任何东西；它有回应时变体就绪，没有回应时算作离线。',
   'Local-Models.*.*.on.key': '作为 Bearer 令牌发给它，代替客户端的密钥。${NAME} 取自环境变量，file:PATH 取自文件。默认没有。',
+  'Local-Models.*.*.renew_before': '与 on.slurm 一起：在作业的时间上限之前这么久提交接替它的作业；接替者就绪后，原作业不再接收请求，最后一个响应结束后退出。要够排队和启动的时间。太大：两个作业并行太久。太小：长的响应会被切断。脚本要监听 PORT，因为接替者的端口不同。默认不接替，到期后有请求时提交新作业。',
   'Local-Models.*.*.on.slurm': '作为 Slurm 集群的作业运行，这台机器上要有该集群的 sbatch；状态目录、脚本和模型在节点共享的磁盘上。空映射表示使用集群的默认值。',
   'Local-Models.*.*.on.slurm.partition': '分区，即 sbatch 的 --partition。默认由集群决定。',
   'Local-Models.*.*.on.slurm.gres': '除 CPU 和内存外对节点的要求，即 --gres：gpu:v100:2 表示两张这种型号的卡。默认没有。',

@@ -8,6 +8,7 @@ import { pageTexts } from '@/shared/pages'
 import { Empty, FailureFace, Loading } from '@/shared/ui/Face'
 import { PageHead, Panel } from '@/shared/ui/Panel'
 import { Tag } from '@/shared/ui/Status'
+import { ClusterNodes } from './ClusterNodes'
 import { MemoryMap } from './MemoryMap'
 import { NotNow } from './NotNow'
 
@@ -41,6 +42,7 @@ export default function DevicesPage() {
       {!devices && (error ? <FailureFace error={error} retry={retry} /> : <Loading />)}
       {devices?.length === 0 && <Empty title={t.none}>{t.noneHint}</Empty>}
       <div className="grid gap-3 2xl:grid-cols-2">{devices?.map((device) => <DevicePanel key={device.id} device={device} models={models} history={history} />)}</div>
+      <ClusterNodes />
     </>
   )
 }

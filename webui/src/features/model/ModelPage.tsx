@@ -34,7 +34,7 @@ export default function ModelPage() {
   const live = useLiveModel(name)
   const [parameters, setParameters] = useSearchParams()
   const [replica, setReplica] = useState(1)
-  const most = live?.max_replicas ?? 1
+  const most = Math.max(live?.max_replicas ?? 1, ...(live?.replicas ?? []).map((one) => one.number))
   const shown = Math.min(replica, most)
   const tab = TABS.find((known) => known === parameters.get('tab')) ?? 'log'
   const details = useQuery({

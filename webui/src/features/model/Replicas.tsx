@@ -21,7 +21,8 @@ const all = texts(
 export function Replicas({ model }: { model: LiveModel }) {
   const t = useTexts(all)
   const language = useLanguage()
-  if (model.max_replicas < 2) return null
+  // A job and its successor are two for a while, and the second stays.
+  if (model.max_replicas < 2 && model.replicas.every((one) => one.number < 2)) return null
   return (
     <section className="panel mt-4 overflow-x-auto p-4" aria-label={t.replicas}>
       <h2 className="mb-2 font-semibold">

@@ -11,12 +11,12 @@ import { type StatusKind, Tag } from '@/shared/ui/Status'
 
 const all = texts(
   {
-    devices: 'Devices', any: 'none wanted', memory: 'Declared memory', measured: 'Measured peak', unchecked: 'not declared, not checked', launch: 'Launch', place: 'Runs at',
+    devices: 'Devices', any: 'none wanted', memory: 'Declared memory', measured: 'Measured peak', unchecked: 'not declared, not checked', launch: 'Launch', place: 'Runs at', slurm: 'Slurm',
     running: 'running', placement: 'If it were started now', fits: 'fits', evict: 'fits after stopping others', wait: 'would wait', never: 'cannot run',
     victims: 'Would be stopped', blockers: 'Waits for', chosen: (variant: string) => `Why ${variant} runs`,
   },
   {
-    devices: '设备', any: '无要求', memory: '声明的内存', measured: '实测峰值', unchecked: '未声明，不检查', launch: '启动命令', place: '运行于',
+    devices: '设备', any: '无要求', memory: '声明的内存', measured: '实测峰值', unchecked: '未声明，不检查', launch: '启动命令', place: '运行于', slurm: 'Slurm',
     running: '运行中', placement: '如果现在启动', fits: '放得下', evict: '停止其他模型后放得下', wait: '需要等待', never: '无法运行',
     victims: '会被停止', blockers: '需要等待', chosen: (variant: string) => `为何运行 ${variant}`,
   },
@@ -93,6 +93,7 @@ function VariantPanel({ number, variant, running, now }: VariantProps) {
     [t.launch, <code key="launch" className="font-mono text-[0.93rem]">{launch}</code>],
   ]
   const reasons = [...(now?.missing ?? []), ...(now?.lacks ?? [])]
+  if (now?.cluster) rows.push([t.slurm, now.cluster])
   if (measured.length > 0) rows.splice(2, 0, [t.measured, measured.map(([device, mb]) => `${device}: ${mebibytes(mb)}`).join(', ')])
   return (
     <Panel

@@ -15,7 +15,21 @@ export function useDevices(): { devices: readonly DeviceView[] | null; error: Er
     refetchInterval: (query) => (query.state.error ? false : 2000),
     enabled: live === null,
   })
-  return { devices: live ?? asked.data ?? null, error: asked.error, retry: () => void asked.refetch() }
+  const here = useMemo(() => asked.data?.filter((device) => !device.cluster), [asked.data])
+  return { devices: live ?? here ?? null, error: asked.error, retry: () => void asked.refetch() }
+}
+
+/** A part of a node of the cluster, with what is known of that. */
+export type ClusterPart = DeviceView & Required<Pick<DeviceView, 'cluster'>>
+
+/** Parts of the cluster's nodes; none where no model may run on a cluster. The manager asks Slurm once a minute at most. */
+export function useClusterParts(): ClusterPart[] {
+  const asked = useQuery({
+    queryKey: keys.clusterParts,
+    queryFn: ({ signal }) => apiJson<DeviceView[]>('/api/devices', { signal }),
+    refetchInterval: 30_000,
+  })
+  return useMemo(() => (asked.data ?? []).filter((device): device is ClusterPart => device.cluster !== undefined), [asked.data])
 }
 
 /** Keeps models off a device for so many minutes; null lets them back. What comes of it is seen in the live state. */

@@ -124,6 +124,56 @@ text: string | null,
 base64: string | null, };
 
 /**
+ * What stands behind a device that is a part of a node.
+ */
+export type ClusterDevice = { node: string, partitions: Array<string>, 
+/**
+ * Slurm's words for the state of the node.
+ */
+state: string, 
+/**
+ * No job begins there: an administrator, or the node's own check, wants it so.
+ */
+drained: boolean, 
+/**
+ * Why, if somebody said so.
+ */
+reason: string | null, 
+/**
+ * Such as `gpu:v100`; null: the node has nothing but CPUs and memory.
+ */
+gres: string | null, 
+/**
+ * How many of them there are, or CPUs.
+ */
+count: number, 
+/**
+ * How many of them jobs have.
+ */
+used: number, jobs: Array<ClusterJob>, 
+/**
+ * When Slurm was asked.
+ */
+seen_at: string | null, };
+
+/**
+ * A job that has some of a node's devices, or runs there without any.
+ */
+export type ClusterJob = { id: number, user: string, name: string, 
+/**
+ * The model, or its replica, that it serves; null: it is none of this manager's.
+ */
+model: string | null, 
+/**
+ * How many of the devices it has; of a node without any, 0.
+ */
+count: number, 
+/**
+ * When its time limit is over; null: it has none.
+ */
+ends_at: string | null, };
+
+/**
  * `GET /api/devices/history`: the last hour, a point in ten seconds.
  */
 export type DeviceHistory = { 
@@ -187,7 +237,11 @@ give_way: boolean,
 /**
  * No model may use it before then; null: it isn't paused.
  */
-paused_until: string | null, };
+paused_until: string | null, 
+/**
+ * It is a part of a node of the cluster, which gives it to jobs itself; left out of what is here.
+ */
+cluster?: ClusterDevice, };
 
 /**
  * A folder, and what of it can be chosen.
@@ -298,7 +352,11 @@ chosen: string | null, variants: Array<VariantView>, runs: Array<RunRecord>, nam
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
+place: string | null, 
+/**
+ * When its job reaches its time limit; null: nothing of that kind is known.
+ */
+place_ends_at: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
 /**
  * Its hours of `keep_warm` last, or are about to begin; left out where they don't.
  */
@@ -351,7 +409,11 @@ export type ModelView = { name: string, aliases: Array<string>, mode: string, po
 /**
  * Where its backend is, if not on this machine: an address, for example.
  */
-place: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
+place: string | null, 
+/**
+ * When its job reaches its time limit; null: nothing of that kind is known.
+ */
+place_ends_at: string | null, state: ModelState, since: string, variant: string | null, pid: number | null, leases: number, waiting: number, idle_seconds_left: number | null, 
 /**
  * Its hours of `keep_warm` last, or are about to begin; left out where they don't.
  */
@@ -566,7 +628,11 @@ inherited: Array<string>,
 /**
  * The measured peak by device, in MiB.
  */
-measured_mb: Record<string, number> | null, };
+measured_mb: Record<string, number> | null, 
+/**
+ * What the cluster has for it, and what it says of the job that waits; left out where the variant is no job.
+ */
+cluster?: string, };
 
 /**
  * An entry of the history.
@@ -615,7 +681,11 @@ number: number, variant: string | null, pid: number | null, port: number | null,
 /**
  * Where it is, if not on this machine.
  */
-place: string | null, state: ModelState, leases: number, last_error: string | null, };
+place: string | null, 
+/**
+ * When its job reaches its time limit; null: nothing of that kind is known.
+ */
+place_ends_at: string | null, state: ModelState, leases: number, last_error: string | null, };
 
 /**
  * A page of the log, newest first.
@@ -663,7 +733,7 @@ export type RequestShare = { request_id: string, ended_at: string, cost: Record<
 /**
  * One life of a backend that has ended.
  */
-export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost', 
+export type RunRecord = { variant: string, pid: number | null, started_at: string, ready_at: string | null, ended_at: string, exit: string, queued_at: string, cause: 'idle' | 'evicted' | 'operator' | 'restart' | 'shutdown' | 'aborted' | 'start_failed' | 'start_timeout' | 'out_of_memory' | 'unreachable' | 'time_limit' | 'renewed' | 'preempted' | 'node_lost' | 'cancelled' | 'crashed' | 'unresponsive' | 'park_lost', 
 /**
  * Of an evicted one: the model that needed its memory.
  */

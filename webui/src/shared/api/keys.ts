@@ -8,6 +8,7 @@ export const keys = {
   shares: (run: number) => ['shares', run] as const,
   supervision: ['supervision'] as const,
   devices: ['devices'] as const,
+  clusterParts: ['clusterParts'] as const,
   deviceHistory: ['deviceHistory'] as const,
   usage: (...parameters: unknown[]) => ['usage', ...parameters] as const,
   statement: (...parameters: unknown[]) => ['statement', ...parameters] as const,

@@ -9,6 +9,7 @@ export type {
   By,
   Capture,
   CaptureSide,
+  ClusterJob,
   DeviceHistory,
   DeviceHolder,
   DeviceReading,

@@ -4,7 +4,7 @@ import { HISTORY, idleLeft, initialState, type LiveEvent, type LiveState, NOTICE
 
 function model(name: string, state: ModelState = 'stopped', more: Partial<ModelView> = {}): ModelView {
   return {
-    name, aliases: [], mode: 'Chat', port: null, place: null, state, since: '2026-01-01T00:00:00Z', variant: null, pid: null, leases: 0,
+    name, aliases: [], mode: 'Chat', port: null, place: null, place_ends_at: null, state, since: '2026-01-01T00:00:00Z', variant: null, pid: null, leases: 0,
     waiting: 0, idle_seconds_left: null, started_at: null, ready_at: null, retry_at: null, waits_for: null, last_error: null,
     failures: 0, auto_start: false, alive_seconds: 900, max_concurrency: null, can_park: false, replicas: [], max_replicas: 1, ...more,
   }

@@ -1,0 +1,25 @@
+//! The rows of models whose place will be over soon.
+
+use super::*;
+
+/// Its job will be over soon, and another one serves.
+const RETIRING: Phase = drains(None, StopCause::Renewed);
+
+/// Only who serves can be replaced. Who retires takes as long as the answers need; it never sleeps, and begins anew for those who
+/// still wait.
+pub(super) fn retirement() -> Vec<Row> {
+    let idle = [Phase::Stopped, QUEUED, STARTING, DRAINING, YIELDING, stopping(StopCause::Idle), FAILED];
+    let asleep = [TO_SLEEP, ASLEEP, WAITS_TO_WAKE, WAKES];
+    let mut rows: Vec<Row> =
+        idle.iter().chain(&asleep).flat_map(|at| ignored(at, &[Event::Retire])).collect();
+    rows.push(row(&READY, Event::Retire, &RETIRING, [DisarmTimer, CloseGate]));
+    let end = [Terminate, ArmTimer(after(10))];
+    rows.push(row(&RETIRING, LeaseFreed, &ends(StopCause::Renewed), end).leases(0).may_park());
+    rows.push(row(&RETIRING, LeaseFreed, &RETIRING, []).leases(1));
+    rows.extend(ignored(&RETIRING, &[Event::Deadline, Event::Stay, Event::Yield, Event::Retire, Start]));
+    let again = [BreakLeases, ReturnReservation, ArmTimer(after(120)), Reserve];
+    rows.push(row(&RETIRING, GONE, &NEW_LIFE, again).waiting(1));
+    let operated = [REFUSE_STOPPED, ArmTimer(after(30))];
+    rows.push(row(&RETIRING, STOPS[0], &drains_for(StopCause::Operator), operated));
+    rows
+}

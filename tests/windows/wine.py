@@ -272,6 +272,28 @@ class Tests(unittest.TestCase):
         wait_until("the server behind the batch file is gone", lambda: not manager.backends())
         self.assertEqual(manager.stop(), 0)
 
+    def test_start_bat_of_the_zip(self):
+        folder = os.path.join(os.path.dirname(__file__), "../../scripts/windows/zip")
+        manager = Manager(self, fake(), folder="模型 a b")
+        # No browser.
+        manager.env["WINEDLLOVERRIDES"] = os.environ.get("WINEDLLOVERRIDES", "") + ";winebrowser.exe="
+        with open(os.path.join(folder, "start.bat")) as file:
+            manager.write("start.bat", file.read().replace("\n", "\r\n"))
+        manager.start(("cmd", "/c", ".\\start.bat"))
+        self.assertEqual(manager.chat()[0], 200, manager.said())
+        self.assertEqual(manager.call("POST", "/api/shutdown")[0], 202)
+        self.assertEqual(manager.process.wait(PATIENCE), 0, manager.said())
+        manager.process = None
+        # Without a configuration it takes the example; what is wrong with one is told, and nothing is served.
+        os.remove(os.path.join(manager.dir, "config.yaml"))
+        manager.write("config.example.yaml", "Local-Models: 5\n")
+        with open(manager.log, "ab") as log:
+            words = [WINE, "cmd", "/c", ".\\start.bat"]
+            done = subprocess.run(words, cwd=manager.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 1, manager.said())
+        self.assertIn("Local-Models: expected", manager.said())
+        self.assertIn("It did not start", manager.said())
+
     def test_arguments_reach_a_program_as_they_are_written(self):
         models = f"  m:\n    mode: Chat\n    V:\n      {FAKE}, --print, 'モデル \"q\" a\\']\n"
         manager = Manager(self, models).start()

@@ -42,6 +42,7 @@ use std::path::{Path, PathBuf};
 
 use llm_manager_policy::spec::{ProgramSpec, Spec};
 
+pub(crate) use file::real as real_path;
 pub use file::{Present, Unsaved, check, read, save, version};
 pub use problem::{Problem, Report, Severity};
 pub use schema::schema;

@@ -19,7 +19,7 @@ if [ "$mode" = check ]; then
   have_std || left_out "not checked: Rust's standard library for $target isn't here (rustup target add $target)"
   command -v x86_64-w64-mingw32-gcc > /dev/null || left_out "not checked: no C compiler for it (apt install gcc-mingw-w64-x86-64)"
   # Clippy sees what is compiled for Windows only.
-  exec cargo clippy --quiet --target "$target" --bins "$@" -- -D warnings
+  exec cargo clippy --quiet --target "$target" --features tray,otel --bins "$@" -- -D warnings
 fi
 
 fetch_std || left_out "not built: Rust's standard library for $target can't be had (rustup target add $target)"
@@ -28,7 +28,7 @@ command -v x86_64-w64-mingw32-gcc > /dev/null || left_out "not built: no C compi
 
 if [ "$mode" = dev ]; then
   # Nobody waits for speed here, but for the compiler and the linker.
-  exec cargo build --quiet --target "$target" --bins --config 'profile.dev.package."*".opt-level=0' \
+  exec cargo build --quiet --target "$target" --features tray --bins --config 'profile.dev.package."*".opt-level=0' \
     --config profile.dev.debug=false "$@"
 fi
 

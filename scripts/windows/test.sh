@@ -18,14 +18,27 @@ export WINE=$wine WINEPREFIX=$work/prefix WINEARCH=win64 WINEDEBUG=-all
 export WINEDLLOVERRIDES="mscoree,mshtml="
 server=${wine%64}server64
 [ -x "$server" ] || server=$(dirname "$wine")/wineserver
+screen=
 cleanup() {
   "$server" -k 2> /dev/null || true
   "$server" -w 2> /dev/null || true
+  [ -z "$screen" ] || kill "$screen" 2> /dev/null || true
   rm -rf "$work"
 }
 trap cleanup EXIT
 
+# The tray wants a screen, which nobody sees.
+install Xvfb=xvfb > /dev/null 2>&1 || true
+if command -v Xvfb > /dev/null; then
+  Xvfb -displayfd 3 -screen 0 320x240x24 -nolisten tcp -fbdir "$work" 3> "$work/display" > /dev/null 2>&1 &
+  screen=$!
+  until [ -s "$work/display" ] || ! kill -0 "$screen" 2> /dev/null; do sleep 0.1; done
+  [ -s "$work/display" ] && export DISPLAY=":$(cat "$work/display")" SCREEN=$work/Xvfb_screen0
+fi
+
 "$wine" wineboot -i > /dev/null 2>&1
+# Until it is down again: what starts meanwhile would find two systems.
+"$server" -w
 x86_64-w64-mingw32-gcc -shared -s -O2 -o "$work/bcryptprimitives.dll" tests/windows/prng.c -ladvapi32
 # Wine 8 lacks it, Wine 10 has it.
 [ -e "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll" ] ||

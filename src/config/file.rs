@@ -5,6 +5,7 @@
 
 use super::{Loaded, Report, load, parse};
 use jiff::{Timestamp, tz::TimeZone};
+use llm_manager_policy::system::{System, plain_path};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -39,6 +40,15 @@ pub fn version(text: &str) -> String {
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Without links and `..`, as people write it.
+pub(crate) fn real(path: &Path) -> io::Result<PathBuf> {
+    let real = fs::canonicalize(path)?;
+    Ok(match real.to_str() {
+        Some(text) => plain_path(System::HERE, text).into(),
+        None => real,
+    })
+}
+
 /// Reads the file.
 ///
 /// # Errors
@@ -48,7 +58,7 @@ pub fn read(path: &Path) -> Result<Present, String> {
     let bytes = fs::read(path).map_err(|error| wrong(&error))?;
     let text =
         String::from_utf8(bytes).map_err(|_| wrong(&"is not UTF-8; save it as UTF-8 with an editor"))?;
-    let real = fs::canonicalize(path).map_err(|error| wrong(&error))?;
+    let real = real(path).map_err(|error| wrong(&error))?;
     let writable = may_write(&real) && real.parent().is_some_and(may_write);
     Ok(Present { version: version(&text), text, writable })
 }
@@ -80,7 +90,7 @@ pub fn check(path: &Path) -> Result<(), Report> {
 
 fn replace(path: &Path, old: &str, new: &str) -> io::Result<PathBuf> {
     // A link stays a link: what it leads to is replaced.
-    let real = fs::canonicalize(path)?;
+    let real = real(path)?;
     let meta = fs::metadata(&real)?;
     let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let folder = real.parent().map(Path::to_owned).unwrap_or_default();

@@ -224,6 +224,7 @@ fn service_main(_arguments: Vec<OsString>) {
         // The log is standard error here, which is a file by now.
         log::error!("{error}");
     }
+    crate::logging::finish();
     // Another code than 0 is a failure, after which the system starts it again.
     tell(ServiceState::Stopped, u32::from(ended.is_err()));
 }

@@ -26,7 +26,7 @@ pub(super) fn is_set() -> Option<bool> {
 /// Whether it does; `None` where it can't be known.
 #[cfg(windows)]
 pub(super) fn is_set() -> Option<bool> {
-    Some(run_tool("reg", &["query", KEY, "/v", NAME]).ok()?.success)
+    Some(llm_manager_process::starts_at_login(NAME))
 }
 
 /// Has the icon of this configuration come at log-in, or not.

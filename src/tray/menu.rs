@@ -53,7 +53,7 @@ pub(super) enum Look {
 }
 
 /// What a click asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Action {
     OpenDashboard,
     Start(String),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 use tray_icon::menu::{CheckMenuItem, IsMenuItem, Menu, MenuEvent, MenuItem, PredefinedMenuItem};
-use tray_icon::{TrayIcon, TrayIconBuilder};
+use tray_icon::{TrayIcon, TrayIconBuilder, TrayIconEvent};
 
 /// What the thread of the icon is told.
 pub(super) enum Event {
@@ -16,7 +16,8 @@ pub(super) enum Event {
     Clicked(String),
 }
 
-const EVENTS: usize = 64;
+/// On Windows nothing is taken out while the menu is open; then this is two hours of news.
+const EVENTS: usize = 4096;
 /// On Windows messages are looked for so often; elsewhere nothing happens then.
 const BEAT: Duration = Duration::from_millis(if cfg!(windows) { 50 } else { 1000 });
 
@@ -30,6 +31,8 @@ pub(crate) fn run(config: &Path) -> Result<(), String> {
         // Nobody clicks faster than this thread reads.
         let _ = clicked.try_send(Event::Clicked(event.id.0));
     }));
+    // Whatever the pointer does above the icon would be kept for somebody to ask for it.
+    TrayIconEvent::set_event_handler(Some(|_| {}));
     #[cfg(windows)]
     llm_manager_process::leave_own_console();
     let mut seen = Seen::Unknown;
@@ -49,7 +52,7 @@ pub(crate) fn run(config: &Path) -> Result<(), String> {
                 seen = news;
                 None
             }
-            Some(Event::Clicked(id)) => action(&shown, &id),
+            Some(Event::Clicked(id)) => serde_json::from_str(&id).ok(),
             None => continue,
         };
         match clicked {
@@ -80,30 +83,24 @@ fn show(tray: &TrayIcon, shown: &View, wanted: &View) -> Result<(), String> {
     Ok(())
 }
 
-/// The menu; an item's id is its place, so what is clicked is what was shown.
+/// The menu; an item's id is what it does, so what is done is what was shown, whatever has come since.
 fn menu(view: &View) -> Result<Menu, String> {
     let menu = Menu::new();
-    for (place, item) in view.items.iter().enumerate() {
+    let id = |action: &Action| serde_json::to_string(action).map_err(|error| format!("the menu: {error}"));
+    for item in &view.items {
         let item: Box<dyn IsMenuItem> = match item {
             Item::Text(text) => Box::new(MenuItem::new(text, false, None)),
             Item::Separator => Box::new(PredefinedMenuItem::separator()),
-            Item::Action { text, checked: None, .. } => {
-                Box::new(MenuItem::with_id(place.to_string(), text, true, None))
+            Item::Action { text, action, checked: None } => {
+                Box::new(MenuItem::with_id(id(action)?, text, true, None))
             }
-            Item::Action { text, checked: Some(checked), .. } => {
-                Box::new(CheckMenuItem::with_id(place.to_string(), text, true, *checked, None))
+            Item::Action { text, action, checked: Some(checked) } => {
+                Box::new(CheckMenuItem::with_id(id(action)?, text, true, *checked, None))
             }
         };
         menu.append(&*item).map_err(|error| format!("the menu: {error}"))?;
     }
     Ok(menu)
-}
-
-fn action(view: &View, id: &str) -> Option<Action> {
-    match view.items.get(id.parse::<usize>().ok()?)? {
-        Item::Action { action, .. } => Some(action.clone()),
-        Item::Text(_) | Item::Separator => None,
-    }
 }
 
 fn next(inbox: &Receiver<Event>) -> Option<Event> {

@@ -1,9 +1,11 @@
 """The program for Windows and the fake model server, under Wine: what only Windows does otherwise.
 
-Called by scripts/windows/test.sh, which sets WINE, WINEPREFIX, BIN (the folder of the programs) and FAKE_NVML_DLL.
+Called by scripts/windows/test.sh, which sets WINE, WINEPREFIX, BIN (the folder of the programs) and FAKE_NVML_DLL, and
+where there is a screen DISPLAY and SCREEN (the file with its pixels).
 Each test has a manager in a folder of its own. Nothing sleeps to make something happen: tests wait for conditions.
 """
 
+import glob
 import json
 import os
 import shutil
@@ -61,6 +63,41 @@ def processes(marker):
     return found
 
 
+class Postgres:
+    """A PostgreSQL of its own on loopback, which the .exe reaches as it would on another machine."""
+
+    def __init__(self, test):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+        if not found:
+            test.skipTest("no PostgreSQL here (apt install postgresql)")
+        self.bin = os.path.dirname(found[-1])
+        self.base = tempfile.mkdtemp(prefix="llm-manager-wine-pg-")
+        test.addCleanup(shutil.rmtree, self.base, ignore_errors=True)
+        os.chmod(self.base, 0o711)
+        data = os.path.join(self.base, "data")
+        os.mkdir(data)
+        prefix = []
+        if os.getuid() == 0:
+            # It refuses to run as root.
+            shutil.chown(data, "postgres")
+            prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+        made = [f"{self.bin}/initdb", "-D", data, "-A", "trust", "-U", "postgres", "-N", "-E", "UTF8"]
+        subprocess.run([*prefix, *made], check=True, **quiet)
+        port = free_port()
+        self.address = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        options = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
+        words = [word for option in options for word in ("-c", option)]
+        server = subprocess.Popen([*prefix, f"{self.bin}/postgres", "-D", data, *words], **quiet)
+        test.addCleanup(server.wait)
+        test.addCleanup(server.kill)
+        wait_until("PostgreSQL answers", lambda: self.ask("SELECT 1") == "1")
+
+    def ask(self, statement):
+        words = [f"{self.bin}/psql", "-qAt", "-d", self.address, "-c", statement]
+        return subprocess.run(words, capture_output=True, text=True, cwd="/").stdout.strip()
+
+
 class Manager:
     def __init__(self, test, models, folder="m", program="", env=None, top=""):
         self.base = tempfile.mkdtemp(prefix="llm-manager-wine-")
@@ -96,15 +133,19 @@ class Manager:
 
     def run(self, *arguments):
         """A command of the command line: exit code, and all that it says."""
-        done = subprocess.run(
-            [WINE, "llm-manager.exe", *arguments],
-            cwd=self.dir,
-            env={**os.environ, **self.env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-        )
-        return done.returncode, (done.stdout + done.stderr).decode(errors="replace").replace("\r\n", "\n")
+        # Not a pipe: what Wine starts beside it would hold that open.
+        with tempfile.TemporaryFile() as said:
+            done = subprocess.run(
+                [WINE, "llm-manager.exe", *arguments],
+                cwd=self.dir,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                timeout=PATIENCE,
+            )
+            said.seek(0)
+            return done.returncode, said.read().decode(errors="replace").replace("\r\n", "\n")
 
     def start(self, command=("llm-manager.exe",)):
         environment = {**os.environ, **self.env, "LLM_MANAGER_TEST": self.base}
@@ -157,7 +198,11 @@ class Manager:
         return [line.split() for line in self.read("starts").splitlines()]
 
     def backends(self):
-        return [line for _, line in processes(self.base) if "fake-model-server" in line]
+        return [line for _, line in self.processes() if "fake-model-server" in line]
+
+    def processes(self):
+        # The name of the folder alone: a command line of Windows has other slashes before it.
+        return processes(os.path.basename(self.base))
 
     def stop(self):
         """Ctrl-C, as Wine makes it of SIGINT; the exit code."""
@@ -176,9 +221,9 @@ class Manager:
             self.kill()
         left = []
         try:
-            wait_until("nothing is left", lambda: not processes(self.base), 20)
+            wait_until("nothing is left", lambda: not self.processes(), 20)
         except AssertionError:
-            left = processes(self.base)
+            left = self.processes()
             for pid, _ in left:
                 os.kill(pid, signal.SIGKILL)
         if left or os.environ.get("SHOW"):
@@ -226,6 +271,28 @@ class Tests(unittest.TestCase):
         self.assertEqual(manager.call("POST", "/api/models/m/stop")[0], 200)
         wait_until("the server behind the batch file is gone", lambda: not manager.backends())
         self.assertEqual(manager.stop(), 0)
+
+    def test_start_bat_of_the_zip(self):
+        folder = os.path.join(os.path.dirname(__file__), "../../scripts/windows/zip")
+        manager = Manager(self, fake(), folder="模型 a b")
+        # No browser.
+        manager.env["WINEDLLOVERRIDES"] = os.environ.get("WINEDLLOVERRIDES", "") + ";winebrowser.exe="
+        with open(os.path.join(folder, "start.bat")) as file:
+            manager.write("start.bat", file.read().replace("\n", "\r\n"))
+        manager.start(("cmd", "/c", ".\\start.bat"))
+        self.assertEqual(manager.chat()[0], 200, manager.said())
+        self.assertEqual(manager.call("POST", "/api/shutdown")[0], 202)
+        self.assertEqual(manager.process.wait(PATIENCE), 0, manager.said())
+        manager.process = None
+        # Without a configuration it takes the example; what is wrong with one is told, and nothing is served.
+        os.remove(os.path.join(manager.dir, "config.yaml"))
+        manager.write("config.example.yaml", "Local-Models: 5\n")
+        with open(manager.log, "ab") as log:
+            words = [WINE, "cmd", "/c", ".\\start.bat"]
+            done = subprocess.run(words, cwd=manager.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 1, manager.said())
+        self.assertIn("Local-Models: expected", manager.said())
+        self.assertIn("It did not start", manager.said())
 
     def test_arguments_reach_a_program_as_they_are_written(self):
         models = f"  m:\n    mode: Chat\n    V:\n      {FAKE}, --print, 'モデル \"q\" a\\']\n"
@@ -303,6 +370,124 @@ class Tests(unittest.TestCase):
         stranger.kill()
         stranger.wait()
 
+    def test_a_second_manager_of_the_folder_is_refused_by_name(self):
+        manager = Manager(self, fake()).start()
+        manager.write("other.yaml", manager.config.replace(f"port: {manager.port}", f"port: {free_port()}"))
+        code, said = manager.run("--config", "other.yaml", "serve")
+        self.assertNotEqual(code, 0, said)
+        self.assertIn("is in use by another manager (pid ", said)
+        self.assertEqual(manager.stop(), 0)
+        self.assertEqual(manager.start().stop(), 0, "the folder is free again")
+
+    def test_what_a_command_for_a_device_started_ends_with_it(self):
+        top = "devices:\n  - {name: npu, command: ['./look.bat']}\n"
+        manager = Manager(self, fake(), program="  Disable_GPU_monitoring: false\n", top=top)
+        manager.write("look.bat", "@echo off\r\nset /a PORT=20000+%RANDOM%\r\nfake-model-server.exe\r\n")
+        manager.start()
+
+
+        def servers():
+            return {pid for pid, line in manager.processes() if "fake-model-server" in line}
+
+        first = wait_until("the command hangs", servers)
+        wait_until("it is told that it was killed", lambda: "took longer than 5 s and was killed" in manager.said())
+        wait_until("its server ended with it", lambda: not first & servers(), 3)
+        self.assertEqual(manager.stop(), 0)
+
+    def test_the_ledger_is_in_postgresql(self):
+        postgres = Postgres(self)
+        manager = Manager(self, fake(), program=f"  database: '{postgres.address}'\n").start()
+        self.assertEqual(manager.chat()[0], 200, manager.said())
+        wait_until("the row is stored", lambda: manager.api("/api/requests")["rows"])
+        self.assertEqual(postgres.ask("SELECT COUNT(*) FROM requests"), "1")
+        manager.kill()
+        manager.start()
+        self.assertEqual([row["outcome"] for row in manager.api("/api/requests")["rows"]], ["ok"])
+        self.assertEqual(manager.chat()[0], 200)
+        wait_until("there are two", lambda: postgres.ask("SELECT COUNT(*) FROM requests") == "2")
+        self.assertEqual(manager.stop(), 0)
+
+    def test_it_is_a_service(self):
+        manager = Manager(self, fake("--ignore-term", "--fork-children", "'1'"))
+
+        def service(order, expected=0):
+            code, said = manager.run("service", order)
+            self.assertEqual(code, expected, f"service {order}: {said}\n{manager.read('data/service.log')}")
+            return said
+
+        def is_up():
+            try:
+                return manager.call("GET", "/health")[0] == 200
+            except OSError:
+                return False
+
+        self.assertIn("no service LLM-Manager is installed", service("status", 1))
+        self.assertIn("the service LLM-Manager is installed", service("install"))
+        try:
+            self.assertIn("has stopped", service("status", 1))
+            self.assertIn("is running", service("start"))
+            self.assertTrue(is_up(), "it is said to run when it serves")
+            self.assertIn("runs", service("status"))
+            self.assertEqual(manager.chat()[0], 200, manager.read("data/service.log"))
+            self.assertEqual(len(manager.backends()), 2)
+            self.assertIn("has stopped", service("stop"))
+            self.assertFalse(is_up())
+            wait_until("its backends are gone", lambda: not manager.backends())
+            self.assertIn("stopped; no backend is left", manager.read("data/service.log"))
+            # One that is told to serve a wrong configuration says why, where `service start` says.
+            manager.write("config.yaml", "Local-Models: 5\n")
+            self.assertIn("service.log", service("start", 1))
+            self.assertIn("Local-Models", manager.read("data/service.log"))
+        finally:
+            self.assertIn("is removed", service("uninstall"))
+        self.assertIn("no service LLM-Manager is installed", service("status", 1))
+
+    def test_files_are_chosen_and_the_configuration_is_replaced(self):
+        manager = Manager(self, fake(), folder="模型").start()
+        manager.write("run it.bat", "@echo off\r\nfake-model-server.exe\r\n")
+        listed = manager.api("/api/config/files")
+        here = windows_path(manager.dir)
+        self.assertEqual((listed["folder"], listed["parent"]), (here, here.rsplit("\\", 1)[0]))
+        chosen = next(one for one in listed["entries"] if one["name"] == "run it.bat")
+        self.assertEqual((chosen["path"], chosen["written"]), (f"{here}\\run it.bat", "run it.bat"))
+        self.assertIn("fake-model-server.exe", [one["name"] for one in listed["entries"]])
+        # A path as it is told there starts a model.
+        before = manager.api("/api/config")
+        text = before["text"] + f"  n:\n    mode: Chat\n    foreign_listener: true\n    V: {{script_path: '{chosen['path']}'}}\n"
+        status, said = manager.call("PUT", "/api/config", {"text": text, "version": before["version"]})
+        self.assertEqual(status, 200, said)
+        self.assertTrue(json.loads(said)["backup"].startswith(f"{here}\\config.yaml."), said)
+        self.assertEqual(manager.chat("n")[0], 200, manager.said())
+        self.assertEqual(manager.stop(), 0)
+
+    @unittest.skipUnless(os.environ.get("SCREEN"), "no screen here (apt install xvfb)")
+    def test_the_tray_shows_how_the_manager_is(self):
+        def shows(red, green, blue):
+            with open(os.environ["SCREEN"], "rb") as screen:
+                return screen.read().count(bytes((blue, green, red))) > 20
+
+        manager = Manager(self, fake()).start()
+        with open(manager.log, "ab") as log:
+            tray = subprocess.Popen(
+                [WINE, "llm-manager.exe", "tray"],
+                cwd=manager.dir,
+                env={**os.environ, "LLM_MANAGER_TEST": manager.base},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.addCleanup(tray.wait)
+        self.addCleanup(tray.kill)
+        # The colours are those of src/tray/icon.rs.
+        wait_until("it is idle", lambda: shows(0x60, 0x7D, 0x8B) or tray.poll() is not None)
+        self.assertIsNone(tray.poll(), manager.said())
+        self.assertEqual(manager.chat()[0], 200)
+        wait_until("a model is ready", lambda: shows(0x2E, 0xA0, 0x43))
+        self.assertEqual(manager.stop(), 0)
+        wait_until("the manager is lost", lambda: shows(0x90, 0x90, 0x90))
+        manager.start()
+        wait_until("and found again", lambda: shows(0x60, 0x7D, 0x8B))
+
     def test_why_a_backend_died_is_told_by_name(self):
         manager = Manager(self, fake("--die-at-start", "'7'")).start()
         status, text = manager.chat()
@@ -351,11 +536,16 @@ class Tests(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    # Windows doesn't go down between two programs; Wine does, and its services with it.
+    machine = subprocess.Popen([WINE, "cmd"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    machine.stdout.read(1)
     suite = unittest.TestLoader()
     if len(sys.argv) > 1:
         suite.testNamePatterns = [f"*{word}*" for word in sys.argv[1:]]
     found = suite.loadTestsFromTestCase(Tests)
     result = unittest.TextTestRunner(verbosity=2, stream=sys.stderr).run(found)
     bad = len(result.failures) + len(result.errors)
+    machine.stdin.close()
+    machine.wait()
     print(f"test result: {'ok' if bad == 0 else 'FAILED'}. {result.testsRun - bad} passed; {bad} failed;")
     sys.exit(0 if bad == 0 and result.testsRun > 0 else 1)

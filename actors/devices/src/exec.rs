@@ -14,10 +14,11 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use llm_manager_policy::spec::DevicePluginSpec;
-use llm_manager_process::Group;
+use llm_manager_policy::system::exit_code;
+use llm_manager_process::{Group, decode};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -102,7 +103,7 @@ impl Exec {
         Ok((if relative { self.base_dir.join(path) } else { path.to_owned() }, arguments))
     }
 
-    fn spawn(&self) -> Result<Child, String> {
+    fn spawn(&self) -> Result<(Child, Group), String> {
         let (program, arguments) = self.program()?;
         let mut command = std::process::Command::new(&program);
         command
@@ -113,8 +114,7 @@ impl Exec {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         llm_manager_process::die_with_this_thread(&mut command);
-        let spawned = Command::from(command).kill_on_drop(true).spawn();
-        spawned.map_err(|error| cannot_run(&program, &self.base_dir, &error))
+        Group::spawn(command).map_err(|error| cannot_run(&program, &self.base_dir, &error))
     }
 
     async fn run(&self) -> Result<Printed, String> {
@@ -122,8 +122,7 @@ impl Exec {
         if self.stop.as_ref().is_some_and(|stop| *stop.borrow() || stop.has_changed().is_err()) {
             return Err(STOPPED.to_owned());
         }
-        let mut child = self.spawn()?;
-        let group = Group::of(child.id());
+        let (mut child, group) = self.spawn()?;
         let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err("its output can't be read".to_owned());
         };
@@ -279,13 +278,13 @@ fn cannot_run(program: &Path, base_dir: &Path, error: &io::Error) -> String {
 }
 
 fn end_of(status: ExitStatus) -> String {
-    status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"))
+    status.code().map_or_else(|| status.to_string(), |code| exit_code(code.cast_unsigned()))
 }
 
 /// What it printed, as the end of a sentence; errors before output.
 fn shown(out: &[u8], err: &[u8]) -> String {
     let text = if err.trim_ascii().is_empty() { out } else { err };
-    let text = String::from_utf8_lossy(text.get(..OUTPUT_LIMIT.min(text.len())).unwrap_or_default());
+    let text = decode(text.get(..OUTPUT_LIMIT.min(text.len())).unwrap_or_default());
     let text: Vec<&str> = text.split_whitespace().collect();
     let text = text.join(" ");
     if text.is_empty() {

@@ -3,8 +3,8 @@
 
 use super::db::Db;
 use super::error::{OpenError, StoreError};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,28 +30,18 @@ impl Hold {
             detail: error.to_string(),
         };
         std::fs::create_dir_all(folder).map_err(wrong)?;
-        let mut file = open_private(&path).map_err(wrong)?;
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => pause(),
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    let _ = file.read_to_string(&mut holder);
+        let mut file = loop {
+            match hold_file(&path).map_err(wrong)? {
+                Some(file) => break file,
+                None if Instant::now() < deadline => pause(),
+                None => {
+                    let holder = std::fs::read_to_string(&path).unwrap_or_default();
                     let place = format!("the folder {}", folder.display());
                     return Err(OpenError::Taken { place, holder: holder.trim().to_owned() });
                 }
-                // A file system without locks: better alone by good faith than not at all.
-                Err(TryLockError::Error(error)) => {
-                    log::warn!(
-                        "{}: it can't be locked ({error}); a second manager here would not be noticed",
-                        path.display()
-                    );
-                    break;
-                }
             }
-        }
+        };
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", own_name()))
@@ -60,20 +50,50 @@ impl Hold {
     }
 }
 
-/// Its owner's alone: it names the host, and whoever may open it could hold the lock.
-fn open_private(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // An earlier version made it for everybody. Somebody else's file stays as it is.
-        if file.metadata()?.permissions().mode() & 0o077 != 0 {
-            let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
+/// Opens the file and locks it; `None`: somebody else has.
+#[cfg(unix)]
+fn hold_file(path: &Path) -> std::io::Result<Option<File>> {
+    use std::fs::TryLockError;
+    let file = open_private(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // A file system without locks: better alone by good faith than not at all.
+        Err(TryLockError::Error(error)) => {
+            log::warn!(
+                "{}: it can't be locked ({error}); a second manager here would not be noticed",
+                path.display()
+            );
+            Ok(Some(file))
         }
+    }
+}
+
+/// Opens the file so that nobody else can open it to write; `None`: somebody else has. What is locked can't be read
+/// by others on Windows, and the one who is refused wants to read a name.
+#[cfg(windows)]
+fn hold_file(path: &Path) -> std::io::Result<Option<File>> {
+    use std::os::windows::fs::OpenOptionsExt;
+    const FILE_SHARE_READ: u32 = 1;
+    const ERROR_SHARING_VIOLATION: i32 = 32;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).share_mode(FILE_SHARE_READ);
+    match options.open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Its owner's alone: it names the host, and whoever may open it could hold the lock.
+#[cfg(unix)]
+fn open_private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    // An earlier version made it for everybody. Somebody else's file stays as it is.
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
     }
     Ok(file)
 }

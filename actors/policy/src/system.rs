@@ -3,12 +3,14 @@
 //! Nothing here asks which system it runs on: the caller says so, and both are tested on either.
 
 mod exit_code;
+mod path;
 mod ports;
 mod script;
 #[cfg(test)]
 mod tests;
 
 pub use exit_code::{ENDED_BY_MANAGER, exit_code};
+pub use path::plain_path;
 pub use ports::excluded_ports;
 pub use script::{Runner, Unrunnable, check_arguments, runner};
 

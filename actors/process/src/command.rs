@@ -175,6 +175,9 @@ pub(super) fn explain(error: &io::Error, words: &[OsString], order: &LaunchOrder
         };
     }
     let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied if cfg!(windows) => {
+            "allow this user to run it, or see whether a virus scanner holds it"
+        }
         io::ErrorKind::PermissionDenied => "allow this user to run it (chmod +x, or the folder's rights)",
         io::ErrorKind::ArgumentListTooLong => "shorten `command` or `env`",
         io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {

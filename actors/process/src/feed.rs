@@ -51,12 +51,11 @@ pub async fn feed(order: Feed<'_>) -> Result<(), String> {
     command.envs(order.env.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     platform::die_with_this_thread(&mut command);
-    let spawned = tokio::process::Command::from(command).kill_on_drop(true).spawn();
-    let mut child = spawned.map_err(|error| match error.kind() {
+    let spawned = Group::spawn(command);
+    let (mut child, group) = spawned.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!("`{called}` can't be run: there is no such program"),
         _ => format!("`{called}` can't be run: {error}"),
     })?;
-    let group = Group::of(child.id());
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
@@ -101,7 +100,7 @@ async fn last_words(pipe: Option<impl AsyncRead + Unpin>) -> String {
         let excess = kept.len().saturating_sub(SHOWN);
         kept.drain(..excess);
     }
-    format!("{}\n", String::from_utf8_lossy(&kept))
+    format!("{}\n", super::lines::decode(&kept))
 }
 
 #[cfg(all(test, unix))]

@@ -1,29 +1,46 @@
 //! A program of the user's that runs beside the backends, with all that it started.
 
-/// Killed when this is dropped. The program leads a group of its own, as [`crate::die_with_this_thread`] makes it.
+use std::io;
+use std::process::Command;
+
+use tokio::process::Child;
+
+use super::platform::Enclosure;
+
+/// Killed when this is dropped, with all that grew from it.
 #[derive(Debug)]
-pub struct Group(Option<u32>);
+pub struct Group {
+    enclosure: Enclosure,
+    leader: Option<u32>,
+}
 
 impl Group {
-    /// That of this process; `None`: it has ended already.
-    pub fn of(leader: Option<u32>) -> Self {
-        Self(leader)
+    /// Starts a program that [`crate::die_with_this_thread`] has made the leader of a group of its own.
+    ///
+    /// # Errors
+    /// It can't be started; nothing of it is left then.
+    pub fn spawn(mut command: Command) -> io::Result<(Child, Self)> {
+        let enclosure = Enclosure::new()?;
+        enclosure.prepare(&mut command);
+        let child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+        enclosure.admit(&child)?;
+        let leader = child.id();
+        Ok((child, Self { enclosure, leader }))
     }
 
     /// Leaves alone what runs on.
     pub fn leave(mut self) {
-        self.0 = None;
+        self.leader = None;
+        if let Err(error) = self.enclosure.release() {
+            log::debug!("what a program left running ends with it: {error}");
+        }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
-            // Nobody left in it is the usual case.
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+        if let Some(leader) = self.leader {
+            self.enclosure.end(leader);
         }
-        #[cfg(not(unix))]
-        let _ = self.0;
     }
 }

@@ -48,6 +48,7 @@ pub use feed::{Feed, feed};
 pub use group::Group;
 pub use guard::{GuardHandle, guard_main, spawn_guard};
 pub use leftovers::{Reaped, reap_leftovers};
+pub use lines::decode;
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
 pub use output::FarOutput;
@@ -55,7 +56,7 @@ pub use platform::{
     NEEDS_GUARD, STARTS_AGAIN, contain_this_process, ctrl_break_main, die_with_this_thread, start_again,
 };
 #[cfg(windows)]
-pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese};
+pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese, starts_at_login};
 
 pub use url::UrlLauncher;
 

@@ -75,7 +75,8 @@ impl Splitter {
     }
 }
 
-fn decode(bytes: &[u8]) -> String {
+/// What a program has printed: UTF-8, or else the code page that the system's consoles have.
+pub fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => super::platform::decode(bytes),

@@ -36,7 +36,7 @@ use {unenclosed as fence, unix as telling};
 #[cfg(windows)]
 use {windows as fence, windows as system, windows as telling};
 
-pub(super) use fence::{Enclosure, decode};
+pub(super) use fence::{Enclosure, decode, without_window};
 pub use fence::{contain_this_process, ctrl_break_main};
 pub use system::die_with_this_thread;
 pub(super) use system::{
@@ -48,7 +48,7 @@ pub(super) use telling::{
 };
 pub use telling::{NEEDS_GUARD, STARTS_AGAIN, start_again};
 #[cfg(windows)]
-pub use windows::{leave_own_console, log_into, pump_messages, speaks_chinese};
+pub use windows::{leave_own_console, log_into, pump_messages, speaks_chinese, starts_at_login};
 
 /// What a pipe holds when it was widened, in bytes.
 pub(super) const WIDE: usize = 512 * 1024;

@@ -1,12 +1,12 @@
 //! The command by which a user ends what a launch started elsewhere, such as a container.
 
 use std::cell::Cell;
-use std::ffi::OsString;
 use std::time::Duration;
 
 use super::LaunchOrder;
 use super::Pipe;
 use super::command::{self, Markers};
+use super::group::Group;
 use super::output::Outlet;
 
 /// Runs at most once at a time, beside the signals.
@@ -37,11 +37,18 @@ impl StopCommand {
         let words = command::filled_in(words, &self.order, self.port);
         let shown = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
         log::info!("models/{model}: running its stop_command: {shown}");
-        let child = spawn(&words, &self.order, self.port, &self.markers);
+        let child = Group::spawn(command::build(&words, &self.order, self.port, &self.markers));
         let (runs, outlet, limit) = (self.runs.clone(), self.outlet.clone(), self.order.stop_timeout);
         actix_rt::spawn(async move {
             let ended = match child {
-                Ok(child) => until_ended(child, outlet, limit).await,
+                Ok((child, group)) => {
+                    let ended = until_ended(child, outlet, limit).await;
+                    if ended.is_ok() {
+                        // It may go on in the background; what is left then is ended with the run, or with the manager.
+                        group.leave();
+                    }
+                    ended
+                }
                 Err(error) => Err(error.to_string()),
             };
             if let Err(why) = ended {
@@ -50,16 +57,6 @@ impl StopCommand {
             runs.set(false);
         });
     }
-}
-
-fn spawn(
-    words: &[OsString],
-    order: &LaunchOrder,
-    port: u16,
-    markers: &Markers,
-) -> std::io::Result<tokio::process::Child> {
-    let command = command::build(words, order, port, markers);
-    tokio::process::Command::from(command).kill_on_drop(true).spawn()
 }
 
 /// Its output goes where the backend's goes.

@@ -5,6 +5,9 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::lines::decode;
+use super::platform;
+
 /// What such a program said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolOutput {
@@ -20,9 +23,12 @@ pub struct ToolOutput {
 /// It can't be started.
 #[expect(clippy::disallowed_methods, reason = "the command line has no arbiter to block")]
 pub fn run_tool<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> io::Result<ToolOutput> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output()?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    platform::without_window(&mut command);
+    let output = command.output()?;
     let said = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&said).trim_end().to_owned();
+    let text = decode(&said).trim_end().to_owned();
     Ok(ToolOutput { success: output.status.success(), text })
 }
 
@@ -44,13 +50,13 @@ pub struct Helped {
 /// It can't be started, or takes longer: in words.
 pub async fn run_self(arguments: &[String], without: &[&str], limit: Duration) -> Result<Helped, String> {
     let program =
-        super::platform::own_program().map_err(|error| format!("this program can't find itself: {error}"))?;
+        platform::own_program().map_err(|error| format!("this program can't find itself: {error}"))?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     for name in without {
         command.env_remove(name);
     }
-    super::platform::die_with_this_thread(&mut command);
+    platform::die_with_this_thread(&mut command);
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true);
     let output = match tokio::time::timeout(limit, command.output()).await {
@@ -62,6 +68,6 @@ pub async fn run_self(arguments: &[String], without: &[&str], limit: Duration) -
 }
 
 pub(super) fn last_line(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
+    let text = decode(text);
     text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }

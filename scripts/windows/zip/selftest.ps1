@@ -20,7 +20,18 @@ function Wait-For([scriptblock]$condition, [int]$seconds = 30) {
   return $false
 }
 function Api([string]$path, [string]$method = 'GET') {
-  Invoke-RestMethod -Method $method -Uri "http://127.0.0.1:$port$path" -TimeoutSec 60
+  # A list comes as one object, and is taken apart by being named.
+  $answer = Invoke-RestMethod -Method $method -Uri "http://127.0.0.1:$port$path" -TimeoutSec 60
+  $answer
+}
+# What it says when it refuses, or an empty text if it doesn't.
+function Refusal([string]$path) {
+  try { Api $path 'POST' | Out-Null } catch {
+    if ($_.ErrorDetails) { return $_.ErrorDetails.Message }
+    if (-not $_.Exception.Response) { return $_.Exception.Message }
+    return (New-Object IO.StreamReader $_.Exception.Response.GetResponseStream()).ReadToEnd()
+  }
+  return ''
 }
 function Start-Manager { Start-Process -FilePath $exe -ArgumentList 'serve' -WorkingDirectory $work -PassThru -WindowStyle Hidden }
 
@@ -70,19 +81,32 @@ static class Server {
 }
 '@.Replace('WORDS', $words)
 
+# A port of somebody else's (this PowerShell's), and one that nobody may have.
+$stranger = New-Object Net.Sockets.TcpListener ([Net.IPAddress]::Loopback), 0
+$stranger.Start()
+$taken = $stranger.LocalEndpoint.Port
+$ranges = @(netsh interface ipv4 show excludedportrange protocol=tcp | Select-String '^\s+(\d+)\s+(\d+)' | ForEach-Object { [int]$_.Matches[0].Groups[1].Value } | Where-Object { $_ -ge 1024 })
+$reserved = if ($ranges) { $ranges[0] } else { 50000 }
+
 New-Item -ItemType Directory -Path $work | Out-Null
 $manager = $null
 try {
   Add-Type -TypeDefinition $server -OutputAssembly (Join-Path $work 'server.exe') -OutputType ConsoleApplication
   [IO.File]::WriteAllText((Join-Path $work 'run it.bat'), "@echo off`r`n`"%~dp0server.exe`"`r`n")
   [IO.File]::WriteAllText((Join-Path $work 'run.ps1'), "& `"`$PSScriptRoot\server.exe`"`r`n")
+  [IO.File]::WriteAllText((Join-Path $work 'look.bat'), "@echo off`r`nset PORT=$($port + 1)`r`n`"%~dp0server.exe`"`r`n")
   [IO.File]::WriteAllText((Join-Path $work 'config.yaml'), @"
-program: {host: 127.0.0.1, port: $port, alive_time: 0, stop_timeout: 10, Disable_GPU_monitoring: true}
+program: {host: 127.0.0.1, port: $port, alive_time: 0, stop_timeout: 10}
+devices:
+  - {name: hangs, command: ['./look.bat']}
 Local-Models:
   program: {mode: Chat, V: {script_path: server.exe}}
   batch: {mode: Chat, V: {script_path: 'run it.bat'}}
   shell: {mode: Chat, V: {script_path: run.ps1}}
+  taken: {mode: Chat, port: $taken, V: {script_path: server.exe}}
+  reserved: {mode: Chat, port: $reserved, V: {script_path: server.exe}}
 "@)
+  [IO.File]::WriteAllText((Join-Path $work 'second.yaml'), "program: {host: 127.0.0.1, port: $($port + 2)}`r`nLocal-Models: {}`r`n")
   Push-Location $work
   & $exe check | Out-Host
   Check 'check accepts a configuration in a folder with Chinese letters and a blank' ($LASTEXITCODE -eq 0)
@@ -108,6 +132,22 @@ Local-Models:
     if ($model -eq 'shell') { Write-Host "told    $end" } else { Check "$end, before stop_timeout" ($took -lt 9) }
   }
 
+  $said = Refusal '/api/models/taken/start'
+  Check 'whose a taken port is, is told' ($said -match "port $taken is taken by pid $PID ") $said
+  if ($ranges) {
+    $said = Refusal '/api/models/reserved/start'
+    Check 'a reserved port is told with its range' ($said -match "port $reserved is in the range \d+ to \d+") $said
+  } else {
+    Write-Host 'left out a reserved port: there is none here'
+  }
+  $hung = Wait-For { (@(Api '/api/devices') | Where-Object { $_.name -eq 'hangs' }).online -eq $false } 20
+  $left = @(Get-CimInstance Win32_Process -Filter "Name = 'server.exe'" | Where-Object { $_.ExecutablePath -like "$work*" -and ((Get-Date) - $_.CreationDate).TotalSeconds -gt 8 })
+  Check 'a command for a device that hangs is killed with what it started' ($hung -and $left.Count -eq 0) ($left | Out-String)
+  $second = Start-Process -FilePath $exe -ArgumentList '--config', 'second.yaml', 'serve' -WorkingDirectory $work -PassThru -WindowStyle Hidden -RedirectStandardError (Join-Path $work 'second')
+  $second.WaitForExit()
+  $said = [IO.File]::ReadAllText((Join-Path $work 'second'))
+  Check 'a second manager of the folder is refused by name' ($said -match "in use by another manager \(pid $($manager.Id) ") $said
+
   Invoke-RestMethod -Method Post -Uri "http://127.0.0.1:$port/api/models/batch/start" -TimeoutSec 120 | Out-Null
   $backend = (Api '/api/models/batch').pid
   $children = @(Get-CimInstance Win32_Process -Filter "ParentProcessId = $backend").ProcessId
@@ -119,7 +159,14 @@ Local-Models:
 
   $cards = @(Api '/api/devices' | Where-Object { $_.plugin -eq 'nvidia' })
   Write-Host "told    NVIDIA cards: $($cards.Count) (nvidia-smi: $((Get-Command nvidia-smi -ErrorAction SilentlyContinue) -ne $null))"
-  Write-Host "told    reserved ports: $((netsh interface ipv4 show excludedportrange protocol=tcp | Select-String '^\s+\d').Count) ranges"
+  Write-Host "told    reserved ports: $($ranges.Count) ranges"
+  Write-Host "told    who may read the ledger: $((Get-Acl (Join-Path $work 'data')).AccessToString -replace "`n", '; ')"
+
+  & $exe tray --at-login true | Out-Host
+  $run = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Run'
+  Check 'the icon comes at log-in' ((Get-ItemProperty $run).'LLM-Manager tray' -like "*$exe*")
+  & $exe tray --at-login false | Out-Host
+  Check 'and not any more' ($null -eq (Get-ItemProperty $run).'LLM-Manager tray')
 
   $admin = ([Security.Principal.WindowsPrincipal][Security.Principal.WindowsIdentity]::GetCurrent()).IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
   Stop-Process -Id $manager.Id -Force
@@ -134,6 +181,11 @@ Local-Models:
       Remove-Item $asked -ErrorAction SilentlyContinue
       Api '/api/models/program/stop' 'POST' | Out-Null
       Check 'a model of the service, which has no console, gets Ctrl-Break' (Test-Path $asked)
+      $delayed = (Get-ItemProperty 'HKLM:\SYSTEM\CurrentControlSet\Services\LLM-Manager').DelayedAutostart
+      Check 'the service starts with the machine, after the others' ($delayed -eq 1)
+      $before = (Get-CimInstance Win32_Service -Filter "Name = 'LLM-Manager'").ProcessId
+      Stop-Process -Id $before -Force
+      Check 'the service starts again after a crash' (Wait-For { (Get-CimInstance Win32_Service -Filter "Name = 'LLM-Manager'").ProcessId -notin 0, $before -and (Api '/health').status -eq 'ok' } 60)
       & $exe service stop | Out-Host
       Check 'service stop' ((Get-Service LLM-Manager).Status -eq 'Stopped')
     } finally {
@@ -144,6 +196,7 @@ Local-Models:
     Write-Host 'left out the service: not an administrator'
   }
 } finally {
+  $stranger.Stop()
   if ($manager -and -not $manager.HasExited) { Stop-Process -Id $manager.Id -Force }
   Pop-Location
   Start-Sleep -Seconds 1

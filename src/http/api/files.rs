@@ -1,6 +1,7 @@
 //! `/api/config/files`: what lies on this machine, for whoever looks for the file of a new model.
 
 use super::config::{Answered, ConfigFile, blocking, trusted};
+use crate::config::real_path;
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::Now;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -13,6 +14,9 @@ use std::path::Path;
 const MOST: usize = 2000;
 /// What a model can be started from: weights and scripts.
 const ENDINGS: [&str; 7] = ["gguf", "safetensors", "sh", "bat", "cmd", "ps1", "py"];
+
+/// Programs that are known by their names.
+const PROGRAMS: &[&str] = if cfg!(windows) { &["exe"] } else { &[] };
 
 /// Which folder; relative ones start at that of the configuration, which is also the one without a name.
 #[derive(Deserialize)]
@@ -73,7 +77,7 @@ pub(crate) async fn list(
 
 fn look(base: &Path, folder: &Path) -> io::Result<FolderView> {
     // `..` is taken away where it can be, so that the way up doesn't get longer with each step.
-    let folder = folder.canonicalize().or_else(|_| std::path::absolute(folder))?;
+    let folder = real_path(folder).or_else(|_| std::path::absolute(folder))?;
     let mut entries = Vec::new();
     let mut cut = false;
     for entry in std::fs::read_dir(&folder)? {
@@ -104,7 +108,7 @@ impl EntryView {
         let about = path.metadata().ok()?;
         let is_wanted = || {
             let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-            ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+            ENDINGS.iter().chain(PROGRAMS).any(|known| ending.eq_ignore_ascii_case(known))
         };
         let bytes = match about.is_dir() {
             true => None,
@@ -116,7 +120,7 @@ impl EntryView {
 }
 
 fn written(base: &Path, path: &Path) -> String {
-    let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
+    let base = real_path(base).unwrap_or_else(|_| base.to_owned());
     let below = path.strip_prefix(base).ok().filter(|below| !below.as_os_str().is_empty());
     below.unwrap_or(path).to_string_lossy().into_owned()
 }

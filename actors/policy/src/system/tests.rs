@@ -77,3 +77,16 @@ fn excluded_ports_are_read_in_any_language() {
     assert_eq!(excluded_ports(chinese), [1024..=1123]);
     assert_eq!(excluded_ports("2 1\n70000 70001\n1 2 3\nError 5\n"), []);
 }
+
+#[test]
+fn a_path_that_windows_has_resolved_is_written_as_people_do() {
+    for (resolved, written) in [
+        (r"\\?\D:\llama\x.bat", r"D:\llama\x.bat"),
+        (r"\\?\UNC\server\share\x", r"\\server\share\x"),
+        (r"\\?\Volume{1}\x", r"\\?\Volume{1}\x"),
+        (r"D:\x", r"D:\x"),
+    ] {
+        assert_eq!(plain_path(System::Windows, resolved), written);
+        assert_eq!(plain_path(System::Unix, resolved), resolved);
+    }
+}

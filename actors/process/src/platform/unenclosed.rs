@@ -26,6 +26,17 @@ impl Enclosure {
         Ok(None)
     }
 
+    /// Kills the group of this leader. Nobody left in it is the usual case.
+    pub(crate) fn end(&self, leader: u32) {
+        if let Ok(pid) = i32::try_from(leader) {
+            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+        }
+    }
+
+    pub(crate) fn release(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Signals each of them.
     pub(crate) fn signal(&self, processes: &[ProcessInfo], signal: Signal) -> Signalled {
         crate::tree::signal_all(processes, signal)
@@ -41,6 +52,9 @@ pub fn contain_this_process() -> io::Result<()> {
 pub(crate) fn decode(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// No program opens a window by itself here.
+pub(crate) fn without_window(_command: &mut Command) {}
 
 pub fn ctrl_break_main(_pids: &[u32]) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "Ctrl-Break is a matter of Windows"))

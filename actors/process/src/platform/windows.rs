@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Threading::{
 use super::{Environment, ProcessId, ProcessInfo, Signal};
 
 pub use console::ctrl_break_main;
-pub use desktop::{leave_own_console, pump_messages, speaks_chinese};
+pub use desktop::{leave_own_console, pump_messages, speaks_chinese, starts_at_login};
 pub(crate) use job::Enclosure;
 pub use job::contain_this_process;
 pub(crate) use sys::decode_oem as decode;
@@ -170,6 +170,11 @@ pub(crate) fn exit_text(status: ExitStatus) -> String {
 /// Ctrl-C in the manager's console would end its backends. The manager's job ends it with the manager.
 pub fn die_with_this_thread(command: &mut Command) {
     command.creation_flags(QUIET);
+}
+
+/// A program of consoles gets a window of its own if its parent has none: a service, or the tray.
+pub(crate) fn without_window(command: &mut Command) {
+    command.creation_flags(CREATE_NO_WINDOW);
 }
 
 /// The file of this program.

@@ -49,6 +49,17 @@ impl Enclosure {
         Ok(Some(found))
     }
 
+    /// Kills all that is in it.
+    pub(crate) fn end(&self, _leader: u32) {
+        // It ends with its last handle anyway.
+        let _ = sys::terminate_job(&self.job, ENDED_BY_MANAGER);
+    }
+
+    /// From now on its processes outlive it; they end with the manager.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        sys::limit_job(&self.job, 0)
+    }
+
     /// Asks its processes to end, or ends them all at once: none can start another one in between.
     pub(crate) fn signal(&self, processes: &[ProcessInfo], signal: Signal) -> Signalled {
         let pids: Vec<u32> = processes.iter().map(|info| info.id.pid).collect();

@@ -50,8 +50,14 @@ fn bytes<T>() -> u32 {
 pub(super) fn new_job() -> io::Result<OwnedHandle> {
     // SAFETY: both pointers may be null: no attributes, no name.
     let job = owned(unsafe { CreateJobObjectW(null(), null()) })?;
+    limit_job(&job, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)?;
+    Ok(job)
+}
+
+/// Gives a job these limits and no others.
+pub(super) fn limit_job(job: &OwnedHandle, flags: u32) -> io::Result<()> {
     let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    limits.BasicLimitInformation.LimitFlags = flags;
     // SAFETY: the class says that this struct is meant, and the length is its own.
     checked(unsafe {
         SetInformationJobObject(
@@ -60,8 +66,7 @@ pub(super) fn new_job() -> io::Result<OwnedHandle> {
             (&raw const limits).cast(),
             bytes::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
         )
-    })?;
-    Ok(job)
+    })
 }
 
 /// A handle that means this process; it needs no closing.

@@ -171,6 +171,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--watch", type=int, default=120)
     options = parser.parse_args()
+    options.manager, options.fake = os.path.abspath(options.manager), os.path.abspath(options.fake)
     stand = Stand(options, 1)
     try:
         alone, managed = [], []
@@ -193,4 +194,5 @@ def main():
         print(f"{options.jobs} jobs that run: all ready after {up:.0f} s; {calls:.1f} calls a minute, {100 * share:.2f} % of a core with Slurm's programs")
 
 
-main()
+if __name__ == "__main__":
+    main()

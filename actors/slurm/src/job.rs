@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use llm_manager_policy::cluster::{Ask, JobEnd, JobFacts, JobFate, JobState, Stage, Wait, waits_for};
+use llm_manager_policy::cluster::{Ask, JobEnd, JobFacts, JobFate, JobState, Stage, Wait, YOUNG, waits_for};
 use tokio::sync::{Notify, watch};
 
 use crate::commands;
@@ -21,6 +21,8 @@ use crate::wrapper;
 const AGAIN: Duration = Duration::from_secs(5);
 /// Between two looks for a submission whose answer was lost.
 const LOOK_FOR: Duration = Duration::from_secs(2);
+/// Between two looks at the file in which a young job tells its place.
+const GLANCE: Duration = Duration::from_millis(50);
 /// So often in a row a job must be missing until it is taken for gone.
 const MISSES: u32 = 2;
 /// Two ends of a time limit that are no further apart are one.
@@ -244,7 +246,8 @@ impl Owner {
     /// From the queue to the end.
     async fn watch(&mut self, id: u64) -> JobEnd {
         let mut registration = self.poller.register(id);
-        let mut round = Round { ran: false, told: None, misses: 0, looks: 0, last: None };
+        let mut round =
+            Round { ran: false, told: None, misses: 0, looks: 0, last: None, since: Instant::now() };
         loop {
             let seen = registration.seen.borrow_and_update().clone();
             if let Some(end) = self.take(id, &mut round, seen, &registration).await {
@@ -254,8 +257,13 @@ impl Owner {
             if round.told.is_some() {
                 registration.stage(Stage::Leaving);
             }
+            // The file tells where it is before the controller is asked again, and costs the controller nothing.
             let tick = match &*self.view.borrow() {
-                JobView::Placing { .. } => Duration::from_millis(100),
+                JobView::Submitting(_) | JobView::Queued { .. } | JobView::Placing { .. }
+                    if round.since.elapsed() < YOUNG =>
+                {
+                    GLANCE
+                }
                 _ => Duration::from_secs(1),
             };
             tokio::select! {
@@ -292,6 +300,9 @@ impl Owner {
         };
         round.misses = 0;
         let state = row.state;
+        if round.last.as_ref().is_none_or(|last| (last.state, &last.reason) != (state, &row.reason)) {
+            round.since = Instant::now();
+        }
         if state.is_over() || (round.ran && state.is_waiting()) {
             round.last = Some(row);
             if !state.is_over() {
@@ -440,4 +451,6 @@ struct Round {
     misses: u32,
     looks: u64,
     last: Option<Row>,
+    /// When its state or its reason to wait was last another one.
+    since: Instant,
 }

@@ -131,7 +131,7 @@ tool; promptfoo, guidellm, aiperf and Open WebUI have llama.cpp.
 ## 程序
 
 像用户那样运行。`chat` 与 `stream`：它请求了并完整收到；`tools`：它运行了模型要求的命令。`-`：没有这项功能，或不显示 token 数。
-编程代理后面是一个按脚本响应的模型（很小的模型不会选择工具）；promptfoo、guidellm、aiperf 和 Open WebUI 后面是 llama.cpp。
+编程代理后面是一个按脚本应答的模型（很小的模型不会选择工具）；promptfoo、guidellm、aiperf 和 Open WebUI 后面是 llama.cpp。
 
 {program}
 """)

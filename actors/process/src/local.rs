@@ -173,14 +173,10 @@ impl LocalLauncher {
             tail: Rc::clone(&tail),
             tree_gone: tree_gone.subscribe(),
         };
-        let stdout = child
-            .stdout
-            .take()
-            .map(|pipe| outlet.clone().drain(Pipe::Stdout, pipe, |pipe| platform::widen(pipe)));
-        let stderr = child
-            .stderr
-            .take()
-            .map(|pipe| outlet.clone().drain(Pipe::Stderr, pipe, |pipe| platform::widen(pipe)));
+        let stdout =
+            child.stdout.take().map(|pipe| outlet.clone().drain(Pipe::Stdout, pipe, platform::widen));
+        let stderr =
+            child.stderr.take().map(|pipe| outlet.clone().drain(Pipe::Stderr, pipe, platform::widen));
         let readers = [stdout.map(actix_rt::spawn), stderr.map(actix_rt::spawn)];
         let wish = watch::channel(Wish::Run);
         let members = watch::channel(vec![leader.pid]);

@@ -20,8 +20,10 @@ use std::time::Duration;
 const PACE_PART: u32 = 32;
 const SHORTEST_PACE: Duration = Duration::from_millis(2);
 const LONGEST_PACE: Duration = Duration::from_millis(20);
-/// An answer that took long is waited for so many times as long, up to a limit: the backend has other work to do.
+/// An answer that took long is waited for so many times as long, up to a limit: the backend has other work to do. But no longer than
+/// this part of the time that it has taken so far: a start of 20 ms isn't drawn out by an answer of 2.
 const COURTESY: u32 = 4;
+const COURTESY_PART: u32 = 8;
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// Between two questions that were refused: each is a line in the backend's log.
 const REFUSED_PACE: Duration = Duration::from_millis(250);
@@ -420,7 +422,7 @@ fn pace(now: Duration) -> Duration {
 
 /// The pause after an answer: the shortest that costs the backend little.
 fn pause(took: Duration, now: Duration) -> Duration {
-    took.saturating_mul(COURTESY).min(LONGEST_PAUSE).max(pace(now))
+    took.saturating_mul(COURTESY).min(now / COURTESY_PART).min(LONGEST_PAUSE).max(pace(now))
 }
 
 #[cfg(test)]

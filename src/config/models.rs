@@ -202,7 +202,11 @@ fn variant(
     let is_elsewhere = matches!(place, Some(Place::Url(_)));
     let launch = match &place {
         Some(Place::Local | Place::Slurm(_)) => launch(walk, &fields),
-        Some(Place::Url(_)) => Some(Launch::Nothing),
+        // Without a command the image has its own; a script was refused.
+        Some(Place::Kubernetes(_)) if fields.is_given("command") => {
+            Some(Launch::Command(command(walk, &fields, "command")))
+        }
+        Some(Place::Url(_) | Place::Kubernetes(_)) => Some(Launch::Nothing),
         None => None,
     };
     let backend = Backend::read(walk, &fields).or(of_model);

@@ -26,8 +26,12 @@ const LOST: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 1;
 /// An API server that could not even be reached for so long makes no Pod: another variant may be tried.
 const UNREACHED: Duration = Duration::from_secs(30);
+/// For so long an API server that was away may refuse what it allows: it answers before it has read who has which rights.
+const WAKING: Duration = Duration::from_secs(30);
 /// So often the removal of what is left is tried; after that it is the next manager's.
 const TRIES: u32 = 60;
+/// And so often, if the Secret may not be removed: an API server that has just begun refuses what it allows later.
+const REFUSALS: u32 = 6;
 /// How long the rest of a log is waited for.
 const REST: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_secs(1);
@@ -148,6 +152,7 @@ impl Owner {
     async fn make(&mut self) -> Result<(), (JobEnd, bool)> {
         let Some(things) = self.things.take() else { return Ok(()) };
         let (mut unsure, began) = (false, Instant::now());
+        let mut away: Option<Instant> = None;
         for (kind, thing) in [("secrets", &things.secret), ("pods", &things.pod)] {
             loop {
                 if self.wanted() > Wish::Run {
@@ -163,13 +168,13 @@ impl Owner {
                     }
                     Err(error @ (CallError::Unreached { .. } | CallError::Unanswered { .. })) => {
                         unsure |= matches!(error, CallError::Unanswered { .. });
-                        let words = error.to_string();
-                        log::warn!(
-                            "kubernetes/{}: it isn't made yet: {words}; asking again",
-                            self.record.name
-                        );
-                        self.view.send_replace(PodView::Making(Some(words)));
-                        tokio::time::sleep(PAUSE).await;
+                        away = Some(Instant::now());
+                        self.not_yet(&error).await;
+                    }
+                    Err(error @ CallError::Refused { status: 401 | 403, .. })
+                        if away.is_some_and(|away| away.elapsed() < WAKING) =>
+                    {
+                        self.not_yet(&error).await;
                     }
                     Err(CallError::Gone) => {
                         let namespace = self.cluster.namespace();
@@ -180,12 +185,19 @@ impl Owner {
                     }
                     Err(error) => {
                         let end = JobEnd { fate: JobFate::Refused, sentence: error.to_string() };
-                        return Err((end, false));
+                        return Err((end, unsure));
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    async fn not_yet(&self, error: &CallError) {
+        let words = error.to_string();
+        log::warn!("kubernetes/{}: it isn't made yet: {words}; asking again", self.record.name);
+        self.view.send_replace(PodView::Making(Some(words)));
+        tokio::time::sleep(PAUSE).await;
     }
 
     /// From the scheduler to the end. Answers whether something of it is left in the cluster.
@@ -309,12 +321,13 @@ impl Owner {
 
     /// Removes what is left.
     async fn clean(&self, mut is_there: bool) {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let pod =
                 if is_there { self.cluster.delete_pod(&self.record.name, AT_ONCE).await } else { Ok(()) };
             is_there = pod.is_err();
             let secret = self.cluster.delete_secret(&self.record.name).await;
-            if pod.is_ok() && matches!(secret, Ok(()) | Err(CallError::Refused { .. })) {
+            let is_final = attempt >= REFUSALS && matches!(secret, Err(CallError::Refused { .. }));
+            if pod.is_ok() && (secret.is_ok() || is_final) {
                 if let Err(error) = secret {
                     log::warn!("kubernetes/{}: its Secret is left: {error}", self.record.name);
                 }

@@ -11,9 +11,9 @@ mod words;
 pub use ask::{Ask, refused_extra};
 pub use ending::{JobEnd, JobFacts, JobFate};
 pub use pace::{BACK_OFF, LONG, Look, QUICK, Stage, Watched, YOUNG, next_look};
-pub use pod::{Container, ContainerEnd, ContainerState, PodFacts, PodPhase, PodStage, Role, Said};
+pub use pod::{Container, ContainerEnd, ContainerState, PodFacts, PodPhase, PodStage, Role};
 pub use pod_ask::PodAsk;
-pub use pod_words::{PodWait, container_waits_for, unscheduled};
+pub use pod_words::{PodWait, Said, container_waits_for, unscheduled};
 pub use words::{Wait, waits_for};
 
 /// Where a job of Slurm stands.

@@ -1,16 +1,7 @@
 //! What Kubernetes shows of the Pod of a run: whether it waits or serves, and how it ended.
 
 use super::ending::{JobEnd, JobFate};
-use super::pod_words::{PodWait, container_waits_for, unscheduled};
-
-/// A reason and a message, as Kubernetes gives them in many places. Both may be empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// One word for programs.
-    pub reason: String,
-    /// A sentence for people.
-    pub message: String,
-}
+use super::pod_words::{PodWait, Said, container_waits_for, unscheduled};
 
 /// `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

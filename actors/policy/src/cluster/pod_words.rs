@@ -1,6 +1,13 @@
 //! Why a Pod doesn't serve yet: Kubernetes' reasons in sentences, and how long waiting can help.
 
-use super::pod::Said;
+/// A reason and a message, as Kubernetes gives them in many places. Both may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// One word for programs.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+}
 
 /// Why a Pod waits.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -202,9 +202,9 @@ fn variant(
     let is_elsewhere = matches!(place, Some(Place::Url(_)));
     let launch = match &place {
         Some(Place::Local | Place::Slurm(_)) => launch(walk, &fields),
-        // Without a command the image has its own; a script was refused.
+        // Its program is in the image, which has a command of its own, too; a script was refused.
         Some(Place::Kubernetes(_)) if fields.is_given("command") => {
-            Some(Launch::Command(command(walk, &fields, "command")))
+            Some(Launch::Command(fields.texts("command").into_iter().map(str::to_owned).collect()))
         }
         Some(Place::Url(_) | Place::Kubernetes(_)) => Some(Launch::Nothing),
         None => None,

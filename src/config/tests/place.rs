@@ -84,7 +84,7 @@ fn a_pod_is_a_place() {
     let Place::Kubernetes(ask) = &found.place else { panic!("{:?}", found.place) };
     assert_eq!((ask.image.as_deref(), ask.to_string()), (Some("i"), "Kubernetes llm".to_owned()));
     assert_eq!(found.launch, Launch::Nothing, "the image has a command of its own");
-    let with = variant("on: {kubernetes: {image: i}}\n      command: [serve, '{port}']");
+    let with = variant("on: {kubernetes: {image: i}}\n      command: [/in/the/image/serve, '{port}']");
     let launch = load_text(&with).unwrap().spec.models[0].variants[0].launch.clone();
     assert!(matches!(launch, Launch::Command(_)));
     let at = "Local-Models.m.There";

@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all deny webui dashboard dist browser chaos soak matrix mutants book engine bench clean
+.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all kubernetes deny webui dashboard dist browser chaos soak matrix mutants book engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -28,11 +28,18 @@ check-fmt:
 fmt: ## Formats the sources.
 	cargo fmt --all
 
+# What makes Pods brings a large library: it is compiled with its feature only.
 lint: ## Runs clippy; a warning is an error.
-	cargo clippy --workspace --all-targets --features otel -- -D warnings
+	cargo clippy --workspace --exclude llm-manager-kubernetes --all-targets --features otel -- -D warnings
 
-test-all: test windows-test chaos soak ## What `make test` leaves out, too: Wine, the tray, chaos, an hour of load.
+test-all: test windows-test chaos soak kubernetes ## What `make test` leaves out, too: Wine, the tray, Pods, chaos, an hour of load.
 	tests/tray.sh
+
+kubernetes: ## Clippy and tests with the feature `kubernetes`; then against a real cluster of one node, built from Debian's sources.
+	cargo clippy -p llm-manager -p llm-manager-kubernetes --all-targets --features otel,kubernetes -- -D warnings
+	cargo test -p llm-manager-kubernetes
+	cargo test -p llm-manager --features otel,kubernetes --lib config
+	tests/kubernetes.sh
 
 windows-check: ## Runs clippy on what is compiled for Windows, if Rust's library for it is there.
 ifneq ($(WINDOWS),0)
@@ -99,7 +106,7 @@ mutants: ## Mutation testing of the policy crate (cargo install --locked cargo-m
 	cargo mutants --package llm-manager-policy --exclude-re 'fmt::Display|fmt::Debug' --test-tool cargo
 
 browser: dashboard ## Runs the dashboard's tests in Chromium against the program.
-	cargo test --workspace --no-run --quiet
+	cargo test --workspace --exclude llm-manager-kubernetes --no-run --quiet
 	tests/browser.sh
 
 book: ## Builds the documentation as a book, into target/book.

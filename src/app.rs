@@ -13,6 +13,7 @@ mod notices;
 mod notify;
 pub(crate) mod output;
 mod places;
+mod pods;
 mod reload;
 mod signals;
 mod tree;
@@ -287,8 +288,14 @@ impl Running {
         let sink: Rc<dyn OutputSink> = Rc::new(sink);
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
         local.hide(spec.secret_variables.clone());
-        let slurm = SlurmLauncher::new(state_dir.clone(), sink, watching);
-        let places = Places { local: local.clone(), url: UrlLauncher::new(&instance), slurm: slurm.clone() };
+        let slurm = SlurmLauncher::new(state_dir.clone(), Rc::clone(&sink), watching);
+        let pods = pods::launcher(state_dir.clone(), sink);
+        let places = Places {
+            local: local.clone(),
+            url: UrlLauncher::new(&instance),
+            slurm: slurm.clone(),
+            pods: pods.clone(),
+        };
         let launcher: Rc<dyn Launcher> = Rc::new(places);
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
@@ -314,7 +321,7 @@ impl Running {
             // Its answer means that every actor is up; only then may requests come.
             ask(&addr, Tree).await;
         }
-        actix_web::rt::spawn(places::take_over(slurm, roster.clone()));
+        actix_web::rt::spawn(places::take_over(slurm, pods, roster.clone()));
         let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
         actix_web::rt::spawn(ticking);
         let looking =

@@ -21,6 +21,7 @@ mod modes;
 mod notify;
 mod park;
 mod place;
+mod pods;
 mod problem;
 mod replicas;
 mod schema;

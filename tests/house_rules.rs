@@ -302,6 +302,7 @@ const CRATES: &[&str] = &[
     "src/lib.rs",
     "actors/src/lib.rs",
     "actors/devices/src/lib.rs",
+    "actors/kubernetes/src/lib.rs",
     "actors/ledger/src/lib.rs",
     "actors/policy/src/lib.rs",
     "actors/process/src/lib.rs",

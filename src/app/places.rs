@@ -1,5 +1,6 @@
 //! Each place has its launcher.
 
+use super::pods::KubernetesLauncher;
 use super::tree::Roster;
 use futures_util::future::LocalBoxFuture;
 use llm_manager_actors::model::Verb;
@@ -12,14 +13,16 @@ pub(super) struct Places {
     pub(super) local: LocalLauncher,
     pub(super) url: UrlLauncher,
     pub(super) slurm: SlurmLauncher,
+    pub(super) pods: KubernetesLauncher,
 }
 
-/// The jobs of an earlier manager that was killed go on: their models are started, which takes the jobs over.
-pub(super) async fn take_over(slurm: SlurmLauncher, roster: Roster) {
-    let models = slurm.take_stock(|name| roster.find_replica(name).is_some()).await;
-    for model in models.iter().filter_map(|name| roster.find_replica(name)) {
+/// The jobs and Pods of an earlier manager that was killed go on: their models are started, which takes them over.
+pub(super) async fn take_over(slurm: SlurmLauncher, pods: KubernetesLauncher, roster: Roster) {
+    let is_known = |name: &str| roster.find_replica(name).is_some();
+    let (jobs, pods) = futures_util::join!(slurm.take_stock(is_known), pods.take_stock(is_known));
+    for model in jobs.iter().chain(&pods).filter_map(|name| roster.find_replica(name)) {
         if let Err(refused) = model.order(Verb::Start, None) {
-            log::warn!("models/{}: its job is not taken over: {refused:?}", model.spec.name);
+            log::warn!("models/{}: its job or Pod is not taken over: {refused:?}", model.spec.name);
         }
     }
 }
@@ -30,6 +33,7 @@ impl Launcher for Places {
             Place::Local => self.local.launch(order),
             Place::Url(_) => self.url.launch(order),
             Place::Slurm(_) => self.slurm.launch(order),
+            Place::Kubernetes(_) => self.pods.launch(order),
         }
     }
 

@@ -77,6 +77,8 @@ pub(super) enum Section {
     On,
     /// Of `on`.
     Slurm,
+    /// Of `on`.
+    Kubernetes,
 }
 
 /// One key of one section.
@@ -205,6 +207,7 @@ impl Section {
             Self::Variant => "a variant",
             Self::On => "`on`",
             Self::Slurm => "`slurm`",
+            Self::Kubernetes => "`kubernetes`",
         }
     }
 }

@@ -203,7 +203,11 @@ fn variant(
     let is_elsewhere = matches!(place, Some(Place::Url(_)));
     let launch = match &place {
         Some(Place::Local | Place::Slurm(_)) => launch(walk, &fields),
-        Some(Place::Url(_)) => Some(Launch::Nothing),
+        // Its program is in the image, which has a command of its own, too; a script was refused.
+        Some(Place::Kubernetes(_)) if fields.is_given("command") => {
+            Some(Launch::Command(fields.texts("command").into_iter().map(str::to_owned).collect()))
+        }
+        Some(Place::Url(_) | Place::Kubernetes(_)) => Some(Launch::Nothing),
         None => None,
     };
     let backend = Backend::read(walk, &fields).or(of_model);

@@ -6,6 +6,10 @@ use llm_manager_policy::spec::{BadUrl, Place, Secret, UrlPlace};
 use super::fields::{Fields, Walk};
 use super::key_specs;
 use super::keys::Section;
+use super::pods;
+
+/// What a variant can be on.
+const PLACES: [&str; 3] = ["url", "slurm", "kubernetes"];
 
 /// What Slurm knows itself, by other names.
 const OF_LOCAL_DEVICES: [(&str, &str); 3] = [
@@ -33,19 +37,23 @@ pub(super) fn read(walk: &mut Walk<'_>, variant: &Fields<'_>) -> Option<Place> {
     }
     let on = walk.fields(Section::On, &variant.at("on"), variant.value("on")?);
     walk.refuse_unknown(&on);
-    match (on.is_given("url"), on.is_given("slurm")) {
-        (true, true) => {
+    let given: Vec<&str> = PLACES.into_iter().filter(|name| on.is_given(name)).collect();
+    match given[..] {
+        [first, second, ..] => {
             let hint = Some("keep one of them, and put the other into a variant of its own".to_owned());
-            walk.error(&on.at("slurm"), "`url` and `slurm` are both there", hint);
+            walk.error(&on.at(second), format!("`{first}` and `{second}` are both there"), hint);
             return None;
         }
-        (false, true) => return slurm(walk, variant, &on).map(Place::Slurm),
+        ["slurm"] => return slurm(walk, variant, &on).map(Place::Slurm),
+        ["kubernetes"] => return pods::read(walk, variant, &on).map(Box::new).map(Place::Kubernetes),
         _ => {}
     }
     if !on.is_given("url") {
         if on.is_mapping && on.unknown.is_empty() {
-            let hint =
-                Some("write on: {url: \"http://box:8080/v1\"}, or on: {slurm: {partition: gpu}}".to_owned());
+            let hint = Some(
+                "write on: {url: \"http://box:8080/v1\"}, on: {slurm: {partition: gpu}}, or on: {kubernetes: {image: ...}}"
+                    .to_owned(),
+            );
             walk.error(&on.path, "says no place", hint);
         }
         return None;

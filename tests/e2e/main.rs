@@ -30,6 +30,8 @@ mod ground;
 mod hourly;
 mod hours;
 mod keys;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod ledger;
 mod ledger_faults;
 mod lifecycle;

@@ -7,6 +7,8 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod fake_slurm;
 pub(crate) mod inbox;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod kubernetes;
 pub(crate) mod postgres;
 pub(crate) mod slurm;
 

@@ -4,6 +4,9 @@ mod ask;
 mod ending;
 mod nodes;
 mod pace;
+mod pod;
+mod pod_ask;
+mod pod_words;
 mod time;
 mod words;
 
@@ -11,6 +14,9 @@ pub use ask::{Ask, refused_extra};
 pub use ending::{JobEnd, JobFacts, JobFate};
 pub use nodes::{Gres, Health, Node, NodeJob, gres, node_names, outlook, parse_gres};
 pub use pace::{BACK_OFF, LONG, Look, NODES, QUICK, Stage, Watched, YOUNG, next_look};
+pub use pod::{Container, ContainerEnd, ContainerState, PodFacts, PodPhase, PodStage, Role};
+pub use pod_ask::PodAsk;
+pub use pod_words::{PodWait, Said, container_waits_for, unscheduled};
 pub use time::time_limit;
 pub use words::{Wait, waits_for};
 

@@ -107,3 +107,41 @@ fn only_a_job_with_a_longer_limit_has_a_successor() {
         &["8 Local-Models.m#2: `m#2` is the name of a replica of the model `m` | another name"],
     );
 }
+
+/// A Pod's template beside the configuration that `load_text` reads.
+#[cfg(feature = "kubernetes")]
+#[test]
+fn a_pod_is_a_place() {
+    use llm_manager_policy::spec::Launch;
+    let spec = load_text(&variant("on: {kubernetes: {image: i, namespace: llm}}")).unwrap().spec;
+    let found = &spec.models[0].variants[0];
+    let Place::Kubernetes(ask) = &found.place else { panic!("{:?}", found.place) };
+    assert_eq!((ask.image.as_deref(), ask.to_string()), (Some("i"), "Kubernetes llm".to_owned()));
+    assert_eq!(found.launch, Launch::Nothing, "the image has a command of its own");
+    let with = variant("on: {kubernetes: {image: i}}\n      command: [/in/the/image/serve, '{port}']");
+    let launch = load_text(&with).unwrap().spec.models[0].variants[0].launch.clone();
+    assert!(matches!(launch, Launch::Command(_)));
+    let at = "Local-Models.m.There";
+    check(&variant("on: {kubernetes: {}}"), &[&format!("4 {at}.on.kubernetes: which image runs | `image`")]);
+    check(
+        &variant("on: {kubernetes: {template: nothing.yaml}}"),
+        &[&format!("4 {at}.on.kubernetes.template: nothing.yaml | that file")],
+    );
+    check(
+        &variant("on: {kubernetes: {image: i}}\n      script_path: ok.sh"),
+        &[&format!("5 {at}.script_path: has no meaning beside `on.kubernetes` | this machine's files")],
+    );
+    check(
+        &variant("on: {kubernetes: {image: i}, slurm: {}}"),
+        &[&format!("4 {at}.on.kubernetes: `slurm` and `kubernetes` are both there | keep one")],
+    );
+}
+
+#[cfg(not(feature = "kubernetes"))]
+#[test]
+fn a_program_that_can_make_no_pods_says_so() {
+    check(
+        &variant("on: {kubernetes: {image: i}}"),
+        &["4 Local-Models.m.There.on.kubernetes: without the feature `kubernetes` | --features kubernetes"],
+    );
+}

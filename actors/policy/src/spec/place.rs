@@ -1,7 +1,7 @@
 //! Where a variant runs: on this machine, or somewhere else.
 
 use super::routes::Routes;
-use crate::cluster::Ask;
+use crate::cluster::{Ask, PodAsk};
 use std::fmt;
 
 /// Where a variant runs.
@@ -14,6 +14,8 @@ pub enum Place {
     Url(UrlPlace),
     /// A job of a Slurm cluster.
     Slurm(Ask),
+    /// A Pod of a Kubernetes cluster.
+    Kubernetes(Box<PodAsk>),
 }
 
 impl Place {
@@ -30,6 +32,7 @@ impl fmt::Display for Place {
             Self::Local => f.write_str("this machine"),
             Self::Url(place) => place.fmt(f),
             Self::Slurm(ask) => ask.fmt(f),
+            Self::Kubernetes(ask) => ask.fmt(f),
         }
     }
 }

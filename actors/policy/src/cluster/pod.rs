@@ -1,0 +1,310 @@
+//! What Kubernetes shows of the Pod of a run: whether it waits or serves, and how it ended.
+
+use super::ending::{JobEnd, JobFate};
+use super::pod_words::{PodWait, Said, container_waits_for, unscheduled};
+
+/// `status.phase`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PodPhase {
+    /// Not all of its containers have begun.
+    #[default]
+    Pending,
+    /// One of them runs.
+    Running,
+    /// All have ended with exit code 0.
+    Succeeded,
+    /// All have ended, one of them otherwise.
+    Failed,
+    /// Its node can't be asked.
+    Unknown,
+}
+
+/// What a container is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It runs before the others.
+    Init,
+    /// The model's server.
+    Server,
+    /// It runs beside the server.
+    Beside,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerEnd {
+    /// `Completed`, `Error`, `OOMKilled`, `StartError`, ...
+    pub said: Said,
+    /// Its exit code; above 128 mostly a signal.
+    pub exit: i32,
+}
+
+/// Where a container stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerState {
+    /// It hasn't begun.
+    Waiting(Said),
+    /// It runs.
+    Running,
+    /// It has ended.
+    Ended(ContainerEnd),
+}
+
+/// One container of a Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its name in the Pod.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// Where it stands.
+    pub state: ContainerState,
+    /// How it ended before it was started once more.
+    pub before: Option<ContainerEnd>,
+}
+
+/// What is known of a Pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodFacts {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub phase: PodPhase,
+    /// Why the whole of it stands there: `Evicted`, for example.
+    pub said: Said,
+    /// Its node, once it has one.
+    pub node: Option<String>,
+    /// Its address, once it has one.
+    pub address: Option<String>,
+    /// It is being deleted.
+    pub is_going: bool,
+    /// Why it isn't scheduled, if the scheduler has said so.
+    pub unscheduled: Option<Said>,
+    /// Why somebody takes it away (the condition `DisruptionTarget`).
+    pub disruption: Option<Said>,
+    /// Its containers, the init containers first.
+    pub containers: Vec<Container>,
+}
+
+/// What a Pod's facts mean for whoever waits for its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodStage {
+    /// It doesn't serve yet.
+    Waits(PodWait),
+    /// Its server runs here.
+    Runs {
+        /// The node's name.
+        node: String,
+        /// The Pod's address.
+        address: String,
+    },
+    /// Its server has ended, and is not started again.
+    Over,
+}
+
+impl PodFacts {
+    /// Where it stands.
+    pub fn stage(&self) -> PodStage {
+        if matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed) {
+            return PodStage::Over;
+        }
+        let server = self.of(Role::Server);
+        match server.map(|server| &server.state) {
+            Some(ContainerState::Ended(_)) => return PodStage::Over,
+            Some(ContainerState::Running) => {
+                if let Some(address) = &self.address {
+                    let node = self.node.clone().unwrap_or_default();
+                    return PodStage::Runs { node, address: address.clone() };
+                }
+            }
+            _ => {}
+        }
+        PodStage::Waits(self.waits_for())
+    }
+
+    fn of(&self, role: Role) -> Option<&Container> {
+        self.containers.iter().find(|container| container.role == role)
+    }
+
+    fn waits_for(&self) -> PodWait {
+        if self.node.is_none() {
+            return unscheduled(self.unscheduled.as_ref());
+        }
+        // The one that has something to say: the others wait for it.
+        let waits = self.containers.iter().filter_map(|container| match &container.state {
+            ContainerState::Waiting(said) => Some((container, said)),
+            _ => None,
+        });
+        let dull = |said: &Said| matches!(said.reason.as_str(), "" | "ContainerCreating" | "PodInitializing");
+        let (mut first, mut told) = (None, None);
+        for (container, said) in waits {
+            if !dull(said) {
+                told.get_or_insert((container, said));
+            }
+            first.get_or_insert((container, said));
+        }
+        let Some((container, said)) = told.or(first) else {
+            return container_waits_for("server", &Said::default());
+        };
+        let mut wait = container_waits_for(&format!("`{}`", container.name), said);
+        if let (Some(before), "CrashLoopBackOff") = (&container.before, said.reason.as_str()) {
+            wait.sentence = format!("{} ({})", wait.sentence, exit_words(before));
+        }
+        wait
+    }
+
+    /// How it ended; `gone`: it isn't there any more, and these are its last facts; `asked`: we have told it to end.
+    pub fn end(&self, asked: bool, gone: bool) -> JobEnd {
+        let (fate, words) = self.fate(gone);
+        let by_cluster = matches!(
+            fate,
+            JobFate::TimeLimit | JobFate::Preempted | JobFate::NodeFailed | JobFate::OutOfMemory
+        );
+        let on = self.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"));
+        if asked && !by_cluster {
+            let sentence = format!("Pod {} ended{on} as it was told", self.name);
+            return JobEnd { fate: JobFate::Asked, sentence };
+        }
+        JobEnd { fate, sentence: format!("Pod {}{on} {words}", self.name) }
+    }
+
+    fn fate(&self, gone: bool) -> (JobFate, String) {
+        let because = |said: &Said| match said.message.trim().trim_end_matches('.') {
+            "" => String::new(),
+            message => format!(": {message}"),
+        };
+        if let Some(told) = self.taken_away() {
+            return told;
+        }
+        let reason = self.said.reason.as_str();
+        match reason {
+            "DeadlineExceeded" => {
+                let words = "reached its time limit (activeDeadlineSeconds)";
+                return (JobFate::TimeLimit, words.to_owned());
+            }
+            "UnexpectedAdmissionError"
+            | "NodeAffinity"
+            | "NodeSelectorMismatching"
+            | "NodePorts"
+            | "TopologyAffinityError"
+            | "AppArmor"
+            | "SysctlForbidden" => {
+                return (
+                    JobFate::NotLaunched,
+                    format!("was refused by its node ({reason}{})", because(&self.said)),
+                );
+            }
+            _ if reason.starts_with("OutOf") || reason.starts_with("Insufficient") => {
+                return (
+                    JobFate::NotLaunched,
+                    format!("was refused by its node ({reason}{})", because(&self.said)),
+                );
+            }
+            _ => {}
+        }
+        let ended = |role: Role| {
+            self.containers.iter().filter(move |container| container.role == role).find_map(|container| {
+                match &container.state {
+                    ContainerState::Ended(end) => Some((container, end)),
+                    _ => None,
+                }
+            })
+        };
+        if let Some((_, end)) = ended(Role::Server) {
+            return of_server(end);
+        }
+        let failed = self.containers.iter().find_map(|container| match &container.state {
+            ContainerState::Ended(end) if end.exit != 0 => Some((container, end)),
+            _ => None,
+        });
+        if let Some((container, end)) = failed.filter(|_| self.phase == PodPhase::Failed) {
+            let what = if container.role == Role::Init { "its init container" } else { "its container" };
+            return (JobFate::Failed, format!("failed: {what} `{}`: {}", container.name, exit_words(end)));
+        }
+        match self.phase {
+            PodPhase::Succeeded => (JobFate::Finished, "ended by itself with exit code 0".to_owned()),
+            PodPhase::Failed => {
+                (JobFate::Failed, format!("failed: Kubernetes says {reason}{}", because(&self.said)))
+            }
+            _ if gone || self.is_going => (
+                JobFate::CancelledByOthers,
+                "was deleted, and not by this manager (`kubectl delete`, `kubectl drain`, an administrator)"
+                    .to_owned(),
+            ),
+            _ => (JobFate::Unknown, "is over, and Kubernetes doesn't say how".to_owned()),
+        }
+    }
+
+    /// The cluster's own reasons: they count more than how the server died of them.
+    fn taken_away(&self) -> Option<(JobFate, String)> {
+        let because = |said: &Said| match said.message.trim().trim_end_matches('.') {
+            "" => String::new(),
+            message => format!(": {message}"),
+        };
+        let said = &self.said;
+        let lost = || Some((JobFate::NodeFailed, format!("was lost with its node{}", because(said))));
+        match said.reason.as_str() {
+            // Its own limit: another node would do the same.
+            "Evicted" if said.message.contains("exceed") && said.message.contains("limit") => {
+                return Some((JobFate::Failed, format!("was evicted{}", because(said))));
+            }
+            "Evicted" => {
+                return Some((JobFate::Preempted, format!("was evicted by its node{}", because(said))));
+            }
+            "Preempting" | "Preempted" => {
+                let words = "was preempted: a Pod of a higher priority has its place";
+                return Some((JobFate::Preempted, words.to_owned()));
+            }
+            "NodeLost" | "NodeShutdown" | "Shutdown" | "Terminated" => return lost(),
+            _ => {}
+        }
+        let disruption = self.disruption.as_ref()?;
+        match disruption.reason.as_str() {
+            "PreemptionByScheduler" | "PreemptionByKubeScheduler" => Some((
+                JobFate::Preempted,
+                "was preempted: a Pod of a higher priority has its place".to_owned(),
+            )),
+            "DeletionByTaintManager" | "DeletionByPodGC" | "TerminationByKubelet" => {
+                Some((JobFate::NodeFailed, format!("was taken from its node{}", because(disruption))))
+            }
+            "EvictionByEvictionAPI" => Some((
+                JobFate::CancelledByOthers,
+                "was evicted by an order (`kubectl drain`, an autoscaler)".to_owned(),
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn of_server(end: &ContainerEnd) -> (JobFate, String) {
+    match end.said.reason.as_str() {
+        "OOMKilled" => (
+            JobFate::OutOfMemory,
+            "used more memory than its limit; a larger `resources.limits.memory` lets it serve".to_owned(),
+        ),
+        "StartError" | "ContainerCannotRun" => {
+            (JobFate::NotLaunched, format!("could not start its server: {}", end.said.message.trim()))
+        }
+        "ContainerStatusUnknown" => {
+            (JobFate::NodeFailed, "was lost: its node knows nothing of it".to_owned())
+        }
+        _ if end.exit == 0 => (JobFate::Finished, "ended by itself with exit code 0".to_owned()),
+        _ => (JobFate::Failed, format!("failed: {}", exit_words(end))),
+    }
+}
+
+fn exit_words(end: &ContainerEnd) -> String {
+    let code = end.exit;
+    match code {
+        _ if end.said.reason == "OOMKilled" => "killed: it used more memory than its limit".to_owned(),
+        137 => "killed by SIGKILL; if nobody did it, the node's memory ran out".to_owned(),
+        127 => "exit code 127: a command was not found in the image".to_owned(),
+        126 => "exit code 126: its command can't be run".to_owned(),
+        _ if code > 128 => format!("exit code {code}, so it was killed by signal {}", code - 128),
+        _ => format!("exit code {code}"),
+    }
+}
+
+#[cfg(test)]
+#[path = "pod/tests.rs"]
+mod tests;

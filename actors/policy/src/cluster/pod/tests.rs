@@ -1,0 +1,156 @@
+use super::*;
+
+fn said(reason: &str, message: &str) -> Said {
+    Said { reason: reason.to_owned(), message: message.to_owned() }
+}
+
+fn container(role: Role, state: ContainerState) -> Container {
+    let name = match role {
+        Role::Init => "init",
+        Role::Server => "server",
+        Role::Beside => "proxy",
+    };
+    Container { name: name.to_owned(), role, state, before: None }
+}
+
+fn ended(reason: &str, exit: i32) -> ContainerState {
+    ContainerState::Ended(ContainerEnd { said: said(reason, ""), exit })
+}
+
+fn waiting(reason: &str) -> ContainerState {
+    ContainerState::Waiting(said(reason, ""))
+}
+
+fn pod(phase: PodPhase, containers: Vec<Container>) -> PodFacts {
+    PodFacts {
+        name: "p".to_owned(),
+        phase,
+        node: Some("n1".to_owned()),
+        address: Some("10.1.0.7".to_owned()),
+        containers,
+        ..PodFacts::default()
+    }
+}
+
+fn server(state: ContainerState) -> Vec<Container> {
+    vec![container(Role::Server, state)]
+}
+
+fn wait_of(facts: &PodFacts) -> PodWait {
+    match facts.stage() {
+        PodStage::Waits(wait) => wait,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_server_that_runs_and_has_an_address_serves() {
+    let runs = pod(PodPhase::Running, server(ContainerState::Running));
+    let there = PodStage::Runs { node: "n1".to_owned(), address: "10.1.0.7".to_owned() };
+    assert_eq!(runs.stage(), there);
+    // Its phase says Running as soon as one container runs.
+    let beside = vec![
+        container(Role::Server, waiting("CrashLoopBackOff")),
+        container(Role::Beside, ContainerState::Running),
+    ];
+    assert!(wait_of(&pod(PodPhase::Running, beside)).sentence.contains("`server` ends again and again"));
+    let without = PodFacts { address: None, ..runs };
+    assert!(matches!(without.stage(), PodStage::Waits(_)));
+}
+
+#[test]
+fn the_end_of_the_server_is_the_end_whatever_else_runs() {
+    let beside =
+        vec![container(Role::Server, ended("Error", 1)), container(Role::Beside, ContainerState::Running)];
+    assert_eq!(pod(PodPhase::Running, beside).stage(), PodStage::Over);
+    assert_eq!(pod(PodPhase::Failed, vec![]).stage(), PodStage::Over);
+}
+
+#[test]
+fn the_container_that_has_something_to_say_is_heard() {
+    let nodeless = PodFacts {
+        node: None,
+        unscheduled: Some(said("Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.")),
+        ..pod(PodPhase::Pending, vec![])
+    };
+    assert!(wait_of(&nodeless).sentence.ends_with("1 Insufficient cpu"));
+    let image = vec![
+        container(Role::Init, waiting("ImagePullBackOff")),
+        container(Role::Server, waiting("PodInitializing")),
+    ];
+    assert!(wait_of(&pod(PodPhase::Pending, image)).sentence.contains("image of `init` can't be pulled"));
+    let again = Container {
+        before: Some(ContainerEnd { said: said("OOMKilled", ""), exit: 137 }),
+        ..container(Role::Server, waiting("CrashLoopBackOff"))
+    };
+    let wait = wait_of(&pod(PodPhase::Running, vec![again]));
+    assert!(wait.patience == Some(0) && wait.sentence.contains("more memory than its limit"), "{wait:?}");
+}
+
+#[test]
+fn each_end_has_its_fate_and_sentence() {
+    let failed = |reason: &str, message: &str| PodFacts {
+        said: said(reason, message),
+        ..pod(PodPhase::Failed, server(ended("Error", 137)))
+    };
+    let disrupted = |reason: &str| PodFacts {
+        disruption: Some(said(reason, "why")),
+        is_going: true,
+        ..pod(PodPhase::Failed, server(ended("Error", 143)))
+    };
+    let of = |state: ContainerState| pod(PodPhase::Failed, server(state));
+    let cannot = ContainerState::Ended(ContainerEnd {
+        said: said("StartError", "exec: \"x\": executable file not found in $PATH"),
+        exit: 128,
+    });
+    let init =
+        vec![container(Role::Init, ended("Error", 2)), container(Role::Server, waiting("PodInitializing"))];
+    let cases = [
+        (of(ended("Completed", 0)), JobFate::Finished, "ended by itself with exit code 0"),
+        (of(ended("Error", 3)), JobFate::Failed, "failed: exit code 3"),
+        (of(ended("Error", 139)), JobFate::Failed, "killed by signal 11"),
+        (of(ended("Error", 137)), JobFate::Failed, "killed by SIGKILL"),
+        (of(ended("OOMKilled", 137)), JobFate::OutOfMemory, "larger `resources.limits.memory`"),
+        (of(cannot), JobFate::NotLaunched, "could not start its server: exec: \"x\""),
+        (pod(PodPhase::Failed, init), JobFate::Failed, "its init container `init`: exit code 2"),
+        (
+            failed("Evicted", "The node was low on resource: memory."),
+            JobFate::Preempted,
+            "was evicted by its node: The node was low",
+        ),
+        (
+            failed("Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."),
+            JobFate::Failed,
+            "usage exceeds",
+        ),
+        (failed("DeadlineExceeded", "x"), JobFate::TimeLimit, "reached its time limit"),
+        (failed("NodeLost", ""), JobFate::NodeFailed, "was lost with its node"),
+        (
+            failed("OutOfcpu", "Node didn't have enough resource: cpu"),
+            JobFate::NotLaunched,
+            "refused by its node (OutOfcpu",
+        ),
+        (failed("UnexpectedAdmissionError", "no gpu"), JobFate::NotLaunched, "no gpu"),
+        (disrupted("PreemptionByScheduler"), JobFate::Preempted, "higher priority"),
+        (disrupted("DeletionByTaintManager"), JobFate::NodeFailed, "taken from its node: why"),
+        (disrupted("EvictionByEvictionAPI"), JobFate::CancelledByOthers, "kubectl drain"),
+    ];
+    for (facts, fate, words) in cases {
+        let end = facts.end(false, false);
+        assert_eq!(end.fate, fate, "{facts:?}");
+        assert!(end.sentence.starts_with("Pod p on n1 ") && end.sentence.contains(words), "{}", end.sentence);
+        let by_cluster = matches!(
+            fate,
+            JobFate::TimeLimit | JobFate::Preempted | JobFate::NodeFailed | JobFate::OutOfMemory
+        );
+        assert_eq!(facts.end(true, true).fate, if by_cluster { fate } else { JobFate::Asked });
+    }
+}
+
+#[test]
+fn a_pod_that_is_gone_was_deleted_by_somebody() {
+    let runs = pod(PodPhase::Running, server(ContainerState::Running));
+    let end = runs.end(false, true);
+    assert!(end.fate == JobFate::CancelledByOthers && end.sentence.contains("kubectl delete"), "{end:?}");
+    assert_eq!(runs.end(true, true).fate, JobFate::Asked);
+}

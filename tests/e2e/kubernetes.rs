@@ -1,0 +1,251 @@
+//! Variants that are Pods of a real Kubernetes: API server, scheduler, kubelet. Skipped with a word where `tests/kubernetes.sh` hasn't
+//! started one. They run one after the other, in one cluster, each with names of its own.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::kubernetes::Cluster;
+use crate::support::{Config, Manager, Model, PATIENCE, Variant, wait_until};
+
+const KEY: &str = "client-key-0123456789";
+/// A kubelet looks at its Pods in its own time.
+const LONG: Duration = Duration::from_secs(90);
+
+/// A variant of this template, with more fields of `on.kubernetes`.
+fn on(template: &str, fields: &str) -> Variant {
+    Variant::new("Pod")
+        .line(&format!("on: {{kubernetes: {{template: {template:?}{fields}}}}}"))
+        .flags(&["--host", "{host}"])
+}
+
+fn plain(cluster: &Cluster) -> String {
+    cluster.template(|_| ())
+}
+
+fn server(pod: &mut Value) -> &mut Value {
+    &mut pod["spec"]["containers"][0]
+}
+
+fn start(cluster: &Cluster, config: &Config) -> Manager {
+    Manager::start_with(config, &[("KUBECONFIG", &cluster.kubeconfig())])
+}
+
+/// The Pods of a model that are there.
+fn pods(cluster: &Cluster, model: &str) -> Vec<String> {
+    let names = cluster.kubectl(&format!("-n llm get pods -l llm-manager/model={model} -o name"));
+    names.lines().filter(|line| line.starts_with("pod/")).map(str::to_owned).collect()
+}
+
+fn wait_none(cluster: &Cluster, model: &str) {
+    wait_until("its Pod is gone", LONG, || pods(cluster, model).is_empty());
+}
+
+fn wait_state(manager: &Manager, model: &str, state: &str) {
+    wait_until(&format!("{model} is {state}"), LONG, || manager.state(model) == state);
+}
+
+fn waits_for(manager: &Manager, model: &str) -> String {
+    manager.model(model)["waits_for"].as_str().unwrap_or_default().to_owned()
+}
+
+fn ends(manager: &Manager, model: &str) -> Value {
+    manager.model(model)["runs"][0].clone()
+}
+
+#[test]
+fn a_pod_is_a_backend_like_any_other() {
+    let Some(cluster) = Cluster::find() else { return };
+    let model =
+        Model::chat("one").start_timeout(90).line("alive_time: 0.1").variant(on(&plain(&cluster), ""));
+    let manager = start(&cluster, &Config::with(model).api_key(KEY));
+    let reply = manager.chat("one").fake("echo=1").send().ok();
+    let headers = reply.json()["headers"].to_string().to_ascii_lowercase();
+    assert!(headers.contains("bearer ") && !headers.contains(KEY), "the Pod's own key goes there: {headers}");
+    let key =
+        headers.split("bearer ").nth(1).unwrap().split(|c: char| !c.is_ascii_hexdigit()).next().unwrap();
+    assert_eq!(key.len(), 48);
+    let all = cluster.kubectl("-n llm get pods -o json");
+    assert!(all.contains("llm-manager/model") && !all.contains(key), "nobody reads it who may read Pods");
+    let stream = manager.chat_stream("one").fake("tokens=5").send().ok();
+    assert!(stream.text().contains("[DONE]"), "{}", stream.text());
+    let shown = manager.model("one");
+    assert_eq!((&shown["state"], &shown["place"]), (&json!("ready"), &json!("Kubernetes")));
+    wait_until("its output is there", LONG, || {
+        manager.model_log("one").iter().any(|line| line.contains("listening"))
+    });
+    assert!(
+        manager.model_log("one").iter().all(|line| !line.starts_with("20")),
+        "no line has a time before it"
+    );
+    wait_state(&manager, "one", "stopped");
+    wait_none(&cluster, "one");
+    assert_eq!(ends(&manager, "one")["cause"], "idle");
+    let secrets = cluster.kubectl("-n llm get secrets -l llm-manager/model=one -o name");
+    assert!(!secrets.contains("secret/"), "{secrets}");
+    wait_until("its files are gone", PATIENCE, || {
+        std::fs::read_dir(manager.path("data/kubernetes")).unwrap().count() == 1
+    });
+}
+
+#[test]
+fn what_can_not_run_is_told_in_a_sentence() {
+    let Some(cluster) = Cluster::find() else { return };
+    let pull = cluster.template(|pod| {
+        server(pod)["image"] = json!("127.0.0.1:1/none:1");
+        server(pod)["imagePullPolicy"] = json!("Always");
+    });
+    let never = cluster.template(|pod| server(pod)["image"] = json!("llm-manager.test/other:1"));
+    let typo = cluster.template(|pod| server(pod)["volumeMounts"][0]["name"] = json!("nothing"));
+    let config = Config::with(Model::chat("never").start_timeout(60).variant(on(&never, "")))
+        .model(Model::chat("typo").variant(on(&typo, "")))
+        .model(Model::chat("nowhere").variant(on(&plain(&cluster), ", namespace: other")))
+        .model(Model::chat("pull").variant(on(&pull, "")));
+    let manager = start(&cluster, &config);
+    for (model, words) in [
+        ("never", "imagePullPolicy: Never"),
+        ("typo", "spec.containers[0].volumeMounts[0].name: Not found"),
+        ("nowhere", "role.yaml"),
+    ] {
+        let refused = manager.chat(model).send();
+        assert_eq!(refused.status, 503, "{model}");
+        assert!(refused.text().contains(words), "{model}: {}", refused.text());
+        wait_none(&cluster, model);
+    }
+    manager.post("/api/models/pull/start?wait=false").send();
+    wait_until("it says that the image can't be pulled", LONG, || {
+        waits_for(&manager, "pull").contains("can't be pulled")
+    });
+    assert_eq!(manager.state("pull"), "queued");
+    manager.act("/api/models/pull/stop");
+    wait_none(&cluster, "pull");
+}
+
+#[test]
+fn a_full_cluster_is_a_queue_and_says_why() {
+    let Some(cluster) = Cluster::find() else { return };
+    let template = cluster.template(|pod| server(pod)["resources"] = json!({"requests": {"cpu": "1200m"}}));
+    let model = |name| Model::chat(name).start_timeout(90).variant(on(&template, ""));
+    let manager = start(&cluster, &Config::with(model("fa")).model(model("fb")));
+    manager.chat("fa").send().ok();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| manager.chat("fb").send().ok());
+        wait_until("it waits for the node", LONG, || waits_for(&manager, "fb").contains("(Unschedulable)"));
+        let waits = waits_for(&manager, "fb");
+        assert!(waits.contains("no node has room for it") && waits.contains("Insufficient cpu"), "{waits}");
+        assert_eq!(manager.state("fb"), "queued");
+        manager.act("/api/models/fa/stop");
+        assert_eq!(second.join().unwrap().status, 200);
+    });
+}
+
+#[test]
+fn somebody_deletes_it() {
+    let Some(cluster) = Cluster::find() else { return };
+    let model = Model::chat("del").start_timeout(90).variant(on(&plain(&cluster), ""));
+    let manager = start(&cluster, &Config::with(model));
+    manager.chat("del").send().ok();
+    cluster.kubectl(&format!("-n llm delete {} --wait=false", pods(&cluster, "del")[0]));
+    wait_state(&manager, "del", "stopped");
+    let shown = manager.model("del");
+    assert_eq!((&shown["runs"][0]["cause"], &shown["failures"]), (&json!("cancelled"), &json!(0)));
+    manager.chat("del").send().ok();
+}
+
+#[test]
+fn its_memory_ends() {
+    let Some(cluster) = Cluster::find() else { return };
+    if !cluster.has_kubelet() {
+        eprintln!("skipped: no limit of memory holds without a kubelet");
+        return;
+    }
+    let small = cluster.template(|pod| server(pod)["resources"] = json!({"limits": {"memory": "64Mi"}}));
+    let hog = ["sh", "-c", "head -c 200000000 /dev/zero | tail"];
+    let hungry =
+        Variant::new("Pod").line(&format!("on: {{kubernetes: {{template: {small:?}}}}}")).command(&hog);
+    let manager = start(&cluster, &Config::with(Model::chat("oom").start_timeout(60).variant(hungry)));
+    let refused = manager.chat("oom").send();
+    assert!(
+        refused.status == 503 && refused.text().contains("resources.limits.memory"),
+        "{}",
+        refused.text()
+    );
+}
+
+#[test]
+fn its_server_fails_and_its_last_lines_are_told() {
+    let Some(cluster) = Cluster::find() else { return };
+    let failing = ["sh", "-c", "echo no such model; exit 3"];
+    let variant = on(&plain(&cluster), "").command(&failing);
+    let manager = start(&cluster, &Config::with(Model::chat("bad").start_timeout(60).variant(variant)));
+    let refused = manager.chat("bad").send();
+    assert_eq!(refused.status, 503);
+    let text = refused.text();
+    assert!(text.contains("failed: exit code 3") && text.contains("no such model"), "{text}");
+    wait_none(&cluster, "bad");
+}
+
+#[test]
+fn the_manager_is_killed_and_the_next_takes_its_pod_over() {
+    let Some(cluster) = Cluster::find() else { return };
+    let model = Model::chat("ada").start_timeout(90).variant(on(&plain(&cluster), ""));
+    let mut manager = start(&cluster, &Config::with(model));
+    manager.chat("ada").send().ok();
+    let before = pods(&cluster, "ada");
+    manager.kill();
+    assert_eq!(pods(&cluster, "ada"), before, "it goes on");
+    manager.launch();
+    wait_state(&manager, "ada", "ready");
+    manager.chat("ada").send().ok();
+    assert_eq!(pods(&cluster, "ada"), before);
+    assert_eq!(manager.starts("ada").len(), 1, "nothing was started twice");
+    wait_until("its output is read again", LONG, || !manager.model_log("ada").is_empty());
+    manager.stop();
+    wait_none(&cluster, "ada");
+}
+
+#[test]
+fn the_api_server_is_away_and_nobody_notices() {
+    let Some(cluster) = Cluster::find() else { return };
+    let config = Config::with(Model::chat("away").start_timeout(90).variant(on(&plain(&cluster), "")))
+        .model(Model::chat("later").start_timeout(90).variant(on(&plain(&cluster), "")));
+    let manager = start(&cluster, &config);
+    manager.chat("away").send().ok();
+    cluster.api("stop");
+    wait_until("it is gone", LONG, || cluster.kubectl("get --raw /readyz").contains("refused"));
+    manager.chat("away").send().ok();
+    std::thread::scope(|scope| {
+        let later = scope.spawn(|| manager.chat("later").send().ok());
+        wait_until("it says so", LONG, || waits_for(&manager, "later").contains("isn't made yet"));
+        cluster.api("start");
+        assert_eq!(later.join().unwrap().status, 200);
+    });
+    manager.chat("away").send().ok();
+    assert_eq!((manager.starts("away").len(), manager.starts("later").len()), (1, 1));
+    assert_eq!(pods(&cluster, "later").len(), 1);
+}
+
+#[test]
+fn pods_of_a_folder_that_is_gone_are_ended() {
+    let Some(cluster) = Cluster::find() else { return };
+    let config = |name| Config::with(Model::chat(name).start_timeout(90).variant(on(&plain(&cluster), "")));
+    let mut lost = start(&cluster, &config("lost"));
+    lost.chat("lost").send().ok();
+    let other = start(&cluster, &config("kept"));
+    other.chat("kept").send().ok();
+    lost.kill();
+    std::fs::remove_dir_all(lost.path("data")).unwrap();
+    let clean = |flags: &[&str]| {
+        let mut words = vec!["cluster", "clean"];
+        words.extend(flags);
+        other.cli_ok(&words)
+    };
+    let said = clean(&["--dry-run"]);
+    assert!(said.contains("would end Pod ") && said.contains("-lost: "), "{said}");
+    assert_eq!(pods(&cluster, "lost").len(), 1);
+    let said = clean(&[]);
+    assert!(said.contains("ended Pod "), "{said}");
+    wait_none(&cluster, "lost");
+    assert_eq!(pods(&cluster, "kept").len(), 1);
+    other.chat("kept").send().ok();
+}

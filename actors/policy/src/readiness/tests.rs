@@ -183,11 +183,15 @@ fn loading_is_waited_for_at_a_short_pace() {
         assert!(matches!(readiness.hear(quick, now), Next::Wait(same, Some(_)) if same == pause));
     }
     for status in [503, 429, 500, 502] {
-        let Next::Wait(pause, Some(_)) = readiness.hear(answer(status, "loading"), Duration::ZERO) else {
-            panic!("{status}")
-        };
-        // A backend that needs a millisecond for an answer isn't kept busy with answers.
-        assert_eq!(pause, Duration::from_millis(4));
+        for (now, took, pause) in
+            [(16, 2, 2), (160, 40, 20), (1000, 10, 40), (1000, 40, 125), (60_000, 90, 250)]
+        {
+            let (now, took) = (Duration::from_millis(now), Duration::from_millis(took));
+            let slow = Heard::Answer { status, text: "loading".to_owned(), listing: None, took };
+            let Next::Wait(found, Some(_)) = readiness.hear(slow, now) else { panic!("{status}") };
+            // A backend that needs long for an answer isn't kept busy with answers, nor a short start drawn out.
+            assert_eq!(found, Duration::from_millis(pause), "{status} at {now:?}");
+        }
     }
     assert_eq!(asked(&readiness).0, "GET /v1/models");
 }

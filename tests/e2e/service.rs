@@ -138,17 +138,16 @@ impl Systemd {
             .spawn()
             .unwrap();
         let mut started = Self { home, process };
-        let mut ended = None;
-        crate::support::wait_until("systemd is there", PATIENCE, || {
-            ended = started.process.try_wait().unwrap();
-            ended.is_some() || started.ctl(&["is-active", "basic.target"]).status.success()
-        });
-        if ended.is_some() {
-            let why = std::fs::read_to_string(started.home.path().join("log")).unwrap();
-            eprintln!("skipped: systemd doesn't start here: {why}");
-            return None;
+        let until = std::time::Instant::now() + PATIENCE;
+        while started.process.try_wait().unwrap().is_none() && std::time::Instant::now() < until {
+            if started.ctl(&["is-active", "basic.target"]).status.success() {
+                return Some(started);
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
-        Some(started)
+        let why = std::fs::read_to_string(started.home.path().join("log")).unwrap();
+        eprintln!("skipped: systemd doesn't start here: {why}");
+        None
     }
 
     fn dress<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {

@@ -15,7 +15,6 @@ pub mod logs;
 pub mod memory;
 pub mod model;
 pub mod notifier;
-mod private;
 pub mod probe;
 pub mod quotas;
 pub mod scheduler;

@@ -1,6 +1,7 @@
 //! Small files that outlive the manager: replaced as a whole, on another thread, in the order in which they were handed over.
 
 use arc_swap::ArcSwapOption;
+use llm_manager_process::private;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,7 @@ impl Inner {
     fn write(&self) {
         loop {
             while let Some(text) = self.waiting.swap(None) {
-                if let Err(error) = write(&self.path, &text) {
+                if let Err(error) = private::write(&self.path, text.as_bytes()) {
                     log::warn!("{}: {error}; {}", self.path.display(), self.loss);
                 }
             }
@@ -51,12 +52,6 @@ impl Inner {
             }
         }
     }
-}
-
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let fresh = path.with_extension("new");
-    std::fs::write(&fresh, text)?;
-    std::fs::rename(&fresh, path)
 }
 
 #[cfg(test)]

@@ -11,20 +11,19 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use llm_manager_policy::cluster::{JobEnd, JobFate, PodAsk};
-use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::spec::{Launch, Place};
 use llm_manager_process::{
-    Away, Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing,
-    Stranger, Tail,
+    Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::api::{Cluster, Line};
 use crate::pod::{Owner, PodView, Things, Wish};
-use crate::records::{Files, Folder, Record, aside};
+use crate::records::{self, PLACE, Record};
 use crate::template::{self, MANAGED, Merged, STATE};
 use crate::watcher::Watcher;
+use llm_manager_process::far::{self, Files, Folder, aside};
 
 /// The output of a Pod on its way to its lines.
 const PIPE: usize = 64 * 1024;
@@ -114,7 +113,7 @@ impl KubernetesLauncher {
             return Ok(opened.clone());
         }
         let folder = self.0.state_dir.clone();
-        let files = aside(move || Files::open(&folder)).await?;
+        let files = aside(move || Files::open(&folder, PLACE)).await?;
         // Two may have come at once.
         if let Some(opened) = self.0.opened.get() {
             return Ok(opened.clone());
@@ -131,7 +130,7 @@ impl KubernetesLauncher {
         }
         let Ok(opened) = self.open().await else { return Vec::new() };
         let files = opened.files.clone();
-        let records = aside(move || files.records()).await.unwrap_or_default();
+        let records = aside(move || files.records::<Record>()).await.unwrap_or_default();
         let names: BTreeSet<String> = records.iter().map(|record| record.name.clone()).collect();
         let mut places = BTreeSet::new();
         let mut models = Vec::new();
@@ -230,7 +229,7 @@ impl KubernetesLauncher {
         let grace = u32::try_from(order.stop_timeout.as_secs() + begun).unwrap_or(u32::MAX).max(1);
         let files = opened.files.clone();
         let mut adopted = None;
-        for record in aside(move || files.records()).await.map_err(|error| error.to_string())? {
+        for record in aside(move || files.records::<Record>()).await.map_err(|error| error.to_string())? {
             if record.model != order.model || self.0.held.borrow().contains(&record.name) {
                 continue;
             }
@@ -282,7 +281,7 @@ impl KubernetesLauncher {
             })
         };
         let prepared = aside(move || {
-            let name = files.new_name(&model)?;
+            let name = records::new_name(&files, &model)?;
             let port = port()?;
             let record = Record {
                 name,
@@ -295,7 +294,8 @@ impl KubernetesLauncher {
                 container,
                 port,
             };
-            let folder = files.prepare(&record)?;
+            let folder = files.make_folder(&record.name)?;
+            folder.write_record(&record)?;
             let key = folder.read_key()?;
             Ok((record, folder, key))
         });
@@ -451,7 +451,7 @@ impl Attendant {
                 break end;
             }
             match self.meaning(&now) {
-                Means::Waits(why) => self.waits(why),
+                Means::Waits(why) => far::tell_wait(&self.standing, why),
                 Means::Placed(endpoint) => {
                     if !matches!(&*self.standing.borrow(), Standing::Placed(_)) {
                         let node = if let PodView::Runs { node, .. } = &now { node } else { "" };
@@ -467,7 +467,7 @@ impl Attendant {
                     if let Some(pod) = pod.upgrade() {
                         pod.wish(Wish::Terminate);
                     }
-                    self.waits(why.clone());
+                    far::tell_wait(&self.standing, why.clone());
                     hopeless.get_or_insert(why);
                 }
             }
@@ -480,31 +480,8 @@ impl Attendant {
         let _ = pump.await;
         let _ = reading.await;
         drop(slot);
-        self.report.send_replace(Some(report(end, hopeless, output.last_lines())));
+        self.report.send_replace(Some(far::report(end, hopeless, output.last_lines())));
     }
-
-    fn waits(&self, why: String) {
-        let same = matches!(&*self.standing.borrow(), Standing::Queued(old) if **old == *why);
-        // Where a server has been is told until it is gone.
-        let placed = matches!(&*self.standing.borrow(), Standing::Placed(_));
-        if !same && !placed {
-            self.standing.send_replace(Standing::Queued(why.into()));
-        }
-    }
-}
-
-fn report(end: JobEnd, hopeless: Option<String>, last_lines: Vec<String>) -> ExitReport {
-    let away = match end.fate {
-        JobFate::TimeLimit => Some(Away::Taken(EndCause::TimeLimit)),
-        JobFate::Preempted => Some(Away::Taken(EndCause::Preempted)),
-        JobFate::NodeFailed | JobFate::Unknown => Some(Away::Taken(EndCause::NodeLost)),
-        JobFate::CancelledByOthers => Some(Away::Taken(EndCause::Cancelled)),
-        JobFate::Refused => Some(Away::Refused),
-        JobFate::Asked => hopeless.is_some().then_some(Away::Refused),
-        _ => None,
-    };
-    let success = matches!(end.fate, JobFate::Finished | JobFate::Asked) && hopeless.is_none();
-    ExitReport { status: hopeless.unwrap_or(end.sentence), success, last_lines, survivors: Vec::new(), away }
 }
 
 /// The handle of a Pod's run: when it is dropped, the Pod is ended.
@@ -543,17 +520,6 @@ impl Run for PodRun {
 
     fn tail(&self) -> watch::Receiver<Tail> {
         self.tail.clone()
-    }
-
-    /// Kubernetes says which address is the Pod's, and whoever answers there has to know its key.
-    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
-        async { Ok(()) }.boxed_local()
-    }
-
-    fn claim_port(&self) {}
-
-    fn broke(&self) -> LocalBoxFuture<'static, ()> {
-        std::future::pending().boxed_local()
     }
 
     fn remainder(&self) -> Option<String> {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::api::{CallError, Cluster, Line};
-use crate::records::aside;
 use crate::template::{FOLDER, HOST, MANAGED, ORPHAN_GRACE};
+use llm_manager_process::far::aside;
 
 /// A Pod whose state folder is gone, and what became of it.
 #[derive(Clone)]

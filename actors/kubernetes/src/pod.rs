@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, watch};
 use crate::api::{CallError, Cluster};
 use crate::facts::facts;
 use crate::follow::follow;
-use crate::records::{Folder, Record, aside};
+use crate::records::Record;
 use crate::watcher::{Registration, Seen, Watcher};
+use llm_manager_process::far::{Folder, aside};
 
 /// Between two orders that weren't obeyed.
 const AGAIN: Duration = Duration::from_secs(5);

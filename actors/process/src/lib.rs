@@ -7,6 +7,7 @@
 mod command;
 mod endpoint;
 mod error;
+pub mod far;
 mod feed;
 mod flood;
 mod group;
@@ -19,6 +20,7 @@ mod output;
 mod owner;
 mod platform;
 mod port;
+pub mod private;
 mod records;
 mod stop;
 mod tool;
@@ -139,9 +141,13 @@ pub trait Run {
     /// The newest lines of output, as they come.
     fn tail(&self) -> watch::Receiver<Tail>;
     /// Whether the one who listens on the port belongs to this run.
-    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>>;
+    ///
+    /// Elsewhere the place says which address is the run's, and whoever answers there has to know its key.
+    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
+        async { Ok(()) }.boxed_local()
+    }
     /// From now on whoever listens on the port is this run's, its child or not: the run ends when the port is free.
-    fn claim_port(&self);
+    fn claim_port(&self) {}
     /// When its place is over, as far as that is known: it may change.
     fn ends(&self) -> watch::Receiver<Option<Instant>> {
         watch::channel(None).1
@@ -149,7 +155,9 @@ pub trait Run {
     /// Somebody has reason to doubt that it still serves: it may look for its end sooner.
     fn doubt(&self) {}
     /// Resolves when its first process has ended by itself and something of the run is left, which is being ended.
-    fn broke(&self) -> LocalBoxFuture<'static, ()>;
+    fn broke(&self) -> LocalBoxFuture<'static, ()> {
+        std::future::pending().boxed_local()
+    }
     /// What keeps a run that was ended from being over, such as who listens on its port; `None`: nothing known.
     fn remainder(&self) -> Option<String>;
     /// Resolves when nothing of the run is left and all of its output was delivered.

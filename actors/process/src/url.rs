@@ -6,7 +6,7 @@ use llm_manager_policy::spec::Place;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, Run, Standing, Stranger, Tail};
+use super::{Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, Run, Standing, Tail};
 
 /// Asks servers that somebody else runs, in the name of this manager.
 #[derive(Clone, Debug)]
@@ -93,16 +93,6 @@ impl Run for UrlRun {
 
     fn tail(&self) -> watch::Receiver<Tail> {
         self.tail.subscribe()
-    }
-
-    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
-        async { Ok(()) }.boxed_local()
-    }
-
-    fn claim_port(&self) {}
-
-    fn broke(&self) -> LocalBoxFuture<'static, ()> {
-        std::future::pending().boxed_local()
     }
 
     fn remainder(&self) -> Option<String> {

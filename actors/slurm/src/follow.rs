@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::records::aside;
+use llm_manager_process::far::aside;
 
 /// Between two looks at a file that has nothing new.
 const PAUSE: Duration = Duration::from_millis(200);

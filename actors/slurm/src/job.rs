@@ -13,9 +13,10 @@ use tokio::sync::{Notify, watch};
 use crate::commands;
 use crate::parse::{self, Row};
 use crate::poller::{PAUSE, Poller, Registration, Seen};
-use crate::records::{Folder, Record, aside};
+use crate::records::{ENVIRONMENT, LISTENS, OUTPUT, Record, SCRIPT};
 use crate::tools::{CallError, Tools};
 use crate::wrapper;
+use llm_manager_process::far::{Folder, aside};
 
 /// Between two orders to end that weren't obeyed.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -190,7 +191,7 @@ impl Owner {
                 return Err(Self::unsubmitted(JobFate::Asked, words));
             }
             let (output, environment, script) =
-                (self.folder.output(), self.folder.environment(), self.folder.script());
+                (self.folder.file(OUTPUT), self.folder.file(ENVIRONMENT), self.folder.file(SCRIPT));
             let files = commands::Files {
                 folder: self.folder.path(),
                 output: &output,
@@ -389,7 +390,7 @@ impl Owner {
         ) {
             return;
         }
-        let file = self.folder.place();
+        let file = self.folder.file(LISTENS);
         let Ok(text) = aside(move || std::fs::read_to_string(file)).await else { return };
         if let Some(report) = wrapper::report(&text, id) {
             round.ran = true;

@@ -11,11 +11,9 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use llm_manager_policy::cluster::{Ask, JobEnd, JobFate};
-use llm_manager_policy::ending::EndCause;
 use llm_manager_policy::spec::Place as SpecPlace;
 use llm_manager_process::{
-    Away, Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing,
-    Stranger, Tail,
+    Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail, far,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -286,7 +284,7 @@ impl Attendant {
             let held = job.upgrade();
             let id = held.as_ref().and_then(|job| job.id());
             match meaning(&self.job, id, &key) {
-                Means::Waits(why) => self.waits(why),
+                Means::Waits(why) => far::tell_wait(&self.standing, why),
                 Means::Placed(endpoint) => {
                     if !matches!(&*self.standing.borrow(), Standing::Placed(_)) {
                         log::info!(
@@ -301,7 +299,7 @@ impl Attendant {
                     if let Some(job) = &held {
                         job.wish(Wish::Terminate);
                     }
-                    self.waits(why.clone());
+                    far::tell_wait(&self.standing, why.clone());
                     hopeless.get_or_insert(why);
                 }
             }
@@ -315,34 +313,11 @@ impl Attendant {
         over.send_replace(true);
         let _ = pump.await;
         let _ = reading.await;
-        let report = report(end, hopeless, output.last_lines());
+        let report = far::report(end, hopeless, output.last_lines());
         self.launcher.0.held.borrow_mut().remove(&name);
         drop(slot);
         self.report.send_replace(Some(report));
     }
-
-    fn waits(&self, why: String) {
-        let same = matches!(&*self.standing.borrow(), Standing::Queued(old) if **old == *why);
-        // Where a server has been is told until it is gone.
-        let placed = matches!(&*self.standing.borrow(), Standing::Placed(_));
-        if !same && !placed {
-            self.standing.send_replace(Standing::Queued(why.into()));
-        }
-    }
-}
-
-fn report(end: JobEnd, hopeless: Option<String>, last_lines: Vec<String>) -> ExitReport {
-    let away = match end.fate {
-        JobFate::TimeLimit => Some(Away::Taken(EndCause::TimeLimit)),
-        JobFate::Preempted => Some(Away::Taken(EndCause::Preempted)),
-        JobFate::NodeFailed | JobFate::Unknown => Some(Away::Taken(EndCause::NodeLost)),
-        JobFate::CancelledByOthers => Some(Away::Taken(EndCause::Cancelled)),
-        JobFate::Refused => Some(Away::Refused),
-        JobFate::Asked => hopeless.is_some().then_some(Away::Refused),
-        _ => None,
-    };
-    let success = matches!(end.fate, JobFate::Finished | JobFate::Asked) && hopeless.is_none();
-    ExitReport { status: hopeless.unwrap_or(end.sentence), success, last_lines, survivors: Vec::new(), away }
 }
 
 /// The handle of a job's run: when it is dropped, the job is ended.
@@ -383,23 +358,12 @@ impl Run for SlurmRun {
         self.tail.clone()
     }
 
-    /// The job has said where it serves, and whoever answers there has to know its key.
-    fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
-        async { Ok(()) }.boxed_local()
-    }
-
-    fn claim_port(&self) {}
-
     fn ends(&self) -> watch::Receiver<Option<Instant>> {
         self.job.ends()
     }
 
     fn doubt(&self) {
         self.job.doubt();
-    }
-
-    fn broke(&self) -> LocalBoxFuture<'static, ()> {
-        std::future::pending().boxed_local()
     }
 
     fn remainder(&self) -> Option<String> {

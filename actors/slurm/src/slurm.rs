@@ -11,9 +11,10 @@ use crate::commands;
 use crate::job::{Job, JobView, Owner, Wish};
 use crate::parse;
 use crate::poller::Poller;
-use crate::records::{Files, PREFIX, Record, aside};
+use crate::records::{self, OUTPUT, PLACE, Record};
 use crate::tools::{CallError, Tools};
 use crate::wrapper::{self, Wrapped};
+use llm_manager_process::far::{Files, Folder, PREFIX, aside};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ impl Slurm {
     /// The folder can't be made.
     pub fn open(state_dir: &Path, slurm_conf: Option<PathBuf>) -> io::Result<Self> {
         let tools = Tools::new(slurm_conf);
-        let files = Files::open(state_dir)?;
+        let files = Files::open(state_dir, PLACE)?;
         Ok(Self { poller: Poller::new(tools.clone()), tools, files })
     }
 
@@ -78,7 +79,7 @@ impl Slurm {
     /// The folder can't be made.
     pub async fn open_beside(state_dir: PathBuf) -> io::Result<Self> {
         let tools = Tools::new(None);
-        let files = aside(move || Files::open(&state_dir)).await?;
+        let files = aside(move || Files::open(&state_dir, PLACE)).await?;
         Ok(Self { poller: Poller::new(tools.clone()), tools, files })
     }
 
@@ -100,7 +101,7 @@ impl Slurm {
         environment.extend(order.env.iter().cloned());
         let ask = order.ask.clone();
         let (record, folder, key) = aside(move || {
-            let name = files.new_name(&order.model)?;
+            let name = files.new_name(&order.model, records::plain)?;
             let folder = files.folder(&name);
             let script = wrapper::script(&Wrapped {
                 model: &order.known_as,
@@ -117,7 +118,7 @@ impl Slurm {
                 run: order.run,
                 launch: order.fingerprint,
             };
-            let folder = files.prepare(&record, &script, &environment)?;
+            let folder = records::prepare(&files, &record, &script, &environment)?;
             let key = folder.read_key()?;
             Ok((record, folder, key))
         })
@@ -145,14 +146,7 @@ impl Slurm {
         Ok(self.own(record, folder, key, Ask::default(), true))
     }
 
-    fn own(
-        &self,
-        record: Record,
-        folder: crate::records::Folder,
-        key: String,
-        ask: Ask,
-        adopted: bool,
-    ) -> Job {
+    fn own(&self, record: Record, folder: Folder, key: String, ask: Ask, adopted: bool) -> Job {
         let (id, of_id) = watch::channel(record.id);
         let (view, of_view) = watch::channel(JobView::Submitting(None));
         let (ends, of_ends) = watch::channel(None);
@@ -165,7 +159,7 @@ impl Slurm {
             ends: of_ends,
             wish,
             doubt: std::rc::Rc::clone(&doubt),
-            output: folder.output(),
+            output: folder.file(OUTPUT),
             key,
         };
         let owner = Owner {

@@ -6,9 +6,9 @@
 //! appends to segments.
 
 use super::lost::Lost;
-use crate::private;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use llm_manager_ledger::Event;
+use llm_manager_process::private;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -2,8 +2,8 @@
 
 use super::handle::Core;
 use super::overflow::with_suffix;
-use crate::private;
 use llm_manager_ledger::{Event, StoreError, Writer, Written};
+use llm_manager_process::private;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;

@@ -2,9 +2,9 @@
 
 use super::overflow::with_suffix;
 use super::start::overflow_path;
-use crate::private;
 use llm_manager_ledger::{Event, Location, Micros, Step, StoreError, Writer, now_us};
 use llm_manager_policy::clock;
+use llm_manager_process::private;
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -3,10 +3,10 @@
 use super::draft::{Draft, Order, Shared};
 use super::kept::{Capture, Head, Which};
 use crate::logs::mask::Mask;
-use crate::private;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use llm_manager_ledger::{Micros, now_us};
 use llm_manager_policy::capture::{self, Bounds, Kept};
+use llm_manager_process::private;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};

@@ -2,10 +2,10 @@
 
 use super::surge::{Piece, Surge};
 use crate::logs::mask::Mask;
-use crate::private;
 use jiff::Timestamp;
 use llm_manager_policy::log_files::{Bounds, Kept};
 use llm_manager_process::Pipe;
+use llm_manager_process::private;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,0 +1,36 @@
+//! Runs that are no processes of this machine, but jobs of a cluster that outlive the manager: what their places share.
+
+mod files;
+
+pub use files::{Files, Folder, PREFIX, aside};
+
+use super::{Away, ExitReport, Standing};
+use llm_manager_policy::cluster::{JobEnd, JobFate};
+use llm_manager_policy::ending::EndCause;
+use tokio::sync::watch;
+
+/// Says that a run waits for a place, and why. Where a server has been is told until it is gone.
+pub fn tell_wait(standing: &watch::Sender<Standing>, why: String) {
+    standing.send_if_modified(|now| {
+        let news = matches!(now, Standing::Queued(old) if **old != *why);
+        if news {
+            *now = Standing::Queued(why.into());
+        }
+        news
+    });
+}
+
+/// How a job ended. `hopeless` is the sentence for one that was ended because it could never have run.
+pub fn report(end: JobEnd, hopeless: Option<String>, last_lines: Vec<String>) -> ExitReport {
+    let away = match end.fate {
+        JobFate::TimeLimit => Some(Away::Taken(EndCause::TimeLimit)),
+        JobFate::Preempted => Some(Away::Taken(EndCause::Preempted)),
+        JobFate::NodeFailed | JobFate::Unknown => Some(Away::Taken(EndCause::NodeLost)),
+        JobFate::CancelledByOthers => Some(Away::Taken(EndCause::Cancelled)),
+        JobFate::Refused => Some(Away::Refused),
+        JobFate::Asked => hopeless.is_some().then_some(Away::Refused),
+        _ => None,
+    };
+    let success = matches!(end.fate, JobFate::Finished | JobFate::Asked) && hopeless.is_none();
+    ExitReport { status: hopeless.unwrap_or(end.sentence), success, last_lines, survivors: Vec::new(), away }
+}

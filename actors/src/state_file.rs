@@ -2,7 +2,7 @@
 
 use arc_swap::ArcSwapOption;
 use llm_manager_process::private;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

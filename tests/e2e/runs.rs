@@ -111,6 +111,24 @@ fn every_run_says_why_it_ended() {
 }
 
 #[test]
+fn who_comes_while_a_run_ends_has_begun_the_next_one_only() {
+    let variant = Variant::new("Default");
+    let stubborn = Model::chat("m").variant(variant).flags(&["--ignore-term"]).line("stop_timeout: 2");
+    let manager = Manager::start(&Config::with(stubborn));
+    manager.act("/api/models/m/start");
+    manager.act("/api/models/m/stop?wait=false");
+    manager.wait_state("m", "stopping");
+    manager.chat("m").send().ok();
+    let run = manager.model("m")["runs"][0].clone();
+    let somebody = json!({"kind": "anyone", "who": "127.0.0.1"});
+    assert_eq!((&run["started_by"], &run["ended_by"]), (&somebody, &somebody));
+    manager.act("/api/models/m/stop");
+    let runs = ended(&manager, "m", 2);
+    let began = |at: usize| runs[at]["started_by"]["who"].clone();
+    assert_eq!((began(0), began(1)), (json!("request"), json!("127.0.0.1")), "{runs:?}");
+}
+
+#[test]
 fn an_hourly_price_is_shared_out_to_the_requests_of_the_run() {
     let plan = "billing: {method: hourly, currency: CNY, per_hour: \"3600\"}";
     let manager = Manager::start(&Config::with(Model::chat("chat").line(plan)));

@@ -110,7 +110,7 @@ pub struct Model {
     pub(super) out_of_memory: bool,
     /// Who gave the last order.
     pub(super) ordered_by: Option<By>,
-    /// Who began the present life, as the ledger keeps it.
+    /// Who began the present life, or will have begun the next one, as the ledger keeps it.
     pub(super) begun_by: Arc<str>,
     /// For whom memory was last demanded.
     pub(super) urgency: PlacementUrgency,
@@ -386,7 +386,7 @@ impl Model {
             exit: exit.to_owned(),
             cause,
             evicted_for,
-            started_by: Arc::clone(&self.begun_by),
+            started_by: run.started_by,
             ended_by,
         });
         self.runs.truncate(REMEMBERED_RUNS);

@@ -118,6 +118,7 @@ impl Model {
         let id = self.env.ledger.next_run();
         self.current = Some(CurrentRun {
             id,
+            started_by: Arc::clone(&self.begun_by),
             queued_at: self.queued_at,
             started_at: Timestamp::now(),
             launched: self.handle.origin.elapsed(),
@@ -247,7 +248,7 @@ impl Model {
             id: current.id,
             queued_us: current.queued_at.as_microsecond(),
             bill_loading: self.spec.bill_loading,
-            started_by: Arc::clone(&self.begun_by),
+            started_by: Arc::clone(&current.started_by),
         };
         self.ledger_run = Some(self.env.ledger.run_started(run));
     }

@@ -16,6 +16,8 @@ pub(super) struct Timer(pub(super) Option<SpawnHandle>);
 pub(super) struct CurrentRun {
     /// Its number in the ledger, and in the names of its logs.
     pub(super) id: i64,
+    /// Who began it, as the ledger keeps it.
+    pub(super) started_by: Arc<str>,
     pub(super) queued_at: Timestamp,
     pub(super) started_at: Timestamp,
     pub(super) launched: Duration,

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import signal
 import statistics
@@ -265,6 +266,15 @@ def waiting_round(stand, count, stop=False, words="tokens=8"):
     return measured
 
 
+def room_for_clients():
+    """The manager keeps a reserve of its files and half of the rest for backends (docs/reference/limits.md)."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    clients = (files - 1060) // 2 - 20
+    if clients < 10_000:
+        log(f"{files} open files at most: no more than {clients} waiters")
+    return clients
+
+
 def wait_until_waiting(status, count):
     deadline = time.monotonic() + 30
     while status()["waiting"] < count:
@@ -296,10 +306,15 @@ def run(stand, arguments):
     sections = {
         "json": lambda: json_answers(stand, times, report),
         "streams": lambda: streams(stand, times, report),
-        "waiters": lambda: waiters(stand, times, report, arguments.waiters),
+        "waiters": lambda: waiters(stand, times, report, min(arguments.waiters, room_for_clients())),
     }
     for name in arguments.only or sections:
-        sections[name]()
+        # A section that fails must not take the figures of the others with it.
+        try:
+            sections[name]()
+        except Exception:
+            print("\n".join(report.lines))
+            raise
     if report.others:
         report.text(
             f"Other processes took {median(report.others):.2f} of {os.cpu_count()} cores in the median of the "

@@ -118,9 +118,9 @@ def one_round(options, gguf, read_ahead):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--manager", required=True)
-    parser.add_argument("--fake", required=True)
-    parser.add_argument("--llama-server", required=True)
+    parser.add_argument("--manager", required=True, type=os.path.abspath)
+    parser.add_argument("--fake", required=True, type=os.path.abspath)
+    parser.add_argument("--llama-server", required=True, type=os.path.abspath)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--mib", type=int, default=1200)
     parser.add_argument("--wait", type=float, default=6)

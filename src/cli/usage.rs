@@ -1,6 +1,7 @@
 //! `usage`: what the running manager's ledger says about a stretch of time, as a table, JSON or CSV.
 
 use super::client::{Manager, segment};
+use crate::sheet::Sheet;
 use awc::http::Method;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -200,20 +201,12 @@ impl UsageOrder {
     }
 
     fn csv_of(&self, rows: &[[String; COLUMNS]]) -> String {
-        let line = |row: &[String; COLUMNS]| row.each_ref().map(|cell| quote(cell)).join(",");
-        let lines: Vec<String> =
-            std::iter::once(self.head().join(",")).chain(rows.iter().map(line)).collect();
-        lines.join("\n")
+        let mut sheet = Sheet::printed();
+        sheet.line(self.head());
+        rows.iter().for_each(|row| sheet.line(row.iter().map(String::as_str)));
+        // Whoever prints it ends the last line.
+        sheet.text().trim_end_matches('\n').to_owned()
     }
-}
-
-/// What a spreadsheet would run as a formula gets an apostrophe before it.
-fn quote(text: &str) -> String {
-    let mark = if text.trim_start().starts_with(['=', '+', '-', '@']) { "'" } else { "" };
-    if mark.is_empty() && !text.contains([',', '"', '\n', '\r']) {
-        return text.to_owned();
-    }
-    format!("\"{mark}{}\"", text.replace('"', "\"\""))
 }
 
 fn cells(row: &Totals) -> [String; COLUMNS] {
@@ -244,7 +237,7 @@ fn cells(row: &Totals) -> [String; COLUMNS] {
 
 #[cfg(test)]
 mod tests {
-    use super::{end_time, quote, start_time};
+    use super::{end_time, start_time};
 
     #[test]
     fn a_day_is_taken_whole() {
@@ -253,11 +246,5 @@ mod tests {
         assert_eq!(to.duration_since(from).as_hours(), 24);
         assert_eq!(start_time("2026-01-31T00:00:00Z").unwrap(), end_time("2026-01-31T00:00:00Z").unwrap());
         assert!(start_time("yesterday").is_err());
-    }
-
-    #[test]
-    fn cells_run_nothing() {
-        assert_eq!(quote("=1"), "\"'=1\"");
-        assert_eq!(quote("1.5 CNY"), "1.5 CNY");
     }
 }

@@ -5,6 +5,7 @@ use super::usage::views::money;
 use crate::http::error::{ApiError, quoted};
 use crate::http::gateway::request_id;
 use crate::http::state::{Now, Shared};
+use crate::sheet::Sheet;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -16,8 +17,8 @@ use llm_manager_ledger::{
 };
 use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write;
 
 const DEFAULT_PAGE: usize = 100;
 /// Most requests end within it.
@@ -198,68 +199,63 @@ impl<'a> RowView<'a> {
             share: None,
         }
     }
-
-    /// Adds it as a line of CSV.
-    fn write_csv(&self, csv: &mut String) {
-        let time = |time: Option<Timestamp>| time.map_or_else(String::new, |time| time.to_string());
-        let count = |count: Option<i64>| count.map_or_else(String::new, |count| count.to_string());
-        let texts = [
-            self.model,
-            self.variant.unwrap_or_default(),
-            self.mode,
-            self.endpoint,
-            self.api_key.unwrap_or_default(),
-        ];
-        let texts = texts.map(field).join(",");
-        let counts = [
-            self.input_tokens,
-            self.cached_tokens,
-            self.cache_write_tokens,
-            self.output_tokens,
-            self.reasoning_tokens,
-        ]
-        .map(count)
-        .join(",");
-        let first_byte = self.first_byte_seconds.map_or_else(String::new, |time| time.to_string());
-        let _ = write!(
-            csv,
-            "{},{},{},{texts},{},{},{counts},{},{},{},{},{},{},{},{},{first_byte},{},{},{},{},{},{}\r\n",
-            field(self.request_id),
-            time(self.started_at),
-            time(self.ended_at),
-            self.status,
-            field(&self.outcome),
-            self.usage_source,
-            self.cost.as_deref().unwrap_or_default(),
-            self.currency.unwrap_or_default(),
-            self.pricing,
-            count(self.plan_id),
-            count(self.run_id),
-            self.duration_seconds,
-            self.queue_seconds,
-            self.replayed,
-            field(self.error.unwrap_or_default()),
-            field(self.asked_model.unwrap_or_default()),
-            self.stream.map_or_else(String::new, |stream| stream.to_string()),
-            field(self.user_agent.unwrap_or_default()),
-            self.address.as_deref().unwrap_or_default(),
-        );
-    }
 }
 
-const CSV_HEAD: &str = "request_id,started_at,ended_at,model,variant,mode,endpoint,api_key,status,outcome,\
-    input_tokens,cached_tokens,cache_write_tokens,output_tokens,reasoning_tokens,usage_source,cost,currency,pricing,plan_id,run_id,duration_seconds,queue_seconds,\
-    first_byte_seconds,replayed,error,asked_model,stream,user_agent,address\r\n";
+/// A column of the CSV, and what a request has in it.
+type Column = (&'static str, for<'a> fn(&'a RowView<'a>) -> Cow<'a, str>);
 
-/// A text as a field of CSV. What a spreadsheet would run as a formula gets an apostrophe before it.
-pub(super) fn field(text: &str) -> String {
-    let formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
-    let mark = if formula { "'" } else { "" };
-    if formula || text.contains([',', '"', '\r', '\n']) {
-        format!("\"{mark}{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
+const COLUMNS: [Column; 30] = [
+    ("request_id", |row| row.request_id.into()),
+    ("started_at", |row| told(row.started_at)),
+    ("ended_at", |row| told(row.ended_at)),
+    ("model", |row| row.model.into()),
+    ("variant", |row| text(row.variant)),
+    ("mode", |row| row.mode.into()),
+    ("endpoint", |row| row.endpoint.into()),
+    ("api_key", |row| text(row.api_key)),
+    ("status", |row| told(Some(row.status))),
+    ("outcome", |row| row.outcome.as_str().into()),
+    ("input_tokens", |row| told(row.input_tokens)),
+    ("cached_tokens", |row| told(row.cached_tokens)),
+    ("cache_write_tokens", |row| told(row.cache_write_tokens)),
+    ("output_tokens", |row| told(row.output_tokens)),
+    ("reasoning_tokens", |row| told(row.reasoning_tokens)),
+    ("usage_source", |row| row.usage_source.into()),
+    ("cost", |row| text(row.cost.as_deref())),
+    ("currency", |row| text(row.currency)),
+    ("pricing", |row| row.pricing.into()),
+    ("plan_id", |row| told(row.plan_id)),
+    ("run_id", |row| told(row.run_id)),
+    ("duration_seconds", |row| told(Some(row.duration_seconds))),
+    ("queue_seconds", |row| told(Some(row.queue_seconds))),
+    ("first_byte_seconds", |row| told(row.first_byte_seconds)),
+    ("replayed", |row| told(Some(row.replayed))),
+    ("error", |row| text(row.error)),
+    ("asked_model", |row| text(row.asked_model)),
+    ("stream", |row| told(row.stream)),
+    ("user_agent", |row| text(row.user_agent)),
+    ("address", |row| text(row.address.as_deref())),
+];
+
+fn text(text: Option<&str>) -> Cow<'_, str> {
+    text.unwrap_or_default().into()
+}
+
+fn told<'a>(value: Option<impl ToString>) -> Cow<'a, str> {
+    value.map_or_else(String::new, |value| value.to_string()).into()
+}
+
+/// A page as lines of CSV; the head stands before the first page only.
+fn csv(page: &Page, head: bool) -> Bytes {
+    let mut sheet = Sheet::new();
+    if head {
+        sheet.line(COLUMNS.map(|(name, _)| name));
     }
+    for view in &page.rows {
+        let row = RowView::of(view);
+        sheet.line(COLUMNS.iter().map(|(_, cell)| cell(&row)));
+    }
+    sheet.text().into()
 }
 
 /// Whether the client wants CSV rather than JSON.
@@ -290,11 +286,10 @@ pub(crate) async fn requests(
     let left = query.limit.unwrap_or(usize::MAX);
     page.limit = left.min(EXPORT_PAGE);
     let first = reader.requests(page.clone()).await.map_err(from_store)?;
-    let mut text = CSV_HEAD.to_owned();
-    first.rows.iter().for_each(|row| RowView::of(row).write_csv(&mut text));
+    let text = csv(&first, true);
     page.after = first.next;
     let rest = Rest { reader: reader.clone(), left: left.saturating_sub(first.rows.len()), page };
-    let bytes = stream::once(async { Ok(Bytes::from(text)) }).chain(pages(rest));
+    let bytes = stream::once(async { Ok(text) }).chain(pages(rest));
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
@@ -367,24 +362,9 @@ fn pages(rest: Rest) -> impl Stream<Item = Result<Bytes, StoreError>> {
         }
         rest.page.limit = rest.left.min(EXPORT_PAGE);
         let page = rest.reader.requests(rest.page.clone()).await?;
-        let mut text = String::new();
-        page.rows.iter().for_each(|row| RowView::of(row).write_csv(&mut text));
+        let text = csv(&page, false);
         rest.left = rest.left.saturating_sub(page.rows.len());
         rest.page.after = page.next;
-        Ok(Some((Bytes::from(text), rest)))
+        Ok(Some((text, rest)))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::field;
-
-    #[test]
-    fn fields_are_quoted_and_run_nothing() {
-        assert_eq!(field("plain"), "plain");
-        assert_eq!(field("a,b \"c\""), "\"a,b \"\"c\"\"\"");
-        assert_eq!(field("=1+1"), "\"'=1+1\"");
-        assert_eq!(field(" @SUM(A1)"), "\"' @SUM(A1)\"");
-        assert_eq!(field("\t=x"), "\"'\t=x\"");
-    }
 }

@@ -1,11 +1,11 @@
 //! `GET /api/statement`: what a month cost whom, in JSON or CSV.
 
 use super::query::{from_store, invalid, rfc3339};
-use super::requests::field;
 use super::usage::views::{money, watt_hours};
 use super::usage::zone;
 use crate::http::error::{ApiError, quoted};
 use crate::http::state::Now;
+use crate::sheet::Sheet;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
@@ -159,9 +159,24 @@ impl View {
 
     /// One line for each key, model and currency; counts stand in the first of them, so that columns can be added up.
     fn csv(&self) -> String {
-        let mut text = "month,use,api_key,model,requests,input_tokens,cached_tokens,cache_write_tokens,\
-                        output_tokens,energy_wh,currency,cost,run_cost,energy_cost,sum\r\n"
-            .to_owned();
+        let mut sheet = Sheet::new();
+        sheet.line([
+            "month",
+            "use",
+            "api_key",
+            "model",
+            "requests",
+            "input_tokens",
+            "cached_tokens",
+            "cache_write_tokens",
+            "output_tokens",
+            "energy_wh",
+            "currency",
+            "cost",
+            "run_cost",
+            "energy_cost",
+            "sum",
+        ]);
         let used = self.keys.iter().flat_map(|key| {
             let name = key.api_key.as_deref().unwrap_or_default();
             key.models.iter().map(move |model| ("used", name, model))
@@ -173,26 +188,23 @@ impl View {
                 false => sums.sum.keys().map(String::as_str).collect(),
             };
             for (nth, currency) in currencies.into_iter().enumerate() {
-                let counts = match nth {
-                    0 => format!(
-                        "{},{},{},{},{},{}",
-                        sums.requests,
-                        sums.input_tokens,
-                        sums.cached_tokens,
-                        sums.cache_write_tokens,
-                        sums.output_tokens,
-                        sums.energy_wh
-                    ),
-                    _ => "0,0,0,0,0,0".to_owned(),
-                };
+                let counts = [
+                    sums.requests.to_string(),
+                    sums.input_tokens.to_string(),
+                    sums.cached_tokens.to_string(),
+                    sums.cache_write_tokens.to_string(),
+                    sums.output_tokens.to_string(),
+                    sums.energy_wh.to_string(),
+                ];
+                let counts = counts.map(|count| if nth == 0 { count } else { "0".to_owned() });
                 let amounts = [&sums.cost, &sums.run_cost, &sums.energy_cost, &sums.sum]
-                    .map(|all| all.get(currency).map_or("0", String::as_str))
-                    .join(",");
-                let names = [key, model.model.as_str()].map(field).join(",");
-                text.push_str(&format!("{},{use_},{names},{counts},{currency},{amounts}\r\n", self.month));
+                    .map(|all| all.get(currency).map_or("0", String::as_str).to_owned());
+                let names = [&self.month, use_, key, &model.model].map(str::to_owned);
+                let currency = std::iter::once(currency.to_owned());
+                sheet.line(names.into_iter().chain(counts).chain(currency).chain(amounts));
             }
         }
-        text
+        sheet.text()
     }
 }
 

@@ -1,6 +1,6 @@
-//! Ending: why a life of a backend ended, as one word for the history.
+//! Ending: what a backend's exit shows, what follows from it for its model, and one word for the history.
 
-use crate::lifecycle::{Phase, StopCause};
+use crate::lifecycle::{Event, Phase, StopCause};
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,17 +43,65 @@ pub enum EndCause {
     ParkLost,
 }
 
-/// What the phase does not know about an end.
+/// Why a backend has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Circumstances {
-    /// It had become ready.
-    pub was_ready: bool,
-    /// Its last words were of missing memory.
+pub enum Away {
+    /// Whoever gave it one took it away: the same may be tried at once.
+    Taken(EndCause),
+    /// Nobody gives it one: another variant is to be tried.
+    Refused,
+}
+
+/// What is known of the end of a life that its phase doesn't say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// Its last words were of missing memory, and somebody could know of other memory.
     pub out_of_memory: bool,
     /// Nothing is heard of it at its address.
     pub unreachable: bool,
     /// Whoever gave it its place took it away.
     pub taken: Option<EndCause>,
+}
+
+impl Signs {
+    /// What an exit shows, beside what was known before, of a model that was in this phase. What was to end shows nothing.
+    pub fn of_exit(self, phase: &Phase, away: Option<Away>, lacked_memory: bool) -> Self {
+        let is_starting = matches!(phase, Phase::Starting { .. });
+        let away = away.filter(|_| is_starting || matches!(phase, Phase::Ready { .. }));
+        Self {
+            out_of_memory: self.out_of_memory || (is_starting && lacked_memory),
+            unreachable: self.unreachable || away == Some(Away::Refused),
+            taken: match away {
+                Some(Away::Taken(cause)) => Some(cause),
+                _ => self.taken,
+            },
+        }
+    }
+
+    /// What the end of such a life is for the lifecycle.
+    pub fn event(self, epoch: u64) -> Event {
+        match self {
+            Self { out_of_memory: true, .. } => Event::OutOfMemory { epoch },
+            Self { unreachable: true, .. } | Self { taken: Some(_), .. } => Event::Unreachable { epoch },
+            _ => Event::Gone { epoch },
+        }
+    }
+}
+
+/// Whether nobody wanted a backend to end that ended in this phase: its last words are worth keeping.
+pub fn is_untimely(phase: &Phase) -> bool {
+    let lives = matches!(phase, Phase::Starting { .. } | Phase::Ready { .. });
+    let sleeps = matches!(phase, Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. });
+    lives || sleeps || phase.is_crash()
+}
+
+/// What the phase does not know about an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// It had become ready.
+    pub was_ready: bool,
+    /// What is known of the end.
+    pub signs: Signs,
     /// The manager is ending.
     pub shutting_down: bool,
 }
@@ -84,13 +132,15 @@ impl EndCause {
     /// Why a run ended whose last process went while its model was in this phase.
     pub fn of(phase: &Phase, seen: Circumstances) -> Self {
         let living = matches!(phase, Phase::Starting { .. } | Phase::Ready { .. });
-        if let Some(cause) = seen.taken.filter(|_| living) {
+        if let Some(cause) = seen.signs.taken.filter(|_| living) {
             return cause;
         }
         let asked = match phase {
             Phase::Draining { cause, .. } | Phase::Stopping { cause, .. } => *cause,
-            Phase::Starting { .. } | Phase::Ready { .. } if seen.unreachable => return Self::Unreachable,
-            Phase::Starting { .. } if seen.out_of_memory => return Self::OutOfMemory,
+            Phase::Starting { .. } | Phase::Ready { .. } if seen.signs.unreachable => {
+                return Self::Unreachable;
+            }
+            Phase::Starting { .. } if seen.signs.out_of_memory => return Self::OutOfMemory,
             Phase::Ready { .. } => return Self::Crashed,
             Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => return Self::ParkLost,
             _ => return Self::StartFailed,
@@ -161,13 +211,11 @@ mod tests {
     use crate::lifecycle::Ending;
     use std::time::Duration;
 
-    const QUIET: Circumstances = Circumstances {
-        was_ready: true,
-        out_of_memory: false,
-        unreachable: false,
-        taken: None,
-        shutting_down: false,
-    };
+    const NO_SIGNS: Signs = Signs { out_of_memory: false, unreachable: false, taken: None };
+    const LACKED: Signs = Signs { out_of_memory: true, ..NO_SIGNS };
+    const SILENT: Signs = Signs { unreachable: true, ..NO_SIGNS };
+    const TAKEN: Signs = Signs { taken: Some(EndCause::Preempted), ..NO_SIGNS };
+    const QUIET: Circumstances = Circumstances { was_ready: true, signs: NO_SIGNS, shutting_down: false };
 
     #[test]
     fn every_end_has_its_word() {
@@ -187,10 +235,10 @@ mod tests {
             (stopping(StopCause::StartTimeout), young, "start_timeout"),
             (stopping(StopCause::ProbeRefused), young, "start_failed"),
             (starting.clone(), young, "start_failed"),
-            (starting, Circumstances { out_of_memory: true, ..young }, "out_of_memory"),
+            (starting, Circumstances { signs: LACKED, ..young }, "out_of_memory"),
             (ready.clone(), QUIET, "crashed"),
-            (ready.clone(), Circumstances { unreachable: true, ..QUIET }, "unreachable"),
-            (ready, Circumstances { taken: Some(EndCause::Preempted), ..QUIET }, "preempted"),
+            (ready.clone(), Circumstances { signs: SILENT, ..QUIET }, "unreachable"),
+            (ready, Circumstances { signs: TAKEN, ..QUIET }, "preempted"),
             (Phase::Parked { until: None }, QUIET, "park_lost"),
             (stopping(StopCause::Lost), QUIET, "park_lost"),
             (stopping(StopCause::Park), QUIET, "operator"),
@@ -198,6 +246,51 @@ mod tests {
         ];
         for (phase, seen, word) in cases {
             assert_eq!(EndCause::of(&phase, seen).text(), word, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn an_exit_shows_something_only_while_nobody_wanted_it() {
+        let starting = Phase::Starting { deadline: Duration::ZERO };
+        let ready = Phase::Ready { since: Duration::ZERO };
+        let stopping = Phase::Stopping { ending: Ending::Stuck, cause: StopCause::Operator };
+        let crashed = Phase::Stopping { ending: Ending::Stuck, cause: StopCause::Crashed };
+        let parked = Phase::Parked { until: None };
+        let taken = Some(Away::Taken(EndCause::Preempted));
+        let cases = [
+            // Phase, place, lacked memory: what it shows, and whether it was untimely.
+            (&starting, None, false, NO_SIGNS, true),
+            (&starting, None, true, LACKED, true),
+            (&starting, Some(Away::Refused), false, SILENT, true),
+            (&starting, taken, false, TAKEN, true),
+            // Once it has served, memory is not what it lacked.
+            (&ready, None, true, NO_SIGNS, true),
+            (&ready, Some(Away::Refused), false, SILENT, true),
+            (&ready, taken, false, TAKEN, true),
+            (&parked, taken, true, NO_SIGNS, true),
+            (&stopping, taken, true, NO_SIGNS, false),
+            (&stopping, Some(Away::Refused), false, NO_SIGNS, false),
+            (&crashed, None, false, NO_SIGNS, true),
+        ];
+        for (phase, away, lacked, shown, untimely) in cases {
+            assert_eq!(NO_SIGNS.of_exit(phase, away, lacked), shown, "{phase:?} {away:?} {lacked}");
+            assert_eq!(is_untimely(phase), untimely, "{phase:?}");
+            assert!(SILENT.of_exit(phase, away, lacked).unreachable, "what was known before stays");
+        }
+    }
+
+    #[test]
+    fn missing_memory_goes_before_silence_and_both_before_a_failure() {
+        let epoch = 7;
+        let cases = [
+            (NO_SIGNS, Event::Gone { epoch }),
+            (SILENT, Event::Unreachable { epoch }),
+            (TAKEN, Event::Unreachable { epoch }),
+            (LACKED, Event::OutOfMemory { epoch }),
+            (Signs { out_of_memory: true, ..SILENT }, Event::OutOfMemory { epoch }),
+        ];
+        for (signs, event) in cases {
+            assert_eq!(signs.event(epoch), event, "{signs:?}");
         }
     }
 

@@ -133,6 +133,7 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
         Event::Evict | Event::Yield if view.waiting == 0 => {
             stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
         }
+        Event::Evict | Event::Yield => stay(state, [Effect::RefuseEviction]),
         _ => stay(state, []),
     }
 }
@@ -154,6 +155,7 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         Event::Evict if view.leases == 0 && view.waiting == 0 => {
             stay(state, [Effect::CloseIfUnused(StopCause::Evicted)])
         }
+        Event::Evict => stay(state, [Effect::RefuseEviction]),
         Event::Yield => {
             let phase = Phase::Draining { deadline: None, cause: StopCause::Evicted };
             go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
@@ -173,6 +175,9 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         Event::Park if view.may_park => {
             let phase = Phase::Draining { deadline: None, cause: StopCause::Park };
             go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
+        }
+        Event::InUse(StopCause::Evicted) => {
+            stay(state, [idle_timer(view.now, limits), Effect::RefuseEviction])
         }
         Event::InUse(_) => stay(state, [idle_timer(view.now, limits)]),
         Event::Stop(urgency) => {

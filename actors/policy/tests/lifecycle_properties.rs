@@ -63,6 +63,12 @@ proptest! {
         prop_assert_eq!(has(Effect::Reserve), step.state.epoch != state.epoch);
         let demands_anew = moved || (event == Event::Renew && view.waiting > 0);
         prop_assert_eq!(has(Effect::Reserve), demands_anew && matches!(after, Phase::Queued { .. }));
+        let refused = has(Effect::RefuseEviction);
+        let serves = matches!(after, Phase::Starting { .. } | Phase::Ready { .. } | Phase::Waking { .. });
+        prop_assert!(!refused || serves, "what refuses to go stays");
+        let asked = matches!(event, Event::Evict | Event::Yield);
+        let looks = step.effects.iter().any(|effect| matches!(effect, Effect::CloseIfUnused(_)));
+        prop_assert!(!(asked && serves) || refused || looks, "who asks one that stays is refused");
         if has(Effect::ReturnReservation) {
             let no_process = matches!(before, Phase::Queued { .. })
                 || matches!(event, Event::Gone { .. } | Event::OutOfMemory { .. } | Event::Unreachable { .. });
@@ -286,6 +292,9 @@ impl Shell {
             Effect::RefuseWaiters(_) => {
                 self.waiting = 0;
                 self.operators = 0;
+            }
+            Effect::RefuseEviction => {
+                prop_assert!(self.process.is_some() || self.gone_is_on_its_way());
             }
             Effect::Terminate => self.process.iter_mut().for_each(|process| process.asked = true),
             Effect::Kill => self.process.iter_mut().for_each(|process| process.killed = true),

@@ -319,7 +319,7 @@ fn from_starting() -> Vec<Row> {
     rows.push(row(at, Event::Renew, &ends(StopCause::Restart), end));
     for event in [Evict, Event::Yield] {
         rows.push(row(at, event, &ends(StopCause::Evicted), end).waiting(0));
-        rows.push(row(at, event, at, []).waiting(1));
+        rows.push(row(at, event, at, [RefuseEviction]).waiting(1));
     }
     // The next variant is tried at once, and that is no failure yet.
     for event in [OUT_OF_MEMORY, UNREACHABLE] {
@@ -348,14 +348,17 @@ fn from_ready() -> Vec<Row> {
     rows.push(row(at, Event::Deadline, at, []).never_idle().unused_for(ALIVE));
 
     rows.push(row(at, Evict, at, [CloseIfUnused(StopCause::Evicted)]).leases(0).waiting(0));
-    rows.push(row(at, Evict, at, []).leases(1));
-    rows.push(row(at, Evict, at, []).waiting(1));
+    rows.push(row(at, Evict, at, [RefuseEviction]).leases(1));
+    rows.push(row(at, Evict, at, [RefuseEviction]).waiting(1));
     rows.push(row(at, Event::Yield, &YIELDING, [DisarmTimer, CloseGate]));
     rows.push(row(at, Event::Renew, &RENEWING, [DisarmTimer, CloseGate]));
+    let asked = Event::InUse(StopCause::Evicted);
+    rows.push(row(at, asked, at, [ArmTimer(NOW + ALIVE), RefuseEviction]));
+    rows.push(row(at, asked, at, [DisarmTimer, RefuseEviction]).never_idle());
+    rows.push(row(at, Event::InUse(StopCause::Idle), at, [ArmTimer(NOW + ALIVE)]));
+    rows.push(row(at, Event::InUse(StopCause::Idle), at, [DisarmTimer]).never_idle());
     for cause in [StopCause::Idle, StopCause::Evicted] {
         rows.push(row(at, Event::Closed(cause), &ends(cause), [Terminate, ArmTimer(after(10))]));
-        rows.push(row(at, Event::InUse(cause), at, [ArmTimer(NOW + ALIVE)]));
-        rows.push(row(at, Event::InUse(cause), at, [DisarmTimer]).never_idle());
     }
 
     // Who is inside is only known when the gate is closed: a drain looks no earlier.

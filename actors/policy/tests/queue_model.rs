@@ -166,6 +166,7 @@ impl One {
                     self.waits = false;
                 }
                 Effect::RefuseWaiters(_) => self.waits = false,
+                Effect::RefuseEviction => self.to_queue.push(ToQueue::Refused { epoch }),
                 Effect::Terminate | Effect::Kill => self.ending = true,
                 Effect::Probe
                 | Effect::Check
@@ -179,7 +180,6 @@ impl One {
     }
 
     fn hear(&mut self, message: ToModel) {
-        let before = self.life.clone();
         match message {
             ToModel::Grant { epoch, mib } => {
                 if epoch == self.life.epoch {
@@ -190,22 +190,9 @@ impl One {
             ToModel::Deny { epoch } => self.handle(lifecycle::Event::Denied { epoch }),
             ToModel::Evict { epoch } | ToModel::Yield { epoch } | ToModel::Stay { epoch }
                 if epoch != self.life.epoch => {}
-            ToModel::Evict { epoch } => {
-                if !self.leased {
-                    self.handle(lifecycle::Event::Evict);
-                }
-                if self.life == before
-                    && matches!(self.life.phase, Phase::Ready { .. } | Phase::Starting { .. })
-                {
-                    self.to_queue.push(ToQueue::Refused { epoch });
-                }
-            }
+            ToModel::Evict { .. } => self.handle(lifecycle::Event::Evict),
             ToModel::Stay { .. } => self.handle(lifecycle::Event::Stay),
-            ToModel::Yield { .. } => {
-                if matches!(self.life.phase, Phase::Ready { .. }) {
-                    self.handle(lifecycle::Event::Yield);
-                }
-            }
+            ToModel::Yield { .. } => self.handle(lifecycle::Event::Yield),
         }
     }
 

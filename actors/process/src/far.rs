@@ -4,9 +4,9 @@ mod files;
 
 pub use files::{Files, Folder, PREFIX, aside};
 
-use super::{Away, ExitReport, Standing};
+use super::{ExitReport, Standing};
 use llm_manager_policy::cluster::{JobEnd, JobFate};
-use llm_manager_policy::ending::EndCause;
+use llm_manager_policy::ending::{Away, EndCause};
 use tokio::sync::watch;
 
 /// Says that a run waits for a place, and why. Where a server has been is told until it is gone.

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use llm_manager_policy::ending::EndCause;
+use llm_manager_policy::ending::Away;
 use llm_manager_policy::spec::{Launch, Place};
 use tokio::sync::{Semaphore, watch};
 
@@ -213,15 +213,6 @@ impl ExitReport {
         }
         .boxed_local()
     }
-}
-
-/// Why a backend has no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Away {
-    /// Whoever gave it one took it away: the same may be tried at once.
-    Taken(EndCause),
-    /// Nobody gives it one: another variant is to be tried.
-    Refused,
 }
 
 /// The newest lines of output.

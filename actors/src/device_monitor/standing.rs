@@ -1,4 +1,4 @@
-//! How one plugin stands: what it last said, whether it is at work, and how often it missed.
+//! How one plugin stands: what it last said, in the words of `policy::misses`, and what the log says of it.
 
 use std::time::{Duration, Instant};
 
@@ -6,30 +6,16 @@ use jiff::Timestamp;
 
 use llm_manager_devices::registry::made_by;
 use llm_manager_devices::{PluginProblem, Sample, Snapshot};
-
-/// Misses in a row until its devices are taken for offline.
-pub(super) const MISSES: u32 = 3;
-/// What was ordered this long ago and isn't there makes a snapshot stale.
-const LATE: Duration = Duration::from_secs(1);
-/// A plugin that fails and works by turns, or fails differently each time, is told of this often.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
+use llm_manager_policy::lifecycle::Moment;
+use llm_manager_policy::misses::{Lines, MISSES, Record};
 
 pub(super) struct Standing {
     name: String,
+    origin: Instant,
     /// Its last good sample, or that of a former monitor.
     devices: Vec<Sample>,
-    /// It has answered this monitor.
-    heard: bool,
-    busy_since: Option<Instant>,
-    /// When its last good sample was ordered.
-    sampled_at: Option<Instant>,
-    /// It was at work too long once; not waited for until it answers.
-    overdue: bool,
-    misses: u32,
+    record: Record,
     trouble: Option<(String, Timestamp)>,
-    told: Option<(String, Instant)>,
-    /// The trouble in the log is not over yet.
-    told_trouble: bool,
 }
 
 impl Standing {
@@ -37,87 +23,74 @@ impl Standing {
         let devices = last.devices.iter().filter(|sample| made_by(sample, name, plugin));
         Self {
             name: name.to_owned(),
+            origin: Instant::now(),
             devices: devices.cloned().collect(),
-            heard: false,
-            busy_since: None,
-            sampled_at: None,
-            overdue: false,
-            misses: 0,
+            record: Record::default(),
             trouble: None,
-            told: None,
-            told_trouble: false,
         }
     }
 
+    fn moment(&self, at: Instant) -> Moment {
+        at.saturating_duration_since(self.origin)
+    }
+
     pub(super) const fn busy(&self) -> bool {
-        self.busy_since.is_some()
+        self.record.is_busy()
     }
 
     /// An answer may come soon.
     pub(super) const fn awaited(&self) -> bool {
-        self.busy() && !self.overdue
+        self.record.is_awaited()
     }
 
     pub(super) fn hangs(&self, now: Instant, patience: Duration) -> bool {
-        self.busy_since.is_some_and(|since| now.duration_since(since) > patience)
+        self.record.hangs(self.moment(now), patience)
     }
 
-    pub(super) const fn ordered(&mut self, now: Instant) {
-        self.busy_since = Some(now);
+    pub(super) fn ordered(&mut self, now: Instant) {
+        self.record.ordered(self.moment(now));
     }
 
     /// It has answered.
     pub(super) fn good(&mut self, devices: Vec<Sample>) {
         self.devices = devices;
-        self.heard = true;
-        self.sampled_at = self.busy_since.take();
-        self.overdue = false;
-        if std::mem::take(&mut self.told_trouble) {
+        if self.record.good() {
             let names = self.names().unwrap_or_else(|| "no device".to_owned());
             log::info!("devices/{}: it responds again: {names}", self.name);
         }
-        self.misses = 0;
         self.trouble = None;
     }
 
     /// It has answered that it can't.
     pub(super) fn failed(&mut self, why: String, now: Instant) {
-        self.busy_since = None;
-        self.overdue = false;
-        self.heard = true;
-        self.miss(why, now);
+        let lines = self.record.failed(&why, self.moment(now));
+        self.missed(why, lines);
     }
 
     /// No good sample this time.
     pub(super) fn miss(&mut self, why: String, now: Instant) {
-        self.overdue = self.busy();
-        self.misses = self.misses.saturating_add(1);
-        let since = self.trouble.take().map_or_else(Timestamp::now, |(_, since)| since);
-        let again = match &self.told {
-            None => true,
-            Some((text, at)) => {
-                let old = now.duration_since(*at) >= TELL_AGAIN;
-                // The same trouble goes on: once is enough. Another one, or the same after a pause: not too often.
-                old && !(self.told_trouble && *text == why)
-            }
-        };
-        if again {
-            log::warn!("devices/{}: {why}", self.name);
-            self.told = Some((why.clone(), now));
-            self.told_trouble = true;
+        let lines = self.record.miss(&why, self.moment(now));
+        self.missed(why, lines);
+    }
+
+    fn missed(&mut self, why: String, lines: Lines) {
+        let name = &self.name;
+        if lines.trouble {
+            log::warn!("devices/{name}: {why}");
         }
-        if self.misses == MISSES
+        if lines.offline
             && let Some(names) = self.names()
         {
-            log::warn!("devices/{}: {MISSES} failed polls in a row, now offline: {names}", self.name);
-            self.told_trouble = true;
+            log::warn!("devices/{name}: {MISSES} failed polls in a row, now offline: {names}");
+            self.record.offline_is_told();
         }
+        let since = self.trouble.take().map_or_else(Timestamp::now, |(_, since)| since);
         self.trouble = Some((why, since));
     }
 
     /// What is to be shown now.
     pub(super) fn devices(&self) -> Vec<Sample> {
-        if self.misses >= MISSES {
+        if self.record.is_offline() {
             return self.devices.iter().map(Sample::offline).collect();
         }
         self.devices.clone()
@@ -125,7 +98,7 @@ impl Standing {
 
     /// When each of them was asked for what is shown.
     pub(super) fn asked(&self) -> impl Iterator<Item = Option<Instant>> {
-        self.devices.iter().map(|_| self.sampled_at)
+        self.devices.iter().map(|_| self.asked_at())
     }
 
     /// The device with this id is one of its own.
@@ -133,30 +106,29 @@ impl Standing {
         self.devices.iter().any(|sample| sample.id() == id)
     }
 
-    /// What is shown is older than it should be. That a device is gone is never stale.
+    /// What is shown is older than it should be.
     pub(super) fn stale(&self, now: Instant) -> bool {
-        let late = self.busy_since.is_some_and(|since| now.duration_since(since) > LATE);
-        (!self.heard || late || self.misses > 0) && self.misses < MISSES
+        self.record.is_stale(self.moment(now))
     }
 
     /// Its last sample was not a good one.
     pub(super) const fn has_missed(&self) -> bool {
-        self.misses > 0
+        self.record.has_missed()
     }
 
     /// When its last good sample was ordered.
-    pub(super) const fn asked_at(&self) -> Option<Instant> {
-        self.sampled_at
+    pub(super) fn asked_at(&self) -> Option<Instant> {
+        self.record.sampled_at().map(|at| self.origin + at)
     }
 
     /// Its last good sample is no older than that, or there is none to be had.
     pub(super) fn younger_than(&self, age: Duration, now: Instant) -> bool {
-        self.misses >= MISSES || self.sampled_at.is_some_and(|at| now.duration_since(at) <= age)
+        self.record.is_younger_than(age, self.moment(now))
     }
 
     pub(super) fn problem(&self) -> Option<PluginProblem> {
         let (message, since) = self.trouble.clone()?;
-        Some(PluginProblem { plugin: self.name.clone(), message, misses: self.misses, since })
+        Some(PluginProblem { plugin: self.name.clone(), message, misses: self.record.misses(), since })
     }
 
     fn names(&self) -> Option<String> {

@@ -2,32 +2,27 @@
 
 use super::crew::Front;
 use super::face::Face;
-use super::lease::Door;
-use super::life::{CurrentRun, Grant, Timer};
+use super::life::{CurrentRun, Life, Timer};
 use super::messages::{
     Abandoned, Acquire, By, Cancel, KeepAlive, Line, Operate, Refused, RefusedReason, Timeouts, Verb,
     WhoWaits,
 };
-use super::status::{RunRecord, Status};
+use super::past::Past;
+use super::status::Status;
 use super::waiters::{Order, Request, Waiters};
-use crate::billing::{Ledger, Run, RunEnd};
+use crate::billing::Ledger;
 use crate::fault::Panic;
 use crate::feeds::{Feed, Happening};
 use crate::memory::MemoryLink;
-use crate::probe::There;
-use actix::{Actor, Context, Handler, SpawnHandle};
+use actix::{Actor, Context, Handler};
 use jiff::Timestamp;
-use llm_manager_policy::ending::{Circumstances, EndCause};
 use llm_manager_policy::gate::Word;
 use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, State, StopCause, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::ParkSpec;
-use llm_manager_policy::placement::Urgency as PlacementUrgency;
-use llm_manager_policy::readiness::Lessons;
 use llm_manager_policy::spec::ModelSpec;
-use llm_manager_process as process;
-use llm_manager_process::{ExitReport, Launcher};
-use std::collections::{HashMap, VecDeque};
+use llm_manager_process::Launcher;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,8 +30,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
-
-const REMEMBERED_RUNS: usize = 20;
 
 /// What a Model needs of the world; the same for all models but for the slot.
 pub struct Environment {
@@ -69,74 +62,16 @@ pub struct Model {
     pub(super) waiters: Waiters,
     /// Operators who wait for the model to be stopped.
     pub(super) stop_waiters: Vec<oneshot::Sender<Result<(), Refused>>>,
-    pub(super) door: Option<Arc<Door>>,
-    pub(super) seen: Word,
-    pub(super) timer: Timer,
-    pub(super) launching: Option<SpawnHandle>,
-    pub(super) probing: Option<SpawnHandle>,
-    pub(super) listening: Option<SpawnHandle>,
-    pub(super) first_byte: Option<SpawnHandle>,
-    pub(super) watching: Option<SpawnHandle>,
-    pub(super) breaking: Option<SpawnHandle>,
-    pub(super) checking: Option<SpawnHandle>,
-    pub(super) placing: Option<SpawnHandle>,
-    pub(super) term: Option<SpawnHandle>,
-    /// It is on its way to sleep, or back.
-    pub(super) sleeping: Option<SpawnHandle>,
-    /// It was told to go, and whether it is enough that it sleeps.
-    pub(super) leaving: Option<bool>,
-    /// Counts its wakes.
-    pub(super) wake_turn: u64,
-    /// When it was last begun to be sent to sleep, or woken.
-    pub(super) sleep_began: Duration,
-    /// How often in a row it could not be sent to sleep, or woken.
-    pub(super) sleepless: u32,
-    /// The processes of which the driver holds the CUDA state; `Some`: they can't end by themselves.
-    pub(super) frozen: Option<Vec<u32>>,
     /// Operators who wait for it to be parked.
     pub(super) park_waiters: Vec<oneshot::Sender<Result<(), Refused>>>,
-    pub(super) run: Option<Box<dyn process::Run>>,
-    pub(super) current: Option<CurrentRun>,
-    pub(super) exit: Option<ExitReport>,
-    pub(super) ledger_run: Option<Run>,
-    pub(super) grant: Grant,
-    /// When the present life was first wanted.
-    pub(super) queued_at: Timestamp,
-    /// Who was last said to need this model's memory.
-    pub(super) evicted_for: Option<Arc<str>>,
-    /// The present life has had a process.
-    pub(super) ran: bool,
-    /// The present life has ended for lack of memory.
-    pub(super) out_of_memory: bool,
+    pub(super) timer: Timer,
+    /// `None`: it is stopped or failed.
+    pub(super) life: Option<Life>,
+    pub(super) past: Past,
     /// Who gave the last order.
     pub(super) ordered_by: Option<By>,
     /// Who began the present life, or will have begun the next one, as the ledger keeps it.
     pub(super) begun_by: Arc<str>,
-    /// For whom memory was last demanded.
-    pub(super) urgency: PlacementUrgency,
-    pub(super) last_out_of_memory: Option<Arc<str>>,
-    /// Without a Scheduler: variants whose address didn't answer, and when.
-    pub(super) left_out: HashMap<usize, Duration>,
-    /// Nothing is heard of the present run at its address, and why.
-    pub(super) unreachable: Option<Arc<str>>,
-    /// When there may be room, as the last refusal for want of it said.
-    pub(super) room_in: Option<Duration>,
-    /// The cluster has taken the place of the last run away, and why.
-    pub(super) taken: Option<EndCause>,
-    pub(super) waits_for: Option<Arc<str>>,
-    /// What was launched has no place yet, and why.
-    pub(super) queued_there: Option<Arc<str>>,
-    pub(super) last_error: Option<Arc<str>>,
-    pub(super) runs: VecDeque<RunRecord>,
-    /// What the last start of each variant has shown, by its position.
-    pub(super) lessons: HashMap<usize, Lessons>,
-    /// The present run is another manager, which can say what its model does.
-    pub(super) manager_there: bool,
-    /// What it says, while requests wait for it.
-    pub(super) state_there: Option<There>,
-    pub(super) asking_there: Option<SpawnHandle>,
-    /// The name that the probe of the present life has found, until the door is opened.
-    pub(super) served_name: Option<Arc<str>>,
     /// Of a model with several replicas.
     pub(super) front: Front,
 }
@@ -175,51 +110,12 @@ impl Model {
             state,
             waiters: Waiters::default(),
             stop_waiters: Vec::new(),
-            door: None,
-            seen: Word::CLOSED,
-            timer: Timer::default(),
-            launching: None,
-            probing: None,
-            listening: None,
-            first_byte: None,
-            watching: None,
-            breaking: None,
-            checking: None,
-            placing: None,
-            term: None,
-            sleeping: None,
-            leaving: None,
-            wake_turn: 0,
-            sleep_began: Duration::ZERO,
-            sleepless: 0,
-            frozen: None,
             park_waiters: Vec::new(),
-            run: None,
-            current: None,
-            exit: None,
-            ledger_run: None,
-            grant: Grant::default(),
-            queued_at: Timestamp::now(),
-            evicted_for: None,
-            ran: false,
-            out_of_memory: false,
+            timer: Timer::default(),
+            life: None,
+            past: Past::default(),
             ordered_by: None,
             begun_by: "".into(),
-            urgency: PlacementUrgency::default(),
-            last_out_of_memory: None,
-            left_out: HashMap::new(),
-            unreachable: None,
-            room_in: None,
-            taken: None,
-            waits_for: None,
-            queued_there: None,
-            last_error: None,
-            runs: VecDeque::new(),
-            lessons: HashMap::new(),
-            manager_there: false,
-            state_there: None,
-            asking_there: None,
-            served_name: None,
             front: Front::default(),
         }
     }
@@ -233,7 +129,8 @@ impl Model {
         while let Some(event) = events.pop_front() {
             ended |= event.ends(self.state.epoch);
             let view = self.view();
-            let step = lifecycle::step(&self.state, event, &view, &self.limits);
+            let limits = Limits { alive_time: self.alive_time(), ..self.limits };
+            let step = lifecycle::step(&self.state, event, &view, &limits);
             self.state = step.state;
             for effect in step.effects {
                 events.extend(self.carry_out(effect, ctx));
@@ -246,9 +143,8 @@ impl Model {
         }
         self.answer_park_orders();
         if ended {
-            // What a client wanted for that life.
-            self.limits.alive_time = self.own_alive_time();
-            self.handle.set_alive_time(self.limits.alive_time);
+            // What a client wanted for that life has gone with it.
+            self.handle.set_alive_time(self.alive_time());
         }
         // Stopped, even if the next life has begun already for those who came meanwhile.
         if ended || matches!(self.state.phase, Phase::Stopped | Phase::Failed { .. }) {
@@ -262,13 +158,16 @@ impl Model {
 
     fn view(&mut self) -> View {
         let awaited = self.is_awaited();
-        let door = self.door.as_ref();
-        self.seen = door.map_or(Word::CLOSED, |door| door.gate.look());
+        let serving = self.life.as_mut().and_then(|life| life.serving.as_mut());
+        let (seen, unused_since) = serving.map_or((Word::CLOSED, Duration::ZERO), |serving| {
+            serving.seen = serving.door.gate.look();
+            (serving.seen, serving.door.unused_since())
+        });
         View {
             now: self.handle.origin.elapsed(),
             waiting: usize::from(awaited),
-            leases: self.seen.leases(),
-            unused_since: door.map_or(Duration::ZERO, |door| door.unused_since()),
+            leases: seen.leases(),
+            unused_since,
             may_park: self.may_park(),
         }
     }
@@ -307,7 +206,7 @@ impl Model {
     /// What waits for its place elsewhere is queued, too.
     fn shown_state(&self) -> ModelState {
         match ModelState::from(&self.state.phase) {
-            ModelState::Starting if self.queued_there.is_some() => ModelState::Queued,
+            ModelState::Starting if self.queued_there().is_some() => ModelState::Queued,
             state => state,
         }
     }
@@ -318,7 +217,7 @@ impl Model {
         let old = self.handle.status();
         let state = self.shown_state();
         let waits = matches!(self.state.phase, Phase::Starting { .. } | Phase::Waking { .. });
-        let run = self.current.as_ref();
+        let (life, run) = (self.life.as_ref(), self.run());
         let retry_at = match self.state.phase {
             Phase::Failed { retry_at } => Some(wall + retry_at.saturating_sub(now)),
             _ => None,
@@ -330,66 +229,29 @@ impl Model {
             ready_moment: run.and_then(|run| run.ready_moment),
             epoch: self.state.epoch,
             variant: run.map(|run| Arc::clone(&run.variant)),
-            chosen: run.and(self.grant.why.clone()),
+            chosen: run.and(life).and_then(|life| life.grant.why.clone()),
             pid: run.and_then(|run| run.pid),
             port: match run {
                 Some(run) if run.place.is_some() => None,
                 run => run.and_then(|run| run.port).or(self.spec.port),
             },
             place: run.and_then(|run| run.place.clone()),
-            there: self.state_there.clone().filter(|_| state == ModelState::Ready),
+            there: run.and_then(|run| run.state_there.clone()).filter(|_| state == ModelState::Ready),
             started_at: run.map(|run| run.started_at),
             ends: run.and_then(|run| run.ends),
             ends_at: run.and_then(|run| run.ends).and_then(|ends| self.wall_time(ends)),
             ready_at: run.and_then(|run| run.ready_at),
             retry_at,
-            waits_for: self.queued_there.as_ref().or(self.waits_for.as_ref()).filter(|_| waits).cloned(),
-            last_error: self.last_error.clone(),
+            waits_for: run
+                .filter(|_| waits)
+                .and_then(|run| run.queued_there.clone().or_else(|| run.waits_for.clone())),
+            last_error: self.past.error.clone(),
             failures: self.state.failures,
-            run_id: self.ledger_run.as_ref().map(|run| run.id()),
+            run_id: run.and_then(CurrentRun::booked),
             trace: run.map(|run| run.trace),
-            runs: self.runs.iter().cloned().collect(),
+            runs: self.past.runs.iter().cloned().collect(),
         });
         self.env.feed.publish(Happening::Model(self.spec.model().into()));
-    }
-
-    /// Closes the books of a run whose processes are gone.
-    pub(super) fn remember_run(&mut self, exit: &str) {
-        self.tell_trace();
-        let Some(run) = self.current.take() else { return };
-        let id = self.ledger_run.as_ref().map(|run| run.id());
-        let cause = EndCause::of(
-            &self.state.phase,
-            Circumstances {
-                was_ready: run.ready_at.is_some(),
-                out_of_memory: self.out_of_memory,
-                unreachable: self.unreachable.is_some(),
-                taken: self.taken,
-                shutting_down: self.env.stopping.is_cancelled(),
-            },
-        );
-        let evicted_for = self.evicted_for.take().filter(|_| cause == EndCause::Evicted);
-        let ended_by = self.who_ended(cause, evicted_for.as_deref());
-        if let Some(run) = self.ledger_run.take() {
-            let (exit, evicted_for, ended_by) = (exit.to_owned(), evicted_for.clone(), ended_by.clone());
-            run.ended(RunEnd { exit, cause, evicted_for, ended_by });
-        }
-        self.runs.push_front(RunRecord {
-            id,
-            trace: run.trace,
-            variant: run.variant,
-            pid: run.pid,
-            queued_at: run.queued_at,
-            started_at: run.started_at,
-            ready_at: run.ready_at,
-            ended_at: Timestamp::now(),
-            exit: exit.to_owned(),
-            cause,
-            evicted_for,
-            started_by: run.started_by,
-            ended_by,
-        });
-        self.runs.truncate(REMEMBERED_RUNS);
     }
 }
 
@@ -398,8 +260,7 @@ impl Actor for Model {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         // Of a crashed one, this is known.
-        self.limits.alive_time = self.own_alive_time();
-        self.handle.set_alive_time(self.limits.alive_time);
+        self.handle.set_alive_time(self.alive_time());
         if self.spec.auto_start {
             self.waiters.order(Order::Boot);
             self.drive(Event::Start, ctx);
@@ -407,13 +268,6 @@ impl Actor for Model {
             // Its replicas may be running.
             self.look_around(true, ctx);
         }
-    }
-}
-
-impl Drop for Model {
-    fn drop(&mut self) {
-        // After a panic too: whoever holds the door must not find it open.
-        self.shut_door();
     }
 }
 
@@ -468,10 +322,12 @@ impl Handler<KeepAlive> for Model {
 
     fn handle(&mut self, KeepAlive(time): KeepAlive, ctx: &mut Context<Self>) {
         // A life that has not begun, or is over, has nothing to be kept.
-        if !matches!(self.state.phase, Phase::Ready { .. }) || self.limits.alive_time == time {
+        if !matches!(self.state.phase, Phase::Ready { .. }) || self.alive_time() == time {
             return;
         }
-        self.limits.alive_time = time;
+        if let Some(life) = &mut self.life {
+            life.kept_for = Some(time);
+        }
         self.handle.set_alive_time(time);
         // As if the timer had run out: it is armed anew, or the time is up.
         self.drive(Event::Deadline, ctx);

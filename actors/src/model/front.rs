@@ -44,8 +44,8 @@ impl Model {
             front.tell(CrewNotice::Changed);
         } else if self.has_crew() {
             self.serve_line();
-        } else if let Some(door) = &self.door {
-            self.waiters.serve(std::slice::from_ref(door));
+        } else if let Some(door) = self.door().cloned() {
+            self.waiters.serve(std::slice::from_ref(&door));
         } else {
             log::error!("models/{}: internal error: waiters granted without an open gate", self.spec.name);
         }

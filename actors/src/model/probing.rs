@@ -1,9 +1,9 @@
 //! Carries out a probe: what the model asks its backend, and what it does with the end of it.
 
 use super::actor::Model;
-use super::effects::with_last_lines;
+use super::end::with_last_lines;
 use crate::probe::{self, ProbeFailure, Told};
-use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use actix::{AsyncContext, Context};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::readiness::{self, Found, Lessons, Names, Readiness};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ impl Model {
         if let Some(far) = self.far() {
             return self.ask_there(far, ctx);
         }
-        let Some(run) = &self.run else { return };
+        let Some(process) = self.process() else { return };
         let (epoch, Some(endpoint)) = (self.state.epoch, self.endpoint()) else { return };
         let Some(readiness) = self.readiness() else { return };
-        let listener = run.check_listener();
+        let listener = process.check_listener();
         let strict = !self.spec.foreign_listener;
         let name = self.spec.name.clone();
         let told = Progress { model: ctx.address(), epoch };
-        let (output, tail) = (run.tail(), run.tail());
+        let (output, tail) = (process.tail(), process.tail());
         let ready = async move {
             let check = async move { if strict { listener.await } else { Ok(()) } };
             probe::until_ready(endpoint, &name, readiness, output, check, &told).await
@@ -29,8 +29,7 @@ impl Model {
         let started = self.handle.origin.elapsed();
         // A task of its own: a question every few milliseconds shouldn't wake all that the actor waits for.
         let task = AbortOnDropHandle::new(actix_rt::spawn(ready));
-        let progress = task.into_actor(self).map(move |result, model, ctx| {
-            model.probing = None;
+        self.await_in_life(ctx, task, move |model, result, ctx| {
             let result = result.unwrap_or_else(|error| Err(ProbeFailure::Broke(error.to_string())));
             match result {
                 Ok(found) => {
@@ -41,28 +40,27 @@ impl Model {
                     let lines: Vec<String> = tail.borrow().lines.iter().cloned().collect();
                     let after = model.handle.origin.elapsed().saturating_sub(started).as_secs_f64();
                     let text = format!("{failure} (after {after:.1} s)");
-                    model.last_error = Some(with_last_lines(text, &lines).into());
+                    model.past.error = Some(with_last_lines(text, &lines).into());
                     model.drive(Event::ProbeRefused { epoch }, ctx);
                 }
             }
         });
-        self.probing = Some(ctx.spawn(progress));
     }
 
     /// The questions to the variant that was launched, with what its last start has shown.
     fn readiness(&self) -> Option<Readiness> {
         let spec = &self.spec;
-        let variant = spec.variants.get(self.grant.variant)?;
+        let (at, variant) = self.granted()?;
         let names = Names::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
-        let lessons = self.lessons.get(&self.grant.variant).cloned().unwrap_or_default();
+        let lessons = self.past.lessons.get(&at).cloned().unwrap_or_default();
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, lessons))
     }
 
     /// The same, trial included, for a backend that serves already.
     pub(super) fn questions(&self) -> Option<Readiness> {
         let spec = &self.spec;
-        let variant = spec.variants.get(self.grant.variant)?;
-        let found = self.door.as_ref().and_then(|door| door.served_name());
+        let variant = self.variant()?;
+        let found = self.door().and_then(|door| door.served_name());
         let names = Names::new(spec.model(), &[], found.as_deref().or(variant.served_name.as_deref()));
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, Lessons::default()))
     }
@@ -86,11 +84,13 @@ impl Model {
                 "models/{name}: the backend knows it as `{served}`: requests are forwarded under that name"
             );
         }
-        let configured =
-            spec.variants.get(self.grant.variant).and_then(|variant| variant.served_name.as_deref());
-        self.manager_there = found.manager;
-        self.served_name = configured.or(found.served_name.as_deref()).map(Arc::from);
-        self.lessons.insert(self.grant.variant, found.lessons);
+        let Some((at, variant)) = self.granted() else { return };
+        let name = variant.served_name.as_deref().or(found.served_name.as_deref());
+        let (served_name, manager_there) = (name.map(Arc::from), found.manager);
+        if let Some(run) = self.run_mut() {
+            (run.served_name, run.manager_there) = (served_name, manager_there);
+        }
+        self.past.lessons.insert(at, found.lessons);
         self.handle.set_context(found.context);
     }
 }
@@ -135,13 +135,13 @@ impl actix::Handler<Step> for Model {
             News::PortOpen => {
                 self.note_port_open();
                 if self.spec.foreign_listener
-                    && let Some(run) = &self.run
+                    && let Some(process) = self.process()
                 {
-                    run.claim_port();
+                    process.claim_port();
                 }
             }
             News::WaitsFor(text) => {
-                self.waits_for = Some(text);
+                self.wait_for(text);
                 self.publish();
             }
         }

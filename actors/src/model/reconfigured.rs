@@ -4,7 +4,7 @@ use super::actor::{Model, limits};
 use super::messages::Reconfigure;
 use super::waiters::Order;
 use actix::{Context, Handler};
-use llm_manager_policy::lifecycle::{Event, Limits, Phase};
+use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::spec::ModelSpec;
 use std::sync::Arc;
 
@@ -28,16 +28,18 @@ impl Model {
         self.env.timeouts = new.timeouts;
         // What a client has wanted for this life goes before what has not changed.
         let same_time = old.alive_time == self.spec.alive_time && old.replicas.min == self.spec.replicas.min;
-        let alive_time = if same_time { self.limits.alive_time } else { self.own_alive_time() };
-        self.limits = Limits { alive_time, ..limits(&self.spec, new.timeouts) };
-        self.handle.set_alive_time(alive_time);
-        self.sleepless = 0;
+        if let Some(life) = self.life.as_mut().filter(|_| !same_time) {
+            life.kept_for = None;
+        }
+        self.limits = limits(&self.spec, new.timeouts);
+        self.handle.set_alive_time(self.alive_time());
+        self.past.sleepless = 0;
         let other_variants = old.variants != self.spec.variants;
         if other_variants {
             // They are kept by position.
-            self.lessons.clear();
+            self.past.lessons.clear();
         }
-        let variant = self.current.as_ref().map(|run| Arc::clone(&run.variant));
+        let variant = self.run().map(|run| Arc::clone(&run.variant));
         let is_old = match (&self.state.phase, &variant) {
             // What was demanded is memory for the former variants.
             (Phase::Queued { .. }, _) => other_variants,
@@ -73,10 +75,10 @@ impl Model {
 
     fn change_in_place(&mut self, old: &ModelSpec, variant: Option<&str>, ctx: &mut Context<Self>) {
         let place = variant.and_then(|name| self.spec.variants.iter().position(|one| one.name == name));
-        if let Some(place) = place {
-            self.grant.variant = place;
+        if let (Some(life), Some(place)) = (&mut self.life, place) {
+            life.grant.variant = place;
         }
-        if let Some(door) = &self.door {
+        if let Some(door) = self.door() {
             door.gate.set_limit(self.spec.max_concurrency.unwrap_or(u32::MAX));
         }
         if old.keep_parked != self.spec.keep_parked && matches!(self.state.phase, Phase::Parked { .. }) {

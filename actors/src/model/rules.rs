@@ -21,11 +21,9 @@ impl Model {
                 ("start", "waiting requests".to_owned(), None)
             }
             (Phase::Parking { cause: StopCause::Idle, .. }, _) => ("park", "idle timer".to_owned(), None),
-            (Phase::Parking { cause: StopCause::Evicted, .. }, _) => (
-                "park",
-                format!("eviction for {}", self.evicted_for.as_deref().unwrap_or("another model")),
-                None,
-            ),
+            (Phase::Parking { cause: StopCause::Evicted, .. }, _) => {
+                ("park", format!("eviction for {}", self.evictor()), None)
+            }
             (Phase::Waking { .. }, Event::Acquire | Event::Parked { .. }) => {
                 ("wake", "request".to_owned(), None)
             }
@@ -33,21 +31,19 @@ impl Model {
                 ("stop", "keep_parked".to_owned(), None)
             }
             (Phase::Stopping { cause: StopCause::Lost, .. }, _) => {
-                ("stop", "park".to_owned(), self.last_error.as_deref())
+                ("stop", "park".to_owned(), self.past.error.as_deref())
             }
             (Phase::Stopping { cause: StopCause::Idle, .. }, _) => ("stop", "idle timer".to_owned(), None),
             (Phase::Stopping { cause: StopCause::Renewed, .. }, _) => {
                 ("stop", "renew_before".to_owned(), None)
             }
-            (Phase::Stopping { cause: StopCause::Evicted, .. }, _) => (
-                "stop",
-                format!("eviction for {}", self.evicted_for.as_deref().unwrap_or("another model")),
-                None,
-            ),
-            (Phase::Stopping { cause: StopCause::Hung | StopCause::Unwell, .. }, _) => {
-                ("restart", "liveness".to_owned(), self.last_error.as_deref())
+            (Phase::Stopping { cause: StopCause::Evicted, .. }, _) => {
+                ("stop", format!("eviction for {}", self.evictor()), None)
             }
-            (Phase::Failed { .. }, _) => ("fail", "backend".to_owned(), self.last_error.as_deref()),
+            (Phase::Stopping { cause: StopCause::Hung | StopCause::Unwell, .. }, _) => {
+                ("restart", "liveness".to_owned(), self.past.error.as_deref())
+            }
+            (Phase::Failed { .. }, _) => ("fail", "backend".to_owned(), self.past.error.as_deref()),
             _ => return,
         };
         let first_line = |text: &str| text.lines().next().unwrap_or_default().to_owned();

@@ -1,25 +1,22 @@
 //! What a Model and the Scheduler say to each other.
 
 use super::actor::Model;
-use super::life::Grant;
+use super::life::{Grant, Life};
 use crate::memory::{Announce, Denied, Drew, Evict, Granted, MemoryNotice, Stay, Yield};
 use actix::{Context, Handler};
-use jiff::Timestamp;
 use llm_manager_policy::lifecycle::{Event, Phase};
 use std::sync::Arc;
 
 impl Model {
-    /// Asks for memory; without a Scheduler there is memory for everything.
+    /// Begins a life, and asks for its memory; without a Scheduler there is memory for everything.
     pub(super) fn reserve(&mut self) -> Option<Event> {
         let epoch = self.state.epoch;
-        self.grant = Grant::default();
-        self.ran = false;
-        self.queued_at = Timestamp::now();
+        let urgency = self.urgency_now();
+        self.life = Some(Life::new(epoch, urgency));
         self.read_ahead();
         if !self.env.memory.is_there() {
             return Some(self.reserve_alone(epoch));
         }
-        self.urgency = self.urgency_now();
         self.demand();
         None
     }
@@ -32,7 +29,8 @@ impl Model {
             return;
         }
         let urgency = self.urgency_now();
-        if std::mem::replace(&mut self.urgency, urgency) == urgency {
+        let Some(life) = &mut self.life else { return };
+        if std::mem::replace(&mut life.urgency, urgency) == urgency {
             return;
         }
         if wakes {
@@ -43,36 +41,34 @@ impl Model {
     }
 
     fn demand(&self) {
-        let (spec, epoch) = (Arc::clone(&self.spec), self.state.epoch);
-        self.env.memory.tell(MemoryNotice::Demand { spec, epoch, urgency: self.urgency });
-    }
-
-    /// Gives memory back, or takes the demand back. The epoch has moved on already when a new life begins in
-    /// the same step, so the one that is meant comes with the grant.
-    pub(super) fn give_back(&mut self, epoch: u64) {
-        let grant = std::mem::take(&mut self.grant);
-        let unreachable = self.unreachable.take();
-        self.leave_out(grant.variant, unreachable.as_ref());
-        let epoch = grant.holding.map_or(epoch, |holding| holding.epoch);
-        self.env.memory.tell(MemoryNotice::Returned {
-            model: self.spec.name.as_str().into(),
-            epoch,
-            ran: std::mem::take(&mut self.ran),
-            out_of_memory: std::mem::take(&mut self.out_of_memory),
-            unreachable,
-        });
+        let Some(life) = &self.life else { return };
+        let (spec, epoch, urgency) = (Arc::clone(&self.spec), life.epoch, life.urgency);
+        self.env.memory.tell(MemoryNotice::Demand { spec, epoch, urgency });
     }
 
     pub(super) fn tell_of_change(&self) {
         self.env.memory.tell(MemoryNotice::Changed);
     }
 
-    fn refuse_eviction(&mut self, epoch: u64) {
-        let stays =
-            matches!(self.state.phase, Phase::Ready { .. } | Phase::Starting { .. } | Phase::Waking { .. });
-        if stays {
-            self.leaving = None;
-            self.env.memory.tell(MemoryNotice::EvictRefused { model: self.spec.name.as_str().into(), epoch });
+    /// It stays for now: the Scheduler may ask again.
+    pub(super) fn refuse_eviction(&mut self) {
+        self.remains();
+        let (model, epoch) = (self.spec.name.as_str().into(), self.state.epoch);
+        self.env.memory.tell(MemoryNotice::EvictRefused { model, epoch });
+    }
+
+    /// It isn't on its way out, or not any more.
+    pub(super) fn remains(&mut self) {
+        if let Some(life) = &mut self.life {
+            life.leaving = None;
+        }
+    }
+
+    /// It is asked to go, for whom, and whether it is enough that it sleeps.
+    fn is_in_the_way(&mut self, in_favour_of: Arc<str>, park: bool) {
+        if let Some(life) = &mut self.life {
+            life.evicted_for = Some(in_favour_of);
+            life.leaving = Some(park);
         }
     }
 }
@@ -86,13 +82,15 @@ impl Handler<Granted> for Model {
             // Its demand has been taken back meanwhile; the Scheduler will read that next.
             return;
         }
-        self.grant = Grant {
-            variant: granted.variant,
-            holding: Some(granted.holding),
-            visible: granted.visible,
-            why: Some(granted.why),
-            made_room: granted.made_room,
-        };
+        if let Some(life) = &mut self.life {
+            life.grant = Grant {
+                variant: granted.variant,
+                holding: Some(granted.holding),
+                visible: granted.visible,
+                why: Some(granted.why),
+                made_room: granted.made_room,
+            };
+        }
         self.drive(Event::Reserved { epoch }, ctx);
     }
 }
@@ -102,16 +100,17 @@ impl Handler<Denied> for Model {
 
     fn handle(&mut self, denied: Denied, ctx: &mut Context<Self>) {
         let wakes = matches!(self.state.phase, Phase::Waking { granted: false, .. });
-        if denied.turn.is_some_and(|turn| turn != self.wake_turn || !wakes) {
+        let last_turn = self.life.as_ref().map(|life| life.sleep.turn);
+        if denied.turn.is_some_and(|turn| Some(turn) != last_turn || !wakes) {
             return;
         }
         let queued = matches!(self.state.phase, Phase::Queued { .. });
         if denied.epoch == self.state.epoch && (queued || wakes) {
-            self.last_error = Some(match &self.last_out_of_memory {
+            self.past.error = Some(match &self.past.out_of_memory {
                 Some(output) => format!("{}; the last start: {output}", denied.why).into(),
                 None => denied.why,
             });
-            self.room_in = denied.retry_after;
+            self.past.room_in = denied.retry_after;
         }
         let epoch = denied.epoch;
         // Where it sleeps there will be no memory for it; a cold start may find some elsewhere.
@@ -125,10 +124,8 @@ impl Handler<Evict> for Model {
 
     fn handle(&mut self, evict: Evict, ctx: &mut Context<Self>) {
         if evict.epoch == self.state.epoch {
-            self.evicted_for = Some(evict.in_favour_of);
-            self.leaving = Some(evict.park);
+            self.is_in_the_way(evict.in_favour_of, evict.park);
             self.drive(Event::Evict, ctx);
-            self.refuse_eviction(evict.epoch);
         }
     }
 }
@@ -138,10 +135,8 @@ impl Handler<Yield> for Model {
 
     fn handle(&mut self, yielding: Yield, ctx: &mut Context<Self>) {
         if yielding.epoch == self.state.epoch {
-            self.evicted_for = Some(yielding.in_favour_of);
-            self.leaving = Some(yielding.park);
+            self.is_in_the_way(yielding.in_favour_of, yielding.park);
             self.drive(Event::Yield, ctx);
-            self.refuse_eviction(yielding.epoch);
         }
     }
 }
@@ -161,9 +156,9 @@ impl Handler<Drew> for Model {
 
     fn handle(&mut self, drew: Drew, _: &mut Context<Self>) {
         if drew.epoch == self.state.epoch
-            && let Some(run) = &mut self.ledger_run
+            && let Some(books) = self.run_mut().and_then(|run| run.books.as_mut())
         {
-            run.drew(drew.millijoules);
+            books.drew(drew.millijoules);
         }
     }
 }
@@ -175,7 +170,7 @@ impl Handler<Announce> for Model {
         if matches!(self.state.phase, Phase::Queued { .. }) {
             self.demand();
         }
-        let holding = self.grant.holding.clone();
+        let holding = self.life.as_ref().and_then(|life| life.grant.holding.clone());
         let (model, epoch): (Arc<str>, _) = (self.spec.name.as_str().into(), self.state.epoch);
         self.env.memory.tell(MemoryNotice::Holds { model: Arc::clone(&model), holding });
         match self.state.phase {

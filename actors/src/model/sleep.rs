@@ -4,12 +4,13 @@ use super::actor::Model;
 use super::messages::{Refused, RefusedReason};
 use crate::memory::{LetPark, MemoryNotice, WakeGranted};
 use crate::probe::sleep::{Awake, Sleeper};
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Context, Handler};
 use llm_manager_policy::lifecycle::{Event, Phase, StopCause};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::ParkSpec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -19,22 +20,22 @@ const SLEEPLESS: u32 = 3;
 impl Model {
     /// How the present run sleeps, if it can.
     fn park_spec(&self) -> Option<&ParkSpec> {
-        self.spec.variants.get(self.grant.variant)?.park.as_ref()
+        self.variant()?.park.as_ref()
     }
 
     /// If it has to go now, may it sleep instead?
     pub(super) fn may_park(&self) -> bool {
         let room = !self.env.memory.is_there() || self.handle.may_park.load(Ordering::Relaxed);
-        self.run.is_some()
-            && self.sleepless < SLEEPLESS
+        self.process().is_some()
+            && self.past.sleepless < SLEEPLESS
             && self.park_spec().is_some()
             && !self.env.stopping.is_cancelled()
-            && self.leaving.unwrap_or(room)
+            && self.life.as_ref().and_then(|life| life.leaving).unwrap_or(room)
     }
 
     /// Asks for room for what it holds asleep; without a Scheduler there is room for everything.
     pub(super) fn park(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
-        self.sleep_began = self.handle.origin.elapsed();
+        self.note_sleep_begins();
         if self.env.memory.is_there() {
             let (model, epoch) = (self.name_shared(), self.state.epoch);
             self.env.memory.tell(MemoryNotice::Parking { model, epoch });
@@ -46,8 +47,8 @@ impl Model {
     fn fall_asleep(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
         let epoch = self.state.epoch;
         let Some(mut sleeper) = self.sleeper() else { return Some(Event::ParkFailed { epoch }) };
-        self.frozen = sleeper.freezes().then(Vec::new);
-        let counted = self.run.as_ref().filter(|_| sleeper.freezes()).map(|run| run.count());
+        self.freeze(sleeper.freezes().then(Vec::new));
+        let counted = self.process().filter(|_| sleeper.freezes()).map(|process| process.count());
         // A task of its own: its looks shouldn't wake all that the actor waits for.
         let parking = AbortOnDropHandle::new(actix_rt::spawn(async move {
             if let Some(counted) = counted {
@@ -55,17 +56,18 @@ impl Model {
             }
             sleeper.park().await
         }));
-        let done = parking.into_actor(self).map(move |result, model, ctx| {
-            model.sleeping = None;
+        self.await_in_life(ctx, parking, move |model, result, ctx| {
             let result = result.unwrap_or_else(|error| Err(Awake::Failed(error.to_string())));
             let event = match result {
                 Ok(asleep) => {
-                    model.sleepless = 0;
-                    model.frozen = model.frozen.take().map(|_| asleep);
+                    model.past.sleepless = 0;
+                    if let Some(members) = model.life.as_mut().and_then(|life| life.sleep.frozen.as_mut()) {
+                        *members = asleep;
+                    }
                     Event::Parked { epoch }
                 }
                 Err(Awake::Busy(why)) => {
-                    model.frozen = None;
+                    model.freeze(None);
                     log::info!("models/{}: it is not parked: {why}", model.spec.name);
                     Event::ParkRefused { epoch }
                 }
@@ -74,47 +76,47 @@ impl Model {
                     Event::ParkFailed { epoch }
                 }
                 Err(Awake::Failed(why)) => {
-                    model.frozen = None;
+                    model.freeze(None);
                     model.note_sleepless("it can't be parked, and is stopped instead", &why);
                     Event::ParkFailed { epoch }
                 }
             };
-            let serves = matches!(event, Event::ParkRefused { .. });
-            model.drive(event, ctx);
-            if serves {
-                let (name, epoch) = (model.name_shared(), model.state.epoch);
-                model.env.memory.tell(MemoryNotice::StaysAwake { model: Arc::clone(&name), epoch });
-                model.env.memory.tell(MemoryNotice::EvictRefused { model: name, epoch });
+            if matches!(event, Event::ParkRefused { .. }) {
+                model.env.memory.tell(MemoryNotice::StaysAwake { model: model.name_shared(), epoch });
             }
+            model.drive(event, ctx);
         });
-        self.sleeping = Some(ctx.spawn(done));
         None
     }
 
     /// Asks for what it needs awake.
     pub(super) fn reserve_awake(&mut self) -> Option<Event> {
         let epoch = self.state.epoch;
-        self.wake_turn += 1;
-        self.waits_for = Some("memory".into());
+        self.wait_for("memory".into());
+        let urgency = self.urgency_now();
+        if let Some(life) = &mut self.life {
+            life.sleep.turn += 1;
+            life.urgency = urgency;
+        }
         if !self.env.memory.is_there() {
             return Some(Event::Reserved { epoch });
         }
-        self.urgency = self.urgency_now();
         self.demand_awake();
         None
     }
 
     pub(super) fn demand_awake(&self) {
-        let (model, epoch) = (self.name_shared(), self.state.epoch);
-        let (urgency, turn) = (self.urgency, self.wake_turn);
+        let Some(life) = &self.life else { return };
+        let (model, epoch) = (self.name_shared(), life.epoch);
+        let (urgency, turn) = (life.urgency, life.sleep.turn);
         self.env.memory.tell(MemoryNotice::Wake { model, epoch, urgency, turn });
     }
 
     /// From now on it holds only what it needs asleep.
     pub(super) fn return_awake(&mut self) {
-        self.leaving = None;
-        if let Some(run) = &mut self.ledger_run {
-            run.parked();
+        self.remains();
+        if let Some(books) = self.run_mut().and_then(|run| run.books.as_mut()) {
+            books.parked();
         }
         let epoch = self.state.epoch;
         let woke_in = self.handle.last_wake.load().as_ref().filter(|wake| wake.0 == epoch).map(|wake| wake.1);
@@ -124,22 +126,20 @@ impl Model {
     pub(super) fn wake(&mut self, ctx: &mut Context<Self>) -> Option<Event> {
         let epoch = self.state.epoch;
         let Some(sleeper) = self.sleeper() else { return Some(Event::WakeFailed { epoch }) };
-        self.waits_for = Some("the backend to wake".into());
+        self.wait_for("the backend to wake".into());
         // It holds its card again.
-        if let Some(run) = &mut self.ledger_run {
-            run.unparked();
+        if let Some(books) = self.run_mut().and_then(|run| run.books.as_mut()) {
+            books.unparked();
         }
-        self.sleep_began = self.handle.origin.elapsed();
+        self.note_sleep_begins();
         let waking = AbortOnDropHandle::new(actix_rt::spawn(async move { sleeper.wake().await }));
-        let done = waking.into_actor(self).map(move |result, model, ctx| {
-            model.sleeping = None;
+        self.await_in_life(ctx, waking, move |model, result, ctx| {
             let event = match result.unwrap_or_else(|error| Err(error.to_string())) {
                 Ok(()) => {
-                    let took = model.handle.origin.elapsed().saturating_sub(model.sleep_began);
+                    let took = model.slept_or_woke_in();
                     model.handle.last_wake.store(Some(Arc::new((epoch, took))));
-                    model.sleepless = 0;
-                    model.frozen = None;
-                    model.waits_for = None;
+                    model.past.sleepless = 0;
+                    model.freeze(None);
                     Event::Woken { epoch }
                 }
                 Err(why) => {
@@ -151,30 +151,54 @@ impl Model {
             model.drive(event, ctx);
             model.tell_of_change();
         });
-        self.sleeping = Some(ctx.spawn(done));
         None
     }
 
     fn sleeper(&self) -> Option<Sleeper> {
-        let (run, spec) = (self.run.as_ref()?, self.park_spec()?.clone());
-        let variant = self.spec.variants.get(self.grant.variant)?;
+        let (process, spec, variant) = (self.process()?, self.park_spec()?.clone(), self.variant()?);
         Some(Sleeper {
             endpoint: self.endpoint()?,
             model: self.spec.model().to_owned(),
-            pid: run.pid(),
-            members: self.frozen.clone().unwrap_or_default(),
+            pid: process.pid(),
+            members: self.life.as_ref()?.sleep.frozen.clone().unwrap_or_default(),
             folder: self.env.working_dir.clone(),
             headers: variant.probe.as_ref().map_or_else(Vec::new, |probe| probe.headers.clone()),
             spec,
         })
     }
 
+    fn note_sleep_begins(&mut self) {
+        let now = self.handle.origin.elapsed();
+        if let Some(life) = &mut self.life {
+            life.sleep.began = now;
+        }
+    }
+
+    /// How long it took to send it to sleep, or to wake it.
+    fn slept_or_woke_in(&self) -> Duration {
+        let began = self.life.as_ref().map_or(Duration::ZERO, |life| life.sleep.began);
+        self.handle.origin.elapsed().saturating_sub(began)
+    }
+
+    fn freeze(&mut self, members: Option<Vec<u32>>) {
+        if let Some(life) = &mut self.life {
+            life.sleep.frozen = members;
+        }
+    }
+
+    /// What its start or its waking is waiting for.
+    pub(super) fn wait_for(&mut self, what: Arc<str>) {
+        if let Some(run) = self.run_mut() {
+            run.waits_for = Some(what);
+        }
+    }
+
     fn note_sleepless(&mut self, what: &str, why: &str) {
-        self.sleepless += 1;
-        self.last_error = Some(format!("{what}: {why}").into());
+        self.past.sleepless += 1;
+        self.past.error = Some(format!("{what}: {why}").into());
         let name = &self.spec.name;
         log::warn!("models/{name}: {what}: {why}");
-        if self.sleepless == SLEEPLESS {
+        if self.past.sleepless == SLEEPLESS {
             log::warn!(
                 "models/{name}: {SLEEPLESS} times in a row: it is not parked any more until its configuration changes"
             );
@@ -193,7 +217,7 @@ impl Model {
         self.park_waiters.extend(answer);
         // One that goes already need not be told.
         if matches!(self.state.phase, Phase::Ready { .. }) {
-            self.leaving = None;
+            self.remains();
         }
         self.drive(Event::Park, ctx);
     }
@@ -237,16 +261,14 @@ impl Model {
 
     /// The end of the log line of a transition that is about sleep.
     pub(super) fn words_of_sleep(&self, event: Event) -> Option<String> {
-        let took = || self.handle.origin.elapsed().saturating_sub(self.sleep_began).as_secs_f64();
+        let took = || self.slept_or_woke_in().as_secs_f64();
         Some(match (&self.state.phase, event) {
             (Phase::Parking { cause, .. }, _) => match cause {
                 StopCause::Idle => {
-                    let idle = self.limits.alive_time.unwrap_or_default().as_secs_f64() / 60.0;
+                    let idle = self.alive_time().unwrap_or_default().as_secs_f64() / 60.0;
                     format!(": idle for {idle:.2} min")
                 }
-                StopCause::Evicted => {
-                    format!(": {} needs its memory", self.evicted_for.as_deref().unwrap_or("another model"))
-                }
+                StopCause::Evicted => format!(": {} needs its memory", self.evictor()),
                 _ => format!(": ordered by {}", self.orderer("an operator")),
             },
             (Phase::Parked { until }, Event::Parked { .. }) => {
@@ -304,7 +326,8 @@ impl Handler<WakeGranted> for Model {
 
     fn handle(&mut self, WakeGranted { epoch, turn }: WakeGranted, ctx: &mut Context<Self>) {
         // A demand that was taken back meanwhile: the Scheduler will read that next.
-        if epoch == self.state.epoch && turn == self.wake_turn {
+        let same = self.life.as_ref().is_some_and(|life| life.epoch == epoch && life.sleep.turn == turn);
+        if same {
             self.drive(Event::Reserved { epoch }, ctx);
         }
     }

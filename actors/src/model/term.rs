@@ -2,7 +2,7 @@
 
 use super::actor::Model;
 use super::face::Face;
-use actix::{AsyncContext, Context, StreamHandler};
+use actix::{Context, StreamHandler};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::replicas::Term;
@@ -38,28 +38,28 @@ impl Face {
 impl Model {
     /// From now on it is known when the place of the present run is over.
     pub(super) fn watch_term(&mut self, ctx: &mut Context<Self>) {
-        let Some(run) = &self.run else { return };
-        let (epoch, ends) = (self.state.epoch, run.ends());
+        let Some(process) = self.process() else { return };
+        let (epoch, ends) = (self.state.epoch, process.ends());
         self.note_end(*ends.borrow());
         let changes = futures_util::stream::unfold(ends, move |mut ends| async move {
             ends.changed().await.ok()?;
             let at = *ends.borrow_and_update();
             Some((Ends { epoch, at }, ends))
         });
-        self.term = Some(ctx.add_stream(changes));
+        self.hear_in_life(ctx, changes);
     }
 
     fn note_end(&mut self, at: Option<Instant>) {
         let moment = at.map(|at| -> Moment { at.saturating_duration_since(self.handle.origin) });
-        if let Some(current) = &mut self.current {
-            current.ends = moment;
+        if let Some(run) = self.run_mut() {
+            run.ends = moment;
         }
     }
 }
 
 impl StreamHandler<Ends> for Model {
     fn handle(&mut self, ends: Ends, ctx: &mut Context<Self>) {
-        if ends.epoch == self.state.epoch && self.run.is_some() {
+        if ends.epoch == self.state.epoch && self.process().is_some() {
             self.note_end(ends.at);
             self.publish();
             self.look_around(true, ctx);

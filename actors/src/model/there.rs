@@ -3,7 +3,7 @@
 use super::actor::Model;
 use super::probing::Progress;
 use crate::probe::{self, There};
-use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
+use actix::{AsyncContext, Context, StreamHandler};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::placement::alone;
 use llm_manager_policy::readiness::{Far, Names};
@@ -23,8 +23,9 @@ struct SaidThere {
 
 impl StreamHandler<SaidThere> for Model {
     fn handle(&mut self, said: SaidThere, _: &mut Context<Self>) {
-        if said.epoch == self.state.epoch && self.state_there != said.there {
-            self.state_there = said.there;
+        let is_now = said.epoch == self.state.epoch;
+        if let Some(run) = self.run_mut().filter(|run| is_now && run.state_there != said.there) {
+            run.state_there = said.there;
             self.publish();
         }
     }
@@ -38,7 +39,7 @@ impl Model {
     /// The question to the server of the present variant; `None`: the variant is one of this machine, or of a cluster.
     pub(super) fn far(&self) -> Option<Far> {
         let spec = &self.spec;
-        let variant = spec.variants.get(self.grant.variant)?;
+        let variant = self.variant()?;
         let Place::Url(_) = variant.place else { return None };
         let names = Names::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
         Some(Far::new(&spec.mode, variant, names))
@@ -50,9 +51,8 @@ impl Model {
         let epoch = self.state.epoch;
         let told = Progress { model: ctx.address(), epoch };
         let asking = async move { probe::until_answered(endpoint, far, Some(&told)).await };
-        let task = AbortOnDropHandle::new(actix_rt::spawn(asking)).into_actor(self);
-        self.probing = Some(ctx.spawn(task.map(move |result, model, ctx| {
-            model.probing = None;
+        let task = AbortOnDropHandle::new(actix_rt::spawn(asking));
+        self.await_in_life(ctx, task, move |model, result, ctx| {
             match result.unwrap_or_else(|error| Err(format!("the probe failed: {error}"))) {
                 Ok(found) => {
                     model.learn(found);
@@ -60,7 +60,7 @@ impl Model {
                 }
                 Err(why) => model.lose(&why),
             }
-        })));
+        });
     }
 
     /// Asks whether it still answers. One question at a time.
@@ -69,8 +69,9 @@ impl Model {
         let epoch = self.state.epoch;
         log::warn!("models/{}: errors in a row, or no connection to {endpoint}: asking it", self.spec.name);
         let asking = async move { probe::until_answered::<Progress>(endpoint, far, None).await };
-        self.checking = Some(ctx.spawn(asking.into_actor(self).map(move |result, model, _| {
-            model.checking = None;
+        self.note_check(true);
+        self.await_in_life(ctx, asking, move |model, result, _| {
+            model.note_check(false);
             match result {
                 Ok(_) => log::info!("models/{}: it answers; it is used on", model.spec.name),
                 Err(why)
@@ -80,26 +81,28 @@ impl Model {
                 }
                 Err(_) => {}
             }
-        })));
+        });
     }
 
     /// It counts as a variant whose devices are offline.
     pub(super) fn lose(&mut self, why: &str) {
         log::warn!("models/{}: {why}: it counts as offline", self.spec.name);
         let why: Arc<str> = why.into();
-        self.last_error = Some(Arc::clone(&why));
-        self.unreachable = Some(why);
-        if let Some(run) = &self.run {
-            run.kill();
+        self.past.error = Some(Arc::clone(&why));
+        if let Some(life) = &mut self.life {
+            life.unreachable = Some(why);
+        }
+        if let Some(process) = self.process() {
+            process.kill();
         }
     }
 
     /// While requests wait for another manager, it is asked what its model does.
     pub(super) fn watch_there(&mut self, ctx: &mut Context<Self>) {
-        let Some(door) = self.door.as_ref().filter(|_| self.manager_there) else { return };
+        let is_manager = self.run().is_some_and(|run| run.manager_there);
+        let Some(door) = self.door().filter(|_| is_manager) else { return };
         let name = door.served_name().unwrap_or_else(|| self.spec.model().into());
-        let variant = self.spec.variants.get(self.grant.variant);
-        let base = variant.and_then(|variant| variant.routes.base.as_deref()).unwrap_or_default();
+        let base = self.variant().and_then(|variant| variant.routes.base.as_deref()).unwrap_or_default();
         let Some(endpoint) = self.endpoint() else { return };
         let epoch = self.state.epoch;
         let line = probe::StateLine::new(endpoint, base, &name);
@@ -116,14 +119,16 @@ impl Model {
                 }
             },
         );
-        self.asking_there = Some(ctx.add_stream(states));
+        self.hear_in_life(ctx, states);
     }
 
     /// Without a Scheduler: the first variant whose address has not just been silent.
     pub(super) fn reserve_alone(&mut self, epoch: u64) -> Event {
-        match alone(self.spec.variants.len(), &self.left_out, self.handle.origin.elapsed()) {
+        match alone(self.spec.variants.len(), &self.past.left_out, self.handle.origin.elapsed()) {
             Some(variant) => {
-                self.grant.variant = variant;
+                if let Some(life) = &mut self.life {
+                    life.grant.variant = variant;
+                }
                 Event::Reserved { epoch }
             }
             None => Event::Denied { epoch },
@@ -133,13 +138,13 @@ impl Model {
     /// Without a Scheduler the Model itself remembers which address was silent.
     pub(super) fn leave_out(&mut self, variant: usize, unreachable: Option<&Arc<str>>) {
         if unreachable.is_some() && !self.env.memory.is_there() {
-            self.left_out.insert(variant, self.handle.origin.elapsed());
+            self.past.left_out.insert(variant, self.handle.origin.elapsed());
         }
     }
 
     /// Whether the last run was one of this machine.
     pub(super) fn last_was_here(&self) -> bool {
-        let last = self.runs.front().map(|run| &*run.variant);
+        let last = self.past.runs.front().map(|run| &*run.variant);
         let variant = self.spec.variants.iter().find(|variant| Some(variant.name.as_str()) == last);
         variant.is_none_or(|variant| variant.place.is_local())
     }

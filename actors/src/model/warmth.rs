@@ -24,10 +24,18 @@ impl Model {
         if self.handle.is_warm() || self.handle.stays() { None } else { self.spec.alive_time }
     }
 
+    /// The same of the present life.
+    pub(super) fn alive_time(&self) -> Option<Duration> {
+        let wish = self.life.as_ref().and_then(|life| life.kept_for);
+        wish.unwrap_or_else(|| self.own_alive_time())
+    }
+
     /// It has become another one.
     pub(super) fn apply_alive_time(&mut self, ctx: &mut Context<Self>) {
-        self.limits.alive_time = self.own_alive_time();
-        self.handle.set_alive_time(self.limits.alive_time);
+        if let Some(life) = &mut self.life {
+            life.kept_for = None;
+        }
+        self.handle.set_alive_time(self.alive_time());
         if matches!(self.state.phase, Phase::Ready { .. }) {
             // As if the timer had run out: it is armed anew or stopped, or the time is up.
             self.drive(Event::Deadline, ctx);

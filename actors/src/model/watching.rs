@@ -2,7 +2,7 @@
 
 use super::actor::Model;
 use crate::probe;
-use actix::{ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
+use actix::{Context, StreamHandler};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::liveness::IN_A_ROW;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ struct Unwell {
 impl Model {
     /// Begins to listen to what the requests of the present door show.
     pub(super) fn watch_requests(&mut self, ctx: &mut Context<Self>) {
-        let Some(door) = &self.door else { return };
+        let Some(door) = self.door() else { return };
         let epoch = self.state.epoch;
         let unwell = futures_util::stream::unfold(Arc::downgrade(door), move |watched| async move {
             let door = watched.upgrade()?;
@@ -27,36 +27,46 @@ impl Model {
             let away = door.away.swap(false, Ordering::AcqRel);
             Some((Unwell { epoch, hung, away }, watched))
         });
-        self.watching = Some(ctx.add_stream(unwell));
+        self.hear_in_life(ctx, unwell);
     }
 
     /// Hears of a first process that dies and leaves something behind.
     pub(super) fn watch_process(&mut self, ctx: &mut Context<Self>) {
-        let Some(run) = &self.run else { return };
-        let epoch = self.state.epoch;
-        let broke = run.broke().into_actor(self).map(move |(), model, ctx| {
+        let Some(process) = self.process() else { return };
+        let (epoch, broke) = (self.state.epoch, process.broke());
+        self.await_in_life(ctx, broke, move |model, (), ctx| {
             if epoch == model.state.epoch {
                 if matches!(model.state.phase, Phase::Ready { .. }) {
-                    model.last_error = Some(
+                    model.past.error = Some(
                         "its first process has died; what it left behind has a moment to clean up".into(),
                     );
                 }
                 model.drive(Event::Broken { epoch }, ctx);
             }
         });
-        self.breaking = Some(ctx.spawn(broke));
+    }
+
+    fn is_checking(&self) -> bool {
+        let serving = self.life.as_ref().and_then(|life| life.serving.as_ref());
+        serving.is_some_and(|serving| serving.checking)
+    }
+
+    pub(super) fn note_check(&mut self, checking: bool) {
+        if let Some(serving) = self.life.as_mut().and_then(|life| life.serving.as_mut()) {
+            serving.checking = checking;
+        }
     }
 
     /// Asks a backend that serves whether it still does. One question at a time.
     pub(super) fn check(&mut self, ctx: &mut Context<Self>) {
-        if self.checking.is_some() {
+        if self.is_checking() {
             return;
         }
         if let Some(far) = self.far() {
             return self.check_there(far, ctx);
         }
-        if let Some(run) = &self.run {
-            run.doubt();
+        if let Some(process) = self.process() {
+            process.doubt();
         }
         let Some(endpoint) = self.endpoint() else { return };
         let Some(readiness) = self.questions() else { return };
@@ -64,13 +74,14 @@ impl Model {
         let name = self.spec.name.clone();
         log::warn!("models/{name}: {IN_A_ROW} errors in a row, or a refused connection: probing it");
         let checked = async move { probe::still_serves(endpoint, readiness).await };
-        let done = checked.into_actor(self).map(move |result, model, ctx| {
-            model.checking = None;
+        self.note_check(true);
+        self.await_in_life(ctx, checked, move |model, result, ctx| {
+            model.note_check(false);
             match result {
                 Ok(()) => log::info!("models/{name}: its probe succeeded; it keeps running"),
                 Err(why) => {
                     if matches!(model.state.phase, Phase::Ready { .. }) && epoch == model.state.epoch {
-                        model.last_error = Some(
+                        model.past.error = Some(
                             format!("requests failed, and its probe did, too: {why}; it is being restarted")
                                 .into(),
                         );
@@ -79,7 +90,6 @@ impl Model {
                 }
             }
         });
-        self.checking = Some(ctx.spawn(done));
     }
 }
 
@@ -93,7 +103,7 @@ impl StreamHandler<Unwell> for Model {
             self.lose("it answers 503: it serves nobody now");
         } else if unwell.hung {
             let seconds = self.spec.first_byte_timeout.unwrap_or_default().as_secs_f64();
-            self.last_error = Some(
+            self.past.error = Some(
                 format!(
                     "no answer to {IN_A_ROW} requests in a row within first_byte_timeout ({seconds} s): it hangs, and \
                      is being restarted"

@@ -19,7 +19,7 @@ impl Model {
         if let Some(words) = self.words_of_sleep(event) {
             return words;
         }
-        let run = self.current.as_ref();
+        let run = self.run();
         let run_words = run.map_or_else(String::new, |run| match (run.pid, &run.place) {
             (Some(pid), _) => format!(" (variant {}, pid {pid})", run.variant),
             (None, Some(place)) => format!(" (variant {}, {place})", run.variant),
@@ -37,32 +37,32 @@ impl Model {
             }
             Phase::Draining { deadline: None, cause: StopCause::Restart } => format!(
                 ": its launch has changed in the configuration; {} may finish first",
-                responses(self.seen.leases())
+                responses(self.seen_leases())
             ),
             Phase::Draining { deadline: None, cause: StopCause::Renewed } => {
-                format!(": {}; {} may finish first", self.words_of_the_end(), responses(self.seen.leases()))
+                format!(": {}; {} may finish first", self.words_of_the_end(), responses(self.seen_leases()))
             }
             Phase::Draining { deadline: None, cause: StopCause::Park } => {
-                format!(": to be parked; {} may finish first", responses(self.seen.leases()))
+                format!(": to be parked; {} may finish first", responses(self.seen_leases()))
             }
             Phase::Draining { deadline: None, .. } => format!(
                 ": makes room for {}; {} may finish first",
-                self.evicted_for.as_deref().unwrap_or("another model"),
-                responses(self.seen.leases())
+                self.evictor(),
+                responses(self.seen_leases())
             ),
             Phase::Draining { .. } => format!(
                 ": {} may take {} s more",
-                responses(self.seen.leases()),
+                responses(self.seen_leases()),
                 self.limits.drain_timeout.as_secs()
             ),
             Phase::Stopping { cause, .. } => format!(": {}", self.why_stopping(*cause)),
             Phase::Failed { retry_at } => {
                 let pause = retry_at.saturating_sub(self.handle.origin.elapsed());
-                let error = self.last_error.as_deref().unwrap_or("");
+                let error = self.past.error.as_deref().unwrap_or("");
                 format!(" (the next try is allowed in {:.0} s): {error}", pause.as_secs_f64())
             }
             Phase::Stopped => {
-                let exit = self.exit.as_ref().map_or("no process", |exit| exit.status.as_str());
+                let exit = self.past.exit.as_deref().unwrap_or("no process");
                 let port = spec.port.filter(|_| self.last_was_here());
                 let port = port.map_or_else(String::new, |port| format!(", port {port} is free again"));
                 format!(" ({exit}{port})")
@@ -74,7 +74,7 @@ impl Model {
     fn why_stopping(&self, cause: StopCause) -> String {
         match cause {
             StopCause::Idle => {
-                let minutes = self.limits.alive_time.unwrap_or_default().as_secs_f64() / 60.0;
+                let minutes = self.alive_time().unwrap_or_default().as_secs_f64() / 60.0;
                 format!("idle for {minutes:.2} min")
             }
             StopCause::Operator => match &self.ordered_by {
@@ -85,7 +85,7 @@ impl Model {
                 format!("restarted by {}", self.orderer("a changed configuration"))
             }
             StopCause::Evicted => {
-                format!("makes room for {}", self.evicted_for.as_deref().unwrap_or("another model"))
+                format!("makes room for {}", self.evictor())
             }
             StopCause::Park => "it could not be parked".to_owned(),
             StopCause::Renewed => self.words_of_the_end(),
@@ -96,14 +96,14 @@ impl Model {
             | StopCause::Hung
             | StopCause::Lost
             | StopCause::Unwell => {
-                let error = self.last_error.as_deref().and_then(|error| error.lines().next());
+                let error = self.past.error.as_deref().and_then(|error| error.lines().next());
                 error.unwrap_or("it can't become ready").to_owned()
             }
         }
     }
 
     fn words_of_the_end(&self) -> String {
-        let ends = self.current.as_ref().and_then(|run| run.ends).and_then(|ends| self.wall_time(ends));
+        let ends = self.run().and_then(|run| run.ends).and_then(|ends| self.wall_time(ends));
         let ends = ends.map_or_else(String::new, |at| format!(", at {at:.0}"));
         format!("its time limit is near{ends}, and another backend is there or comes")
     }
@@ -111,7 +111,7 @@ impl Model {
     /// Words for a client who is refused.
     pub(super) fn refused(&self, refusal: Refusal) -> Refused {
         let name = &self.spec.name;
-        let error = self.last_error.as_deref().unwrap_or("no reason is known");
+        let error = self.past.error.as_deref().unwrap_or("no reason is known");
         let (reason, message, retry_after) = match refusal {
             Refusal::Stopped => (
                 RefusedReason::Stopped,
@@ -136,7 +136,7 @@ impl Model {
             Refusal::NoMemory => (
                 RefusedReason::NoMemory,
                 format!("no room for model `{name}`: {error}"),
-                Some(self.room_in.unwrap_or(Duration::from_secs(5))),
+                Some(self.past.room_in.unwrap_or(Duration::from_secs(5))),
             ),
         };
         Refused { reason, message: message.into(), retry_after }

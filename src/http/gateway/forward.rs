@@ -19,6 +19,7 @@ use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
 use llm_manager_policy::endpoints::Endpoint;
 use llm_manager_policy::liveness::Sign;
 use llm_manager_policy::model_state::ModelState;
+use llm_manager_policy::repeat::{Broke, Fate, Next, Tries, Verdict};
 use llm_manager_policy::spec::Class;
 use llm_manager_process::VIA;
 use std::borrow::Cow;
@@ -216,15 +217,14 @@ pub(crate) async fn forward(
 ) -> Result<Reply, ApiError> {
     let id = &exchange.id;
     account.admit(exchange, outgoing.body).await?;
-    // How often a backend may have read it, and how often there was no connection at all.
-    let (mut sent, mut unreachable) = (0, 0);
+    let mut tries = Tries::default();
     let mut sent_away = false;
     loop {
         let lease = take_lease(exchange, model, || account.cost(outgoing.body)).await?;
         account.leased(&lease);
         check_circle(exchange, model, &lease)?;
         let told = exchange.in_flight(model, &lease);
-        let error = match send(exchange, outgoing, model, &lease, &told, sent > 0).await {
+        let error = match send(exchange, outgoing, model, &lease, &told, tries.is_repeated()).await {
             Ok(response) => {
                 if sent_away || !moves_on(model, &lease, response.status, &told).await {
                     return Ok(Reply { response, lease, told, hide_usage: false, gather: None });
@@ -240,11 +240,7 @@ pub(crate) async fn forward(
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::BrokeBeforeAnswer(error)) => error,
         };
-        match error {
-            UpstreamError::Connect(_) => unreachable += 1,
-            _ => sent += 1,
-        }
-        if matches!(error, UpstreamError::Stale(_)) && sent < 2 {
+        if tries.broke(how_it_broke(&error)) == Next::Again {
             log::info!(
                 "request {id}: the backend of `{}` closed a kept-alive connection without a response; sent again",
                 model.spec.name
@@ -254,23 +250,39 @@ pub(crate) async fn forward(
         }
         let news = if lease.endpoint().local_address().is_some() { NEWS_OF_DEATH } else { NEWS_FROM_AFAR };
         let broken = tokio::time::timeout(news, told.broken(&lease)).await;
-        let (died, reason) = (broken.is_ok(), broken.ok());
         drop(lease);
-        if reason == Some(BreakReason::Cancelled) {
-            return Err(cancelled(model));
+        let name = &model.spec.name;
+        match tries.judge(fate(broken.ok())) {
+            Verdict::Cancelled => return Err(cancelled(model)),
+            Verdict::Stopped => return Err(stopped(model)),
+            Verdict::Failed => {
+                let message = format!("model `{name}`: {error}");
+                return Err(ApiError::new(Kind::BackendError, message));
+            }
+            Verdict::Again { replayed } => {
+                log::info!("request {id}: the backend of `{name}` died before a response; sent again");
+                if replayed {
+                    account.replayed();
+                }
+            }
         }
-        if sent >= 2 || unreachable >= 2 || !died {
-            let name = &model.spec.name;
-            let message = format!("model `{name}`: {error}");
-            return Err(ApiError::new(Kind::BackendError, message));
-        }
-        if reason == Some(BreakReason::Stopped) {
-            return Err(stopped(model));
-        }
-        log::info!("request {id}: the backend of `{}` died before a response; sent again", model.spec.name);
-        if sent > 0 {
-            account.replayed();
-        }
+    }
+}
+
+const fn how_it_broke(error: &UpstreamError) -> Broke {
+    match error {
+        UpstreamError::Connect(_) => Broke::NoConnection,
+        UpstreamError::Stale(_) => Broke::Stale,
+        _ => Broke::Unanswered,
+    }
+}
+
+fn fate(heard: Option<BreakReason>) -> Fate {
+    match heard {
+        None => Fate::Lives,
+        Some(BreakReason::BackendGone) => Fate::Died,
+        Some(BreakReason::Stopped) => Fate::Stopped,
+        Some(BreakReason::Cancelled) => Fate::Cancelled,
     }
 }
 

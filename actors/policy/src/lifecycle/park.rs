@@ -11,7 +11,8 @@ pub(super) fn parking(state: &State, cause: StopCause, event: Event, view: &View
         // Who came meanwhile waits behind those for whom it went.
         Event::Parked { .. } if view.waiting > 0 => wake(state, view, limits, vec![Effect::ReturnAwake]),
         Event::Parked { .. } => rest(state, view, limits, vec![Effect::ReturnAwake]),
-        Event::ParkRefused { .. } => serve_again(state, view, limits),
+        // Who has asked it to go meanwhile is answered at last.
+        Event::ParkRefused { .. } => serve_again(state, view, limits, vec![Effect::RefuseEviction]),
         Event::ParkFailed { .. } | Event::Deadline => {
             stop_process(state, cause, Urgency::Now, view, limits, Vec::new())
         }
@@ -56,7 +57,9 @@ pub(super) fn waking(state: &State, granted: bool, event: Event, view: &View, li
         Event::Evict | Event::Yield if !granted => {
             stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, take_back)
         }
-        Event::Woken { .. } if granted => serve_again(state, view, limits),
+        // Somebody waits for it.
+        Event::Evict | Event::Yield => stay(state, [Effect::RefuseEviction]),
+        Event::Woken { .. } if granted => serve_again(state, view, limits, Vec::new()),
         Event::WakeFailed { .. } | Event::Deadline => {
             stop_process(state, StopCause::Lost, Urgency::Now, view, limits, take_back)
         }
@@ -95,7 +98,7 @@ fn rest(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -
     go(state, Phase::Parked { until }, effects)
 }
 
-fn serve_again(state: &State, view: &View, limits: &Limits) -> Step {
-    let effects = [Effect::ReopenGate, Effect::GrantWaiters, idle_timer(view.now, limits)];
+fn serve_again(state: &State, view: &View, limits: &Limits, mut effects: Vec<Effect>) -> Step {
+    effects.extend([Effect::ReopenGate, Effect::GrantWaiters, idle_timer(view.now, limits)]);
     go(state, Phase::Ready { since: view.now }, effects)
 }

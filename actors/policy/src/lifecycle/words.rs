@@ -353,6 +353,8 @@ pub enum Effect {
     GrantWaiters,
     /// Refuse those who wait.
     RefuseWaiters(Refusal),
+    /// Tell the scheduler that it doesn't go for another model now; it may be asked again.
+    RefuseEviction,
     /// Ask the process tree to end; gives up a launch in progress.
     Terminate,
     /// End the process tree.

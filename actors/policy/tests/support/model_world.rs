@@ -181,6 +181,7 @@ impl World {
                 self.waiting = 0;
                 self.operator_waits = false;
             }
+            Effect::RefuseEviction => {}
             Effect::Terminate => self.asked_to_end = alive,
             Effect::Kill => self.killed = alive,
             Effect::ArmTimer(at) => self.timer = Some(at),

@@ -51,7 +51,7 @@ pub(super) fn from_parking() -> Vec<Row> {
     rows.push(row(at, PARKED, asleep, [ReturnAwake, ArmTimer(after(3600))]).waiting(0));
     let wakes = &Phase::Waking { deadline: after(120), granted: false };
     rows.push(row(at, PARKED, wakes, [ReturnAwake, ArmTimer(after(120)), ReserveAwake]).waiting(1));
-    let on = [ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)];
+    let on = [RefuseEviction, ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)];
     rows.push(row(at, PARK_REFUSED, &Phase::Ready { since: NOW }, on));
     rows.push(row(at, PARK_FAILED, &ends(StopCause::Evicted), end));
     rows.push(row(at, Event::Deadline, at, [ArmTimer(after(5))]));
@@ -120,7 +120,9 @@ pub(super) fn from_waking() -> Vec<Row> {
 
     let (at, due) = (&WAKES, &Phase::Waking { deadline: NOW, granted: true });
     rows.extend(ignored(at, &[RESERVED, DENIED]));
-    rows.extend(ignored(at, &[Evict, Event::Yield]));
+    for event in [Evict, Event::Yield] {
+        rows.push(row(at, event, at, [RefuseEviction]));
+    }
     rows.push(row(at, Event::Abandoned, at, []).waiting(0));
     let on = [ReopenGate, GrantWaiters, ArmTimer(NOW + ALIVE)];
     rows.push(row(at, WOKEN, &Phase::Ready { since: NOW }, on));

@@ -81,7 +81,7 @@ inside "id -nG llm-manager | grep -qw video" || fail "the user is not in the gro
 inside "llm-manager --config /etc/llm-manager/config.yaml check" || fail "its own configuration has errors"
 inside "llm-manager --version; llm-manager --config /etc/llm-manager/config.yaml status > /dev/null"
 inside "curl -sf http://127.0.0.1:8080/ | grep -qi '<html'" || fail "no dashboard"
-for page in usr/share/man/man1/llm-manager.1.gz usr/share/bash-completion/completions/llm-manager usr/share/zsh/vendor-completions/_llm-manager; do
+for page in usr/share/man/man1/llm-manager.1.gz usr/share/bash-completion/completions/llm-manager usr/share/zsh/vendor-completions/_llm-manager usr/share/doc/llm-manager/docs/guide/first-steps.md; do
   [ -s "$root/$page" ] || fail "/$page is missing or empty"
 done
 

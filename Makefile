@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all kubernetes deny webui dashboard dist browser chaos soak matrix mutants book engine bench clean
+.PHONY: help packages run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all kubernetes deny webui dashboard dist browser chaos soak matrix mutants book engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -34,6 +34,11 @@ lint: ## Runs clippy; a warning is an error.
 
 test-all: test windows-test chaos soak kubernetes ## What `make test` leaves out, too: Wine, the tray, Pods, chaos, an hour of load.
 	tests/tray.sh
+
+packages: ## Builds what a release has, and tries the .deb (root, debootstrap, systemd-nspawn) and the container image (podman).
+	scripts/release.sh
+	packaging/debian/test.sh target/dist/llm-manager_*.deb
+	packaging/container/test.sh
 
 kubernetes: ## Clippy and tests with the feature `kubernetes`; then against a real cluster of one node, built from Debian's sources.
 	cargo clippy -p llm-manager -p llm-manager-kubernetes --all-targets --features otel,kubernetes -- -D warnings

@@ -30,17 +30,17 @@ fi
 "$program" completions zsh > "$pages/_llm-manager"
 "$program" completions fish > "$pages/llm-manager.fish"
 
-# Times and owners don't depend on where it is packed.
+# Times and owners don't depend on where and when it is packed; dpkg-deb goes by this, too.
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2> /dev/null || date +%s)
+export SOURCE_DATE_EPOCH
 archive() {
   local name=$1 binary=$2 folder
   folder=$(mktemp -d)
   mkdir -p "$folder/$name/completions"
-  cp "$binary" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT config.example.yaml "$folder/$name"
-  cp -r "$pages/man" "$folder/$name"
+  cp "$binary" README.md README.zh-CN.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT config.example.yaml "$folder/$name"
+  cp -r "$pages/man" docs "$folder/$name"
   cp "$pages"/llm-manager.bash "$pages"/_llm-manager "$pages"/llm-manager.fish "$folder/$name/completions"
-  local when
-  when=$(git log -1 --format=%ct 2> /dev/null || date +%s)
-  tar --create --gzip --file "$out/$name.tar.gz" --directory "$folder" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$when" "$name"
+  tar --create --gzip --file "$out/$name.tar.gz" --directory "$folder" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$name"
   rm -rf "$folder"
 }
 

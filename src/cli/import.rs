@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config;
 use emit::Output;
-use report::Report;
+use report::{Report, counted};
 
 /// How an SQLite file begins.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -40,6 +40,9 @@ impl ImportOrder {
     /// Imports for the configuration at `config`; what there is to say.
     pub(super) fn run(&self, config: &Path) -> Result<String, String> {
         let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", self.file.display());
+        if self.file.is_dir() {
+            return Err(wrong(&"is a folder; name the file in it"));
+        }
         let mut start = Vec::new();
         let opened = std::fs::File::open(&self.file);
         let mut file = opened.map_err(|error| wrong(&format!("cannot be read: {error}")))?;
@@ -74,11 +77,11 @@ impl ImportOrder {
         if let Err(report) = &checked {
             said.push_str(&format!("The new configuration still has errors:\n{report}\n"));
         }
-        let models = output.models.len();
-        let warnings = report.warnings();
+        let models = counted(output.models.len() as u64, "model");
+        let warnings = counted(report.warnings(), "warning");
         if self.dry_run {
             note(&said);
-            note(&format!("dry run: {models} models, {warnings} warnings; nothing is written\n"));
+            note(&format!("dry run: {models}, {warnings}; nothing is written\n"));
             return Ok(text);
         }
         let mut created = match std::fs::File::options().write(true).create_new(true).open(config) {
@@ -96,7 +99,7 @@ impl ImportOrder {
             .write_all(text.as_bytes())
             .map_err(|error| format!("{} cannot be written: {error}", config.display()))?;
         Ok(format!(
-            "{said}{} is written: {models} models, {warnings} warnings. Next: `llm-manager --config {} check`",
+            "{said}{} is written: {models}, {warnings}. Next: `llm-manager --config {} check`",
             config.display(),
             config.display()
         ))
@@ -170,12 +173,10 @@ fn summary(imported: &[Imported], dry_run: bool) -> String {
         let fresh = if dry_run {
             String::new()
         } else {
-            format!("; {} requests are new, {} were here", one.new_requests, one.requests - one.new_requests)
+            format!("; {} new, {} here already", one.new_requests, one.requests - one.new_requests)
         };
-        lines.push(format!(
-            "{}{name}: {} requests, {} runs; prices: {}{fresh}",
-            one.original, one.requests, one.runs, one.prices
-        ));
+        let (requests, runs) = (counted(one.requests, "request"), counted(one.runs, "run"));
+        lines.push(format!("{}{name}: {requests}, {runs}; prices: {}{fresh}", one.original, one.prices));
         lines.extend(one.notes.iter().map(|note| format!("  warning: {note}")));
     }
     let requests: u64 = imported.iter().map(|one| one.requests).sum();
@@ -184,8 +185,8 @@ fn summary(imported: &[Imported], dry_run: bool) -> String {
         "The times in which the program itself ran (program_runtime) have no counterpart here.".to_owned(),
     );
     lines.push(match dry_run {
-        true => format!("dry run: {requests} requests; nothing is written"),
-        false => format!("{fresh} of {requests} requests are new in the ledger"),
+        true => format!("dry run: {}; nothing is written", counted(requests, "request")),
+        false => format!("{fresh} of {} new in the ledger", counted(requests, "request")),
     });
     lines.join("\n")
 }

@@ -5,6 +5,7 @@ mod find;
 mod found;
 mod header;
 mod need;
+mod ollama;
 mod write;
 
 use clap::Args;
@@ -75,12 +76,14 @@ impl InitOrder {
             Some(Device { name: sample.name.clone(), total_mib: sample.memory_total_mib?, is_gpu })
         });
         let devices: Vec<_> = devices.collect();
+        let search = find::models(&places);
         Found {
             devices,
             other_cards,
             llama_server: places.program("llama-server"),
             vllm: places.program("vllm"),
-            models: find::models(&places),
+            models: search.models,
+            left_out: search.left_out,
             folders: places.existing_folders(),
         }
     }
@@ -103,6 +106,7 @@ fn summary(found: &Found, path: &Path) -> String {
         let mib = model.bytes.div_ceil(1 << 20);
         lines.push(format!("model    {} ({}), {mib} MiB: {}", model.name, model.mode, model.path.display()));
     }
+    lines.extend(found.left_out.iter().map(|what| format!("left out {what}")));
     if found.models.is_empty() {
         let folders: Vec<_> = found.folders.iter().map(|folder| folder.display().to_string()).collect();
         let folders =

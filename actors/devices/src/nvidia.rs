@@ -204,6 +204,10 @@ const fn absent(error: &NvmlError) -> bool {
 fn short(error: &NvmlError) -> String {
     match error {
         NvmlError::DriverNotLoaded => "the driver is not loaded".to_owned(),
+        // A static program has no loader of libraries, whatever is installed.
+        _ if cfg!(all(target_os = "linux", target_feature = "crt-static")) => {
+            format!("this static program can't load {LIBRARY}; the one that isn't static can")
+        }
         _ => format!("{LIBRARY} is not installed"),
     }
 }

@@ -30,7 +30,7 @@ const TOP: &[&str] = &[
 ];
 /// Keys at the top that mean nothing here, and why.
 const TOP_LOST: &[(&str, &str)] = &[
-    ("peers", "other servers are not asked"),
+    ("peers", "write a model with `on.url` for each of theirs"),
     ("selectors", "a name stands for one model; give it the alias instead"),
     ("profiles", "a name stands for one model; use aliases"),
     ("logRequests", "every request is in the ledger"),
@@ -321,6 +321,13 @@ fn entry(
     }
     env(model, environment, &mut variant, report).map_err(|error| wrong(model.line, "env", error))?;
     report.taken(model.line, &model.at("cmd"), format!("Default.command: {}", list(&words)));
+    if !cfg!(windows) && words::is_of_windows(&model.cmd) {
+        report.warn(
+            model.line,
+            &model.at("cmd"),
+            "its paths are those of Windows, and there are none such here",
+        );
+    }
     // A placeholder of ours in the command would be filled in.
     variant.push(("command", list(&words)));
     Ok(Entry { name: model.id.clone(), keys, variants: vec![("Default".to_owned(), variant)] })
@@ -397,7 +404,11 @@ fn port(model: &Model, report: &mut Report) -> Option<i64> {
         report.lost(
             line,
             &model.at("proxy"),
-            format!("{proxy} is another machine; backends are reached at 127.0.0.1"),
+            format!(
+                "{proxy} is another machine, and a backend that a command starts is on this one; if the server runs there \
+                 anyway, write `on: {{url: \"{}/v1\"}}` in place of `command`",
+                proxy.trim_end_matches('/')
+            ),
         );
         return model.port;
     }

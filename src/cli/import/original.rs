@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use std::path::Path;
 
 use super::emit::{Entry, Output, list, map, quoted};
-use super::report::Report;
+use super::report::{Report, counted};
 use super::yaml11::{Node, Value};
 
 const MODES: [&str; 4] = ["Chat", "Base", "Embedding", "Reranker"];
@@ -133,7 +133,7 @@ fn model(key: &Node, value: &Node, folder: &Path, report: &mut Report) -> Option
         report.lost(key.line, &at, "nothing says how to start it; left out");
         return None;
     }
-    report.taken(key.line, &at, format!("{} variants", entry.variants.len()));
+    report.taken(key.line, &at, counted(entry.variants.len() as u64, "variant"));
     Some(entry)
 }
 
@@ -265,7 +265,8 @@ pub(super) fn of_v3(given: &Configuration, report: &mut Report) -> Output {
             report.lost(0, &at, "nothing says how to start it; left out");
             continue;
         }
-        report.taken(0, &at, format!("Local-Models.{}, {} variants", model.name, entry.variants.len()));
+        let variants = counted(entry.variants.len() as u64, "variant");
+        report.taken(0, &at, format!("Local-Models.{}, {variants}", model.name));
         output.models.push(entry);
     }
     output

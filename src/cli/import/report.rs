@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// `count` of something, in words.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What becomes of each thing in a file.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -38,8 +43,8 @@ impl Report {
         self.warn(number, what, format!("has no counterpart here: {why}"));
     }
 
-    pub(super) fn warnings(&self) -> usize {
-        self.lines.iter().filter(|line| line.is_warning).count()
+    pub(super) fn warnings(&self) -> u64 {
+        self.lines.iter().filter(|line| line.is_warning).count() as u64
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::found::{Format, Model};
-use super::header::Header;
+use super::header::{Header, Use};
+use super::ollama;
 
 /// How deep below a folder of models files are looked for: `hub/models--x/snapshots/hash/file`, and one more.
 const DEEPEST: usize = 6;
@@ -97,22 +98,39 @@ pub(super) fn cards(drm: &Path, has_nvidia: bool) -> Vec<&'static str> {
     vendors
 }
 
+/// What a search has found.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    pub(super) models: Vec<Model>,
+    /// What looks like a model and can't be one here: a sentence each.
+    pub(super) left_out: Vec<String>,
+    /// Folders that were looked into, without their links.
+    seen: HashSet<PathBuf>,
+    entries: usize,
+}
+
 /// Every model in `places`, each once, in order of their names.
-pub(super) fn models(places: &Places) -> Vec<Model> {
-    let mut models = Vec::new();
-    let mut left = MOST_ENTRIES;
+pub(super) fn models(places: &Places) -> Search {
+    let mut search = Search::default();
     for folder in &places.folders {
-        look_into(folder, 0, &mut left, &mut models);
+        search.look_into(folder, 0);
     }
     for folder in &places.ollama {
-        ollama(folder, &mut models);
+        ollama::look_into(folder, &mut search);
+    }
+    if search.entries >= MOST_ENTRIES {
+        let text =
+            format!("more than {MOST_ENTRIES} files: not all were looked at; name a folder with `--models`");
+        search.left_out.push(text);
     }
     // The hub's snapshots are links: what is one file is one model.
     let mut seen = HashSet::new();
-    models.retain(|model| seen.insert(model.path.canonicalize().unwrap_or_else(|_| model.path.clone())));
-    models.sort_by_key(|one| one.name.to_lowercase());
+    search
+        .models
+        .retain(|model| seen.insert(model.path.canonicalize().unwrap_or_else(|_| model.path.clone())));
+    search.models.sort_by_key(|one| one.name.to_lowercase());
     let mut names = HashSet::new();
-    for model in &mut models {
+    for model in &mut search.models {
         // A file may be called what a model may not.
         let plain: String = model.name.chars().map(|c| if c.is_control() { '-' } else { c }).collect();
         let plain = Some(plain.trim()).filter(|name| !name.is_empty()).unwrap_or("model").to_owned();
@@ -123,41 +141,164 @@ pub(super) fn models(places: &Places) -> Vec<Model> {
             number += 1;
         }
     }
-    models
+    search
 }
 
-fn look_into(folder: &Path, depth: usize, left: &mut usize, models: &mut Vec<Model>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let mut files = Vec::new();
-    let mut folders = Vec::new();
-    for entry in entries.flatten() {
-        let Some(rest) = left.checked_sub(1) else { return };
-        *left = rest;
-        let path = entry.path();
-        // A link to a folder might lead in a circle; one to a file is how the hub keeps them.
-        match path.metadata() {
-            Ok(found) if found.is_file() => files.push((path, found.len())),
-            Ok(found) if found.is_dir() && !path.is_symlink() => folders.push(path),
-            _ => {}
+/// What is in a folder, in order.
+pub(super) fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+impl Search {
+    fn leave_out(&mut self, path: &Path, why: impl std::fmt::Display) {
+        let text = format!("{}: {why}", path.display());
+        if !self.left_out.contains(&text) {
+            self.left_out.push(text);
         }
     }
-    files.sort();
-    folders.sort();
-    gguf(&files, models);
-    safetensors(folder, &files, models);
-    if depth < DEEPEST {
-        for folder in folders {
-            look_into(&folder, depth + 1, left, models);
+
+    fn look_into(&mut self, folder: &Path, depth: usize) {
+        // Links may lead in a circle, or here twice.
+        let Ok(real) = folder.canonicalize() else { return };
+        if !self.seen.insert(real) {
+            return;
+        }
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.leave_out(folder, error),
+        };
+        let mut files = Vec::new();
+        let mut folders = Vec::new();
+        for entry in entries.flatten() {
+            if self.entries >= MOST_ENTRIES {
+                break;
+            }
+            self.entries += 1;
+            let path = entry.path();
+            match path.metadata() {
+                Ok(found) if found.is_file() => files.push((path, found.len())),
+                Ok(found) if found.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+        files.sort();
+        folders.sort();
+        self.ggufs(&files);
+        if files.iter().any(|(path, _)| path.file_name() == Some(OsStr::new("model_index.json"))) {
+            return self
+                .leave_out(folder, "it makes images or the like (diffusers), and no engine here does");
+        }
+        self.safetensors(folder, &files);
+        if depth < DEEPEST {
+            for folder in folders {
+                self.look_into(&folder, depth + 1);
+            }
+        }
+    }
+
+    /// The GGUF files of one folder.
+    fn ggufs(&mut self, files: &[(PathBuf, u64)]) {
+        let files = files.iter().filter(|(path, bytes)| has_extension(path, "gguf") && *bytes > 0);
+        let files: Vec<_> = files.map(|(path, bytes)| (path, stem(path), *bytes)).collect();
+        let is_projector = |path: &Path, stem: &str| {
+            stem.to_ascii_lowercase().contains("mmproj")
+                || Header::read(path).is_ok_and(|header| header.usage(stem) == Use::Projector)
+        };
+        let (projectors, models): (Vec<_>, Vec<_>) =
+            files.iter().partition(|(path, stem, _)| is_projector(path, stem));
+        let projector = projectors.first().map(|(path, ..)| (*path).clone());
+        for (path, stem, bytes) in models {
+            let (name, bytes) = match part(stem) {
+                // The server is given the first part, and finds the others.
+                Some((name, 1, count)) => {
+                    let parts = files.iter().filter(
+                        |(_, other, _)| matches!(part(other), Some((of, _, total)) if of == name && total == count),
+                    );
+                    let parts: Vec<u64> = parts.map(|(.., bytes)| *bytes).collect();
+                    if parts.len() < count as usize {
+                        self.leave_out(
+                            path,
+                            format!("{} of its {count} parts are missing", count as usize - parts.len()),
+                        );
+                        continue;
+                    }
+                    (name.to_owned(), parts.iter().sum())
+                }
+                Some(_) => continue,
+                None => (stem.clone(), *bytes),
+            };
+            self.gguf(name, path, bytes, projector.clone());
+        }
+    }
+
+    /// One GGUF file.
+    pub(super) fn gguf(&mut self, name: String, path: &Path, bytes: u64, projector: Option<PathBuf>) {
+        if bytes < SMALLEST {
+            return;
+        }
+        let header = match Header::read(path) {
+            Ok(header) => header,
+            // It names the file itself.
+            Err(error) => return self.left_out.push(error),
+        };
+        match header.usage(&name) {
+            Use::Model(mode) => {
+                let projector = projector.filter(|_| mode == "Chat");
+                self.add(Model { name, path: absolute(path), format: Format::Gguf, bytes, mode, projector });
+            }
+            Use::LeftOut(why) => self.leave_out(path, why),
+            Use::Projector | Use::Nothing => {}
+        }
+    }
+
+    /// A folder with weights and a `config.json` that says what they are.
+    fn safetensors(&mut self, folder: &Path, files: &[(PathBuf, u64)]) {
+        let weights = files.iter().filter(|(path, _)| has_extension(path, "safetensors"));
+        let bytes: u64 = weights.map(|(_, bytes)| bytes).sum();
+        let config = std::fs::read(folder.join("config.json")).ok();
+        let config: Option<Value> = config.and_then(|text| serde_json::from_slice(&text).ok());
+        let Some(config) = config.filter(|_| bytes >= SMALLEST) else { return };
+        let name = name_of(folder);
+        let Some(architecture) = config.pointer("/architectures/0").and_then(Value::as_str) else {
+            return self.leave_out(folder, "its config.json names no architecture");
+        };
+        let Some(mode) = mode_of(architecture, &name) else {
+            return self.leave_out(folder, format!("no mode is known for the architecture {architecture}"));
+        };
+        self.add(Model {
+            name,
+            path: absolute(folder),
+            format: Format::Safetensors,
+            bytes,
+            mode,
+            projector: None,
+        });
+    }
+
+    /// Takes a model whose path can be written down.
+    fn add(&mut self, model: Model) {
+        let paths = [Some(&model.path), model.projector.as_ref()];
+        let texts: Vec<_> = paths.into_iter().flatten().map(|path| path.to_str()).collect();
+        if texts.contains(&None) {
+            self.leave_out(&model.path, "its path is not UTF-8, as a configuration is; rename it");
+        } else if texts.iter().flatten().any(|text| text.contains("{port}") || text.contains("{model}")) {
+            self.leave_out(&model.path, "{port} and {model} are filled in in a command; rename it");
+        } else {
+            self.models.push(model);
         }
     }
 }
 
-/// The part and the number of parts in `name-00002-of-00005`, and what stands before them.
-fn part(stem: &str) -> Option<(&str, u32)> {
+/// Part and number of parts in `name-00002-of-00005`, and what stands before them.
+fn part(stem: &str) -> Option<(&str, u32, u32)> {
     let (rest, count) = stem.rsplit_once("-of-")?;
     let (name, number) = rest.rsplit_once('-')?;
     let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number(count) && is_number(number)).then(|| Some((name, number.parse().ok()?)))?
+    (is_number(count) && is_number(number))
+        .then(|| Some((name, number.parse().ok()?, count.parse().ok()?)))?
 }
 
 fn stem(path: &Path) -> String {
@@ -168,52 +309,20 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
-fn gguf(files: &[(PathBuf, u64)], models: &mut Vec<Model>) {
-    let files = files.iter().filter(|(path, _)| has_extension(path, "gguf"));
-    let files: Vec<_> = files.map(|(path, bytes)| (path, stem(path), *bytes)).collect();
-    let is_projector = |stem: &str| stem.to_ascii_lowercase().contains("mmproj");
-    let projector = files.iter().find(|(_, stem, _)| is_projector(stem)).map(|(path, ..)| (*path).clone());
-    for (path, stem, bytes) in files.iter().filter(|(_, stem, _)| !is_projector(stem)) {
-        let (name, bytes) = match part(stem) {
-            // The server is given the first part, and finds the others.
-            Some((name, 1)) => {
-                let parts =
-                    files.iter().filter(|(_, other, _)| part(other).is_some_and(|(of, _)| of == name));
-                (name.to_owned(), parts.map(|(.., bytes)| bytes).sum())
-            }
-            Some(_) => continue,
-            None => (stem.clone(), *bytes),
-        };
-        let Some(header) = Header::read(path) else { continue };
-        if bytes < SMALLEST {
-            continue;
-        }
-        let mode = header.mode(&name);
-        let projector = projector.clone().filter(|_| mode == "Chat");
-        models.push(Model { name, path: absolute(path), format: Format::Gguf, bytes, mode, projector });
+/// The mode of weights for vLLM; `None`: it serves them in none of ours.
+fn mode_of(architecture: &str, name: &str) -> Option<&'static str> {
+    let ends = |endings: &[&str]| endings.iter().any(|ending| architecture.ends_with(ending));
+    if ends(&["ForSequenceClassification"]) {
+        return Some("Reranker");
     }
-}
-
-/// A folder with weights and a `config.json` that says what they are.
-fn safetensors(folder: &Path, files: &[(PathBuf, u64)], models: &mut Vec<Model>) {
-    let weights = files.iter().filter(|(path, _)| has_extension(path, "safetensors"));
-    let bytes: u64 = weights.map(|(_, bytes)| bytes).sum();
-    let config = std::fs::read(folder.join("config.json")).ok();
-    let config: Option<Value> = config.and_then(|text| serde_json::from_slice(&text).ok());
-    let Some(config) = config.filter(|_| bytes >= SMALLEST) else { return };
-    let architecture = config.pointer("/architectures/0").and_then(Value::as_str).unwrap_or_default();
-    let name = name_of(folder);
-    let header = Header { architecture: architecture.to_ascii_lowercase(), pooling: None };
-    let mode =
-        if architecture.ends_with("ForSequenceClassification") { "Reranker" } else { header.mode(&name) };
-    models.push(Model {
-        name,
-        path: absolute(folder),
-        format: Format::Safetensors,
-        bytes,
-        mode,
-        projector: None,
-    });
+    if architecture.starts_with("Whisper") {
+        return Some("Transcription");
+    }
+    if ends(&["Model", "ForMaskedLM"]) && !ends(&["LMHeadModel"]) {
+        return Some("Embedding");
+    }
+    let header = Header { architecture: architecture.to_ascii_lowercase(), ..Header::default() };
+    ends(&["ForCausalLM", "ForConditionalGeneration", "LMHeadModel"]).then(|| header.mode(name))
 }
 
 /// The folder's name, or the model's in the hub's cache: `models--org--name/snapshots/hash`.
@@ -229,39 +338,6 @@ fn name_of(folder: &Path) -> String {
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Ollama keeps GGUF files under their digest; a manifest per name and tag says which is whose.
-fn ollama(folder: &Path, models: &mut Vec<Model>) {
-    let library = folder.join("manifests/registry.ollama.ai/library");
-    for name in std::fs::read_dir(library).into_iter().flatten().flatten() {
-        for tag in std::fs::read_dir(name.path()).into_iter().flatten().flatten() {
-            let manifest = std::fs::read(tag.path()).ok();
-            let manifest: Option<Value> = manifest.and_then(|text| serde_json::from_slice(&text).ok());
-            let layers = manifest.as_ref().and_then(|manifest| manifest["layers"].as_array());
-            let file = |kind: &str| {
-                let of_kind =
-                    |layer: &&Value| layer["mediaType"].as_str().is_some_and(|found| found.ends_with(kind));
-                let layer = layers?.iter().find(of_kind)?;
-                let digest = layer["digest"].as_str()?.replace(':', "-");
-                // A digest that leads elsewhere is none.
-                let path = folder.join("blobs").join(&digest);
-                (!digest.contains(['/', '\\'])).then_some(path).filter(|path| path.is_file())
-            };
-            let Some(path) = file(".model") else { continue };
-            let (Some(header), Ok(found)) = (Header::read(&path), path.metadata()) else { continue };
-            let (name, tag) = (name.file_name(), tag.file_name());
-            let (name, tag) = (name.to_string_lossy(), tag.to_string_lossy());
-            models.push(Model {
-                name: format!("{name}:{tag}"),
-                mode: header.mode(&name),
-                path: absolute(&path),
-                format: Format::Gguf,
-                bytes: found.len(),
-                projector: file(".projector"),
-            });
-        }
-    }
 }
 
 #[cfg(test)]
@@ -307,7 +383,11 @@ mod tests {
             ollama: vec![root.join("o")],
             ..Places::default()
         };
-        let found: Vec<_> = models(&places)
+        let search = models(&places);
+        assert_eq!(search.left_out.len(), 1, "{:?}", search.left_out);
+        assert!(search.left_out[0].contains("broken.gguf: "), "{:?}", search.left_out);
+        let found: Vec<_> = search
+            .models
             .into_iter()
             .map(|model| {
                 format!("{} {} {} {}", model.name, model.mode, model.bytes >> 20, model.projector.is_some())
@@ -324,6 +404,83 @@ mod tests {
                 "Ranker Reranker 5 false",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_no_model_is_left_out_with_a_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let chat = gguf("llama", None);
+        put(root, "m/whole-00001-of-00002.gguf", &chat, 2 << 20);
+        put(root, "m/whole-00002-of-00002.gguf", &chat, 2 << 20);
+        put(root, "m/cut-00001-of-00003.gguf", &chat, 2 << 20);
+        put(root, "m/{port}/a.gguf", &chat, 2 << 20);
+        put(root, "m/flux.gguf", &gguf("flux", None), 2 << 20);
+        put(root, "m/sees/model.gguf", &gguf("gemma3", None), 2 << 20);
+        put(root, "m/sees/eyes.gguf", &gguf("clip", None), 2 << 20);
+        let folders = [
+            ("sd/unet", "{\"_class_name\": \"UNet\"}"),
+            ("whisper", "{\"architectures\": [\"WhisperForConditionalGeneration\"]}"),
+            ("vectors", "{\"architectures\": [\"MPNetModel\"]}"),
+            ("writes", "{\"architectures\": [\"GPT2LMHeadModel\"]}"),
+            ("tokens", "{\"architectures\": [\"BertForTokenClassification\"]}"),
+            ("bare", "{}"),
+        ];
+        for (name, config) in folders {
+            put(root, &format!("m/{name}/model.safetensors"), b"", 2 << 20);
+            put(root, &format!("m/{name}/config.json"), config.as_bytes(), config.len() as u64);
+        }
+        put(root, "m/sd/model_index.json", b"{}", 2);
+        for (name, digest) in [("registry.ollama.ai/me/mine/7b", "aa"), ("hf.co/org/name/Q4", "bb")] {
+            put(root, &format!("o/blobs/sha256-{digest}"), &chat, 2 << 20);
+            let text =
+                format!("{{\"layers\":[{{\"mediaType\":\"x.model\",\"digest\":\"sha256:{digest}\"}}]}}");
+            put(root, &format!("o/manifests/{name}"), text.as_bytes(), text.len() as u64);
+        }
+        put(root, "elsewhere/linked.gguf", &chat, 2 << 20);
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            std::os::unix::fs::symlink(root.join("elsewhere"), root.join("m/link")).unwrap();
+            std::os::unix::fs::symlink(root, root.join("m/circle")).unwrap();
+            let odd = root.join("m").join(OsStr::from_bytes(b"\xff.gguf"));
+            std::fs::write(&odd, &chat).unwrap();
+            std::fs::File::options().write(true).open(&odd).unwrap().set_len(2 << 20).unwrap();
+        }
+        let places =
+            Places { folders: vec![root.join("m")], ollama: vec![root.join("o")], ..Places::default() };
+        let search = models(&places);
+        let found: Vec<_> = search
+            .models
+            .iter()
+            .map(|model| format!("{} {} {}", model.name, model.mode, model.projector.is_some()))
+            .collect();
+        let mut wanted = vec![
+            "hf.co/org/name:Q4 Chat false",
+            "linked Chat false",
+            "me/mine:7b Chat false",
+            "model Chat true",
+            "vectors Embedding false",
+            "whisper Transcription false",
+            "whole Chat false",
+            "writes Chat false",
+        ];
+        if cfg!(not(unix)) {
+            wanted.retain(|line| !line.starts_with("linked"));
+        }
+        assert_eq!(found, wanted);
+        let said = search.left_out.join("\n");
+        for part in [
+            "cut-00001-of-00003.gguf: 2 of its 3 parts are missing",
+            "a.gguf: {port} and {model} are filled in",
+            "flux.gguf: it makes images",
+            "sd: it makes images",
+            "tokens: no mode is known for the architecture BertForTokenClassification",
+            "bare: its config.json names no architecture",
+        ] {
+            assert!(said.contains(part), "{part}\n{said}");
+        }
+        assert_eq!(said.contains("not UTF-8"), cfg!(unix), "{said}");
     }
 
     #[test]

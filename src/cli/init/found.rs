@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) llama_server: Option<PathBuf>,
     pub(super) vllm: Option<PathBuf>,
     pub(super) models: Vec<Model>,
+    /// What looks like a model and isn't offered, with the reason.
+    pub(super) left_out: Vec<String>,
     /// The folders that were looked into.
     pub(super) folders: Vec<PathBuf>,
 }

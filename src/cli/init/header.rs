@@ -1,4 +1,4 @@
-//! The header of a model's file: which architecture it has, and how its answers are pooled.
+//! The header of a model's file: which architecture it has, how its answers are pooled, and whether it is a model at all.
 
 use std::path::Path;
 
@@ -6,19 +6,49 @@ use llm_manager_policy::memory::{self, Value};
 
 /// `pooling_type` of a model that ranks.
 const RANK: u64 = 4;
+/// Architectures of GGUF files that draw: llama-server doesn't know them (b10434).
+const DRAWS: [&str; 12] = [
+    "aura",
+    "cosmos",
+    "flux",
+    "hidream",
+    "hyvid",
+    "ltxv",
+    "lumina2",
+    "qwen_image",
+    "sd1",
+    "sd3",
+    "sdxl",
+    "wan",
+];
+
+/// What a file can be used for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is a model with this mode.
+    Model(&'static str),
+    /// It lets a model see or hear.
+    Projector,
+    /// Nobody would look for a model in it: figures of a quantisation, a vocabulary.
+    Nothing,
+    /// Something that somebody may miss, and why it is left out.
+    LeftOut(&'static str),
+}
 
 /// What a header says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) architecture: String,
+    /// `general.type`; files of before 2024 have none.
+    pub(super) kind: Option<String>,
     /// Whether the model turns text into one vector or one rank.
     pub(super) pooling: Option<u64>,
 }
 
 impl Header {
-    /// The header of the file at `path`, if it is GGUF.
-    pub(super) fn read(path: &Path) -> Option<Self> {
-        Some(Self::of(&llm_manager_weights::values(path).ok()?))
+    /// The header of the GGUF file at `path`, or what is wrong with it.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        Ok(Self::of(&llm_manager_weights::values(path)?))
     }
 
     fn of(header: &memory::Header) -> Self {
@@ -27,7 +57,28 @@ impl Header {
             Some(Value::Number(pooling)) => Some(*pooling),
             _ => None,
         };
-        Self { architecture, pooling }
+        let kind = match header.values.get("general.type") {
+            Some(Value::Text(kind)) => Some(kind.clone()),
+            _ => None,
+        };
+        Self { architecture, kind, pooling }
+    }
+
+    /// What a GGUF file with this header and this name is for.
+    pub(super) fn usage(&self, name: &str) -> Use {
+        match self.kind.as_deref() {
+            Some("adapter") => return Use::LeftOut("it is an adapter: give it to its model with `--lora`"),
+            Some("imatrix" | "vocab") => return Use::Nothing,
+            Some("mmproj") => return Use::Projector,
+            _ => {}
+        }
+        match self.architecture.as_str() {
+            "" => Use::LeftOut("its header names no architecture"),
+            "clip" => Use::Projector,
+            "imatrix" => Use::Nothing,
+            draws if DRAWS.contains(&draws) => Use::LeftOut("it makes images, and llama-server doesn't"),
+            _ => Use::Model(self.mode(name)),
+        }
     }
 
     /// The mode of a model with this header and this name.
@@ -38,6 +89,7 @@ impl Header {
             "Reranker"
         } else if self.pooling.is_some_and(|pooling| pooling > 0)
             || self.architecture.contains("bert")
+            || self.architecture == "t5encoder"
             || has(&["embed", "bge-", "e5-", "gte-", "minilm"])
         {
             "Embedding"
@@ -83,12 +135,28 @@ pub(super) mod tests {
             ("llama", Some(0), "x", "Chat"),
             ("qwen3", None, "Qwen3-Embedding-0.6B", "Embedding"),
             ("qwen3", None, "Qwen3-Reranker-4B", "Reranker"),
+            ("t5encoder", None, "t5xxl", "Embedding"),
         ] {
             let path = folder.path().join("model.gguf");
             std::fs::write(&path, gguf(architecture, pooling)).unwrap();
             let header = Header::read(&path).unwrap();
-            assert_eq!(header, Header { architecture: architecture.to_owned(), pooling });
+            assert_eq!(header, Header { architecture: architecture.to_owned(), kind: None, pooling });
             assert_eq!(header.mode(name), mode, "{architecture} {name}");
+        }
+    }
+
+    #[test]
+    fn not_every_file_is_a_model() {
+        let usage = |architecture: &str, kind: Option<&str>| {
+            Header { architecture: architecture.to_owned(), kind: kind.map(str::to_owned), pooling: None }
+                .usage("x")
+        };
+        assert_eq!(usage("llama", Some("model")), Use::Model("Chat"));
+        assert_eq!(usage("llama", Some("something new")), Use::Model("Chat"));
+        assert_eq!((usage("clip", None), usage("x", Some("mmproj"))), (Use::Projector, Use::Projector));
+        assert_eq!((usage("imatrix", None), usage("", Some("imatrix"))), (Use::Nothing, Use::Nothing));
+        for (architecture, kind) in [("llama", Some("adapter")), ("flux", None), ("", None)] {
+            assert!(matches!(usage(architecture, kind), Use::LeftOut(_)), "{architecture} {kind:?}");
         }
     }
 }

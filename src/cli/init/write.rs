@@ -45,6 +45,9 @@ pub(super) fn config(found: &Found) -> String {
             comment(&model.path.display().to_string())
         ));
     }
+    for what in &found.left_out {
+        text.push_str(&format!("# Left out: {}\n", comment(what)));
+    }
     if usable.is_empty() {
         text.push_str(NO_MODEL);
         return text;
@@ -89,9 +92,14 @@ fn entry(found: &Found, model: &Model) -> String {
         text.push_str(&format!("      command: [{}]\n", words.join(", ")));
     }
     if variants == 0 {
-        let message =
-            format!("  # Left out, since it needs about {need} MiB and no device here has as much: ");
-        return format!("{message}{}.\n", comment(&model.name));
+        let has_card = found.devices.iter().any(|device| device.is_gpu);
+        let why = match model.format {
+            Format::Safetensors if !has_card => {
+                "vLLM runs it on a graphics card, and none is seen here".to_owned()
+            }
+            _ => format!("it needs about {need} MiB and no device here has as much"),
+        };
+        return format!("  # Left out, since {why}: {}.\n", comment(&model.name));
     }
     text
 }

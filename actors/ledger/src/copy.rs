@@ -38,6 +38,7 @@ const TABLES: &[Table] = &[
     table("senders", &["id"], true),
     table("requests", &["id"], true),
     table("rollups", &["level", "start_us", "facet_id"], false),
+    table("model_rollups", &["level", "start_us", "facet_id"], false),
     table("latencies", &["level", "start_us", "facet_id"], false),
     table("runs", &["id"], false),
     table("parkings", &["run_id", "from_us"], false),

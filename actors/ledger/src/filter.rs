@@ -87,6 +87,11 @@ impl Filter {
         *self == Self::default()
     }
 
+    /// True where all facets of a model fit, or none.
+    pub(super) fn is_of_models(&self) -> bool {
+        *self == Self { models: self.models.clone(), ..Self::default() }
+    }
+
     pub(super) fn fits(&self, facet: &Facet) -> bool {
         let wanted = [&self.models, &self.variants, &self.modes, &self.endpoints, &self.api_keys];
         wanted.iter().zip(&facet.labels).all(|(list, label)| list.is_empty() || list.contains(label))

@@ -5,6 +5,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::requests::is_made_here;
 use super::row::RequestRow;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -15,7 +16,7 @@ use std::borrow::Cow;
 
 pub(super) const COLUMNS: &str = "INSERT INTO requests (key, facet_id, ended_us, duration_us, queue_us, first_byte_us, status, \
     outcome, input, cached, cache_write, output, reasoning, usage_source, cost, pricing, plan_id, run_id, replayed, \
-    request_id, error, sender_id) VALUES ";
+    request_id, error, sender_id, client_named) VALUES ";
 
 /// A row that is new in the ledger, with those of its values that have no place to be borrowed from.
 pub(super) struct NewRequest<'a> {
@@ -25,6 +26,7 @@ pub(super) struct NewRequest<'a> {
     ended_us: i64,
     status: i64,
     outcome: Cow<'static, str>,
+    client_named: bool,
     row: &'a RequestRow,
 }
 
@@ -37,6 +39,7 @@ impl<'a> NewRequest<'a> {
             ended_us: row.ended_us(),
             status: row.status.into(),
             outcome: row.outcome.text(),
+            client_named: !is_made_here(&row.request_id),
             row,
         }
     }
@@ -123,6 +126,7 @@ where
                 Text => row.request_id.as_str(),
                 Nullable<Text> => &row.error,
                 Nullable<BigInt> => &values.sender,
+                Bool => &values.client_named,
             );
             out.push_sql(")");
         }

@@ -131,7 +131,7 @@ impl Writer {
             if delete_rows(db, &format!("facet_id IN ({doomed})"))? == Step::More {
                 return Ok(Step::More);
             }
-            for table in ["rollups", "latencies"] {
+            for table in ["rollups", "model_rollups", "latencies"] {
                 let found = db.number(&format!("SELECT COUNT(*) AS number FROM {table} WHERE facet_id IN ({doomed})"))?;
                 if found > 0 {
                     db.run(&format!("DELETE FROM {table} WHERE facet_id IN ({doomed})"))?;
@@ -234,7 +234,10 @@ impl Writer {
                 return Ok(Step::Done);
             }
             let end = (floor_to(first, 86_400) + 86_400_000_000).min(cutoff);
-            db.run(&format!("DELETE FROM rollups WHERE level = 60 AND start_us < {end}"))?;
+            db.run(&format!(
+                "DELETE FROM rollups WHERE level = 60 AND start_us < {end}; \
+                 DELETE FROM model_rollups WHERE level = 60 AND start_us < {end};"
+            ))?;
             Ok(Step::More)
         })
     }

@@ -22,6 +22,8 @@ const DAY_SECONDS: i64 = 86_400;
 pub(super) struct Names {
     models: HashMap<Arc<str>, i64>,
     facets: HashMap<Labels, i64>,
+    /// By the model's id and the currency.
+    leads: HashMap<(i64, Arc<str>), i64>,
     /// By the model's id; with the time until which its rows end.
     senders: HashMap<(i64, Arc<Sender>), (i64, Micros)>,
 }
@@ -62,6 +64,7 @@ impl Names {
     pub(super) fn forget(&mut self) {
         self.models.clear();
         self.facets.clear();
+        self.leads.clear();
         self.senders.clear();
     }
 
@@ -111,6 +114,27 @@ impl Names {
             self.facets.clear();
         }
         self.facets.insert(labels.clone(), id);
+        Ok(id)
+    }
+
+    /// The facet under which the sums of all that share model and currency with these labels are; there is one.
+    pub(super) fn lead(&mut self, db: &mut Db, labels: &Labels, now: Micros) -> Result<i64, StoreError> {
+        let model = self.model(db, &labels.model, now)?;
+        let key = (model, Arc::clone(&labels.currency));
+        if let Some(id) = self.leads.get(&key) {
+            return Ok(*id);
+        }
+        let query = facets::table
+            .filter(facets::model_id.eq(model))
+            .filter(facets::currency.eq(&*labels.currency))
+            .select(diesel::dsl::min(facets::id));
+        let id = query
+            .first::<Option<i64>>(db)?
+            .ok_or_else(|| StoreError::Other("a facet that was written is gone".into()))?;
+        if self.leads.len() >= MOST_REMEMBERED {
+            self.leads.clear();
+        }
+        self.leads.insert(key, id);
         Ok(id)
     }
 }

@@ -8,7 +8,7 @@ use super::reader::LedgerReader;
 use super::rollup::floor_to;
 use super::row::Micros;
 use super::runs;
-use super::schema::rollups;
+use super::schema::{model_rollups, rollups};
 use super::totals::{Group, Series, Summary, Totals, add_money};
 use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
 use jiff::tz::TimeZone;
@@ -114,6 +114,46 @@ impl Totals {
     }
 }
 
+/// The rows of one of the two tables of sums.
+macro_rules! load {
+    ($reading:ident, $db:ident, $span:ident, $table:ident) => {{
+        let query = $table::table
+            .filter($table::level.eq($span.level))
+            .filter($table::start_us.ge($span.from))
+            .filter($table::start_us.lt($span.to))
+            .order(($table::start_us.asc(), $table::facet_id.asc()));
+        let query = query.select((
+            $table::start_us,
+            $table::facet_id,
+            $table::requests,
+            $table::failed,
+            $table::rejected,
+            $table::client_left,
+            $table::refused,
+            $table::cancelled,
+            $table::replayed,
+            $table::estimated,
+            $table::unrecorded,
+            $table::unpriced,
+            $table::input,
+            $table::cached,
+            $table::cache_write,
+            $table::output,
+            $table::reasoning,
+            $table::cost,
+            $table::duration_us,
+            $table::queue_us,
+            $table::first_byte_us,
+            $table::first_bytes,
+        ));
+        if $reading.filter.is_open() {
+            return Ok(query.load($db)?);
+        }
+        let ids: Vec<i64> = $reading.facets.keys().copied().collect();
+        Ok(query.filter($table::facet_id.eq_any(ids)).load($db)?)
+    }};
+}
+
 /// Reads rollups and adds them up.
 pub(super) struct Reading<'a> {
     filter: &'a Filter,
@@ -176,40 +216,12 @@ impl<'a> Reading<'a> {
     }
 
     fn load(&self, db: &mut Db, span: Tile) -> Result<Vec<RollupRow>, StoreError> {
-        let query = rollups::table
-            .filter(rollups::level.eq(span.level))
-            .filter(rollups::start_us.ge(span.from))
-            .filter(rollups::start_us.lt(span.to))
-            .order((rollups::start_us.asc(), rollups::facet_id.asc()));
-        let query = query.select((
-            rollups::start_us,
-            rollups::facet_id,
-            rollups::requests,
-            rollups::failed,
-            rollups::rejected,
-            rollups::client_left,
-            rollups::refused,
-            rollups::cancelled,
-            rollups::replayed,
-            rollups::estimated,
-            rollups::unrecorded,
-            rollups::unpriced,
-            rollups::input,
-            rollups::cached,
-            rollups::cache_write,
-            rollups::output,
-            rollups::reasoning,
-            rollups::cost,
-            rollups::duration_us,
-            rollups::queue_us,
-            rollups::first_byte_us,
-            rollups::first_bytes,
-        ));
-        if self.filter.is_open() {
-            return Ok(query.load(db)?);
+        // With the facets of one model added up already, as long as nothing tells them apart.
+        if self.filter.is_of_models() && self.by.iter().all(|dimension| *dimension == Dimension::Model) {
+            load!(self, db, span, model_rollups)
+        } else {
+            load!(self, db, span, rollups)
         }
-        let ids: Vec<i64> = self.facets.keys().copied().collect();
-        Ok(query.filter(rollups::facet_id.eq_any(ids)).load(db)?)
     }
 }
 

@@ -176,7 +176,7 @@ impl StoredRow {
 
 impl PageQuery {
     /// What every row has to fulfil, besides its facet. Texts are $1 and $2.
-    fn conditions(&self, sqlite: bool) -> String {
+    fn conditions(&self) -> String {
         let mut sql = String::from("1 = 1");
         if let Some(from) = self.from {
             sql.push_str(&format!(" AND ended_us >= {from}"));
@@ -207,10 +207,7 @@ impl PageQuery {
             None => " AND $2 = ''",
             Some(id) if is_made_here(id) => " AND request_id = $2",
             // In the words of the index that leads to them.
-            Some(_) if sqlite => {
-                " AND request_id = $2 AND (length(request_id) <> 20 OR request_id GLOB '*[^0-9a-f]*')"
-            }
-            Some(_) => " AND request_id = $2 AND (length(request_id) <> 20 OR request_id ~ '[^0-9a-f]')",
+            Some(_) => " AND request_id = $2 AND client_named",
         });
         sql
     }
@@ -229,23 +226,23 @@ impl PageQuery {
             #[diesel(sql_type = sql_types::Text)]
             detail: String,
         }
-        let query = sql_query(format!("EXPLAIN QUERY PLAN {}", self.sql(db, "")))
+        let query = sql_query(format!("EXPLAIN QUERY PLAN {}", self.sql("")))
             .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
             .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
         Ok(query.load::<Step>(db)?.into_iter().map(|step| step.detail).collect())
     }
 
-    fn sql(&self, db: &Db, facet: &str) -> String {
+    fn sql(&self, facet: &str) -> String {
         // One more than asked for: that tells whether there is another page.
         format!(
             "SELECT * FROM requests WHERE {}{facet} ORDER BY ended_us DESC, id DESC LIMIT {}",
-            self.conditions(db.is_sqlite()),
+            self.conditions(),
             self.limit + 1
         )
     }
 
     fn load(&self, db: &mut Db, facet: &str) -> Result<Vec<StoredRow>, StoreError> {
-        let query = sql_query(self.sql(db, facet))
+        let query = sql_query(self.sql(facet))
             .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
             .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
         Ok(query.load(db)?)
@@ -254,7 +251,7 @@ impl PageQuery {
 
 /// An id that the manager has made tells its time: whoever looks for it says when, and no index holds it. All others
 /// are in one.
-fn is_made_here(id: &str) -> bool {
+pub(super) fn is_made_here(id: &str) -> bool {
     id.len() == 20 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 

@@ -28,9 +28,16 @@ pub(super) fn floor_to(time: Micros, level: i64) -> Micros {
 pub(super) struct Delta {
     minutes: HashMap<(Micros, i64), Sums>,
     hours: HashMap<(Micros, i64), Histogram>,
+    /// Of each facet the one under which the sums of its model are.
+    leads: HashMap<i64, i64>,
 }
 
 impl Delta {
+    /// Under which facet the sums of this facet's model are, before its first row is added.
+    pub(super) fn lead(&mut self, facet: i64, lead: i64) {
+        self.leads.insert(facet, lead);
+    }
+
     pub(super) fn add(&mut self, row: &RequestRow, facet: i64) {
         // It reached no model: the log of requests shows it, and no sum has it.
         if row.labels.model.is_empty() {
@@ -43,20 +50,26 @@ impl Delta {
 
     /// Adds it to what is there.
     pub(super) fn write(&self, db: &mut Db) -> Result<(), StoreError> {
-        let mut all: HashMap<(i64, Micros, i64), Sums> = HashMap::new();
-        for (&(minute, facet), &sums) in &self.minutes {
-            for level in LEVELS {
-                *all.entry((level, floor_to(minute, level), facet)).or_default() += sums;
+        let rows = |under: &dyn Fn(i64) -> i64| {
+            let mut all: HashMap<[i64; 3], Sums> = HashMap::new();
+            for (&(minute, facet), &sums) in &self.minutes {
+                let facet = under(facet);
+                for level in LEVELS {
+                    *all.entry([level, floor_to(minute, level), facet]).or_default() += sums;
+                }
             }
-        }
-        // In the order of the primary key: neighbours are on one page.
-        let mut rows: Vec<_> = all.into_iter().collect();
-        rows.sort_unstable_by_key(|(key, _)| *key);
-        let rows: Vec<upsert::Sums> = rows
-            .into_iter()
-            .map(|((level, start, facet), sums)| upsert::Sums { place: [level, start, facet], sums })
+            // In the order of the primary key: neighbours are on one page.
+            let mut rows: Vec<_> = all.into_iter().collect();
+            rows.sort_unstable_by_key(|(place, _)| *place);
+            rows.into_iter()
+        };
+        let of_facets: Vec<_> =
+            rows(&|facet| facet).map(|(place, sums)| upsert::Sums { place, sums }).collect();
+        upsert::write(db, &of_facets)?;
+        let of_models: Vec<_> = rows(&|facet| self.leads.get(&facet).copied().unwrap_or(facet))
+            .map(|(place, sums)| upsert::ModelSums(upsert::Sums { place, sums }))
             .collect();
-        upsert::write(db, &rows)?;
+        upsert::write(db, &of_models)?;
         LATENCY_LEVELS.iter().try_for_each(|level| self.write_latencies(db, *level))
     }
 

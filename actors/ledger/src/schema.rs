@@ -74,6 +74,7 @@ diesel::table! {
         request_id -> Text,
         error -> Nullable<Text>,
         sender_id -> Nullable<BigInt>,
+        client_named -> Bool,
     }
 }
 
@@ -91,6 +92,34 @@ diesel::table! {
 
 diesel::table! {
     rollups (level, start_us, facet_id) {
+        level -> BigInt,
+        start_us -> BigInt,
+        facet_id -> BigInt,
+        requests -> BigInt,
+        failed -> BigInt,
+        rejected -> BigInt,
+        client_left -> BigInt,
+        refused -> BigInt,
+        cancelled -> BigInt,
+        replayed -> BigInt,
+        estimated -> BigInt,
+        unrecorded -> BigInt,
+        unpriced -> BigInt,
+        input -> BigInt,
+        cached -> BigInt,
+        cache_write -> BigInt,
+        output -> BigInt,
+        reasoning -> BigInt,
+        cost -> BigInt,
+        duration_us -> BigInt,
+        queue_us -> BigInt,
+        first_byte_us -> BigInt,
+        first_bytes -> BigInt,
+    }
+}
+
+diesel::table! {
+    model_rollups (level, start_us, facet_id) {
         level -> BigInt,
         start_us -> BigInt,
         facet_id -> BigInt,
@@ -211,6 +240,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     requests,
     senders,
     rollups,
+    model_rollups,
     latencies,
     runs,
     parkings,

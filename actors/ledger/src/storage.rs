@@ -71,7 +71,8 @@ fn storage(db: &mut Db, location: &Location) -> Result<Storage, StoreError> {
             (i64::try_from(total).unwrap_or(i64::MAX), free)
         }
         Location::Postgres(_) => {
-            let tables = "'requests', 'rollups', 'latencies', 'runs', 'facets', 'senders', 'models'";
+            let tables =
+                "'requests', 'rollups', 'model_rollups', 'latencies', 'runs', 'facets', 'senders', 'models'";
             let sql = format!(
                 "SELECT CAST(SUM(pg_total_relation_size(oid)) AS BIGINT) AS number FROM pg_class \
                  WHERE relkind = 'r' AND relname IN ({tables})"

@@ -143,6 +143,7 @@ pub fn assert_rollups_are_sums_of_rows(location: &Location) {
             .unwrap();
         assert_eq!(stored, expected, "rollups of {level} s");
     }
+    assert_models_are_sums_of_facets(location);
     let rows = db.number("SELECT COUNT(*) AS number FROM requests");
     let answered = db.number("SELECT COUNT(*) AS number FROM requests WHERE first_byte_us IS NOT NULL");
     for level in LATENCY_LEVELS {
@@ -160,6 +161,23 @@ pub fn assert_rollups_are_sums_of_rows(location: &Location) {
     );
     let counted = db.number("SELECT CAST(COALESCE(SUM(byte_count), 0) AS BIGINT) AS number FROM facets");
     assert_eq!(counted, bytes);
+}
+
+/// What is true even of sums whose rows are gone.
+pub fn assert_models_are_sums_of_facets(location: &Location) {
+    let mut db = raw(location);
+    let by_model = |db: &mut Db, table: &str| {
+        let sums = COLUMNS.map(|column| format!("CAST(CAST(SUM({table}.{column}) AS BIGINT) AS TEXT)"));
+        db.words(&format!(
+            "SELECT level || ':' || start_us || ':' || model_id || ':' || currency || ':' || {} AS word FROM {table} \
+             JOIN facets ON facets.id = facet_id GROUP BY level, start_us, model_id, currency \
+             ORDER BY level, start_us, model_id, currency",
+            sums.join(" || ','|| ")
+        ))
+        .unwrap()
+    };
+    let expected = by_model(&mut db, "rollups");
+    assert_eq!(by_model(&mut db, "model_rollups"), expected, "rollups of models");
 }
 
 pub fn outcome(number: u8) -> Outcome {

@@ -19,6 +19,9 @@ pub(super) struct Sums {
     pub(super) sums: sums::Sums,
 }
 
+/// A row of `model_rollups`.
+pub(super) struct ModelSums(pub(super) Sums);
+
 /// A row of `latencies`.
 pub(super) struct Times {
     pub(super) place: [i64; 3],
@@ -37,22 +40,28 @@ pub(super) trait Row {
         str: ToSql<Text, DB>;
 }
 
-static INTO_ROLLUPS: LazyLock<String> = LazyLock::new(|| {
-    format!("INSERT INTO rollups (level, start_us, facet_id, {}) VALUES ", COLUMNS.join(", "))
-});
+static INTO_ROLLUPS: LazyLock<String> = LazyLock::new(|| into("rollups"));
+static INTO_MODEL_ROLLUPS: LazyLock<String> = LazyLock::new(|| into("model_rollups"));
+fn into(table: &str) -> String {
+    format!("INSERT INTO {table} (level, start_us, facet_id, {}) VALUES ", COLUMNS.join(", "))
+}
+
 /// Money stays at the largest number that fits rather than overflow; all other columns are bounded per request so
 /// that they cannot get there.
-static ADDED: LazyLock<String> = LazyLock::new(|| {
+fn added(table: &str) -> String {
     let max = i64::MAX;
     let columns = COLUMNS.iter().map(|column| match *column {
         "cost" => format!(
-            "cost = CASE WHEN rollups.cost > {max} - excluded.cost THEN {max} ELSE rollups.cost + excluded.cost END"
+            "cost = CASE WHEN {table}.cost > {max} - excluded.cost THEN {max} ELSE {table}.cost + excluded.cost END"
         ),
-        column => format!("{column} = rollups.{column} + excluded.{column}"),
+        column => format!("{column} = {table}.{column} + excluded.{column}"),
     });
     let columns = columns.collect::<Vec<_>>().join(", ");
     format!(" ON CONFLICT (level, start_us, facet_id) DO UPDATE SET {columns}")
-});
+}
+
+static ADDED: LazyLock<String> = LazyLock::new(|| added("rollups"));
+static ADDED_TO_MODELS: LazyLock<String> = LazyLock::new(|| added("model_rollups"));
 static INTO_LATENCIES: LazyLock<String> =
     LazyLock::new(|| "INSERT INTO latencies (level, start_us, facet_id, histogram) VALUES ".to_owned());
 static REPLACED: LazyLock<String> = LazyLock::new(|| {
@@ -86,6 +95,20 @@ impl Row for Sums {
         numbers(out, &self.place)?;
         out.push_sql(",");
         numbers(out, &self.sums.0)
+    }
+}
+
+impl Row for ModelSums {
+    const BEGIN: &'static LazyLock<String> = &INTO_MODEL_ROLLUPS;
+    const END: &'static LazyLock<String> = &ADDED_TO_MODELS;
+
+    fn bind<'b, DB>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
+    where
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
+        i64: ToSql<BigInt, DB>,
+        str: ToSql<Text, DB>,
+    {
+        self.0.bind(out)
     }
 }
 

@@ -190,6 +190,7 @@ fn write_requests(
             Entry::Occupied(known) if known.get().until > row.ended_us() => *known.get(),
             place => {
                 let facet = names.facet(db, labels, row.started_us)?;
+                delta.lead(facet, names.lead(db, labels, row.started_us)?);
                 let sender = sender.map(|sender| names.sender(db, labels, sender, row.ended_us()));
                 let (sender, until) = sender.transpose()?.unzip();
                 let fresh = Known { facet, sender, until: until.unwrap_or(Micros::MAX) };

@@ -3,7 +3,9 @@
 use crate::row::MOST_TOKENS;
 use crate::testing::*;
 use crate::*;
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -286,6 +288,45 @@ fn any_row() -> impl Strategy<Value = RequestRow> {
     })
 }
 
+/// Requests, tokens and cost of each model in each minute.
+type Minutes = BTreeMap<(String, Micros), (i64, i64, i64, u128)>;
+
+/// As a report says.
+fn by_model_and_minute(opening: &Opened, by: Vec<Dimension>) -> Minutes {
+    // A series of minutes may have 5000 points.
+    let points = |from, to| {
+        let series =
+            opening.reader.series(Filter::default(), from, to, Bucket::Minute, TimeZone::UTC, by.clone());
+        block_on(series).unwrap().points
+    };
+    let mut minutes = Minutes::new();
+    for point in [points(MARCH, MARCH + 3 * DAY), points(MARCH + 3 * DAY, MARCH + 4 * DAY)].concat() {
+        for group in point.groups {
+            let totals = group.totals;
+            let sums = minutes.entry((group.key[0].clone(), point.from)).or_default();
+            sums.0 += totals.requests;
+            sums.1 += totals.input;
+            sums.2 += totals.output;
+            sums.3 += totals.cost.get("CNY").map_or(0, |money| money.units());
+        }
+    }
+    minutes
+}
+
+/// The same of the rows themselves.
+fn of_rows(rows: &[RequestRow]) -> Minutes {
+    let mut minutes = Minutes::new();
+    for row in rows {
+        let minute = row.ended_us() - row.ended_us() % (60 * SECOND);
+        let sums = minutes.entry((row.labels.model.to_string(), minute)).or_default();
+        sums.0 += 1;
+        sums.1 += row.tokens.input.unwrap_or(0);
+        sums.2 += row.tokens.output.unwrap_or(0);
+        sums.3 += u128::from(row.cost.unwrap_or(0).cast_unsigned());
+    }
+    minutes
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
@@ -297,6 +338,7 @@ proptest! {
         batch in 1_usize..50,
         again in any::<bool>(),
         delete in 0_u8..4,
+        rename in (0_u8..3, 0_u8..4),
         cutoff_day in 0_i64..5,
     ) {
         let place = Place::sqlite();
@@ -326,6 +368,22 @@ proptest! {
             while writer.sweep().unwrap() == super::super::Step::More {}
             assert_rollups_are_sums_of_rows(&place.location);
         }
+        let (old, new) = (format!("model-{}", rename.0), format!("model-{}", rename.1));
+        if writer.rename_model(&old, &new, true, MARCH).is_ok() {
+            for row in rows.iter_mut().filter(|row| *row.labels.model == *old) {
+                Arc::make_mut(&mut row.labels).model = new.as_str().into();
+            }
+            assert_rollups_are_sums_of_rows(&place.location);
+            // What comes after it is added to what both had.
+            let late = RequestRow { request_id: "late".into(), ..row(&keys, &new, MARCH + HOUR) };
+            writer.write(&events(std::slice::from_ref(&late)), false).unwrap();
+            rows.push(late);
+            assert_rollups_are_sums_of_rows(&place.location);
+        }
+        prop_assert_eq!(by_model_and_minute(&opening, vec![Dimension::Model]), of_rows(&rows));
+        // From the other table.
+        let by = vec![Dimension::Model, Dimension::Variant, Dimension::Endpoint];
+        prop_assert_eq!(by_model_and_minute(&opening, by), of_rows(&rows));
         let before = everything(&opening).total;
         prop_assert_eq!(before.requests, rows.len() as i64);
         prop_assert_eq!(before.input, rows.iter().filter_map(|row| row.tokens.input).sum::<i64>());
@@ -334,6 +392,7 @@ proptest! {
         let cutoff = MARCH + cutoff_day * DAY + 5 * HOUR;
         while writer.retain(cutoff).unwrap() == super::super::Step::More {}
         prop_assert_eq!(everything(&opening).total, before);
+        assert_models_are_sums_of_facets(&place.location);
         let left = raw(&place.location).number("SELECT COUNT(*) AS number FROM requests").unwrap();
         let kept = rows.iter().filter(|row| row.ended_us() >= MARCH + cutoff_day * DAY).count();
         prop_assert_eq!(left, kept as i64);

@@ -15,6 +15,7 @@ mod logging;
 mod reference;
 mod reload;
 mod service;
+mod sse;
 mod tls;
 mod traces;
 #[cfg(any(feature = "tray", test))]

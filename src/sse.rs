@@ -1,5 +1,5 @@
-//! Takes the data out of the events of a stream, for those who make something else of it. What only passes is read by
-//! `policy::usage`, which keeps every byte in its place.
+//! Takes the data out of the events of a stream, for those who make something else of it: of a backend's stream, or of
+//! the manager's own. What only passes is read by `policy::usage`, which keeps every byte in its place.
 //!
 //! The format: <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 

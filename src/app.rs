@@ -3,7 +3,7 @@
 //! Up: log, listening socket, leftovers of a former manager, guard, actors, HTTP server. Down: stop accepting,
 //! drain, stop backends side by side, end. A second signal hurries.
 
-pub(crate) mod devices;
+pub(crate) mod device_check;
 mod ended;
 mod guard;
 mod hours;
@@ -111,7 +111,7 @@ async fn warn_of_missing_devices(spec: Spec, devices: Devices) {
         return;
     }
     let snapshot = devices.sample_now(SampleNow::default()).await;
-    for warning in devices::unmatched(&spec, &snapshot) {
+    for warning in device_check::unmatched(&spec, &snapshot) {
         log::warn!("{warning}");
     }
 }
@@ -143,7 +143,7 @@ async fn reap(state_dir: &Path, instance: &str) -> Result<(), String> {
 
 fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
     let env = process::helper_env("devices", state_dir, instance);
-    let registry = Registry::built_in(&devices::system()).commands(&spec.devices, &spec.base_dir, &env);
+    let registry = Registry::built_in(&device_check::system()).commands(&spec.devices, &spec.base_dir, &env);
     let enabled = !spec.program.disable_gpu_monitoring;
     Devices::new(device_monitor::Settings { enabled, ..Default::default() }, registry)
 }

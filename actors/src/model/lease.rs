@@ -143,9 +143,9 @@ impl Door {
 }
 
 /// Whether another model waits for the memory of a run.
-pub struct Wanted(Arc<Door>);
+pub struct MemoryWanted(Arc<Door>);
 
-impl Wanted {
+impl MemoryWanted {
     /// True from the moment at which the run was asked to yield.
     pub fn is_wanted(&self) -> bool {
         self.0.wanted.load(Ordering::Relaxed)
@@ -300,8 +300,8 @@ impl Lease {
     }
 
     /// Tells, also when the lease is gone, whether another model waits for the memory of this run.
-    pub fn wanted(&self) -> Wanted {
-        Wanted(Arc::clone(&self.door))
+    pub fn wanted(&self) -> MemoryWanted {
+        MemoryWanted(Arc::clone(&self.door))
     }
 
     /// The run that it holds, for those who keep connections to it.

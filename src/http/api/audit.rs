@@ -19,6 +19,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "models/{}/start", "start"),
     ("POST", "models/{}/stop", "stop"),
     ("POST", "models/{}/restart", "restart"),
+    ("POST", "models/{}/park", "park"),
+    ("POST", "models/{}/wake", "wake"),
     ("POST", "models/stop-all", "stop_all"),
     ("POST", "models/restart-autostart", "restart_autostart"),
     ("PUT", "config", "edit_config"),
@@ -165,7 +167,8 @@ mod tests {
         let named = |method: Method, pattern: &str| action(&method, &shape(pattern).unwrap());
         assert_eq!(named(Method::POST, "/api/models/{name:.+}/stop"), "stop");
         assert_eq!(named(Method::PUT, "/api/billing/{model:.+}"), "set_price");
-        assert_eq!(named(Method::POST, "/api/models/{name}/park"), "POST models/{}/park");
+        assert_eq!(named(Method::POST, "/api/models/{name}/park"), "park");
+        assert_eq!(named(Method::POST, "/api/models/{name}/rest"), "POST models/{}/rest");
         assert_eq!(shape("/v1/models"), None);
     }
 }

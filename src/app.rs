@@ -3,7 +3,7 @@
 //! Up: log, listening socket, leftovers of a former manager, guard, actors, HTTP server. Down: stop accepting,
 //! drain, stop backends side by side, end. A second signal hurries.
 
-pub(crate) mod devices;
+pub(crate) mod device_check;
 mod ended;
 mod guard;
 mod hours;
@@ -16,6 +16,7 @@ mod places;
 mod pods;
 mod reload;
 mod signals;
+mod slack;
 mod tree;
 
 use crate::config::{self, Loaded};
@@ -111,7 +112,7 @@ async fn warn_of_missing_devices(spec: Spec, devices: Devices) {
         return;
     }
     let snapshot = devices.sample_now(SampleNow::default()).await;
-    for warning in devices::unmatched(&spec, &snapshot) {
+    for warning in device_check::unmatched(&spec, &snapshot) {
         log::warn!("{warning}");
     }
 }
@@ -143,7 +144,7 @@ async fn reap(state_dir: &Path, instance: &str) -> Result<(), String> {
 
 fn start_devices(spec: &Spec, state_dir: &Path, instance: &str) -> Devices {
     let env = process::helper_env("devices", state_dir, instance);
-    let registry = Registry::built_in(&devices::system()).commands(&spec.devices, &spec.base_dir, &env);
+    let registry = Registry::built_in(&device_check::system()).commands(&spec.devices, &spec.base_dir, &env);
     let enabled = !spec.program.disable_gpu_monitoring;
     Devices::new(device_monitor::Settings { enabled, ..Default::default() }, registry)
 }
@@ -257,8 +258,12 @@ impl Running {
         let http = gateways.child_spec(feed.clone());
         let handles = listed.iter().map(|(model, _)| Arc::clone(model)).collect();
         let in_force = InForce::new(reload::configured(shared, spec, access, handles));
-        let parts =
-            http::Parts { in_force: in_force.clone(), config: file, pulse: Pulse::default(), gateways };
+        let parts = http::Parts {
+            in_force: in_force.clone(),
+            config: file,
+            pulse: Pulse::default(),
+            gateways: gateways.clone(),
+        };
         // The port first: a second manager must not touch the backends of the one that runs.
         let shown = match program.tls.clone() {
             Some(tls) => {
@@ -327,6 +332,7 @@ impl Running {
         let looking =
             notices::watch(notifications.clone(), roster.clone(), in_force.clone(), spec.program.tls.clone());
         actix_web::rt::spawn(looking);
+        actix_web::rt::spawn(slack::watch(roster.clone(), gateways, stopping.clone()));
         let server = serve();
         if let Some(shown) = shown {
             actix_web::rt::spawn(shown.watch());

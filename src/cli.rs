@@ -347,7 +347,7 @@ fn check(path: &Path) -> ExitCode {
             if !warnings.is_empty() {
                 warnings.push('\n');
             }
-            for warning in app::devices::check(&loaded.spec) {
+            for warning in app::device_check::check(&loaded.spec) {
                 warnings.push_str(&format!("{}: warning: {warning}\n", path.display()));
             }
             say(&format!("{warnings}{}: no error; {models}", path.display()))

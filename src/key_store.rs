@@ -13,6 +13,23 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "keys.json";
 
+/// Why the keys are what they were.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unchanged {
+    /// What is asked for can't be.
+    #[error("{0}")]
+    Wrong(String),
+    /// Another key has this name.
+    #[error("there is a key `{0}` already: revoke or rotate it, or choose another name")]
+    Taken(String),
+    /// No key of this name was made.
+    #[error("no key `{0}` was made here; one of the configuration is changed there (`keys`)")]
+    Unknown(String),
+    /// They can't be read or written.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// What is asked for of a new key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
@@ -184,15 +201,13 @@ pub(crate) fn merge(spec: &mut Spec, state_dir: &Path) -> Result<(), String> {
 }
 
 /// Makes a key; answers its secret. Blocks.
-pub(crate) fn add(state_dir: &Path, wanted: &Wanted, taken: &[String]) -> Result<String, String> {
+pub(crate) fn add(state_dir: &Path, wanted: &Wanted, taken: &[String]) -> Result<String, Unchanged> {
     let (secret, hash) = fresh()?;
-    wanted.spec(hash)?;
+    wanted.spec(hash).map_err(Unchanged::Wrong)?;
     change(state_dir, |keys| {
         let name = &wanted.name;
         if keys.iter().any(|key| key.key.name == *name) || taken.contains(name) {
-            return Err(format!(
-                "there is a key `{name}` already: revoke or rotate it, or choose another name"
-            ));
+            return Err(Unchanged::Taken(name.clone()));
         }
         let stored = Stored { key: wanted.clone(), sha256: hex(&hash), made_at: Timestamp::now() };
         keys.push(stored);
@@ -202,10 +217,13 @@ pub(crate) fn add(state_dir: &Path, wanted: &Wanted, taken: &[String]) -> Result
 }
 
 /// Gives a key another secret; what it has used stays its own. Blocks.
-pub(crate) fn rotate(state_dir: &Path, name: &str) -> Result<String, String> {
+pub(crate) fn rotate(state_dir: &Path, name: &str) -> Result<String, Unchanged> {
     let (secret, hash) = fresh()?;
     change(state_dir, |keys| {
-        let key = keys.iter_mut().find(|key| key.key.name == name).ok_or_else(|| none(name))?;
+        let key = keys
+            .iter_mut()
+            .find(|key| key.key.name == name)
+            .ok_or_else(|| Unchanged::Unknown(name.to_owned()))?;
         key.sha256 = hex(&hash);
         Ok(())
     })?;
@@ -213,22 +231,19 @@ pub(crate) fn rotate(state_dir: &Path, name: &str) -> Result<String, String> {
 }
 
 /// Takes a key away. Blocks.
-pub(crate) fn revoke(state_dir: &Path, name: &str) -> Result<(), String> {
+pub(crate) fn revoke(state_dir: &Path, name: &str) -> Result<(), Unchanged> {
     change(state_dir, |keys| {
         let before = keys.len();
         keys.retain(|key| key.key.name != name);
-        if keys.len() < before { Ok(()) } else { Err(none(name)) }
+        if keys.len() < before { Ok(()) } else { Err(Unchanged::Unknown(name.to_owned())) }
     })
 }
 
-fn none(name: &str) -> String {
-    format!("no key `{name}` was made here; one of the configuration is changed there (`keys`)")
-}
-
 /// A secret of 256 random bits, and its hash.
-fn fresh() -> Result<(String, [u8; 32]), String> {
+fn fresh() -> Result<(String, [u8; 32]), Unchanged> {
     let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| format!("the system gives no random numbers: {error}"))?;
+    getrandom::fill(&mut random)
+        .map_err(|error| Unchanged::Failed(format!("the system gives no random numbers: {error}")))?;
     let secret = format!("sk-{}", hex(&random));
     let hash = digest(&secret);
     Ok((secret, hash))
@@ -256,16 +271,18 @@ fn read(path: &Path) -> Result<Contents, String> {
 /// One change at a time, whoever makes it: the manager and the command line may at once.
 fn change(
     state_dir: &Path,
-    change: impl FnOnce(&mut Vec<Stored>) -> Result<(), String>,
-) -> Result<(), String> {
+    change: impl FnOnce(&mut Vec<Stored>) -> Result<(), Unchanged>,
+) -> Result<(), Unchanged> {
     let path = path(state_dir);
-    let wrong = |error: io::Error| format!("{}: {error}; is the folder writable?", path.display());
+    let wrong =
+        |error: io::Error| Unchanged::Failed(format!("{}: {error}; is the folder writable?", path.display()));
     fs::create_dir_all(state_dir).map_err(wrong)?;
     let lock = create(&path.with_extension("lock"), true).map_err(wrong)?;
     lock.lock().map_err(wrong)?;
-    let mut contents = read(&path)?;
+    let mut contents = read(&path).map_err(Unchanged::Failed)?;
     change(&mut contents.keys)?;
-    let text = serde_json::to_vec_pretty(&contents).map_err(|error| damaged(&path, &error))?;
+    let text =
+        serde_json::to_vec_pretty(&contents).map_err(|error| Unchanged::Failed(damaged(&path, &error)))?;
     let fresh = path.with_extension(format!("json.{}", std::process::id()));
     let placed = create(&fresh, true).and_then(|mut file| {
         file.set_len(0)?;
@@ -307,7 +324,7 @@ mod tests {
         );
         let text = fs::read_to_string(path(dir)).unwrap();
         assert!(!text.contains(&secret[3..]), "{text}");
-        assert!(add(dir, &wanted("laptop"), &[]).unwrap_err().contains("already"));
+        assert!(add(dir, &wanted("laptop"), &[]).unwrap_err().to_string().contains("already"));
         assert!(add(dir, &wanted("of-the-file"), &["of-the-file".to_owned()]).is_err());
         let other = rotate(dir, "laptop").unwrap();
         assert_ne!(other, secret);
@@ -327,7 +344,7 @@ mod tests {
             requests_per_minute: Some(0),
             ..wanted("a b")
         };
-        let why = add(dir.path(), &wrong, &[]).unwrap_err();
+        let why = add(dir.path(), &wrong, &[]).unwrap_err().to_string();
         for part in ["a b", "boss", "much", "first", "per minute"] {
             assert!(why.contains(part), "{part}: {why}");
         }

@@ -16,6 +16,7 @@ mod reference;
 mod reload;
 mod service;
 mod sheet;
+mod sse;
 mod tls;
 mod traces;
 #[cfg(any(feature = "tray", test))]

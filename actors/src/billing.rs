@@ -27,6 +27,6 @@ pub use actor::{Billing, Close, Flush};
 pub use handle::{Ledger, Status};
 pub use jobs::{DeleteModel, RenameModel, SetPlan};
 pub use prices::Prices;
-pub use run::{Run, RunEnd, RunStart};
+pub use run::{OpenRun, RunEnd, RunStart};
 pub use start::{Settings, start};
 pub use tools::{Replayed, replay_rejected, retain_now};

@@ -41,7 +41,7 @@ pub use actor::{Environment, Model};
 pub use asleep::Asleep;
 pub use face::Face;
 pub use handle::{Directory, ModelHandle};
-pub use lease::{Backend, BreakReason, Lease, Wanted};
+pub use lease::{Backend, BreakReason, Lease, MemoryWanted};
 pub use messages::{
     By, Cancel, Client, Line, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, Waiting, WhoWaits,
 };

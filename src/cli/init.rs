@@ -14,7 +14,7 @@ use llm_manager_devices::{amd, cpu, intel, nvidia};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::app::devices;
+use crate::app::device_check;
 use crate::config;
 use find::Places;
 use found::{Device, Found};
@@ -62,7 +62,7 @@ impl InitOrder {
 
     fn look(&self) -> Found {
         let places = Places::of_machine(&self.models);
-        let samples = devices::built_in().into_iter().flatten().flatten().filter(|sample| sample.online);
+        let samples = device_check::built_in().into_iter().flatten().flatten().filter(|sample| sample.online);
         let samples: Vec<_> = samples.collect();
         let seen = |plugin| samples.iter().any(|sample| sample.plugin == plugin);
         let mut other_cards = find::cards(&places.cards, seen(nvidia::NAME));

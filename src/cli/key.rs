@@ -3,7 +3,7 @@
 
 use super::{complain, say};
 use crate::config;
-use crate::key_store::{self, Wanted};
+use crate::key_store::{self, Unchanged, Wanted};
 use clap::Subcommand;
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ pub(super) fn run(path: &Path, order: &KeyOrder) -> ExitCode {
         KeyOrder::Revoke { name } => {
             key_store::revoke(&dir, name).map(|()| format!("`{name}` opens nothing any more; {soon}"))
         }
-        KeyOrder::List => key_store::load(&dir).map(|made| {
+        KeyOrder::List => key_store::load(&dir).map_err(Unchanged::Failed).map(|made| {
             let line = |key: &llm_manager_policy::spec::KeySpec, from: &str| {
                 let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.text()).collect();
                 let models =

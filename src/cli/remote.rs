@@ -4,6 +4,7 @@ use super::client::{Manager, segment};
 use super::notify::NotifyOrder;
 use super::statement::StatementOrder;
 use super::usage::UsageOrder;
+use crate::sse::Events;
 use awc::http::Method;
 use comfy_table::{Table, presets};
 use futures_util::StreamExt;
@@ -224,17 +225,13 @@ async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Resu
         return lines.iter().try_for_each(|line| print(&line.line));
     }
     let mut response = manager.ask(Method::GET, &format!("{path}&follow=true")).await?;
-    let mut rest = Vec::new();
-    let mut last_seq = 0;
+    let (mut events, mut last_seq) = (Events::default(), 0);
     while let Some(chunk) = response.next().await {
-        rest.extend_from_slice(&chunk.map_err(|error| format!("the manager is gone: {error}"))?);
-        while let Some(end) = memchr::memmem::find(&rest, b"\n\n") {
-            let event: Vec<u8> = rest.drain(..end + 2).collect();
-            let Some(line) =
-                event.strip_prefix(b"data: ").and_then(|data| serde_json::from_slice::<Line>(data).ok())
-            else {
-                continue;
-            };
+        let chunk = chunk.map_err(|error| format!("the manager is gone: {error}"))?;
+        let mut lines: Vec<Line> = Vec::new();
+        // What isn't a line says how many are missing, which their numbers say, too.
+        events.push(&chunk, |data| lines.extend(serde_json::from_slice::<Line>(data)));
+        for line in lines {
             if last_seq != 0 && line.seq > last_seq + 1 {
                 print(&format!("... {} lines are missing here ...", line.seq - last_seq - 1))?;
             }

@@ -55,6 +55,10 @@ pub enum Kind {
     DeviceNotFound,
     /// No entry of `notify` has this name.
     NotifyNotFound,
+    /// No key of this name was made; one of the configuration is changed there.
+    KeyNotFound,
+    /// No folder of this machine that can be read has this name.
+    FolderNotFound,
     /// The backend failed to start, or crashed and is in its pause; the message has its last lines; with
     /// `Retry-After`.
     ModelStartFailed,
@@ -82,7 +86,8 @@ pub enum Kind {
     Internal,
     /// No byte of the body arrived for 60 s, or less than 1 KiB per second.
     RequestTimeout,
-    /// The request conflicts with what is there: a rename with existing data, a park with a model that can't be parked.
+    /// The request conflicts with what is there: a rename with existing data, a new key with a name that is taken, a park
+    /// with a model that can't be parked.
     Conflict,
     /// A page of another site calls `/api` (its `Origin` doesn't match `Host`), or calls `/v1` without a key in a
     /// header and isn't one of `allowed_origins`.
@@ -141,6 +146,8 @@ impl Kind {
             }
             Kind::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found", REQUEST),
             Kind::NotifyNotFound => (StatusCode::NOT_FOUND, "notify_not_found", REQUEST),
+            Kind::KeyNotFound => (StatusCode::NOT_FOUND, "key_not_found", REQUEST),
+            Kind::FolderNotFound => (StatusCode::NOT_FOUND, "folder_not_found", REQUEST),
             Kind::ModelStartFailed => (StatusCode::SERVICE_UNAVAILABLE, "model_start_failed", SERVER),
             Kind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded_error"),
             Kind::ModelStartTimeout => (StatusCode::GATEWAY_TIMEOUT, "model_start_timeout", SERVER),

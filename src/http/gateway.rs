@@ -12,7 +12,6 @@ pub(super) mod assembly;
 pub(super) mod body;
 mod capture;
 pub(super) mod catalog;
-pub(super) mod events;
 pub(super) mod exchange;
 mod finished;
 pub(super) mod form;

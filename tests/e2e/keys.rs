@@ -199,7 +199,7 @@ fn keys_are_made_rotated_and_revoked_while_it_runs() {
     assert_eq!(laptop["source"], "made");
     assert_eq!(shown["keys"][0]["source"], "api_keys");
     assert!(!shown.to_string().contains(&secret));
-    manager.post("/api/keys").json(&json!({"name": "laptop"})).send().error(400, "invalid_request");
+    manager.post("/api/keys").json(&json!({"name": "laptop"})).send().error(409, "conflict");
     let rotated = manager.act("/api/keys/laptop/rotate").json()["secret"].as_str().unwrap().to_owned();
     assert_eq!((works(&secret), works(&rotated)), (401, 200));
     // What it has used stays its own.
@@ -208,6 +208,7 @@ fn keys_are_made_rotated_and_revoked_while_it_runs() {
     });
     manager.delete("/api/keys/laptop").send().ok();
     assert_eq!(works(&rotated), 401);
+    manager.delete("/api/keys/laptop").send().error(404, "key_not_found");
 
     let printed = manager.cli_ok(&["key", "add", "script", "--requests-per-minute", "5"]);
     let printed = printed.trim();

@@ -5,8 +5,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::requests::is_made_here;
-use super::row::RequestRow;
+use super::row::{RequestRow, is_made_here};
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;

@@ -71,7 +71,7 @@ pub use row::{
     Tokens, UsageSource, now_us,
 };
 pub use runs::RunQuery;
-pub use runs::{RunCost, RunView};
+pub use runs::{RunCost, StoredRun};
 pub use sender::Sender;
 pub use shares::{RequestShare, RunShares};
 pub use statement::{Statement, StatementLine};

@@ -120,6 +120,10 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
     if let (Location::File(path), false) = (location, applied.is_empty()) {
         backup = Some(back_up(db, path, target)?);
     }
+    if db.is_sqlite() {
+        // Sums of millions of rows are made with more than the usual 2 MiB; this connection is closed afterwards.
+        db.run("PRAGMA cache_size = -65536").map_err(|error| judge(location, error))?;
+    }
     run_pending(db).map_err(|error| {
         let error = of_migration(&error);
         if matches!(error, StoreError::Full(_)) {

@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::filter::{Facet, Filter, facets, list};
 use super::labels::Labels;
 use super::reader::LedgerReader;
-use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
+use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource, is_made_here};
 use super::runs;
 use super::schema::senders;
 use super::sender::Sender;
@@ -247,12 +247,6 @@ impl PageQuery {
             .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
         Ok(query.load(db)?)
     }
-}
-
-/// An id that the manager has made tells its time: whoever looks for it says when, and no index holds it. All others
-/// are in one.
-pub(super) fn is_made_here(id: &str) -> bool {
-    id.len() == 20 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Where and when the requests of a run are: no index leads to them. `None`: there can be none, as of a run that the

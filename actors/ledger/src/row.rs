@@ -263,6 +263,12 @@ pub struct RequestRow {
     pub sender: Option<Arc<Sender>>,
 }
 
+/// An id that the manager has made tells its time: whoever looks for it says when, and no index holds it. All others
+/// are in one.
+pub(super) fn is_made_here(id: &str) -> bool {
+    id.len() == 20 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 impl RequestRow {
     /// When it ended: the start by the wall clock and the duration by the steady one.
     pub fn ended_us(&self) -> Micros {

@@ -17,7 +17,7 @@ pub type RunCost = BTreeMap<String, Money>;
 
 /// A run and what it has cost so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunView {
+pub struct StoredRun {
     /// What was recorded.
     pub run: RunRow,
     /// By the hour; empty without an hourly plan.
@@ -343,22 +343,22 @@ fn group<'a>(summary: &'a mut Summary, key: &[String]) -> &'a mut Group {
 }
 
 /// One run and what it has cost so far.
-pub(super) fn run_view(db: &mut Db, id: i64) -> Result<Option<RunView>, StoreError> {
+pub(super) fn run_view(db: &mut Db, id: i64) -> Result<Option<StoredRun>, StoreError> {
     let Some(run) = load_one(db, id)? else { return Ok(None) };
     let histories = histories(db)?;
     let cost = cost_by(&run, histories.get(&*run.model).unwrap_or(&History::default()), Micros::MAX)?;
-    Ok(Some(RunView { run, cost }))
+    Ok(Some(StoredRun { run, cost }))
 }
 
 impl LedgerReader {
     /// Runs and what they have cost, newest first.
-    pub async fn runs(&self, wanted: RunQuery) -> Result<Vec<RunView>, StoreError> {
+    pub async fn runs(&self, wanted: RunQuery) -> Result<Vec<StoredRun>, StoreError> {
         self.with(move |db| {
             let histories = histories(db)?;
             let none = History::default();
             let view = |run: RunRow| {
                 let cost = cost_by(&run, histories.get(&*run.model).unwrap_or(&none), Micros::MAX)?;
-                Ok(RunView { run, cost })
+                Ok(StoredRun { run, cost })
             };
             load(db, &wanted)?.into_iter().map(view).collect()
         })
@@ -366,12 +366,12 @@ impl LedgerReader {
     }
 
     /// One run and what it has cost so far.
-    pub async fn run(&self, id: i64) -> Result<Option<RunView>, StoreError> {
+    pub async fn run(&self, id: i64) -> Result<Option<StoredRun>, StoreError> {
         self.with(move |db| run_view(db, id)).await
     }
 
     /// The newest runs of a model.
-    pub async fn runs_of(&self, model: &str, limit: i64) -> Result<Vec<RunView>, StoreError> {
+    pub async fn runs_of(&self, model: &str, limit: i64) -> Result<Vec<StoredRun>, StoreError> {
         self.runs(RunQuery { limit, ..RunQuery::of_models(vec![model.to_owned()]) }).await
     }
 

@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::filter::{Filter, facets};
 use super::reader::LedgerReader;
 use super::row::{Micros, RunRow};
-use super::runs::{LATEST, RunCost, RunView, histories, part_of, run_view};
+use super::runs::{LATEST, RunCost, StoredRun, histories, part_of, run_view};
 use super::schema::requests;
 use super::totals::add_money;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
@@ -29,7 +29,7 @@ pub struct RequestShare {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunShares {
     /// The run and its price.
-    pub run: RunView,
+    pub run: StoredRun,
     /// The parts of its requests, in the order of their ends.
     pub requests: Vec<RequestShare>,
     /// The part of the time without a request.

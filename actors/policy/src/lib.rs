@@ -6,11 +6,13 @@
 //! Read `spec` for the words, `lifecycle` for the life of a model, `placement` for what fits where, `queue` for
 //! who gets it and when, then the rest.
 
+pub mod arrivals;
 pub mod capture;
 pub mod checkpoint;
 pub mod clock;
 pub mod cluster;
 pub mod devices;
+pub mod ebb;
 pub mod ending;
 pub mod endpoints;
 pub mod energy;

@@ -14,7 +14,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// How a plugin stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct Attendance {
     /// It has answered at all.
     heard: bool,
     busy_since: Option<Moment>,
@@ -38,7 +38,7 @@ pub struct Lines {
     pub offline: bool,
 }
 
-impl Record {
+impl Attendance {
     /// It was asked for a sample.
     pub const fn ordered(&mut self, now: Moment) {
         self.busy_since = Some(now);
@@ -140,64 +140,68 @@ mod tests {
 
     #[test]
     fn three_misses_in_a_row_take_its_devices_offline_and_one_good_sample_brings_them_back() {
-        let mut record = Record::default();
+        let mut attendance = Attendance::default();
         for (miss, offline) in [(1, false), (2, false), (3, true), (4, false)] {
-            record.ordered(at(miss));
-            assert_eq!(record.failed("no driver", at(miss)).offline, offline, "told once");
-            assert_eq!(record.is_offline(), miss >= 3);
-            assert_eq!(record.is_stale(at(miss)), miss < 3, "what is gone is not stale");
+            attendance.ordered(at(miss));
+            assert_eq!(attendance.failed("no driver", at(miss)).offline, offline, "told once");
+            assert_eq!(attendance.is_offline(), miss >= 3);
+            assert_eq!(attendance.is_stale(at(miss)), miss < 3, "what is gone is not stale");
         }
-        record.ordered(at(5));
-        assert!(record.good());
-        assert!(!record.is_offline() && !record.has_missed() && !record.is_stale(at(5)));
-        assert_eq!(record.sampled_at(), Some(at(5)), "as old as its question");
-        assert!(record.is_younger_than(at(1), at(6)) && !record.is_younger_than(at(1), at(7)));
+        attendance.ordered(at(5));
+        assert!(attendance.good());
+        assert!(!attendance.is_offline() && !attendance.has_missed() && !attendance.is_stale(at(5)));
+        assert_eq!(attendance.sampled_at(), Some(at(5)), "as old as its question");
+        assert!(attendance.is_younger_than(at(1), at(6)) && !attendance.is_younger_than(at(1), at(7)));
     }
 
     #[test]
     fn one_that_hangs_is_not_waited_for_until_it_answers() {
-        let mut record = Record::default();
-        record.ordered(at(1));
-        assert!(record.is_awaited() && !record.hangs(at(6), at(5)) && record.hangs(at(7), at(5)));
-        record.miss("silent", at(7));
-        assert!(record.is_busy() && !record.is_awaited());
-        record.good();
-        assert!(!record.is_busy());
-        record.ordered(at(8));
-        assert!(record.is_awaited(), "it is trusted again");
-        assert!(!record.is_stale(at(9)) && record.is_stale(at(10)), "late by more than a second");
+        let mut attendance = Attendance::default();
+        attendance.ordered(at(1));
+        assert!(attendance.is_awaited() && !attendance.hangs(at(6), at(5)) && attendance.hangs(at(7), at(5)));
+        attendance.miss("silent", at(7));
+        assert!(attendance.is_busy() && !attendance.is_awaited());
+        attendance.good();
+        assert!(!attendance.is_busy());
+        attendance.ordered(at(8));
+        assert!(attendance.is_awaited(), "it is trusted again");
+        assert!(!attendance.is_stale(at(9)) && attendance.is_stale(at(10)), "late by more than a second");
     }
 
     #[test]
     fn nothing_was_heard_of_a_new_one_yet() {
-        let record = Record::default();
-        assert!(record.is_stale(at(0)) && !record.is_younger_than(at(9), at(0)) && !record.has_missed());
+        let attendance = Attendance::default();
+        assert!(
+            attendance.is_stale(at(0))
+                && !attendance.is_younger_than(at(9), at(0))
+                && !attendance.has_missed()
+        );
     }
 
     #[test]
     fn the_log_hears_of_a_trouble_once_and_of_changing_ones_once_a_minute() {
-        let mut record = Record::default();
-        let trouble = |record: &mut Record, why, second| record.failed(why, at(second)).trouble;
-        assert!(trouble(&mut record, "no driver", 0));
-        assert!(!trouble(&mut record, "no driver", 100), "it goes on");
-        assert!(!trouble(&mut record, "no device", 30), "too soon after the last line");
-        assert!(trouble(&mut record, "no device", 60));
-        assert!(record.good(), "worth a line, too");
-        assert!(!record.good());
-        assert!(!trouble(&mut record, "no device", 100), "fails and works by turns");
-        assert!(!record.good(), "nothing was said, so nothing is over");
-        assert!(trouble(&mut record, "no device", 120));
+        let mut attendance = Attendance::default();
+        let trouble = |attendance: &mut Attendance, why, second| attendance.failed(why, at(second)).trouble;
+        assert!(trouble(&mut attendance, "no driver", 0));
+        assert!(!trouble(&mut attendance, "no driver", 100), "it goes on");
+        assert!(!trouble(&mut attendance, "no device", 30), "too soon after the last line");
+        assert!(trouble(&mut attendance, "no device", 60));
+        assert!(attendance.good(), "worth a line, too");
+        assert!(!attendance.good());
+        assert!(!trouble(&mut attendance, "no device", 100), "fails and works by turns");
+        assert!(!attendance.good(), "nothing was said, so nothing is over");
+        assert!(trouble(&mut attendance, "no device", 120));
     }
 
     #[test]
     fn who_was_said_to_be_offline_is_said_to_be_back() {
-        let mut record = Record::default();
-        record.failed("no driver", at(0));
-        record.good();
+        let mut attendance = Attendance::default();
+        attendance.failed("no driver", at(0));
+        attendance.good();
         for second in [1, 2, 3] {
-            assert!(!record.failed("no driver", at(second)).trouble);
+            assert!(!attendance.failed("no driver", at(second)).trouble);
         }
-        record.offline_is_told();
-        assert!(record.good());
+        attendance.offline_is_told();
+        assert!(attendance.good());
     }
 }

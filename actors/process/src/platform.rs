@@ -10,6 +10,7 @@ pub(super) mod cgroup;
 #[cfg(not(target_os = "linux"))]
 #[path = "platform/no_cgroup.rs"]
 pub(super) mod cgroup;
+mod heap;
 mod identity;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -24,6 +25,7 @@ mod windows;
 
 use serde::{Deserialize, Serialize};
 
+pub use heap::give_memory_back;
 pub(super) use identity::{is_alive, this_process};
 
 // Three questions, and who answers them: what holds a run together, how processes are told something, which there are.

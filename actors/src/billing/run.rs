@@ -38,8 +38,8 @@ pub struct RunEnd {
     pub ended_by: Option<Arc<str>>,
 }
 
-/// An open run. Dropping it closes it, too.
-pub struct Run {
+/// An open run, in the ledger. Dropping it closes it, too.
+pub struct OpenRun {
     ledger: Ledger,
     row: RunRow,
     started: Instant,
@@ -57,7 +57,7 @@ impl Ledger {
     }
 
     /// Opens a run: a backend was started.
-    pub fn run_started(&self, run: RunStart) -> Run {
+    pub fn run_started(&self, run: RunStart) -> OpenRun {
         let now = now_us();
         let row = RunRow {
             id: run.id,
@@ -72,13 +72,13 @@ impl Ledger {
         };
         let at = Instant::now();
         self.run_opened(row.id, row.started_us, at);
-        let mut run = Run { ledger: self.clone(), row, started: at, told: at };
+        let mut run = OpenRun { ledger: self.clone(), row, started: at, told: at };
         run.tell();
         run
     }
 }
 
-impl Run {
+impl OpenRun {
     /// The number by which requests refer to it.
     pub fn id(&self) -> i64 {
         self.row.id
@@ -157,7 +157,7 @@ impl Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for OpenRun {
     fn drop(&mut self) {
         if self.row.ended_us.is_none() {
             self.row.cause = Some("actor_crashed".to_owned());

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use llm_manager_devices::registry::made_by;
 use llm_manager_devices::{PluginProblem, Sample, Snapshot};
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::misses::{Lines, MISSES, Record};
+use llm_manager_policy::misses::{Attendance, Lines, MISSES};
 
 pub(super) struct Standing {
     name: String,
     origin: Instant,
     /// Its last good sample, or that of a former monitor.
     devices: Vec<Sample>,
-    record: Record,
+    attendance: Attendance,
     trouble: Option<(String, Timestamp)>,
 }
 
@@ -25,7 +25,7 @@ impl Standing {
             name: name.to_owned(),
             origin: Instant::now(),
             devices: devices.cloned().collect(),
-            record: Record::default(),
+            attendance: Attendance::default(),
             trouble: None,
         }
     }
@@ -35,26 +35,26 @@ impl Standing {
     }
 
     pub(super) const fn busy(&self) -> bool {
-        self.record.is_busy()
+        self.attendance.is_busy()
     }
 
     /// An answer may come soon.
     pub(super) const fn awaited(&self) -> bool {
-        self.record.is_awaited()
+        self.attendance.is_awaited()
     }
 
     pub(super) fn hangs(&self, now: Instant, patience: Duration) -> bool {
-        self.record.hangs(self.moment(now), patience)
+        self.attendance.hangs(self.moment(now), patience)
     }
 
     pub(super) fn ordered(&mut self, now: Instant) {
-        self.record.ordered(self.moment(now));
+        self.attendance.ordered(self.moment(now));
     }
 
     /// It has answered.
     pub(super) fn good(&mut self, devices: Vec<Sample>) {
         self.devices = devices;
-        if self.record.good() {
+        if self.attendance.good() {
             let names = self.names().unwrap_or_else(|| "no device".to_owned());
             log::info!("devices/{}: it responds again: {names}", self.name);
         }
@@ -63,13 +63,13 @@ impl Standing {
 
     /// It has answered that it can't.
     pub(super) fn failed(&mut self, why: String, now: Instant) {
-        let lines = self.record.failed(&why, self.moment(now));
+        let lines = self.attendance.failed(&why, self.moment(now));
         self.missed(why, lines);
     }
 
     /// No good sample this time.
     pub(super) fn miss(&mut self, why: String, now: Instant) {
-        let lines = self.record.miss(&why, self.moment(now));
+        let lines = self.attendance.miss(&why, self.moment(now));
         self.missed(why, lines);
     }
 
@@ -82,7 +82,7 @@ impl Standing {
             && let Some(names) = self.names()
         {
             log::warn!("devices/{name}: {MISSES} failed polls in a row, now offline: {names}");
-            self.record.offline_is_told();
+            self.attendance.offline_is_told();
         }
         let since = self.trouble.take().map_or_else(Timestamp::now, |(_, since)| since);
         self.trouble = Some((why, since));
@@ -90,7 +90,7 @@ impl Standing {
 
     /// What is to be shown now.
     pub(super) fn devices(&self) -> Vec<Sample> {
-        if self.record.is_offline() {
+        if self.attendance.is_offline() {
             return self.devices.iter().map(Sample::offline).collect();
         }
         self.devices.clone()
@@ -108,27 +108,27 @@ impl Standing {
 
     /// What is shown is older than it should be.
     pub(super) fn stale(&self, now: Instant) -> bool {
-        self.record.is_stale(self.moment(now))
+        self.attendance.is_stale(self.moment(now))
     }
 
     /// Its last sample was not a good one.
     pub(super) const fn has_missed(&self) -> bool {
-        self.record.has_missed()
+        self.attendance.has_missed()
     }
 
     /// When its last good sample was ordered.
     pub(super) fn asked_at(&self) -> Option<Instant> {
-        self.record.sampled_at().map(|at| self.origin + at)
+        self.attendance.sampled_at().map(|at| self.origin + at)
     }
 
     /// Its last good sample is no older than that, or there is none to be had.
     pub(super) fn younger_than(&self, age: Duration, now: Instant) -> bool {
-        self.record.is_younger_than(age, self.moment(now))
+        self.attendance.is_younger_than(age, self.moment(now))
     }
 
     pub(super) fn problem(&self) -> Option<PluginProblem> {
         let (message, since) = self.trouble.clone()?;
-        Some(PluginProblem { plugin: self.name.clone(), message, misses: self.record.misses(), since })
+        Some(PluginProblem { plugin: self.name.clone(), message, misses: self.attendance.misses(), since })
     }
 
     fn names(&self) -> Option<String> {

@@ -97,7 +97,7 @@ impl Model {
         }
     }
 
-    fn open_books(&self) -> Option<billing::Run> {
+    fn open_books(&self) -> Option<billing::OpenRun> {
         let (life, run) = (self.life.as_ref()?, self.run()?);
         Some(self.env.ledger.run_started(RunStart {
             model: self.spec.model().into(),

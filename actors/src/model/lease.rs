@@ -2,6 +2,7 @@
 
 use super::trace::Trace;
 use super::users::Users;
+use llm_manager_policy::arrivals::Arrivals;
 use llm_manager_policy::gate::{Asker, Gate};
 use llm_manager_policy::liveness::{Health, Sign, Verdict};
 use llm_manager_policy::replicas::least_busy;
@@ -33,6 +34,8 @@ pub(super) struct Door {
     /// Fires when a lease comes back while the gate is watched; several at once count as one.
     pub(super) freed: Notify,
     way: Way,
+    /// Connections that are opened to it.
+    arrivals: Arrivals,
     origin: Instant,
     unused_since_us: AtomicU64,
     pub(super) users: Users,
@@ -84,6 +87,7 @@ impl Door {
             gate: Gate::new(limit.unwrap_or(u32::MAX)),
             freed: Notify::new(),
             way,
+            arrivals: Arrivals::default(),
             origin,
             unused_since_us: AtomicU64::new(0),
             users: Users::default(),
@@ -143,9 +147,9 @@ impl Door {
 }
 
 /// Whether another model waits for the memory of a run.
-pub struct Wanted(Arc<Door>);
+pub struct MemoryWanted(Arc<Door>);
 
-impl Wanted {
+impl MemoryWanted {
     /// True from the moment at which the run was asked to yield.
     pub fn is_wanted(&self) -> bool {
         self.0.wanted.load(Ordering::Relaxed)
@@ -188,6 +192,11 @@ impl Backend {
     /// Tells it from all others that are known at the same time.
     pub fn key(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Takes the next place among those that open a connection to it, and says how long to wait for it.
+    pub fn arrive(&self) -> Duration {
+        self.0.arrivals.place(self.0.origin.elapsed())
     }
 
     /// Fires when the backend is told to end. A server such as llama-server doesn't end at once while somebody keeps an
@@ -300,8 +309,8 @@ impl Lease {
     }
 
     /// Tells, also when the lease is gone, whether another model waits for the memory of this run.
-    pub fn wanted(&self) -> Wanted {
-        Wanted(Arc::clone(&self.door))
+    pub fn wanted(&self) -> MemoryWanted {
+        MemoryWanted(Arc::clone(&self.door))
     }
 
     /// The run that it holds, for those who keep connections to it.

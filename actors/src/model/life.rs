@@ -165,7 +165,7 @@ pub(super) struct CurrentRun {
     /// `None`: the launch has not come to one yet.
     pub(super) process: Option<Process>,
     /// `None`: not opened yet, as long as there is no process.
-    pub(super) books: Option<billing::Run>,
+    pub(super) books: Option<billing::OpenRun>,
     /// Its number in the ledger, and in the names of its logs.
     pub(super) id: i64,
     /// Who began it, as the ledger keeps it.
@@ -199,7 +199,7 @@ pub(super) struct CurrentRun {
 impl CurrentRun {
     /// Its number, once its books are open.
     pub(super) fn booked(&self) -> Option<i64> {
-        self.books.as_ref().map(billing::Run::id)
+        self.books.as_ref().map(billing::OpenRun::id)
     }
 }
 

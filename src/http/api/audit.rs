@@ -173,8 +173,8 @@ mod tests {
         let named = |method: Method, pattern: &str| action(&method, &shape(pattern).unwrap());
         assert_eq!(named(Method::POST, "/api/models/{name:.+}/stop"), "stop");
         assert_eq!(named(Method::PUT, "/api/billing/{model:.+}"), "set_price");
-        assert_eq!(named(Method::POST, "/api/models/{name:.+}/park"), "park");
-        assert_eq!(named(Method::POST, "/api/models/{name}/sing"), "POST models/{}/sing");
+        assert_eq!(named(Method::POST, "/api/models/{name}/park"), "park");
+        assert_eq!(named(Method::POST, "/api/models/{name}/rest"), "POST models/{}/rest");
         assert_eq!(shape("/v1/models"), None);
     }
 

@@ -71,7 +71,7 @@ pub(crate) async fn list(
             io::Error::new(error.kind(), format!("the folder `{}` can't be read: {error}", quoted(&folder)))
         })
     });
-    let found = found.await?.map_err(|error| ApiError::new(Kind::InvalidRequest, error.to_string()))?;
+    let found = found.await?.map_err(|error| ApiError::new(Kind::FolderNotFound, error.to_string()))?;
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(found))
 }
 

@@ -4,7 +4,7 @@ use super::config::ConfigFile;
 use crate::http::access::keys::Key;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Now;
-use crate::key_store::{self, Wanted};
+use crate::key_store::{self, Unchanged, Wanted};
 use crate::reload::Undone;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
@@ -123,15 +123,24 @@ pub(crate) async fn revoke(
     Ok(HttpResponse::Ok().json(json!({"name": *name, "revoked": true})))
 }
 
+fn kind_of(unchanged: &Unchanged) -> Kind {
+    match unchanged {
+        Unchanged::Wrong(_) => Kind::InvalidRequest,
+        Unchanged::Taken(_) => Kind::Conflict,
+        Unchanged::Unknown(_) => Kind::KeyNotFound,
+        Unchanged::Failed(_) => Kind::Internal,
+    }
+}
+
 /// Changes the stored keys, and puts them in force.
 async fn made<T: Send + 'static>(
     config: &ConfigFile,
-    change: impl FnOnce(&std::path::Path) -> Result<T, String> + Send + 'static,
+    change: impl FnOnce(&std::path::Path) -> Result<T, Unchanged> + Send + 'static,
 ) -> Result<T, ApiError> {
     let dir = config.state_dir.clone();
     let changed = actix_web::rt::task::spawn_blocking(move || change(&dir)).await;
     let changed = changed.map_err(|error| ApiError::new(Kind::Internal, error.to_string()))?;
-    let changed = changed.map_err(|why| ApiError::new(Kind::InvalidRequest, why))?;
+    let changed = changed.map_err(|why| ApiError::new(kind_of(&why), why.to_string()))?;
     let applied = config.reloads.apply("a key was changed", false).await;
     applied.map_err(|undone| {
         let why = match undone {

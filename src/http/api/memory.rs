@@ -15,7 +15,7 @@ pub(crate) async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpR
     let model = shared.find(&name, MODELS)?;
     let Some(scheduler) = &shared.scheduler else {
         let message = "memory is not checked (Disable_GPU_monitoring)";
-        return Err(ApiError::new(Kind::InvalidRequest, message));
+        return Err(ApiError::new(Kind::Conflict, message));
     };
     let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;

@@ -10,7 +10,7 @@ use crate::http::state::{Now, Shared};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::model::{ModelHandle, Trace};
-use llm_manager_ledger::{Micros, RequestShare, RunQuery, RunView};
+use llm_manager_ledger::{Micros, RequestShare, RunQuery, StoredRun};
 use llm_manager_policy::pricing::Interval;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -184,7 +184,7 @@ fn trace_of(shared: &Shared, id: i64) -> Option<Trace> {
 }
 
 impl View {
-    fn of(view: &RunView) -> Self {
+    fn of(view: &StoredRun) -> Self {
         let run = &view.run;
         let parked = run.asleep_within(Micros::MIN, Micros::MAX);
         let paid = run.billed_from().map_or(0, |from| {

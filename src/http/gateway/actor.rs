@@ -192,6 +192,43 @@ impl Handler<Forward> for Gateway {
                 Err(back) => back,
             },
         };
+        let wait = home.backend.arrive();
+        if wait.is_zero() {
+            return Reply::Opening(Box::pin(Sent::on_fresh(request, home, self.ties())), self.gone.clone());
+        }
+        let gateway = ctx.address().downgrade();
+        let later = async move {
+            tokio::time::sleep(wait).await;
+            let gateway = gateway.upgrade().ok_or(UpstreamError::Crashed)?;
+            gateway.send(Due { request, home, afresh }).await.map_err(|_| UpstreamError::Crashed)?
+        };
+        Reply::Opening(Box::pin(later), self.gone.clone())
+    }
+}
+
+/// A request whose turn to open a connection has come. Perhaps one has come back meanwhile.
+#[derive(Message)]
+#[rtype(result = "Result<Sent, UpstreamError>")]
+struct Due {
+    request: http::Request<Payload>,
+    home: Home,
+    afresh: bool,
+}
+
+impl Handler<Due> for Gateway {
+    type Result = Reply<Result<Sent, UpstreamError>>;
+
+    fn handle(&mut self, due: Due, ctx: &mut Context<Self>) -> Self::Result {
+        let Due { request, home, afresh } = due;
+        self.collect();
+        let backend = home.backend.clone();
+        let (request, home) = match afresh {
+            true => (request, home),
+            false => match Sent::on_kept(self.pool(&backend, ctx), request, home) {
+                Ok(sent) => return Reply::Now(Ok(sent)),
+                Err(back) => back,
+            },
+        };
         Reply::Opening(Box::pin(Sent::on_fresh(request, home, self.ties())), self.gone.clone())
     }
 }

@@ -6,7 +6,7 @@
 //! | Anthropic's messages | `message_start` has the frame, `content_block_*` its content, `message_delta` its end |
 //! | responses | the last event has it all |
 
-use super::events::Events;
+use crate::sse::Events;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -6,7 +6,7 @@
 //! either, so that requests whose answers nobody reads don't pile up.
 
 use actix_web::HttpRequest;
-use llm_manager_actors::model::Wanted;
+use llm_manager_actors::model::MemoryWanted;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
@@ -38,7 +38,7 @@ pub(crate) trait Held {
 /// What a connection knows of the answer on it.
 #[derive(Default)]
 pub(crate) struct Pace {
-    wanted: RefCell<Option<Wanted>>,
+    wanted: RefCell<Option<MemoryWanted>>,
     /// Of the request: it may end long before its connection does.
     cancelled: RefCell<Option<CancellationToken>>,
     answer: RefCell<Option<Weak<dyn Held>>>,
@@ -48,7 +48,7 @@ impl Pace {
     /// Has the connection of this request look after its answer.
     pub(crate) fn watch(
         request: &HttpRequest,
-        wanted: Wanted,
+        wanted: MemoryWanted,
         cancelled: CancellationToken,
         answer: Option<Weak<dyn Held>>,
     ) {
@@ -60,7 +60,7 @@ impl Pace {
     }
 
     fn is_wanted(&self) -> bool {
-        self.wanted.borrow().as_ref().is_some_and(Wanted::is_wanted)
+        self.wanted.borrow().as_ref().is_some_and(MemoryWanted::is_wanted)
     }
 
     /// Fires when an operator ends the request.

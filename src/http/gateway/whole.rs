@@ -7,10 +7,10 @@
 use super::account::Account;
 use super::answer::Answer;
 use super::assembly::{Assembly, Form};
-use super::events::Events;
 use super::exchange::Exchange;
 use super::forward::Reply;
 use crate::http::error::{ApiError, Kind};
+use crate::sse::Events;
 use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
 use actix_web::body::MessageBody;

@@ -76,6 +76,11 @@ impl Gateways {
         ChildSpec { detail: Box::new(detail), ..ChildSpec::new(name_of(index), start) }
     }
 
+    /// Requests on their way, and connections to backends, of all workers.
+    pub(crate) fn busy(&self) -> usize {
+        self.0.iter().map(|place| place.load.requests() + place.load.connections()).sum()
+    }
+
     /// Called on the thread of a worker that begins: its Gateway is started there.
     pub(crate) fn join(&self) -> Worker {
         let is_free = |place: &&Place| !place.taken.swap(true, Ordering::Relaxed);

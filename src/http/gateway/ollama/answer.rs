@@ -1,10 +1,10 @@
 //! From OpenAI's answers to Ollama's: one object, or a line of JSON for each piece of a stream and a final record with
 //! the counts.
 
-use super::super::events::Events;
 use super::super::forms::line;
 use super::super::words;
 use super::calls::Calls;
+use crate::sse::Events;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

@@ -573,3 +573,27 @@ async fn a_request_waits_for_a_gateway_that_is_being_restarted() {
         Child::start(crate::http::gateway::actor::Gateway::new(Load::default()), pool.0.worker.live());
     assert_eq!(asked.await.unwrap(), "ok");
 }
+
+/// More at once than are opened at once: those that wait for their turn get one each, if none comes back before.
+#[actix_rt::test]
+async fn a_burst_gets_its_connections_in_turn() {
+    const BURST: usize = 40;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let pool = Pool::new(listener.local_addr().unwrap());
+    let all_at_once = async {
+        let mut streams = Vec::new();
+        while streams.len() < BURST {
+            let mut stream = listener.accept().await.unwrap().0;
+            read_request(&mut stream).await.unwrap();
+            streams.push(stream);
+        }
+        for stream in &mut streams {
+            stream.write_all(OK.as_bytes()).await.unwrap();
+        }
+    };
+    let asked = futures_util::future::join_all(
+        (0..BURST).map(|_| async { read(post(&pool).await?).await.map_err(|_| UpstreamError::Crashed) }),
+    );
+    let (answers, ()) = futures_util::future::join(asked, all_at_once).await;
+    assert!(answers.into_iter().all(|answer| answer.is_ok_and(|text| text == "ok")));
+}

@@ -4,6 +4,6 @@ import { actionOf, auditTexts } from './words'
 it('names what was done, and keeps what it does not know', () => {
   expect(actionOf('pause_device', auditTexts.en)).toBe('Kept models off a device')
   expect(actionOf('stop', auditTexts.zh)).toBe('停止')
-  expect(actionOf('POST models/{}/sing', auditTexts.zh)).toBe('POST models/{}/sing')
+  expect(actionOf('POST models/{}/rest', auditTexts.zh)).toBe('POST models/{}/rest')
   expect(actionOf('toString', auditTexts.en)).toBe('toString')
 })

@@ -55,8 +55,10 @@ enum Command {
     },
     /// Look for engines, model files and GPUs on this machine and write a commented configuration; starts nothing.
     Init(init::InitOrder),
-    /// Import from llama-swap or the original LLM-Manager: models into the configuration if it doesn't exist yet, requests, runs
-    /// and prices into the ledger, each only once. Reports line by line what has no counterpart.
+    /// Import models, requests, runs and prices from llama-swap or the original LLM-Manager.
+    ///
+    /// Models go into the configuration if it doesn't exist yet; requests, runs and prices into the ledger, each only once. What has
+    /// no counterpart is reported line by line.
     Import(import::ImportOrder),
     /// Print the settings for a client: address, key, models.
     Connect(connect::ConnectOrder),
@@ -139,8 +141,9 @@ enum Command {
         #[arg(long)]
         merge: bool,
     },
-    /// Keep models off a device for a while: another program needs it. Idle models on it stop at once, busy ones when their
-    /// responses have ended.
+    /// Keep models off a device for a while: another program needs it.
+    ///
+    /// Idle models on it stop at once, busy ones when their responses have ended.
     Pause {
         /// Name or id, as in `required_devices`.
         device: String,
@@ -153,7 +156,7 @@ enum Command {
         /// Name or id, as in `required_devices`.
         device: String,
     },
-    /// Show whom the running manager sends word to, and try whether it gets there.
+    /// List whom the running manager notifies, and send a test.
     #[command(subcommand)]
     Notify(notify::NotifyOrder),
     /// Copy the ledger into a file, also while the manager runs; needs no manager.
@@ -169,18 +172,19 @@ enum Command {
     /// Maintain the ledger by hand, also while the manager runs; needs no manager.
     #[command(subcommand)]
     Ledger(ledger::LedgerOrder),
-    /// Look after what managers have left on a cluster.
+    /// Clean up what managers have left on a cluster.
     #[command(subcommand)]
     Cluster(cluster::ClusterOrder),
-    /// Make, list, revoke and rotate keys beside those of the configuration.
+    /// Create, list, revoke and rotate keys beside those of the configuration.
     #[command(subcommand)]
     Key(key::KeyOrder),
     /// Show the supervision tree of the running manager.
     Tree,
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
-    /// Run the manager as a service, which the system starts with the machine and again after a crash; on Linux a hardened systemd
-    /// unit, on Windows a service. Needs no manager.
+    /// Run the manager as a service, which the system starts with the machine and again after a crash.
+    ///
+    /// On Linux a hardened systemd unit, on Windows a service. Needs no manager.
     Service {
         /// What to do.
         #[command(subcommand)]
@@ -197,10 +201,8 @@ enum Command {
         at_login: Option<bool>,
     },
     /// Print the completions for a shell.
-    #[command(hide = true)]
     Completions(pages::Completions),
     /// Print the man page, or write all of them.
-    #[command(hide = true)]
     Man(pages::Man),
     /// Asks processes of Windows to end; started by the manager itself.
     #[command(hide = true)]

@@ -142,8 +142,7 @@ fn base_dir(path: &Path) -> PathBuf {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    let way_out =
-        "name another file with `--config FILE`, or copy config.example.yaml to this place and edit it";
+    let way_out = "name another file with `--config FILE`, or have `llm-manager init` write one for the models on this machine";
     let (message, hint) = match error.kind() {
         std::io::ErrorKind::NotFound => ("there is no such file".to_owned(), way_out),
         _ if path.is_dir() => ("this is a folder, not a file".to_owned(), way_out),

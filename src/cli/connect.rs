@@ -153,6 +153,7 @@ fn fill(text: &str, target: &Target<'_>) -> String {
     let parts = [
         ("@ORIGIN@", target.origin.to_owned()),
         ("@BASE@", format!("{}/v1", target.origin)),
+        ("@BASE:sh@", shell(&format!("{}/v1", target.origin))),
         ("@AUTH:sh@", shell(&bearer)),
         ("@MODEL:sh@", shell(target.model)),
         ("@KEY:sh@", shell(key)),
@@ -240,6 +241,9 @@ mod tests {
         let text = connect(TWO, Some("aider"), None).unwrap();
         assert!(text.contains(r#"OPENAI_API_KEY='it'\''s-"me"' "#), "{text}");
         assert!(text.ends_with(r#"--model openai/'o'\''1 "@KEY@"'"#), "{text}");
+        // Brackets are a pattern for some shells.
+        let target = Target { origin: "http://[::1]:8080", model: "m", key: None };
+        assert_eq!(fill("curl @BASE:sh@/x", &target), "curl 'http://[::1]:8080/v1'/x");
         let text = connect(TWO, Some("curl"), None).unwrap();
         assert!(text.contains(r#"{"model": "o\u00271 \"@KEY@\"","#), "{text}");
     }

@@ -6,6 +6,7 @@ mod found;
 mod header;
 mod need;
 mod ollama;
+mod search;
 mod write;
 
 use clap::Args;

@@ -10,16 +10,16 @@ use std::process::ExitCode;
 
 #[derive(Subcommand)]
 pub(super) enum KeyOrder {
-    /// Make a key, and print its secret, once.
+    /// Create a key, and print its secret, once.
     Add(Wanted),
-    /// Show the keys of the configuration and those that were made.
+    /// List the keys of the configuration and those that were created.
     List,
-    /// Take a key away.
+    /// Revoke a key: it is refused from now on.
     Revoke {
         /// Its name.
         name: String,
     },
-    /// Give a key another secret, and print it, once; what the key has used stays its own.
+    /// Replace a key's secret, and print the new one, once; what the key has used stays its own.
     Rotate {
         /// Its name.
         name: String,

@@ -11,9 +11,9 @@ use serde::Deserialize;
 /// What to do.
 #[derive(Subcommand)]
 pub(super) enum NotifyOrder {
-    /// List the entries of `notify`, and how it goes there.
+    /// List the entries of `notify`, and whether the last notification arrived.
     List,
-    /// Send a test; fails if it doesn't get there.
+    /// Send a test; fails if it doesn't arrive.
     Test {
         /// As `notify` names it.
         name: String,

@@ -53,7 +53,9 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
     if let Some((line, hint)) = line.and_then(|line| slips::no_yaml(text, &message, line)) {
         return vec![Problem::of_file(Some(line), format!("not valid YAML: {message}"), Some(hint))];
     }
-    let hint = if message.contains("cannot start any token") {
+    let hint = if message.contains("unknown anchor") {
+        "text that starts with * needs quotes; otherwise it repeats what `&NAME` has marked further up"
+    } else if message.contains("cannot start any token") {
         "YAML is indented with spaces, not tabs; text that starts with one of @ ` % needs quotes"
     } else if message.contains("invalid type: integer") {
         "this number is too large for any key; a text of digits needs quotes"

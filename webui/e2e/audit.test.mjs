@@ -10,7 +10,7 @@ after(() => browser?.close())
 describe('who did it', () => {
   for (const [language, words] of [
     ['en-GB', { start: 'Started', stop: 'Stopped', rule: 'Rule', who: 'Who', ended: 'Stopped by 127.0.0.1', asked: 'Started by a request' }],
-    ['zh-CN', { start: '启动', stop: '停止', rule: '规则', who: '操作者', ended: '由127.0.0.1停止', asked: '由一个请求启动' }],
+    ['zh-CN', { start: '启动', stop: '停止', rule: '规则', who: '操作者', ended: '由 127.0.0.1 停止', asked: '由一个请求启动' }],
   ]) {
     it(`is listed in ${language}`, async (t) => {
       const manager = await startManager({ models: [model('asked'), model('ordered')] })

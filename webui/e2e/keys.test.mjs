@@ -37,7 +37,7 @@ describe('keys', () => {
       return secret
     }
     const row = (name) => page.locator(`[data-key="${name}"]`)
-    const make = page.getByRole('button', { name: 'Make the key' })
+    const make = page.getByRole('button', { name: 'Create key' })
 
     await page.getByText(/This is the first key/).waitFor()
     await page.getByLabel('Name', { exact: true }).fill('boss')
@@ -53,10 +53,10 @@ describe('keys', () => {
     await page.getByLabel('Requests a minute').fill('60')
     await page.getByLabel('Budget', { exact: true }).fill('100000')
     await page.getByLabel('Priority', { exact: true }).selectOption('interactive')
-    await page.getByLabel('Requests may ask for').selectOption('batch')
+    await page.getByLabel('Requests may go up to').selectOption('batch')
     await page.getByText('Not below the priority').waitFor()
     await page.getByLabel('Priority', { exact: true }).selectOption('batch')
-    await page.getByLabel('Requests may ask for').selectOption('normal')
+    await page.getByLabel('Requests may go up to').selectOption('normal')
     await make.click()
     const agent = await secretOf('agent')
     await row('agent').getByText('batch ≤ normal').waitFor()

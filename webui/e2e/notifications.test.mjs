@@ -26,7 +26,7 @@ async function inbox(t, status) {
 
 describe('notifications', () => {
   for (const [language, words] of [
-    ['en-GB', { page: 'Notifications', test: 'Test', arrived: 'The test has arrived', never: 'nothing yet', told: 'a device that is gone', everything: 'everything', none: 'Nobody is told of anything' }],
+    ['en-GB', { page: 'Notifications', test: 'Test', arrived: 'The test has arrived', never: 'nothing yet', told: 'a device that is gone', everything: 'everything', none: 'No notifications are set up' }],
     ['zh-CN', { page: '通知', test: '测试', arrived: '测试已送达', never: '尚无', told: '设备离线', everything: '全部', none: '没有设置通知' }],
   ]) {
     it(`are shown and tested in ${language}`, async (t) => {

@@ -69,6 +69,18 @@ describe('reading', () => {
     clean(page)
   })
 
+  it('names what was asked for where there is no such model', async (t) => {
+    const { manager, page, go } = await open(t, [model('a')])
+    assert.equal(await manager.ask('nobody'), 404)
+    await until(async () => (await manager.api('/api/requests')).rows.length === 1, 'it is in the ledger')
+    await go('/requests')
+    await page.getByRole('cell', { name: /^no model has the name or alias `nobody`/ }).click()
+    const about = page.getByRole('dialog', { name: 'Request' })
+    await about.getByText(/alias `nobody`/).waitFor()
+    assert.equal(await about.getByRole('link').count(), 0, 'there is no page of a model that there is not')
+    clean(page)
+  })
+
   it('says on a phone that a table goes on, until its end is in sight', async (t) => {
     const { manager, page, go } = await open(t, [model('a')], { phone: true })
     await manager.ask('a')

@@ -48,7 +48,7 @@ fn read(face: &Face, epoch: u64, base: &Path) {
     };
     let name = &spec.name;
     match read_ahead(&files, free, is_wanted) {
-        Ok(bytes) if bytes > 0 => {
+        Ok(bytes) if bytes >= 1 << 20 => {
             let seconds = begin.elapsed().as_secs_f64();
             log::info!("models/{name}: read {} MiB of weights ahead, in {seconds:.1} s", bytes >> 20);
         }

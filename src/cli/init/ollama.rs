@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::path::Path;
 
-use super::find::{Search, sorted};
+use super::search::{Search, sorted};
 
 /// The host and the owner that Ollama leaves out of a name.
 const HOST: &str = "registry.ollama.ai";

@@ -169,7 +169,7 @@ fn a_file_that_cannot_be_read_says_what_to_do() {
     let (folder, file) = folder();
     let report = load(&file).unwrap_err().to_string();
     assert!(report.contains("no such file") && report.contains("--config FILE"), "{report}");
-    assert!(report.contains("config.example.yaml"), "{report}");
+    assert!(report.contains("llm-manager init"), "{report}");
     let report = load(folder.path()).unwrap_err().to_string();
     assert!(report.contains("is a folder"), "{report}");
     let report = parse(b"a: 1\nb: \xff\n", &file).unwrap_err().to_string();

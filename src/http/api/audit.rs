@@ -76,12 +76,18 @@ pub(in crate::http) fn note(request: &HttpRequest) {
         address: who.address.clone(),
         action: action(request.method(), &shape),
         subject: model.or_else(|| subject.map(str::to_owned)),
-        detail: Some(request.query_string().to_owned()).filter(|query| !query.is_empty()),
+        detail: detail(request.query_string()),
         ..AuditRow::default()
     };
     let subject = row.subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
     log::info!("audit: {} by {}", format_args!("{}{subject}", row.action), who.words());
     shared.ledger.audit(row);
+}
+
+/// What an order said besides: not how long its sender waits for the answer.
+fn detail(query: &str) -> Option<String> {
+    let parts = query.split('&').filter(|part| !part.is_empty() && !part.starts_with("wait="));
+    Some(parts.collect::<Vec<_>>().join("&")).filter(|detail| !detail.is_empty())
 }
 
 /// Query of the audit.
@@ -170,5 +176,17 @@ mod tests {
         assert_eq!(named(Method::POST, "/api/models/{name}/park"), "park");
         assert_eq!(named(Method::POST, "/api/models/{name}/rest"), "POST models/{}/rest");
         assert_eq!(shape("/v1/models"), None);
+    }
+
+    #[test]
+    fn how_long_its_sender_waits_is_no_part_of_an_order() {
+        for (query, kept) in [
+            ("", None),
+            ("wait=false", None),
+            ("now=true&wait=false", Some("now=true")),
+            ("waits=1", Some("waits=1")),
+        ] {
+            assert_eq!(detail(query).as_deref(), kept, "{query}");
+        }
     }
 }

@@ -18,7 +18,7 @@ import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { actionOf, auditTexts } from './words'
 
 const all = texts(
-  { model: 'Model', any: 'Everything', who: 'Who', time: 'Time', what: 'What', subject: 'Of what', detail: 'Detail', from: 'From', more: 'Older', loading: 'Loading', none: 'Nothing is recorded' },
+  { model: 'Model', any: 'Everything', who: 'Who', time: 'Time', what: 'What', subject: 'Target', detail: 'Detail', from: 'From', more: 'Older', loading: 'Loading', none: 'Nothing is recorded' },
   { model: '模型', any: '全部', who: '操作者', time: '时间', what: '操作', subject: '对象', detail: '详情', from: '来自', more: '更早', loading: '加载中', none: '没有记录' },
 )
 
@@ -80,7 +80,7 @@ function Rows({ rows }: { rows: readonly AuditEntry[] }) {
       <thead>
         <tr className="text-left text-muted">
           {[t.time, t.what, t.subject, t.who, t.from, t.detail].map((head) => (
-            <th key={head} scope="col" className="px-3 py-2 font-normal">
+            <th key={head} scope="col" className="px-3 py-2 font-normal whitespace-nowrap">
               {head}
             </th>
           ))}
@@ -92,13 +92,13 @@ function Rows({ rows }: { rows: readonly AuditEntry[] }) {
             <td className="px-3 py-1.5 whitespace-nowrap">
               <time dateTime={row.time}>{moment(new Date(row.time), now)}</time>
             </td>
-            <td className="px-3 py-1.5">{actionOf(row.action, words)}</td>
+            <td className="min-w-16 px-3 py-1.5">{actionOf(row.action, words)}</td>
             <td className="px-3 py-1.5 font-medium">{row.subject}</td>
             <td className="px-3 py-1.5">
               <span className="text-muted">{kinds[row.kind]}</span> {row.who}
             </td>
-            <td className="px-3 py-1.5 text-muted">{row.address}</td>
-            <td className="px-3 py-1.5 text-muted">{row.detail}</td>
+            <td className="px-3 py-1.5 whitespace-nowrap text-muted">{row.address}</td>
+            <td className={`px-3 py-1.5 text-muted ${row.detail ? 'min-w-56' : ''}`}>{row.detail}</td>
           </tr>
         ))}
       </tbody>

@@ -13,11 +13,11 @@ type Minutes = (typeof LENGTHS)[number]
 const all = texts(
   {
     notNow: 'Not now', of: (device: string) => `Not now: ${device}`, length: (device: string) => `For how long: ${device}`, again: 'Use again', useAgain: (device: string) => `Use again: ${device}`,
-    paused: (until: string) => `No model may use it before ${until}.`, hint: 'Models on it stop as soon as they are idle.', minutes: (count: number) => `${count} min`, hours: (count: number) => `${count} h`,
+    paused: (until: string) => `No model may use it before ${until}.`, hint: 'Keeps all models off this device for that time: idle ones stop at once, busy ones after their responses.', minutes: (count: number) => `${count} min`, hours: (count: number) => `${count} h`,
   },
   {
     notNow: '暂不使用', of: (device: string) => `暂不使用：${device}`, length: (device: string) => `多长时间：${device}`, again: '恢复使用', useAgain: (device: string) => `恢复使用：${device}`,
-    paused: (until: string) => `${until} 之前不让任何模型使用。`, hint: '上面的模型空闲后即停止。', minutes: (count: number) => `${count} 分钟`, hours: (count: number) => `${count} 小时`,
+    paused: (until: string) => `${until} 之前不让任何模型使用。`, hint: '在这段时间内不让任何模型使用此设备：空闲的立即停止，忙碌的在响应结束后停止。', minutes: (count: number) => `${count} 分钟`, hours: (count: number) => `${count} 小时`,
   },
 )
 

@@ -9,14 +9,14 @@ import { scopeTexts } from './words'
 
 const all = texts(
   {
-    name: 'Name', nameHint: 'Reports and limits know the key by it.', scopes: 'It may', models: 'Models', modelsHint: 'Names, aliases or patterns such as bge*, with commas; empty: all.', expires: 'Last day', requests: 'Requests a minute', tokens: 'Tokens a minute',
-    budget: 'Budget', unit: 'Unit of the budget', tokenUnit: 'tokens', period: 'Period of the budget', day: 'a day', month: 'a month', priority: 'Priority', usual: 'as the model has it', most: 'Requests may ask for', mostHint: 'With the header x-llm-manager-priority.', own: 'no more than that', below: 'Not below the priority', currency: 'Currency', money: 'money',
-    make: 'Make the key', number: 'A whole number above 0', amount: 'A decimal like 20.5', wrongUnit: 'Three letters such as CNY', date: 'A day', none: 'Choose at least one',
+    name: 'Name', nameHint: 'Reports and limits know the key by it.', scopes: 'Rights', models: 'Models', modelsHint: 'Names, aliases or patterns such as bge*, with commas; empty: all.', expires: 'Last day', requests: 'Requests a minute', tokens: 'Tokens a minute',
+    budget: 'Budget', unit: 'Unit of the budget', tokenUnit: 'tokens', period: 'Period of the budget', day: 'a day', month: 'a month', priority: 'Priority', usual: 'as the model has it', most: 'Requests may go up to', mostHint: 'By the header x-llm-manager-priority.', own: 'this priority', below: 'Not below the priority', currency: 'Currency', money: 'money',
+    make: 'Create key', number: 'A whole number above 0', amount: 'A decimal like 20.5', wrongUnit: 'Three letters such as CNY', date: 'A day', none: 'Choose at least one',
     first: 'This is the first key: from now on every request wants one, and so does this page. Without admin nobody could change keys here.',
   },
   {
     name: '名称', nameHint: '报表和限额用它来识别密钥。', scopes: '权限', models: '模型', modelsHint: '名称、别名或 bge* 这样的模式，用逗号分隔；留空表示全部。', expires: '最后一天', requests: '每分钟请求数', tokens: '每分钟 token 数',
-    budget: '预算', unit: '预算单位', tokenUnit: 'token', period: '预算周期', day: '每天', month: '每月', priority: '优先级', usual: '按模型的设置', most: '请求最高可要求', mostHint: '通过请求头 x-llm-manager-priority。', own: '不高于上述优先级', below: '不能低于优先级', currency: '货币', money: '金额',
+    budget: '预算', unit: '预算单位', tokenUnit: 'token', period: '预算周期', day: '每天', month: '每月', priority: '优先级', usual: '按模型的设置', most: '请求最高可要求', mostHint: '通过请求头 x-llm-manager-priority。', own: '上述优先级', below: '不能低于优先级', currency: '货币', money: '金额',
     make: '创建密钥', number: '大于 0 的整数', amount: '小数，如 20.5', wrongUnit: '三个字母，如 CNY', date: '日期', none: '至少选择一项',
     first: '这是第一个密钥：此后每个请求都需要密钥，此页面也一样。没有 admin 权限就无人能在此修改密钥。',
   },

@@ -54,12 +54,12 @@ export default function ModelPage() {
       {live && <Now model={live} />}
       {live && <Replicas model={live} />}
       <Tabs.Root value={tab} onValueChange={(next) => setParameters(next === 'log' ? {} : { tab: next }, { replace: true })} className="mt-4">
-        <Tabs.List aria-label={t.parts} className="mb-3 flex gap-1 overflow-x-auto border-b border-line">
+        <Tabs.List aria-label={t.parts} className="mb-3 flex gap-1 overflow-x-auto border-b border-line max-sm:gap-0">
           {TABS.map((known) => (
             <Tabs.Trigger
               key={known}
               value={known}
-              className="-mb-px border-b-2 border-transparent px-3 py-2 text-muted hover:text-text data-[state=active]:border-accent data-[state=active]:font-medium data-[state=active]:text-text"
+              className="-mb-px border-b-2 border-transparent px-3 py-2 text-muted max-sm:px-1.5 hover:text-text data-[state=active]:border-accent data-[state=active]:font-medium data-[state=active]:text-text"
             >
               {t[known]}
             </Tabs.Trigger>

@@ -18,7 +18,7 @@ const all = texts(
   {
     name: 'Name', to: 'To', events: 'Is told of', everything: 'everything', sent: 'Last sent', state: 'State', never: 'nothing yet', well: 'Well', orders: 'Orders', test: 'Test', testOf: (name: string) => `Test ${name}`, testing: 'Testing',
     arrived: 'The test has arrived', waiting: (n: number) => `${n} waiting`, next: (time: string) => `next try in ${time}`, leftOut: (n: number) => `${n} left out`,
-    none: 'Nobody is told of anything', hint: 'Add an entry to notify in the configuration: a webhook, a command or a mail address.',
+    none: 'No notifications are set up', hint: 'Add an entry to notify in the configuration: a webhook, a command or a mail address.',
   },
   {
     name: '名称', to: '发往', events: '通知内容', everything: '全部', sent: '最近发送', state: '状态', never: '尚无', well: '正常', orders: '操作', test: '测试', testOf: (name: string) => `测试 ${name}`, testing: '测试中',

@@ -61,7 +61,7 @@ function Row({ model }: { model: LiveModel }) {
           </Link>
           <StateTag state={model.state} />
         </p>
-        <p className="truncate text-[0.93rem] text-muted" title={model.waits_for ?? undefined}>
+        <p className="line-clamp-2 text-[0.93rem] wrap-anywhere text-muted" title={model.waits_for ?? undefined}>
           {model.variant && `${model.variant} · `}
           <StateNote model={model} />
         </p>

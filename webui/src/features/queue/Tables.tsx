@@ -119,7 +119,7 @@ function Request({ id, model, class: kind, api_key }: Pick<QueuedRequest, 'id' |
   const classes = useTexts(classTexts)
   return (
     <>
-      <td className="td max-w-64 truncate max-sm:max-w-32" title={model}>
+      <td className="td max-w-64 truncate max-sm:min-w-28 max-sm:whitespace-normal max-sm:wrap-anywhere" title={model}>
         <Link to={modelLink(model)} className="hover:underline">
           {model}
         </Link>

@@ -175,7 +175,7 @@ function Row({ first, again, sums, columns, strong }: RowProps) {
   return (
     <tr className={strong ? 'font-semibold' : undefined}>
       {first.map((name, at) => (
-        <th key={at} scope="row" className={cx('td text-left wrap-anywhere', at === first.length - 1 ? 'min-w-36' : 'min-w-20', strong ? 'font-semibold' : 'font-normal')}>
+        <th key={at} scope="row" className={cx('td text-left wrap-anywhere', at === first.length - 1 ? 'min-w-36' : 'min-w-24', strong ? 'font-semibold' : 'font-normal')}>
           {again && at === 0 ? <span className="sr-only">{name}</span> : name}
         </th>
       ))}

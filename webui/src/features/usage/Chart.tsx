@@ -23,6 +23,8 @@ export function Chart({ series, summary, measure, currency, label }: Props) {
   const keys = ranked(summary.groups, measure, currency).map((group) => group.key)
   const own = keys.length > OWN + 1 ? keys.slice(0, OWN) : keys
   const names = own.length < keys.length ? [...own, t.rest] : own
+  const moments = series.points.map((point) => Date.parse(point.from))
+  const days = Math.max(...moments) - Math.min(...moments) > 24 * 3_600_000
   const bars = series.points.map((point) => {
     const values = names.map(() => 0)
     for (const group of point.groups) {
@@ -30,7 +32,7 @@ export function Chart({ series, summary, measure, currency, label }: Props) {
       const index = at >= 0 ? at : names.length - 1
       values[index] = (values[index] ?? 0) + drawnValue(group, measure, currency)
     }
-    return { label: bucketLabel(new Date(point.from), series.bucket), values }
+    return { label: bucketLabel(new Date(point.from), series.bucket, days), values }
   })
   return (
     <div className="grid gap-3">

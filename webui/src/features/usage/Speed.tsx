@@ -42,7 +42,7 @@ export function Speed({ summary, name, range }: { summary: UsageSummary; name: s
           <tbody>
             {rows.map(([name, { p50, p95, p99 }]) => (
               <tr key={name}>
-                <th scope="row" className="td pl-0! text-left font-normal">{name}</th>
+                <th scope="row" className="td min-w-18 pl-0! text-left font-normal">{name}</th>
                 <td className="td num font-medium">{duration(p50)}</td>
                 <td className="td num">{duration(p95)}</td>
                 <td className="td num">{duration(p99)}</td>

@@ -25,5 +25,7 @@ it('chooses buckets that can be drawn', () => {
   expect(bucketsFor({ from: now, to: now }, now)).toEqual(['minute'])
   expect(bucketLabel(new Date(2026, 0, 5), 'hour')).toBe('01-05')
   expect(bucketLabel(new Date(2026, 0, 5, 7), 'hour')).toBe('07:00')
+  expect(bucketLabel(new Date(2026, 0, 5, 7), 'hour', true)).toBe('01-05 07:00')
+  expect(bucketLabel(new Date(2026, 0, 5), 'hour', true)).toBe('01-05')
   expect(bucketLabel(new Date(2026, 0, 5), 'month')).toBe('2026-01')
 })

@@ -65,11 +65,13 @@ export function bestBucket(range: Range, now: Date): Bucket {
   )
 }
 
-export function bucketLabel(time: Date, bucket: Bucket): string {
+/** `days`: there is more than one day in the picture, so that an hour alone would not tell which. */
+export function bucketLabel(time: Date, bucket: Bucket, days = false): string {
   const two = (value: number) => String(value).padStart(2, '0')
   const date = `${two(time.getMonth() + 1)}-${two(time.getDate())}`
   if (bucket === 'month') return `${time.getFullYear()}-${two(time.getMonth() + 1)}`
   if (bucket === 'day' || bucket === 'week') return date
   const hour = `${two(time.getHours())}:${two(time.getMinutes())}`
-  return time.getHours() === 0 && time.getMinutes() === 0 ? date : hour
+  if (time.getHours() === 0 && time.getMinutes() === 0) return date
+  return days ? `${date} ${hour}` : hour
 }

@@ -31,7 +31,7 @@ export function Bars({ label, bars, series, format, height = 220 }: Props) {
   const inner = Math.max(0, width - LEFT)
   const step = bars.length > 0 ? inner / bars.length : inner
   const gap = Math.min(4, step * 0.25)
-  const every = labelStep(bars.length, inner, 76)
+  const every = labelStep(bars.length, inner, Math.max(76, ...bars.map((bar) => 9 * bar.label.length)))
   const y = (value: number) => TOP + (height - TOP - BOTTOM) * (1 - value / top)
 
   return (

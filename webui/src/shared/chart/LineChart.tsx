@@ -72,7 +72,7 @@ export function LineChart({ label, times, lines, format, span = Infinity, colour
             </g>
           ))}
           {timeTicks((to - long) * 1000, to * 1000, Math.floor(inner / ACROSS)).map((time) => (
-            <text key={time} x={Math.min(LEFT + x(time / 1000), width - 20)} y={height - 6} textAnchor="middle" className="fill-muted">
+            <text key={time} x={Math.min(LEFT + x(time / 1000), width - (long < 600 ? 30 : 20))} y={height - 6} textAnchor="middle" className="fill-muted">
               {clocked(time)}
             </text>
           ))}

@@ -18,6 +18,11 @@ test('names and keys of any form stay what they are', () => {
   expect(json.model).toBe(`llm-manager/${target.model}`)
 })
 
+test('an address with brackets is no pattern for a shell', () => {
+  expect(text('curl', 'Chat', { ...target, origin: 'http://[::1]:8080' })).toContain("curl -sS 'http://[::1]:8080/v1'/chat/completions ")
+  expect(text('curl')).toContain('curl -sS http://h:1/v1/chat/completions ')
+})
+
 test('without keys none is sent', () => {
   const open = { ...target, key: null }
   expect(text('curl', 'Chat', open)).not.toContain('Authorization')

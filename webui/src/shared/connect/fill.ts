@@ -38,6 +38,7 @@ export function fill(text: string, { origin, model, key }: Target): string {
   const known: Record<string, string> = {
     '@ORIGIN@': origin,
     '@BASE@': `${origin}/v1`,
+    '@BASE:sh@': shell(`${origin}/v1`),
     '@AUTH:sh@': shell(`Authorization: Bearer ${key ?? NO_KEY}`),
     '@MODEL:sh@': shell(model),
     '@KEY:sh@': shell(key ?? NO_KEY),

@@ -27,7 +27,10 @@ function who({ kind, who: name }: By, language: 'en' | 'zh'): string {
   return language === 'en' ? `${name} (${kindIn})` : `${name}（${kindIn}）`
 }
 
+/** A name among Chinese words: letters of ours have a space on either side. */
+const among = (name: string) => name.replace(/^(?=[\w.-])/, ' ').replace(/(?<=[\w.-])$/, ' ')
+
 export const byTexts = texts(
-  { who: (by: By) => who(by, 'en'), startedBy: (by: By) => `Started by ${who(by, 'en')}` },
-  { who: (by: By) => who(by, 'zh'), startedBy: (by: By) => `由${who(by, 'zh')}启动` },
+  { who: (by: By) => who(by, 'en'), among: (by: By) => who(by, 'en'), startedBy: (by: By) => `Started by ${who(by, 'en')}` },
+  { who: (by: By) => who(by, 'zh'), among: (by: By) => among(who(by, 'zh')), startedBy: (by: By) => `由${among(who(by, 'zh'))}启动` },
 )

@@ -10,7 +10,7 @@ it('says why a run ended, in both languages', () => {
   expect(causeOf({ cause: 'idle', evictedFor: null, endedBy: null }, causeTexts.zh)).toBe('空闲超时')
   const alice = { kind: 'local', who: 'alice' } as const
   expect(causeOf({ cause: 'operator', evictedFor: null, endedBy: alice }, causeTexts.en)).toBe('Stopped by alice (command line)')
-  expect(causeOf({ cause: 'operator', evictedFor: null, endedBy: { kind: 'session', who: 'boss' } }, causeTexts.zh)).toBe('由boss（浏览器）停止')
+  expect(causeOf({ cause: 'operator', evictedFor: null, endedBy: { kind: 'session', who: 'boss' } }, causeTexts.zh)).toBe('由 boss（浏览器）停止')
   expect(causeOf({ cause: 'restart', evictedFor: null, endedBy: { kind: 'rule', who: 'changed configuration' } }, causeTexts.en)).toBe('Restarted by a changed configuration')
   expect(causeOf({ cause: 'operator', evictedFor: null, endedBy: null }, causeTexts.en)).toBe('Stopped by an operator')
   // A newer manager may know more causes.

@@ -11,8 +11,8 @@ export const causeTexts = texts(
     manager_lost: 'The manager was lost', actor_crashed: 'A part of the manager crashed', unknown: 'Ended',
   },
   {
-    idle: '空闲超时', evicted: '为其他模型让出内存', evictedFor: (model: string) => `为 ${model} 让出内存`, operator: '由操作员停止', operatorBy: (by: By) => `由${byTexts.zh.who(by)}停止`, restart: '由操作员重启', restartBy: (by: By) => `由${byTexts.zh.who(by)}重启`,
-    shutdown: '管理器停止', aborted: '启动被取消', abortedBy: (by: By) => `启动被${byTexts.zh.who(by)}取消`, start_failed: '启动失败', start_timeout: '未能按时就绪', out_of_memory: '内存不足', unreachable: '地址没有回应', time_limit: '到达时间上限', renewed: '到达时间上限前已被接替', preempted: '在集群上被抢占', node_lost: '节点丢失', cancelled: '作业被取消', crashed: '崩溃', unresponsive: '没有有效响应', park_lost: '休眠期间丢失',
+    idle: '空闲超时', evicted: '为其他模型让出内存', evictedFor: (model: string) => `为 ${model} 让出内存`, operator: '由操作员停止', operatorBy: (by: By) => `由${byTexts.zh.among(by)}停止`, restart: '由操作员重启', restartBy: (by: By) => `由${byTexts.zh.among(by)}重启`,
+    shutdown: '管理器停止', aborted: '启动被取消', abortedBy: (by: By) => `启动被${byTexts.zh.among(by)}取消`, start_failed: '启动失败', start_timeout: '未能按时就绪', out_of_memory: '内存不足', unreachable: '地址没有回应', time_limit: '到达时间上限', renewed: '到达时间上限前已被接替', preempted: '在集群上被抢占', node_lost: '节点丢失', cancelled: '作业被取消', crashed: '崩溃', unresponsive: '没有有效响应', park_lost: '休眠期间丢失',
     manager_lost: '管理器意外消失', actor_crashed: '管理器的一部分崩溃', unknown: '已结束',
   },
 )

@@ -58,7 +58,7 @@ export function Rows({ rows, onOpen, ofModel }: Props) {
                 {row.status || '–'}
               </span>
             </td>
-            {!ofModel && <td className="td max-w-64 truncate max-sm:max-w-32" title={row.model}>{row.model}</td>}
+            {!ofModel && <Asked row={row} />}
             <td className="td text-muted max-sm:hidden">{row.endpoint.replace(/^\/v1\//, '')}</td>
             <td className="td num">{count(row.input_tokens, language)}</td>
             <td className="td num text-muted">{count(row.cached_tokens, language)}</td>
@@ -74,5 +74,23 @@ export function Rows({ rows, onOpen, ofModel }: Props) {
         ))}
       </tbody>
     </table>
+  )
+}
+
+/** The model; where there is none, what is said of the name that was asked for. */
+function Asked({ row }: { row: RequestRow }) {
+  if (row.model) {
+    return (
+      <td className="td max-w-64 truncate max-sm:min-w-28 max-sm:whitespace-normal max-sm:wrap-anywhere" title={row.model}>
+        {row.model}
+      </td>
+    )
+  }
+  // Method and path are in cells of their own.
+  const told = row.asked_model ?? row.error?.replace(/^[A-Z]+ \S+: /, '') ?? '–'
+  return (
+    <td className="td max-w-64 truncate text-muted max-sm:max-w-32" title={told}>
+      {told}
+    </td>
   )
 }

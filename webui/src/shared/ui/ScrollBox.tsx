@@ -38,7 +38,7 @@ export function ScrollBox({ label, labelledBy, className, children }: Props) {
         {children}
       </div>
       {more && (
-        <span data-more="" aria-hidden="true" className="pointer-events-none absolute inset-y-0 right-0 w-9 bg-linear-to-l from-surface to-transparent">
+        <span data-more="" aria-hidden="true" className="pointer-events-none absolute inset-y-0 right-0 w-9 bg-linear-to-l from-surface from-50% to-transparent">
           <ChevronRight size={16} className="absolute top-2 right-0.5 text-muted" />
         </span>
       )}

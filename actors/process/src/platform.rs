@@ -3,6 +3,7 @@
 //! Everything here blocks for at most some milliseconds; who calls it from an arbiter goes through
 //! `spawn_blocking`. Every look can fail (files run out), and says so: what can't be looked at isn't gone.
 
+mod arenas;
 #[cfg(unix)]
 mod before_exec;
 #[cfg(target_os = "linux")]
@@ -24,7 +25,10 @@ mod windows;
 
 use serde::{Deserialize, Serialize};
 
+pub use arenas::limit_arenas;
 pub(super) use identity::{is_alive, this_process};
+#[cfg(unix)]
+pub use unix::FILE_TOO_LARGE;
 
 // Three questions, and who answers them: what holds a run together, how processes are told something, which there are.
 #[cfg(target_os = "linux")]

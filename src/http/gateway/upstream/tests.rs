@@ -497,8 +497,9 @@ async fn an_answer_is_found_behind_a_failed_write() {
 
 #[actix_rt::test]
 async fn many_at_once_share_a_pool() {
-    const SCRIPT: &[Step] = &[Read, Pause(5), Send(OK), Read, Send(OK), AwaitClose];
-    let (pool, log) = backend(&[SCRIPT; 200]).await;
+    // As connections are opened one after another, the first may have answered before the last is there.
+    let script = [Read, Pause(5), Send(OK)].repeat(400).leak();
+    let (pool, log) = backend(vec![&*script; 200].leak()).await;
     for _ in 0..2 {
         let asked: Vec<_> = (0..200)
             .map(|_| {
@@ -510,7 +511,8 @@ async fn many_at_once_share_a_pool() {
             assert_eq!(asked.await.unwrap(), "ok");
         }
     }
-    assert_eq!((log.connections.get(), log.requests.borrow().len()), (200, 400));
+    let (connections, requests) = (log.connections.get(), log.requests.borrow().len());
+    assert!(connections <= 200 && requests == 400, "{connections} connections, {requests} requests");
 }
 
 /// Waits until `done`; a test that waits in vain fails by its own timeout.

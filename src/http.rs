@@ -294,7 +294,8 @@ async fn authenticate(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(in_force) = request.app_data::<InForce>() {
         let now = in_force.now();
-        let caller = match now.access.enter(request.headers(), Door::Management) {
+        let door = if request.method().is_safe() { Door::Management } else { Door::Orders };
+        let caller = match now.access.enter(request.headers(), door) {
             Ok(caller) => caller,
             Err(error) => {
                 return Err(slow_down(request.request(), &now.trusted_proxies, error).await.into());

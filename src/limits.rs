@@ -1,6 +1,7 @@
 //! What the system lets this process have: open files and threads. Too little of either is told before anything
 //! starts; clients get what processes, backends and /proc don't need.
 
+use llm_manager_process::limit_arenas;
 use std::sync::mpsc::sync_channel;
 
 /// Below this many open files not even one model can be served.
@@ -13,6 +14,9 @@ const SPARE_PART: u64 = 4;
 const MOST_SPARE: u64 = 1024;
 /// Threads beside the workers of the HTTP server: the one that accepts, the log, the ledger's, looks at /proc.
 const OTHER_THREADS: usize = 5;
+/// Addresses that the C library sets aside for each of its arenas, and the share of all that arenas may have.
+const ARENA: u64 = 64 << 20;
+const ARENAS_PART: u64 = 4;
 /// Of one HTTP worker, however many files there are.
 const MOST_PER_WORKER: u64 = 100_000;
 
@@ -27,6 +31,9 @@ pub(crate) fn check() -> Result<(), String> {
             "the limit of open files is {files}, and at least {FEWEST_FILES} are needed: raise it (`ulimit -n`, or \
              `LimitNOFILE=` of the service)"
         ));
+    }
+    if let Some(most) = arenas(address_space()) {
+        limit_arenas(most);
     }
     threads(workers() + OTHER_THREADS).map_err(|error| {
         format!(
@@ -44,6 +51,25 @@ pub(crate) fn workers() -> usize {
 #[cfg(unix)]
 fn files() -> u64 {
     rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft)
+}
+
+/// What `ulimit -v` leaves, in bytes; `None`: as much as there is.
+#[cfg(unix)]
+fn address_space() -> Option<u64> {
+    let (soft, _) = rlimit::getrlimit(rlimit::Resource::AS).ok()?;
+    (soft != rlimit::INFINITY).then_some(soft)
+}
+
+#[cfg(not(unix))]
+const fn address_space() -> Option<u64> {
+    None
+}
+
+/// How many arenas the C library may make where addresses are scarce: it makes one for each thread otherwise, and what
+/// they set aside is missing for bodies of requests.
+fn arenas(address_space: Option<u64>) -> Option<u8> {
+    let most = address_space? / ARENA / ARENAS_PART;
+    u8::try_from(most.clamp(1, 64)).ok()
 }
 
 /// Windows counts sockets nowhere.
@@ -97,6 +123,15 @@ mod tests {
             [(40, 2, 1), (64, 2, 3), (128, 2, 15), (1024, 4, 91), (1 << 20, 8, 65469), (1 << 30, 2, 100_000)];
         for (files, workers, wanted) in table {
             assert_eq!(per_worker(files, workers), wanted, "{files} files, {workers} workers");
+        }
+    }
+
+    #[test]
+    fn arenas_leave_addresses_for_everything_else() {
+        for (space, wanted) in
+            [(None, None), (Some(700 << 20), Some(2)), (Some(1 << 20), Some(1)), (Some(1 << 50), Some(64))]
+        {
+            assert_eq!(arenas(space), wanted, "{space:?}");
         }
     }
 

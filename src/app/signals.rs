@@ -43,6 +43,8 @@ impl Signals {
         let listen = |kind, name: &str| {
             signal(kind).inspect_err(|error| log::error!("can't install a handler for {name}: {error}")).ok()
         };
+        // Whoever is heard doesn't end the program: writing fails instead, as on a full disk. Backends don't inherit that.
+        drop(listen(SignalKind::from_raw(llm_manager_process::FILE_TOO_LARGE), "SIGXFSZ"));
         Self {
             stop,
             terminate: listen(SignalKind::terminate(), "SIGTERM"),

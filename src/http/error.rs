@@ -44,7 +44,7 @@ pub enum Kind {
     ModeMismatch,
     /// The body is larger than `max_body_mb`, as received or decompressed.
     RequestTooLarge,
-    /// A `Content-Encoding` other than gzip, zstd and br.
+    /// A `Content-Encoding` other than gzip, deflate, zstd and br.
     UnsupportedEncoding,
     /// A WebSocket at an endpoint that has none.
     WebSocketUnsupported,
@@ -252,7 +252,7 @@ impl ResponseError for ApiError {
             response.insert_header((ALLOW, &**allow));
         }
         if self.kind == Kind::UnsupportedEncoding {
-            response.insert_header((ACCEPT_ENCODING, "gzip, zstd, br"));
+            response.insert_header((ACCEPT_ENCODING, "gzip, deflate, zstd, br"));
         }
         response.body(self.body())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
+use crate::support::{Config, Manager, Model, PATIENCE, free_port, wait_until};
 
 /// Sets the limit of open files of the running manager; answers the one before.
 pub(super) fn limit_files(manager: &Manager, files: u64) -> u64 {
@@ -47,6 +47,52 @@ fn sigterm_ends_the_manager_though_no_file_can_be_opened() {
     manager.signal(Signal::SIGTERM);
     manager.wait_exit(Duration::from_secs(60));
     manager.wait_no_processes();
+}
+
+/// `ulimit -f`: the system sends a signal that ends whoever doesn't hear it.
+#[test]
+fn files_that_may_not_grow_end_nobody() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    manager.chat("chat").send().ok();
+    let limit = |bytes| {
+        let limit = Rlimit { current: Some(bytes), maximum: None };
+        prlimit(Pid::from_raw(manager.pid().as_raw()), Resource::Fsize, limit).unwrap();
+    };
+    limit(1);
+    for _ in 0..3 {
+        manager.chat("chat").send().ok();
+    }
+    // The log is a file, too.
+    wait_until("it can't be written", PATIENCE, || {
+        let told = manager.get("/metrics").send().ok().text();
+        let failures = told.lines().find(|line| line.starts_with("llm_manager_ledger_failures"));
+        failures.is_some_and(|line| !line.ends_with(" 0"))
+    });
+    limit(1 << 40);
+    wait_until("all rows are there", PATIENCE, || {
+        manager.api("/api/requests")["rows"].as_array().unwrap().len() == 4
+    });
+}
+
+/// `ulimit -v`: what the C library would set aside for each thread is more than that.
+#[test]
+fn few_addresses_are_enough_to_serve() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = format!("program: {{port: {}, host: 127.0.0.1}}\nLocal-Models: {{}}\n", free_port());
+    std::fs::write(dir.path().join("config.yaml"), config).unwrap();
+    let log = dir.path().join("log");
+    let mut manager = Command::new("sh")
+        .args(["-c", "ulimit -v 500000; exec \"$0\"", env!("CARGO_BIN_EXE_llm-manager")])
+        .current_dir(dir.path())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let said = || std::fs::read_to_string(&log).unwrap();
+    wait_until("it serves", PATIENCE, || said().contains("serving 0 models"));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(manager.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let status = manager.wait().unwrap();
+    assert!(status.success(), "{status}: {}", said());
 }
 
 #[test]

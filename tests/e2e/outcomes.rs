@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Call, Config, End, Manager, Model, PATIENCE, Reply, wait_until};
 
+mod kinds;
+
 const CHAT: &str = "/v1/chat/completions";
 const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"Once"},"finish_reason":null}]}"#;
 const FINISH: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;

@@ -52,6 +52,8 @@ fn paths_that_people_get_wrong_reach_the_backend_by_the_right_one() {
         ("rank", "/v2/rerank", "/v1/rerank"),
         ("rank", "/v1/reranking", "/v1/rerank"),
         ("rank", "/score", "/v1/score"),
+        ("rank", "/pooling", "/pooling"),
+        ("rank", "/v1/classify", "/classify"),
     ] {
         let reply = manager.post(path).fake("echo=1").json(&json!({"model": model})).send().ok();
         assert_eq!(reply.json()["path"], backend, "{path}");
@@ -216,7 +218,7 @@ fn packed_bodies_are_unpacked_and_bounded() {
     assert!(bomb.message().contains("unpacked from gzip"), "{}", bomb.message());
     bomb.error(413, "request_too_large");
     let reply = call("compress").body("x").send();
-    assert_eq!(reply.header("accept-encoding"), Some("gzip, zstd, br"));
+    assert_eq!(reply.header("accept-encoding"), Some("gzip, deflate, zstd, br"));
     reply.error(415, "unsupported_encoding");
 }
 

@@ -1,6 +1,6 @@
 //! How many requests took how long, as a short text that can be added up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// Bins of time: four to each doubling, so a quantile is within a tenth of the truth.
@@ -25,6 +25,9 @@ pub(super) struct Histogram {
     durations: BTreeMap<i64, i64>,
     first_bytes: BTreeMap<i64, i64>,
 }
+
+/// What the one writer has written last, by level, start and facet: it needn't be read again.
+pub(super) type Written = HashMap<[i64; 3], Histogram>;
 
 impl Histogram {
     /// Counts a request; one that had no answer (it was refused, or its client left before) says nothing of speed.

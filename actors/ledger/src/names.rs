@@ -2,6 +2,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::histogram::Written;
 use super::labels::Labels;
 use super::rollup::floor_to;
 use super::row::Micros;
@@ -26,6 +27,7 @@ pub(super) struct Names {
     leads: HashMap<(i64, Arc<str>), i64>,
     /// By the model's id; with the time until which its rows end.
     senders: HashMap<(i64, Arc<Sender>), (i64, Micros)>,
+    pub(super) times: Written,
 }
 
 #[derive(Insertable)]
@@ -66,6 +68,7 @@ impl Names {
         self.facets.clear();
         self.leads.clear();
         self.senders.clear();
+        self.times.clear();
     }
 
     /// The model's id; it is made when the name is new.

@@ -3,7 +3,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::histogram::Histogram;
+use super::histogram::{Histogram, Written};
 use super::row::{Micros, RequestRow};
 use super::schema::latencies;
 use super::sums::Sums;
@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) const LEVELS: [i64; 5] = [60, 900, 3600, 21_600, 86_400];
 /// Those of `latencies`.
 pub(super) const LATENCY_LEVELS: [i64; 2] = [3600, 86_400];
+
+/// More histograms than this are read again each time: each may take some kilobytes.
+const MOST_REMEMBERED: usize = 512;
 
 /// The beginning of the bucket of this width in which a time lies.
 pub(super) fn floor_to(time: Micros, level: i64) -> Micros {
@@ -49,7 +52,7 @@ impl Delta {
     }
 
     /// Adds it to what is there.
-    pub(super) fn write(&self, db: &mut Db) -> Result<(), StoreError> {
+    pub(super) fn write(&self, db: &mut Db, times: &mut Written) -> Result<(), StoreError> {
         let rows = |under: &dyn Fn(i64) -> i64| {
             let mut all: HashMap<[i64; 3], Sums> = HashMap::new();
             for (&(minute, facet), &sums) in &self.minutes {
@@ -70,33 +73,43 @@ impl Delta {
             .map(|(place, sums)| upsert::ModelSums(upsert::Sums { place, sums }))
             .collect();
         upsert::write(db, &of_models)?;
-        LATENCY_LEVELS.iter().try_for_each(|level| self.write_latencies(db, *level))
+        LATENCY_LEVELS.iter().try_for_each(|level| self.write_latencies(db, *level, times))
     }
 
-    /// Reads what is there and writes the sums: there is no other writer.
-    fn write_latencies(&self, db: &mut Db, level: i64) -> Result<(), StoreError> {
+    /// Writes what is there with these added; it is read only if this writer doesn't know it, for there is no other.
+    fn write_latencies(&self, db: &mut Db, level: i64, times: &mut Written) -> Result<(), StoreError> {
         let mut all: BTreeMap<(Micros, i64), Histogram> = BTreeMap::new();
         for (&(hour, facet), histogram) in &self.hours {
             all.entry((floor_to(hour, level), facet)).or_default().merge(histogram);
         }
-        let mut starts: Vec<Micros> = all.keys().map(|(start, _)| *start).collect();
+        let is_new = |(start, facet): &(Micros, i64)| !times.contains_key(&[level, *start, *facet]);
+        let mut starts: Vec<Micros> =
+            all.keys().filter(|place| is_new(place)).map(|(start, _)| *start).collect();
         starts.dedup();
-        let query = latencies::table
-            .filter(latencies::level.eq(level))
-            .filter(latencies::start_us.eq_any(starts))
-            .select((latencies::start_us, latencies::facet_id, latencies::histogram));
-        for (start, facet, text) in query.load::<(i64, i64, String)>(db)? {
-            if let Some(histogram) = all.get_mut(&(start, facet)) {
-                histogram.merge(&Histogram::parse(&text));
+        if !starts.is_empty() {
+            let query = latencies::table
+                .filter(latencies::level.eq(level))
+                .filter(latencies::start_us.eq_any(starts))
+                .select((latencies::start_us, latencies::facet_id, latencies::histogram));
+            for (start, facet, text) in query.load::<(i64, i64, String)>(db)? {
+                if all.contains_key(&(start, facet)) {
+                    times.entry([level, start, facet]).or_insert_with(|| Histogram::parse(&text));
+                }
             }
         }
-        let rows: Vec<upsert::Times> = all
-            .iter()
-            .map(|((start, facet), histogram)| upsert::Times {
-                place: [level, *start, *facet],
-                histogram: histogram.to_string(),
-            })
-            .collect();
+        let row = |((start, facet), added): (&(Micros, i64), &Histogram)| {
+            let place = [level, *start, *facet];
+            let sum = times.entry(place).or_default();
+            sum.merge(added);
+            upsert::Times { place, histogram: sum.to_string() }
+        };
+        let rows: Vec<upsert::Times> = all.iter().map(row).collect();
+        // Time goes on: what comes late is read again.
+        let newest = all.keys().next_back().map(|(start, _)| *start);
+        times.retain(|[of, start, _], _| *of != level || Some(*start) == newest);
+        if times.len() > MOST_REMEMBERED {
+            times.clear();
+        }
         upsert::write(db, &rows)
     }
 }

@@ -205,7 +205,7 @@ fn write_requests(
         fresh.push(NewRequest::new(row, facet, sender));
     }
     insert::write(db, &fresh)?;
-    delta.write(db)?;
+    delta.write(db, &mut names.times)?;
     for (facet, (count, bytes)) in sizes {
         add_size(db, facet, count, bytes)?;
     }

@@ -1,6 +1,6 @@
 //! How fast connections to one server are opened. A server whose queue of new connections is full drops those that come,
-//! and whoever opened one tries again after a second: llama-server's library asks for a queue of five, others for 128.
-//! A burst is spread over as many milliseconds as it takes such a server to fetch them.
+//! and whoever opened one tries again after a second: Python's http.server asks for a queue of five, others for 128 (llama-server for
+//! 512). A burst is spread over as many milliseconds as it takes such a server to fetch them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

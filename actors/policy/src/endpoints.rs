@@ -34,6 +34,10 @@ const TABLE: &[Known] = &[
     known("/v1/embeddings", &["Embedding"], POST, true),
     known("/v1/rerank", &["Reranker"], POST, true),
     known("/v1/score", &["Reranker", "Embedding"], POST, true),
+    // Cohere's client; vLLM.
+    known("/v2/embed", &["Embedding"], POST, true),
+    known("/pooling", &["Embedding", "Reranker"], POST, true),
+    known("/classify", &["Embedding", "Reranker"], POST, true),
     known("/v1/messages/count_tokens", CHAT, POST, false),
     known("/v1/responses/input_tokens", CHAT, POST, false),
     known("/infill", TEXT, POST, true),

@@ -294,13 +294,20 @@ impl Readiness {
     }
 
     fn found(&self) -> Found {
-        let candidate = self.accepted.as_ref().unwrap_or_else(|| self.candidate());
+        let candidate = self.accepted.as_ref().or_else(|| self.untried()).unwrap_or_else(|| self.candidate());
         let served_name = candidate.forced.then(|| candidate.name.clone());
         let prompt = self.trial_prompt == Some(true);
         let trust = Trust { served_name: served_name.clone(), listing: self.listing.clone() };
         let lessons = Lessons { gate: self.lessons.gate, trusted: prompt.then_some(trust) };
         let context = self.context(served_name.as_deref());
         Found { served_name, context, owner: self.owner(), lessons, ..Found::default() }
+    }
+
+    /// Where no question names the model, the list is all that tells: the only one in it is the one.
+    fn untried(&self) -> Option<&Candidate> {
+        let asks = self.probes.iter().any(|probe| probe.body.is_some());
+        let [only] = &self.listing.as_ref().filter(|_| !asks)?.models[..] else { return None };
+        self.candidates.iter().find(|candidate| candidate.name == only.name)
     }
 
     fn owner(&self) -> Option<String> {

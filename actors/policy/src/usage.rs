@@ -96,12 +96,13 @@ impl Shape {
         let essence = value.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| essence.eq_ignore_ascii_case(name);
         let is_json = is("application/json") || essence.ends_with("+json");
+        let is_media = ["audio/", "image/", "video/"]
+            .iter()
+            .any(|kind| essence.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind)));
         match essence {
             _ if is("text/event-stream") => Some(Self::Sse),
             // Some engines stream under another name; Flask's own is `text/html`.
-            _ if stream_asked && (is_json || is("application/x-ndjson") || is("text/html")) => {
-                Some(Self::Unknown)
-            }
+            _ if stream_asked && !is_media => Some(Self::Unknown),
             _ if is_json => Some(Self::Json),
             "" => Some(Self::Unknown),
             _ if is("text/plain") || is("application/octet-stream") => Some(Self::Unknown),
@@ -228,6 +229,11 @@ impl Meter {
         let whole = self.dialect == Dialect::OpenAi && self.totals.has_ended() && self.error().is_none();
         let between = self.stream.as_ref().is_some_and(|stream| stream.is_between_events());
         (whole && between && !self.totals.ended).then_some(b"data: [DONE]\n\n")
+    }
+
+    /// Whether a document has begun.
+    pub fn has_begun(&self) -> bool {
+        self.walker.has_begun()
     }
 
     /// Whether a document is still incomplete.

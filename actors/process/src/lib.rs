@@ -54,9 +54,11 @@ pub use lines::decode;
 pub use local::LocalLauncher;
 pub use orphans::adopt_orphans;
 pub use output::FarOutput;
+#[cfg(unix)]
+pub use platform::FILE_TOO_LARGE;
 pub use platform::{
     NEEDS_GUARD, STARTS_AGAIN, contain_this_process, ctrl_break_main, die_with_this_thread, give_memory_back,
-    start_again,
+    limit_arenas, start_again,
 };
 #[cfg(windows)]
 pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese, starts_at_login};

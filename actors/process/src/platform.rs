@@ -25,8 +25,10 @@ mod windows;
 
 use serde::{Deserialize, Serialize};
 
-pub use heap::give_memory_back;
+pub use heap::{give_memory_back, limit_arenas};
 pub(super) use identity::{is_alive, this_process};
+#[cfg(unix)]
+pub use unix::FILE_TOO_LARGE;
 
 // Three questions, and who answers them: what holds a run together, how processes are told something, which there are.
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 use super::cors::Origins;
 use super::hosts::Hosts;
 use super::keys::{Key, Keys};
-use super::origin::{check_link, check_origin, check_site};
+use super::origin::{check_link, check_order, check_origin, check_site};
 use crate::http::error::ApiError;
 use actix_web::http::header::HeaderMap;
 use llm_manager_policy::rights::Scope;
@@ -27,8 +27,10 @@ pub(crate) enum Door {
     Programs,
     /// What watches the manager: `/metrics`.
     Metrics,
-    /// The management, `/api`.
+    /// The management, `/api`, to look.
     Management,
+    /// The same, to change something.
+    Orders,
     /// The rest of a backend, `/upstream`.
     Backend,
     /// The sign-in, which is open without a key: to a program, or to a page of ours.
@@ -74,8 +76,10 @@ impl Access {
                 _ => self.hosts.check(headers)?,
             }
         }
-        if matches!(door, Door::Management | Door::Backend) {
-            check_origin(headers)?;
+        match door {
+            Door::Management | Door::Backend => check_origin(headers)?,
+            Door::Orders => check_order(headers)?,
+            _ => (),
         }
         let caller = Caller { key };
         if let Some(place) = key {
@@ -172,6 +176,15 @@ mod tests {
         assert_eq!(enter(&foreign, Door::Programs), Err("foreign_origin"));
         assert_eq!(enter(&foreign, Door::Backend), Err("foreign_origin"));
         let link = |site| [("host", "localhost"), ("sec-fetch-site", site)];
+        for site in ["cross-site", "same-site"] {
+            assert_eq!(enter(&link(site), Door::Orders), Err("foreign_origin"));
+            assert!(
+                enter(&link(site), Door::Management).is_ok(),
+                "nothing is done, and nobody there can read it"
+            );
+        }
+        assert!(enter(&link("same-origin"), Door::Orders).is_ok());
+        assert_eq!(enter(&foreign, Door::Orders), Err("foreign_origin"));
         assert_eq!(enter(&link("cross-site"), Door::Backend), Err("foreign_origin"));
         for site in ["same-origin", "same-site", "none"] {
             assert!(enter(&link(site), Door::Backend).is_ok(), "{site}");

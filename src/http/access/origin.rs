@@ -29,16 +29,29 @@ pub(crate) fn check_link(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(Kind::ForeignOrigin, message))
 }
 
+/// The same for an order, which changes something: whatever a browser leaves out, it says from where it is led.
+pub(crate) fn check_order(headers: &HeaderMap) -> Result<(), ApiError> {
+    check_origin(headers)?;
+    if is_led_by_ours(headers) {
+        return Ok(());
+    }
+    let message = "a page of another address may not give orders here: use the manager's own page";
+    Err(ApiError::new(Kind::ForeignOrigin, message))
+}
+
 /// The same, and without `Origin` by what browsers say of the sender: a page on another port of this computer is of
 /// the same site, so it would be sent our cookie.
 pub(crate) fn check_site(headers: &HeaderMap) -> Result<(), ApiError> {
     check_origin(headers)?;
-    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
-        None | Some(b"same-origin" | b"none") => Ok(()),
-        Some(_) => {
-            let message =
-                "a page of another address may not use the session of this one: open the manager's own page";
-            Err(ApiError::new(Kind::ForeignOrigin, message))
-        }
+    if is_led_by_ours(headers) {
+        return Ok(());
     }
+    let message =
+        "a page of another address may not use the session of this one: open the manager's own page";
+    Err(ApiError::new(Kind::ForeignOrigin, message))
+}
+
+/// Whether it is a program, a page of ours, or somebody who has typed the address.
+fn is_led_by_ours(headers: &HeaderMap) -> bool {
+    matches!(headers.get("sec-fetch-site").map(HeaderValue::as_bytes), None | Some(b"same-origin" | b"none"))
 }

@@ -1,6 +1,6 @@
 //! Price plans: which one is in force, which ones there were, and a new one.
 
-use super::query::{from_store, invalid, rfc3339, time};
+use super::query::{from_json, from_store, invalid, rfc3339, time};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::{MODELS, Now, Shared};
 use actix_web::{HttpResponse, web};
@@ -161,7 +161,7 @@ impl TierView {
 
 /// Reads a body; all that is wrong with it is said at once. The plan `null` ends all pricing.
 fn read(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| invalid(format!("the body: {error}")))?;
+    let value: Value = from_json(body).map_err(|error| invalid(format!("the body: {error}")))?;
     let mut problems = Vec::new();
     let fields = Fields::of(&value, String::new(), &mut problems);
     let draft = fields.plan(&mut problems);

@@ -3,6 +3,7 @@
 //! Whoever may write this file may run commands as the manager's user. So without `api_keys` only this computer
 //! may use it.
 
+use super::query::from_json;
 use crate::config::{self, Problem, Report, Severity, Unsaved};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::{Now, Shared};
@@ -246,7 +247,7 @@ pub(super) fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiE
 }
 
 fn draft(body: &[u8]) -> Result<Draft, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
+    from_json(body).map_err(|error| {
         ApiError::new(
             Kind::InvalidRequest,
             format!("wants {{\"text\": \"...\", \"version\": \"...\"}}: {error}"),

@@ -1,6 +1,7 @@
 //! `/api/keys`: who may come in, and keys that are made, rotated and revoked while the manager runs. For admins only.
 
 use super::config::ConfigFile;
+use super::query::from_json;
 use crate::http::access::keys::Key;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Now;
@@ -82,7 +83,7 @@ pub(crate) async fn add(
     body: web::Bytes,
 ) -> Answered {
     super::config::trusted(&shared, &request)?;
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
+    let wanted: Wanted = from_json(&body).map_err(|error| {
         ApiError::new(Kind::InvalidRequest, format!("a key is {{\"name\": \"...\"}}: {error}"))
     })?;
     let taken: Vec<String> = shared.access.keys.all().iter().map(|key| key.label.to_string()).collect();

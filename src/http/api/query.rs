@@ -4,11 +4,17 @@ use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::Shared;
 use jiff::Timestamp;
 use llm_manager_ledger::{Micros, StoreError};
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// A refusal of what the client has written.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(Kind::InvalidRequest, message.into())
+}
+
+/// Reads a body. Files that Windows' PowerShell has written begin with a byte order mark.
+pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
 
 /// What the ledger says when it can't do something.

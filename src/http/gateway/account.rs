@@ -318,9 +318,9 @@ impl Account {
         output
     }
 
-    /// Whether the answer is being read.
+    /// Whether the answer is being read: for its tokens, or for the words of an error.
     pub(crate) fn reads(&self) -> bool {
-        self.meter.is_some()
+        self.meter.is_some() || self.row.as_ref().is_some_and(|row| row.status >= 400)
     }
 
     /// Whether the answer is a stream of events.
@@ -359,7 +359,8 @@ impl Account {
                 _ => None,
             }
         } else {
-            let cut = with_connection && meter.is_cut();
+            // Nothing at all is a whole answer, too.
+            let cut = with_connection && meter.is_cut() && meter.has_begun();
             cut.then(|| "broke off in the middle of its answer: the JSON has no end".to_owned())
         };
         let Some(what) = what else { return Ok(held) };
@@ -380,7 +381,8 @@ impl Account {
             _ => Outcome::Ok,
         };
         if row.status >= 400 {
-            row.error = words::of_error(&self.error_body);
+            let without_words = || format!("the backend answered with status {} and no words", row.status);
+            row.error = words::of_error(&self.error_body).or_else(|| Some(without_words()));
         }
         self.note_error();
     }

@@ -91,8 +91,8 @@ impl Answer {
         lease.answered(status.as_u16());
         account.answered_with(&response.headers);
         account.answered(status.as_u16(), headers::content_type(&response.headers), readable, hide_usage);
-        // What nobody needs to read goes to the client as it comes.
-        let unpacker = unpacker.filter(|_| account.reads()).map(Box::new);
+        // What nobody needs to read goes to the client as it comes; after HEAD there is nothing.
+        let unpacker = unpacker.filter(|_| account.reads() && !response.body.is_whole()).map(Box::new);
         let mut headers = response.headers;
         if unpacker.is_some() {
             headers.retain(|(name, _)| *name != CONTENT_ENCODING);
@@ -173,7 +173,7 @@ impl Answer {
 
     /// The backend has sent all that it will send.
     fn end_well(&mut self) -> Option<Bytes> {
-        let rest = match self.unpacker.take().map(|unpacker| unpacker.finish()) {
+        let rest = match self.unpacker.take().map(|unpacker| unpacker.end()) {
             Some(Ok(rest)) => self.pass(rest),
             Some(Err(refused)) => return self.end_badly(&self.unreadable(&refused)),
             None => None,

@@ -84,8 +84,8 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, ApiError> {
         for name in names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")) {
             let Some(coding) = Coding::of(name).filter(|_| found.is_none()) else {
                 let message = format!(
-                    "a body with `Content-Encoding: {}` is not understood: send it plain, or with one of gzip, zstd \
-                     and br",
+                    "a body with `Content-Encoding: {}` is not understood: send it plain, or with one of gzip, \
+                     deflate, zstd and br",
                     quoted(value.to_str().unwrap_or("?"))
                 );
                 return Err(ApiError::new(Kind::UnsupportedEncoding, message));

@@ -73,19 +73,19 @@ pub(crate) fn multipart<'a>(
 ) -> Result<Form<'a>, FormError> {
     let boundary = boundary(content_type).ok_or(FormError::NoBoundary)?;
     let delimiter = format!("--{boundary}");
-    let mut at = first_part(body, delimiter.as_bytes()).ok_or(FormError::NoParts(boundary))?;
     let finder = memmem::Finder::new(delimiter.as_bytes());
+    let mut at = next_delimiter(body, 0, &finder).ok_or(FormError::NoParts(boundary))?.end;
     let mut found = None;
     for _ in 0..MOST_PARTS {
         let Some(head) = head(body, at)? else { break };
         let start = head.end;
-        let end = end_of_part(body, start, &finder).ok_or(FormError::CutOff)?;
+        let next = next_delimiter(body, start, &finder).ok_or(FormError::CutOff)?;
         if found.is_none() && is_model(body.get(head.clone()).unwrap_or_default()) {
-            found = Some(start..end);
+            found = Some(start..next.start);
             // Nothing behind it matters: a file that is cut off is the backend's to refuse.
             break;
         }
-        at = end + 2 + delimiter.len();
+        at = next.end;
     }
     let encoding = Encoding::Multipart;
     let Some(model_at) = found else {
@@ -180,21 +180,6 @@ fn boundary(content_type: &str) -> Option<String> {
     (!value.is_empty() && value.len() <= 200).then(|| value.to_owned())
 }
 
-/// Behind the first delimiter, which may follow a preamble.
-fn first_part(body: &[u8], delimiter: &[u8]) -> Option<usize> {
-    if body.starts_with(delimiter) {
-        return Some(delimiter.len());
-    }
-    let mut from = 0;
-    loop {
-        let at = from + memmem::find(body.get(from..)?, delimiter)?;
-        if body.get(at.checked_sub(1)?) == Some(&b'\n') {
-            return Some(at + delimiter.len());
-        }
-        from = at + 1;
-    }
-}
-
 /// The head of the part whose delimiter ends at `at`, with the empty line; `None`: that was the last delimiter.
 fn head(body: &[u8], at: usize) -> Result<Option<Range<usize>>, FormError> {
     let rest = body.get(at..).unwrap_or_default();
@@ -214,20 +199,28 @@ fn head(body: &[u8], at: usize) -> Result<Option<Range<usize>>, FormError> {
     }
 }
 
-/// Where the value that begins at `start` ends: before the line break that belongs to the next delimiter.
-fn end_of_part(body: &[u8], start: usize, delimiter: &memmem::Finder<'_>) -> Option<usize> {
+/// The next delimiter from `start` on, with the line break before it, which belongs to it (RFC 2046, 5.1.1).
+fn next_delimiter(body: &[u8], start: usize, delimiter: &memmem::Finder<'_>) -> Option<Range<usize>> {
     let mut from = start;
     loop {
         let at = from + delimiter.find(body.get(from..)?)?;
-        if at >= start + 2 && body.get(at - 2..at) == Some(b"\r\n".as_slice()) {
-            return Some(at - 2);
-        }
-        // The value is empty: the line break is the head's.
-        if at == start {
-            return Some(start);
+        let end = at + delimiter.needle().len();
+        let line = body.get(start..at)?;
+        let line_break = if line.ends_with(b"\r\n") { 2 } else { 0 };
+        // A preamble is text, of whatever lines.
+        let begins_line = line.is_empty() || line_break > 0 || (start == 0 && line.ends_with(b"\n"));
+        if begins_line && ends_line(body.get(end..)?) {
+            return Some(at - line_break..end);
         }
         from = at + 1;
     }
+}
+
+/// Whether nothing more stands in the line of a delimiter: a longer word begins with it otherwise.
+fn ends_line(rest: &[u8]) -> bool {
+    let rest = rest.strip_prefix(b"--").unwrap_or(rest);
+    let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    matches!(rest.get(padding), None | Some(b'\r' | b'\n'))
 }
 
 /// Whether the head is that of the field `model`, which is no file.
@@ -281,6 +274,11 @@ mod tests {
             vec![
                 ("name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav", file),
                 ("name=model", b"whisper"),
+            ],
+            // Longer words that begin with the delimiter.
+            vec![
+                ("name=\"file\"; filename=\"f\"", b"\r\n--XY\r\n\r\nno\r\n--X--Z\r\n--X-\r\n".as_slice()),
+                ("name=\"model\"", b"whisper"),
             ],
             vec![
                 ("name=\"model\"; filename=\"x\"", b"no"),

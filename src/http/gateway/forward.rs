@@ -8,6 +8,7 @@ use super::form;
 use super::headers::is_event_stream;
 use super::in_flight::InFlight;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
+use super::words;
 use crate::http::error::{ApiError, Kind, LONGEST_PAUSE};
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -22,6 +23,7 @@ use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::repeat::{Broke, Fate, Next, Tries, Verdict};
 use llm_manager_policy::spec::Class;
 use llm_manager_process::VIA;
+use memchr::memmem;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +34,10 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const FAILED_FOR_GOOD: u32 = 3;
 /// A refusal for want of memory that comes so soon has not waited for any.
 const AT_ONCE: Duration = Duration::from_millis(500);
+/// What an engine names that stumbles over our question for the usage.
+const OF_STREAM_OPTIONS: [&[u8]; 2] = [b"stream_options", b"include_usage"];
+/// The words of an error come with its head.
+const PATIENCE_FOR_WORDS: Duration = Duration::from_secs(1);
 /// How long a broken connection may be the first news of a backend that has died.
 const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
 /// The same of a server elsewhere, which is asked whether it is there before anybody says so.
@@ -151,7 +157,7 @@ pub(crate) async fn asking(
     model: &Arc<ModelHandle>,
     account: &mut Account,
 ) -> Result<Reply, ApiError> {
-    let reply = forward(exchange, &outgoing, model, account).await?;
+    let mut reply = forward(exchange, &outgoing, model, account).await?;
     learn_engine(model, &reply.response);
     let status = reply.response.status;
     let (hide_usage, form) = match outgoing.changes {
@@ -159,7 +165,7 @@ pub(crate) async fn asking(
         Changes::Usage(_) => (true, None),
         Changes::Stream(form, _) => (false, Some(form)),
     };
-    if !outgoing.changes.asks_for_usage() || !may_be_our_fault(model, status) {
+    if !outgoing.changes.asks_for_usage() || !may_be_our_fault(model, &mut reply.response).await {
         let streams = status.is_success() && is_event_stream(&reply.response.headers);
         return Ok(Reply { hide_usage, gather: form.filter(|_| streams), ..reply });
     }
@@ -197,12 +203,28 @@ pub(crate) fn may_ask_for_usage(model: &ModelHandle) -> bool {
 
 /// Whether an engine that we have asked for its usage may have refused that, and not the client's body. Once it has taken
 /// the option, it is the body.
-fn may_be_our_fault(model: &ModelHandle, status: StatusCode) -> bool {
-    if status.is_success() {
+async fn may_be_our_fault(model: &ModelHandle, response: &mut Response) -> bool {
+    let status = response.status;
+    if status.as_u16() < 400 && !status.is_success()
+        || model.learnt.stream_options() != StreamOptions::Unknown
+    {
+        return false;
+    }
+    if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) {
+        return true;
+    }
+    // Engines that hand each field to a function of theirs break at it, some when the stream has begun: then their words
+    // name it.
+    let wanted = if status.is_success() { 1 } else { words::LONGEST };
+    let beginning = response.body.beginning(wanted);
+    let words = tokio::time::timeout(PATIENCE_FOR_WORDS, beginning).await.unwrap_or_default();
+    let has = |word: &&[u8]| memmem::find(&words, word).is_some();
+    let refuses =
+        OF_STREAM_OPTIONS.iter().any(has) && (!status.is_success() || has(&b"\"error\"".as_slice()));
+    if status.is_success() && !refuses {
         model.learnt.took_stream_options();
     }
-    let is_about_the_body = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
-    is_about_the_body && model.learnt.stream_options() == StreamOptions::Unknown
+    refuses
 }
 
 /// Brings the request to the backend and answers with the head of what comes back.

@@ -1,10 +1,11 @@
-//! Bodies that clients have packed: gzip, zstd or br, unpacked as they come and bounded, for a few bytes may
+//! Bodies that are packed: gzip, deflate, zstd or br, unpacked as they come and bounded, for a few bytes may
 //! stand for gigabytes.
 
 use super::grow::grow;
 use brotli_decompressor::DecompressorWriter;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 use std::fmt;
 use std::io::{self, Write};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
@@ -21,6 +22,7 @@ const LARGEST_WINDOW: u32 = 23;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Gzip,
+    Deflate,
     Zstd,
     Brotli,
 }
@@ -28,14 +30,20 @@ pub(crate) enum Coding {
 impl Coding {
     /// By its name in `Content-Encoding`.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        let names =
-            [("gzip", Self::Gzip), ("x-gzip", Self::Gzip), ("zstd", Self::Zstd), ("br", Self::Brotli)];
+        let names = [
+            ("gzip", Self::Gzip),
+            ("x-gzip", Self::Gzip),
+            ("deflate", Self::Deflate),
+            ("zstd", Self::Zstd),
+            ("br", Self::Brotli),
+        ];
         names.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, coding)| coding)
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
             Self::Zstd => "zstd",
             Self::Brotli => "br",
         }
@@ -66,10 +74,13 @@ impl fmt::Display for Refused {
 pub(crate) struct Unpacker {
     coding: Coding,
     engine: Engine,
+    /// Some of an answer has come.
+    begun: bool,
 }
 
 enum Engine {
     Gzip(Box<MultiGzDecoder<Sink>>),
+    Deflate { inflate: Box<Inflate>, sink: Sink },
     Brotli(Box<DecompressorWriter<Sink>>),
     Zstd { decoder: Box<Decoder<'static>>, sink: Sink, is_whole: bool },
 }
@@ -107,6 +118,7 @@ impl Unpacker {
         let sink = Sink { bytes: Vec::new(), limit, overflown: false, no_memory: false };
         let engine = match coding {
             Coding::Gzip => Engine::Gzip(Box::new(MultiGzDecoder::new(sink))),
+            Coding::Deflate => Engine::Deflate { inflate: Box::default(), sink },
             Coding::Brotli => Engine::Brotli(Box::new(DecompressorWriter::new(sink, BUFFER))),
             Coding::Zstd => {
                 let broken = |error: io::Error| Refused::Broken { coding, why: error.to_string() };
@@ -115,7 +127,7 @@ impl Unpacker {
                 Engine::Zstd { decoder: Box::new(decoder), sink, is_whole: false }
             }
         };
-        Ok(Self { coding, engine })
+        Ok(Self { coding, engine, begun: false })
     }
 
     /// The next packed bytes.
@@ -139,28 +151,34 @@ impl Unpacker {
         let sink = match &mut self.engine {
             Engine::Gzip(decoder) => decoder.get_mut(),
             Engine::Brotli(decoder) => decoder.get_mut(),
-            Engine::Zstd { sink, .. } => sink,
+            Engine::Zstd { sink, .. } | Engine::Deflate { sink, .. } => sink,
         };
         Ok(std::mem::take(&mut sink.bytes).into())
     }
 
     /// The next packed bytes of an answer; what has come out of them so far. Few at a time: see `BITE`.
     pub(super) fn pass(&mut self, packed: &[u8]) -> Result<Bytes, Refused> {
+        self.begun = true;
         let written = self.engine.write(packed).and_then(|()| self.engine.flush());
         written.map_err(|error| self.refused(&error))?;
         let sink = match &mut self.engine {
             Engine::Gzip(decoder) => decoder.get_mut(),
             Engine::Brotli(decoder) => decoder.get_mut(),
-            Engine::Zstd { sink, .. } => sink,
+            Engine::Zstd { sink, .. } | Engine::Deflate { sink, .. } => sink,
         };
         Ok(std::mem::take(&mut sink.bytes).into())
+    }
+
+    /// The rest of an answer. Nothing at all is whole: so is the answer to HEAD.
+    pub(super) fn end(self) -> Result<Bytes, Refused> {
+        if self.begun { self.finish() } else { Ok(Bytes::new()) }
     }
 
     fn sink(&self) -> &Sink {
         match &self.engine {
             Engine::Gzip(decoder) => decoder.get_ref(),
             Engine::Brotli(decoder) => decoder.get_ref(),
-            Engine::Zstd { sink, .. } => sink,
+            Engine::Zstd { sink, .. } | Engine::Deflate { sink, .. } => sink,
         }
     }
 
@@ -180,6 +198,7 @@ impl Engine {
     fn write(&mut self, packed: &[u8]) -> io::Result<()> {
         match self {
             Self::Gzip(decoder) => decoder.write_all(packed),
+            Self::Deflate { inflate, sink } => inflate.write(packed, sink),
             Self::Brotli(decoder) => decoder.write_all(packed),
             Self::Zstd { decoder, sink, is_whole } => {
                 let mut input = InBuffer::around(packed);
@@ -205,7 +224,7 @@ impl Engine {
         match self {
             Self::Gzip(decoder) => decoder.flush(),
             Self::Brotli(decoder) => decoder.flush(),
-            Self::Zstd { .. } => Ok(()),
+            Self::Deflate { .. } | Self::Zstd { .. } => Ok(()),
         }
     }
 
@@ -215,7 +234,48 @@ impl Engine {
             Self::Gzip(decoder) => decoder.try_finish(),
             Self::Brotli(decoder) => decoder.close().map_err(|_| cut_off()),
             Self::Zstd { is_whole, .. } => is_whole.then_some(()).ok_or_else(cut_off),
+            Self::Deflate { inflate, .. } => inflate.is_whole.then_some(()).ok_or_else(cut_off),
         }
+    }
+}
+
+/// `deflate` is zlib's format (RFC 9110, 8.4.1.2), but some send the bare one: its first two bytes tell.
+#[derive(Default)]
+struct Inflate {
+    first: Vec<u8>,
+    decoder: Option<Decompress>,
+    is_whole: bool,
+}
+
+impl Inflate {
+    fn write(&mut self, packed: &[u8], sink: &mut Sink) -> io::Result<()> {
+        if let Some(decoder) = &mut self.decoder {
+            return Self::run(decoder, packed, sink, &mut self.is_whole);
+        }
+        self.first.extend_from_slice(packed);
+        let [method, flags, ..] = self.first[..] else { return Ok(()) };
+        let with_head = method & 0x0f == 8 && u16::from_be_bytes([method, flags]) % 31 == 0;
+        let decoder = self.decoder.insert(Decompress::new(with_head));
+        Self::run(decoder, &std::mem::take(&mut self.first), sink, &mut self.is_whole)
+    }
+
+    fn run(decoder: &mut Decompress, packed: &[u8], sink: &mut Sink, is_whole: &mut bool) -> io::Result<()> {
+        let mut buffer = [0; BUFFER];
+        let mut rest = packed;
+        // What follows the end is nobody's.
+        while !*is_whole {
+            let (taken, given) = (decoder.total_in(), decoder.total_out());
+            let status = decoder.decompress(rest, &mut buffer, FlushDecompress::None)?;
+            let taken = usize::try_from(decoder.total_in() - taken).unwrap_or(rest.len());
+            let given = usize::try_from(decoder.total_out() - given).unwrap_or(BUFFER);
+            sink.write_all(buffer.get(..given).unwrap_or_default())?;
+            rest = rest.get(taken..).unwrap_or_default();
+            *is_whole = status == Status::StreamEnd;
+            if rest.is_empty() && given < BUFFER || (taken, given) == (0, 0) {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -223,13 +283,25 @@ impl Engine {
 mod tests {
     use super::*;
     use flate2::Compression;
-    use flate2::write::GzEncoder;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
     use proptest::prelude::*;
 
     const LIMIT: usize = 4 << 20;
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bare(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(plain).unwrap();
         encoder.finish().unwrap()
     }
@@ -254,9 +326,13 @@ mod tests {
     #[actix_web::test]
     async fn what_was_packed_comes_out_however_it_is_cut() {
         let plain = br#"{"model":"m","stream":true}"#;
-        for (coding, packed) in
-            [(Coding::Gzip, gzip(plain)), (Coding::Zstd, zstd(plain)), (Coding::Brotli, BROTLI.to_vec())]
-        {
+        for (coding, packed) in [
+            (Coding::Gzip, gzip(plain)),
+            (Coding::Deflate, zlib(plain)),
+            (Coding::Deflate, bare(plain)),
+            (Coding::Zstd, zstd(plain)),
+            (Coding::Brotli, BROTLI.to_vec()),
+        ] {
             for step in [1, 7, packed.len()] {
                 assert_eq!(unpack(coding, &packed, step).await.unwrap().as_ref(), plain, "{coding:?} {step}");
             }
@@ -291,7 +367,9 @@ mod tests {
     #[actix_web::test]
     async fn a_bomb_is_refused_before_it_goes_off() {
         let plain = vec![b' '; 100 << 20];
-        for (coding, packed) in [(Coding::Gzip, gzip(&plain)), (Coding::Zstd, zstd(&plain))] {
+        for (coding, packed) in
+            [(Coding::Gzip, gzip(&plain)), (Coding::Deflate, zlib(&plain)), (Coding::Zstd, zstd(&plain))]
+        {
             let mut unpacker = Unpacker::new(coding, LIMIT).unwrap();
             let pushed = unpacker.push(&packed).await;
             assert!(matches!(pushed, Err(Refused::TooLarge { limit: LIMIT, .. })), "{coding:?}");
@@ -306,7 +384,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(packed: Vec<u8>) {
             actix_rt::System::new().block_on(async {
-                for coding in [Coding::Gzip, Coding::Zstd, Coding::Brotli] {
+                for coding in [Coding::Gzip, Coding::Deflate, Coding::Zstd, Coding::Brotli] {
                     drop(unpack(coding, &packed, 9).await);
                 }
             });

@@ -64,6 +64,8 @@ pub(super) enum Node {
     Block,
     /// The engine has failed: an object, or the words themselves.
     Error,
+    /// What a choice says, in case it has failed.
+    Fault,
     /// What it says of that.
     Words,
     /// The `type` of an event.

@@ -25,7 +25,9 @@ impl Dialect {
         match path.rsplit('/').next().unwrap_or_default() {
             "responses" => Self::Responses,
             "messages" => Self::Anthropic,
-            "embeddings" | "embed" | "rerank" | "reranking" | "score" => Self::Embedding,
+            "embeddings" | "embed" | "rerank" | "reranking" | "score" | "pooling" | "classify" => {
+                Self::Embedding
+            }
             _ => Self::OpenAi,
         }
     }
@@ -98,6 +100,8 @@ impl Dialect {
                 b"finish_reason" => Node::Finish,
                 // Moonshot's streams.
                 b"usage" => Node::Usage,
+                // Routers, of the provider that has failed.
+                b"error" => Node::Fault,
                 _ => Node::Other,
             },
             Node::Delta => self.delta_child(key),
@@ -110,7 +114,7 @@ impl Dialect {
                 b"content" | b"summary" => Node::Blocks,
                 _ => Node::Other,
             },
-            Node::Error if key == b"message" => Node::Words,
+            Node::Error | Node::Fault if key == b"message" => Node::Words,
             Node::Pointers(among) => match self {
                 Self::Pointers(pointers) => pointers.narrow(among, depth, key),
                 _ => Node::Other,
@@ -144,7 +148,11 @@ impl Dialect {
             (Self::Anthropic, b"delta") => Node::Delta,
             (Self::Responses, b"output") | (Self::Anthropic, b"content") => Node::Blocks,
             (Self::Embedding, b"meta") => Node::Meta,
+            // FastAPI's word for an error; nobody else has it in the root.
+            (Self::OpenAi | Self::Responses | Self::Anthropic, b"detail") => Node::Error,
             (_, b"message" | b"detail") => Node::Words,
+            // Groq's streams.
+            (Self::OpenAi, b"x_groq") => Node::Wrapper,
             (Self::OpenAi, _) => Node::More,
             _ => Node::Other,
         }

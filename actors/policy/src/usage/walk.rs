@@ -104,6 +104,11 @@ impl Walker {
         self.state == State::End
     }
 
+    /// There is more than white space.
+    pub(super) fn has_begun(&self) -> bool {
+        self.state != State::Start
+    }
+
     pub(super) fn failed(&self) -> bool {
         self.state == State::Failed
     }
@@ -199,6 +204,8 @@ impl Walker {
                     self.node = dialect.root();
                     self.open(true, here, dialect, draft);
                 }
+                // A byte order mark.
+                State::Start if matches!(byte, 0xef | 0xbb | 0xbf) => {}
                 State::Start if byte == b'[' => self.state = State::Done(1),
                 State::Done(matched) if DONE.get(usize::from(matched)) == Some(&byte) => {
                     self.state = State::Done(matched + 1);

@@ -130,6 +130,9 @@ pub(crate) fn own_session(command: &mut Command) {
     });
 }
 
+/// The signal that ends a process whose file would grow beyond `ulimit -f`.
+pub const FILE_TOO_LARGE: i32 = UnixSignal::SIGXFSZ as i32;
+
 /// Leaves SIGINT, SIGTERM and SIGHUP unheard by this thread.
 pub(crate) fn block_end_signals() -> io::Result<()> {
     end_signals().thread_block().map_err(io::Error::from)

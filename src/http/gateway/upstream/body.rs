@@ -1,5 +1,6 @@
 //! The body of an answer. It owns its connection, drives it, and gives it back to the pool at its end.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -21,6 +22,8 @@ pub(crate) struct Body {
     pub ends_with_connection: bool,
     /// Until the end, or an error.
     open: Option<(Box<Connection>, Home)>,
+    /// What has been looked at, and is still to be told.
+    begun: VecDeque<Result<Bytes, BodyError>>,
 }
 
 /// The backend broke the answer off.
@@ -47,7 +50,8 @@ impl Body {
             (false, _, None) => BodySize::Stream,
         };
         let open = Some((connection, home));
-        let mut body = Self { size, incoming, missing: length, ends_with_connection: false, open };
+        let begun = VecDeque::new();
+        let mut body = Self { size, incoming, missing: length, ends_with_connection: false, open, begun };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -56,7 +60,7 @@ impl Body {
 
     /// Whether its last byte has come.
     pub(crate) fn is_whole(&self) -> bool {
-        self.open.is_none()
+        self.open.is_none() && self.begun.is_empty()
     }
 
     /// For the client's answer. After HEAD, the length that GET would have: no byte of it comes.
@@ -64,8 +68,30 @@ impl Body {
         self.size
     }
 
+    /// Its beginning, at least so many bytes if there are as many; whoever reads it gets them all the same.
+    pub(crate) async fn beginning(&mut self, wanted: usize) -> Vec<u8> {
+        let mut beginning = Vec::new();
+        while beginning.len() < wanted {
+            let Some(next) = std::future::poll_fn(|cx| self.poll_more(cx)).await else { break };
+            let failed = next.is_err();
+            beginning.extend_from_slice(next.as_deref().unwrap_or_default());
+            self.begun.push_back(next);
+            if failed {
+                break;
+            }
+        }
+        beginning
+    }
+
     /// The next bytes. `None` is the true end: an answer that breaks off ends with an error.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match self.begun.pop_front() {
+            Some(next) => Poll::Ready(Some(next)),
+            None => self.poll_more(cx),
+        }
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let mut driven = false;
         loop {
             let Some((connection, _)) = &mut self.open else { return Poll::Ready(None) };

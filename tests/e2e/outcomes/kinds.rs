@@ -1,0 +1,189 @@
+//! The same kinds in other forms: other codings, media types, places and endpoints.
+
+use super::*;
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, ZlibEncoder};
+
+fn packed(coding: &str, plain: &str) -> Vec<u8> {
+    let plain = plain.as_bytes();
+    match coding {
+        "deflate" => {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        "bare deflate" => {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => gzip(std::str::from_utf8(plain).unwrap()),
+    }
+}
+
+#[test]
+fn deflate_is_read_in_both_of_its_spellings() {
+    let stage = Stage::new();
+    let whole = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;
+    let stream = lines(&[TEXT, FINISH, USAGE, "[DONE]"]);
+    for coding in ["deflate", "bare deflate"] {
+        let more = "Content-Encoding: deflate\r\n";
+        let answer = sized("200 OK", "application/json", &packed(coding, whole), more);
+        let reply = stage.ask(CHAT, false, &answer).send();
+        assert_eq!((reply.text().as_str(), reply.header("content-encoding")), (whole, None), "{coding}");
+        assert_eq!(stage.row()["output_tokens"], 3, "{coding}");
+        let answer = sized("200 OK", "text/event-stream", &packed(coding, &stream), more);
+        let reply = stage.ask(CHAT, true, &answer).send();
+        assert_eq!(reply.text(), lines(&[TEXT, FINISH, "[DONE]"]), "{coding}");
+        assert_eq!(stage.row()["output_tokens"], 3, "{coding}");
+    }
+}
+
+#[test]
+fn the_words_of_a_packed_error_are_read() {
+    let stage = Stage::new();
+    let body = r#"{"error":{"message":"CUDA error"}}"#;
+    let answer = sized("500 Oops", "application/json", &gzip(body), "Content-Encoding: gzip\r\n");
+    let reply = stage.ask(CHAT, false, &answer).send();
+    assert_eq!((reply.status, reply.text().as_str(), reply.header("content-encoding")), (500, body, None));
+    assert_outcome(&stage.row(), "backend_error", Some("CUDA error"));
+    stage.ask(CHAT, false, b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").send();
+    assert_outcome(&stage.row(), "backend_error", Some("status 503 and no words"));
+}
+
+#[test]
+fn nothing_that_is_packed_is_nothing() {
+    let stage = Stage::new();
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\
+         Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        // Only the end of its connection ends it.
+        "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n",
+    ] {
+        let reply = stage.ask(CHAT, false, answer.as_bytes()).send();
+        assert_eq!((reply.status, reply.body.len(), reply.end), (200, 0, End::Complete), "{answer}");
+        assert_outcome(&stage.row(), "ok", None);
+    }
+}
+
+#[test]
+fn a_head_without_a_body_is_whole_whatever_it_announces() {
+    let config = Config::with(Model::new("chat", "Job"))
+        .top("modes: {Job: {endpoints: [/v1/job], probe: {method: GET, path: /health}}}");
+    let manager = Manager::start(&config);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 77\r\n\r\n";
+    std::fs::write(manager.path("head"), head).unwrap();
+    let call = manager.bare("HEAD", "/v1/job?model=chat").fake(&format!("raw={}", manager.word("head")));
+    let reply = call.send();
+    assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("gzip")));
+    let mut rows = Vec::new();
+    wait_until("the request is in the ledger", PATIENCE, || {
+        rows = manager.api("/api/requests")["rows"].as_array().unwrap().clone();
+        !rows.is_empty()
+    });
+    assert_outcome(&rows[0], "ok", None);
+}
+
+#[test]
+fn usage_is_found_under_other_names_and_media_types() {
+    let stage = Stage::new();
+    for content_type in ["application/jsonl", "text/plain; charset=utf-8", "application/octet-stream"] {
+        let answer = chunked(content_type, &lines(&[TEXT, FINISH, USAGE, "[DONE]"]));
+        let reply = stage.ask(CHAT, true, &answer).send();
+        assert_eq!(reply.text(), lines(&[TEXT, FINISH, "[DONE]"]), "{content_type}");
+        assert_eq!(stage.row()["output_tokens"], 3, "{content_type}");
+    }
+    // Groq's.
+    let finish = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"x_groq":{"usage":{"prompt_tokens":11,"completion_tokens":7}}}"#;
+    let (_, row) = stage.stream(CHAT, &[TEXT, finish, "[DONE]"]);
+    assert_eq!((&row["input_tokens"], &row["output_tokens"]), (&json!(11), &json!(7)));
+    let marked = "\u{feff}{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":3}}";
+    stage.ask(CHAT, false, &sized("200 OK", "application/json", marked.as_bytes(), "")).send();
+    assert_eq!(stage.row()["output_tokens"], 3, "behind a byte order mark");
+}
+
+#[test]
+fn errors_within_a_stream_are_told_in_their_own_words() {
+    let stage = Stage::new();
+    let choice =
+        r#"{"choices":[{"index":0,"delta":{},"finish_reason":"error","error":{"message":"upstream gone"}}]}"#;
+    for (events, words) in [
+        (vec![TEXT, choice, "[DONE]"], "upstream gone"),
+        (vec![TEXT, r#"{"detail":"Engine crashed"}"#, "[DONE]"], "Engine crashed"),
+    ] {
+        let (reply, row) = stage.stream(CHAT, &events);
+        assert_eq!(reply.text(), lines(&events));
+        assert_outcome(&row, "backend_error", Some(words));
+    }
+}
+
+/// Engines that hand each field on to a function of theirs.
+#[test]
+fn an_engine_that_breaks_at_stream_options_is_asked_without() {
+    let refusal = |status: u16| {
+        format!(
+            r#"
+import http.server, json, sys
+class Engine(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_): pass
+    def say(self, status, body, kind="application/json"):
+        self.send_response(status); self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    def do_GET(self): self.say(200, b'{{"data":[{{"id":"chat"}}]}}')
+    def do_POST(self):
+        document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "stream_options" in document:
+            self.say({status}, b'{{"error":"got an unexpected keyword argument stream_options"}}')
+        elif document.get("fail"): self.say({status}, b'{{"error":"CUDA error"}}')
+        else: self.say(200, b'data: {{"choices":[{{"delta":{{"content":"x"}}}}]}}\n\ndata: [DONE]\n\n', "text/event-stream")
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Engine).serve_forever()
+"#
+        )
+    };
+    for status in [500, 501, 403] {
+        let model = Model::chat("chat").command(&["python3", "{dir}/engine.py", "{port}"]);
+        let manager = Manager::start(&Config::with(model));
+        std::fs::write(manager.path("engine.py"), refusal(status)).unwrap();
+        for _ in 0..2 {
+            assert!(manager.chat_stream("chat").send().ok().text().contains("[DONE]"), "{status}");
+        }
+        assert_eq!(manager.log().matches("the engine refuses `stream_options`").count(), 1, "{status}");
+        let body = json!({"model": "chat", "messages": [], "stream": true, "fail": true});
+        let reply = manager.post(CHAT).json(&body).send();
+        assert_eq!((reply.status, reply.text().as_str()), (status, r#"{"error":"CUDA error"}"#));
+    }
+}
+
+/// What is not asked by name before it serves is known by its list.
+#[test]
+fn the_only_model_that_a_backend_lists_is_asked_by_its_name() {
+    for (mode, top) in [
+        ("Transcription", ""),
+        (
+            "Hear",
+            "modes: {Hear: {endpoints: [/v1/audio/transcriptions], probe: {method: GET, path: /v1/models}}}",
+        ),
+    ] {
+        let model = Model::new("ours", mode).line("aliases: [whisper-1]").flags(&["--knows", "org/whisper"]);
+        let mut config = Config::with(model);
+        if !top.is_empty() {
+            config = config.top(top);
+        }
+        let manager = Manager::start(&config);
+        for name in ["ours", "whisper-1"] {
+            let form = format!(
+                "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n--XY\r\n\r\n\
+                 --X\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{name}\r\n--X--\r\n"
+            );
+            let call = manager.bare("POST", "/v1/audio/transcriptions");
+            let call = call.header("Content-Type", "multipart/form-data; boundary=X").body(form);
+            let came = call.fake("echo=1").send().ok().json();
+            assert!(
+                came["body"].as_str().unwrap().contains("\r\n\r\norg/whisper\r\n--X--"),
+                "{mode} {name}: {came}"
+            );
+        }
+    }
+}

@@ -13,7 +13,7 @@ const all = texts(
     title: 'Speed', of: (n: string) => `of ${n} answered requests`, about: 'within a tenth', first: 'First byte after', whole: 'Whole answer after', p50: 'half within', p95: '95% within', p99: '99% within',
   },
   {
-    title: '速度', of: (n: string) => `基于 ${n} 个得到响应的请求`, about: '误差在一成以内', first: '首字节', whole: '完整响应', p50: '半数在此之内', p95: '95% 在此之内', p99: '99% 在此之内',
+    title: '速度', of: (n: string) => `基于 ${n} 个得到响应的请求`, about: '误差在一成以内', first: '首字节', whole: '完整响应', p50: '半数以内', p95: '95% 以内', p99: '99% 以内',
   },
 )
 

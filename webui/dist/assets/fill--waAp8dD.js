@@ -1,0 +1,3 @@
+var e=`none`;function t(e){return/^[A-Za-z0-9._/:@%+=,-]+$/.test(e)?e:`'${e.replaceAll(`'`,`'\\''`)}'`}function n(e){return JSON.stringify(e).slice(1,-1).replaceAll(`'`,`\\u0027`)}function r(e,{origin:r,model:i,key:a}){let o={"@ORIGIN@":r,"@BASE@":`${r}/v1`,"@BASE:sh@":t(`${r}/v1`),"@AUTH:sh@":t(`Authorization: Bearer ${a??`none`}`),"@MODEL:sh@":t(i),"@KEY:sh@":t(a??`none`),"@MODEL@":n(i),"@KEY@":n(a??`none`)};return e.split(`
+`).filter(e=>a!==null||!e.includes(`@AUTH:sh@`)).join(`
+`).replace(/@[A-Z]+(:sh)?@/g,e=>o[e]??e)}export{r as n,t as r,e as t};

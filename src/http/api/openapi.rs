@@ -53,7 +53,12 @@ mod made {
         match name {
             "wait" | "now" | "follow" | "shares" => json!({"type": "boolean"}),
             "tail" => whole(0, u64::MAX),
-            "limit" => whole(1, if path == "/api/runs" { 10_000 } else { 1000 }),
+            "limit" => match path {
+                "/api/runs" => whole(1, 10_000),
+                // A page has 1000 at most, CSV as many as are asked for.
+                "/api/requests" => whole(0, u64::MAX),
+                _ => whole(1, 1000),
+            },
             "before" | "run_id" => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),
             "status" => whole(0, u64::from(u16::MAX)),
             "minutes" => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 7 * 24 * 60}),

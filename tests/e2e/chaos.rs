@@ -33,6 +33,47 @@ struct Chaos {
     counts: HashMap<&'static str, u32>,
     /// Where the ledger is, with little room, if such a thing may be made here; after the manager, which uses it.
     disk: Option<SmallDisk>,
+    /// The wall's clock of the manager, if it can be set.
+    clock: Option<Clock>,
+    /// Requests that were answered under one that had jumped.
+    former: Vec<String>,
+}
+
+/// A wall's clock that goes as it is told (libfaketime); the steady one goes on.
+struct Clock(tempfile::TempDir);
+
+impl Clock {
+    fn new() -> Option<Self> {
+        if Self::library().is_none() {
+            eprintln!("without clocks: libfaketime is not installed here");
+            return None;
+        }
+        let clock = Self(tempfile::Builder::new().prefix("llm-manager-clock-").tempdir().unwrap());
+        clock.set("+0");
+        Some(clock)
+    }
+
+    fn library() -> Option<PathBuf> {
+        let folders = std::fs::read_dir("/usr/lib").ok()?.filter_map(|folder| Some(folder.ok()?.path()));
+        folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
+    }
+
+    /// Such as `-40d`, from the true time.
+    fn set(&self, offset: &str) {
+        let (new, now) = (self.0.path().join("new"), self.0.path().join("now"));
+        std::fs::write(&new, offset).unwrap();
+        std::fs::rename(new, now).unwrap();
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("LD_PRELOAD", Self::library().unwrap_or_default().display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.0.path().join("now").display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ("NO_FAKE_STAT", "1".to_owned()),
+        ]
+    }
 }
 
 /// A file system of its own.
@@ -125,14 +166,19 @@ fn whatever_happens_the_promises_hold() {
         .model(Model::chat("plain"))
         .model(Model::chat("brief").line("alive_time: 0.005"))
         .model(Model::chat("family").flags(&["--fork-children", "2", "--ignore-term"]));
+    let clock = Clock::new();
+    let environment = clock.as_ref().map(Clock::environment).unwrap_or_default();
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut chaos = Chaos {
-        manager: Manager::start(&config),
+        manager: Manager::start_with(&config, &environment),
         random: Rng::with_seed(seed),
         suspended: Vec::new(),
         answered: Vec::new(),
         requests: 0,
         counts: HashMap::new(),
         disk,
+        clock,
+        former: Vec::new(),
     };
     let end = Instant::now() + time;
     while Instant::now() < end {
@@ -190,18 +236,25 @@ impl Chaos {
                 drop(ballast);
                 "the disk is full"
             }
-            55..66 => {
+            60..65 if self.clock.is_some() => {
+                let days = self.random.i32(-80..80);
+                let offset = if days % 4 == 0 { "+0".to_owned() } else { format!("{days:+}d") };
+                self.clock.as_ref().unwrap().set(&offset);
+                self.ask_during_it();
+                "the clock jumps"
+            }
+            55..68 => {
                 let before = limit_files(&self.manager, 3);
                 let end = Instant::now() + Duration::from_millis(self.random.u64(50..400));
                 wait_until("the time without files is over", PATIENCE, || Instant::now() > end);
                 limit_files(&self.manager, before);
                 "files run out"
             }
-            66..74 => {
+            68..75 => {
                 self.manager.post(&format!("/api/models/{model}/restart?wait=false")).send();
                 "a restart"
             }
-            74..82 => {
+            75..82 => {
                 self.manager.post(&format!("/api/models/{model}/stop?now=true")).send();
                 "a stop"
             }
@@ -255,13 +308,27 @@ impl Chaos {
         let mut rows = HashMap::new();
         wait_until(&format!("after {after}: each answer has its row"), PATIENCE, || {
             // Without the refusals: a client that asks on and on while a start is in its pause has hundreds.
-            let page = self.manager.api("/api/requests?limit=1000&outcome=ok");
+            let all = "/api/requests?limit=1000&outcome=ok&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z";
+            let mut next = serde_json::Value::Null;
             rows.clear();
-            for row in page["rows"].as_array().unwrap().iter().filter(|row| row["outcome"] == "ok") {
-                *rows.entry(row["request_id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+            loop {
+                let cursor = next.as_str().map(|next| format!("&after={next}")).unwrap_or_default();
+                let page = self.manager.api(&format!("{all}{cursor}"));
+                for row in page["rows"].as_array().unwrap().iter().filter(|row| row["outcome"] == "ok") {
+                    *rows.entry(row["request_id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+                }
+                // By another clock it may be far behind.
+                next = page["next"].clone();
+                if next.is_null() || self.clock.is_none() {
+                    break;
+                }
             }
-            ids.iter().all(|id| rows.contains_key(id))
+            // What was recorded by another clock is kept, too.
+            ids.iter().chain(&self.former).all(|id| rows.contains_key(id))
         });
+        if after == "the clock jumps" {
+            self.former.append(&mut ids);
+        }
         assert!(rows.values().all(|count| *count == 1), "after {after}: a row is there twice: {rows:?}");
         if self.random.u8(..4) == 0 {
             self.manager.act("/api/models/stop-all");

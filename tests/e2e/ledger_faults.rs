@@ -119,6 +119,17 @@ fn a_second_manager_of_the_same_folder_is_refused_by_name() {
 }
 
 #[test]
+fn a_second_manager_of_a_linked_ledger_is_refused_by_name() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let other = Manager::prepare(&Config::with(Model::chat("chat")).program("database: \"link.db\""));
+    std::os::unix::fs::symlink(manager.path("data/llm-manager.db"), other.path("link.db")).unwrap();
+    let output = other.cli(&["serve"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains(&format!("pid {}", manager.pid())) && told.contains("another manager"), "{told}");
+}
+
+#[test]
 fn a_second_manager_of_one_postgres_is_refused_by_name_and_touches_nothing() {
     let Some(postgres) = Postgres::start() else { return };
     let config =

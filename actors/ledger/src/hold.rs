@@ -1,7 +1,7 @@
 //! One manager per folder and per database: a second one would take the first one's runs for left over, and its rows
 //! for its own.
 
-use super::db::Db;
+use super::db::{Db, Location};
 use super::error::{OpenError, StoreError};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, Write};
@@ -19,6 +19,8 @@ const HOLDER: &str = "manager";
 #[derive(Debug)]
 pub struct Hold {
     _file: File,
+    /// The folder in which the ledger truly lies, if its name here is a link.
+    _linked: Option<Box<Self>>,
 }
 
 impl Hold {
@@ -46,7 +48,20 @@ impl Hold {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", own_name()))
             .map_err(wrong)?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: file, _linked: None })
+    }
+
+    /// Takes the folder of the manager's state, and the one in which the ledger's file truly lies. Blocks.
+    pub fn take_with(folder: &Path, ledger: &Location) -> Result<Self, OpenError> {
+        let mut hold = Self::take(folder)?;
+        // One that isn't there yet is made where its name is.
+        if let Location::File(path) = ledger
+            && let (Ok(real), Ok(here)) = (path.canonicalize(), folder.canonicalize())
+            && let Some(there) = real.parent().filter(|there| *there != here)
+        {
+            hold._linked = Some(Box::new(Self::take(there)?));
+        }
+        Ok(hold)
     }
 }
 

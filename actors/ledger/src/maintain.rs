@@ -3,6 +3,7 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::late::Late;
 use super::names::find_model;
 use super::rollup::floor_to;
 use super::row::Micros;
@@ -218,14 +219,21 @@ impl Writer {
                      ON CONFLICT (name) DO UPDATE SET value = excluded.value"
                 ))?;
             }
-            if delete_rows(db, &format!("ended_us < {cutoff}"))? == Step::More {
+            let late = Late::spared(db, cutoff)?.map(Late::condition);
+            let spared = late.as_ref().map_or_else(String::new, |late| format!(" AND NOT ({late})"));
+            if delete_rows(db, &format!("ended_us < {cutoff}{spared}"))? == Step::More {
                 return Ok(Step::More);
             }
             // Few, and people's: they go with the rows of their time.
             db.run(&format!("DELETE FROM audit WHERE at_us < {cutoff}"))?;
             // No row that is left refers to these.
             names.forget();
-            db.run(&format!("DELETE FROM senders WHERE until_us <= {cutoff}"))?;
+            let theirs = late.map_or_else(String::new, |late| {
+                format!(
+                    " AND id NOT IN (SELECT sender_id FROM requests WHERE {late} AND sender_id IS NOT NULL)"
+                )
+            });
+            db.run(&format!("DELETE FROM senders WHERE until_us <= {cutoff}{theirs}"))?;
             // A day at a time.
             let minutes =
                 "SELECT COALESCE(MIN(start_us), 9223372036854775807) AS number FROM rollups WHERE level = 60";

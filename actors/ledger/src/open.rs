@@ -2,6 +2,7 @@
 
 use super::db::{Db, Location, Role, connect};
 use super::error::{OpenError, StoreError};
+use super::journal;
 use super::migrate;
 use super::reader::LedgerReader;
 use super::row::Micros;
@@ -20,6 +21,8 @@ pub struct Opened {
     pub started_us: Micros,
     /// The copy of the older ledger, if it was migrated.
     pub backup: Option<PathBuf>,
+    /// Where the journal is now that was found beside the ledger and belongs to another file.
+    pub stray_journal: Option<PathBuf>,
     /// Runs that a former manager had left open; closed with its last heartbeat.
     pub closed_runs: usize,
     /// For reports.
@@ -43,7 +46,12 @@ pub(super) fn begin_program(db: &mut Db, now: Micros, version: &str) -> Result<i
 
 /// Opens a ledger, or makes one. Blocks: for `spawn_blocking`, or before anything is served.
 pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, OpenError> {
+    let stray_journal = match location {
+        Location::File(path) => journal::settle(path)?,
+        Location::Postgres(_) => None,
+    };
     let backup = migrate::prepare(location)?;
+    journal::begin(location).map_err(|error| location.failed(error))?;
     let begin = || -> Result<(i64, usize), StoreError> {
         let mut db = connect(location, Role::Setup)?;
         db.transact(|db| {
@@ -62,6 +70,7 @@ pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, O
         program_run,
         started_us: now,
         backup,
+        stray_journal,
         closed_runs,
         reader: LedgerReader::new(location),
     })

@@ -4,10 +4,12 @@ use super::audit;
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
 use super::insert::{self, NewRequest};
+use super::journal;
 use super::labels::Labels;
+use super::late;
 use super::names::Names;
 use super::rollup::Delta;
-use super::row::{Event, Micros, RequestRow, RunRow};
+use super::row::{Event, Micros, RequestRow, RunRow, now_us};
 use super::schema::{facets, requests};
 use super::sender::Sender;
 use super::watch::{Eye, Watch};
@@ -40,13 +42,15 @@ pub struct Writer {
     pub(super) names: Names,
     watch: Option<Watch>,
     given_up: Option<Arc<AtomicBool>>,
+    /// Time that was seen passing, at the last heartbeat.
+    seen: Option<Micros>,
 }
 
 impl Writer {
     /// Opens the ledger for writing; it must have been prepared.
     pub fn open(location: &Location) -> Result<Self, StoreError> {
         let db = connect(location, Role::Write)?;
-        Ok(Self { db, names: Names::default(), watch: None, given_up: None })
+        Ok(Self { db, names: Names::default(), watch: None, given_up: None, seen: None })
     }
 
     /// The same for the manager: alone, with an eye on the file, and only if it is a ledger of this version.
@@ -55,6 +59,11 @@ impl Writer {
         super::hold::hold(&mut writer.db)?;
         super::migrate::is_current(&mut writer.db)
             .map_err(|error| StoreError::Lost(format!("{location} is no ledger of this version: {error}")))?;
+        writer.seen = noted(&mut writer.db)?;
+        if writer.db.is_sqlite() {
+            // If it can't be written now, the next heartbeat does the same.
+            let _ = journal::mark(&mut writer.db, now_us());
+        }
         writer.watch = eye.map(|eye| Watch::new(Arc::clone(eye))).transpose()?;
         Ok(writer)
     }
@@ -88,7 +97,7 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&mut Db, &mut Names) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let Self { db, names, watch, given_up } = self;
+        let Self { db, names, watch, given_up, .. } = self;
         if let Some(watch) = watch {
             watch.check()?;
         }
@@ -128,7 +137,19 @@ impl Writer {
     }
 
     fn write_once(&mut self, events: &[Event], seen_before: bool) -> Result<Written, StoreError> {
-        self.transact(|db, names| write_events(db, names, events, seen_before))
+        let ended = events.iter().filter_map(|event| match event {
+            Event::Request(row) => Some(row.ended_us()),
+            Event::Run(_) | Event::Audit(_) => None,
+        });
+        let late = self.seen.filter(|_| ended.min().is_some_and(|ended| late::is_late(ended, self.seen)));
+        self.transact(|db, names| {
+            let before = late.map(|seen| Ok::<_, StoreError>((late::last_row(db)?, seen))).transpose()?;
+            let written = write_events(db, names, events, seen_before)?;
+            if let Some((before, seen)) = before {
+                late::note(db, before, seen)?;
+            }
+            Ok(written)
+        })
     }
 }
 
@@ -311,7 +332,7 @@ impl Writer {
     /// The manager and its open runs are alive. Nobody else's are touched, and nothing is taken away.
     pub fn heartbeat(&mut self, beat: &Beat) -> Result<(), StoreError> {
         let now = beat.alive_us;
-        self.transact(|db, _| {
+        let seen = self.transact(|db, _| {
             let mut sql = format!(
                 "UPDATE program_runs SET heartbeat_us = {now} WHERE id = {} AND heartbeat_us < {now}; ",
                 beat.program_run
@@ -324,8 +345,10 @@ impl Writer {
             }
             db.run(&sql)?;
             let seen = clock::seen(time_seen(db, beat.wall_us)?, beat.wall_us, beat.passed);
-            db.set_meta(SEEN, &seen.to_string())
-        })
+            db.set_meta(SEEN, &seen.to_string()).map(|()| seen)
+        })?;
+        self.seen = Some(seen);
+        Ok(())
     }
 
     /// Time that was seen passing.
@@ -335,7 +358,10 @@ impl Writer {
 
     /// A person says that the wall's clock is right.
     pub fn trust_clock(&mut self, wall: Micros) -> Result<(), StoreError> {
-        self.transact(|db, _| db.set_meta(SEEN, &wall.to_string()))
+        self.transact(|db, _| {
+            late::forget(db)?;
+            db.set_meta(SEEN, &wall.to_string())
+        })
     }
 
     /// This run of the manager in the ledger, which may be another one than at the start.
@@ -362,10 +388,15 @@ fn db_count(db: &mut Db, what: &str) -> Result<i64, StoreError> {
     db.number(&format!("SELECT COUNT(*) AS number FROM {what}"))
 }
 
+/// As the last heartbeat has noted it.
+fn noted(db: &mut Db) -> Result<Option<Micros>, StoreError> {
+    let words = db.words(&format!("SELECT value AS word FROM meta WHERE name = '{SEEN}'"))?;
+    Ok(words.first().and_then(|word| word.parse().ok()))
+}
+
 /// A ledger of a former version has the heartbeats of its managers.
 fn time_seen(db: &mut Db, wall: Micros) -> Result<Micros, StoreError> {
-    let words = db.words(&format!("SELECT value AS word FROM meta WHERE name = '{SEEN}'"))?;
-    if let Some(seen) = words.first().and_then(|word| word.parse().ok()) {
+    if let Some(seen) = noted(db)? {
         return Ok(seen);
     }
     let last = db.number("SELECT COALESCE(MAX(ended_us), 0) AS number FROM program_runs")?;

@@ -60,8 +60,15 @@ pub(super) fn overflow_path(location: &Location, state_dir: &Path) -> PathBuf {
 /// with `Billing::new`, as often as it crashes.
 pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), OpenError> {
     let location = &settings.location;
-    let hold = Hold::take(&settings.state_dir)?;
+    let hold = Hold::take_with(&settings.state_dir, location)?;
     let opened = open(location, version, now_us())?;
+    if let Some(aside) = &opened.stray_journal {
+        log::warn!(
+            "billing: the journal beside {location} was not written upon the file that is there now, as after a crash and a \
+             `cp`, and is {} now: it has the newest rows of the former file, and is read with that one alone",
+            aside.display()
+        );
+    }
     let overflow_path = overflow_path(location, &settings.state_dir);
     let overflow = Overflow::start(overflow_path.clone()).map_err(|error| OpenError::Failed {
         place: overflow_path.display().to_string(),

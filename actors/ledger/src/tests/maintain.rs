@@ -259,3 +259,34 @@ fn senders_go_with_the_last_of_their_rows() {
         assert_eq!(senders(), [""; 0]);
     });
 }
+
+/// The clock of a computer that has just begun may be years behind, and its rows are no older for that.
+#[test]
+fn rows_of_a_clock_that_was_behind_stay_as_long_as_others() {
+    everywhere(|place| {
+        let (_, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let count = |place: &Place, table: &str| {
+            raw(&place.location).number(&format!("SELECT COUNT(*) AS number FROM {table}")).unwrap()
+        };
+        writer.trust_clock(MARCH).unwrap();
+        let beat = Beat { wall_us: MARCH, ..Beat::default() };
+        writer.heartbeat(&beat).unwrap();
+        let rows =
+            |times: &[i64]| events(&times.iter().map(|ended| row(&keys, "m", *ended)).collect::<Vec<_>>());
+        writer.write(&rows(&[MARCH, MARCH + SECOND]), false).unwrap();
+        writer.write(&rows(&[MARCH - 9000 * DAY, MARCH - 8999 * DAY]), false).unwrap();
+        writer.write(&rows(&[MARCH + 2 * SECOND]), false).unwrap();
+        while writer.retain(MARCH).unwrap() == Step::More {}
+        assert_eq!(count(place, "requests"), 5, "nothing is so old");
+        assert!(count(place, "senders") > 0);
+        // So much time has passed, whatever the clock says.
+        while writer.retain(MARCH + DAY).unwrap() == Step::More {}
+        assert_eq!((count(place, "requests"), count(place, "senders")), (0, 0));
+        writer.write(&rows(&[MARCH - 9000 * DAY]), false).unwrap();
+        // A person says that the clock is right.
+        writer.trust_clock(MARCH).unwrap();
+        while writer.retain(MARCH).unwrap() == Step::More {}
+        assert_eq!(count(place, "requests"), 0);
+    });
+}

@@ -65,6 +65,8 @@ fn every_run_says_why_it_ended() {
     manager.chat("weak").send().error(503, "model_start_failed");
     let waiting = manager.chat("slow").spawn();
     manager.wait_state("slow", "starting");
+    // A start that is given up before it has a process is no run of the ledger.
+    wait_until("it has a process", PATIENCE, || manager.model("slow")["pid"].is_u64());
     manager.act("/api/models/slow/stop");
     waiting.join().unwrap().error(503, "model_stopped");
     manager.chat("late").send().error(504, "model_start_timeout");

@@ -67,7 +67,10 @@ mod made {
             "month" => json!({"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])$"}),
             "format" => json!({"enum": ["csv", "json"]}),
             "bucket" => json!({"enum": ["minute", "quarter", "hour", "day", "week", "month"]}),
-            "by" => json!({"enum": ["model", "variant", "mode", "endpoint", "api_key"]}),
+            "by" => {
+                let group = r"\s*(model|variant|mode|endpoint|api_key)?\s*";
+                json!({"type": "string", "pattern": format!("^{group}(,{group})*$")})
+            }
             "tz" => {
                 json!({"type": "string", "minLength": 1, "description": "A name of the IANA database, such as Europe/Berlin"})
             }

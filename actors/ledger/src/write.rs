@@ -59,7 +59,14 @@ impl Writer {
         super::hold::hold(&mut writer.db)?;
         super::migrate::is_current(&mut writer.db)
             .map_err(|error| StoreError::Lost(format!("{location} is no ledger of this version: {error}")))?;
-        writer.seen = noted(&mut writer.db)?;
+        writer.seen = match noted(&mut writer.db)? {
+            Some(seen) => Some(seen),
+            // No manager has lived to its first heartbeat.
+            None => {
+                let last = "SELECT COALESCE(MAX(heartbeat_us), 0) AS number FROM program_runs";
+                Some(writer.db.number(last)?).filter(|last| *last > 0)
+            }
+        };
         if writer.db.is_sqlite() {
             // If it can't be written now, the next heartbeat does the same.
             let _ = journal::mark(&mut writer.db, now_us());

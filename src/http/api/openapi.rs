@@ -19,8 +19,8 @@ mod made {
     use super::words::WORDS;
     use crate::http::api::typescript::assert_fresh;
     use crate::http::api::{
-        audit, billing, captures, devices, files, memory, notify, pauses, queue, requests, running, runs,
-        statement, storage, told, usage, views,
+        audit, billing, captures, devices, files, manager, memory, notify, pauses, queue, requests, running,
+        runs, statement, storage, told, usage, views,
     };
     use schemars::generate::{SchemaGenerator, SchemaSettings};
     use schemars::{JsonSchema, Schema};
@@ -227,6 +227,12 @@ mod made {
                 schemas.of::<told::Told>(),
             )
             .content("text/event-stream"),
+            operation(
+                "get",
+                "/api/leadership",
+                "Which of several managers leads",
+                schemas.of::<manager::LeadershipView>(),
+            ),
             operation("get", "/api/supervision", "The tree of actors", schemas.of::<views::NodeView>()),
             operation(
                 "post",

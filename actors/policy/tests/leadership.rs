@@ -23,6 +23,8 @@ struct Manager {
     way: Option<Way>,
     /// It does nothing, but what it holds it still holds.
     frozen: bool,
+    /// When it last asked: it does so once in a unit of time.
+    ticked: Option<Moment>,
     /// What it last heard that it should do.
     leads: bool,
 }
@@ -86,7 +88,9 @@ impl World {
             match &manager.way {
                 Some(Way::There { .. }) => actions.push(Action::Heard(who)),
                 Some(Way::Back(_)) if !manager.frozen => actions.push(Action::Arrives(who)),
-                None if !manager.frozen => actions.push(Action::Tick(who)),
+                None if !manager.frozen && manager.ticked != Some(self.now) => {
+                    actions.push(Action::Tick(who))
+                }
                 _ => {}
             }
             if manager.frozen {
@@ -114,7 +118,10 @@ impl World {
     fn apply(&mut self, action: Action, terms: &Terms) {
         match action {
             Action::Passes => self.now += UNIT,
-            Action::Tick(who) => self.drive(who, Event::Tick, terms),
+            Action::Tick(who) => {
+                self.managers[who].ticked = Some(self.now);
+                self.drive(who, Event::Tick, terms);
+            }
             Action::Heard(who) => {
                 if let Some(Way::There { held, over }) = self.managers[who].way {
                     let said = self.lease.answer(&who, held, over);

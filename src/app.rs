@@ -15,6 +15,7 @@ pub(crate) mod output;
 mod places;
 mod pods;
 mod reload;
+mod shared;
 mod signals;
 mod slack;
 mod tree;
@@ -36,6 +37,7 @@ use ledger::Books;
 use llm_manager_actors::Live;
 use llm_manager_actors::device_monitor::{self, Devices, SampleNow};
 use llm_manager_actors::feeds::Feed;
+use llm_manager_actors::leadership::Leadership;
 use llm_manager_actors::logs::files::LogFiles;
 use llm_manager_actors::model::{Directory, ModelHandle, Verb};
 use llm_manager_actors::scheduler::{Pauses, Scope, Setup};
@@ -45,9 +47,9 @@ use llm_manager_policy::endpoints::Endpoints;
 use llm_manager_policy::lifecycle::Urgency;
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
-use llm_manager_process::{Launcher, LocalLauncher, OutputSink, UrlLauncher};
+use llm_manager_process::{Book, Launcher, LocalLauncher, OutputSink, UrlLauncher};
 use llm_manager_slurm::{Nodes, SlurmLauncher};
-pub(crate) use output::state_dir;
+pub(crate) use output::{common_dir, state_dir};
 use places::Places;
 use reload::Reloader;
 use signals::{HangUp, Signals};
@@ -81,8 +83,8 @@ pub(crate) struct System {
 pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System>) -> Result<Ended, String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut spec = loaded.spec;
-    let state_dir = state_dir(&spec);
-    key_store::merge(&mut spec, &state_dir)?;
+    let common = common_dir(&spec);
+    key_store::merge(&mut spec, &common)?;
     let lines = logging::install(&spec.program)?;
     for warning in &loaded.warnings.problems {
         log::warn!("{}: {}", warning.path, warning.message);
@@ -94,7 +96,7 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     actix_web::rt::spawn(process::adopt_orphans());
     let hang_up = HangUp::new();
     let (reloads, orders) = Reloads::new(config::version(&loaded.text));
-    let file = ConfigFile::new(path.clone(), state_dir, reloads.clone());
+    let file = ConfigFile::new(path.clone(), common, reloads.clone());
     let starting = Starting { path, file, reloads, orders, hang_up };
     let running = Running::start(&spec, starting, lines).await?;
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
@@ -173,6 +175,7 @@ struct Running {
     devices: Devices,
     books: Books,
     log_files: Option<LogFiles>,
+    leadership: Option<Leadership>,
     /// Dropping it takes the actors down.
     _root: Child,
 }
@@ -195,7 +198,8 @@ impl Running {
         }));
         let listed = reload::list(&models);
         let stopping = CancellationToken::new();
-        let state_dir = state_dir(spec);
+        let (state_dir, common) = (state_dir(spec), common_dir(spec));
+        let leadership = shared::leadership(spec, &address(program), origin);
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let devices = start_devices(spec, &state_dir, &instance);
         let pauses = Pauses::load(state_dir.join("paused.json"));
@@ -209,9 +213,9 @@ impl Running {
         let captures = output::captures(spec)?;
         let sessions = Arc::new(Sessions::new(program.port)?);
         let access = {
-            let (spec, state_dir, sessions) = (spec.clone(), state_dir.clone(), Arc::clone(&sessions));
+            let (spec, common, sessions) = (spec.clone(), common.clone(), Arc::clone(&sessions));
             let loading =
-                actix_web::rt::task::spawn_blocking(move || reload::access(&spec, &state_dir, &sessions));
+                actix_web::rt::task::spawn_blocking(move || reload::access(&spec, &common, &sessions));
             Arc::new(loading.await.map_err(|error| format!("the labels of keys: {error}"))??)
         };
         let restart = file.restart.clone();
@@ -250,6 +254,7 @@ impl Running {
             pauses: pauses.clone(),
             shared_devices: Arc::default(),
             cluster: nodes,
+            leadership: leadership.clone(),
             retention_days: 0,
             drain_timeout: Duration::ZERO,
             fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
@@ -293,18 +298,29 @@ impl Running {
         let sink: Rc<dyn OutputSink> = Rc::new(sink);
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
         local.hide(spec.secret_variables.clone());
-        let slurm = SlurmLauncher::new(state_dir.clone(), Rc::clone(&sink), watching);
-        let pods = pods::launcher(state_dir.clone(), sink);
+        let fence = shared::fence(leadership.as_ref());
+        let slurm = SlurmLauncher::new(common.clone(), Rc::clone(&sink), watching, fence);
+        let pods = pods::launcher(common.clone(), sink);
+        let book = Book::default();
+        let jobs = leadership.as_ref().map(|leadership| {
+            let owner = Rc::new(slurm.clone());
+            shared::launcher(leadership, owner, (&books.ledger, &roster), common.clone(), &book)
+        });
         let places = Places {
             local: local.clone(),
             url: UrlLauncher::new(&instance),
             slurm: slurm.clone(),
             pods: pods.clone(),
+            shared: jobs,
         };
         let launcher: Rc<dyn Launcher> = Rc::new(places);
         // Without monitoring there is nothing to decide by: everything is started at once.
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
         let supervisor = Live::new();
+        let council = leadership.as_ref().map(|leadership| {
+            let own = (&roster, &book, &books.ledger);
+            leadership.child_spec(Rc::new(shared::Own::new(own, origin, slurm.clone(), pods.clone())))
+        });
         let parts = Parts {
             hub: &hub,
             feed: &feed,
@@ -318,6 +334,7 @@ impl Running {
             stopping: &stopping,
             supervisor: &supervisor,
             tracer: tracer.as_ref(),
+            leadership: council,
         };
         let children = tree::tree(spec, &roster, parts);
         let root_child = Child::start(Supervisor::new("", children, feed.clone()), &root);
@@ -326,7 +343,9 @@ impl Running {
             // Its answer means that every actor is up; only then may requests come.
             ask(&addr, Tree).await;
         }
-        actix_web::rt::spawn(places::take_over(slurm, pods, roster.clone()));
+        if leadership.is_none() {
+            actix_web::rt::spawn(places::take_over(slurm, pods, roster.clone()));
+        }
         let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
         actix_web::rt::spawn(ticking);
         let looking =
@@ -348,7 +367,7 @@ impl Running {
             books: books.clone(),
             feed,
             sessions,
-            state_dir,
+            state_dir: common,
             devices: devices.clone(),
             notifications,
             launcher: local.clone(),
@@ -372,6 +391,7 @@ impl Running {
             address: address(program),
             guard,
             launcher: local,
+            leadership,
             _root: root_child,
         })
     }
@@ -388,6 +408,12 @@ impl Running {
         );
         notify::stopping(ended);
         self.stopping.cancel();
+        if let Some(leadership) = &self.leadership
+            && leadership.has_others().await
+        {
+            // Another one takes its jobs over; the last one ends them.
+            leadership.resign(false).await;
+        }
         let hurry = async {
             let name = signals.next().await;
             log::warn!("{name} again: running responses are cut off, and backends are killed");
@@ -408,6 +434,9 @@ impl Running {
             () = closed => (),
             () = orderly => (),
             () = hurry => (),
+        }
+        if let Some(leadership) = &self.leadership {
+            leadership.resign(true).await;
         }
         // A server that is dropped closes what is left; its own forced stop would wait for the orderly one.
         self.served.abort();

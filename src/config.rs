@@ -25,6 +25,7 @@ mod pods;
 mod problem;
 mod replicas;
 mod schema;
+mod shared;
 mod slips;
 mod source;
 pub(crate) mod suggest;

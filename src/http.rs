@@ -266,6 +266,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .service(at("/notify/{name}/test", post().to(notify::test)))
                 .service(at("/pause", read().to(manager::show)).route(post().to(manager::pause)))
                 .service(at("/resume", post().to(manager::resume)))
+                .service(at("/leadership", read().to(manager::leadership)))
                 .service(at("/shutdown", post().to(manager::shutdown)))
                 .service(at("/restart", post().to(config::restart)))
                 .service(at("/storage", read().to(storage::storage)))

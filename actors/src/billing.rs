@@ -10,6 +10,7 @@ mod configured;
 mod hand;
 mod handle;
 mod jobs;
+mod lent;
 mod lost;
 mod orders;
 mod overflow;

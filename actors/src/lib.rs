@@ -10,6 +10,7 @@ pub mod device_monitor;
 pub mod fault;
 pub mod feeds;
 pub mod hours;
+pub mod leadership;
 pub mod live;
 pub mod logs;
 pub mod memory;

@@ -3,7 +3,7 @@
 use llm_manager_actors::Live;
 use llm_manager_actors::billing::{self, Billing, Close, Flush, Ledger, RenameModel, SetPlan, Settings};
 use llm_manager_actors::supervisor::{Child, ChildSpec};
-use llm_manager_ledger::{Location, PlanSource, StoreError};
+use llm_manager_ledger::{Company, Location, PlanSource, StoreError};
 use llm_manager_policy::pricing::{Configured, Plan};
 use llm_manager_policy::spec::{ModelSpec, ProgramSpec};
 use std::path::Path;
@@ -40,6 +40,9 @@ impl Books {
         let mut settings = Settings::new(location, state_dir.to_owned());
         settings.retention_days = Some(program.log_retention_days);
         settings.electricity = program.electricity;
+        if program.shared {
+            settings.company = Company::Shared;
+        }
         let (ledger, _) = billing::start(&settings, env!("CARGO_PKG_VERSION"))
             .map_err(|error| format!("the ledger (`program.database`): {error}"))?;
         Ok(Self { ledger, billing: Live::new(), settings })

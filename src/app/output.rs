@@ -17,8 +17,15 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Words that tell a variable or an argument whose value is nobody's business.
 const SECRET: [&str; 6] = ["key", "token", "secret", "password", "passwd", "credential"];
 
-/// Folder of the records of running backends: where the ledger is, for it can be written to.
+/// Folder of what is this manager's alone: the records of running backends, measurements, the overflow of the ledger.
 pub(crate) fn state_dir(spec: &Spec) -> PathBuf {
+    let common = common_dir(spec);
+    if spec.program.shared { common.join("managers").join(super::shared::own_name(spec)) } else { common }
+}
+
+/// Folder of what managers have in common that share their ledger: jobs with their keys, and the keys of clients. Where the
+/// ledger is, for it can be written to.
+pub(crate) fn common_dir(spec: &Spec) -> PathBuf {
     let database = Path::new(&spec.program.database);
     let folder = database.parent().filter(|_| !spec.program.database.contains("://"));
     folder.map_or_else(|| spec.base_dir.join("data"), Path::to_owned)

@@ -5,7 +5,9 @@ use super::tree::Roster;
 use futures_util::future::LocalBoxFuture;
 use llm_manager_actors::model::Verb;
 use llm_manager_policy::spec::Place;
-use llm_manager_process::{LaunchError, LaunchOrder, Launcher, LocalLauncher, Run, UrlLauncher};
+use llm_manager_process::{
+    LaunchError, LaunchOrder, Launcher, LocalLauncher, Run, SharedLauncher, UrlLauncher,
+};
 use llm_manager_slurm::SlurmLauncher;
 
 /// The launchers of all places.
@@ -14,6 +16,8 @@ pub(super) struct Places {
     pub(super) url: UrlLauncher,
     pub(super) slurm: SlurmLauncher,
     pub(super) pods: KubernetesLauncher,
+    /// Where several managers share a cluster: in the stead of that of jobs.
+    pub(super) shared: Option<SharedLauncher>,
 }
 
 /// The jobs and Pods of an earlier manager that was killed go on: their models are started, which takes them over.
@@ -32,7 +36,10 @@ impl Launcher for Places {
         match order.place {
             Place::Local => self.local.launch(order),
             Place::Url(_) => self.url.launch(order),
-            Place::Slurm(_) => self.slurm.launch(order),
+            Place::Slurm(_) => match &self.shared {
+                Some(shared) => shared.launch(order),
+                None => self.slurm.launch(order),
+            },
             Place::Kubernetes(_) => self.pods.launch(order),
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Parts<'a> {
     /// Where the supervisor of the models is found.
     pub(super) supervisor: &'a Live<Supervisor>,
     pub(super) tracer: Option<&'a Tracer>,
+    /// Of several managers.
+    pub(super) leadership: Option<ChildSpec>,
 }
 
 /// Whom the supervisor of the models starts, after a reload and after its own restart too. Cheap to clone.
@@ -105,6 +107,7 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
         stopping,
         supervisor,
         tracer,
+        leadership,
     } = parts;
     let logs = {
         let hub = hub.clone();
@@ -160,6 +163,8 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
         children.push(scheduler_child(live, setup));
     }
     children.push(models);
+    // Whoever leads gives orders to models.
+    children.extend(leadership);
     children.push(http);
     children
 }

@@ -26,32 +26,57 @@ pub(super) enum ClusterOrder {
 
 pub(super) fn run(order: &ClusterOrder) -> ExitCode {
     let ClusterOrder::Clean { dry_run, namespace, context } = order;
-    match actix_web::rt::System::new().block_on(clean(*dry_run, namespace.clone(), context.clone())) {
-        Ok(text) => say(&text),
-        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+    let wanted = namespace.is_some() || context.is_some();
+    let cleaning = clean(*dry_run, namespace.clone(), context.clone());
+    let Cleaned { lines, wrong } = actix_web::rt::System::new().block_on(cleaning);
+    let text = lines.join("\n");
+    match wrong {
+        None => say(&text),
+        // Somebody is there to be asked, and nobody said that the other one has to be.
+        Some(why) if !lines.is_empty() && !wanted => say(&format!("{text}\n{why}")),
+        Some(why) => {
+            if !lines.is_empty() {
+                say(&text);
+            }
+            complain(&format!("llm-manager: {why}"), 1)
+        }
     }
 }
 
-async fn clean(dry_run: bool, namespace: Option<String>, context: Option<String>) -> Result<String, String> {
+/// What was done, or would be, and who could not be asked. What is wrong with one cluster is no concern of the other.
+struct Cleaned {
+    lines: Vec<String>,
+    wrong: Option<String>,
+}
+
+async fn clean(dry_run: bool, namespace: Option<String>, context: Option<String>) -> Cleaned {
     let host = sysinfo::System::host_name().unwrap_or_default();
-    let pods = pods(dry_run, &host, namespace, context).await?;
-    let jobs = match (jobs(dry_run, &host).await, &pods) {
-        (Err(CallError::NotStarted { .. }), Some(_)) => None,
+    let pods = pods(dry_run, &host, namespace, context).await;
+    let jobs = jobs(dry_run, &host).await;
+    let (mut lines, mut asked, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    match jobs {
+        Ok(found) => {
+            asked.push("no job");
+            lines.extend(found);
+        }
+        // Only Kubernetes is here.
+        Err(CallError::NotStarted { .. }) if !matches!(pods, Ok(None)) => {}
+        Err(error @ CallError::NotStarted { .. }) => wrong.push(error.to_string()),
         // Its programs may be installed where no cluster is.
-        (Err(error), Some(_)) => Some(vec![format!("Slurm was not asked: {error}")]),
-        (jobs, _) => Some(jobs.map_err(|error| error.to_string())?),
-    };
-    let what = match (&jobs, &pods) {
-        (Some(_), Some(_)) => "no job and no Pod",
-        (_, None) => "no job",
-        (None, _) => "no Pod",
-    };
-    let mut lines = jobs.unwrap_or_default();
-    lines.extend(pods.unwrap_or_default());
-    if lines.is_empty() {
-        lines.push(format!("{what} without a state folder was found"));
+        Err(error) => wrong.push(format!("Slurm was not asked: {error}")),
     }
-    Ok(lines.join("\n"))
+    match pods {
+        Ok(Some(found)) => {
+            asked.push("no Pod");
+            lines.extend(found);
+        }
+        Ok(None) => {}
+        Err(why) => wrong.push(why),
+    }
+    if lines.is_empty() && !asked.is_empty() {
+        lines.push(format!("{} without a state folder was found", asked.join(" and ")));
+    }
+    Cleaned { lines, wrong: (!wrong.is_empty()).then(|| wrong.join("\n")) }
 }
 
 /// `None`: there is no cluster here to ask.

@@ -31,7 +31,7 @@ pub(super) fn run(path: &Path, order: &KeyOrder) -> ExitCode {
         Ok(spec) => spec,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    let dir = crate::app::output::state_dir(&loaded);
+    let dir = crate::app::output::common_dir(&loaded);
     let soon = "a manager that runs knows of it within 2 s";
     let done = match order {
         KeyOrder::Add(wanted) => {

@@ -4,7 +4,7 @@ use super::{complain, say};
 use crate::config;
 use clap::Subcommand;
 use llm_manager_actors::billing::{Replayed, replay_rejected, retain_now};
-use llm_manager_ledger::{Location, copy, restore};
+use llm_manager_ledger::{Location, StoreError, copy, restore};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,9 +39,7 @@ pub(super) fn run(path: &Path, order: &LedgerOrder) -> ExitCode {
         return complain(&format!("llm-manager: there is no ledger at {database} (`program.database`)"), 1);
     }
     let done = match order {
-        LedgerOrder::Replay => {
-            replay_rejected(&location, &state_dir(path, &location)).map(|done| replayed(&done))
-        }
+        LedgerOrder::Replay => replay_all(&location, &state_dir(path, &location)).map(|done| replayed(&done)),
         LedgerOrder::Copy { to } => {
             let target = Location::parse(to);
             return match copy(&location, &target) {
@@ -88,6 +86,20 @@ pub(super) fn put_back(path: &Path, file: &Path) -> ExitCode {
         }
         Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }
+}
+
+/// Of all managers that share the folder.
+fn replay_all(location: &Location, state_dir: &Path) -> Result<Replayed, StoreError> {
+    let mut all = replay_rejected(location, state_dir)?;
+    let managers = std::fs::read_dir(state_dir.join("managers")).into_iter().flatten().flatten();
+    for own in managers {
+        let done = replay_rejected(location, &own.path())?;
+        all.written += done.written;
+        all.duplicates += done.duplicates;
+        all.refused += done.refused;
+        all.reason = done.reason.or(all.reason);
+    }
+    Ok(all)
 }
 
 /// As the manager has it: beside the file, or `data` beside the configuration.

@@ -18,7 +18,7 @@ use serde_yaml::Value;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
-use super::{devices, edge, key_specs, models, modes, notify, replicas};
+use super::{devices, edge, key_specs, models, modes, notify, replicas, shared};
 
 /// What models take from `program` when they don't say it themselves.
 pub(super) struct Defaults {
@@ -64,6 +64,9 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
         model.aliases.retain(|alias| *alias != model.name);
     }
     ports_are_unique(walk, &models, program.port);
+    if program.shared {
+        shared::check(walk, &program_fields, &program, &models);
+    }
 
     let models = models.into_iter().map(Arc::new).collect();
     Spec {
@@ -122,6 +125,7 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>, has_keys: bool) -> ProgramS
         log_level: if level == "warning" { "warn".to_owned() } else { level },
         disable_gpu_monitoring: fields.flag("Disable_GPU_monitoring"),
         database: database(walk, fields),
+        shared: fields.flag("shared"),
         api_keys,
         allowed_hosts: allowed_hosts(walk, fields),
         watch_config: fields.flag("watch_config"),

@@ -14,6 +14,7 @@ use llm_manager_actors::billing::{Billing, Ledger};
 use llm_manager_actors::captures::Captures;
 use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::Feed;
+use llm_manager_actors::leadership::Leadership;
 use llm_manager_actors::logs::LogHub;
 use llm_manager_actors::model::{Directory, ModelHandle};
 use llm_manager_actors::notifier::Notifications;
@@ -89,6 +90,8 @@ pub struct Shared {
     pub shared_devices: Arc<[SharedDevice]>,
     /// The nodes of the cluster on which models may run, for those who look.
     pub cluster: Nodes,
+    /// Who of several managers leads; `None`: there are no others.
+    pub leadership: Option<Leadership>,
     /// Days that rows of requests are kept.
     pub retention_days: u32,
     /// How long the end of the program waits for running answers.

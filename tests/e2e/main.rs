@@ -59,6 +59,7 @@ mod run_logs;
 mod runs;
 mod service;
 mod sessions;
+mod several;
 mod slurm;
 mod soak;
 mod standby;

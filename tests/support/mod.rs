@@ -15,6 +15,7 @@ pub(crate) mod slurm;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,9 @@ pub(crate) fn free_port() -> u16 {
 
 /// A running manager.
 pub(crate) struct Manager {
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
+    /// The name of its configuration.
+    file: String,
     port: u16,
     child: Option<Child>,
     env: Vec<(String, String)>,
@@ -91,7 +94,16 @@ impl Manager {
         let port = free_port();
         std::fs::write(dir.path().join("config.yaml"), config.text(port, dir.path())).unwrap();
         let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Self { dir, port, child: None, env, key: config.first_key() }
+        let file = "config".to_owned();
+        Self { dir: Arc::new(dir), file, port, child: None, env, key: config.first_key() }
+    }
+
+    /// Another manager in the same folder, with a configuration, a port and a log of its own; it isn't started.
+    pub(crate) fn beside(&self, file: &str, config: &Config) -> Self {
+        let port = free_port();
+        std::fs::write(self.path(&format!("{file}.yaml")), config.text(port, self.dir.path())).unwrap();
+        let (dir, env) = (Arc::clone(&self.dir), self.env.clone());
+        Self { dir, file: file.to_owned(), port, child: None, env, key: config.first_key() }
     }
 
     /// A variable more, or another value, from the next launch on.
@@ -138,7 +150,7 @@ impl Manager {
     }
 
     fn command(&self) -> Command {
-        self.command_for("config.yaml")
+        self.command_for(&format!("{}.yaml", self.file))
     }
 
     fn command_for(&self, config: &str) -> Command {
@@ -197,7 +209,8 @@ impl Manager {
     }
 
     fn log_file(&self) -> PathBuf {
-        self.path("manager.log")
+        let name = if self.file == "config" { "manager" } else { &self.file };
+        self.path(&format!("{name}.log"))
     }
 
     /// What the manager has printed.
@@ -423,7 +436,10 @@ impl Drop for Manager {
                 self.wait_quiet();
                 self.stop();
             }
-            self.wait_no_processes();
+            // Another manager of the folder may still be there.
+            if Arc::strong_count(&self.dir) == 1 {
+                self.wait_no_processes();
+            }
             return;
         }
         if let Some(child) = &mut self.child {

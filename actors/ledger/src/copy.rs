@@ -5,7 +5,7 @@
 
 use super::db::{Db, Location, Role, connect};
 use super::error::{OpenError, StoreError};
-use super::hold::hold;
+use super::hold::{Company, hold};
 use super::migrate;
 use serde_json::Value;
 use std::fmt::Write;
@@ -87,9 +87,9 @@ pub fn copy(from: &Location, to: &Location) -> Result<Copied, OpenError> {
     })?;
     let begin = if source.is_sqlite() { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
     source.run(begin).map_err(reading)?;
-    migrate::prepare(to)?;
+    migrate::prepare(to, Company::Alone)?;
     let mut target = connect(to, Role::Setup).map_err(|error| to.failed(error))?;
-    hold(&mut target).map_err(|error| match error {
+    hold(&mut target, Company::Alone).map_err(|error| match error {
         StoreError::Taken(holder) => OpenError::Taken { place: to.to_string(), holder },
         error => to.failed(error),
     })?;

@@ -125,17 +125,30 @@ fn own_name() -> String {
     format!("pid {} on {host}, since {now:.0}", std::process::id())
 }
 
+/// Whether a database is one manager's alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Company {
+    /// No other may have it.
+    #[default]
+    Alone,
+    /// Others may that share it, too.
+    Shared,
+}
+
 /// Takes the database for this process, for as long as the connection lasts. SQLite's file is in a folder that is held.
-pub(super) fn hold(db: &mut Db) -> Result<(), StoreError> {
+pub(super) fn hold(db: &mut Db, company: Company) -> Result<(), StoreError> {
     match db {
+        Db::Sqlite(_) if company == Company::Shared => {
+            Err(StoreError::Refused("only a ledger in PostgreSQL can be shared".into()))
+        }
         Db::Sqlite(_) => Ok(()),
         #[cfg(feature = "postgres")]
-        Db::Postgres(_) => hold_postgres(db),
+        Db::Postgres(_) => hold_postgres(db, company),
     }
 }
 
 #[cfg(feature = "postgres")]
-fn hold_postgres(db: &mut Db) -> Result<(), StoreError> {
+fn hold_postgres(db: &mut Db, company: Company) -> Result<(), StoreError> {
     // The name finds connections of ours that were given up and may still hold the lock.
     let name = format!("llm-manager {}", own_mark());
     db.run(&format!("SET application_name = '{name}'"))?;
@@ -143,9 +156,10 @@ fn hold_postgres(db: &mut Db) -> Result<(), StoreError> {
         "SELECT COUNT(pg_terminate_backend(pid)) AS number FROM pg_stat_activity \
          WHERE application_name = '{name}' AND pid <> pg_backend_pid() AND datname = current_database()"
     );
-    let take = "SELECT CAST(pg_try_advisory_lock(1280134476, 2) AS INTEGER)::BIGINT AS number";
+    let way = if company == Company::Shared { "pg_try_advisory_lock_shared" } else { "pg_try_advisory_lock" };
+    let take = format!("SELECT CAST({way}(1280134476, 2) AS INTEGER)::BIGINT AS number");
     let deadline = Instant::now() + PATIENCE;
-    while db.number(take)? == 0 {
+    while db.number(&take)? == 0 {
         if Instant::now() > deadline {
             let found = db.words(&format!("SELECT value AS word FROM meta WHERE name = '{HOLDER}'"));
             return Err(StoreError::Taken(found.ok().and_then(|mut found| found.pop()).unwrap_or_default()));

@@ -104,7 +104,8 @@ impl Original {
         target: &dyn Fn(&str) -> Target,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Vec<Imported>, StoreError> {
-        migrate::prepare(location).map_err(|error| StoreError::Refused(error.to_string()))?;
+        migrate::prepare(location, super::hold::Company::Alone)
+            .map_err(|error| StoreError::Refused(error.to_string()))?;
         refuse_while_it_runs(location)?;
         let mut writer = Writer::open(location)?;
         let mut done = Vec::new();

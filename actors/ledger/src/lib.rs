@@ -37,6 +37,7 @@ mod row;
 mod runs;
 mod schema;
 mod sender;
+mod shared;
 mod shares;
 mod statement;
 mod storage;
@@ -63,7 +64,7 @@ pub use import::{Configuration, DefinedModel, Imported, Original, Target, Varian
 pub use labels::Labels;
 pub use latency::{Latency, Quantiles};
 pub use maintain::{Deleted, Renamed};
-pub use open::{Opened, open};
+pub use open::{Opened, open, open_in};
 pub use plans::{PlanRecord, PlanSource};
 pub use reader::LedgerReader;
 pub use requests::{Cursor, Page, PageQuery, RequestView};
@@ -75,13 +76,14 @@ pub use row::{
 pub use runs::RunQuery;
 pub use runs::{RunCost, StoredRun};
 pub use sender::Sender;
+pub use shared::{Answer, Council, Manager, Question};
 pub use shares::{RequestShare, RunShares};
 pub use statement::{Statement, StatementLine};
 pub use storage::{ModelStorage, Storage};
 pub use totals::{Group, Series, Summary, Totals};
 pub use write::Written;
 
-pub use hold::Hold;
+pub use hold::{Company, Hold};
 pub use maintain::Step;
 pub use watch::Eye;
 pub use write::{Beat, Writer};

@@ -5,6 +5,7 @@
 
 use super::db::{APPLICATION_ID, Db, Location, Role, connect, either, words};
 use super::error::{OpenError, StoreError};
+use super::hold::Company;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -21,14 +22,19 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const CHECKED_SIZE: u64 = 256 << 20;
 
 /// Makes the ledger ready for use; answers the backup that was made, if one was.
-pub(super) fn prepare(location: &Location) -> Result<Option<PathBuf>, OpenError> {
+pub(super) fn prepare(location: &Location, company: Company) -> Result<Option<PathBuf>, OpenError> {
     if let Location::File(path) = location {
         look_at(path)?;
     }
     let fresh =
         matches!(location, Location::File(path) if fs::metadata(path).map_or(0, |meta| meta.len()) == 0);
     let mut db = connect(location, Role::Setup).map_err(|error| judge(location, error))?;
-    super::hold::hold(&mut db).map_err(|error| judge(location, error))?;
+    super::hold::hold(&mut db, company).map_err(|error| judge(location, error))?;
+    if company == Company::Shared {
+        // Two may begin at once: the second one finds everything made.
+        db.number("SELECT COUNT(pg_advisory_lock(1280134476, 4)) AS number")
+            .map_err(|error| judge(location, error))?;
+    }
     if let Location::File(path) = location {
         if fresh {
             set_up(&mut db).map_err(|error| judge(location, error))?;

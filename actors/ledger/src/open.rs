@@ -2,6 +2,7 @@
 
 use super::db::{Db, Location, Role, connect};
 use super::error::{OpenError, StoreError};
+use super::hold::Company;
 use super::journal;
 use super::migrate;
 use super::reader::LedgerReader;
@@ -9,6 +10,9 @@ use super::row::Micros;
 use super::schema::program_runs;
 use diesel::{ExpressionMethods, Insertable, QueryDsl, RunQueryDsl};
 use std::path::PathBuf;
+
+/// A manager beside this one that has given no sign of life for so long is gone.
+const SILENT: Micros = 60_000_000;
 
 /// A ledger that is ready for use.
 #[derive(Clone, Debug)]
@@ -46,15 +50,33 @@ pub(super) fn begin_program(db: &mut Db, now: Micros, version: &str) -> Result<i
 
 /// Opens a ledger, or makes one. Blocks: for `spawn_blocking`, or before anything is served.
 pub fn open(location: &Location, version: &str, now: Micros) -> Result<Opened, OpenError> {
+    open_in(location, version, now, Company::Alone)
+}
+
+/// The same in the company of others: what they have open stays so.
+pub fn open_in(
+    location: &Location,
+    version: &str,
+    now: Micros,
+    company: Company,
+) -> Result<Opened, OpenError> {
     let stray_journal = match location {
         Location::File(path) => journal::settle(path)?,
         Location::Postgres(_) => None,
     };
-    let backup = migrate::prepare(location)?;
+    let backup = migrate::prepare(location, company)?;
     journal::begin(location).map_err(|error| location.failed(error))?;
     let begin = || -> Result<(i64, usize), StoreError> {
         let mut db = connect(location, Role::Setup)?;
         db.transact(|db| {
+            if company == Company::Shared {
+                // What is open may be another's. Of a manager, so long a silence is none of life.
+                db.run(&format!(
+                    "UPDATE program_runs SET ended_us = heartbeat_us WHERE ended_us IS NULL AND heartbeat_us < {}",
+                    now - SILENT
+                ))?;
+                return Ok((begin_program(db, now, version)?, 0));
+            }
             let open = db.number("SELECT COUNT(*) AS number FROM runs WHERE ended_us IS NULL")?;
             db.run(
                 "UPDATE runs SET ended_us = heartbeat_us, end_reason = 'the manager was lost', cause = 'manager_lost' WHERE ended_us IS NULL; \

@@ -227,6 +227,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    shared_lease (id) {
+        id -> BigInt,
+        token -> BigInt,
+        renewals -> BigInt,
+        holder -> Text,
+        address -> Text,
+        replicas -> Text,
+    }
+}
+
+diesel::table! {
+    shared_managers (name) {
+        name -> Text,
+        address -> Text,
+        beats -> BigInt,
+        wishes -> Text,
+    }
+}
+
 diesel::joinable!(facets -> models (model_id));
 diesel::joinable!(requests -> facets (facet_id));
 diesel::joinable!(runs -> models (model_id));

@@ -3,6 +3,7 @@
 use super::audit;
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
+use super::hold::Company;
 use super::insert::{self, NewRequest};
 use super::journal;
 use super::labels::Labels;
@@ -53,10 +54,14 @@ impl Writer {
         Ok(Self { db, names: Names::default(), watch: None, given_up: None, seen: None })
     }
 
-    /// The same for the manager: alone, with an eye on the file, and only if it is a ledger of this version.
-    pub fn open_alone(location: &Location, eye: Option<&Arc<Eye>>) -> Result<Self, StoreError> {
+    /// The same for the manager: held, with an eye on the file, and only if it is a ledger of this version.
+    pub fn open_held(
+        location: &Location,
+        eye: Option<&Arc<Eye>>,
+        company: Company,
+    ) -> Result<Self, StoreError> {
         let mut writer = Self::open(location)?;
-        super::hold::hold(&mut writer.db)?;
+        super::hold::hold(&mut writer.db, company)?;
         super::migrate::is_current(&mut writer.db)
             .map_err(|error| StoreError::Lost(format!("{location} is no ledger of this version: {error}")))?;
         writer.seen = match noted(&mut writer.db)? {

@@ -20,6 +20,7 @@ pub mod exposition;
 pub mod fault;
 pub mod gate;
 pub mod hours;
+pub mod leadership;
 pub mod ledger_file;
 pub mod lifecycle;
 pub mod line;

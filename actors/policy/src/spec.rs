@@ -154,6 +154,8 @@ pub struct ProgramSpec {
     pub disable_gpu_monitoring: bool,
     /// SQLite file (absolute) or `postgres://` address of the ledger.
     pub database: String,
+    /// True: other managers have the same ledger and the same cluster, and one of them leads.
+    pub shared: bool,
     /// Keys that open `/v1` and `/api`; empty: no key is asked for.
     pub api_keys: Vec<String>,
     /// Names under which browsers may come, beside the usual ones; `*.x` for all below `x`, `*` for any.

@@ -88,6 +88,7 @@ fn program() -> ProgramSpec {
         log_level: "info".to_owned(),
         disable_gpu_monitoring: false,
         database: "data/llm-manager.db".to_owned(),
+        shared: false,
         api_keys: Vec::new(),
         allowed_hosts: Vec::new(),
         watch_config: false,

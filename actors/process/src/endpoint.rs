@@ -106,6 +106,14 @@ impl Endpoint {
         }
     }
 
+    /// Host and port of a backend on a node of a cluster.
+    pub fn node_address(&self) -> Option<(&str, u16)> {
+        match &self.to {
+            To::Node(node) => Some((&node.host, node.port)),
+            To::Here(_) | To::There(_) => None,
+        }
+    }
+
     /// Whether somebody else runs it.
     pub fn is_elsewhere(&self) -> bool {
         matches!(self.to, To::There(_))

@@ -22,6 +22,7 @@ mod platform;
 mod port;
 pub mod private;
 mod records;
+mod shared;
 mod stop;
 mod tool;
 mod tree;
@@ -62,6 +63,7 @@ pub use platform::{
 };
 #[cfg(windows)]
 pub use platform::{leave_own_console, log_into, pump_messages, speaks_chinese, starts_at_login};
+pub use shared::{Book, Fellows, Known, SharedLauncher};
 
 pub use url::UrlLauncher;
 
@@ -163,6 +165,13 @@ pub trait Run {
     }
     /// What keeps a run that was ended from being over, such as who listens on its port; `None`: nothing known.
     fn remainder(&self) -> Option<String>;
+    /// By which name another manager finds what belongs to it, if its place outlives this one.
+    fn reference(&self) -> Option<String> {
+        None
+    }
+    /// Leaves it to another manager: it goes on, and nothing of it is touched any more. `exited` resolves, with a report that
+    /// says nothing. Only for runs with a reference.
+    fn release(&self) {}
     /// Resolves when nothing of the run is left and all of its output was delivered.
     fn exited(&self) -> LocalBoxFuture<'static, ExitReport>;
 }

@@ -24,6 +24,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 const LOOK_FOR: Duration = Duration::from_secs(2);
 /// Between two looks at the file in which a young job tells its place.
 const GLANCE: Duration = Duration::from_millis(50);
+/// Between two looks at a closed fence.
+const FENCED: Duration = Duration::from_millis(100);
 /// So often in a row a job must be missing until it is taken for gone.
 const MISSES: u32 = 2;
 /// Two ends of a time limit that are no further apart are one.
@@ -83,6 +85,7 @@ pub struct Job {
     pub(crate) ends: watch::Receiver<Option<Instant>>,
     pub(crate) wish: watch::Sender<Wish>,
     pub(crate) doubt: Rc<Notify>,
+    pub(crate) released: Rc<Notify>,
     pub(crate) output: PathBuf,
     pub(crate) key: String,
 }
@@ -123,6 +126,11 @@ impl Job {
         self.doubt.notify_one();
     }
 
+    /// Leaves it to another manager: nothing of it is touched any more, and its view is closed without an end.
+    pub fn release(&self) {
+        self.released.notify_one();
+    }
+
     /// Wants more of it than before; less is not heard.
     pub fn wish(&self, wish: Wish) {
         self.wish.send_if_modified(|old| {
@@ -146,11 +154,22 @@ pub(crate) struct Owner {
     pub view: watch::Sender<JobView>,
     pub ends: watch::Sender<Option<Instant>>,
     pub doubt: Rc<Notify>,
+    pub released: Rc<Notify>,
     pub wish: watch::Receiver<Wish>,
 }
 
 impl Owner {
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(self) {
+        let released = Rc::clone(&self.released);
+        tokio::select! {
+            // A release comes before the end of whoever held the job.
+            biased;
+            () = released.notified() => {}
+            () = self.live() => {}
+        }
+    }
+
+    async fn live(mut self) {
         let end = match self.number().await {
             Ok(id) => self.watch(id).await,
             Err(end) => end,
@@ -203,6 +222,12 @@ impl Owner {
                     Some(id) => return self.numbered(id).await,
                     None => self.doubt(format!("sbatch said: {}", text.trim())),
                 },
+                Err(error @ CallError::Fenced { .. }) => {
+                    // Nothing was submitted.
+                    self.view.send_replace(JobView::Submitting(Some(error.to_string())));
+                    tokio::time::sleep(FENCED).await;
+                    continue;
+                }
                 Err(error @ CallError::Unanswered { .. }) => self.doubt(error.to_string()),
                 Err(error) => {
                     let fate = match error {

@@ -23,7 +23,7 @@ use crate::job::{Job, JobView, Wish};
 use crate::nodes::{self, Owners, Watching};
 use crate::records::Record;
 use crate::slurm::{JobOrder, Slurm};
-use crate::tools::Tools;
+use crate::tools::{Fence, Tools};
 
 /// The output of a job on its way to its lines.
 const PIPE: usize = 64 * 1024;
@@ -38,28 +38,30 @@ struct Shared {
     state_dir: PathBuf,
     output: Rc<dyn OutputSink>,
     slurm: OnceCell<Slurm>,
+    fence: Fence,
     /// Names of jobs that somebody here holds, with their models.
     held: Rc<RefCell<BTreeMap<String, String>>>,
 }
 
 impl SlurmLauncher {
-    /// `state_dir` is where the files of jobs are, on a disk that the nodes share; whoever is `watching` sees the cluster's nodes. Must be
+    /// `state_dir` is where the files of jobs are, on a disk that the nodes share; whoever is `watching` sees the cluster's nodes; nothing is
+    /// submitted or ended while the `fence` is closed. Must be
     /// called where tasks of this thread can be spawned.
-    pub fn new(state_dir: PathBuf, output: Rc<dyn OutputSink>, watching: Watching) -> Self {
+    pub fn new(state_dir: PathBuf, output: Rc<dyn OutputSink>, watching: Watching, fence: Fence) -> Self {
         let held: Rc<RefCell<BTreeMap<String, String>>> = Rc::default();
         let owners: Rc<Owners> = {
             let held = Rc::clone(&held);
             Rc::new(move |job: &str| held.borrow().get(job).cloned())
         };
         tokio::task::spawn_local(nodes::run(Tools::new(None), owners, watching));
-        Self(Rc::new(Shared { state_dir, output, slurm: OnceCell::new(), held }))
+        Self(Rc::new(Shared { state_dir, output, slurm: OnceCell::new(), fence, held }))
     }
 
     async fn slurm(&self) -> std::io::Result<Slurm> {
         if let Some(slurm) = self.0.slurm.get() {
             return Ok(slurm.clone());
         }
-        let opened = Slurm::open_beside(self.0.state_dir.clone()).await?;
+        let opened = Slurm::open_beside(self.0.state_dir.clone(), self.0.fence.clone()).await?;
         // Two may have come at once.
         Ok(self.0.slurm.get_or_init(|| opened).clone())
     }
@@ -364,6 +366,14 @@ impl Run for SlurmRun {
 
     fn doubt(&self) {
         self.job.doubt();
+    }
+
+    fn reference(&self) -> Option<String> {
+        Some(self.job.name().to_owned())
+    }
+
+    fn release(&self) {
+        self.job.release();
     }
 
     fn remainder(&self) -> Option<String> {

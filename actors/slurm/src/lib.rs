@@ -27,4 +27,4 @@ pub use llm_manager_policy::cluster::Ask;
 pub use nodes::{Nodes, Sight, Watching};
 pub use records::Record;
 pub use slurm::{Found, JobOrder, Orphan, Slurm, end_orphan, orphans};
-pub use tools::CallError;
+pub use tools::{CallError, Fence};

@@ -12,7 +12,7 @@ use crate::job::{Job, JobView, Owner, Wish};
 use crate::parse;
 use crate::poller::Poller;
 use crate::records::{self, OUTPUT, PLACE, Record};
-use crate::tools::{CallError, Tools};
+use crate::tools::{CallError, Fence, Tools};
 use crate::wrapper::{self, Wrapped};
 use llm_manager_process::far::{Files, Folder, PREFIX, aside};
 
@@ -77,8 +77,8 @@ impl Slurm {
     ///
     /// # Errors
     /// The folder can't be made.
-    pub async fn open_beside(state_dir: PathBuf) -> io::Result<Self> {
-        let tools = Tools::new(None);
+    pub async fn open_beside(state_dir: PathBuf, fence: Fence) -> io::Result<Self> {
+        let tools = Tools::new(None).within(fence);
         let files = aside(move || Files::open(&state_dir, PLACE)).await?;
         Ok(Self { poller: Poller::new(tools.clone()), tools, files })
     }
@@ -152,6 +152,7 @@ impl Slurm {
         let (ends, of_ends) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
         let doubt = std::rc::Rc::new(tokio::sync::Notify::new());
+        let released = std::rc::Rc::new(tokio::sync::Notify::new());
         let job = Job {
             name: record.name.clone(),
             id: of_id,
@@ -159,6 +160,7 @@ impl Slurm {
             ends: of_ends,
             wish,
             doubt: std::rc::Rc::clone(&doubt),
+            released: std::rc::Rc::clone(&released),
             output: folder.file(OUTPUT),
             key,
         };
@@ -173,6 +175,7 @@ impl Slurm {
             view,
             ends,
             doubt,
+            released,
             wish: of_wish,
         };
         tokio::task::spawn_local(owner.run());

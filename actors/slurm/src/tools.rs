@@ -33,6 +33,13 @@ pub enum CallError {
         /// Its own words.
         words: String,
     },
+    /// It wasn't called.
+    Fenced {
+        /// Its name.
+        program: &'static str,
+        /// Why.
+        words: String,
+    },
     /// The controller wasn't reached, or didn't answer in time. What was asked for may have been done.
     Unanswered {
         /// Its name.
@@ -50,6 +57,7 @@ impl fmt::Display for CallError {
                 "can't start `{program}`: {cause}; is Slurm installed on this machine, and its folder in the manager's PATH?"
             ),
             Self::Refused { program, words } => write!(f, "{program} refused: {words}"),
+            Self::Fenced { program, words } => write!(f, "{program} was not called: {words}"),
             Self::Unanswered { program, words } => {
                 write!(f, "Slurm's controller doesn't answer ({program}: {words})")
             }
@@ -63,8 +71,26 @@ impl std::error::Error for CallError {}
 #[derive(Clone, Debug)]
 pub(crate) struct Tools(Rc<Surroundings>);
 
+/// Whether jobs may be submitted and ended now: of several managers only one may.
+#[derive(Clone)]
+pub struct Fence(Rc<dyn Fn() -> bool>);
+
+impl Fence {
+    /// `None`: it is always open.
+    pub fn new(open: Option<Rc<dyn Fn() -> bool>>) -> Self {
+        Self(open.unwrap_or_else(|| Rc::new(|| true)))
+    }
+}
+
+impl fmt::Debug for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if (self.0)() { "open" } else { "closed" })
+    }
+}
+
 #[derive(Debug)]
 struct Surroundings {
+    fence: Fence,
     /// What they see.
     environment: Vec<(&'static str, std::ffi::OsString)>,
     /// Where the users' scripts on the nodes find programs, Slurm's own too.
@@ -82,7 +108,13 @@ impl Tools {
         }
         // Slurm's words are compared.
         environment.push(("LC_ALL", "C".into()));
-        Self(Rc::new(Surroundings { environment, path: path_of_jobs() }))
+        Self(Rc::new(Surroundings { fence: Fence::new(None), environment, path: path_of_jobs() }))
+    }
+
+    /// The same, behind a fence.
+    pub(crate) fn within(self, fence: Fence) -> Self {
+        let Surroundings { environment, path, .. } = &*self.0;
+        Self(Rc::new(Surroundings { fence, environment: environment.clone(), path: path.clone() }))
     }
 
     /// The `PATH` of jobs.
@@ -93,6 +125,11 @@ impl Tools {
     /// Runs a program to its end; what it printed.
     pub(crate) async fn run(&self, call: &Call) -> Result<String, CallError> {
         let program = call.program;
+        // Looked at as late as can be.
+        if matches!(program, "sbatch" | "scancel") && !(self.0.fence.0)() {
+            let words = "this manager doesn't lead at the moment".to_owned();
+            return Err(CallError::Fenced { program, words });
+        }
         let mut command = tokio::process::Command::new(program);
         command
             .args(&call.arguments)

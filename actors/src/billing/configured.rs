@@ -38,7 +38,7 @@ impl Ledger {
         let core = &self.0;
         let mut writer = match core.spare.try_recv() {
             Ok(writer) => writer,
-            Err(_) => Writer::open_alone(&core.location, core.eye.as_ref())?,
+            Err(_) => Writer::open_held(&core.location, core.eye.as_ref(), core.company)?,
         };
         for (model, plan, _) in &changes {
             writer.set_plan(model, plan.as_ref(), now, now, PlanSource::Config)?;

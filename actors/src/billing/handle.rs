@@ -1,13 +1,14 @@
 //! `Ledger`: the handle through which everything is recorded, and what must outlive the actor.
 
+use super::lent::Lent;
 use super::lost::Lost;
 use super::overflow::Overflow;
 use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use llm_manager_ledger::{
-    AuditRow, Beat, Event, Eye, Hold, KeySource, LedgerReader, Location, Micros, RequestRow, StoreError,
-    Writer, now_us,
+    AuditRow, Beat, Company, Event, Eye, Hold, KeySource, LedgerReader, Location, Micros, RequestRow,
+    StoreError, Writer, now_us,
 };
 use llm_manager_policy::pricing::{self, Cost, Currency, Money};
 use llm_manager_policy::spec::Electricity;
@@ -38,6 +39,9 @@ pub(super) struct Batch {
 /// What outlives the actor.
 pub(super) struct Core {
     pub(super) location: Location,
+    pub(super) company: Company,
+    /// Runs that another manager records, or has begun to, by the number that they have here.
+    pub(super) lent: ArcSwap<BTreeMap<i64, Lent>>,
     pub(super) version: String,
     /// This run of the manager in the ledger; another one if another file took the ledger's place.
     pub(super) program_run: AtomicI64,
@@ -298,7 +302,10 @@ impl Core {
         writer.heartbeat(&Beat {
             program_run: self.program_run.load(Ordering::Relaxed),
             alive_us: self.alive_us(),
-            runs: open.iter().map(|(id, (start, since))| (*id, steady_us(*start, *since))).collect(),
+            runs: open
+                .iter()
+                .filter_map(|(id, (start, since))| Some((self.recorded_as(*id)?, steady_us(*start, *since))))
+                .collect(),
             wall_us: now_us(),
             passed: Duration::from_micros(passed),
         })?;

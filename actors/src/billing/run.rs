@@ -1,8 +1,10 @@
 //! A life of a backend, held by whoever owns the backend: opened when it is started, closed when it ends.
 
-use super::handle::Ledger;
+use super::handle::{Core, Ledger};
+use super::lent::Lent;
 use llm_manager_ledger::{Energy, Event, Micros, Parking, RunRow, now_us};
 use llm_manager_policy::ending::EndCause;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -81,7 +83,7 @@ impl Ledger {
 impl OpenRun {
     /// The number by which requests refer to it.
     pub fn id(&self) -> i64 {
-        self.row.id
+        self.ledger.number_of(self.row.id)
     }
 
     /// It has become ready.
@@ -153,7 +155,9 @@ impl OpenRun {
 
     fn tell(&mut self) {
         self.told = Instant::now();
-        self.ledger.push(Event::Run(Box::new(self.row.clone())));
+        if let Some(row) = self.ledger.as_recorded(&self.row) {
+            self.ledger.push(Event::Run(Box::new(row)));
+        }
     }
 }
 
@@ -163,5 +167,72 @@ impl Drop for OpenRun {
             self.row.cause = Some("actor_crashed".to_owned());
         }
         self.close("its owner has crashed".to_owned());
+        self.ledger.forget_lent(self.row.id);
+    }
+}
+
+impl Ledger {
+    /// The run with this number is another manager's, which records it by `theirs`, if that is known.
+    pub fn lend(&self, own: i64, theirs: Option<i64>) {
+        self.note(own, |lent| Lent { theirs: theirs.or(lent.theirs), ours: false });
+    }
+
+    /// The run with this number is this manager's from now on, and goes on in the row that it has.
+    pub fn take_over(&self, own: i64) {
+        // One that nobody else has recorded is an ordinary one.
+        if self.0.lent.load().contains_key(&own) {
+            self.note(own, |lent| Lent { ours: true, ..lent });
+        }
+    }
+
+    fn note(&self, own: i64, change: impl Fn(Lent) -> Lent) {
+        self.0.lent.rcu(|lent| {
+            let mut lent = BTreeMap::clone(lent);
+            let entry = lent.entry(own).or_default();
+            *entry = change(*entry);
+            lent
+        });
+    }
+
+    pub(super) fn forget_lent(&self, own: i64) {
+        if self.0.lent.load().contains_key(&own) {
+            self.0.lent.rcu(|lent| {
+                let mut lent = BTreeMap::clone(lent);
+                lent.remove(&own);
+                lent
+            });
+        }
+    }
+
+    /// The number that a run has in the ledger.
+    pub(super) fn number_of(&self, own: i64) -> i64 {
+        self.0.lent.load().get(&own).and_then(|lent| lent.theirs).unwrap_or(own)
+    }
+
+    /// What is recorded of it; `None`: somebody else does that.
+    pub(super) fn as_recorded(&self, row: &RunRow) -> Option<RunRow> {
+        let lent = self.0.lent.load();
+        let Some(lent) = lent.get(&row.id) else { return Some(row.clone()) };
+        if !lent.ours {
+            return None;
+        }
+        let Some(id) = lent.theirs else { return Some(row.clone()) };
+        // When it became ready stands there already.
+        Some(RunRow { id, ready_us: None, ..row.clone() })
+    }
+
+    /// The numbers in the ledger of all runs that are open here, whoever records them.
+    pub fn open_runs(&self) -> Vec<i64> {
+        self.0.open_runs.load().keys().map(|own| self.number_of(*own)).collect()
+    }
+}
+
+impl Core {
+    /// The number in the ledger of a run of this manager's own.
+    pub(super) fn recorded_as(&self, own: i64) -> Option<i64> {
+        match self.lent.load().get(&own) {
+            None => Some(own),
+            Some(lent) => lent.ours.then(|| lent.theirs.unwrap_or(own)),
+        }
     }
 }

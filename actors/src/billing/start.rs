@@ -5,7 +5,7 @@ use super::overflow::{Overflow, with_suffix};
 use super::prices::Prices;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use llm_manager_ledger::{
-    Eye, Hold, KeySource, Location, OpenError, Opened, StoreError, Writer, now_us, open,
+    Company, Eye, Hold, KeySource, Location, OpenError, Opened, StoreError, Writer, now_us, open_in,
 };
 use llm_manager_policy::spec::Electricity;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Events that the queue holds.
     pub queue: usize,
+    /// Whether other managers may have the same ledger.
+    pub company: Company,
 }
 
 impl Settings {
@@ -44,6 +46,7 @@ impl Settings {
             electricity: None,
             heartbeat: Duration::from_secs(5),
             queue: 65_536,
+            company: Company::Alone,
         }
     }
 }
@@ -61,7 +64,7 @@ pub(super) fn overflow_path(location: &Location, state_dir: &Path) -> PathBuf {
 pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), OpenError> {
     let location = &settings.location;
     let hold = Hold::take_with(&settings.state_dir, location)?;
-    let opened = open(location, version, now_us())?;
+    let opened = open_in(location, version, now_us(), settings.company)?;
     if let Some(aside) = &opened.stray_journal {
         log::warn!(
             "billing: the journal beside {location} was not written upon the file that is there now, as after a crash and a \
@@ -82,6 +85,8 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
     };
     let core = Core {
         location: location.clone(),
+        company: settings.company,
+        lent: ArcSwap::default(),
         version: version.to_owned(),
         program_run: AtomicI64::new(opened.program_run),
         started_us: opened.started_us,
@@ -115,7 +120,7 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
     if !core.records {
         log::warn!("{RECORDING}=off: requests are not recorded");
     }
-    let writer = Writer::open_alone(location, core.eye.as_ref()).and_then(|mut writer| {
+    let writer = Writer::open_held(location, core.eye.as_ref(), core.company).and_then(|mut writer| {
         core.load_prices(&mut writer)?;
         Ok(writer)
     });

@@ -91,7 +91,7 @@ impl Desk {
 
     fn open(&self) -> Result<Writer, StoreError> {
         let core = &self.core;
-        let mut writer = Writer::open_alone(&core.location, core.eye.as_ref())?;
+        let mut writer = Writer::open_held(&core.location, core.eye.as_ref(), core.company)?;
         let run = core.program_run.load(Ordering::Relaxed);
         if let Some(run) = writer.register(run, core.started_us, &core.version)? {
             log::warn!("billing: rows now go into another ledger: {}", core.location);

@@ -245,6 +245,13 @@ impl ModelHandle {
         if meant.is_empty() { vec![self] } else { meant }
     }
 
+    /// Its place is about to go: this replica ends when its running answers have ended, and whoever comes meanwhile waits.
+    pub fn retire(&self) {
+        if let Some(addr) = self.actor.addr() {
+            tell(&addr, CrewNotice::Retire);
+        }
+    }
+
     /// What the actor last said of itself; of several replicas, what the one says that is nearest to serving.
     pub fn status(&self) -> Arc<Status> {
         self.shown().status()

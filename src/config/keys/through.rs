@@ -29,6 +29,14 @@ pub(super) static ROWS: &[Key] = &[
         "true: the file is applied as soon as it changes, as `llm-manager reload` does it. With errors in it the former one stays in force.",
     ),
     row(
+        Section::Program,
+        "shared",
+        Kind::Flag,
+        "",
+        Preset::Flag(false),
+        "true: other managers have the same PostgreSQL ledger, the same `data` folder and the same cluster; one of them leads, and another takes over when it fails. All variants run on Slurm or at a url.",
+    ),
+    row(
         Section::Model,
         "formerly",
         Kind::TextOrTexts,

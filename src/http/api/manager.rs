@@ -37,3 +37,52 @@ pub(crate) async fn shutdown(shared: Now, request: HttpRequest) -> Answered {
     shared.standby.shutdown.cancel();
     Ok(HttpResponse::Accepted().json(json!({"stopping": true})))
 }
+
+/// Who of several managers leads.
+#[derive(serde::Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
+pub(crate) struct LeadershipView {
+    /// Several managers share this one's ledger and cluster (`program.shared`).
+    shared: bool,
+    /// This manager leads, as far as it knows.
+    leads: bool,
+    /// It may start and stop models at this moment.
+    acts: bool,
+    /// Where this manager is reached.
+    address: Option<String>,
+    /// Where the one that leads is reached.
+    leader: Option<String>,
+    /// Where the others are.
+    others: Vec<String>,
+    /// What is wrong.
+    trouble: Option<String>,
+}
+
+/// `GET /api/leadership`
+pub(crate) async fn leadership(shared: Now) -> HttpResponse {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    HttpResponse::Ok().json(match &shared.leadership {
+        None => LeadershipView {
+            shared: false,
+            leads: true,
+            acts: true,
+            address: None,
+            leader: None,
+            others: Vec::new(),
+            trouble: None,
+        },
+        Some(leadership) => {
+            let standing = leadership.standing();
+            let standing = standing.borrow();
+            LeadershipView {
+                shared: true,
+                leads: standing.token.is_some(),
+                acts: leadership.may_act(),
+                address: Some(leadership.address().to_owned()),
+                leader: some(&standing.address),
+                others: standing.others.to_vec(),
+                trouble: some(&standing.trouble),
+            }
+        }
+    })
+}

@@ -1,7 +1,7 @@
 //! Models, their logs and memory, and the devices.
 
 use super::operation::{Operation, Schemas, object, operation};
-use crate::http::api::{devices, memory, pauses, told, views};
+use crate::http::api::{devices, manager, memory, pauses, told, views};
 use serde_json::json;
 
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
@@ -89,6 +89,12 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             schemas.of::<told::Told>(),
         )
         .content("text/event-stream"),
+        operation(
+            "get",
+            "/api/leadership",
+            "Which of several managers leads",
+            schemas.of::<manager::LeadershipView>(),
+        ),
         operation("get", "/api/supervision", "The tree of actors", schemas.of::<views::NodeView>()),
         operation(
             "post",

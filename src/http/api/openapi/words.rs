@@ -52,6 +52,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "/api/events",
         "SSE: a `snapshot` first, then `model` and `supervision` as they change (changes of leases or waiting alone: once a second), `devices` and `throughput` once a second",
     ),
+    (
+        "get",
+        "/api/leadership",
+        "of managers that share a ledger and a cluster (`program.shared`): whether this one leads and may start and stop models now, and where the one that leads and the others are ([more](../operations/several-managers.md))",
+    ),
     ("get", "/api/logs", "the manager's own log, with the same parameters"),
     (
         "get",

@@ -183,6 +183,7 @@ export const chinese: Record<string, string> = {
   'keys.-.budget.currency': '金额的币种：三个字母。',
   'keys.-.budget.tokens': 'token 数（输入与输出），代替金额。',
   'program.watch_config': 'true：文件一改变就应用，与 `llm-manager reload` 相同。新文件有错误时，原来的配置继续有效。',
+  'program.shared': 'true：其他管理器使用同一个 PostgreSQL 账本、同一个 `data` 文件夹和同一个集群；其中一个主导，它失效时另一个接管。所有配置都在 Slurm 上或某个 url。',
   'program.loading_comments': 'true：流式请求等待模型超过 2 秒时收到注释（Anthropic 客户端收到 ping），代理和客户端就不会放弃。此后的失败是流中的事件，而不是状态码。',
   devices: '内置设备（`cpu`、NVIDIA 显卡，Linux 上还有 AMD 与 Intel 显卡）之外的设备插件，以及留给其他程序的部分：列表。',
   'devices.-.command': '自有设备的程序及参数。每次轮询时运行，最长 5 秒，输出一个 JSON 对象：{"online":true,"memory_total_mb":N,"memory_used_mb":N,"utilization":0-100,"temperature_c":N}。不写时，此条目说的是内置设备。',

@@ -1,0 +1,2 @@
+DROP TABLE shared_managers;
+DROP TABLE shared_lease;

@@ -115,6 +115,9 @@ enum Hold {
 
 type Refusals = Rc<RefCell<HashMap<String, (i64, String, Instant)>>>;
 
+/// A run by its number, and what keeps it.
+type Held = (i64, Hold);
+
 /// What the actor of leadership is told, and what follows from its news.
 pub(super) struct Own {
     pub(super) roster: Roster,
@@ -124,7 +127,7 @@ pub(super) struct Own {
     pub(super) slurm: SlurmLauncher,
     pub(super) pods: KubernetesLauncher,
     /// By the name of the manager and that of the replica.
-    holds: RefCell<HashMap<(Arc<str>, String), (i64, Hold)>>,
+    holds: RefCell<HashMap<(Arc<str>, String), Held>>,
     refusals: Refusals,
     inherited: RefCell<Option<(Instant, Arc<[Replica]>)>>,
 }

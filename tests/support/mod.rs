@@ -213,11 +213,29 @@ impl Manager {
         self.path(&format!("{name}.log"))
     }
 
-    /// What the manager has printed.
+    /// What the manager has printed. Whatever it said before it answered is in it.
     pub(crate) fn log(&self) -> String {
+        self.wait_until_written();
         std::fs::read(self.log_file())
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
+    }
+
+    /// A thread of its own writes the log; it sleeps when nothing is left to write.
+    fn wait_until_written(&self) {
+        let Some(child) = &self.child else { return };
+        let threads = format!("/proc/{}/task", child.id());
+        let is_writing = || {
+            let mut threads = std::fs::read_dir(&threads).into_iter().flatten().flatten();
+            threads.any(|thread| {
+                let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+                stat.contains(" (log) R") || stat.contains(" (log) D")
+            })
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while is_writing() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     pub(crate) fn pid(&self) -> Pid {

@@ -1,14 +1,14 @@
 //! A file that was put in the place of a ledger whose manager was killed: it gets no journal but its own.
 
 use crate::testing::{MARCH, SECOND, raw, row};
-use crate::{Event, KeySource, Location, Writer, backup, open};
+use crate::{Company, Event, KeySource, Location, Writer, backup, open};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// As a manager opens it.
 fn begun(location: &Location) -> Writer {
     open(location, "test", MARCH).unwrap();
-    Writer::open_alone(location, None).unwrap()
+    Writer::open_held(location, None, Company::Alone).unwrap()
 }
 
 fn write(writer: &mut Writer, from: i64, count: i64) {

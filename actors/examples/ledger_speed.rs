@@ -43,7 +43,8 @@ fn row(nth: u64, ended: i64, kinds: u64) -> RequestRow {
     let duration = 200_000 + pick(32, 5_000_000).cast_signed();
     let wrong = pick(50, 200) == 0;
     RequestRow {
-        request_id: format!("{hash:016x}"),
+        // As the manager makes them, the time first. Ids of clients' own have an index, which random ones fill page by page.
+        request_id: format!("{ended:013x}{:07x}", hash >> 36),
         labels,
         started_us: ended - duration,
         duration_us: duration,
@@ -91,7 +92,9 @@ async fn record(location: &Location, folder: PathBuf, rows: u64, kinds: u64) {
     let (wall, used) = (begun.elapsed(), cpu() - begun_cpu);
     let status = ledger.status();
     billing.send(Close).await.unwrap().unwrap();
-    assert_eq!((status.written, status.spilled, status.lost), (rows, 0, 0), "{status:?}");
+    // A batch that takes longer than the tenth of a second is copied to the overflow file, and is in the ledger all the same.
+    assert_eq!((status.written, status.lost, status.rejected), (rows, 0, 0), "{status:?}");
+    assert_eq!(status.duplicates, status.spilled, "{status:?}");
     let rate = |time: Duration| rows as f64 / time.as_secs_f64();
     println!("| {rows} | {kinds} | {:.0} | {:.0} | 50,000 |", rate(wall), rate(used));
 }

@@ -41,6 +41,7 @@ pub struct Written {
 pub struct Writer {
     pub(super) db: Db,
     pub(super) names: Names,
+    company: Company,
     watch: Option<Watch>,
     given_up: Option<Arc<AtomicBool>>,
     /// Time that was seen passing, at the last heartbeat.
@@ -51,7 +52,14 @@ impl Writer {
     /// Opens the ledger for writing; it must have been prepared.
     pub fn open(location: &Location) -> Result<Self, StoreError> {
         let db = connect(location, Role::Write)?;
-        Ok(Self { db, names: Names::default(), watch: None, given_up: None, seen: None })
+        Ok(Self {
+            db,
+            names: Names::default(),
+            company: Company::Alone,
+            watch: None,
+            given_up: None,
+            seen: None,
+        })
     }
 
     /// The same for the manager: held, with an eye on the file, and only if it is a ledger of this version.
@@ -62,6 +70,7 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let mut writer = Self::open(location)?;
         super::hold::hold(&mut writer.db, company)?;
+        writer.company = company;
         super::migrate::is_current(&mut writer.db)
             .map_err(|error| StoreError::Lost(format!("{location} is no ledger of this version: {error}")))?;
         writer.seen = match noted(&mut writer.db)? {
@@ -109,11 +118,15 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&mut Db, &mut Names) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let Self { db, names, watch, given_up, .. } = self;
+        let Self { db, names, company, watch, given_up, .. } = self;
         if let Some(watch) = watch {
             watch.check()?;
         }
         let done = db.transact(|db| {
+            if *company == Company::Shared {
+                // Another manager may have written since: what is remembered may be its former state.
+                names.forget();
+            }
             let done = work(db, names)?;
             if given_up.as_ref().is_some_and(|given_up| given_up.load(Ordering::Acquire)) {
                 return Err(StoreError::Silent("it was given up".into()));

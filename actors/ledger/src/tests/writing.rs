@@ -94,6 +94,26 @@ fn a_row_is_written_once() {
 }
 
 #[test]
+fn managers_that_share_a_ledger_add_to_what_the_others_wrote() {
+    everywhere(|place| {
+        if matches!(place.location, Location::File(_)) {
+            return;
+        }
+        let (opening, _) = opened(&place.location);
+        let begun = || Writer::open_held(&place.location, None, Company::Shared).unwrap();
+        let mut writers = [begun(), begun()];
+        let keys = KeySource::new();
+        for nth in 0..6 {
+            // The same minute, model and key: so the same sums and latencies.
+            let batch: Vec<_> = (0..3).map(|second| row(&keys, "a", MARCH + second * SECOND)).collect();
+            writers[nth % 2].write(&events(&batch), false).unwrap();
+        }
+        assert_eq!(everything(&opening).total.requests, 18);
+        assert_rollups_are_sums_of_rows(&place.location);
+    });
+}
+
+#[test]
 fn a_batch_that_fails_leaves_nothing() {
     everywhere(|place| {
         let (opening, mut writer) = opened(&place.location);

@@ -168,8 +168,12 @@ mod tests {
             ..Places::default()
         };
         let search = models(&places);
-        assert_eq!(search.left_out.len(), 1, "{:?}", search.left_out);
-        assert!(search.left_out[0].contains("broken.gguf: "), "{:?}", search.left_out);
+        let said = search.left_out.join("\n");
+        assert_eq!(search.left_out.len(), 2, "{said}");
+        assert!(
+            said.contains("broken.gguf: ") && said.contains("tiny.gguf: it is smaller than 1 MiB"),
+            "{said}"
+        );
         let found: Vec<_> = search
             .models
             .into_iter()

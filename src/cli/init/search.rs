@@ -126,7 +126,7 @@ impl Search {
     /// One GGUF file.
     pub(super) fn gguf(&mut self, name: String, path: &Path, bytes: u64, projector: Option<PathBuf>) {
         if bytes < SMALLEST {
-            return;
+            return self.leave_out(path, "it is smaller than 1 MiB");
         }
         let header = match Header::read(path) {
             Ok(header) => header,

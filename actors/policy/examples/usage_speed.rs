@@ -14,7 +14,7 @@ fn main() -> std::io::Result<()> {
     };
     let words = [" these", " our", " little", " \\\"where\\\"", " a"];
     let chat: Vec<String> = words.iter().map(|word| llama(word)).collect();
-    let timed: Vec<String> = (0..5)
+    let counted: Vec<String> = (0..5)
         .map(|n| llama(" a").replace("}\n\n", &format!(",\"timings\":{{\"cache_n\":38,\"prompt_n\":1,\"prompt_ms\":0.38,\"predicted_n\":{n},\"predicted_ms\":0.206}}}}\n\n")))
         .collect();
     let responses: Vec<String> = (0..5)
@@ -26,7 +26,8 @@ fn main() -> std::io::Result<()> {
         .collect();
     chunks("chat, one event a chunk", Dialect::OpenAi, &chat)?;
     chunks("chat, 5 events a chunk", Dialect::OpenAi, &[chat.concat()])?;
-    chunks("chat with timings_per_token", Dialect::OpenAi, &timed)?;
+    hidden("chat, its usage hidden", Dialect::OpenAi, &chat)?;
+    chunks("chat with timings_per_token", Dialect::OpenAi, &counted)?;
     chunks("responses with sequence_number", Dialect::Responses, &responses)?;
     chunks("messages", Dialect::Anthropic, &messages)?;
 
@@ -43,10 +44,18 @@ fn main() -> std::io::Result<()> {
 }
 
 fn chunks(name: &str, dialect: Dialect, chunks: &[String]) -> std::io::Result<()> {
+    timed(name, chunks, || Meter::new(Shape::Sse, dialect.clone()))
+}
+
+fn hidden(name: &str, dialect: Dialect, chunks: &[String]) -> std::io::Result<()> {
+    timed(name, chunks, || Meter::new(Shape::Sse, dialect.clone()).hiding(true))
+}
+
+fn timed(name: &str, chunks: &[String], new: impl Fn() -> Meter) -> std::io::Result<()> {
     const ROUNDS: usize = 200_000;
     let mut best = f64::MAX;
     for _ in 0..7 {
-        let mut meter = Meter::new(Shape::Sse, dialect.clone());
+        let mut meter = new();
         let start = Instant::now();
         for _ in 0..ROUNDS {
             for chunk in chunks {

@@ -59,7 +59,6 @@ pub struct LogLine {
 pub struct Entry {
     /// Counts the lines of the source from 1.
     pub seq: u64,
-    /// The line.
     pub line: LogLine,
 }
 

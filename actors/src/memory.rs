@@ -58,7 +58,6 @@ pub enum MemoryNotice {
     },
     /// A demand is taken back, or a life has ended.
     Returned {
-        /// Who.
         model: Arc<str>,
         /// Which life.
         epoch: u64,
@@ -71,21 +70,18 @@ pub enum MemoryNotice {
     },
     /// What it holds, after the Scheduler has been restarted.
     Holds {
-        /// Who.
         model: Arc<str>,
         /// What; `None`: nothing.
         holding: Option<Holding>,
     },
     /// It would sleep. Answered with `LetPark`.
     Parking {
-        /// Who.
         model: Arc<str>,
         /// Which life.
         epoch: u64,
     },
     /// It sleeps, or goes on sleeping: what it wanted awake is taken back.
     Asleep {
-        /// Who.
         model: Arc<str>,
         /// Which life.
         epoch: u64,
@@ -94,14 +90,12 @@ pub enum MemoryNotice {
     },
     /// It was on its way to sleep, and goes on serving.
     StaysAwake {
-        /// Who.
         model: Arc<str>,
         /// Which life.
         epoch: u64,
     },
     /// It sleeps, and wants what it needs awake. Answered with `WakeGranted` or `Denied`.
     Wake {
-        /// Who.
         model: Arc<str>,
         /// Which life.
         epoch: u64,
@@ -112,7 +106,6 @@ pub enum MemoryNotice {
     },
     /// It was asked to go, and is busy.
     EvictRefused {
-        /// Who.
         model: Arc<str>,
         /// Which life.
         epoch: u64,

@@ -166,7 +166,6 @@ struct RestartDue {
 #[derive(Message)]
 #[rtype(result = "bool")]
 pub struct Adopt {
-    /// Its name.
     pub name: String,
 }
 
@@ -174,7 +173,6 @@ pub struct Adopt {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Dismiss {
-    /// Its name.
     pub name: String,
 }
 

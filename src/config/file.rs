@@ -16,7 +16,6 @@ const BACKUPS: usize = 10;
 
 /// The file as it is.
 pub struct Present {
-    /// Its text.
     pub text: String,
     /// Changes with the text.
     pub version: String,

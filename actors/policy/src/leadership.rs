@@ -146,7 +146,6 @@ impl State {
 pub struct Replica {
     /// The model's name, or that of its further replica.
     pub name: String,
-    /// The variant.
     pub variant: String,
     /// Its number in the ledger.
     pub run: i64,
@@ -165,7 +164,6 @@ pub enum Stands {
     Coming(String),
     /// Whoever made the wish of this number gets none, and why.
     Refused {
-        /// The wish.
         wish: i64,
         /// In words for the client.
         why: String,
@@ -177,7 +175,6 @@ pub enum Stands {
 pub struct Address {
     /// A name or an address.
     pub host: String,
-    /// The port.
     pub port: u16,
     /// By this name its key is found in the folder that the managers share. The key itself is told nowhere.
     pub job: String,

@@ -54,7 +54,6 @@ pub fn class_of(
 /// What decides about the place of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Its class.
     pub class: Class,
     /// Whose it is.
     pub key: Arc<str>,

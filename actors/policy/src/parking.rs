@@ -41,7 +41,6 @@ pub enum ParkAct {
     Requests(Vec<ParkRequest>),
     /// Program and arguments; `{port}`, `{model}` and `{pid}` are filled in, and the exit code must be 0.
     Command {
-        /// The words.
         words: Vec<String>,
         /// The longest that it may take.
         timeout: Duration,

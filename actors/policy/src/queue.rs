@@ -95,7 +95,6 @@ impl State {
 /// A demand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Waiting {
-    /// Who.
     pub model: ModelName,
     /// Its life.
     pub epoch: u64,
@@ -241,7 +240,6 @@ pub struct FailedStart {
 pub enum Event {
     /// A model wants to run.
     Demand {
-        /// Who.
         model: ModelName,
         /// The life that it wants to begin.
         epoch: u64,
@@ -256,7 +254,6 @@ pub enum Event {
     },
     /// It does not want to any more, or it has ended: the demand or the reservation is taken back.
     Returned {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -265,7 +262,6 @@ pub enum Event {
     },
     /// A start failed for lack of memory; `Returned` follows.
     StartFailed {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -278,12 +274,10 @@ pub enum Event {
         model: ModelName,
         /// Which life.
         epoch: u64,
-        /// Why.
         why: Arc<str>,
     },
     /// A model says what it holds, after a restart of the Scheduler.
     Holds {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -294,28 +288,24 @@ pub enum Event {
     },
     /// A model would sleep, as soon as there is room for what it holds then. Answered by `LetPark`.
     Parking {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
     },
     /// A model sleeps, or goes on sleeping: what it wanted awake is taken back.
     Asleep {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
     },
     /// One that goes on serving: it has not fallen asleep.
     StaysAwake {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
     },
     /// A model that sleeps wants what it needs awake. Answered by `GrantWake` or `Deny`.
     Wake {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -326,7 +316,6 @@ pub enum Event {
     AllAnnounced,
     /// A model could not go: it has become busy.
     EvictRefused {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -344,7 +333,6 @@ pub enum Event {
 pub enum Effect {
     /// The memory is reserved: start.
     Grant {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -359,7 +347,6 @@ pub enum Effect {
     },
     /// There will be no memory.
     Deny {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -370,14 +357,12 @@ pub enum Effect {
     },
     /// The memory that it needs awake is reserved: wake.
     GrantWake {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
     },
     /// The answer to one that would sleep.
     LetPark {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -386,7 +371,6 @@ pub enum Effect {
     },
     /// Ask a model to go if it is idle.
     AskEvict {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -397,7 +381,6 @@ pub enum Effect {
     },
     /// Ask a busy model to let nobody in any more, to end what runs, and to go.
     AskYield {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -408,7 +391,6 @@ pub enum Effect {
     },
     /// Nobody waits any more for what a model was asked to yield: it may go on.
     WithdrawYield {
-        /// Who.
         model: ModelName,
         /// Which life.
         epoch: u64,
@@ -442,7 +424,6 @@ pub enum Denial {
 /// A model as the Scheduler sees it before a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelView {
-    /// Who.
     pub model: ModelName,
     /// Its present life.
     pub epoch: u64,

@@ -54,9 +54,7 @@ pub struct Question {
 pub enum Heard {
     /// Nothing yet: nobody listens, or the answer broke off.
     Nothing,
-    /// An answer.
     Answer {
-        /// Its status.
         status: u16,
         /// The beginning of its body.
         text: String,
@@ -120,7 +118,6 @@ pub struct Refused {
     pub what: What,
     /// Such as `POST /v1/embeddings`.
     pub question: String,
-    /// Its status.
     pub status: u16,
     /// The beginning of its answer.
     pub text: String,

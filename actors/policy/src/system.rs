@@ -19,7 +19,6 @@ pub use script::{Runner, Unrunnable, check_arguments, runner};
 pub enum System {
     /// Linux, and what behaves like it.
     Unix,
-    /// Windows.
     Windows,
 }
 

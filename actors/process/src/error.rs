@@ -8,14 +8,12 @@ use std::ops::RangeInclusive;
 pub enum LaunchError {
     /// Somebody else listens on the model's port.
     PortTaken {
-        /// The port.
         port: u16,
         /// `pid 77 (llama-server)`; `None` when it can't be seen, such as another user's process.
         by: Option<String>,
     },
     /// The system keeps the model's port to itself (Windows).
     PortReserved {
-        /// The port.
         port: u16,
         /// The ports that it keeps, if it says so.
         range: Option<RangeInclusive<u16>>,
@@ -51,10 +49,7 @@ pub enum LaunchError {
         why: String,
     },
     /// The slot was closed: the model is being removed.
-    SlotClosed {
-        /// The model.
-        model: String,
-    },
+    SlotClosed { model: String },
 }
 
 impl fmt::Display for LaunchError {
@@ -99,7 +94,6 @@ impl std::error::Error for LaunchError {}
 /// Somebody who isn't part of the run answers on its port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stranger {
-    /// The port.
     pub port: u16,
     /// `pid 77 (llama-server)`; `None` when nobody could be seen.
     pub by: Option<String>,

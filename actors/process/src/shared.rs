@@ -40,7 +40,6 @@ pub trait Fellows {
 pub struct Known {
     /// Its number here.
     pub run: i64,
-    /// The variant.
     pub variant: String,
     /// This manager owns it.
     pub owned: bool,

@@ -23,7 +23,6 @@ pub(super) struct Acquire {
 /// A request as people are told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Its id.
     pub id: Arc<str>,
     /// The name of its key; empty: none is wanted.
     pub api_key: Arc<str>,
@@ -45,7 +44,6 @@ pub struct Line(pub Vec<Waiting>);
 pub struct Waiting {
     /// Whose it is.
     pub client: Client,
-    /// Its class.
     pub class: Class,
     /// How long it has waited.
     pub waited: Duration,
@@ -55,7 +53,6 @@ pub struct Waiting {
 #[derive(Message)]
 #[rtype(result = "bool")]
 pub struct Cancel {
-    /// Its id.
     pub id: Arc<str>,
     /// Who orders it, in words.
     pub by: Arc<str>,

@@ -54,7 +54,6 @@ pub struct Scope {
 pub struct Setup {
     /// What the configuration says; a reload puts another in its place.
     pub scope: Arc<ArcSwap<Scope>>,
-    /// The devices.
     pub devices: Devices,
     /// The beginning of all moments.
     pub origin: Instant,

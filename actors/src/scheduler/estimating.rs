@@ -144,7 +144,6 @@ fn look_at_all(spec: &ModelSpec, base: &Path, cards: &[Cards]) -> Vec<Found> {
 #[derive(Message)]
 #[rtype(result = "Vec<VariantMemory>")]
 pub struct ExplainMemory {
-    /// Who.
     pub model: Arc<ModelHandle>,
 }
 

@@ -13,7 +13,6 @@ use std::sync::Arc;
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Lost {
-    /// Who.
     pub model: Arc<str>,
 }
 
@@ -21,7 +20,6 @@ pub struct Lost {
 #[derive(Message)]
 #[rtype(result = "Result<Explained, String>")]
 pub struct Explain {
-    /// Who.
     pub model: Arc<ModelHandle>,
 }
 

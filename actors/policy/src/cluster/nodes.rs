@@ -6,7 +6,6 @@ use std::fmt;
 /// A node, as the cluster tells of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
-    /// Its name.
     pub name: String,
     /// The partitions that it is in.
     pub partitions: Vec<String>,
@@ -54,7 +53,6 @@ pub struct NodeJob {
     pub id: u64,
     /// Whose it is.
     pub user: String,
-    /// Its name.
     pub name: String,
     /// The model, or the replica, whose backend it runs; `None`: it is none of this manager's.
     pub model: Option<String>,

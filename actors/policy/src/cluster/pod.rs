@@ -66,7 +66,6 @@ pub struct Container {
 /// What is known of a Pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodFacts {
-    /// Its name.
     pub name: String,
     /// Where it stands.
     pub phase: PodPhase,

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 pub enum Value {
     /// A whole number, or a flag as 0 or 1.
     Number(u64),
-    /// A text.
     Text(String),
     /// A list of whole numbers or flags: one per layer, say.
     Numbers(Vec<u64>),

@@ -55,7 +55,6 @@ pub struct Delivery {
 /// One outlet, and what waits for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outlet {
-    /// Its name.
     pub name: String,
     kinds: Vec<Kind>,
     /// The oldest first.
@@ -184,7 +183,6 @@ pub enum Effect {
     Send {
         /// Where.
         outlet: String,
-        /// What.
         delivery: Delivery,
     },
     /// Send a test at once; `Tested` follows.
@@ -203,9 +201,7 @@ pub enum Effect {
     LeaveOut {
         /// Where; `None`: nowhere.
         outlet: Option<String>,
-        /// What.
         notice: Arc<Notice>,
-        /// Why.
         why: Why,
     },
     /// Send `Due` then, instead of any earlier order.

@@ -29,7 +29,6 @@ pub struct Seen {
 /// A model at one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
-    /// Its name.
     pub name: String,
     /// It is `failed`.
     pub failed: bool,

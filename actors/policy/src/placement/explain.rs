@@ -16,7 +16,6 @@ use std::time::Duration;
 pub struct Explanation {
     /// Who wants to run.
     pub model: ModelName,
-    /// The decision.
     pub decision: Decision,
     /// Each variant on its own, in order of priority.
     pub variants: Vec<VariantExplanation>,
@@ -76,9 +75,7 @@ pub struct Lack {
 /// A model that holds memory of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
-    /// Who.
     pub model: ModelName,
-    /// MiB.
     pub mib: u64,
     /// Why it can't be stopped; `None`: it can.
     pub why: Option<Why>,

@@ -81,7 +81,6 @@ impl Variant {
 /// A model that wants to run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Demand {
-    /// Who.
     pub model: ModelName,
     /// How, in order of priority.
     pub variants: Arc<[Variant]>,
@@ -139,7 +138,6 @@ impl Default for Urgency {
 /// A model that occupies memory, or is about to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Held {
-    /// Who.
     pub model: ModelName,
     /// Where and how much.
     pub parts: Vec<HeldPart>,
@@ -300,7 +298,6 @@ pub struct World<'a> {
 pub struct Part {
     /// The entry of `required_devices` that it meets.
     pub requirement: Arc<str>,
-    /// The device.
     pub device: DeviceId,
     /// MiB to reserve on it.
     pub mib: u64,
@@ -344,9 +341,7 @@ pub enum Why {
 /// Somebody who is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Blocker {
-    /// Who.
     pub model: ModelName,
-    /// Why.
     pub why: Why,
 }
 

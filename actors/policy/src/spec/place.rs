@@ -44,7 +44,6 @@ pub struct UrlPlace {
     pub tls: bool,
     /// A name, or an address without brackets.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// Where its API begins, such as `/v1`; without a slash at its end.
     pub path: String,

@@ -21,7 +21,7 @@ mod slack;
 mod tree;
 
 use crate::config::{self, Loaded};
-use crate::http::{self, ConfigFile, Gateways, InForce, Pulse, Sessions, Shared, Standby};
+use crate::http::{self, ConfigFile, Gateways, InForce, Pulse, Sessions, Standby, Wings};
 use crate::key_store;
 use crate::logging;
 use crate::reload::{Order, Reloads};
@@ -226,43 +226,61 @@ impl Running {
             None => None,
         };
         let (nodes, watching) = Nodes::new();
-        let shared = Shared {
-            directory: Arc::new(Directory::new(Vec::new())),
-            access: Arc::clone(&access),
-            loading_comments: false,
-            log_requests: false,
-            tracer: tracer.clone(),
-            trusted_proxies: Arc::default(),
-            base_path: spec.program.base_path.clone().into(),
-            tls: spec.program.tls.is_some(),
-            endpoints: Arc::new(Endpoints::new(std::iter::empty())),
-            max_body_bytes: 0,
-            stopping: stopping.clone(),
-            standby: standby.clone(),
-            started_at: Timestamp::now(),
-            logs: hub.clone(),
-            log_folder: output::log_folder(spec),
-            supervisor: root.clone(),
-            feed: feed.clone(),
-            ledger: books.ledger.clone(),
-            captures: captures.clone(),
-            billing: books.billing.clone(),
-            quotas: quotas.clone(),
-            notifications: notifications.clone(),
-            devices: devices.clone(),
-            scheduler: looked_after.then(|| scheduler.clone()),
-            pauses: pauses.clone(),
-            shared_devices: Arc::default(),
-            cluster: nodes,
-            leadership: leadership.clone(),
-            retention_days: 0,
-            drain_timeout: Duration::ZERO,
-            fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
+        let (base_path, started_at) = (Arc::from(program.base_path.as_str()), Timestamp::now());
+        let directory = Arc::new(Directory::new(Vec::new()));
+        let wings = Wings {
+            entrance: http::Entrance {
+                access: Arc::clone(&access),
+                trusted_proxies: Arc::default(),
+                base_path: Arc::clone(&base_path),
+                tls: program.tls.is_some(),
+            },
+            forwarding: http::Forwarding {
+                access: Arc::clone(&access),
+                trusted_proxies: Arc::default(),
+                base_path,
+                directory: Arc::clone(&directory),
+                endpoints: Arc::new(Endpoints::new(std::iter::empty())),
+                max_body_bytes: 0,
+                loading_comments: false,
+                log_requests: false,
+                tracer: tracer.clone(),
+                ledger: books.ledger.clone(),
+                captures: captures.clone(),
+                quotas: quotas.clone(),
+                standby: standby.clone(),
+                stopping: stopping.clone(),
+                started_at,
+            },
+            management: http::Management {
+                access: Arc::clone(&access),
+                directory,
+                devices: devices.clone(),
+                scheduler: looked_after.then(|| scheduler.clone()),
+                pauses: pauses.clone(),
+                shared_devices: Arc::default(),
+                cluster: nodes,
+                leadership: leadership.clone(),
+                ledger: books.ledger.clone(),
+                billing: books.billing.clone(),
+                retention_days: 0,
+                captures: captures.clone(),
+                quotas: quotas.clone(),
+                notifications: notifications.clone(),
+                feed: feed.clone(),
+                logs: hub.clone(),
+                log_folder: output::log_folder(spec),
+                supervisor: root.clone(),
+                standby: standby.clone(),
+                stopping: stopping.clone(),
+                started_at,
+                fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
+            },
         };
         let gateways = Gateways::new(crate::limits::workers());
         let http = gateways.child_spec(feed.clone());
         let handles = listed.iter().map(|(model, _)| Arc::clone(model)).collect();
-        let in_force = InForce::new(reload::configured(shared, spec, access, handles));
+        let in_force = InForce::new(reload::configured(wings, spec, &access, handles));
         let parts = http::Parts {
             in_force: in_force.clone(),
             config: file,
@@ -348,8 +366,12 @@ impl Running {
         }
         let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
         actix_web::rt::spawn(ticking);
-        let looking =
-            notices::watch(notifications.clone(), roster.clone(), in_force.clone(), spec.program.tls.clone());
+        let looking = notices::watch(
+            notifications.clone(),
+            roster.clone(),
+            in_force.management.clone(),
+            spec.program.tls.clone(),
+        );
         actix_web::rt::spawn(looking);
         actix_web::rt::spawn(slack::watch(roster.clone(), gateways, stopping.clone()));
         let server = serve();
@@ -404,7 +426,7 @@ impl Running {
         };
         log::info!(
             "{name}: no new requests are accepted; running responses may take {} s (a second signal cuts them off)",
-            self.in_force.now().drain_timeout.as_secs()
+            self.roster.timeouts().drain.as_secs()
         );
         notify::stopping(ended);
         self.stopping.cancel();
@@ -442,7 +464,7 @@ impl Running {
         self.served.abort();
         let closing = async {
             self.devices.stop().await;
-            if let Some(tracer) = &self.in_force.now().tracer {
+            if let Some(tracer) = &self.in_force.forwarding.now().tracer {
                 tracer.close().await;
             }
             self.books.close().await;
@@ -454,7 +476,7 @@ impl Running {
                 self.books.hurry().await;
             }
         }
-        output::finish_captures(&self.in_force.now().captures).await;
+        output::finish_captures(&self.in_force.management.now().captures).await;
         output::finish(self.log_files).await;
         if self.launcher.has_left_behind() {
             self.guard.take_over();

@@ -8,24 +8,30 @@ mod api;
 mod base;
 mod connection;
 mod error;
+mod find;
 mod gateway;
 mod peer;
 mod route;
 mod standby;
 mod state;
 mod who;
+mod wings;
 
 pub use access::Access;
 pub use access::cors::Origins;
+pub use access::entrance::Entrance;
 pub use access::hosts::Hosts;
 pub use access::keys::Keys;
 pub use access::sessions::Sessions;
 pub use api::config::ConfigFile;
+pub use api::management::Management;
 pub use api::pulse::Pulse;
 pub use error::{ApiError, Kind};
+pub use gateway::forwarding::Forwarding;
 pub use gateway::worker::Gateways;
 pub use standby::Standby;
-pub use state::{InForce, Now, Shared};
+pub use state::{Current, Now};
+pub use wings::{InForce, Wings};
 
 use access::wrong::WrongKeys;
 use actix_http::error::DispatchError;
@@ -58,7 +64,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What the handlers are given; each takes only what it needs.
 pub struct Parts {
-    /// Addresses of actors, and settings.
+    /// What the wings are given.
     pub in_force: InForce,
     /// The configuration's file.
     pub config: ConfigFile,
@@ -80,7 +86,7 @@ pub fn bind(
     let base: Arc<str> = program.base_path.as_str().into();
     let config = web::Data::new(config);
     let (pulse, strays) = (web::Data::new(pulse), web::Data::new(Strays::default()));
-    let (watched, feeding) = (in_force.clone(), Pulse::clone(&pulse));
+    let (watched, feeding) = (in_force.management.clone(), Pulse::clone(&pulse));
     let gateways = web::Data::new(gateways);
     let builder = Server::build()
         .workers(gateways.workers())
@@ -92,7 +98,9 @@ pub fn bind(
     let ending = builder.graceful_shutdown_signal();
     let factory = move || {
         let app = App::new()
-            .app_data(in_force.clone())
+            .app_data(in_force.entrance.clone())
+            .app_data(in_force.forwarding.clone())
+            .app_data(in_force.management.clone())
             .app_data(config.clone())
             .app_data(pulse.clone())
             .app_data(strays.clone())
@@ -102,7 +110,7 @@ pub fn bind(
             .app_data(web::QueryConfig::default().error_handler(|error, _| {
                 ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
             }))
-            .configure(|config| gateway::routes(config, &in_force.now().endpoints))
+            .configure(|config| gateway::routes(config, &in_force.forwarding.now().endpoints))
             .configure(api::routes)
             // What has braces in its path, and what the modes of a reload bring.
             .default_service(web::to(serve::serve))

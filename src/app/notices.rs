@@ -1,7 +1,7 @@
 //! Looks at what may be worth a word to those of `notify:`, and tells the Notifier what is new.
 
 use super::tree::Roster;
-use crate::http::{InForce, Now};
+use crate::http::{Current, Management};
 use crate::tls;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -44,7 +44,7 @@ pub(super) fn start(spec: &Spec, state_dir: &Path, instance: &str) -> Notificati
 pub(super) async fn watch(
     notifications: Notifications,
     roster: Roster,
-    in_force: InForce,
+    in_force: Current<Management>,
     tls: Option<TlsSpec>,
 ) {
     let stopping = in_force.now().stopping.clone();
@@ -77,7 +77,7 @@ pub(super) async fn watch(
 }
 
 /// What can be seen without asking anybody.
-fn seen(now: &Now, roster: &Roster) -> Seen {
+fn seen(now: &Management, roster: &Roster) -> Seen {
     let model = |model: &Arc<llm_manager_actors::model::ModelHandle>| {
         let status = model.status();
         Model {
@@ -99,7 +99,7 @@ fn seen(now: &Now, roster: &Roster) -> Seen {
 }
 
 /// The budgets of all keys; `None`: nobody knows now.
-async fn budgets(now: &Now) -> Option<Vec<Budget>> {
+async fn budgets(now: &Management) -> Option<Vec<Budget>> {
     let quotas = now.access.keys.all().iter().filter_map(|key| key.quota.clone());
     let quotas: Vec<Arc<Quota>> = quotas.filter(|quota| quota.budget.is_some()).collect();
     if quotas.is_empty() {

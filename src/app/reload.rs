@@ -10,7 +10,7 @@ use super::notices;
 use super::signals::HangUp;
 use super::tree::Roster;
 use crate::config::{self, Loaded, Report};
-use crate::http::{Access, Hosts, InForce, Keys, Origins, Sessions, Shared};
+use crate::http::{Access, Entrance, Forwarding, Hosts, InForce, Keys, Management, Origins, Sessions, Wings};
 use crate::key_store;
 use crate::logging;
 use crate::reload::{Done, Order, Reloads, Undone};
@@ -109,33 +109,47 @@ pub(super) fn access(spec: &Spec, state_dir: &Path, sessions: &Arc<Sessions>) ->
     })
 }
 
-/// Of the settings that requests see, those that a configuration decides.
+/// Of what the wings of HTTP are given, that which a configuration decides.
 pub(super) fn configured(
-    shared: Shared,
+    before: Wings,
     spec: &Spec,
-    access: Arc<Access>,
+    access: &Arc<Access>,
     models: Vec<Arc<ModelHandle>>,
-) -> Shared {
+) -> Wings {
+    let Wings { entrance, forwarding, management } = before;
     let program = &spec.program;
-    Shared {
-        directory: Arc::new(Directory::new(models)),
-        access,
-        loading_comments: program.loading_comments,
-        log_requests: program.log_requests,
-        trusted_proxies: program.trusted_proxies.as_slice().into(),
-        endpoints: Arc::new(Endpoints::new(spec.modes.iter().map(|mode| &**mode))),
-        max_body_bytes: program.max_body_bytes,
-        shared_devices: spec.shared_devices.as_slice().into(),
-        retention_days: program.log_retention_days,
-        drain_timeout: program.drain_timeout,
-        ..shared
+    let directory = Arc::new(Directory::new(models));
+    let trusted_proxies: Arc<[_]> = program.trusted_proxies.as_slice().into();
+    Wings {
+        entrance: Entrance {
+            access: Arc::clone(access),
+            trusted_proxies: Arc::clone(&trusted_proxies),
+            ..entrance
+        },
+        forwarding: Forwarding {
+            access: Arc::clone(access),
+            trusted_proxies,
+            directory: Arc::clone(&directory),
+            endpoints: Arc::new(Endpoints::new(spec.modes.iter().map(|mode| &**mode))),
+            max_body_bytes: program.max_body_bytes,
+            loading_comments: program.loading_comments,
+            log_requests: program.log_requests,
+            ..forwarding
+        },
+        management: Management {
+            access: Arc::clone(access),
+            directory,
+            shared_devices: spec.shared_devices.as_slice().into(),
+            retention_days: program.log_retention_days,
+            ..management
+        },
     }
 }
 
 impl Reloader {
     /// Reloads when somebody wants it, until the program stops.
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut hang_up: HangUp) {
-        let stopping = self.in_force.now().stopping.clone();
+        let stopping = self.in_force.management.now().stopping.clone();
         let (retired, mut ended) = mpsc::channel(RETIRED);
         let mut watch = Watch::new(&self.path).await;
         let mut keys = Watch::new(&key_store::path(&self.state_dir)).await;
@@ -263,14 +277,14 @@ impl Reloader {
         }
         let gone = std::mem::replace(&mut self.listed, listed);
         let models: Vec<_> = self.listed.iter().map(|(model, _)| Arc::clone(model)).collect();
-        let shared = configured(Shared::clone(&self.in_force.now()), &new, Arc::new(access), models);
+        let wings = configured(self.in_force.wings(), &new, &Arc::new(access), models);
         self.scope.store(Arc::new(Scope {
             models: self.roster.replicas(),
             settings: placement(&new.program),
             watts: new.program.watts.clone(),
             shared_devices: new.shared_devices.clone(),
         }));
-        self.in_force.replace(shared);
+        self.in_force.replace(wings);
         // From here on requests come by the new settings.
         for (model, relaunched) in told {
             if let Some(addr) = model.actor().addr() {
@@ -296,7 +310,7 @@ impl Reloader {
         self.notifications.reconfigure(notices::outlets(&new));
         self.books.ledger.reconfigure(new.program.log_retention_days, new.program.electricity);
         if new.program.captures != self.spec.program.captures {
-            self.in_force.now().captures.reconfigure(new.program.captures).await;
+            self.in_force.management.now().captures.reconfigure(new.program.captures).await;
         }
         self.spec = new;
         Ok(())
@@ -402,7 +416,7 @@ impl Reloader {
         };
         let recalled = CancellationToken::new();
         self.leaving.push(Leaving { model: Arc::clone(&model), data_to, recalled: recalled.clone() });
-        let (retired, stopping) = (retired.clone(), self.in_force.now().stopping.clone());
+        let (retired, stopping) = (retired.clone(), self.in_force.management.now().stopping.clone());
         actix_web::rt::spawn(async move {
             let end = async {
                 forgotten.cancelled().await;

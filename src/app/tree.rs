@@ -55,6 +55,10 @@ impl Roster {
         roster
     }
 
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.0.timeouts.get()
+    }
+
     pub(super) fn set_timeouts(&self, timeouts: Timeouts) {
         self.0.timeouts.set(timeouts);
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod cors;
 mod enter;
+pub(super) mod entrance;
 pub(super) mod hosts;
 pub(super) mod keys;
 mod origin;

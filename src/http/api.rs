@@ -11,6 +11,7 @@ pub(super) mod events;
 pub(super) mod files;
 mod health;
 pub(super) mod keys;
+pub(super) mod management;
 pub(super) mod manager;
 pub(super) mod memory;
 pub(super) mod metrics;
@@ -18,6 +19,7 @@ pub(super) mod models;
 pub(super) mod notify;
 pub(super) mod openapi;
 pub(super) mod pauses;
+mod placement;
 pub(super) mod pulse;
 mod query;
 pub(super) mod queue;
@@ -52,6 +54,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         devices::routes(config);
         events::routes(config);
         memory::routes(config);
+        placement::routes(config);
         models::routes(config);
         audit::routes(config);
         billing::routes(config);
@@ -85,6 +88,7 @@ fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         metrics::operations(),
         models::operations(schemas),
         memory::operations(schemas),
+        placement::operations(schemas),
         devices::operations(schemas),
         pauses::operations(schemas),
         queue::operations(schemas),

@@ -1,7 +1,7 @@
 //! The errors that the manager itself makes: one table of status, code and type, one form of body.
 
 #[cfg(test)]
-mod reference;
+pub(super) mod reference;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What a handler answers.
+pub(crate) type Answered = Result<HttpResponse, ApiError>;
 
 /// The longest pause, in seconds, that is told to a client which may wait for it by itself.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);

@@ -17,6 +17,7 @@ mod finished;
 pub(super) mod form;
 pub(super) mod forms;
 pub(super) mod forward;
+pub(super) mod forwarding;
 pub(super) mod grow;
 pub(super) mod headers;
 pub(super) mod in_flight;
@@ -41,7 +42,7 @@ pub(super) mod words;
 pub(super) mod worker;
 
 #[cfg(test)]
-use super::api::openapi::operation::{Operation, model_body, post};
+use super::api::openapi::operation::{Operation, post};
 use actix_web::web::{self, ServiceConfig};
 use llm_manager_policy::endpoints::Endpoints;
 
@@ -69,8 +70,7 @@ pub(super) fn operations() -> Vec<Operation> {
         ("/v1/rerank", "A ranking of documents"),
     ];
     let served = served.into_iter().map(|(path, summary)| {
-        let operation =
-            post(path, summary, serde_json::json!({"type": "object"})).body(model_body()).streams();
+        let operation = post(path, summary, serde_json::json!({"type": "object"})).forwarded().streams();
         if path == "/v1/messages" { operation.errors("AnthropicError") } else { operation }
     });
     served.chain(catalog::operations()).chain(ollama::operations()).collect()

@@ -1,14 +1,12 @@
 //! How a route is declared, and what is answered where there is none.
 
-use super::error::ApiError;
+use super::error::{Answered, ApiError};
 use super::gateway::paths;
 use super::gateway::request_id::RequestId;
 use super::gateway::stray;
-use super::state::{Now, Shared};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
+use crate::http::gateway::forwarding::{Forwarding, Now};
+use actix_web::{HttpRequest, Resource, Route, guard, web};
 use std::time::Instant;
-
-type Answered = Result<HttpResponse, ApiError>;
 
 /// A path with one method; any other is refused in the form of all errors.
 pub(crate) fn at(path: &str, route: Route) -> Resource {
@@ -35,7 +33,7 @@ async fn wrong_method(shared: Now, request: HttpRequest) -> Answered {
     refuse(&shared, &request, paths::wrong_method(&request))
 }
 
-fn refuse(shared: &Shared, request: &HttpRequest, error: ApiError) -> Answered {
+fn refuse(shared: &Forwarding, request: &HttpRequest, error: ApiError) -> Answered {
     if shared.access.is_known(request.headers()) {
         stray::note(shared, request, &RequestId::of(request), Instant::now(), &error);
     }

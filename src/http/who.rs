@@ -1,7 +1,8 @@
 //! Who gives an order: for the audit, the log and whoever is told that a model was stopped.
 
 use super::peer;
-use super::state::{InForce, Shared};
+use crate::http::access::entrance::Entrance;
+use crate::http::state::Current;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest};
@@ -32,7 +33,7 @@ pub(crate) struct Who {
 impl Who {
     /// The sender of a request that was let in.
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        match InForce::of(request) {
+        match Current::<Entrance>::of(request) {
             Ok(in_force) => {
                 let now = in_force.now();
                 let client = peer::address(request, &now.trusted_proxies);
@@ -42,7 +43,7 @@ impl Who {
         }
     }
 
-    fn from(shared: &Shared, headers: &HeaderMap, peer: Option<IpAddr>) -> Self {
+    fn from(shared: &Entrance, headers: &HeaderMap, peer: Option<IpAddr>) -> Self {
         let keys = &shared.access.keys;
         let label = |place| keys.label_of(place).map_or_else(String::new, ToString::to_string);
         let address = peer.map(|peer| peer.to_string());

@@ -4,9 +4,10 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, rfc3339, time};
+use crate::http::api::management::{Management, Now};
 use crate::http::error::ApiError;
 use crate::http::route::{at, read};
-use crate::http::state::{InForce, Now};
+use crate::http::state::Current;
 use crate::http::who::Who;
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
@@ -22,7 +23,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[cfg(test)]
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     vec![
-        get("/api/audit", "Who did what, newest first", schemas.of::<Page>())
+        get("/api/audit", "Who did what, newest first", schemas.of::<AuditPageView>())
+            .refused("ledger_unavailable")
             .query("from,to,model,who,before,limit")
             .words(
                 "who did what, newest first: see [who did it](../operations/security.md#who-did-it); \
@@ -79,7 +81,7 @@ fn action(method: &Method, shape: &str) -> String {
 
 /// Notes an order that was carried out.
 pub(in crate::http) fn note(request: &HttpRequest) {
-    let Ok(in_force) = InForce::of(request) else { return };
+    let Ok(in_force) = Current::<Management>::of(request) else { return };
     let shared = in_force.now();
     let Some(shape) = request.match_pattern().as_deref().and_then(shape) else { return };
     if LOOKS.contains(&shape.as_str()) {
@@ -113,7 +115,7 @@ fn detail(query: &str) -> Option<String> {
 /// Query of the audit.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct AuditOptions {
     from: Option<String>,
     to: Option<String>,
     model: Option<String>,
@@ -126,9 +128,9 @@ pub(crate) struct Wanted {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "AuditPage"), schemars(rename = "AuditPage"))]
-pub(crate) struct Page {
+pub(crate) struct AuditPageView {
     /// Newest first.
-    rows: Vec<View>,
+    rows: Vec<AuditEntryView>,
     /// `before` of the next page; null: this is the last one.
     next: Option<i64>,
 }
@@ -137,7 +139,7 @@ pub(crate) struct Page {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "AuditEntry"), schemars(rename = "AuditEntry"))]
-struct View {
+struct AuditEntryView {
     id: i64,
     #[cfg_attr(test, ts(type = "string"))]
     time: Option<Timestamp>,
@@ -153,7 +155,7 @@ struct View {
     detail: Option<String>,
 }
 
-impl View {
+impl AuditEntryView {
     fn of(view: AuditView) -> Self {
         let AuditView { id, at_us, kind, who, address, action, subject, detail } = view;
         Self { id, time: rfc3339(at_us), kind, who, address, action, subject, detail }
@@ -161,7 +163,7 @@ impl View {
 }
 
 /// `GET /api/audit`
-async fn list(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
+async fn list(shared: Now, query: web::Query<AuditOptions>) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {
@@ -181,7 +183,8 @@ async fn list(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, Ap
     let found = shared.ledger.reader().audit(wanted).await.map_err(from_store)?;
     let full = i64::try_from(found.len()).is_ok_and(|count| count == limit);
     let next = found.last().filter(|_| full).map(|row| row.id);
-    Ok(HttpResponse::Ok().json(Page { rows: found.into_iter().map(View::of).collect(), next }))
+    Ok(HttpResponse::Ok()
+        .json(AuditPageView { rows: found.into_iter().map(AuditEntryView::of).collect(), next }))
 }
 
 #[cfg(test)]

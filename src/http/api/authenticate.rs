@@ -2,8 +2,9 @@
 
 use super::audit;
 use crate::http::access::Door;
+use crate::http::access::entrance::Entrance;
 use crate::http::access::wrong::slow_down;
-use crate::http::state::InForce;
+use crate::http::state::Current;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -14,7 +15,7 @@ pub(super) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if let Some(in_force) = request.app_data::<InForce>() {
+    if let Some(in_force) = request.app_data::<Current<Entrance>>() {
         let now = in_force.now();
         let door = if request.method().is_safe() { Door::Management } else { Door::Orders };
         let caller = match now.access.enter(request.headers(), door) {
@@ -44,7 +45,7 @@ pub(super) async fn own_page(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if let Some(in_force) = request.app_data::<InForce>() {
+    if let Some(in_force) = request.app_data::<Current<Entrance>>() {
         in_force.now().access.enter(request.headers(), Door::SignIn)?;
     }
     next.call(request).await

@@ -1,11 +1,11 @@
 //! Price plans: which one is in force, which ones there were, and a new one.
 
 #[cfg(test)]
-use super::openapi::operation::{Operation, Schemas, get, object, optional_time, or_null, put};
+use super::openapi::operation::{Operation, Schemas, get, optional_time, or_null, put};
 use super::query::{from_json, from_store, invalid, rfc3339, time};
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::{Management, Now};
+use crate::http::error::{Answered, ApiError, Kind, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::{MODELS, Now, Shared};
 use actix_web::web::{PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
@@ -13,6 +13,8 @@ use llm_manager_actors::billing::SetPlan;
 use llm_manager_ledger::{PlanRecord, PlanSource, now_us};
 use llm_manager_policy::pricing::{Plan, PlanDraft, Tier, TierDraft};
 use serde::Serialize;
+#[cfg(test)]
+use serde_json::json;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -29,11 +31,15 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     let plans = schemas.of::<PlansView<'static>>();
     vec![
         get("/api/billing/{model}", "The price plan in force, and the history", plans.clone())
+            .refused("model_not_found")
             .words("the price plan in force, and the history, newest first"),
-        put("/api/billing/{model}", "A new plan", plans).body(plan_body()).words(
-            "sets a new plan from now on, or from `valid_from`; past prices don't change. It stays \
+        put("/api/billing/{model}", "A new plan", plans)
+            .refused("model_not_found,conflict,request_too_large,ledger_unavailable")
+            .body(plan_body())
+            .words(
+                "sets a new plan from now on, or from `valid_from`; past prices don't change. It stays \
                  until `billing:` in the configuration changes",
-        ),
+            ),
     ]
 }
 
@@ -81,8 +87,6 @@ fn plan_body() -> Value {
     })
 }
 
-type Answered = Result<HttpResponse, ApiError>;
-
 /// A plan of the most tiers is far smaller.
 const LARGEST_PLAN: usize = 64 << 10;
 
@@ -92,7 +96,7 @@ async fn show(shared: Now, name: web::Path<String>) -> Answered {
         Some(model) => model.spec.name.clone(),
         // A model that has left the configuration still has its history.
         None if !shared.ledger.prices().history(&name).is_empty() => name.into_inner(),
-        None => shared.find(&name, MODELS)?.spec.name.clone(),
+        None => shared.find(&name)?.spec.name.clone(),
     };
     Ok(HttpResponse::Ok().json(PlansView::of(&shared, &model)))
 }
@@ -106,8 +110,8 @@ async fn set(shared: Now, name: web::Path<String>, body: Result<web::Bytes, acti
         )
     };
     let body = body.map_err(too_large)?;
-    let model: Arc<str> = shared.find(&name, MODELS)?.spec.name.as_str().into();
-    let (plan, valid_from) = read(&body)?;
+    let model: Arc<str> = shared.find(&name)?.spec.name.as_str().into();
+    let (plan, valid_from) = parsed(&body)?;
     let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");
     let billing = shared.billing.addr().ok_or_else(down)?;
     let order = SetPlan { model: Arc::clone(&model), plan, valid_from, source: PlanSource::Api };
@@ -169,7 +173,7 @@ struct TierView {
 }
 
 impl<'a> PlansView<'a> {
-    fn of(shared: &Shared, model: &'a str) -> Self {
+    fn of(shared: &Management, model: &'a str) -> Self {
         let prices = shared.ledger.prices();
         let current = prices.at(model, now_us());
         Self {
@@ -225,7 +229,7 @@ impl TierView {
 }
 
 /// Reads a body; all that is wrong with it is said at once. The plan `null` ends all pricing.
-fn read(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
+fn parsed(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
     let value: Value = from_json(body).map_err(|error| invalid(format!("the body: {error}")))?;
     let mut problems = Vec::new();
     let fields = Fields::of(&value, String::new(), &mut problems);

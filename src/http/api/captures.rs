@@ -6,10 +6,10 @@ use super::openapi::operation;
 use super::openapi::operation::{Operation, Schemas, get, object};
 use super::query::{invalid, rfc3339};
 use super::{audit, config};
+use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::gateway::assembly::{Form, assembled};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine;
@@ -32,6 +32,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "What is kept of a request to a model with `capture: true`; admins only",
             schemas.of::<CaptureView<'static>>(),
         )
+        .refused("request_not_found")
         .query("started_at")
         .words(
             "what is kept of a request to a model with `capture: true`: [both bodies and \
@@ -44,6 +45,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "Deletes what is kept of a request; admins only",
             object(&[("request_id", "string"), ("deleted", "integer")]),
         )
+        .refused("request_not_found")
         .words("deletes what is kept of a request: `{request_id, deleted}`; admins only"),
     ]
 }
@@ -165,7 +167,7 @@ pub(super) fn silent(_: Unanswered) -> ApiError {
 
 /// Bodies are other people's: whoever may only read reports doesn't see them, however the path is written. Without keys,
 /// nobody does who isn't at this computer.
-fn admins_only(shared: &Shared, request: &HttpRequest) -> Result<(), ApiError> {
+fn admins_only(shared: &Management, request: &HttpRequest) -> Result<(), ApiError> {
     if !config::is_trusted(shared, request) {
         let message = "what people sent and got is nobody else's business, so without `program.api_keys` only this computer \
                        itself may read it: set `program.api_keys`";

@@ -1,6 +1,6 @@
 //! The nodes of a cluster among the devices: what there is, who uses it, and what is drained. Read only: Slurm gives them.
 
-use crate::http::state::Shared;
+use crate::http::api::management::Management;
 use jiff::Timestamp;
 use llm_manager_actors::model::Status;
 use llm_manager_policy::cluster::{Gres, Health, Node, outlook, parse_gres};
@@ -60,13 +60,13 @@ struct ClusterJob {
 }
 
 /// Whether any model may run on the cluster: otherwise nobody asks it.
-fn is_used(shared: &Shared) -> bool {
+fn is_used(shared: &Management) -> bool {
     let on = |spec: &ModelSpec| spec.variants.iter().any(|variant| matches!(variant.place, Place::Slurm(_)));
     shared.directory.models().iter().any(|model| on(&model.spec))
 }
 
 /// The nodes as they were last seen, if models may run there.
-pub(super) async fn sight(shared: &Shared) -> Option<Arc<Sight>> {
+pub(super) async fn sight(shared: &Management) -> Option<Arc<Sight>> {
     if is_used(shared) { Some(shared.cluster.look(FIRST_LOOK).await) } else { None }
 }
 

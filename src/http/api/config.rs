@@ -7,9 +7,9 @@
 use super::openapi::operation::{Operation, get, object, post, put};
 use super::query::from_json;
 use crate::config::{self, Problem, Report, Severity, Unsaved};
-use crate::http::error::{ApiError, Kind};
+use crate::http::api::management::{Management, Now};
+use crate::http::error::{Answered, ApiError, Kind};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use crate::reload::{Reloads, Undone};
 use actix_web::http::StatusCode;
 use actix_web::http::header::FORWARDED;
@@ -71,11 +71,14 @@ pub(super) fn operations() -> Vec<Operation> {
                  needs_restart, reload_needed, refused}`; `refused` has the problems of the last file \
                  that was not applied",
         ),
-        put("/api/config", "Replaces it, if `version` is that of the file", saved).body(draft).words(
-            "`{\"text\",\"version\"}`: replaces it, if it has no errors and `version` is still that \
+        put("/api/config", "Replaces it, if `version` is that of the file", saved)
+            .refused("config_changed")
+            .body(draft)
+            .words(
+                "`{\"text\",\"version\"}`: replaces it, if it has no errors and `version` is still that \
                  of the file, and applies it; `{restart_needed, backup, version, plan, error}`; `error`: \
                  saved, but not applied",
-        ),
+            ),
         post("/api/config/check", "What `llm-manager check` would say", checked)
             .body(object(&[("text", "string")]))
             .words(
@@ -90,6 +93,7 @@ pub(super) fn operations() -> Vec<Operation> {
         get("/api/config/schema", "Its JSON Schema", json!({"type": "object"}))
             .words("what `llm-manager schema` prints"),
         post("/api/restart", "Shuts down and starts again", object(&[("restarting", "boolean")]))
+            .refused("conflict,not_supported,shutting_down")
             .status("202")
             .words(
                 "returns 202, shuts down as on SIGTERM, then starts again with the current file; 409 if \
@@ -100,8 +104,6 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// Largest body: the text as JSON.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
-
-pub(super) type Answered = Result<HttpResponse, ApiError>;
 
 /// The file that this manager was started with.
 pub struct ConfigFile {
@@ -307,7 +309,7 @@ async fn restart(shared: Now, config: web::Data<ConfigFile>, request: HttpReques
 }
 
 /// A proxy on this computer speaks for others, and says so.
-pub(super) fn is_trusted(shared: &Shared, request: &HttpRequest) -> bool {
+pub(super) fn is_trusted(shared: &Management, request: &HttpRequest) -> bool {
     let headers = request.headers();
     let for_others = headers.contains_key("x-forwarded-for") || headers.contains_key(FORWARDED);
     let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
@@ -315,7 +317,7 @@ pub(super) fn is_trusted(shared: &Shared, request: &HttpRequest) -> bool {
 }
 
 /// Refuses whoever is not.
-pub(super) fn trusted(shared: &Shared, request: &HttpRequest) -> Result<(), ApiError> {
+pub(super) fn trusted(shared: &Management, request: &HttpRequest) -> Result<(), ApiError> {
     if is_trusted(shared, request) {
         return Ok(());
     }

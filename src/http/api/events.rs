@@ -10,9 +10,10 @@ use super::pulse::Pulse;
 use super::run_logs;
 use super::told::{Told, event};
 use super::views::LineView;
+use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, Kind};
 use crate::http::route::{at, read};
-use crate::http::state::{InForce, MODELS, Now, Shared};
+use crate::http::state::Current;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -44,6 +45,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "What its backend printed; with `follow`, as server-sent events",
             lines.clone(),
         )
+        .refused("model_not_found,run_not_found")
         .query("tail,follow,since,grep")
         .words("what its backend printed: the last 200 lines, `?tail=N`; `?follow=true` continues as SSE"),
         get("/api/logs", "The manager's own log", lines)
@@ -84,7 +86,7 @@ async fn model_logs(
 ) -> Result<HttpResponse, ApiError> {
     let source: Arc<str> = match shared.directory.replica(&name) {
         Some(replica) => replica.spec.name.as_str().into(),
-        None => shared.find(&name, MODELS)?.spec.name.as_str().into(),
+        None => shared.find(&name)?.spec.name.as_str().into(),
     };
     if options.since.is_some() || options.grep.is_some() {
         // What is in memory ends with the manager, and may begin later.
@@ -99,7 +101,7 @@ async fn manager_logs(shared: Now, options: web::Query<LogOptions>) -> Result<Ht
     logs(&shared, MANAGER.into(), &options).await
 }
 
-async fn logs(shared: &Shared, source: Arc<str>, options: &LogOptions) -> Result<HttpResponse, ApiError> {
+async fn logs(shared: &Management, source: Arc<str>, options: &LogOptions) -> Result<HttpResponse, ApiError> {
     let down =
         || ApiError::new(Kind::Internal, "the log hub does not answer; see the manager's standard error");
     let addr = shared.logs.addr().ok_or_else(down)?;
@@ -134,7 +136,7 @@ async fn events(
     shared: Now,
     pulse: web::Data<Pulse>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let in_force = InForce::of(&request)?.clone();
+    let in_force = Current::<Management>::of(&request)?.clone();
     let watcher = pulse.watch();
     let first = Told::snapshot(&shared).event();
     let stopping = shared.stopping.clone();

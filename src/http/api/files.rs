@@ -1,12 +1,12 @@
 //! `/api/config/files`: what lies on this machine, for whoever looks for the file of a new model.
 
-use super::config::{Answered, ConfigFile, blocking, trusted};
+use super::config::{ConfigFile, blocking, trusted};
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
 use crate::config::real_path;
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::Now;
+use crate::http::error::{Answered, ApiError, Kind, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::Now;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     vec![
         get("/api/config/files", "A folder of this machine", schemas.of::<FolderView>())
+            .refused("folder_not_found")
             .query("folder")
             .words(
                 "`folder` (default: that of the configuration) with its folders, weights and scripts, for \
@@ -42,7 +43,7 @@ const PROGRAMS: &[&str] = if cfg!(windows) { &["exe"] } else { &[] };
 /// Which folder; relative ones start at that of the configuration, which is also the one without a name.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct FolderOptions {
     #[serde(default)]
     folder: String,
 }
@@ -81,7 +82,7 @@ async fn list(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    wanted: web::Query<Wanted>,
+    wanted: web::Query<FolderOptions>,
 ) -> Answered {
     trusted(&shared, &request)?;
     let path = config.path().to_owned();

@@ -5,9 +5,9 @@ use super::config::ConfigFile;
 use super::openapi::operation::{Operation, delete, get, object, or_null, post};
 use super::query::from_json;
 use crate::http::access::keys::Key;
-use crate::http::error::{ApiError, Kind};
+use crate::http::api::management::Now;
+use crate::http::error::{Answered, ApiError, Kind};
 use crate::http::route::{at, read};
-use crate::http::state::Now;
 use crate::key_store::{self, Unchanged, Wanted};
 use crate::reload::Undone;
 use actix_web::web::{PayloadConfig, ServiceConfig};
@@ -44,6 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  ([more](../operations/keys.md))",
             ),
         post("/api/keys", "Makes a key; its secret is told once", made.clone())
+            .refused("conflict")
             .body(key_body())
             .status("201")
             .words(
@@ -52,12 +53,14 @@ pub(super) fn operations() -> Vec<Operation> {
                  `{name, secret}`: the secret is shown once",
             ),
         post("/api/keys/{name}/rotate", "Another secret for a key that was made", made)
+            .refused("key_not_found,conflict")
             .words("another secret for a key that was made so; `{name, secret}`"),
         delete(
             "/api/keys/{name}",
             "Takes a key away that was made",
             object(&[("name", "string"), ("revoked", "boolean")]),
         )
+            .refused("key_not_found,conflict")
             .words("revokes it"),
     ]
 }
@@ -93,8 +96,6 @@ fn key_body() -> Value {
         ],
     })
 }
-
-type Answered = Result<HttpResponse, ApiError>;
 
 /// Largest body of a new key.
 const LARGEST_BODY: usize = 64 * 1024;

@@ -1,14 +1,14 @@
 //! Starts that an operator has paused, and the end of the manager by order: for the tray, and for scripts.
 
-use super::config::{Answered, trusted};
+use super::config::trusted;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
-use crate::http::error::ApiError;
+use crate::http::api::management::Now;
+use crate::http::error::{Answered, ApiError};
 use crate::http::route::{at, read};
 use crate::http::standby::Standby;
-use crate::http::state::Now;
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
@@ -37,6 +37,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
                  ([more](../operations/several-managers.md))",
         ),
         post("/api/shutdown", "Ends the manager", object(&[("stopping", "boolean")]))
+            .refused("shutting_down")
             .status("202")
             .words("ends the manager, as SIGTERM does"),
     ]

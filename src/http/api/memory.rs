@@ -2,9 +2,9 @@
 
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
+use crate::http::api::management::Now;
 use crate::http::error::{ApiError, Kind};
 use crate::http::route::{at, read};
-use crate::http::state::{MODELS, Now};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use llm_manager_actors::scheduler::{ExplainMemory, VariantMemory};
@@ -26,6 +26,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "What its memory is made of, by variant",
             schemas.of::<MemoryView>(),
         )
+        .refused("model_not_found,conflict")
         .words(
             "[what its memory is made of](../concepts/memory.md), by variant: declared, measured, estimated",
         ),
@@ -34,7 +35,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
 
 /// `GET /api/models/{name}/memory`
 async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    let model = shared.find(&name, MODELS)?;
+    let model = shared.find(&name)?;
     let Some(scheduler) = &shared.scheduler else {
         let message = "memory is not checked (Disable_GPU_monitoring)";
         return Err(ApiError::new(Kind::Conflict, message));
@@ -42,7 +43,7 @@ async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, Ap
     let down = || ApiError::new(Kind::Internal, "the scheduler does not answer; see the manager's log");
     let addr = scheduler.addr().ok_or_else(down)?;
     let told = ask(&addr, ExplainMemory { model: Arc::clone(model) }).await.ok_or_else(down)?;
-    let variants = told.iter().map(VariantView::of).collect();
+    let variants = told.iter().map(VariantMemoryView::of).collect();
     Ok(HttpResponse::Ok().json(MemoryView { model: model.spec.name.clone(), variants }))
 }
 
@@ -52,14 +53,14 @@ async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, Ap
 #[cfg_attr(test, ts(rename = "ModelMemory"), schemars(rename = "ModelMemory"))]
 pub(crate) struct MemoryView {
     model: String,
-    variants: Vec<VariantView>,
+    variants: Vec<VariantMemoryView>,
 }
 
 /// One variant.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "VariantMemory"), schemars(rename = "VariantMemory"))]
-struct VariantView {
+struct VariantMemoryView {
     variant: String,
     /// Which of the following counts when it is placed.
     #[cfg_attr(test, ts(type = "'declared' | 'measured' | 'estimated' | 'unchecked'"))]
@@ -94,7 +95,7 @@ struct PartView {
     memory_mb: f64,
 }
 
-impl VariantView {
+impl VariantMemoryView {
     fn of(memory: &VariantMemory) -> Self {
         let estimated = memory.estimated();
         // As the Scheduler has it: each entry by its measured peak, else by the estimate.

@@ -14,9 +14,9 @@ use super::devices;
 use super::openapi::operation::{Operation, get};
 use super::query::from_store;
 use crate::http::access::Door;
+use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, Kind};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use family::{Family, Labels, Samples, counter, gauge};
@@ -44,7 +44,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[cfg(test)]
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        get("/metrics", "Numbers for Prometheus (OpenMetrics)", json!({"type": "string"}))
+        get("/metrics", "Numbers for Prometheus (OpenMetrics)", serde_json::json!({"type": "string"}))
             .content("application/openmetrics-text")
             .words(
                 "metrics for Prometheus, as OpenMetrics text: models, requests, tokens, cost, times, \
@@ -53,7 +53,7 @@ pub(super) fn operations() -> Vec<Operation> {
         get(
             "/metrics/backends",
             "What ready backends say of themselves (Prometheus)",
-            json!({"type": "string"}),
+            serde_json::json!({"type": "string"}),
         )
         .content("text/plain")
         .words(
@@ -121,7 +121,7 @@ fn sum(model: &ModelHandle, of: impl Fn(&Status) -> f64) -> f64 {
     of(&model.own_status()) + crew
 }
 
-fn models(shared: &Shared) -> Vec<Family> {
+fn models(shared: &Management) -> Vec<Family> {
     let models = shared.directory.models();
     let label = |model: &ModelHandle| ("model", model.spec.name.clone());
     let each = |value: &dyn Fn(&ModelHandle) -> f64| {
@@ -179,7 +179,7 @@ fn models(shared: &Shared) -> Vec<Family> {
 }
 
 /// Of this run of the manager, as the ledger has it: a tenth of a second behind.
-async fn costs(shared: &Shared) -> Result<Vec<Family>, ApiError> {
+async fn costs(shared: &Management) -> Result<Vec<Family>, ApiError> {
     let from = shared.ledger.session_start();
     let reader = shared.ledger.reader();
     let to = now_us().max(from + 1);
@@ -209,7 +209,7 @@ fn cost_samples(sums: &Summary) -> Vec<(Labels, f64)> {
         .collect()
 }
 
-async fn devices(shared: &Shared) -> Vec<Family> {
+async fn devices(shared: &Management) -> Vec<Family> {
     let devices = devices::device_views(shared).await;
     let each = |value: &dyn Fn(&devices::DeviceView) -> Option<f64>| {
         let samples = devices.iter().filter_map(|device| {
@@ -233,7 +233,7 @@ async fn devices(shared: &Shared) -> Vec<Family> {
     ]
 }
 
-fn captures(shared: &Shared) -> Vec<Family> {
+fn captures(shared: &Management) -> Vec<Family> {
     let status = shared.captures.status();
     let one = |value: u64| vec![(Labels::new(), value as f64)];
     vec![
@@ -243,7 +243,7 @@ fn captures(shared: &Shared) -> Vec<Family> {
     ]
 }
 
-fn ledger(shared: &Shared, readable: bool) -> Vec<Family> {
+fn ledger(shared: &Management, readable: bool) -> Vec<Family> {
     let status = shared.ledger.status();
     let flag = |yes: bool| vec![(Labels::new(), f64::from(u8::from(yes)))];
     let one = |value: u64| vec![(Labels::new(), value as f64)];
@@ -261,7 +261,7 @@ fn ledger(shared: &Shared, readable: bool) -> Vec<Family> {
     ]
 }
 
-async fn actors(shared: &Shared) -> Vec<Family> {
+async fn actors(shared: &Management) -> Vec<Family> {
     let tree = match shared.supervisor.addr() {
         Some(addr) => ask(&addr, Tree).await.unwrap_or_default(),
         None => Vec::new(),
@@ -276,7 +276,7 @@ async fn actors(shared: &Shared) -> Vec<Family> {
 }
 
 /// The manager itself, under the names that Prometheus's own clients use.
-async fn process(shared: &Shared) -> Vec<Family> {
+async fn process(shared: &Management) -> Vec<Family> {
     let usage = web::block(|| {
         let pid = Pid::from_u32(std::process::id());
         let mut system = System::new();

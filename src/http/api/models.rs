@@ -3,9 +3,9 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, post};
 use super::views::{ModelDetails, ModelView};
-use crate::http::error::ApiError;
+use crate::http::api::management::{Management, Now};
+use crate::http::error::{Answered, ApiError};
 use crate::http::route::{at, read};
-use crate::http::state::{MODELS, Now, Shared};
 use crate::http::who::Who;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
@@ -32,43 +32,42 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 #[cfg(test)]
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    const START: &str = "model_stopped,model_start_failed,insufficient_resources,shutting_down,model_start_timeout,stop_failed";
     let (one, all) = (schemas.of::<ModelView>(), schemas.list::<ModelView>());
+    let order = |path, summary| post(path, summary, one.clone()).query("wait").refused("model_not_found");
     vec![
         get("/api/models", "All models", all.clone()).words(
-            "all models with state, pid, port, leases, waiting, idle time left, last error, and its \
-                 replicas",
+            "all models with state, pid, port, leases, waiting, idle time left, last error, and its replicas",
         ),
         get("/api/models/{name}", "One model, its variants and runs", schemas.of::<ModelDetails>())
+            .refused("model_not_found")
             .words("one of them, with its variants, why the running one was chosen, and its last 20 runs"),
-        post("/api/models/{name}/start", "Makes it ready", one.clone())
-            .query("wait")
+        order("/api/models/{name}/start", "Makes it ready")
+            .refused(START)
             .words("starts it, and returns when it is ready; wakes a parked one"),
-        post("/api/models/{name}/stop", "Stops it; aborts a start", one.clone()).query("wait,now").words(
-            "stops it, and returns when it has stopped; aborts a start; `?now=true` cuts running \
-                 responses off",
+        order("/api/models/{name}/stop", "Stops it; aborts a start").query("wait,now").refused("stop_failed").words(
+            "stops it, and returns when it has stopped; aborts a start; `?now=true` cuts running responses off",
         ),
-        post("/api/models/{name}/restart", "Stops it and starts a fresh backend", one.clone())
-            .query("wait")
+        order("/api/models/{name}/restart", "Stops it and starts a fresh backend")
+            .refused(START)
             .words("stops it and starts a fresh backend"),
-        post("/api/models/{name}/park", "Parks it once its responses have finished", one.clone())
-            .query("wait")
-            .words(
-                "parks it once its responses have finished, and returns when it is parked; 409 if it \
-                 can't be: no `park`, no room, not ready",
-            ),
-        post("/api/models/{name}/wake", "Wakes it if it is parked, starts it otherwise", one)
-            .query("wait")
+        order("/api/models/{name}/park", "Parks it once its responses have finished").refused("conflict").words(
+            "parks it once its responses have finished, and returns when it is parked; 409 if it can't be: no `park`, \
+             no room, not ready",
+        ),
+        order("/api/models/{name}/wake", "Wakes it if it is parked, starts it otherwise")
+            .refused(START)
             .words("the same as `start`, in the words of `park`"),
         post("/api/models/stop-all", "Stops every model", all.clone())
             .query("wait,now")
+            .refused("stop_failed")
             .words("stops every model"),
         post("/api/models/restart-autostart", "Restarts those with `auto_start`", all)
             .query("wait")
+            .refused(START)
             .words("restarts those with `auto_start: true`"),
     ]
 }
-
-type Answered = Result<HttpResponse, ApiError>;
 
 /// Query of the orders.
 #[derive(Deserialize)]
@@ -90,13 +89,13 @@ async fn models(shared: Now) -> HttpResponse {
     HttpResponse::Ok().json(all(&shared))
 }
 
-fn all(shared: &Shared) -> Vec<ModelView> {
+fn all(shared: &Management) -> Vec<ModelView> {
     shared.directory.models().iter().map(|model| ModelView::of(model)).collect()
 }
 
 /// `GET /api/models/{name}`
 async fn model(shared: Now, name: web::Path<String>) -> Answered {
-    Ok(HttpResponse::Ok().json(ModelDetails::of(shared.find(&name, MODELS)?)))
+    Ok(HttpResponse::Ok().json(ModelDetails::of(shared.find(&name)?)))
 }
 
 /// `POST /api/models/{name}/start`, and `/wake`: a start wakes a model that is parked.
@@ -130,8 +129,8 @@ async fn park(shared: Now, name: web::Path<String>, options: web::Query<OrderOpt
     order(&shared, &name, Verb::Park, options.wait, &who).await
 }
 
-async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -> Answered {
-    let model = shared.find(name, MODELS)?;
+async fn order(shared: &Management, name: &str, verb: Verb, wait: bool, who: &Who) -> Answered {
+    let model = shared.find(name)?;
     refuse_while_stopping(shared, verb)?;
     if wait {
         model.operate_for(verb, Some(who.by())).await?;
@@ -154,7 +153,7 @@ async fn restart_autostart(shared: Now, options: web::Query<OrderOptions>, who: 
     order_many(&shared, models.collect(), Verb::Restart, options.wait, &who).await
 }
 
-fn refuse_while_stopping(shared: &Shared, verb: Verb) -> Result<(), ApiError> {
+fn refuse_while_stopping(shared: &Management, verb: Verb) -> Result<(), ApiError> {
     match verb {
         Verb::Start | Verb::Restart if shared.stopping.is_cancelled() => Err(ApiError::shutting_down()),
         _ => Ok(()),
@@ -163,7 +162,7 @@ fn refuse_while_stopping(shared: &Shared, verb: Verb) -> Result<(), ApiError> {
 
 /// All at once; the first that fails is the answer, after all of them have ended.
 async fn order_many(
-    shared: &Shared,
+    shared: &Management,
     models: Vec<&Arc<ModelHandle>>,
     verb: Verb,
     wait: bool,

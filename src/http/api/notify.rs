@@ -3,9 +3,9 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, post};
 use super::query::rfc3339;
+use crate::http::api::management::Now;
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::Now;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
@@ -25,10 +25,12 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "the entries of [`notify`](../operations/notify.md): `[{name, format, to, events, \
                  waiting, sent, left_out, last_sent, last_error, next_try_seconds}]`; no secrets",
         ),
-        post("/api/notify/{name}/test", "Sends a test there", schemas.of::<TestView>()).words(
-            "sends a test there at once, past what waits: `{name, error}`, `error` null: it has \
+        post("/api/notify/{name}/test", "Sends a test there", schemas.of::<TestView>())
+            .refused("notify_not_found,conflict")
+            .words(
+                "sends a test there at once, past what waits: `{name, error}`, `error` null: it has \
                  arrived",
-        ),
+            ),
     ]
 }
 

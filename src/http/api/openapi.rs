@@ -18,9 +18,11 @@ pub(in crate::http) mod operation;
 mod made {
     use super::operation::{Operation, Schemas, get, object, optional_time};
     use crate::http::api::typescript::assert_fresh;
+    use crate::http::error::reference::status_of;
     use crate::http::{api, gateway};
     use schemars::generate::SchemaSettings;
     use serde_json::{Map, Value, json};
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
 
@@ -85,9 +87,19 @@ mod made {
             "summary": operation.summary,
             "responses": {
                 operation.status: {"description": operation.summary, "content": content},
-                "default": error,
+                "default": error.clone(),
             },
         });
+        let mut refusals = BTreeMap::<u16, Vec<&str>>::new();
+        let known = ["invalid_api_key", "forbidden", "foreign_origin", "host_not_allowed"];
+        let known = known.into_iter().filter(|_| !operation.open);
+        for code in known.chain(operation.refused.iter().copied()) {
+            refusals.entry(status_of(code)).or_default().push(code);
+        }
+        for (status, codes) in refusals {
+            text["responses"][status.to_string()] = error.clone();
+            text["responses"][status.to_string()]["description"] = json!(codes.join(", "));
+        }
         if operation.query.split(',').any(|name| name == "wait") {
             // With `wait=false`: what is so far.
             text["responses"]["202"] = text["responses"]["200"].clone();

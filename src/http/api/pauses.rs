@@ -3,9 +3,9 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, post};
 use super::query::{invalid, time};
+use crate::http::api::management::Now;
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::route::{at, read};
-use crate::http::state::Now;
+use crate::http::route::at;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::{SignedDuration, Timestamp};
@@ -25,6 +25,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     let paused = schemas.list::<PauseView>();
     vec![
         post("/api/devices/{device}/pause", "Keeps models off a device for a while", paused.clone())
+            .refused("device_not_found,conflict")
             .query("minutes,until")
             .words(
                 "\"not now\": until `?minutes=120` or `?until=TIME` are over (a week at the most), no \
@@ -33,6 +34,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
                  that need the device get 503 with the time. Answers the devices",
             ),
         post("/api/devices/{device}/resume", "Models may use it again", paused)
+            .refused("device_not_found,conflict")
             .words("models may use them again"),
     ]
 }
@@ -43,7 +45,7 @@ const MOST_MINUTES: f64 = 7.0 * 24.0 * 60.0;
 /// Until when.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct PauseOptions {
     minutes: Option<f64>,
     until: Option<String>,
 }
@@ -64,7 +66,7 @@ pub(crate) struct PauseView {
 async fn pause(
     shared: Now,
     device: web::Path<String>,
-    query: web::Query<Wanted>,
+    query: web::Query<PauseOptions>,
 ) -> Result<HttpResponse, ApiError> {
     let until = until(&query)?;
     set(&shared, &device, Some(until)).await
@@ -75,7 +77,7 @@ async fn resume(shared: Now, device: web::Path<String>) -> Result<HttpResponse, 
     set(&shared, &device, None).await
 }
 
-fn until(wanted: &Wanted) -> Result<Timestamp, ApiError> {
+fn until(wanted: &PauseOptions) -> Result<Timestamp, ApiError> {
     let now = Timestamp::now();
     let longest = || invalid("a pause lasts for a minute's fraction to a week (10080 minutes)");
     let minutes = match (wanted.minutes, time("until", wanted.until.as_ref())?) {
@@ -128,9 +130,9 @@ mod tests {
     #[test]
     fn a_pause_has_one_end_within_a_week() {
         let ends = |minutes, until: Option<&str>| {
-            until_of(Wanted { minutes, until: until.map(str::to_owned) }).map_err(|error| error.message)
+            until_of(PauseOptions { minutes, until: until.map(str::to_owned) }).map_err(|error| error.message)
         };
-        fn until_of(wanted: Wanted) -> Result<f64, ApiError> {
+        fn until_of(wanted: PauseOptions) -> Result<f64, ApiError> {
             until(&wanted).map(|end| end.duration_since(Timestamp::now()).as_secs_f64())
         }
         assert!((ends(Some(0.5), None).unwrap() - 30.0).abs() < 1.0);

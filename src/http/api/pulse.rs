@@ -7,7 +7,8 @@
 use super::devices;
 use super::told::{Rates, Throughput, Told};
 use super::views::ModelView;
-use crate::http::state::{InForce, Shared};
+use crate::http::api::management::Management;
+use crate::http::state::Current;
 use bytes::Bytes;
 use jiff::Timestamp;
 use llm_manager_actors::feeds::Happening;
@@ -53,7 +54,7 @@ impl Pulse {
     }
 
     /// Sends events to whoever watches, until the program stops.
-    pub(crate) async fn run(self, in_force: InForce) {
+    pub(crate) async fn run(self, in_force: Current<Management>) {
         let stopping = in_force.now().stopping.clone();
         let work = async {
             loop {
@@ -70,7 +71,7 @@ impl Pulse {
     }
 
     /// As long as somebody watches.
-    async fn serve(&self, in_force: &InForce) {
+    async fn serve(&self, in_force: &Current<Management>) {
         let shared = in_force.now();
         let mut changes = shared.feed.watch();
         let mut snapshots = shared.devices.subscribe();
@@ -146,7 +147,7 @@ impl Pulse {
 }
 
 impl Beat {
-    fn all(shared: &Shared) -> Vec<Self> {
+    fn all(shared: &Management) -> Vec<Self> {
         shared.directory.models().iter().map(Self::of).collect()
     }
 

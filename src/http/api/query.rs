@@ -1,7 +1,7 @@
 //! What the queries of the reports have in common, and how times are written.
 
+use crate::http::api::management::Management;
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
 use jiff::Timestamp;
 use llm_manager_ledger::{Micros, StoreError};
 use serde::de::DeserializeOwned;
@@ -55,11 +55,16 @@ pub(crate) fn list(text: Option<&String>) -> Vec<String> {
 }
 
 /// The list of models, where an alias of the configuration stands for its model.
-pub(crate) fn models(shared: &Shared, text: Option<&String>) -> Vec<String> {
+pub(crate) fn models(shared: &Management, text: Option<&String>) -> Vec<String> {
     let known = |name: String| shared.directory.find(&name).map_or(name, |model| model.spec.name.clone());
     list(text).into_iter().map(known).collect()
 }
 
 pub(crate) fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
+}
+
+/// Seconds, exact to the millisecond.
+pub(crate) fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }

@@ -2,10 +2,11 @@
 
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
+use super::query::millis;
+use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::gateway::worker::Gateways;
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use crate::http::who::Who;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
@@ -37,6 +38,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "Ends a request that waits or runs",
             object(&[("id", "string"), ("was", "string")]),
         )
+        .refused("request_not_found")
         .words(
             "ends a request that waits or runs: `{id, was}`, `was` is `waiting` or `running`; its \
                  client gets `request_cancelled`, in a stream as an error event; `id` is its \
@@ -79,10 +81,6 @@ impl QueuedView {
             estimate_seconds: estimate(model, status, index).map(millis),
         }
     }
-}
-
-fn millis(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// What keeps those who wait for a model.
@@ -177,7 +175,7 @@ async fn cancel(
 }
 
 /// Ends it, wherever it is; what it did.
-async fn end(shared: &Shared, gateways: &Gateways, id: &Arc<str>, who: &Who) -> Option<&'static str> {
+async fn end(shared: &Management, gateways: &Gateways, id: &Arc<str>, who: &Who) -> Option<&'static str> {
     for attempt in 0..2 {
         if attempt > 0 {
             // It may just have gone from the one to the other.

@@ -4,10 +4,10 @@
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, list, models, rfc3339, seconds, time};
 use super::usage::views::money;
+use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, quoted};
 use crate::http::gateway::request_id;
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use crate::sheet::Sheet;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::ServiceConfig;
@@ -36,6 +36,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "The request log; CSV with `Accept: text/csv`",
             schemas.of::<PageView<'static>>(),
         )
+        .refused("ledger_unavailable")
         .query(
             "from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares",
         )
@@ -82,7 +83,7 @@ pub(crate) struct LogQuery {
 }
 
 impl LogQuery {
-    fn page(&self, shared: &Shared) -> Result<PageQuery, ApiError> {
+    fn page(&self, shared: &Management) -> Result<PageQuery, ApiError> {
         if let Some(outcome) = &self.outcome {
             let known = OUTCOMES.contains(&outcome.as_str()) || outcome == "not_ok";
             if !known && !outcome.starts_with("refused:") {
@@ -368,7 +369,7 @@ async fn add_shares(reader: &LedgerReader, rows: &mut [RowView<'_>]) -> Result<(
 }
 
 /// Marks those of which more is kept. Those who keep them may be slow: then none is marked.
-async fn add_captured(shared: &Shared, page: &Page, rows: &mut [RowView<'_>]) {
+async fn add_captured(shared: &Management, page: &Page, rows: &mut [RowView<'_>]) {
     let key = |view: &RequestView| (view.row.request_id.clone(), view.row.started_us);
     let Ok(known) = shared.captures.known(page.rows.iter().map(key).collect()).await else { return };
     for (row, view) in rows.iter_mut().zip(&page.rows).filter(|_| !known.is_empty()) {

@@ -4,9 +4,9 @@
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{invalid, time};
 use super::views::LineView;
+use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "What the backend of a run printed, as far as it is kept",
             schemas.list::<LineView<'static>>(),
         )
+        .refused("run_not_found")
         .query("tail,since,grep")
         .words(
             "what its backend printed, from the [files](../operations/logs.md#output-of-runs): the \
@@ -44,7 +45,7 @@ const MOST: usize = 100_000;
 /// Query of a run's log.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Options {
+pub(crate) struct RunLogOptions {
     tail: Option<usize>,
     since: Option<String>,
     grep: Option<String>,
@@ -62,7 +63,7 @@ struct Lines {
 async fn of_run(
     shared: Now,
     id: web::Path<String>,
-    options: web::Query<Options>,
+    options: web::Query<RunLogOptions>,
 ) -> Result<HttpResponse, ApiError> {
     let unknown = || {
         let id = quoted(&id);
@@ -78,7 +79,7 @@ async fn of_run(
 
 /// The lines of all runs of a model that are kept.
 pub(super) async fn of_model(
-    shared: &Shared,
+    shared: &Management,
     model: &str,
     tail: Option<usize>,
     since: Option<&String>,
@@ -96,7 +97,7 @@ fn answer(lines: &[Entry]) -> HttpResponse {
 
 impl Lines {
     fn new(
-        shared: &Shared,
+        shared: &Management,
         tail: Option<usize>,
         since: Option<&String>,
         grep: Option<&str>,

@@ -2,13 +2,13 @@
 
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
+use super::query::millis;
 use crate::http::gateway::in_flight::InFlight;
 use crate::http::gateway::worker::Gateways;
 use crate::http::route::{at, read};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use std::time::Duration;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(at("/requests/running", read().to(running)));
@@ -59,10 +59,6 @@ impl RunningView {
             seconds: millis(one.since.elapsed()),
         })
     }
-}
-
-fn millis(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// `GET /api/requests/running`: the oldest first.

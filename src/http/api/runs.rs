@@ -1,15 +1,15 @@
 //! Runs: the lives of backends as the ledger has them, also those before this start of the manager, and what
 //! they cost.
 
-use super::devices::inherited_by;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
+use super::placement::inherited_by;
 use super::query::{from_store, invalid, models, rfc3339, seconds, time};
 use super::usage::views::{money, watt_hours};
 use super::views::ByView;
+use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
@@ -30,7 +30,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[cfg(test)]
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     vec![
-        get("/api/runs", "Runs of backends, newest first", schemas.of::<Page>())
+        get("/api/runs", "Runs of backends, newest first", schemas.of::<LedgerRunsView>())
+            .refused("ledger_unavailable")
             .query("model,from,to,limit")
             .words(
                 "runs of backends from the ledger, newest first: when and why each ended (`cause`, \
@@ -38,16 +39,19 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
                  was parked (`parked`, `parked_seconds`), cost, energy; `model`, `from`, `to`, `limit` \
                  (100, at most 10000)",
             ),
-        get("/api/runs/{id}", "One run, with the times of its start", schemas.of::<One>()).words(
-            "one run with the times of its start: `asked_at`, `placed_at`, `victims_gone_at`, \
+        get("/api/runs/{id}", "One run, with the times of its start", schemas.of::<OneRunView>())
+            .refused("run_not_found,ledger_unavailable")
+            .words(
+                "one run with the times of its start: `asked_at`, `placed_at`, `victims_gone_at`, \
                  `memory_free_at`, `launched_at`, `port_open_at`, `ready_at`, `first_byte_at`, and the \
                  variables that it inherited (`inherited`)",
-        ),
+            ),
         get(
             "/api/runs/{id}/shares",
             "The price of a run, divided among its requests",
-            schemas.of::<Shares>(),
+            schemas.of::<RunSharesView>(),
         )
+        .refused("run_not_found,ledger_unavailable")
         .words("the price of a run, divided among its requests"),
     ]
 }
@@ -61,7 +65,7 @@ const WRITTEN_PAUSE: Duration = Duration::from_millis(50);
 /// Query of the runs. Lists have commas.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct RunsOptions {
     model: Option<String>,
     from: Option<String>,
     to: Option<String>,
@@ -72,7 +76,7 @@ pub(crate) struct Wanted {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "LedgerRun"), schemars(rename = "LedgerRun"))]
-pub(crate) struct View {
+pub(crate) struct LedgerRunView {
     id: i64,
     model: String,
     variant: String,
@@ -129,18 +133,18 @@ impl Stretch {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "LedgerRuns"), schemars(rename = "LedgerRuns"))]
-pub(crate) struct Page {
+pub(crate) struct LedgerRunsView {
     /// Newest first.
-    runs: Vec<View>,
+    runs: Vec<LedgerRunView>,
 }
 
 /// `GET /api/runs/{id}/shares`: what a run cost, shared out to the requests that ran in it.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "RunShares"), schemars(rename = "RunShares"))]
-pub(crate) struct Shares {
-    run: View,
-    requests: Vec<Share>,
+pub(crate) struct RunSharesView {
+    run: LedgerRunView,
+    requests: Vec<RequestShareView>,
     /// Of the time in which nobody asked.
     #[cfg_attr(test, ts(type = "Record<string, string>"))]
     idle: BTreeMap<String, String>,
@@ -150,7 +154,7 @@ pub(crate) struct Shares {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "RequestShare"), schemars(rename = "RequestShare"))]
-struct Share {
+struct RequestShareView {
     request_id: String,
     #[cfg_attr(test, ts(type = "string"))]
     ended_at: Option<Timestamp>,
@@ -163,9 +167,9 @@ struct Share {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "OneRun"), schemars(rename = "OneRun"))]
-pub(super) struct One {
+pub(super) struct OneRunView {
     #[serde(flatten)]
-    run: View,
+    run: LedgerRunView,
     /// When the model was first wanted.
     #[cfg_attr(test, ts(type = "string | null"))]
     asked_at: Option<Timestamp>,
@@ -192,8 +196,8 @@ pub(super) struct One {
     inherited: Option<Vec<String>>,
 }
 
-impl One {
-    fn of(mut run: View, trace: Option<Trace>, inherited: Option<Vec<String>>) -> Self {
+impl OneRunView {
+    fn of(mut run: LedgerRunView, trace: Option<Trace>, inherited: Option<Vec<String>>) -> Self {
         run.ready_at = trace.and_then(|trace| trace.ready).or(run.ready_at);
         Self {
             asked_at: trace.map(|trace| trace.asked).or(run.queued_at),
@@ -210,7 +214,7 @@ impl One {
 }
 
 /// What is remembered of the start of a run.
-fn trace_of(shared: &Shared, id: i64) -> Option<Trace> {
+fn trace_of(shared: &Management, id: i64) -> Option<Trace> {
     let replicas = shared.directory.models().iter().flat_map(ModelHandle::replicas);
     replicas.into_iter().find_map(|model| {
         let status = model.status();
@@ -219,7 +223,7 @@ fn trace_of(shared: &Shared, id: i64) -> Option<Trace> {
     })
 }
 
-impl View {
+impl LedgerRunView {
     fn of(view: &StoredRun) -> Self {
         let run = &view.run;
         let parked = run.asleep_within(Micros::MIN, Micros::MAX);
@@ -254,7 +258,7 @@ impl View {
     }
 }
 
-impl Share {
+impl RequestShareView {
     fn of(share: &RequestShare) -> Self {
         Self {
             request_id: share.request_id.clone(),
@@ -265,7 +269,7 @@ impl Share {
 }
 
 /// `GET /api/runs`
-async fn runs(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
+async fn runs(shared: Now, query: web::Query<RunsOptions>) -> Result<HttpResponse, ApiError> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {
         return Err(invalid(format!("`limit` is from 1 to {MOST}")));
@@ -277,7 +281,7 @@ async fn runs(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, Ap
         limit,
     };
     let found = shared.ledger.reader().runs(wanted).await.map_err(from_store)?;
-    Ok(HttpResponse::Ok().json(Page { runs: found.iter().map(View::of).collect() }))
+    Ok(HttpResponse::Ok().json(LedgerRunsView { runs: found.iter().map(LedgerRunView::of).collect() }))
 }
 
 /// `GET /api/runs/{id}`
@@ -290,9 +294,9 @@ async fn one(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiErro
         tries -= 1;
         match shared.ledger.reader().run(number).await.map_err(from_store)? {
             Some(run) => {
-                let run = View::of(&run);
+                let run = LedgerRunView::of(&run);
                 let inherited = trace.and_then(|_| inherited(&shared, &run));
-                return Ok(HttpResponse::Ok().json(One::of(run, trace, inherited)));
+                return Ok(HttpResponse::Ok().json(OneRunView::of(run, trace, inherited)));
             }
             None if tries == 0 => return Err(unknown(&id)),
             None => tokio::time::sleep(WRITTEN_PAUSE).await,
@@ -300,7 +304,7 @@ async fn one(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiErro
     }
 }
 
-fn inherited(shared: &Shared, run: &View) -> Option<Vec<String>> {
+fn inherited(shared: &Management, run: &LedgerRunView) -> Option<Vec<String>> {
     let variants = &shared.directory.find(&run.model)?.spec.variants;
     variants.iter().find(|variant| variant.name == run.variant).map(inherited_by)
 }
@@ -314,9 +318,9 @@ async fn shares(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiE
     let number = id.parse().map_err(|_| unknown(&id))?;
     let found =
         shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(|| unknown(&id))?;
-    Ok(HttpResponse::Ok().json(Shares {
-        run: View::of(&found.run),
-        requests: found.requests.iter().map(Share::of).collect(),
+    Ok(HttpResponse::Ok().json(RunSharesView {
+        run: LedgerRunView::of(&found.run),
+        requests: found.requests.iter().map(RequestShareView::of).collect(),
         idle: money(&found.idle),
     }))
 }

@@ -3,10 +3,11 @@
 use super::authenticate::own_page;
 #[cfg(test)]
 use super::openapi::operation::{Operation, delete, get, object, post};
+use crate::http::access::entrance::Entrance;
 use crate::http::error::{ApiError, Kind};
 use crate::http::peer;
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
+use crate::http::state::Now;
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
 use actix_web::middleware::from_fn;
 use actix_web::web::{PayloadConfig, ServiceConfig};
@@ -36,6 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .open()
             .words("`{key_wanted, signed_in, key}`; open"),
         post("/api/session", "Signs a browser in", session.clone())
+            .refused("invalid_api_key,too_many_attempts")
             .open()
             .body(object(&[("key", "string")]))
             .words("sign-in of a browser: `{\"key\":K}` gives a cookie that opens what the key opens; open"),
@@ -56,12 +58,16 @@ struct Given {
 }
 
 /// `GET /api/session`: whether a key is wanted, and whether this browser has given one.
-async fn show(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn show(shared: Now<Entrance>, request: HttpRequest) -> HttpResponse {
     answer(&shared, shared.access.keys.in_session(request.headers()), None)
 }
 
 /// `POST /api/session` `{"key":K}`
-async fn sign_in(shared: Now, request: HttpRequest, body: web::Bytes) -> Result<HttpResponse, ApiError> {
+async fn sign_in(
+    shared: Now<Entrance>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
     let Given { key } = serde_json::from_slice(&body).map_err(|error| {
         ApiError::new(Kind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))
     })?;
@@ -104,18 +110,18 @@ async fn sign_in(shared: Now, request: HttpRequest, body: web::Bytes) -> Result<
 }
 
 /// `DELETE /api/session`: takes the cookie from the browser.
-async fn sign_out(shared: Now) -> HttpResponse {
+async fn sign_out(shared: Now<Entrance>) -> HttpResponse {
     let name = &shared.access.keys.sessions.cookie;
     let path = cookie_path(&shared);
     answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path={path}")))
 }
 
 /// What else the proxy shows at its address doesn't get the cookie.
-fn cookie_path(shared: &Shared) -> &str {
+fn cookie_path(shared: &Entrance) -> &str {
     if shared.base_path.is_empty() { "/" } else { &shared.base_path }
 }
 
-fn answer(shared: &Shared, place: Option<usize>, cookie: Option<String>) -> HttpResponse {
+fn answer(shared: &Entrance, place: Option<usize>, cookie: Option<String>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-store"));
     if let Some(cookie) = cookie {

@@ -5,9 +5,9 @@ use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, rfc3339};
 use super::usage::views::{money, watt_hours};
 use super::usage::zone;
+use crate::http::api::management::Now;
 use crate::http::error::{ApiError, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::Now;
 use crate::sheet::Sheet;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::ServiceConfig;
@@ -26,7 +26,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 #[cfg(test)]
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     vec![
-        get("/api/statement", "What a month cost whom; CSV with `format=csv`", schemas.of::<View>())
+        get("/api/statement", "What a month cost whom; CSV with `format=csv`", schemas.of::<StatementView>())
+            .refused("ledger_unavailable")
             .query("month,tz,format")
             .sheet(),
     ]
@@ -35,7 +36,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
 /// Query of the statement.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wanted {
+pub(crate) struct StatementOptions {
     month: Option<String>,
     tz: Option<String>,
     format: Option<String>,
@@ -97,7 +98,7 @@ struct OfKey {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "Statement"), schemars(rename = "Statement"))]
-pub(crate) struct View {
+pub(crate) struct StatementView {
     /// Such as 2026-11.
     month: String,
     tz: String,
@@ -144,7 +145,7 @@ fn of_model(line: &StatementLine) -> OfModel {
     OfModel { model: line.model.clone(), sums: Sums::of(&line.totals) }
 }
 
-impl View {
+impl StatementView {
     fn of(month: String, tz: String, statement: &Statement) -> Self {
         let lines = &statement.lines;
         let named: BTreeSet<&str> = lines.iter().filter_map(|line| line.api_key.as_deref()).collect();
@@ -233,7 +234,7 @@ fn first_day(month: &str) -> Option<Date> {
 }
 
 /// `GET /api/statement`
-async fn show(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
+async fn show(shared: Now, query: web::Query<StatementOptions>) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
     let zone = zone(query.tz.as_deref())?;
     let now = || Timestamp::now().to_zoned(zone.clone()).strftime("%Y-%m").to_string();
@@ -253,7 +254,7 @@ async fn show(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, Ap
     };
     let tz = zone.iana_name().unwrap_or("UTC").to_owned();
     let statement = shared.ledger.reader().statement(first, zone).await.map_err(from_store)?;
-    let view = View::of(month, tz, &statement);
+    let view = StatementView::of(month, tz, &statement);
     if !csv {
         return Ok(HttpResponse::Ok().json(view));
     }
@@ -296,7 +297,7 @@ mod tests {
         let idle = Totals { run_cost: [("CNY".to_owned(), money(5))].into(), ..Totals::default() };
         let lines = vec![line(None, idle), line(Some("alice"), used)];
         let statement = Statement { from: 0, to: 1, by_sums_until: None, lines };
-        let view = View::of("2026-11".into(), "UTC".into(), &statement);
+        let view = StatementView::of("2026-11".into(), "UTC".into(), &statement);
         let csv = view.csv();
         let rows: Vec<&str> = csv.lines().skip(1).collect();
         assert_eq!(

@@ -6,9 +6,9 @@ use super::openapi::operation;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
 use super::query::{from_store, invalid, rfc3339};
-use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::api::management::{Management, Now};
+use crate::http::error::{Answered, ApiError, Kind, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
@@ -32,17 +32,21 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     renaming["properties"]["to"]["minLength"] = json!(1);
     let renamed = object(&[("model", "string"), ("former_name", "string"), ("merged", "boolean")]);
     vec![
-        get("/api/storage", "Rows and bytes of each model", schemas.of::<StorageView<'static>>()).words(
-            "rows and bytes of each model, `retention_days`; `orphan`: the model is no longer in the \
+        get("/api/storage", "Rows and bytes of each model", schemas.of::<StorageView<'static>>())
+            .refused("ledger_unavailable")
+            .words(
+                "rows and bytes of each model, `retention_days`; `orphan`: the model is no longer in the \
                  configuration",
-        ),
+            ),
         operation::delete(
             "/api/storage/{model}",
             "Deletes a model's data",
             object(&[("model", "string"), ("orphan", "boolean"), ("deleted", "object")]),
         )
+        .refused("model_not_found,conflict,ledger_unavailable")
         .words("deletes a model's requests and runs, and the bodies that were kept"),
         post("/api/storage/{model}/rename", "Renames the data of a removed model", renamed)
+            .refused("model_not_found,conflict,ledger_unavailable")
             .body(renaming)
             .words(
                 "`{\"to\":\"NEW\"}`: renames the data of a removed model; with `\"merge\":true` also to a \
@@ -51,9 +55,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     ]
 }
 
-type Answered = Result<HttpResponse, ApiError>;
-
-fn is_configured(shared: &Shared, model: &str) -> bool {
+fn is_configured(shared: &Management, model: &str) -> bool {
     shared.directory.models().iter().any(|known| known.spec.name == model)
 }
 
@@ -91,7 +93,7 @@ struct ModelStorageView<'a> {
 }
 
 impl<'a> ModelStorageView<'a> {
-    fn of(shared: &Shared, one: &'a ModelStorage) -> Self {
+    fn of(shared: &Management, one: &'a ModelStorage) -> Self {
         Self {
             model: &one.model,
             orphan: !is_configured(shared, &one.model),
@@ -118,7 +120,7 @@ async fn storage(shared: Now) -> Answered {
 }
 
 /// Refuses a name that has no data; its former names.
-async fn known(shared: &Shared, name: &str) -> Result<Vec<String>, ApiError> {
+async fn known(shared: &Management, name: &str) -> Result<Vec<String>, ApiError> {
     let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
     if let Some(one) = storage.models.iter().find(|one| one.model == name) {
         return Ok(ModelStorageView::of(shared, one).former_names.into_iter().map(str::to_owned).collect());

@@ -3,10 +3,10 @@
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get, object, post};
 use super::views::NodeView;
-use crate::http::error::{ApiError, Kind};
+use crate::http::api::management::Now;
+use crate::http::error::{Answered, ApiError, Kind};
 use crate::http::gateway::worker::Gateways;
 use crate::http::route::{at, read};
-use crate::http::state::{MODELS, Now};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use llm_manager_actors::Live;
@@ -15,8 +15,6 @@ use llm_manager_actors::supervisor::{Node, Tree, ask};
 use llm_manager_actors::tell;
 use serde_json::json;
 use std::sync::Arc;
-
-type Answered = Result<HttpResponse, ApiError>;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -30,6 +28,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         get("/api/supervision", "The tree of actors", schemas.of::<NodeView>())
             .words("the tree of actors: state, restarts, the reason of each one's last exit"),
         post("/api/debug/panic/{name}", "Makes an actor panic; only with fault injection", object(&[("actor", "string")]))
+            .refused("unknown_endpoint,model_not_found")
             .status("202")
             .words("makes the model's actor panic (`scheduler`, `devices`, `gateway-0`: these); only with `LLM_MANAGER_FAULT_INJECTION` set; for tests"),
     ]
@@ -80,7 +79,7 @@ async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web::Path<Strin
         _ => {
             let replica = match shared.directory.replica(&name) {
                 Some(replica) => replica,
-                None => Arc::clone(shared.find(&name, MODELS)?),
+                None => Arc::clone(shared.find(&name)?),
             };
             if let Some(addr) = replica.actor().addr() {
                 tell(&addr, Panic);

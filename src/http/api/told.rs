@@ -2,7 +2,7 @@
 
 use super::devices::DeviceView;
 use super::views::ModelView;
-use crate::http::state::Shared;
+use crate::http::api::management::Management;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub(crate) enum Told {
 
 impl Told {
     /// All models as they are now.
-    pub(crate) fn snapshot(shared: &Shared) -> Self {
+    pub(crate) fn snapshot(shared: &Management) -> Self {
         Self::Snapshot {
             models: shared.directory.models().iter().map(|model| ModelView::of(model)).collect(),
         }

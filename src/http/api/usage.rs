@@ -5,9 +5,9 @@ pub(crate) mod views;
 #[cfg(test)]
 use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, list, models, time};
-use crate::http::error::{ApiError, quoted};
+use crate::http::api::management::{Management, Now};
+use crate::http::error::{Answered, ApiError, quoted};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::tz::TimeZone;
@@ -27,6 +27,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     let report = schemas.of::<views::ReportView>();
     vec![
         get("/api/usage/summary", "Totals of a period", report.clone())
+            .refused("ledger_unavailable")
             .query("from,to,model,variant,mode,endpoint,api_key,by")
             .words(
                 "requests, tokens, cost and latency (of requests with a response) from `?from` to `to` \
@@ -34,6 +35,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
                  (comma-separated lists); `by=` one or more of these for groups, each with its `keys`",
             ),
         get("/api/usage/series", "The same as a series", schemas.of::<views::SeriesView>())
+            .refused("ledger_unavailable")
             .query("from,to,model,variant,mode,endpoint,api_key,by,bucket,tz")
             .words(
                 "the same without latency as a series (default: the last 24 hours): `bucket=minute`, \
@@ -41,12 +43,11 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
                  `tz=Europe/Berlin`",
             ),
         get("/api/usage/session", "Totals since the manager's start", report)
+            .refused("ledger_unavailable")
             .query("model,variant,mode,endpoint,api_key,by")
             .words("the summary since the manager's start"),
     ]
 }
-
-type Answered = Result<HttpResponse, ApiError>;
 
 const HOUR: Micros = 3_600_000_000;
 
@@ -68,7 +69,7 @@ pub(crate) struct UsageQuery {
 }
 
 impl UsageQuery {
-    fn filter(&self, shared: &Shared) -> Filter {
+    fn filter(&self, shared: &Management) -> Filter {
         Filter {
             models: models(shared, self.model.as_ref()),
             variants: list(self.variant.as_ref()),
@@ -144,7 +145,7 @@ fn bucket_name(bucket: Bucket) -> &'static str {
     }
 }
 
-async fn sums(shared: &Shared, query: &UsageQuery, (from, to): (Micros, Micros)) -> Answered {
+async fn sums(shared: &Management, query: &UsageQuery, (from, to): (Micros, Micros)) -> Answered {
     let by = query.by()?;
     let filter = query.filter(shared);
     let reader = shared.ledger.reader();

@@ -5,8 +5,10 @@
 //! knows its own paths. Files are public: what they show, they ask of `/api`, which wants the key.
 
 use crate::http::access::Door;
+use crate::http::access::entrance::Entrance;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::{InForce, Now};
+use crate::http::gateway::forwarding::Forwarding;
+use crate::http::state::{Current, Now};
 use actix_web::guard::GuardContext;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName};
 use actix_web::http::{Method, StatusCode};
@@ -52,7 +54,9 @@ fn is_ours(context: &GuardContext<'_>) -> bool {
     if !matches!(head.method, Method::GET | Method::HEAD) || matches!(first, "api" | "v1") {
         return false;
     }
-    let endpoint = context.app_data::<InForce>().is_some_and(|shared| shared.now().endpoints.contains(path));
+    let endpoint = context
+        .app_data::<Current<Forwarding>>()
+        .is_some_and(|current| current.now().endpoints.contains(path));
     !endpoint && (name.is_empty() || file(name).is_some() || wants_page(&head.headers))
 }
 
@@ -84,7 +88,7 @@ fn file(name: &str) -> Option<Found> {
     plain.or_else(|| Files::get(&format!("{name}.gz")).map(|file| Found::new(file, true)))
 }
 
-async fn serve(request: HttpRequest, shared: Now) -> HttpResponse {
+async fn serve(request: HttpRequest, shared: Now<Entrance>) -> HttpResponse {
     if let Err(error) = shared.access.enter(request.headers(), Door::Page) {
         return error.error_response();
     }

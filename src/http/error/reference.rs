@@ -45,6 +45,13 @@ fn number(status: &str) -> u16 {
     all.find(|one| spelt(one) == status).map_or_else(|| panic!("{status}"), |one| one.as_u16())
 }
 
+/// The status that goes with a code.
+pub(in crate::http) fn status_of(code: &str) -> u16 {
+    let rows = rows();
+    let row = rows.values().find(|(_, known)| known == code);
+    row.map_or_else(|| panic!("no error has the code {code}"), |(status, _)| number(status))
+}
+
 #[test]
 fn the_reference_has_every_error() {
     let file = syn::parse_file(SOURCE).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::http::access::keys::Key;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::gateway::forwarding::Forwarding;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::quotas::{Admit, Admitted, Inadmissible, Quota, Reservation};
@@ -99,7 +99,7 @@ pub(crate) fn cost(model: &ModelSpec, path: &str, body: &[u8], input: u64) -> u6
 impl Admission {
     /// Reserves what the request may take, or says why it may not begin.
     pub(crate) async fn ask(
-        shared: &Shared,
+        shared: &Forwarding,
         limited: &Limited,
         model: &ModelSpec,
         path: &str,

@@ -16,7 +16,6 @@ use std::borrow::Cow;
 pub(crate) enum Asked<'a> {
     /// A JSON object.
     Json(Scan<'a>),
-    /// A form.
     Form(Form<'a>),
     /// The query alone; the body is the backend's to understand.
     Query(Cow<'a, str>),

@@ -6,8 +6,8 @@ use crate::http::access::{Caller, Door};
 #[cfg(test)]
 use crate::http::api::openapi::operation::{Operation, get, object};
 use crate::http::error::ApiError;
+use crate::http::gateway::forwarding::{Forwarding, Now};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared, V1_MODELS};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
@@ -25,7 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         get("/v1/models", "Names and aliases of all models", all)
             .words("names and aliases of all models, in OpenAI's form"),
-        get("/v1/models/{id}", "One of them", model).words("one of them"),
+        get("/v1/models/{id}", "One of them", model).refused("model_not_found").words("one of them"),
     ]
 }
 
@@ -40,9 +40,9 @@ async fn one(shared: Now, request: HttpRequest, id: web::Path<String>) -> HttpRe
 }
 
 async fn answer(
-    shared: &Shared,
+    shared: &Forwarding,
     request: &HttpRequest,
-    found: impl FnOnce(&Shared, Caller) -> Result<HttpResponse, ApiError>,
+    found: impl FnOnce(&Forwarding, Caller) -> Result<HttpResponse, ApiError>,
 ) -> HttpResponse {
     let found = match shared.access.enter(request.headers(), Door::Programs) {
         Ok(caller) => found(shared, caller),
@@ -53,7 +53,7 @@ async fn answer(
 }
 
 /// All that the caller may use.
-pub(crate) fn all(shared: &Shared, caller: Caller) -> HttpResponse {
+pub(crate) fn all(shared: &Forwarding, caller: Caller) -> HttpResponse {
     let may_use = |model: &ModelHandle| shared.access.key(caller).is_none_or(|key| key.may_use(&model.spec));
     let listed = shared.directory.models().iter().filter(|model| model.spec.listed.name && may_use(model));
     let names = listed.flat_map(|model| {
@@ -64,15 +64,15 @@ pub(crate) fn all(shared: &Shared, caller: Caller) -> HttpResponse {
 }
 
 /// One of them; those that aren't listed too.
-pub(crate) fn of(shared: &Shared, caller: Caller, id: &str) -> Result<HttpResponse, ApiError> {
-    let model = shared.find(id, V1_MODELS)?;
+pub(crate) fn of(shared: &Forwarding, caller: Caller, id: &str) -> Result<HttpResponse, ApiError> {
+    let model = shared.find(id)?;
     shared.access.allow_model(caller, &model.spec)?;
     Ok(HttpResponse::Ok().json(card(shared, id, model)))
 }
 
 /// What OpenAI's clients read, and what others look for: the context under the names of vLLM, OpenRouter and
 /// llama.cpp.
-fn card(shared: &Shared, name: &str, model: &ModelHandle) -> Value {
+fn card(shared: &Forwarding, name: &str, model: &ModelHandle) -> Value {
     let spec = &model.spec;
     let mut card = json!({
         "id": name,

@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::http::access::wrong::slow_down;
 use crate::http::access::{Caller, Door};
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Now;
+use crate::http::gateway::forwarding::Now;
 use crate::traces::Trace;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};

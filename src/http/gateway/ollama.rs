@@ -19,10 +19,10 @@ use super::worker::Worker;
 use super::{body, headers, scan, whole, words};
 use crate::http::access::Door;
 #[cfg(test)]
-use crate::http::api::openapi::operation::{Operation, get, model_body, post};
-use crate::http::error::{ApiError, Kind};
+use crate::http::api::openapi::operation::{Operation, get, post};
+use crate::http::error::{Answered, ApiError, Kind};
+use crate::http::gateway::forwarding::{Forwarding, Now};
 use crate::http::route::{at, read};
-use crate::http::state::{Now, Shared, V1_MODELS};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
@@ -42,8 +42,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
-
-type Answered = Result<HttpResponse, ApiError>;
 
 /// Whose API this is like: clients look for features by it.
 const VERSION: &str = "0.40.12";
@@ -90,7 +88,7 @@ pub(super) fn operations() -> Vec<Operation> {
     ];
     let looked = looked.into_iter().map(|(path, summary)| get(path, summary, any()));
     let asked = asked.into_iter().map(|(path, summary)| {
-        let operation = post(path, summary, any()).body(model_body());
+        let operation = post(path, summary, any()).forwarded();
         let streams = summary.contains("streams");
         if streams { operation.or("application/x-ndjson", json!({})) } else { operation }
     });
@@ -130,7 +128,11 @@ async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
     })
 }
 
-fn listed(shared: &Shared, request: &HttpRequest, list: impl FnOnce(&Shared) -> Value) -> HttpResponse {
+fn listed(
+    shared: &Forwarding,
+    request: &HttpRequest,
+    list: impl FnOnce(&Forwarding) -> Value,
+) -> HttpResponse {
     let response = match shared.access.enter(request.headers(), Door::Programs) {
         Ok(_) => HttpResponse::Ok().json(list(shared)),
         Err(error) => Form::Ollama.respond(&error),
@@ -177,7 +179,7 @@ fn capabilities(model: &ModelHandle) -> Vec<&'static str> {
     all
 }
 
-fn card(shared: &Shared, model: &ModelHandle) -> Value {
+fn card(shared: &Forwarding, model: &ModelHandle) -> Value {
     let name = &model.spec.name;
     let digest: String = Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     json!({
@@ -368,11 +370,11 @@ fn name_of(asked: &Value) -> Option<&str> {
 }
 
 /// The model that is asked for; Ollama's clients add `:latest` to a name without a tag.
-fn named<'a>(shared: &'a Shared, asked: &Value) -> Result<&'a Arc<ModelHandle>, ApiError> {
+fn named<'a>(shared: &'a Forwarding, asked: &Value) -> Result<&'a Arc<ModelHandle>, ApiError> {
     let name =
         name_of(asked).ok_or_else(|| ApiError::new(Kind::InvalidRequest, "the body has no `model`"))?;
     let bare = name.strip_suffix(":latest").filter(|_| shared.directory.find(name).is_none());
-    shared.find(bare.unwrap_or(name), V1_MODELS)
+    shared.find(bare.unwrap_or(name))
 }
 
 async fn gather(answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {

@@ -15,7 +15,7 @@ use super::websocket::{self, Opening};
 use super::worker::Worker;
 use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::{Now, Shared};
+use crate::http::gateway::forwarding::{Forwarding, Now};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::ServiceConfig;
@@ -96,7 +96,7 @@ struct Named<'a> {
 }
 
 /// Names may contain slashes: the longest one counts.
-fn split<'a>(shared: &'a Shared, path: &'a str) -> Result<Named<'a>, ApiError> {
+fn split<'a>(shared: &'a Forwarding, path: &'a str) -> Result<Named<'a>, ApiError> {
     let named = path.strip_prefix(UPSTREAM).unwrap_or(path);
     let named = named.strip_prefix('/').unwrap_or(named);
     let start = path.len() - named.len();

@@ -3,7 +3,7 @@
 use crate::config::suggest;
 use crate::http::api::openapi;
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::state::Shared;
+use crate::http::gateway::forwarding::Forwarding;
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use llm_manager_policy::endpoints::{Endpoint, tidy};
@@ -40,7 +40,7 @@ pub(crate) fn elsewhere(path: &str) -> Option<Elsewhere<'_>> {
 }
 
 /// No route has this path.
-pub(crate) fn unknown(shared: &Shared, request: &HttpRequest) -> ApiError {
+pub(crate) fn unknown(shared: &Forwarding, request: &HttpRequest) -> ApiError {
     let path = request.path();
     let served = shared.endpoints.paths().filter(|path| !path.contains('{'));
     let known = served.chain(ROUTES.keys().map(String::as_str)).filter(|known| !known.contains('{'));

@@ -17,7 +17,7 @@ use super::worker::Worker;
 use super::{body, catalog, websocket, whole};
 use crate::http::access::Door;
 use crate::http::error::ApiError;
-use crate::http::state::{Now, V1_MODELS};
+use crate::http::gateway::forwarding::Now;
 use actix_web::body::BoxBody;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -54,7 +54,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     }
     let received = body::read(request, payload, shared.max_body_bytes, &shared.stopping).await?;
     let asked = Asked::read(request, &received.bytes)?;
-    let model = shared.find(asked.model(), V1_MODELS)?;
+    let model = shared.find(asked.model())?;
     shared.access.allow_model(exchange.caller, &model.spec)?;
     let endpoint = serving(model, &found);
     let question = asked.question(&received.bytes);

@@ -6,7 +6,7 @@
 use super::request_id::RequestId;
 use super::sender;
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::Shared;
+use crate::http::gateway::forwarding::Forwarding;
 use actix_web::{HttpRequest, ResponseError, web};
 use arc_swap::ArcSwap;
 use llm_manager_ledger::{Labels, Outcome, RequestRow, now_us};
@@ -70,7 +70,13 @@ impl Strays {
 }
 
 /// Records a request that was refused before it reached a model, if it is one of these.
-pub(crate) fn note(shared: &Shared, request: &HttpRequest, id: &RequestId, began: Instant, error: &ApiError) {
+pub(crate) fn note(
+    shared: &Forwarding,
+    request: &HttpRequest,
+    id: &RequestId,
+    began: Instant,
+    error: &ApiError,
+) {
     let is_stray = matches!(error.kind, Kind::UnknownEndpoint | Kind::MethodNotAllowed | Kind::ModelNotFound);
     let Some(strays) = request.app_data::<web::Data<Strays>>() else { return };
     if !is_stray || !shared.ledger.records() || !strays.may(strays.origin.elapsed()) {

@@ -12,7 +12,6 @@ use super::headers;
 use super::in_flight::InFlight;
 use super::lookup::{mismatch, serving};
 use crate::http::error::{ApiError, Kind};
-use crate::http::state::V1_MODELS;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
@@ -67,7 +66,7 @@ pub(crate) async fn serve(
         let message = "a WebSocket names its model in the query: `?model=NAME`";
         ApiError::new(Kind::InvalidRequest, message)
     })?;
-    let model = shared.find(&named, V1_MODELS)?;
+    let model = shared.find(&named)?;
     shared.access.allow_model(exchange.caller, &model.spec)?;
     let endpoint = serving(model, found);
     let opening = Opening { exchange, model, asked: Some(named.clone()) };

@@ -3,8 +3,8 @@
 //! A backend is asked past its gate: that starts none, holds none, and is no use of one.
 
 use crate::http::access::Door;
+use crate::http::api::management::Now;
 use crate::http::error::ApiError;
-use crate::http::state::Now;
 use actix_web::{HttpRequest, HttpResponse};
 use awc::Client;
 use futures_util::future::join_all;

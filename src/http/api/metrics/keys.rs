@@ -2,7 +2,7 @@
 
 use super::families;
 use super::family::{Family, Labels, counter, gauge};
-use crate::http::state::Shared;
+use crate::http::api::management::Management;
 use llm_manager_actors::quotas::{Quota, Remains};
 use llm_manager_policy::spec::{Cap, Period};
 
@@ -10,7 +10,7 @@ use llm_manager_policy::spec::{Cap, Period};
 const BUDGET_UNITS: f64 = 1e6;
 const LEFT_UNITS: f64 = 1e12;
 
-pub(super) async fn keys(shared: &Shared) -> Vec<Family> {
+pub(super) async fn keys(shared: &Management) -> Vec<Family> {
     let quotas: Vec<_> = shared.access.keys.all().iter().filter_map(|key| key.quota.clone()).collect();
     if quotas.is_empty() {
         return Vec::new();

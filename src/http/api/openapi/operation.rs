@@ -16,6 +16,8 @@ pub(crate) struct Operation {
     pub(super) status: &'static str,
     /// What the answer may be: types of the content, with their schemas.
     pub(super) answers: Vec<(&'static str, Value)>,
+    /// Codes of what it is refused with, beside what all are.
+    pub(super) refused: Vec<&'static str>,
     /// The schema of its errors.
     pub(super) errors: &'static str,
     /// Nobody needs a key for it.
@@ -33,6 +35,7 @@ impl Operation {
             body: None,
             status: "200",
             answers: vec![("application/json", answer)],
+            refused: Vec::new(),
             errors: "Error",
             open: false,
         }
@@ -84,6 +87,21 @@ impl Operation {
         self.or("text/csv", json!({"type": "string"}))
     }
 
+    /// Codes with which it may be refused, beside those of whoever may not come in.
+    pub(crate) fn refused(mut self, codes: &'static str) -> Self {
+        self.refused.extend(codes.split(','));
+        self
+    }
+
+    /// It is for a model, and goes to its backend.
+    pub(crate) fn forwarded(self) -> Self {
+        let model = json!({"type": "string", "minLength": 1});
+        self.body(json!({"type": "object", "properties": {"model": model}, "required": ["model"]})).refused(
+            "model_not_found,mode_mismatch,request_too_large,rate_limited,budget_exhausted,overloaded,insufficient_resources,\
+             model_stopped,model_start_failed,request_cancelled,shutting_down,backend_error,model_start_timeout,backend_timeout",
+        )
+    }
+
     /// Its errors have the form of another API.
     pub(crate) fn errors(mut self, schema: &'static str) -> Self {
         self.errors = schema;
@@ -132,11 +150,6 @@ pub(crate) fn optional_time() -> Value {
 
 pub(crate) fn or_null(schema: &Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
-}
-
-/// What clients send to a model.
-pub(crate) fn model_body() -> Value {
-    json!({"type": "object", "properties": {"model": {"type": "string", "minLength": 1}}, "required": ["model"]})
 }
 
 /// An object with these members; the ones with `?` may be missing.

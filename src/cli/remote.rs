@@ -244,7 +244,7 @@ async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Resu
 
 #[derive(Deserialize)]
 struct Placement {
-    text: String,
+    summary: String,
     asleep: Option<String>,
     #[serde(default)]
     ahead: Vec<Ahead>,
@@ -326,7 +326,7 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
     if let Some(asleep) = &placement.asleep {
         print(&format!("{model}: {asleep}"))?;
     }
-    print(&placement.text)?;
+    print(&placement.summary)?;
     for one in placement.ahead {
         let class = one.class.as_deref().unwrap_or("auto_start");
         print(&format!("  before it: {} ({class}, waits for {:.0} s)", one.model, one.seconds))?;

@@ -318,7 +318,7 @@ impl Running {
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
         let supervisor = Live::new();
         let council = leadership.as_ref().map(|leadership| {
-            let own = (&roster, &book, &books.ledger);
+            let own = (&roster, &book, &books);
             leadership.child_spec(Rc::new(shared::Own::new(own, origin, slurm.clone(), pods.clone())))
         });
         let parts = Parts {

@@ -157,6 +157,10 @@ pub trait Run {
     fn ends(&self) -> watch::Receiver<Option<Instant>> {
         watch::channel(None).1
     }
+    /// Whether its place is being taken away by whoever has it to give, and in which words: it may finish what it has begun.
+    fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
+        watch::channel(None).1
+    }
     /// Somebody has reason to doubt that it still serves: it may look for its end sooner.
     fn doubt(&self) {}
     /// Resolves when its first process has ended by itself and something of the run is left, which is being ended.

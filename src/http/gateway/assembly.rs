@@ -119,6 +119,8 @@ impl Assembly {
                     let name = name.strip_suffix(".chunk").unwrap_or(&name);
                     self.frame.insert(key, name.into());
                 }
+                // How far llama.cpp has come (`return_progress`): a plain answer has come.
+                ("prompt_progress", _) => {}
                 // What llama.cpp says once for each choice, a plain answer has of the first.
                 (_, value) => {
                     let is_known = self.frame.get(&key).is_some_and(|known| !known.is_null());
@@ -338,6 +340,7 @@ mod tests {
             |choices: Value| json!({"id": "c", "object": "chat.completion.chunk", "choices": choices});
         let mut last = chunk(json!([]));
         last["usage"] = json!({"completion_tokens": 3});
+        last["prompt_progress"] = json!({"total": 1});
         let answer = assembled(
             Form::Choices,
             &[

@@ -98,13 +98,19 @@ impl Names {
         self
     }
 
-    /// Whether the command names it, as a word of its own or behind `--model=`.
+    /// Whether the command names it, as a word of its own or behind `--model=`. A relative path is listed from the root.
     fn is_launched(&self, name: &str) -> bool {
-        let is_name = |word: &String| {
-            word == name
-                || word.split_once('=').is_some_and(|(flag, value)| flag.starts_with('-') && value == name)
+        let is_name = |word: &str| {
+            let path = word.strip_prefix("./").unwrap_or(word);
+            let below =
+                name.strip_suffix(path).is_some_and(|root| root.starts_with('/') && root.ends_with('/'));
+            word == name || (word.contains('/') && below)
         };
-        self.launch.iter().any(is_name)
+        self.launch.iter().any(|word| {
+            let value =
+                word.split_once('=').filter(|(flag, _)| flag.starts_with('-')).map(|(_, value)| value);
+            is_name(word) || value.is_some_and(is_name)
+        })
     }
 
     pub(super) fn own(&self) -> Candidate {

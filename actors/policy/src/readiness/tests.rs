@@ -103,12 +103,21 @@ fn the_name_in_the_command_is_asked_for_where_several_are_listed() {
         names("qwen", &[]).launched_by(&Launch::Command(words))
     };
     let listed = ["other/big", "/models/qwen"];
-    for words in [&["mlx_lm.server", "--model", "/models/qwen"][..], &["serve", "--model=/models/qwen"]] {
+    for words in [
+        &["mlx_lm.server", "--model", "/models/qwen"][..],
+        &["serve", "--model=/models/qwen"],
+        &["serve", "--model", "./qwen"],
+        &["serve", "models/qwen"],
+    ] {
         let (asked_for, end) = names_asked(launched(words), &listed, &["/models/qwen"]);
         assert_eq!(asked_for, ["/models/qwen"], "{words:?}");
         assert_eq!(served(end).as_deref(), Some("/models/qwen"));
     }
-    for words in [&["serve", "x=/models/qwen"][..], &["serve", "/models/qwen", "other/big"], &[]] {
+    for words in [
+        &["serve", "x=/models/qwen", "qwen", "/qwen", "s/qwen"][..],
+        &["serve", "/models/qwen", "other/big"],
+        &[],
+    ] {
         assert_eq!(names_asked(launched(words), &listed, &[]).0, ["qwen"], "{words:?}");
     }
 }

@@ -109,7 +109,7 @@ impl Names {
         self.launch.iter().any(|word| {
             let value =
                 word.split_once('=').filter(|(flag, _)| flag.starts_with('-')).map(|(_, value)| value);
-            is_name(word) || value.is_some_and(is_name)
+            is_name(word.as_str()) || value.is_some_and(is_name)
         })
     }
 

@@ -68,7 +68,7 @@ pub async fn until_ready(
                 if listener.start() {
                     told.port_open();
                 }
-                ask(&mut line, &question, &mut watch).await
+                ask(&mut line, &question, readiness.remark(), &mut watch).await
             }
             Err(why) => (Heard::Nothing, Some(why)),
         };
@@ -172,6 +172,7 @@ pub async fn still_serves(endpoint: Arc<Endpoint>, mut readiness: Readiness) -> 
 async fn ask<T: Told>(
     line: &mut Line,
     question: &Question,
+    remark: Option<String>,
     watch: &mut Watch<'_, T>,
 ) -> (Heard, Option<String>) {
     let endpoint = Arc::clone(line.endpoint());
@@ -181,7 +182,7 @@ async fn ask<T: Told>(
         Ok(answered) => answered,
         Err(_) => {
             let text = format!("{} {}", question.method, question.path);
-            watch.waits_for(&text, &format!("{endpoint} does not answer"));
+            watch.waits_for(&text, &format!("{endpoint} does not answer{}", remark.unwrap_or_default()));
             asking.await
         }
     };

@@ -52,6 +52,7 @@ impl Model {
         let spec = &self.spec;
         let (at, variant) = self.granted()?;
         let names = Names::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
+        let names = names.launched_by(&variant.launch);
         let lessons = self.past.lessons.get(&at).cloned().unwrap_or_default();
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, lessons))
     }

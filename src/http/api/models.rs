@@ -2,6 +2,7 @@
 
 use super::views::{ModelDetails, ModelView, NodeView};
 use crate::http::error::{ApiError, Kind};
+use crate::http::gateway::forms::Form;
 use crate::http::gateway::paths;
 use crate::http::gateway::request_id::RequestId;
 use crate::http::gateway::stray;
@@ -208,7 +209,12 @@ pub(crate) async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web:
 
 /// Any other path below `/api`.
 pub(crate) async fn unknown(shared: Now, request: HttpRequest) -> Answered {
-    stray(&shared, &request, paths::unknown(&shared, &request))
+    let answered = stray(&shared, &request, paths::unknown(&shared, &request));
+    // Ollama's clients read a text.
+    match answered {
+        Err(error) if paths::is_of_ollama(request.path()) => Ok(Form::Ollama.respond(&error)),
+        answered => answered,
+    }
 }
 
 /// A known path with a method that it does not take.

@@ -27,6 +27,7 @@ mod maintain;
 mod migrate;
 mod names;
 mod open;
+mod place;
 mod plans;
 mod reader;
 mod report;

@@ -9,24 +9,23 @@ use super::journal;
 use super::labels::Labels;
 use super::late;
 use super::names::Names;
+use super::place::{Places, Told};
 use super::rollup::Delta;
 use super::row::{Event, Micros, RequestRow, RunRow, now_us};
-use super::schema::{facets, requests};
+use super::schema::facets;
 use super::sender::Sender;
 use super::watch::{Eye, Watch};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query, sql_types};
 use llm_manager_policy::clock;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Keys of one question.
-const CHUNK: usize = 500;
-/// What a row takes besides its texts, about.
-pub(super) const ROW_BYTES: i64 = 150;
+/// What a row takes besides its texts, about, with its part of the indexes and sums.
+pub(super) const ROW_BYTES: i64 = 90;
 
 /// What a batch has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,12 +165,11 @@ impl Writer {
             Event::Request(row) => Some(row.ended_us()),
             Event::Run(_) | Event::Audit(_) => None,
         });
-        let late = self.seen.filter(|_| ended.min().is_some_and(|ended| late::is_late(ended, self.seen)));
+        let late = late::those_of(ended, self.seen);
         self.transact(|db, names| {
-            let before = late.map(|seen| Ok::<_, StoreError>((late::last_row(db)?, seen))).transpose()?;
             let written = write_events(db, names, events, seen_before)?;
-            if let Some((before, seen)) = before {
-                late::note(db, before, seen)?;
+            if let Some(late) = late {
+                late.note(db)?;
             }
             Ok(written)
         })
@@ -220,17 +218,19 @@ fn write_requests(
     if rows.is_empty() {
         return Ok(Written::default());
     }
-    let mut seen: HashSet<Vec<u8>> =
-        if seen_before { known_keys(db, rows)?.into_iter().collect() } else { HashSet::new() };
+    let told: Vec<Told<'_>> = rows.iter().map(|row| Told::of(row)).collect();
+    let mut places = Places::default();
+    if seen_before {
+        let wanted: Vec<_> = rows.iter().zip(&told).map(|(row, told)| (row.ended_us(), told.tag)).collect();
+        places = Places::asking(db, &wanted)?;
+    }
     let mut delta = Delta::default();
     let mut sizes: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut fresh = Vec::with_capacity(rows.len());
     // Most rows share their labels and their sender with others; as long as there are these rows, so are they.
     let mut known: HashMap<(*const Labels, Option<*const Sender>), Known> = HashMap::new();
-    for row in rows {
-        if seen_before && !seen.insert(row.key.bytes().to_vec()) {
-            continue;
-        }
+    for (row, told) in rows.iter().zip(told) {
+        let Some(id) = places.take(db, row.ended_us(), told.tag)? else { continue };
         let (labels, sender) = (&row.labels, row.sender.as_ref());
         let known = match known.entry((Arc::as_ptr(labels), sender.map(Arc::as_ptr))) {
             Entry::Occupied(known) if known.get().until > row.ended_us() => *known.get(),
@@ -245,21 +245,20 @@ fn write_requests(
         };
         let Known { facet, sender, .. } = known;
         delta.add(row, facet);
+        let new = NewRequest::new(row, (id, told), facet, sender);
         let (count, bytes) = sizes.entry(facet).or_default();
         *count += 1;
-        *bytes += ROW_BYTES + text_bytes(row);
-        fresh.push(NewRequest::new(row, facet, sender));
+        *bytes += ROW_BYTES + i64::try_from(new.text_bytes()).unwrap_or(0);
+        fresh.push(new);
     }
+    // As they lie: the pages are filled one after the other.
+    fresh.sort_unstable_by_key(NewRequest::id);
     insert::write(db, &fresh)?;
     delta.write(db, &mut names.times)?;
     for (facet, (count, bytes)) in sizes {
         add_size(db, facet, count, bytes)?;
     }
     Ok(Written { requests: fresh.len(), duplicates: rows.len() - fresh.len() })
-}
-
-fn text_bytes(row: &RequestRow) -> i64 {
-    (row.request_id.len() + row.error.as_ref().map_or(0, String::len)).try_into().unwrap_or(0)
 }
 
 /// Rows and bytes of a facet, for the view of storage.
@@ -271,16 +270,6 @@ pub(super) fn add_size(db: &mut Db, facet: i64, rows: i64, bytes: i64) -> Result
         ))
         .execute(db)?;
     Ok(())
-}
-
-fn known_keys(db: &mut Db, rows: &[&RequestRow]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let mut known = Vec::new();
-    for chunk in rows.chunks(CHUNK) {
-        let keys: Vec<Vec<u8>> = chunk.iter().map(|row| row.key.bytes().to_vec()).collect();
-        let query = requests::table.filter(requests::key.eq_any(keys)).select(requests::key);
-        known.extend(query.load::<Vec<u8>>(db)?);
-    }
-    Ok(known)
 }
 
 /// News of a run, in any order and any number of times: they add up to the same row.

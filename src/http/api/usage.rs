@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, web};
 use jiff::tz::TimeZone;
 use llm_manager_ledger::{Bucket, Dimension, Filter, Micros, now_us};
 use serde::Deserialize;
-use views::{ReportView, SeriesView, SummaryView};
+use views::{ReportView, SeriesView, Split, SummaryView};
 
 type Answered = Result<HttpResponse, ApiError>;
 
@@ -118,7 +118,12 @@ async fn sums(shared: &Shared, query: &UsageQuery, (from, to): (Micros, Micros))
         reader.latency(filter, from, to)
     );
     let sums = sums.map_err(from_store)?;
-    Ok(HttpResponse::Ok().json(ReportView::of(&sums, &by, &times.map_err(from_store)?, to - from)))
+    Ok(HttpResponse::Ok().json(ReportView::of(
+        &sums,
+        &Split::by(&by),
+        &times.map_err(from_store)?,
+        to - from,
+    )))
 }
 
 /// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
@@ -150,6 +155,7 @@ pub(crate) async fn series(shared: Now, query: web::Query<UsageQuery>) -> Answer
     let zone = zone(query.tz.as_deref())?;
     let series =
         shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by.clone()).await;
-    let points = series.map_err(from_store)?.points.iter().map(|point| SummaryView::of(point, &by)).collect();
+    let (series, split) = (series.map_err(from_store)?, Split::by(&by));
+    let points = series.points.iter().map(|point| SummaryView::of(point, &split)).collect();
     Ok(HttpResponse::Ok().json(SeriesView { bucket: bucket_name(bucket), points }))
 }

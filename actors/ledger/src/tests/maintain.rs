@@ -82,7 +82,7 @@ fn a_renamed_model_keeps_its_history() {
         let report = |by| block_on(opening.reader.summary(Filter::default(), 0, MARCH + DAY, by)).unwrap();
         let count = |name: &str| {
             let groups = report(by.clone()).groups;
-            groups.iter().find(|group| group.key == [name]).map(|group| group.totals.requests)
+            groups.iter().find(|group| *group.key == [name]).map(|group| group.totals.requests)
         };
         assert_eq!((count("old"), count("new")), (Some(1), Some(2)));
         // Both names are one again; the plan that held before the target's first one comes along.

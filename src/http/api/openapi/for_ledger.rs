@@ -8,7 +8,7 @@ use serde_json::json;
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
     const FILTERS: &str = "from,to,model,variant,mode,endpoint,api_key,by";
     let plans = schemas.of::<billing::PlansView<'static>>();
-    let report = schemas.of::<usage::views::ReportView>();
+    let report = schemas.of::<usage::views::ReportView<'static>>();
     let mut renaming = object(&[("to", "string"), ("merge?", "boolean")]);
     renaming["additionalProperties"] = json!(false);
     renaming["properties"]["to"]["minLength"] = json!(1);
@@ -20,7 +20,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
             "get",
             "/api/usage/series",
             "The same as a series",
-            schemas.of::<usage::views::SeriesView>(),
+            schemas.of::<usage::views::SeriesView<'static>>(),
         )
         .query("from,to,model,variant,mode,endpoint,api_key,by,bucket,tz"),
         operation("get", "/api/usage/session", "Totals since the manager's start", report)

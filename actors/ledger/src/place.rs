@@ -9,7 +9,8 @@ use super::error::StoreError;
 use super::row::{Micros, RequestRow, RowKey};
 use super::schema::request_rows;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// Rows of one microsecond that can be told apart by their ids.
 const WITHIN: i64 = 1 << 11;
@@ -115,8 +116,61 @@ pub(super) fn ways_to(id: &str) -> Vec<String> {
 pub(super) struct Places {
     /// What is known to lie there; `None`: nothing.
     there: HashMap<i64, Option<i64>>,
+    /// Of a microsecond, the rows that found their place taken.
+    crowds: HashMap<Micros, Crowd>,
     /// Some of the rows may be in the ledger already.
     asks: bool,
+}
+
+/// Rows of one microsecond that found their place taken: an older ledger may have counted in seconds. They fill the second halves
+/// of this microsecond and, if there are very many, of those behind it.
+#[derive(Default)]
+struct Crowd {
+    tags: HashSet<i64>,
+    taken: HashSet<i64>,
+    /// How many places of these have been tried.
+    tried: i64,
+}
+
+impl Crowd {
+    /// The place of this number.
+    fn place(ended: Micros, number: i64) -> i64 {
+        first_id(ended.saturating_add(number / FIRST)) + FIRST + number % FIRST
+    }
+
+    /// Those that are in the ledger.
+    fn load(db: &mut Db, ended: Micros) -> Result<Self, StoreError> {
+        let mut crowd = Self::default();
+        let mut number = 0;
+        loop {
+            let first = Self::place(ended, number);
+            let query = request_rows::table.filter(request_rows::id.between(first, first + (FIRST - 1)));
+            let found: Vec<(i64, i64)> = query.select((request_rows::id, request_rows::tag)).load(db)?;
+            number += FIRST;
+            let is_full = crowd.taken.len() + found.len() >= usize::try_from(number).unwrap_or(usize::MAX);
+            for (id, tag) in found {
+                crowd.taken.insert(id);
+                crowd.tags.insert(tag);
+            }
+            if !is_full {
+                return Ok(crowd);
+            }
+        }
+    }
+
+    /// The next free place, unless the row is there.
+    fn take(&mut self, ended: Micros, tag: i64) -> Option<i64> {
+        if !self.tags.insert(tag) {
+            return None;
+        }
+        loop {
+            let id = Self::place(ended, self.tried);
+            self.tried += 1;
+            if self.taken.insert(id) {
+                return Some(id);
+            }
+        }
+    }
 }
 
 impl Places {
@@ -130,25 +184,26 @@ impl Places {
             let found: Vec<(i64, i64)> = query.select((request_rows::id, request_rows::tag)).load(db)?;
             there.extend(found.into_iter().map(|(id, tag)| (id, Some(tag))));
         }
-        Ok(Self { there, asks: true })
+        Ok(Self { there, asks: true, ..Self::default() })
     }
 
     /// The row's place, which is its own from now on; `None`: it is there already.
     pub(super) fn take(&mut self, db: &mut Db, ended: Micros, tag: i64) -> Result<Option<i64>, StoreError> {
-        let mut id = first_place(ended, tag);
-        loop {
-            let there = match self.there.get(&id) {
-                Some(there) => *there,
-                None if self.asks => tag_at(db, id)?,
-                None => None,
-            };
-            match there {
-                Some(other) if other == tag => return Ok(None),
-                Some(_) => id += 1,
-                None => {
-                    self.there.insert(id, Some(tag));
-                    return Ok(Some(id));
-                }
+        let id = first_place(ended, tag);
+        match self.there.get(&id) {
+            Some(Some(other)) if *other == tag => Ok(None),
+            Some(Some(_)) => {
+                let crowd = match self.crowds.entry(ended) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        new.insert(if self.asks { Crowd::load(db, ended)? } else { Crowd::default() })
+                    }
+                };
+                Ok(crowd.take(ended, tag))
+            }
+            Some(None) | None => {
+                self.there.insert(id, Some(tag));
+                Ok(Some(id))
             }
         }
     }
@@ -157,11 +212,6 @@ impl Places {
 /// Where a row is looked for first.
 fn first_place(ended: Micros, tag: i64) -> i64 {
     first_id(ended) + tag % FIRST
-}
-
-fn tag_at(db: &mut Db, id: i64) -> Result<Option<i64>, StoreError> {
-    let query = request_rows::table.filter(request_rows::id.eq(id)).select(request_rows::tag);
-    Ok(query.load::<i64>(db)?.pop())
 }
 
 #[cfg(test)]
@@ -210,8 +260,8 @@ mod tests {
     #[test]
     fn ids_are_in_the_order_of_time() {
         for ended in [-LATEST, -5, -1, 0, 1, 1_772_323_200_000_000, LATEST] {
-            assert!(first_id(ended) + WITHIN == first_id(ended + 1) || ended == LATEST);
-            assert_eq!((ended_of(first_id(ended)), ended_of(first_id(ended) + WITHIN - 1)), (ended, ended));
+            assert!(ended == LATEST || first_id(ended) + WITHIN == first_id(ended + 1));
+            assert_eq!((ended_of(first_id(ended)), ended_of(first_id(ended) + (WITHIN - 1))), (ended, ended));
             assert_eq!(within(first_id(ended) + 5), 5);
         }
         assert!(first_id(i64::MAX) > 0 && first_id(i64::MIN) < 0);

@@ -67,7 +67,7 @@ INSERT INTO request_rows (
   usage_source, cost, pricing, plan_id, run_id, replayed, request_id, error, sender_id
 )
 SELECT
-  (ended_us << 11) + 1023 + ROW_NUMBER() OVER (PARTITION BY ended_us ORDER BY tag), tag, facet_id, duration_us, queue_us, first_byte_us, status, NULLIF(outcome, 'ok'), input, cached, cache_write, output, reasoning,
+  ((ended_us + (ROW_NUMBER() OVER (PARTITION BY ended_us ORDER BY tag) - 1) / 1024) << 11) + 1024 + (ROW_NUMBER() OVER (PARTITION BY ended_us ORDER BY tag) - 1) % 1024, tag, facet_id, duration_us, queue_us, first_byte_us, status, NULLIF(outcome, 'ok'), input, cached, cache_write, output, reasoning,
   NULLIF(usage_source, 'backend'), cost, NULLIF(pricing, CASE WHEN cost IS NULL THEN 'no_plan' ELSE 'priced' END), plan_id, run_id, replayed, CASE WHEN tag >= 1099511627776 THEN request_id END, error, sender_id
 FROM tagged_requests
 WHERE (SELECT COUNT(*) FROM requests) > (SELECT COUNT(*) FROM request_rows)

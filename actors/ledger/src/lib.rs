@@ -25,6 +25,7 @@ mod late;
 mod latency;
 mod maintain;
 mod migrate;
+mod myself;
 mod names;
 mod open;
 mod place;

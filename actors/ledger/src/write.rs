@@ -20,6 +20,7 @@ use llm_manager_policy::clock;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -68,6 +69,12 @@ impl Writer {
         company: Company,
     ) -> Result<Self, StoreError> {
         let mut writer = Self::open(location)?;
+        if eye.is_some_and(|eye| !eye.claim()) {
+            let text = format!(
+                "{location} has another name, too (a hard link), and by that one it is another manager's"
+            );
+            return Err(StoreError::Taken(text));
+        }
         super::hold::hold(&mut writer.db, company)?;
         writer.company = company;
         super::migrate::is_current(&mut writer.db)
@@ -84,7 +91,7 @@ impl Writer {
             // If it can't be written now, the next heartbeat does the same.
             let _ = journal::mark(&mut writer.db, now_us());
         }
-        writer.watch = eye.map(|eye| Watch::new(Arc::clone(eye))).transpose()?;
+        writer.watch = eye.map(|eye| Watch::new(Arc::clone(eye), &mut writer.db)).transpose()?;
         Ok(writer)
     }
 
@@ -99,17 +106,20 @@ impl Writer {
         self.db.is_sqlite() && self.transact(|db, _| db.number("SELECT COUNT(*) AS number FROM meta")).is_ok()
     }
 
-    /// Closes the connection to a file that isn't the ledger any more, so that neither gets the other's journal.
-    pub fn part(mut self) {
-        let Some(watch) = self.watch.take() else { return };
-        if watch.is_overwritten() {
-            watch.empty_journal();
+    /// Closes the connection to a file that isn't the ledger any more, so that neither gets the other's journal. Answers
+    /// where the former one's is kept.
+    pub fn part(mut self) -> Option<PathBuf> {
+        let watch = self.watch.take()?;
+        let kept = if watch.is_overwritten() {
+            watch.empty_journal()
         } else {
             // What was renamed becomes whole; what was deleted is gone anyway.
             let _ = self.checkpoint();
-        }
+            None
+        };
         drop(self);
         watch.remove_journal();
+        kept
     }
 
     /// Does all of it or nothing, and forgets names that were rolled back.

@@ -2,7 +2,7 @@
 # Surprise: lighttpd in front of a model sends no token before the last one: an event stream is gathered whole and sent with a Content-Length. A client
 # that leaves isn't noticed meanwhile, and the model generates on to the end. `server.stream-response-body = 1` makes both right: each event
 # comes at once, and the connection to the model ends with the client.
-# Guess: a stream without a length is passed on as it comes, as nginx, HAProxy and Caddy do with `text/event-stream` or small pieces.
+# Guess: a stream without a length is passed on as it comes.
 # So: that line belongs into its settings; a client whose streams come in one piece has such a proxy between.
 # Seen with: lighttpd 1.4.69 (Debian 12), 2026-11-30.
 set -euo pipefail

@@ -3,7 +3,7 @@
 # is wrong, by as much as the weights themselves; tensors of MXFP4 and TQ1_0 aren't there at all; BF16 comes as float16, so that 100000 is infinite.
 # Q2_K and Q6_K are right, but come as float16, 2.4 to 6 times the file; Q3_K, Q5_0, Q5_K, IQ4_NL and IQ4_XS are refused. tinygrad, which reads a file by the
 # same table of types, has Q4_K right.
-# Guess: what it can't keep quantised is refused, as the documentation of MLX says it is turned into float16 at worst.
+# Guess: what it can't keep quantised comes as float16 with the right numbers, or is refused.
 # So: GGUF on MLX is for Q4_0, Q4_1, Q8_0 and F16 only; a Q4_K_M file, the usual one, goes to llama.cpp.
 # Seen with: mlx 0.32.4 (Linux, CPU), gguf 0.19.0, tinygrad 0.14.0 (Python), 2026-11-30.
 set -euo pipefail

@@ -210,7 +210,8 @@ impl Running {
             let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
             opening.await.map_err(|error| format!("the ledger: {error}"))??
         };
-        let captures = output::captures(spec)?;
+        let mask = output::mask(spec);
+        let captures = output::captures(spec, &mask)?;
         let sessions = Arc::new(Sessions::new(program.port)?);
         let access = {
             let (spec, common, sessions) = (spec.clone(), common.clone(), Arc::clone(&sessions));
@@ -293,7 +294,7 @@ impl Running {
             base_dir: spec.base_dir.clone(),
             pauses: pauses.clone(),
         };
-        let sink = output::sink(spec, &hub);
+        let sink = output::sink(spec, &hub, &mask);
         let log_files = sink.files.clone();
         let sink: Rc<dyn OutputSink> = Rc::new(sink);
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
@@ -371,6 +372,7 @@ impl Running {
             devices: devices.clone(),
             notifications,
             launcher: local.clone(),
+            mask,
             instance,
             origin,
             listed,

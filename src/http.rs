@@ -48,6 +48,7 @@ use gateway::stray::Strays;
 use gateway::{catalog, ollama, passthrough, serve};
 use llm_manager_policy::rights;
 use llm_manager_policy::spec::ProgramSpec;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -107,8 +108,8 @@ pub fn bind(
             .app_data(gateways.clone())
             .app_data(web::Data::new(gateways.join()))
             .app_data(web::Data::new(WrongKeys::default()))
-            .app_data(web::QueryConfig::default().error_handler(|error, _| {
-                ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
+            .app_data(web::QueryConfig::default().error_handler(|error, request| {
+                api::query::unreadable(request.query_string(), &error).into()
             }))
             // Before `/v1/models/{id}`, whose pattern would be tried on every request for a model.
             .configure(|config| {
@@ -168,10 +169,16 @@ pub fn bind(
             }
         })
         .map_err(|error| {
-            format!(
-                "can't listen on {host}:{port} (`program.host`, `program.port`): {error}\n\
-                 hint: is another manager running there?"
-            )
+            let hint = match error.kind() {
+                io::ErrorKind::AddrNotAvailable => {
+                    "this computer has no such address: name one of its own, or 0.0.0.0 for all"
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need root on most systems: choose a higher one"
+                }
+                _ => "is another manager running there?",
+            };
+            format!("can't listen on {host}:{port} (`program.host`, `program.port`): {error}\nhint: {hint}")
         })
 }
 
@@ -310,6 +317,8 @@ async fn authenticate(
     if !response.request().method().is_safe() && response.status().is_success() {
         audit::note(response.request());
     }
+    let asked = response.request().clone();
+    gateway::respond::unchunked(&asked, response.response_mut());
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {

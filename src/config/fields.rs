@@ -176,7 +176,10 @@ impl Walk<'_> {
     }
 
     pub(super) fn unknown_key(&mut self, path: &KeyPath, section: Section, name: &str) {
-        let hint = slips::colon(name).unwrap_or_else(|| {
+        // As other programs call them; nearer by its letters is `modes`.
+        let models = section == Section::Root && name.eq_ignore_ascii_case("models");
+        let named = models.then(|| "did you mean `Local-Models`?".to_owned());
+        let hint = named.or_else(|| slips::colon(name)).unwrap_or_else(|| {
             suggest::hint(name, section.keys().map(|key| key.name), || {
                 match keys::all().find(|key| key.name == name) {
                     Some(elsewhere) => format!("`{name}` is a key of {}", elsewhere.section.called()),

@@ -57,6 +57,7 @@ fn model(
         backend.routes = backend.routes.or(&mode.routes);
     }
     let variants = variants(walk, fields, &backend);
+    check_parking(walk, fields, &variants);
     let replicas = replicas::read(walk, fields, &variants);
     let billing = billing::read(walk, fields);
     let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
@@ -216,6 +217,7 @@ fn variant(
         _ => backend.routes,
     };
     check_parked_mb(walk, &fields, &required_devices);
+    check_env(walk, model, &fields);
     let spec = VariantSpec {
         name: name.to_owned(),
         required_devices,
@@ -237,16 +239,44 @@ fn variant(
     Some(spec)
 }
 
-/// `parked_mb` of a variant: its devices, and RAM.
+/// What is said of parked time and memory means something only where something is parked, and on a variant's devices.
+fn check_parking(walk: &mut Walk<'_>, fields: &Fields<'_>, variants: &[VariantSpec]) {
+    if variants.is_empty() {
+        return;
+    }
+    if variants.iter().all(|variant| variant.park.is_none()) {
+        for key in ["keep_parked", "parked_mb"].into_iter().filter(|key| fields.is_given(key)) {
+            let hint = Some("add `park`, or remove this".to_owned());
+            walk.warn(&fields.at(key), "has no effect without `park`", hint);
+        }
+    }
+    let devices: Vec<_> = variants.iter().flat_map(|variant| variant.required_devices.clone()).collect();
+    check_parked_mb(walk, fields, &devices);
+}
+
+/// `parked_mb` of a variant, or of a model for all of them: its devices, and RAM.
 fn check_parked_mb(walk: &mut Walk<'_>, fields: &Fields<'_>, devices: &[String]) {
     let given = fields.value("parked_mb").and_then(Value::as_mapping).into_iter().flatten();
     let named = given.filter_map(|(device, _)| device.as_str());
     for device in named.filter(|device| *device != "cpu" && !devices.iter().any(|known| known == device)) {
         let known = devices.iter().map(String::as_str).chain(["cpu"]);
         let hint = suggest::hint(device, known, || "name one of them, or cpu for RAM".to_owned());
-        let message = format!("{device:?} is not among this variant's required_devices");
+        let message = format!("{device:?} is not among the required_devices");
         walk.error(&fields.at("parked_mb").key(device), message, Some(hint));
     }
+}
+
+/// `PORT` of `env` stands before the manager's own, which is the one that it asks.
+fn check_env(walk: &mut Walk<'_>, model: &Fields<'_>, fields: &Fields<'_>) {
+    let Some((_, port)) = walk.written(fields, "env").into_iter().find(|(name, _)| name == "PORT") else {
+        return;
+    };
+    if fields.is_given("on") || model.whole("port").is_some_and(|own| own.to_string() == port) {
+        return;
+    }
+    let hint = Some("remove it: the manager sets PORT; `port` of the model chooses it".to_owned());
+    let message = "the server is told another port than the one on which the manager asks for it";
+    walk.warn(&fields.at("env").key("PORT"), message, hint);
 }
 
 fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {

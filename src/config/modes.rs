@@ -107,6 +107,10 @@ fn endpoints(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
     for (index, endpoint) in endpoints.iter().enumerate() {
         let at = fields.at("endpoints").item(index);
         check_path(walk, &at, endpoint);
+        if endpoint.split('/').any(|part| part.contains(['{', '}']) && !is_name(part)) {
+            let hint = Some("write it like /v1/voices/{voice}".to_owned());
+            walk.error(&at, "a name in braces stands for one whole part of the path", hint);
+        }
         let within = |reserved: &&&str| {
             endpoint.strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -118,4 +122,10 @@ fn endpoints(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         }
     }
     endpoints.into_iter().map(str::to_owned).collect()
+}
+
+/// `{name}`: it stands for any one part of a path.
+fn is_name(part: &str) -> bool {
+    let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+    name.is_some_and(|name| !name.is_empty() && !name.contains(['{', '}']))
 }

@@ -17,7 +17,7 @@ pub(super) mod notify;
 pub(super) mod openapi;
 pub(super) mod pauses;
 pub(super) mod pulse;
-mod query;
+pub(super) mod query;
 pub(super) mod queue;
 pub(super) mod requests;
 pub(super) mod run_logs;

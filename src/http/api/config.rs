@@ -3,7 +3,7 @@
 //! Whoever may write this file may run commands as the manager's user. So without `api_keys` only this computer
 //! may use it.
 
-use super::query::from_json;
+use super::query::{Whole, from_json};
 use crate::config::{self, Problem, Report, Severity, Unsaved};
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::{Now, Shared};
@@ -93,7 +93,7 @@ pub(crate) async fn check(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    body: web::Bytes,
+    Whole(body): Whole,
 ) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;
@@ -115,7 +115,7 @@ pub(crate) async fn save(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    body: web::Bytes,
+    Whole(body): Whole,
 ) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;

@@ -1,7 +1,7 @@
 //! `/api/keys`: who may come in, and keys that are made, rotated and revoked while the manager runs. For admins only.
 
 use super::config::ConfigFile;
-use super::query::from_json;
+use super::query::{Whole, from_json};
 use crate::http::access::keys::Key;
 use crate::http::error::{ApiError, Kind};
 use crate::http::state::Now;
@@ -80,7 +80,7 @@ pub(crate) async fn add(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    body: web::Bytes,
+    Whole(body): Whole,
 ) -> Answered {
     super::config::trusted(&shared, &request)?;
     let wanted: Wanted = from_json(&body).map_err(|error| {

@@ -256,7 +256,21 @@ fn csv(page: &Page, head: bool) -> Bytes {
 /// Whether the client wants CSV rather than JSON.
 fn wants_csv(request: &HttpRequest) -> bool {
     let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepted.split(',').filter_map(|part| part.split(';').next()).any(|part| part.trim() == "text/csv")
+    prefers_csv(accepted)
+}
+
+/// Whether `Accept` names CSV, and JSON no higher (RFC 9110, 12.5.1).
+fn prefers_csv(accepted: &str) -> bool {
+    let quality = |wanted: &str| {
+        accepted.split(',').find_map(|part| {
+            let mut words = part.split(';').map(str::trim);
+            words.next().filter(|name| name.eq_ignore_ascii_case(wanted))?;
+            let given = words.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
+            Some(given.and_then(|quality| quality.trim().parse::<f32>().ok()).unwrap_or(1.0))
+        })
+    };
+    let csv = quality("text/csv").unwrap_or(0.0);
+    csv > 0.0 && csv >= quality("application/json").unwrap_or(0.0)
 }
 
 /// `GET /api/requests`

@@ -1,10 +1,11 @@
 //! `/api/session`: a browser signs in, asks whether it has, and signs out.
 
+use super::query::Whole;
 use crate::http::error::{ApiError, Kind};
 use crate::http::peer;
 use crate::http::state::{Now, Shared};
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -30,7 +31,7 @@ pub(crate) async fn show(shared: Now, request: HttpRequest) -> HttpResponse {
 pub(crate) async fn sign_in(
     shared: Now,
     request: HttpRequest,
-    body: web::Bytes,
+    Whole(body): Whole,
 ) -> Result<HttpResponse, ApiError> {
     let Given { key } = serde_json::from_slice(&body).map_err(|error| {
         ApiError::new(Kind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))

@@ -72,8 +72,8 @@ pub(super) fn key() -> Value {
         "type": "object",
         "properties": {
             "name": {"type": "string", "pattern": KEY_NAME},
-            "scopes": {"type": "array", "items": {"enum": ["infer", "read", "operate", "admin"]}},
-            "models": {"type": "array", "items": {"type": "string"}},
+            "scopes": {"type": "array", "minItems": 1, "items": {"enum": ["infer", "read", "operate", "admin"]}},
+            "models": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"\S"}},
             "expires": or_null(&json!({"type": "string", "format": "date-time"})),
             "requests_per_minute": limit,
             "tokens_per_minute": limit,

@@ -29,6 +29,7 @@ mod shared;
 mod slips;
 mod source;
 pub(crate) mod suggest;
+mod syntax;
 mod validate;
 mod values;
 mod yaml;
@@ -100,6 +101,11 @@ pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
 pub fn load_any(path: &Path) -> Result<Spec, Report> {
     let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
     examine(&bytes, path).map(|(spec, ..)| spec)
+}
+
+/// The same of a text that isn't in the file yet.
+pub fn any_of(text: &str, path: &Path) -> Result<Spec, Report> {
+    examine(text.as_bytes(), path).map(|(spec, ..)| spec)
 }
 
 /// What holds when the file at `path` says nothing.

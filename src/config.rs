@@ -29,6 +29,7 @@ mod shared;
 mod slips;
 mod source;
 pub(crate) mod suggest;
+mod syntax;
 mod validate;
 mod values;
 mod yaml;
@@ -110,6 +111,11 @@ pub fn operator_key(path: &Path) -> Option<String> {
 pub fn load_any(path: &Path) -> Result<Spec, Report> {
     let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
     examine(&bytes, path).map(|(spec, _)| spec)
+}
+
+/// The same of a text that isn't in the file yet.
+pub fn any_of(text: &str, path: &Path) -> Result<Spec, Report> {
+    examine(text.as_bytes(), path).map(|(spec, ..)| spec)
 }
 
 /// What holds when the file at `path` says nothing.

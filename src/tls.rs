@@ -1,5 +1,7 @@
 //! TLS towards clients: a certificate from files, which is read again when they change.
 
+mod validity;
+
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use llm_manager_policy::spec::TlsSpec;
@@ -107,8 +109,7 @@ pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, Wrong> {
 pub(crate) fn ends_at(path: &Path) -> Result<Timestamp, Wrong> {
     let wrong = |error: &dyn Display| Wrong::new(Which::Certificate, path, error);
     let certificate = certificates(path)?.swap_remove(0);
-    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).map_err(|error| wrong(&error))?;
-    Timestamp::from_second(parsed.validity().not_after.timestamp()).map_err(|error| wrong(&error))
+    validity::not_after(&certificate).ok_or_else(|| wrong(&"it is no X.509 certificate"))
 }
 
 /// The certificate that clients are shown.

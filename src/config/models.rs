@@ -36,9 +36,9 @@ pub(super) fn read(
     let mut models = Vec::new();
     for (name, value) in entries {
         let value = if value.is_null() { &empty } else { value };
-        let fields = walk.fields(Section::Model, &path.key(name), value);
+        let fields = walk.fields(Section::Model, &path.key(&name), value);
         if value.is_mapping() {
-            models.extend(model(walk, name, &fields, modes, defaults));
+            models.extend(model(walk, &name, &fields, modes, defaults));
         }
     }
     models
@@ -172,6 +172,9 @@ fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &Backend) -> Vec<
                 walk.misfit(&fields.at(name), misfit);
             }
             variants.extend(variant(walk, fields, name, value, backend));
+        } else if let Some(hint) = launched_by(name, value) {
+            is_any_meant = true;
+            walk.error(&fields.at(name), "a variant is a mapping", Some(hint));
         } else {
             walk.unknown_key(&fields.path, Section::Model, name);
         }
@@ -181,6 +184,21 @@ fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &Backend) -> Vec<
         walk.error(&fields.path, "has no variant, so nothing says how to start it", Some(hint));
     }
     variants
+}
+
+/// For a variant that is nothing but its command or its script: how to write it.
+fn launched_by(name: &str, value: &Value) -> Option<String> {
+    if suggest::nearest(name, Section::Model.keys().map(|key| key.name)).is_some() {
+        return None;
+    }
+    let is_script = |text: &str| {
+        text.contains(['/', '\\']) || [".sh", ".bat", ".cmd", ".ps1"].iter().any(|end| text.ends_with(end))
+    };
+    match value {
+        Value::Sequence(_) => Some(format!("write `{name}: {{command: [...]}}`")),
+        Value::String(text) if is_script(text) => Some(format!("write `{name}: {{script_path: {text}}}`")),
+        _ => None,
+    }
 }
 
 fn variant(
@@ -287,12 +305,31 @@ fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {
             walk.error(&fields.path, "has neither `script_path` nor `command`", Some(hint));
             None
         }
-        ["command"] => Some(Launch::Command(command(walk, fields, "command"))),
+        ["command"] => {
+            let words = command(walk, fields, "command");
+            told_of_variables(walk, fields, &words);
+            Some(Launch::Command(words))
+        }
         [name] => script(walk, fields, name),
         [first, second, ..] => {
             let message = format!("has `{first}` and `{second}`, and only one of them can start it");
             walk.error(&fields.at(second), message, Some("remove one of them".to_owned()));
             None
+        }
+    }
+}
+
+/// No shell reads a command, unless it is one.
+fn told_of_variables(walk: &mut Walk<'_>, fields: &Fields<'_>, words: &[String]) {
+    let program = words.first().map(|word| word.rsplit(['/', '\\']).next().unwrap_or(word));
+    let program = program.unwrap_or_default().trim_end_matches(".exe");
+    if ["sh", "bash", "dash", "zsh", "cmd", "powershell", "pwsh"].contains(&program) {
+        return;
+    }
+    for (index, word) in words.iter().enumerate() {
+        if let Some(name) = ["${PORT}", "$PORT", "%PORT%"].into_iter().find(|name| word.contains(name)) {
+            let message = format!("{name} is passed on as it stands: no shell reads a command");
+            walk.warn(&fields.at("command").item(index), message, Some("write \"{port}\"".to_owned()));
         }
     }
 }

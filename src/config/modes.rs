@@ -27,7 +27,7 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>>
     let mut modes = llm_manager_policy::modes::built_in();
     let path = root.at("modes");
     for (name, value) in walk.named(&path, root.value("modes")) {
-        let fields = walk.fields(Section::Mode, &path.key(name), value);
+        let fields = walk.fields(Section::Mode, &path.key(&name), value);
         walk.refuse_unknown(&fields);
         let endpoints = endpoints(walk, &fields);
         let probe = fields
@@ -46,7 +46,7 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>>
                     walk.error(&fields.path, "`endpoints` is missing", hint);
                 }
                 let probes = vec![probe.unwrap_or_else(default_probe)];
-                modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage, routes });
+                modes.push(ModeSpec { name: name.into_owned(), endpoints, probes, usage, routes });
             }
         }
     }

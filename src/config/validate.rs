@@ -337,10 +337,16 @@ pub(super) fn missing(walk: &mut Walk<'_>, at: &KeyPath, path: &Path) {
     let base = walk.base_dir.display();
     let (message, hint) = match path.metadata() {
         Ok(_) => (format!("{} is not a file", path.display()), "name a file".to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
-            format!("there is no file {}", path.display()),
-            format!("relative paths start from the folder of the configuration, {base}"),
-        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let is_for_a_shell =
+                |part: Component<'_>| part.as_os_str().to_string_lossy().starts_with(['~', '$', '%']);
+            let hint = if path.components().any(is_for_a_shell) {
+                "no shell reads a path, so ~ and variables stay as they are: write the whole path".to_owned()
+            } else {
+                format!("relative paths start from the folder of the configuration, {base}")
+            };
+            (format!("there is no file {}", path.display()), hint)
+        }
         Err(error) => (
             format!("{} cannot be looked at: {error}", path.display()),
             "check the permissions of the file and of the folders above it".to_owned(),

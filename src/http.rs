@@ -1,7 +1,7 @@
-//! The HTTP side: one table of routes, and what stands behind them.
+//! The HTTP side: the server, and what stands behind it.
 //!
 //! Three wings: `access` (who may come in), `gateway` (requests for models), `api` (the management, a file per
-//! resource). `error` is the one place that knows status codes.
+//! resource), each with its `routes`. `error` is the one place that knows status codes.
 
 mod access;
 mod api;
@@ -10,6 +10,7 @@ mod connection;
 mod error;
 mod gateway;
 mod peer;
+mod route;
 mod standby;
 mod state;
 mod who;
@@ -26,27 +27,18 @@ pub use gateway::worker::Gateways;
 pub use standby::Standby;
 pub use state::{InForce, Now, Shared};
 
-use access::Door;
-use access::wrong::{WrongKeys, slow_down};
+use access::wrong::WrongKeys;
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Protocol, Request};
 use actix_server::Server;
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
 };
-use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use actix_web::middleware::Next;
-use actix_web::{App, guard, web};
-use api::{
-    audit, billing, captures, config, devices, events, files, keys, manager, memory, metrics, models, notify,
-    openapi, pauses, queue, requests, run_logs, running, runs, session, statement, storage, usage, webui,
-};
+use actix_web::dev::AppConfig;
+use actix_web::{App, web};
 use connection::Connection;
+use gateway::serve;
 use gateway::stray::Strays;
-use gateway::{catalog, ollama, passthrough, serve};
-use llm_manager_policy::rights;
 use llm_manager_policy::spec::ProgramSpec;
 use std::io;
 use std::sync::Arc;
@@ -111,16 +103,10 @@ pub fn bind(
             .app_data(web::QueryConfig::default().error_handler(|error, request| {
                 api::query::unreadable(request.query_string(), &error).into()
             }))
-            // Before `/v1/models/{id}`, whose pattern would be tried on every request for a model.
-            .configure(|config| {
-                // One with braces would be a pattern; the default route serves it all the same.
-                // So does it those of modes that a reload brings.
-                let now = in_force.now();
-                for endpoint in now.endpoints.paths().filter(|endpoint| !endpoint.contains('{')) {
-                    config.service(web::resource(endpoint).default_service(web::to(serve::serve)));
-                }
-            })
-            .configure(routes)
+            .configure(|config| gateway::routes(config, &in_force.now().endpoints))
+            .configure(api::routes)
+            // What has braces in its path, and what the modes of a reload bring.
+            .default_service(web::to(serve::serve))
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
         let (ending, base) = (ending.clone(), Arc::clone(&base));
@@ -180,164 +166,4 @@ pub fn bind(
             };
             format!("can't listen on {host}:{port} (`program.host`, `program.port`): {error}\nhint: {hint}")
         })
-}
-
-/// Every route there is. The first that fits serves; names of models may contain slashes.
-fn routes(config: &mut web::ServiceConfig) {
-    let post = web::post;
-    config
-        .service(at("/health", read().to(models::health)))
-        .service(at("/metrics", read().to(metrics::metrics)))
-        .service(at("/metrics/backends", read().to(metrics::backends::backends)))
-        .service(at("/v1/models", read().to(catalog::list)))
-        .service(at("/v1/models/{id:.+}", read().to(catalog::one)))
-        .service(web::resource("/upstream/{model:.+}").to(passthrough::serve))
-        .service(at("/api/version", read().to(ollama::version)))
-        .service(at("/api/tags", read().to(ollama::tags)))
-        .service(at("/api/ps", read().to(ollama::ps)))
-        .service(at("/api/show", post().to(ollama::show)))
-        .service(at("/api/chat", post().to(ollama::chat)))
-        .service(at("/api/generate", post().to(ollama::generate)))
-        .service(at("/api/embed", post().to(ollama::embed)))
-        .service(at("/api/embeddings", post().to(ollama::embeddings)))
-        .service(
-            // Before the scope: who signs in has no key yet.
-            at("/api/session", read().to(session::show))
-                .app_data(web::PayloadConfig::new(session::LARGEST_BODY))
-                .route(post().to(session::sign_in))
-                .route(web::delete().to(session::sign_out))
-                .wrap(actix_web::middleware::from_fn(own_page)),
-        )
-        .service(
-            web::scope("/api")
-                .wrap(actix_web::middleware::from_fn(authenticate))
-                .service(at("/models", read().to(models::models)))
-                .service(at("/models/stop-all", post().to(models::stop_all)))
-                .service(at("/models/restart-autostart", post().to(models::restart_autostart)))
-                .service(at("/models/{name:.+}/start", post().to(models::start)))
-                .service(at("/models/{name:.+}/stop", post().to(models::stop)))
-                .service(at("/models/{name:.+}/restart", post().to(models::restart)))
-                .service(at("/models/{name:.+}/park", post().to(models::park)))
-                .service(at("/models/{name:.+}/wake", post().to(models::start)))
-                .service(at("/models/{name:.+}/placement", read().to(devices::explain)))
-                .service(at("/models/{name:.+}/memory", read().to(memory::memory)))
-                .service(at("/models/{name:.+}/logs", read().to(events::model_logs)))
-                .service(at("/models/{name:.+}", read().to(models::model)))
-                .service(at("/devices", read().to(devices::devices)))
-                .service(at("/devices/history", read().to(devices::history)))
-                .service(at("/devices/{device:.+}/pause", post().to(pauses::pause)))
-                .service(at("/devices/{device:.+}/resume", post().to(pauses::resume)))
-                .service(at("/logs", read().to(events::manager_logs)))
-                .service(at("/openapi.json", read().to(openapi::openapi)))
-                .service(at("/events", read().to(events::events)))
-                .service(at("/supervision", read().to(models::supervision)))
-                .service(at("/usage/summary", read().to(usage::summarize)))
-                .service(at("/usage/series", read().to(usage::series)))
-                .service(at("/usage/session", read().to(usage::session)))
-                .service(at("/runs", read().to(runs::runs)))
-                .service(at("/runs/{id}", read().to(runs::one)))
-                .service(at("/runs/{id}/shares", read().to(runs::shares)))
-                .service(at("/runs/{id}/logs", read().to(run_logs::of_run)))
-                .service(at("/statement", read().to(statement::show)))
-                .service(at("/audit", read().to(audit::list)))
-                .service(at("/requests", read().to(requests::requests)))
-                .service(at("/requests/running", read().to(running::running)))
-                .service(at("/requests/{id:.+}/cancel", post().to(queue::cancel)))
-                .service(
-                    at("/requests/{id:.+}/capture", read().to(captures::show))
-                        .route(web::delete().to(captures::delete)),
-                )
-                .service(at("/queue", read().to(queue::queue)))
-                .service(
-                    at("/billing/{model:.+}", read().to(billing::show))
-                        .app_data(web::PayloadConfig::new(billing::LARGEST_PLAN))
-                        .route(web::put().to(billing::set)),
-                )
-                .service(at("/config/schema", read().to(config::schema)))
-                .service(at("/config/reload", post().to(config::reload)))
-                .service(at("/config/files", read().to(files::list)))
-                .service(at("/config/check", post().to(config::check)).app_data(config_body()))
-                .service(
-                    at("/config", read().to(config::show))
-                        .app_data(config_body())
-                        .route(web::put().to(config::save)),
-                )
-                .service(
-                    at("/keys", read().to(keys::list))
-                        .app_data(web::PayloadConfig::new(keys::LARGEST_BODY))
-                        .route(post().to(keys::add)),
-                )
-                .service(at("/keys/{name}/rotate", post().to(keys::rotate)))
-                .service(at("/keys/{name}", web::delete().to(keys::revoke)))
-                .service(at("/notify", read().to(notify::list)))
-                .service(at("/notify/{name}/test", post().to(notify::test)))
-                .service(at("/pause", read().to(manager::show)).route(post().to(manager::pause)))
-                .service(at("/resume", post().to(manager::resume)))
-                .service(at("/leadership", read().to(manager::leadership)))
-                .service(at("/shutdown", post().to(manager::shutdown)))
-                .service(at("/restart", post().to(config::restart)))
-                .service(at("/storage", read().to(storage::storage)))
-                .service(at("/storage/{model:.+}/rename", post().to(storage::rename)))
-                .service(at("/storage/{model:.+}", web::delete().to(storage::delete)))
-                .service(at("/debug/panic/{name:.+}", post().to(models::panic)))
-                .default_service(web::to(models::unknown)),
-        )
-        .service(webui::pages())
-        .default_service(web::to(serve::serve));
-}
-
-/// A path with one method; any other is refused in the form of all errors.
-fn at(path: &str, route: actix_web::Route) -> actix_web::Resource {
-    web::resource(path).route(route).default_service(web::to(models::wrong_method))
-}
-
-/// GET, and HEAD as whoever monitors a service sends it.
-fn read() -> actix_web::Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
-async fn authenticate(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if let Some(in_force) = request.app_data::<InForce>() {
-        let now = in_force.now();
-        let door = if request.method().is_safe() { Door::Management } else { Door::Orders };
-        let caller = match now.access.enter(request.headers(), door) {
-            Ok(caller) => caller,
-            Err(error) => {
-                return Err(slow_down(request.request(), &now.trusted_proxies, error).await.into());
-            }
-        };
-        // As the routes see it: `/api/%63onfig` is the configuration, too.
-        let below = request.match_info().as_str().strip_prefix("/api").unwrap_or_default();
-        now.access.allow(caller, rights::wanted(request.method().as_str(), below))?;
-    }
-    let mut response = next.call(request).await?;
-    if !response.request().method().is_safe() && response.status().is_success() {
-        audit::note(response.request());
-    }
-    let asked = response.request().clone();
-    gateway::respond::unchunked(&asked, response.response_mut());
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    Ok(response)
-}
-
-/// For what is open without a key: a program, or a page of ours.
-async fn own_page(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if let Some(in_force) = request.app_data::<InForce>() {
-        in_force.now().access.enter(request.headers(), Door::SignIn)?;
-    }
-    next.call(request).await
-}
-
-fn config_body() -> web::PayloadConfig {
-    web::PayloadConfig::new(config::LARGEST_BODY)
 }

@@ -1,73 +1,83 @@
 //! Takes the data out of the events of a stream, for those who make something else of it: of a backend's stream, or of
 //! the manager's own. What only passes is read by `policy::usage`, which keeps every byte in its place.
-//!
-//! The format: <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 
-use bytes::BytesMut;
+use llm_manager_policy::sse::{EventField, Framer, Listener};
 
-/// A longer line or event is left out.
+/// A longer event is left out.
 const LONGEST: usize = 64 << 20;
 
 /// A stream that is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// The line that has no end yet.
-    line: BytesMut,
-    /// Of the event that has no end yet, without the last line feed.
-    data: BytesMut,
-    has_data: bool,
-    /// A line feed right after the last line belongs to its end.
-    after_cr: bool,
+    framer: Framer,
+    event: Held,
     cut: bool,
+}
+
+/// The event that has no end yet.
+#[derive(Debug, Default)]
+struct Held {
+    data: Vec<u8>,
+    has_data: bool,
+    /// A line of data has begun, and nothing of its value has come.
+    fresh: bool,
+    too_long: bool,
 }
 
 impl Events {
     /// The next bytes; `take` gets the data of each event that ends in them.
     pub(crate) fn push(&mut self, chunk: &[u8], mut take: impl FnMut(&[u8])) {
-        self.line.extend_from_slice(chunk);
-        while let Some(end) = memchr::memchr2(b'\n', b'\r', &self.line) {
-            let line = self.line.split_to(end + 1);
-            let second = std::mem::replace(&mut self.after_cr, line.ends_with(b"\r"));
-            if !(second && line.as_ref() == b"\n") {
-                self.read(line.get(..end).unwrap_or_default(), &mut take);
-            }
-        }
-        if self.line.len() > LONGEST {
-            self.line.clear();
-            self.cut = true;
+        let mut at = 0;
+        while let Some(end) = self.framer.read(chunk, at, 0, &mut self.event) {
+            self.end(&mut take);
+            at = end;
         }
     }
 
     /// The stream has ended: its last event may lack its empty line.
     pub(crate) fn finish(&mut self, mut take: impl FnMut(&[u8])) {
-        let rest = self.line.split();
-        self.read(&rest, &mut take);
-        self.read(b"", &mut take);
+        self.end(&mut take);
     }
 
     /// Whether something was too long and is missing.
     pub(crate) fn is_cut(&self) -> bool {
-        self.cut
+        self.cut || self.event.too_long
     }
 
-    fn read(&mut self, line: &[u8], take: &mut impl FnMut(&[u8])) {
-        if line.is_empty() {
-            if std::mem::take(&mut self.has_data) {
-                take(&self.data);
-                self.data.clear();
+    fn end(&mut self, take: &mut impl FnMut(&[u8])) {
+        self.cut |= self.event.too_long;
+        if self.event.has_data && !self.event.too_long {
+            take(&self.event.data);
+        }
+        self.event.data.clear();
+        self.event = Held { data: std::mem::take(&mut self.event.data), ..Held::default() };
+    }
+}
+
+impl Held {
+    fn add(&mut self, bytes: &[u8]) {
+        self.too_long |= self.data.len() + bytes.len() > LONGEST;
+        if !self.too_long {
+            self.data.extend_from_slice(bytes);
+        }
+    }
+}
+
+impl Listener for Held {
+    fn field(&mut self, field: EventField) {
+        if field == EventField::Data {
+            if std::mem::replace(&mut self.has_data, true) {
+                self.add(b"\n");
             }
-            return;
+            self.fresh = true;
         }
-        let Some(data) = line.strip_prefix(b"data:") else { return };
-        let data = data.strip_prefix(b" ").unwrap_or(data);
-        if self.data.len() + data.len() > LONGEST {
-            self.cut = true;
-            return;
+    }
+
+    fn value(&mut self, field: EventField, bytes: &[u8], _: u64) {
+        if field == EventField::Data && !bytes.is_empty() {
+            let fresh = std::mem::take(&mut self.fresh);
+            self.add(bytes.strip_prefix(b" ").filter(|_| fresh).unwrap_or(bytes));
         }
-        if std::mem::replace(&mut self.has_data, true) {
-            self.data.extend_from_slice(b"\n");
-        }
-        self.data.extend_from_slice(data);
     }
 }
 
@@ -95,9 +105,13 @@ mod tests {
     #[test]
     fn what_has_no_end_is_not_kept() {
         let mut events = Events::default();
+        events.push(b"data:", |_| ());
         for _ in 0..66 {
             events.push(&vec![b'x'; 1 << 20], |_| ());
         }
-        assert!(events.is_cut() && events.line.len() <= LONGEST);
+        assert!(events.is_cut() && events.event.data.len() <= LONGEST);
+        let mut came = 0;
+        events.push(b"\n\ndata: 1\n\n", |data| came += data.len());
+        assert_eq!(came, 1, "an event that is too long is left out, and the next one isn't");
     }
 }

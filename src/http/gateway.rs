@@ -39,3 +39,39 @@ pub(super) mod websocket;
 pub(super) mod whole;
 pub(super) mod words;
 pub(super) mod worker;
+
+#[cfg(test)]
+use super::api::openapi::operation::{Operation, model_body, post};
+use actix_web::web::{self, ServiceConfig};
+use llm_manager_policy::endpoints::Endpoints;
+
+/// What clients of models use. The first that fits serves; names of models may contain slashes.
+pub(super) fn routes(config: &mut ServiceConfig, endpoints: &Endpoints) {
+    // Before `/v1/models/{id}`, whose pattern would be tried on every request for a model. One with braces would be a
+    // pattern itself; the default route serves it all the same.
+    for endpoint in endpoints.paths().filter(|endpoint| !endpoint.contains('{')) {
+        config.service(web::resource(endpoint).default_service(web::to(serve::serve)));
+    }
+    catalog::routes(config);
+    passthrough::routes(config);
+    ollama::routes(config);
+}
+
+/// The endpoints of the built-in modes that most clients use, and what else is here for clients.
+#[cfg(test)]
+pub(super) fn operations() -> Vec<Operation> {
+    let served = [
+        ("/v1/chat/completions", "A chat; `stream: true` answers as server-sent events"),
+        ("/v1/responses", "OpenAI's responses"),
+        ("/v1/messages", "Anthropic's messages"),
+        ("/v1/completions", "A completion"),
+        ("/v1/embeddings", "Embeddings"),
+        ("/v1/rerank", "A ranking of documents"),
+    ];
+    let served = served.into_iter().map(|(path, summary)| {
+        let operation =
+            post(path, summary, serde_json::json!({"type": "object"})).body(model_body()).streams();
+        if path == "/v1/messages" { operation.errors("AnthropicError") } else { operation }
+    });
+    served.chain(catalog::operations()).chain(ollama::operations()).collect()
+}

@@ -53,7 +53,6 @@
 
 mod draft;
 mod fields;
-mod find;
 mod numbers;
 mod output;
 mod paths;

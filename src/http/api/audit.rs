@@ -1,15 +1,35 @@
 //! The audit: who did what. Every order that was carried out is noted where it comes in; what the manager does by a rule of
 //! its own, the models note.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, rfc3339, time};
 use crate::http::error::ApiError;
+use crate::http::route::{at, read};
 use crate::http::state::{InForce, Now};
 use crate::http::who::Who;
 use actix_web::http::Method;
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_ledger::{AuditQuery, AuditRow, AuditView};
 use serde::{Deserialize, Serialize};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/audit", read().to(list)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get("/api/audit", "Who did what, newest first", schemas.of::<Page>())
+            .query("from,to,model,who,before,limit")
+            .words(
+                "who did what, newest first: see [who did it](../operations/security.md#who-did-it); \
+                 `from`, `to`, `model`, `who`, `limit` (100, at most 1000), `before`",
+            ),
+    ]
+}
 
 const DEFAULT_LIMIT: i64 = 100;
 const MOST: i64 = 1000;
@@ -141,7 +161,7 @@ impl View {
 }
 
 /// `GET /api/audit`
-pub(in crate::http) async fn list(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
+async fn list(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {

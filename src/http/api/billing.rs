@@ -1,8 +1,12 @@
 //! Price plans: which one is in force, which ones there were, and a new one.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get, object, optional_time, or_null, put};
 use super::query::{from_json, from_store, invalid, rfc3339, time};
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::{MODELS, Now, Shared};
+use actix_web::web::{PayloadConfig, ServiceConfig};
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::billing::SetPlan;
@@ -12,13 +16,78 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(
+        at("/billing/{model:.+}", read().to(show))
+            .app_data(PayloadConfig::new(LARGEST_PLAN))
+            .route(web::put().to(set)),
+    );
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let plans = schemas.of::<PlansView<'static>>();
+    vec![
+        get("/api/billing/{model}", "The price plan in force, and the history", plans.clone())
+            .words("the price plan in force, and the history, newest first"),
+        put("/api/billing/{model}", "A new plan", plans).body(plan_body()).words(
+            "sets a new plan from now on, or from `valid_from`; past prices don't change. It stays \
+                 until `billing:` in the configuration changes",
+        ),
+    ]
+}
+
+/// A plan as `plan` of `GET /api/billing/{model}` has it, with `valid_from`.
+#[cfg(test)]
+fn plan_body() -> Value {
+    /// A decimal of at most six digits behind the point.
+    const PRICE: &str = r"^0*[0-9]{1,13}(\.[0-9]{1,6}0*)?$";
+    let price = json!({"type": "string", "pattern": PRICE});
+    let currency = json!({"type": "string", "pattern": "^[A-Z]{3}$"});
+    let valid_from = or_null(&optional_time());
+    let object = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    let tier = |required: &[&str]| {
+        let limit = json!({"type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX});
+        let cache_read = if required.contains(&"cache_read") { price.clone() } else { or_null(&price) };
+        let properties = json!({
+            "max_input": limit, "max_output": limit, "input": price, "output": price,
+            "cache_read": cache_read, "cache_write": or_null(&price),
+        });
+        json!({"type": "array", "items": object(properties, required), "minItems": 1, "maxItems": 64})
+    };
+    let tiered = |cache_pricing: Value, required: &[&str], tiers: Value| {
+        let properties = json!({
+            "method": {"const": "tiered"}, "currency": currency, "cache_pricing": cache_pricing, "tiers": tiers,
+            "per_hour": {"type": "null"}, "parked_per_hour": {"type": "null"}, "valid_from": valid_from,
+        });
+        object(properties, required)
+    };
+    let hourly = json!({
+        "method": {"const": "hourly"}, "currency": currency, "per_hour": price, "parked_per_hour": or_null(&price),
+        "cache_pricing": {"enum": [false, null]}, "tiers": {"type": ["array", "null"], "maxItems": 0}, "valid_from": valid_from,
+    });
+    json!({
+        "description": "A plan as `plan` of the answer. A tier that nothing can reach, and a `valid_from` that is past, are refused",
+        "oneOf": [
+            tiered(json!({"enum": [false, null]}), &["method", "currency", "tiers"], tier(&["input", "output"])),
+            tiered(
+                json!({"const": true}),
+                &["method", "currency", "tiers", "cache_pricing"],
+                tier(&["input", "output", "cache_read"]),
+            ),
+            object(hourly, &["method", "currency", "per_hour"]),
+            object(json!({"method": {"type": "null", "description": "Ends all pricing"}, "valid_from": valid_from}), &["method"]),
+        ],
+    })
+}
+
 type Answered = Result<HttpResponse, ApiError>;
 
 /// A plan of the most tiers is far smaller.
-pub(crate) const LARGEST_PLAN: usize = 64 << 10;
+const LARGEST_PLAN: usize = 64 << 10;
 
 /// `GET /api/billing/{model}`
-pub(crate) async fn show(shared: Now, name: web::Path<String>) -> Answered {
+async fn show(shared: Now, name: web::Path<String>) -> Answered {
     let model = match shared.directory.find(&name) {
         Some(model) => model.spec.name.clone(),
         // A model that has left the configuration still has its history.
@@ -29,11 +98,7 @@ pub(crate) async fn show(shared: Now, name: web::Path<String>) -> Answered {
 }
 
 /// `PUT /api/billing/{model}`
-pub(crate) async fn set(
-    shared: Now,
-    name: web::Path<String>,
-    body: Result<web::Bytes, actix_web::Error>,
-) -> Answered {
+async fn set(shared: Now, name: web::Path<String>, body: Result<web::Bytes, actix_web::Error>) -> Answered {
     let too_large = |error| {
         ApiError::new(
             Kind::RequestTooLarge,

@@ -1,10 +1,16 @@
 //! What is kept of a request whose model says `capture: true`: shown to admins, and every look is in the audit.
 
+#[cfg(test)]
+use super::openapi::operation;
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get, object};
 use super::query::{invalid, rfc3339};
 use super::{audit, config};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::gateway::assembly::{Form, assembled};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +19,34 @@ use llm_manager_actors::captures::{Capture, Side, Unanswered, Which};
 use llm_manager_policy::rights::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/requests/{id:.+}/capture", read().to(show)).route(web::delete().to(delete)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get(
+            "/api/requests/{id}/capture",
+            "What is kept of a request to a model with `capture: true`; admins only",
+            schemas.of::<CaptureView<'static>>(),
+        )
+        .query("started_at")
+        .words(
+            "what is kept of a request to a model with `capture: true`: [both bodies and \
+                 headers](../operations/captures.md), and the whole answer that a stream comes to; `id` \
+                 is its `x-request-id`, `started_at` tells apart those that share one; admins only, and \
+                 in the audit; 404 `request_not_found` if nothing is kept",
+        ),
+        operation::delete(
+            "/api/requests/{id}/capture",
+            "Deletes what is kept of a request; admins only",
+            object(&[("request_id", "string"), ("deleted", "integer")]),
+        )
+        .words("deletes what is kept of a request: `{request_id, deleted}`; admins only"),
+    ]
+}
 
 /// Query of one.
 #[derive(Deserialize)]
@@ -150,7 +184,7 @@ fn not_kept(id: &str) -> ApiError {
 }
 
 /// `GET /api/requests/{id}/capture`
-pub(crate) async fn show(
+async fn show(
     shared: Now,
     id: web::Path<String>,
     query: web::Query<Query>,
@@ -176,11 +210,7 @@ pub(crate) async fn show(
 }
 
 /// `DELETE /api/requests/{id}/capture`
-pub(crate) async fn delete(
-    shared: Now,
-    id: web::Path<String>,
-    request: HttpRequest,
-) -> Result<HttpResponse, ApiError> {
+async fn delete(shared: Now, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     admins_only(&shared, &request)?;
     let deleted = shared.captures.forget(Which::Request(id.clone())).await.map_err(silent)?;
     if deleted == 0 {

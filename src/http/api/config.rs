@@ -3,13 +3,17 @@
 //! Whoever may write this file may run commands as the manager's user. So without `api_keys` only this computer
 //! may use it.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, get, object, post, put};
 use super::query::{Whole, from_json};
 use crate::config::{self, Problem, Report, Severity, Unsaved};
 use crate::http::error::{ApiError, Kind};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
 use crate::reload::{Reloads, Undone};
 use actix_web::http::StatusCode;
 use actix_web::http::header::FORWARDED;
+use actix_web::web::{PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_policy::reload::{Change, Plan};
 use llm_manager_process as process;
@@ -20,8 +24,82 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    let body = || PayloadConfig::new(LARGEST_BODY);
+    config
+        .service(at("/config/schema", read().to(schema)))
+        .service(at("/config/reload", web::post().to(reload)))
+        .service(at("/config/check", web::post().to(check)).app_data(body()))
+        .service(at("/config", read().to(show)).app_data(body()).route(web::put().to(save)))
+        .service(at("/restart", web::post().to(restart)));
+}
+
+#[cfg(test)]
+pub(super) fn operations() -> Vec<Operation> {
+    let shown = object(&[
+        ("path", "string"),
+        ("program", "string"),
+        ("text", "string"),
+        ("version", "string"),
+        ("writable", "boolean"),
+        ("live_reload", "boolean"),
+        ("restart_needed", "boolean"),
+        ("needs_restart", "strings"),
+        ("reload_needed", "boolean"),
+        ("refused", "object?"),
+    ]);
+    let plan = object(&[
+        ("changed", "strings"),
+        ("restarted", "strings"),
+        ("needs_restart", "strings"),
+        ("added", "strings"),
+        ("removed", "strings"),
+        ("lines", "strings"),
+    ]);
+    let saved = object(&[
+        ("restart_needed", "boolean"),
+        ("backup", "string"),
+        ("version", "string"),
+        ("plan", "object?"),
+        ("error", "string?"),
+    ]);
+    let checked = object(&[("problems", "objects"), ("warnings", "objects"), ("plan", "object?")]);
+    let draft = object(&[("text", "string"), ("version", "string")]);
+    vec![
+        get("/api/config", "The configuration", shown).words(
+            "the configuration: `{path, text, version, writable, live_reload, restart_needed, \
+                 needs_restart, reload_needed, refused}`; `refused` has the problems of the last file \
+                 that was not applied",
+        ),
+        put("/api/config", "Replaces it, if `version` is that of the file", saved).body(draft).words(
+            "`{\"text\",\"version\"}`: replaces it, if it has no errors and `version` is still that \
+                 of the file, and applies it; `{restart_needed, backup, version, plan, error}`; `error`: \
+                 saved, but not applied",
+        ),
+        post("/api/config/check", "What `llm-manager check` would say", checked)
+            .body(object(&[("text", "string")]))
+            .words(
+                "`{\"text\"}`: what `llm-manager check` would report, as `{problems, warnings}` of \
+                 `{path, line, message, hint}`, and the `plan` of a reload with it",
+            ),
+        post("/api/config/reload", "Applies the file as it is now", plan).words(
+            "applies the file as it is now: `{changed, restarted, needs_restart, added, removed, \
+                 lines, warnings}`; `?dry_run=true` only reports it; 400 `invalid_config` with the \
+                 problems ([more](../operations/reload.md))",
+        ),
+        get("/api/config/schema", "Its JSON Schema", json!({"type": "object"}))
+            .words("what `llm-manager schema` prints"),
+        post("/api/restart", "Shuts down and starts again", object(&[("restarting", "boolean")]))
+            .status("202")
+            .words(
+                "returns 202, shuts down as on SIGTERM, then starts again with the current file; 409 if \
+                 the file has errors; Linux only (501 elsewhere)",
+            ),
+    ]
+}
+
 /// Largest body: the text as JSON.
-pub(crate) const LARGEST_BODY: usize = 8 * 1024 * 1024;
+const LARGEST_BODY: usize = 8 * 1024 * 1024;
 
 pub(super) type Answered = Result<HttpResponse, ApiError>;
 
@@ -59,12 +137,12 @@ struct Draft {
 }
 
 /// `GET /api/config/schema`: what `llm-manager schema` prints. Holds nothing of the file.
-pub(crate) async fn schema() -> HttpResponse {
+async fn schema() -> HttpResponse {
     HttpResponse::Ok().json(config::schema())
 }
 
 /// `GET /api/config`
-pub(crate) async fn show(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
+async fn show(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     let path = config.path.clone();
     let (present, program) = blocking(move || (config::read(&path), std::env::current_exe())).await?;
@@ -89,7 +167,7 @@ pub(crate) async fn show(shared: Now, config: web::Data<ConfigFile>, request: Ht
 }
 
 /// `POST /api/config/check` `{"text"}`: what `llm-manager check` would say of the text, and what it would change.
-pub(crate) async fn check(
+async fn check(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
@@ -111,7 +189,7 @@ pub(crate) async fn check(
 }
 
 /// `PUT /api/config` `{"text","version"}`
-pub(crate) async fn save(
+async fn save(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
@@ -170,7 +248,7 @@ pub(crate) struct Reload {
 }
 
 /// `POST /api/config/reload`: puts the file in force as it is now; answers when that is so, but for restarts of models.
-pub(crate) async fn reload(
+async fn reload(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
@@ -211,7 +289,7 @@ fn plan_view(plan: &Plan) -> Value {
 }
 
 /// `POST /api/restart`: as on SIGTERM, and then the same program again with the file as it then is.
-pub(crate) async fn restart(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
+async fn restart(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     if !process::STARTS_AGAIN {
         let message = "the manager can't start itself again on this system; stop it and start it";

@@ -1,8 +1,12 @@
 //! Devices and placement: who holds what, and what would happen if a model were asked for now.
 
 use super::cluster::{self, ClusterView, Part};
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use crate::http::error::{ApiError, Kind};
+use crate::http::route::{at, read};
 use crate::http::state::{MODELS, Now, Shared};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::Live;
@@ -21,6 +25,31 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/models/{name:.+}/placement", read().to(explain)))
+        .service(at("/devices", read().to(devices)))
+        .service(at("/devices/history", read().to(history)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get(
+            "/api/models/{name}/placement",
+            "What would happen if it were started now",
+            schemas.of::<PlacementView>(),
+        )
+        .words("what would happen if it were started now"),
+        get("/api/devices", "All devices, and who holds what", schemas.list::<DeviceView>()).words(
+            "all devices: memory, use, and which models hold what; where a model may run on a \
+                 cluster, its nodes with their jobs too (`cluster`)",
+        ),
+        get("/api/devices/history", "Their readings of the last hour", schemas.of::<HistoryView>())
+            .words("their readings of the last hour, one point per ten seconds"),
+    ]
+}
 
 /// A plugin that hangs does not hold an answer up for long.
 const LOOK: SampleNow = SampleNow { within: Duration::from_secs(1), max_age: Duration::from_secs(1) };
@@ -113,7 +142,7 @@ struct HolderView {
 }
 
 /// `GET /api/devices`
-pub(crate) async fn devices(shared: Now) -> HttpResponse {
+async fn devices(shared: Now) -> HttpResponse {
     // At a slow pace the newest snapshot may be old.
     shared.devices.sample_now(LOOK).await;
     let mut views = device_views(&shared).await;
@@ -172,7 +201,7 @@ impl PointView {
 }
 
 /// `GET /api/devices/history`
-pub(crate) async fn history(shared: Now) -> HttpResponse {
+async fn history(shared: Now) -> HttpResponse {
     let past = match shared.devices.live().addr() {
         Some(addr) => ask(&addr, Past).await.unwrap_or_default(),
         // Devices are not looked at, or their monitor is being restarted.
@@ -257,7 +286,7 @@ fn used_by(shared: &Shared, device: &Sample, model: &str) -> Option<u64> {
 }
 
 /// `GET /api/models/{name}/placement`
-pub(crate) async fn explain(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn explain(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name, MODELS)?;
     let sight = cluster::sight(&shared).await;
     let Some(scheduler) = &shared.scheduler else {

@@ -4,13 +4,17 @@
 //! feed gives it a fresh snapshot instead.
 
 use super::devices;
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use super::pulse::Pulse;
 use super::run_logs;
 use super::told::{Told, event};
 use super::views::LineView;
 use crate::http::error::{ApiError, Kind};
+use crate::http::route::{at, read};
 use crate::http::state::{InForce, MODELS, Now, Shared};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -23,6 +27,40 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/models/{name:.+}/logs", read().to(model_logs)))
+        .service(at("/logs", read().to(manager_logs)))
+        .service(at("/events", read().to(events)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let lines = schemas.list::<LineView<'static>>();
+    vec![
+        get(
+            "/api/models/{name}/logs",
+            "What its backend printed; with `follow`, as server-sent events",
+            lines.clone(),
+        )
+        .query("tail,follow,since,grep")
+        .words("what its backend printed: the last 200 lines, `?tail=N`; `?follow=true` continues as SSE"),
+        get("/api/logs", "The manager's own log", lines)
+            .query("tail,follow")
+            .words("the manager's own log, with the same parameters"),
+        get(
+            "/api/events",
+            "Everything that the dashboard shows, as server-sent events; each one's data",
+            schemas.of::<Told>(),
+        )
+        .content("text/event-stream")
+        .words(
+            "SSE: a `snapshot` first, then `model` and `supervision` as they change (changes of \
+                 leases or waiting alone: once a second), `devices` and `throughput` once a second",
+        ),
+    ]
+}
 
 const DEFAULT_TAIL: usize = 200;
 /// Comments keep proxies from closing a quiet stream, and find out watchers that are gone.
@@ -39,7 +77,7 @@ pub(crate) struct LogOptions {
 }
 
 /// `GET /api/models/{name}/logs`
-pub(crate) async fn model_logs(
+async fn model_logs(
     shared: Now,
     name: web::Path<String>,
     options: web::Query<LogOptions>,
@@ -57,10 +95,7 @@ pub(crate) async fn model_logs(
 }
 
 /// `GET /api/logs`
-pub(crate) async fn manager_logs(
-    shared: Now,
-    options: web::Query<LogOptions>,
-) -> Result<HttpResponse, ApiError> {
+async fn manager_logs(shared: Now, options: web::Query<LogOptions>) -> Result<HttpResponse, ApiError> {
     logs(&shared, MANAGER.into(), &options).await
 }
 
@@ -94,7 +129,7 @@ fn line_event(entry: &Entry) -> Bytes {
 }
 
 /// `GET /api/events`: first everything, then what changes; after a gap everything again.
-pub(crate) async fn events(
+async fn events(
     request: HttpRequest,
     shared: Now,
     pulse: web::Data<Pulse>,

@@ -1,14 +1,35 @@
 //! `/api/config/files`: what lies on this machine, for whoever looks for the file of a new model.
 
 use super::config::{Answered, ConfigFile, blocking, trusted};
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use crate::config::real_path;
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::Now;
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::fs::DirEntry;
 use std::io;
 use std::path::Path;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/config/files", read().to(list)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get("/api/config/files", "A folder of this machine", schemas.of::<FolderView>())
+            .query("folder")
+            .words(
+                "`folder` (default: that of the configuration) with its folders, weights and scripts, for \
+                 whoever adds a model: `{folder, written, parent, entries: [{name, path, written, \
+                 bytes}], cut}`; `written` is the path as the configuration has it",
+            ),
+    ]
+}
 
 /// Nobody finds a file among more.
 const MOST: usize = 2000;
@@ -56,7 +77,7 @@ struct EntryView {
 }
 
 /// `GET /api/config/files`
-pub(crate) async fn list(
+async fn list(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,

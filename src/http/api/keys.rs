@@ -1,12 +1,16 @@
 //! `/api/keys`: who may come in, and keys that are made, rotated and revoked while the manager runs. For admins only.
 
 use super::config::ConfigFile;
+#[cfg(test)]
+use super::openapi::operation::{Operation, delete, get, object, or_null, post};
 use super::query::{Whole, from_json};
 use crate::http::access::keys::Key;
 use crate::http::error::{ApiError, Kind};
+use crate::http::route::{at, read};
 use crate::http::state::Now;
 use crate::key_store::{self, Unchanged, Wanted};
 use crate::reload::Undone;
+use actix_web::web::{PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::quotas::Remains;
@@ -16,13 +20,87 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            at("/keys", read().to(list))
+                .app_data(PayloadConfig::new(LARGEST_BODY))
+                .route(web::post().to(add)),
+        )
+        .service(at("/keys/{name}/rotate", web::post().to(rotate)))
+        .service(at("/keys/{name}", web::delete().to(revoke)));
+}
+
+#[cfg(test)]
+pub(super) fn operations() -> Vec<Operation> {
+    let made = object(&[("name", "string"), ("secret", "string")]);
+    vec![
+        get("/api/keys", "Keys without their secrets", object(&[("keys", "objects")]))
+            .words(
+                "all keys without their secrets: `{keys: [{name, source, scopes, models, expires, \
+                 expired, requests_per_minute, tokens_per_minute, budget: {period, amount, unit, left}, \
+                 priority, max_priority, loading_comments}]}`, `source` being `made`, or `keys` or \
+                 `api_keys` of the configuration; admins only, as the next three \
+                 ([more](../operations/keys.md))",
+            ),
+        post("/api/keys", "Makes a key; its secret is told once", made.clone())
+            .body(key_body())
+            .status("201")
+            .words(
+                "`{\"name\",\"scopes\",\"models\",\"expires\",\"requests_per_minute\",\"tokens_per_minute\",\"budget\",\"priority\",\"max_priority\",\"loading_comments\"}`, \
+                 all but the name optional; `budget` as in `\"20 CNY/month\"` or `\"1000000/day\"`; \
+                 `{name, secret}`: the secret is shown once",
+            ),
+        post("/api/keys/{name}/rotate", "Another secret for a key that was made", made)
+            .words("another secret for a key that was made so; `{name, secret}`"),
+        delete(
+            "/api/keys/{name}",
+            "Takes a key away that was made",
+            object(&[("name", "string"), ("revoked", "boolean")]),
+        )
+            .words("revokes it"),
+    ]
+}
+
+/// A key that is to be made.
+#[cfg(test)]
+fn key_body() -> Value {
+    /// The letters of any script, as Unicode has them.
+    const NAME: &str = r"^(?!key-)[\w.@-]{1,64}$";
+    const BUDGET: &str = r"^([0-9]{1,13}(\.[0-9]{1,6})? [A-Z]{3}|[1-9][0-9]{0,18})/(day|month)$";
+    let limit = json!({"type": ["integer", "null"], "minimum": 1, "maximum": u64::MAX});
+    let classes = |most: Value, own: Value| json!({"properties": {"max_priority": {"enum": most}, "priority": {"enum": own}}});
+    json!({
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "pattern": NAME},
+            "scopes": {"type": "array", "minItems": 1, "items": {"enum": ["infer", "read", "operate", "admin"]}},
+            "models": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"\S"}},
+            "expires": or_null(&json!({"type": "string", "format": "date-time"})),
+            "requests_per_minute": limit,
+            "tokens_per_minute": limit,
+            "budget": {"type": ["string", "null"], "pattern": BUDGET},
+            "priority": {"enum": ["interactive", "normal", "batch", null]},
+            "max_priority": {"enum": ["interactive", "normal", "batch", null]},
+            "loading_comments": {"type": ["boolean", "null"]},
+        },
+        "required": ["name"],
+        "additionalProperties": false,
+        "anyOf": [
+            classes(json!(["interactive", null]), json!(["interactive", "normal", "batch", null])),
+            classes(json!(["normal"]), json!(["normal", "batch", null])),
+            classes(json!(["batch"]), json!(["batch", null])),
+        ],
+    })
+}
+
 type Answered = Result<HttpResponse, ApiError>;
 
 /// Largest body of a new key.
-pub(crate) const LARGEST_BODY: usize = 64 * 1024;
+const LARGEST_BODY: usize = 64 * 1024;
 
 /// `GET /api/keys`: all keys, without their secrets.
-pub(crate) async fn list(shared: Now) -> Answered {
+async fn list(shared: Now) -> Answered {
     let keys = shared.access.keys.all();
     let quotas = keys.iter().filter_map(|key| key.quota.clone()).collect();
     let left: HashMap<Arc<str>, Left> = match shared.quotas.addr() {
@@ -76,7 +154,7 @@ fn decimal(units: u128, digits: usize) -> String {
 }
 
 /// `POST /api/keys` `{"name", ...}`: the answer is the only place where the secret stands.
-pub(crate) async fn add(
+async fn add(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
@@ -95,7 +173,7 @@ pub(crate) async fn add(
 }
 
 /// `POST /api/keys/{name}/rotate`: the old secret opens nothing any more.
-pub(crate) async fn rotate(
+async fn rotate(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
@@ -110,7 +188,7 @@ pub(crate) async fn rotate(
 }
 
 /// `DELETE /api/keys/{name}`
-pub(crate) async fn revoke(
+async fn revoke(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,

@@ -1,35 +1,70 @@
 //! Starts that an operator has paused, and the end of the manager by order: for the tray, and for scripts.
 
 use super::config::{Answered, trusted};
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get, object, post};
 use crate::http::error::ApiError;
+use crate::http::route::{at, read};
 use crate::http::standby::Standby;
 use crate::http::state::Now;
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/pause", read().to(show)).route(web::post().to(pause)))
+        .service(at("/resume", web::post().to(resume)))
+        .service(at("/leadership", read().to(leadership)))
+        .service(at("/shutdown", web::post().to(shutdown)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let paused = object(&[("paused", "boolean")]);
+    vec![
+        get("/api/pause", "Whether starts by requests are paused", paused.clone())
+            .words("whether requests may start models"),
+        post("/api/pause", "Pauses starts by requests", paused.clone()).words(
+            "pauses starts: a request for a model that isn't running is refused with `model_stopped`; \
+                 an operator's own start still works",
+        ),
+        post("/api/resume", "Requests may start models again", paused)
+            .words("requests may start models again"),
+        get("/api/leadership", "Which of several managers leads", schemas.of::<LeadershipView>()).words(
+            "of managers that share a ledger and a cluster (`program.shared`): whether this one leads \
+                 and may start and stop models now, and where the one that leads and the others are \
+                 ([more](../operations/several-managers.md))",
+        ),
+        post("/api/shutdown", "Ends the manager", object(&[("stopping", "boolean")]))
+            .status("202")
+            .words("ends the manager, as SIGTERM does"),
+    ]
+}
 
 fn paused(standby: &Standby) -> HttpResponse {
     HttpResponse::Ok().json(json!({"paused": standby.is_paused()}))
 }
 
 /// `GET /api/pause`
-pub(crate) async fn show(shared: Now) -> HttpResponse {
+async fn show(shared: Now) -> HttpResponse {
     paused(&shared.standby)
 }
 
 /// `POST /api/pause`: what runs goes on, and an operator's own start is obeyed.
-pub(crate) async fn pause(shared: Now) -> HttpResponse {
+async fn pause(shared: Now) -> HttpResponse {
     shared.standby.set(true);
     paused(&shared.standby)
 }
 
 /// `POST /api/resume`
-pub(crate) async fn resume(shared: Now) -> HttpResponse {
+async fn resume(shared: Now) -> HttpResponse {
     shared.standby.set(false);
     paused(&shared.standby)
 }
 
 /// `POST /api/shutdown`: as on SIGTERM.
-pub(crate) async fn shutdown(shared: Now, request: HttpRequest) -> Answered {
+async fn shutdown(shared: Now, request: HttpRequest) -> Answered {
     trusted(&shared, &request)?;
     if shared.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());
@@ -59,7 +94,7 @@ pub(crate) struct LeadershipView {
 }
 
 /// `GET /api/leadership`
-pub(crate) async fn leadership(shared: Now) -> HttpResponse {
+async fn leadership(shared: Now) -> HttpResponse {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     HttpResponse::Ok().json(match &shared.leadership {
         None => LeadershipView {

@@ -1,7 +1,11 @@
 //! What a model's memory is made of: declared, measured, or reckoned from its files and its command line.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use crate::http::error::{ApiError, Kind};
+use crate::http::route::{at, read};
 use crate::http::state::{MODELS, Now};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use llm_manager_actors::scheduler::{ExplainMemory, VariantMemory};
 use llm_manager_actors::supervisor::ask;
@@ -10,8 +14,26 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/models/{name:.+}/memory", read().to(memory)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get(
+            "/api/models/{name}/memory",
+            "What its memory is made of, by variant",
+            schemas.of::<MemoryView>(),
+        )
+        .words(
+            "[what its memory is made of](../concepts/memory.md), by variant: declared, measured, estimated",
+        ),
+    ]
+}
+
 /// `GET /api/models/{name}/memory`
-pub(crate) async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn memory(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let model = shared.find(&name, MODELS)?;
     let Some(scheduler) = &shared.scheduler else {
         let message = "memory is not checked (Disable_GPU_monitoring)";

@@ -10,10 +10,14 @@ mod keys;
 
 use super::config::ConfigFile;
 use super::devices;
+#[cfg(test)]
+use super::openapi::operation::{Operation, get};
 use super::query::from_store;
 use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use family::{Family, Labels, Samples, counter, gauge};
 use llm_manager_actors::model::traffic::{BOUNDS_US, OUTCOMES};
@@ -31,6 +35,34 @@ use std::time::Duration;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::time::timeout;
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/metrics", read().to(metrics)))
+        .service(at("/metrics/backends", read().to(backends::backends)));
+}
+
+#[cfg(test)]
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        get("/metrics", "Numbers for Prometheus (OpenMetrics)", json!({"type": "string"}))
+            .content("application/openmetrics-text")
+            .words(
+                "metrics for Prometheus, as OpenMetrics text: models, requests, tokens, cost, times, \
+                 devices, ledger, restarts",
+            ),
+        get(
+            "/metrics/backends",
+            "What ready backends say of themselves (Prometheus)",
+            json!({"type": "string"}),
+        )
+        .content("text/plain")
+        .words(
+            "what ready backends say of themselves, for Prometheus, with the label `model`: see \
+                 [Metrics](metrics.md#the-backends-own-metrics)",
+        ),
+    ]
+}
+
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How long one part may take: a scrape is answered within two seconds.
@@ -39,7 +71,7 @@ const PATIENCE: Duration = Duration::from_millis(1800);
 const BYTES_PER_MIB: f64 = 1024.0 * 1024.0;
 
 /// `GET /metrics`
-pub(crate) async fn metrics(
+async fn metrics(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,

@@ -1,26 +1,72 @@
 //! Management: what an operator sees of the models, and what they may order.
 
-use super::views::{ModelDetails, ModelView, NodeView};
-use crate::http::error::{ApiError, Kind};
-use crate::http::gateway::forms::Form;
-use crate::http::gateway::paths;
-use crate::http::gateway::request_id::RequestId;
-use crate::http::gateway::stray;
-use crate::http::gateway::worker::Gateways;
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get, post};
+use super::views::{ModelDetails, ModelView};
+use crate::http::error::ApiError;
+use crate::http::route::{at, read};
 use crate::http::state::{MODELS, Now, Shared};
 use crate::http::who::Who;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
-use llm_manager_actors::Live;
-use llm_manager_actors::fault::Panic;
 use llm_manager_actors::model::{ModelHandle, Verb};
-use llm_manager_actors::supervisor::{Node, Tree, ask};
-use llm_manager_actors::tell;
 use llm_manager_policy::lifecycle::Urgency;
 use serde::Deserialize;
-use serde_json::json;
 use std::sync::Arc;
-use std::time::Instant;
+
+/// What others serve below `/models/{name}` comes before them.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    let post = web::post;
+    config
+        .service(at("/models", read().to(models)))
+        .service(at("/models/stop-all", post().to(stop_all)))
+        .service(at("/models/restart-autostart", post().to(restart_autostart)))
+        .service(at("/models/{name:.+}/start", post().to(start)))
+        .service(at("/models/{name:.+}/stop", post().to(stop)))
+        .service(at("/models/{name:.+}/restart", post().to(restart)))
+        .service(at("/models/{name:.+}/park", post().to(park)))
+        .service(at("/models/{name:.+}/wake", post().to(start)))
+        .service(at("/models/{name:.+}", read().to(model)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let (one, all) = (schemas.of::<ModelView>(), schemas.list::<ModelView>());
+    vec![
+        get("/api/models", "All models", all.clone()).words(
+            "all models with state, pid, port, leases, waiting, idle time left, last error, and its \
+                 replicas",
+        ),
+        get("/api/models/{name}", "One model, its variants and runs", schemas.of::<ModelDetails>())
+            .words("one of them, with its variants, why the running one was chosen, and its last 20 runs"),
+        post("/api/models/{name}/start", "Makes it ready", one.clone())
+            .query("wait")
+            .words("starts it, and returns when it is ready; wakes a parked one"),
+        post("/api/models/{name}/stop", "Stops it; aborts a start", one.clone()).query("wait,now").words(
+            "stops it, and returns when it has stopped; aborts a start; `?now=true` cuts running \
+                 responses off",
+        ),
+        post("/api/models/{name}/restart", "Stops it and starts a fresh backend", one.clone())
+            .query("wait")
+            .words("stops it and starts a fresh backend"),
+        post("/api/models/{name}/park", "Parks it once its responses have finished", one.clone())
+            .query("wait")
+            .words(
+                "parks it once its responses have finished, and returns when it is parked; 409 if it \
+                 can't be: no `park`, no room, not ready",
+            ),
+        post("/api/models/{name}/wake", "Wakes it if it is parked, starts it otherwise", one)
+            .query("wait")
+            .words("the same as `start`, in the words of `park`"),
+        post("/api/models/stop-all", "Stops every model", all.clone())
+            .query("wait,now")
+            .words("stops every model"),
+        post("/api/models/restart-autostart", "Restarts those with `auto_start`", all)
+            .query("wait")
+            .words("restarts those with `auto_start: true`"),
+    ]
+}
 
 type Answered = Result<HttpResponse, ApiError>;
 
@@ -39,13 +85,8 @@ fn yes() -> bool {
     true
 }
 
-/// `GET /health`
-pub(crate) async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "ok"}))
-}
-
 /// `GET /api/models`
-pub(crate) async fn models(shared: Now) -> HttpResponse {
+async fn models(shared: Now) -> HttpResponse {
     HttpResponse::Ok().json(all(&shared))
 }
 
@@ -54,12 +95,12 @@ fn all(shared: &Shared) -> Vec<ModelView> {
 }
 
 /// `GET /api/models/{name}`
-pub(crate) async fn model(shared: Now, name: web::Path<String>) -> Answered {
+async fn model(shared: Now, name: web::Path<String>) -> Answered {
     Ok(HttpResponse::Ok().json(ModelDetails::of(shared.find(&name, MODELS)?)))
 }
 
 /// `POST /api/models/{name}/start`, and `/wake`: a start wakes a model that is parked.
-pub(crate) async fn start(
+async fn start(
     shared: Now,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
@@ -69,18 +110,13 @@ pub(crate) async fn start(
 }
 
 /// `POST /api/models/{name}/stop`
-pub(crate) async fn stop(
-    shared: Now,
-    name: web::Path<String>,
-    options: web::Query<OrderOptions>,
-    who: Who,
-) -> Answered {
+async fn stop(shared: Now, name: web::Path<String>, options: web::Query<OrderOptions>, who: Who) -> Answered {
     let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
     order(&shared, &name, Verb::Stop(urgency), options.wait, &who).await
 }
 
 /// `POST /api/models/{name}/restart`
-pub(crate) async fn restart(
+async fn restart(
     shared: Now,
     name: web::Path<String>,
     options: web::Query<OrderOptions>,
@@ -90,12 +126,7 @@ pub(crate) async fn restart(
 }
 
 /// `POST /api/models/{name}/park`
-pub(crate) async fn park(
-    shared: Now,
-    name: web::Path<String>,
-    options: web::Query<OrderOptions>,
-    who: Who,
-) -> Answered {
+async fn park(shared: Now, name: web::Path<String>, options: web::Query<OrderOptions>, who: Who) -> Answered {
     order(&shared, &name, Verb::Park, options.wait, &who).await
 }
 
@@ -111,14 +142,14 @@ async fn order(shared: &Shared, name: &str, verb: Verb, wait: bool, who: &Who) -
 }
 
 /// `POST /api/models/stop-all`
-pub(crate) async fn stop_all(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
+async fn stop_all(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
     let urgency = if options.now { Urgency::Now } else { Urgency::Drain };
     let models = shared.directory.models().iter();
     order_many(&shared, models.collect(), Verb::Stop(urgency), options.wait, &who).await
 }
 
 /// `POST /api/models/restart-autostart`
-pub(crate) async fn restart_autostart(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
+async fn restart_autostart(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
     let models = shared.directory.models().iter().filter(|model| model.spec.auto_start);
     order_many(&shared, models.collect(), Verb::Restart, options.wait, &who).await
 }
@@ -150,86 +181,4 @@ async fn order_many(
         model.order(verb, Some(who.by()))?;
     }
     Ok(HttpResponse::Accepted().json(all(shared)))
-}
-
-/// `GET /api/supervision`
-pub(crate) async fn supervision(shared: Now) -> Answered {
-    let down = || ApiError::new(Kind::Internal, "the root supervisor does not answer; see the manager's log");
-    let addr = shared.supervisor.addr().ok_or_else(down)?;
-    let children = ask(&addr, Tree).await.ok_or_else(down)?;
-    Ok(HttpResponse::Ok().json(NodeView::of(Node {
-        name: "llm-manager".to_owned(),
-        path: String::new(),
-        state: "running",
-        detail: Some(format!("pid {}", std::process::id())),
-        restarts: 0,
-        since: shared.started_at,
-        last_exit: None,
-        children,
-    })))
-}
-
-/// `POST /api/debug/panic/{name}`, with fault injection switched on: a model, `scheduler`, `devices` or `gateway-0`.
-pub(crate) async fn panic(shared: Now, gateways: web::Data<Gateways>, name: web::Path<String>) -> Answered {
-    if !shared.fault_injection {
-        return Err(ApiError::new(Kind::UnknownEndpoint, "fault injection is switched off"));
-    }
-    if let Some(gateway) = gateways.find(&name) {
-        tell(&gateway, Panic);
-        return Ok(HttpResponse::Accepted().json(json!({"actor": *name})));
-    }
-    match (name.as_str(), shared.directory.find(&name)) {
-        ("scheduler", None) => {
-            if let Some(addr) = shared.scheduler.as_ref().and_then(Live::addr) {
-                tell(&addr, Panic);
-            }
-        }
-        ("notify", None) => {
-            if let Some(addr) = shared.notifications.live().addr() {
-                tell(&addr, Panic);
-            }
-        }
-        ("devices", None) => {
-            if let Some(addr) = shared.devices.live().addr() {
-                tell(&addr, Panic);
-            }
-        }
-        _ => {
-            let replica = match shared.directory.replica(&name) {
-                Some(replica) => replica,
-                None => Arc::clone(shared.find(&name, MODELS)?),
-            };
-            if let Some(addr) = replica.actor().addr() {
-                tell(&addr, Panic);
-            }
-        }
-    }
-    Ok(HttpResponse::Accepted().json(json!({"actor": *name})))
-}
-
-/// Any other path below `/api`.
-pub(crate) async fn unknown(shared: Now, request: HttpRequest) -> Answered {
-    let answered = stray(&shared, &request, paths::unknown(&shared, &request));
-    // Ollama's clients read a text.
-    match answered {
-        Err(error) if paths::is_of_ollama(request.path()) => Ok(Form::Ollama.respond(&error)),
-        answered => answered,
-    }
-}
-
-/// A known path with a method that it does not take.
-pub(crate) async fn wrong_method(shared: Now, request: HttpRequest) -> Answered {
-    if request.path().starts_with("/v1/")
-        && let Some(answer) = shared.access.origins.preflight(&request)
-    {
-        return Ok(answer);
-    }
-    stray(&shared, &request, paths::wrong_method(&request))
-}
-
-fn stray(shared: &Shared, request: &HttpRequest, error: ApiError) -> Answered {
-    if shared.access.is_known(request.headers()) {
-        stray::note(shared, request, &RequestId::of(request), Instant::now(), &error);
-    }
-    Err(error)
 }

@@ -1,14 +1,36 @@
 //! Whom word goes out to, how that goes, and a test of it.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get, post};
 use super::query::rfc3339;
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::Now;
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::notifier::{HowTheyStand, Standing, Test, Untested};
 use llm_manager_actors::supervisor::ask;
 use serde::Serialize;
 use std::time::Duration;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/notify", read().to(list))).service(at("/notify/{name}/test", web::post().to(test)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get("/api/notify", "Whom word goes out to, and how that goes", schemas.list::<OutletView>()).words(
+            "the entries of [`notify`](../operations/notify.md): `[{name, format, to, events, \
+                 waiting, sent, left_out, last_sent, last_error, next_try_seconds}]`; no secrets",
+        ),
+        post("/api/notify/{name}/test", "Sends a test there", schemas.of::<TestView>()).words(
+            "sends a test there at once, past what waits: `{name, error}`, `error` null: it has \
+                 arrived",
+        ),
+    ]
+}
 
 /// A test takes as long as its command may, and a little more.
 const TEST: Duration = Duration::from_secs(45);
@@ -72,14 +94,14 @@ fn down() -> ApiError {
 }
 
 /// `GET /api/notify`
-pub(in crate::http) async fn list(shared: Now) -> Result<HttpResponse, ApiError> {
+async fn list(shared: Now) -> Result<HttpResponse, ApiError> {
     let addr = shared.notifications.live().addr().ok_or_else(down)?;
     let standing = ask(&addr, HowTheyStand).await.ok_or_else(down)?;
     Ok(HttpResponse::Ok().json(standing.into_iter().map(OutletView::of).collect::<Vec<_>>()))
 }
 
 /// `POST /api/notify/{name}/test`
-pub(in crate::http) async fn test(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn test(shared: Now, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let name = name.into_inner();
     let addr = shared.notifications.live().addr().ok_or_else(down)?;
     let sent = addr.send(Test { outlet: name.clone() }).timeout(TEST).await.map_err(|_| down())?;

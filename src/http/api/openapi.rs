@@ -12,40 +12,21 @@ pub(crate) async fn openapi() -> HttpResponse {
 }
 
 #[cfg(test)]
-mod bodies;
-#[cfg(test)]
-mod for_clients;
-#[cfg(test)]
-mod for_ledger;
-#[cfg(test)]
-mod for_manager;
-#[cfg(test)]
-mod for_models;
-#[cfg(test)]
-mod operation;
-#[cfg(test)]
-mod words;
+pub(in crate::http) mod operation;
 
 #[cfg(test)]
 mod made {
-    use super::bodies;
-    use super::for_clients::OLLAMA;
-    use super::operation::{Operation, Schemas, object};
-    use super::words::WORDS;
-    use super::{for_clients, for_ledger, for_manager, for_models};
+    use super::operation::{Operation, Schemas, get, object, optional_time};
     use crate::http::api::typescript::assert_fresh;
+    use crate::http::{api, gateway};
     use schemars::generate::SchemaSettings;
     use serde_json::{Map, Value, json};
+    use std::fs;
+    use std::path::Path;
 
     const OUTCOME: &str =
         "^(ok|not_ok|rejected|backend_error|client_left|refused|cancelled|failed|refused:[a-z_]+)$";
     const FILE: &str = "src/http/api/openapi.json";
-
-    fn words(operation: &Operation) -> Option<&'static str> {
-        let found =
-            WORDS.iter().find(|(method, path, _)| (*method, *path) == (operation.method, operation.path));
-        found.map(|(_, _, words)| *words)
-    }
 
     /// What a query may say under this name.
     fn parameter(path: &str, name: &str) -> Value {
@@ -62,7 +43,7 @@ mod made {
             "before" | "run_id" => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),
             "status" => whole(0, u64::from(u16::MAX)),
             "minutes" => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 7 * 24 * 60}),
-            "from" | "to" | "since" | "until" => bodies::optional_time(),
+            "from" | "to" | "since" | "until" => optional_time(),
             "started_at" => json!({"type": "string", "format": "date-time"}),
             "month" => json!({"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])$"}),
             "format" => json!({"enum": ["csv", "json"]}),
@@ -94,32 +75,16 @@ mod made {
     }
 
     fn described(operation: &Operation) -> Value {
-        let (status, kind, schema) = &operation.answer;
-        let form = match operation.path {
-            "/v1/messages" => "AnthropicError",
-            path if OLLAMA.iter().any(|(_, ollama, _)| *ollama == path) => "OllamaError",
-            _ => "Error",
-        };
-        let form = format!("#/components/schemas/{form}");
+        let form = format!("#/components/schemas/{}", operation.errors);
         let error =
             json!({"description": "An error", "content": {"application/json": {"schema": {"$ref": form}}}});
-        let mut content = json!({*kind: {"schema": schema}});
-        if matches!(operation.path, "/api/chat" | "/api/generate") {
-            content["application/x-ndjson"] = json!({"schema": {}});
-        }
-        if matches!(operation.path, "/api/requests" | "/api/statement") && operation.method == "get" {
-            content["text/csv"] = json!({"schema": {"type": "string"}});
-        }
-        if operation.path.starts_with("/v1/") && operation.method == "post" {
-            content["text/event-stream"] = json!({"schema": bodies::event()});
-        }
-        if operation.query.split(',').any(|name| name == "follow") {
-            content["text/event-stream"] = json!({"schema": bodies::event()});
-        }
+        let content = operation.answers.iter();
+        let content: Map<_, _> =
+            content.map(|(kind, schema)| ((*kind).to_owned(), json!({"schema": schema}))).collect();
         let mut text = json!({
             "summary": operation.summary,
             "responses": {
-                *status: {"description": operation.summary, "content": content},
+                operation.status: {"description": operation.summary, "content": content},
                 "default": error,
             },
         });
@@ -127,7 +92,7 @@ mod made {
             // With `wait=false`: what is so far.
             text["responses"]["202"] = text["responses"]["200"].clone();
         }
-        if let Some(words) = words(operation) {
+        if let Some(words) = operation.words {
             text["description"] = json!(words);
         }
         let parameters = parameters(operation);
@@ -138,20 +103,16 @@ mod made {
             text["requestBody"] =
                 json!({"required": true, "content": {"application/json": {"schema": body}}});
         }
-        if matches!(operation.path, "/health" | "/api/session") {
+        if operation.open {
             text["security"] = json!([]);
         }
         text
     }
 
     fn operations(schemas: &mut Schemas) -> Vec<Operation> {
-        let all = [
-            for_clients::operations(),
-            for_models::operations(schemas),
-            for_ledger::operations(schemas),
-            for_manager::operations(schemas),
-        ];
-        all.into_iter().flatten().collect()
+        let own = get("/api/openapi.json", "This description", json!({"type": "object"}))
+            .words("this API as OpenAPI 3.1");
+        [gateway::operations(), api::operations(schemas), vec![own]].into_iter().flatten().collect()
     }
 
     fn generator() -> Schemas {
@@ -207,38 +168,44 @@ mod made {
     fn the_reference_has_every_operation() {
         let mut table = "| endpoint | does |\n|---|---|\n".to_owned();
         for operation in operations(&mut generator()) {
-            let does = words(&operation).unwrap_or(operation.summary);
+            let does = operation.words.unwrap_or(operation.summary);
             let (method, path) = (operation.method.to_uppercase(), operation.path);
             table.push_str(&format!("| `{method} {path}` | {} |\n", crate::reference::cell(does)));
         }
         crate::reference::assert_block("docs/reference/api.md", "routes", &table);
-        let known = operations(&mut generator());
-        let known =
-            |method: &str, path: &str| known.iter().any(|one| (one.method, one.path) == (method, path));
-        let gone: Vec<_> = WORDS.iter().filter(|(method, path, _)| !known(method, path)).collect();
-        assert!(gone.is_empty(), "src/http/api/openapi/words.rs describes what isn't there: {gone:?}");
+    }
+
+    /// The sources of the routes.
+    fn sources(folder: &Path) -> String {
+        let mut text = String::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                text.push_str(&sources(&path));
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                text.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+        text
     }
 
     #[test]
     fn every_route_is_described() {
-        let source = include_str!("../../http.rs");
+        let source = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http"));
         let described = description();
-        let at = source.split("at(\"").skip(1).filter_map(|rest| rest.split('"').next());
-        let missing: Vec<String> = at
-            .map(|path| path.replace(":.+}", "}"))
+        let found: Vec<_> =
+            source.split("at(\"/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(found.len() > 50, "only {found:?} were found: have the routes changed their form?");
+        let missing: Vec<String> = found
+            .into_iter()
+            .map(|path| format!("/{}", path.replace(":.+}", "}")))
             .map(|path| {
-                if path.starts_with("/v1")
-                    || path.starts_with("/health")
-                    || path.starts_with("/metrics")
-                    || path.starts_with("/api/")
-                {
-                    path
-                } else {
-                    format!("/api{path}")
-                }
+                let outside = ["/v1/", "/health", "/metrics", "/api/"];
+                let is_below = !outside.iter().any(|outside| path.starts_with(outside));
+                if is_below { format!("/api{path}") } else { path }
             })
             .filter(|path| !described.contains(&format!("\"{path}\"")))
             .collect();
-        assert!(missing.is_empty(), "describe these routes in src/http/api/openapi.rs: {missing:?}");
+        assert!(missing.is_empty(), "describe these routes in `operations` of their files: {missing:?}");
     }
 }

@@ -1,14 +1,41 @@
 //! "Not now": an operator keeps models off a device for a while.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, post};
 use super::query::{invalid, time};
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::Now;
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::{SignedDuration, Timestamp};
 use llm_manager_actors::scheduler::PauseDevices;
 use llm_manager_actors::supervisor::ask;
 use llm_manager_policy::devices::Requirement;
 use serde::{Deserialize, Serialize};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/devices/{device:.+}/pause", web::post().to(pause)))
+        .service(at("/devices/{device:.+}/resume", web::post().to(resume)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let paused = schemas.list::<PauseView>();
+    vec![
+        post("/api/devices/{device}/pause", "Keeps models off a device for a while", paused.clone())
+            .query("minutes,until")
+            .words(
+                "\"not now\": until `?minutes=120` or `?until=TIME` are over (a week at the most), no \
+                 model is started on the devices that this entry of `required_devices` (or id) means; \
+                 idle models on them stop at once, busy ones when their responses have ended. Requests \
+                 that need the device get 503 with the time. Answers the devices",
+            ),
+        post("/api/devices/{device}/resume", "Models may use it again", paused)
+            .words("models may use them again"),
+    ]
+}
 
 /// The longest pause, in minutes: a week. What is meant for longer belongs into the configuration.
 const MOST_MINUTES: f64 = 7.0 * 24.0 * 60.0;
@@ -34,7 +61,7 @@ pub(crate) struct PauseView {
 }
 
 /// `POST /api/devices/{device}/pause`
-pub(crate) async fn pause(
+async fn pause(
     shared: Now,
     device: web::Path<String>,
     query: web::Query<Wanted>,
@@ -44,7 +71,7 @@ pub(crate) async fn pause(
 }
 
 /// `POST /api/devices/{device}/resume`
-pub(crate) async fn resume(shared: Now, device: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn resume(shared: Now, device: web::Path<String>) -> Result<HttpResponse, ApiError> {
     set(&shared, &device, None).await
 }
 

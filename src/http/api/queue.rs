@@ -1,9 +1,13 @@
 //! `/api/queue`: who waits, in order; and the order that ends a request, be it waiting or running.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get, object, post};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::gateway::worker::Gateways;
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
 use crate::http::who::Who;
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -13,6 +17,33 @@ use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/queue", read().to(queue)))
+        .service(at("/requests/{id:.+}/cancel", web::post().to(cancel)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get("/api/queue", "Requests that wait, in order", schemas.list::<QueuedView>()).words(
+            "requests that wait, in order: `[{id, model, api_key, class, place, waits_for, seconds, \
+                 estimate_seconds}]`; `place` counts from 1 within a model; the estimate is what is left \
+                 of a start by the model's last one, null if nobody knows",
+        ),
+        post(
+            "/api/requests/{id}/cancel",
+            "Ends a request that waits or runs",
+            object(&[("id", "string"), ("was", "string")]),
+        )
+        .words(
+            "ends a request that waits or runs: `{id, was}`, `was` is `waiting` or `running`; its \
+                 client gets `request_cancelled`, in a stream as an error event; `id` is its \
+                 `x-request-id`; 404 `request_not_found` if none is heard of within a second",
+        ),
+    ]
+}
 
 /// A request that doesn't wait any more may take so long to be in a Gateway's hands.
 const ON_ITS_WAY: Duration = Duration::from_millis(50);
@@ -103,7 +134,7 @@ fn turn(model: &ModelHandle, in_front: usize) -> Option<Duration> {
 }
 
 /// `GET /api/queue`: those who have waited longest first; within a model, as they are served.
-pub(crate) async fn queue(shared: Now) -> HttpResponse {
+async fn queue(shared: Now) -> HttpResponse {
     let models = shared.directory.models().iter().filter(|model| model.waiting() > 0);
     let mut lines = join_all(models.map(|model| async move {
         let line = match model.actor().addr() {
@@ -123,7 +154,7 @@ pub(crate) async fn queue(shared: Now) -> HttpResponse {
 }
 
 /// `POST /api/requests/{id}/cancel`
-pub(crate) async fn cancel(
+async fn cancel(
     shared: Now,
     gateways: web::Data<Gateways>,
     id: web::Path<String>,

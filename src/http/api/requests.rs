@@ -1,11 +1,15 @@
 //! The request log: pages in JSON, or all of it as CSV.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, list, models, rfc3339, seconds, time};
 use super::usage::views::money;
 use crate::http::error::{ApiError, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
 use crate::sheet::Sheet;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -18,6 +22,32 @@ use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/requests", read().to(requests)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get(
+            "/api/requests",
+            "The request log; CSV with `Accept: text/csv`",
+            schemas.of::<PageView<'static>>(),
+        )
+        .query(
+            "from,to,model,variant,mode,endpoint,api_key,outcome,status,request_id,run_id,limit,after,shares",
+        )
+        .sheet()
+        .words(
+            "the request log, newest first, `{rows, next}`; the filters above, `outcome`, `status`, \
+                 `request_id`, `run_id`; `limit` (100, at most 1000), `after=` the `next` of the previous \
+                 page; `shares=true`; with `Accept: text/csv`, everything as CSV. `asked_model`, \
+                 `stream`, `user_agent` and `address` are null in rows of versions that didn't record \
+                 them; `captured`: its bodies are [kept](../operations/captures.md)",
+        ),
+    ]
+}
 
 const DEFAULT_PAGE: usize = 100;
 /// Rows that one reading of an export takes.
@@ -274,7 +304,7 @@ fn prefers_csv(accepted: &str) -> bool {
 }
 
 /// `GET /api/requests`
-pub(crate) async fn requests(
+async fn requests(
     shared: Now,
     query: web::Query<LogQuery>,
     request: HttpRequest,

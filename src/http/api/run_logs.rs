@@ -1,9 +1,13 @@
 //! What was kept of the output of runs, also of those before this start of the manager.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{invalid, time};
 use super::views::LineView;
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::logs::Entry;
@@ -11,6 +15,26 @@ use llm_manager_actors::logs::read::{self, Wanted};
 use regex::Regex;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/runs/{id}/logs", read().to(of_run)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get(
+            "/api/runs/{id}/logs",
+            "What the backend of a run printed, as far as it is kept",
+            schemas.list::<LineView<'static>>(),
+        )
+        .query("tail,since,grep")
+        .words(
+            "what its backend printed, from the [files](../operations/logs.md#output-of-runs): the \
+                 last 200 lines, `?tail=N`; `since`, `grep`",
+        ),
+    ]
+}
 
 /// The newest so many lines, if nobody says how many.
 const DEFAULT_TAIL: usize = 200;
@@ -35,7 +59,7 @@ struct Lines {
 }
 
 /// `GET /api/runs/{id}/logs`
-pub(in crate::http) async fn of_run(
+async fn of_run(
     shared: Now,
     id: web::Path<String>,
     options: web::Query<Options>,

@@ -1,10 +1,30 @@
 //! `/api/requests/running`: whom the backends serve now.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use crate::http::gateway::in_flight::InFlight;
 use crate::http::gateway::worker::Gateways;
+use crate::http::route::{at, read};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use std::time::Duration;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/requests/running", read().to(running)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get("/api/requests/running", "Requests that backends serve now", schemas.list::<RunningView>())
+            .words(
+                "requests that a backend has and whose response has not ended, the oldest first: `[{id, \
+                 model, api_key, class, variant, run_id, queue_seconds, seconds}]`; `seconds` since the \
+                 backend got it, `queue_seconds` before that",
+            ),
+    ]
+}
 
 /// A request that a backend has, whose answer has not ended. Times are seconds.
 #[derive(Serialize)]
@@ -46,7 +66,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// `GET /api/requests/running`: the oldest first.
-pub(crate) async fn running(gateways: web::Data<Gateways>) -> HttpResponse {
+async fn running(gateways: web::Data<Gateways>) -> HttpResponse {
     let mut all = gateways.in_flight().await;
     all.sort_by_key(|one| one.since);
     let rows: Vec<RunningView> = all.iter().filter_map(|one| RunningView::of(one)).collect();

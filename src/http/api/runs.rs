@@ -2,11 +2,15 @@
 //! they cost.
 
 use super::devices::inherited_by;
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, models, rfc3339, seconds, time};
 use super::usage::views::{money, watt_hours};
 use super::views::ByView;
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::model::{ModelHandle, Trace};
@@ -15,6 +19,38 @@ use llm_manager_policy::pricing::Interval;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/runs", read().to(runs)))
+        .service(at("/runs/{id}", read().to(one)))
+        .service(at("/runs/{id}/shares", read().to(shares)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get("/api/runs", "Runs of backends, newest first", schemas.of::<Page>())
+            .query("model,from,to,limit")
+            .words(
+                "runs of backends from the ledger, newest first: when and why each ended (`cause`, \
+                 `evicted_for`), who started and ended it (`started_by`, `ended_by`), paid time, when it \
+                 was parked (`parked`, `parked_seconds`), cost, energy; `model`, `from`, `to`, `limit` \
+                 (100, at most 10000)",
+            ),
+        get("/api/runs/{id}", "One run, with the times of its start", schemas.of::<One>()).words(
+            "one run with the times of its start: `asked_at`, `placed_at`, `victims_gone_at`, \
+                 `memory_free_at`, `launched_at`, `port_open_at`, `ready_at`, `first_byte_at`, and the \
+                 variables that it inherited (`inherited`)",
+        ),
+        get(
+            "/api/runs/{id}/shares",
+            "The price of a run, divided among its requests",
+            schemas.of::<Shares>(),
+        )
+        .words("the price of a run, divided among its requests"),
+    ]
+}
 
 const DEFAULT_LIMIT: i64 = 100;
 const MOST: i64 = 10_000;
@@ -229,7 +265,7 @@ impl Share {
 }
 
 /// `GET /api/runs`
-pub(crate) async fn runs(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
+async fn runs(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MOST).contains(&limit) {
         return Err(invalid(format!("`limit` is from 1 to {MOST}")));
@@ -245,7 +281,7 @@ pub(crate) async fn runs(shared: Now, query: web::Query<Wanted>) -> Result<HttpR
 }
 
 /// `GET /api/runs/{id}`
-pub(in crate::http) async fn one(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn one(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let number = id.parse().map_err(|_| unknown(&id))?;
     let trace = trace_of(&shared, number);
     // The ledger writes a run a moment after it has begun.
@@ -274,7 +310,7 @@ fn unknown(id: &str) -> ApiError {
 }
 
 /// `GET /api/runs/{id}/shares`
-pub(crate) async fn shares(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn shares(shared: Now, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let number = id.parse().map_err(|_| unknown(&id))?;
     let found =
         shared.ledger.reader().run_shares(number).await.map_err(from_store)?.ok_or_else(|| unknown(&id))?;

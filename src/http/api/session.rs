@@ -1,19 +1,53 @@
 //! `/api/session`: a browser signs in, asks whether it has, and signs out.
 
+use super::authenticate::own_page;
+#[cfg(test)]
+use super::openapi::operation::{Operation, delete, get, object, post};
 use super::query::Whole;
 use crate::http::error::{ApiError, Kind};
 use crate::http::peer;
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
 use actix_web::http::header::{CACHE_CONTROL, SET_COOKIE};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::middleware::from_fn;
+use actix_web::web::{PayloadConfig, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Open: who signs in has no key yet.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(
+        at("/api/session", read().to(show))
+            .app_data(PayloadConfig::new(LARGEST_BODY))
+            .route(web::post().to(sign_in))
+            .route(web::delete().to(sign_out))
+            .wrap(from_fn(own_page)),
+    );
+}
+
+#[cfg(test)]
+pub(super) fn operations() -> Vec<Operation> {
+    let session = object(&[("key_wanted", "boolean"), ("signed_in", "boolean"), ("key", "string?")]);
+    vec![
+        get("/api/session", "Whether a key is needed, and whose session this is", session.clone())
+            .open()
+            .words("`{key_wanted, signed_in, key}`; open"),
+        post("/api/session", "Signs a browser in", session.clone())
+            .open()
+            .body(object(&[("key", "string")]))
+            .words("sign-in of a browser: `{\"key\":K}` gives a cookie that opens what the key opens; open"),
+        delete("/api/session", "Removes the cookie from the browser", session)
+            .open()
+            .words("removes the cookie from the browser"),
+    ]
+}
+
 /// Largest body of a sign-in.
-pub(crate) const LARGEST_BODY: usize = 16 * 1024;
+const LARGEST_BODY: usize = 16 * 1024;
 /// A wrong key holds one of the places for this long, whether or not its sender waits.
 const AFTER_A_WRONG_KEY: Duration = Duration::from_secs(1);
 
@@ -23,12 +57,12 @@ struct Given {
 }
 
 /// `GET /api/session`: whether a key is wanted, and whether this browser has given one.
-pub(crate) async fn show(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn show(shared: Now, request: HttpRequest) -> HttpResponse {
     answer(&shared, shared.access.keys.in_session(request.headers()), None)
 }
 
 /// `POST /api/session` `{"key":K}`
-pub(crate) async fn sign_in(
+async fn sign_in(
     shared: Now,
     request: HttpRequest,
     Whole(body): Whole,
@@ -75,7 +109,7 @@ pub(crate) async fn sign_in(
 }
 
 /// `DELETE /api/session`: takes the cookie from the browser.
-pub(crate) async fn sign_out(shared: Now) -> HttpResponse {
+async fn sign_out(shared: Now) -> HttpResponse {
     let name = &shared.access.keys.sessions.cookie;
     let path = cookie_path(&shared);
     answer(&shared, None, Some(format!("{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path={path}")))

@@ -1,12 +1,16 @@
 //! `GET /api/statement`: what a month cost whom, in JSON or CSV.
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, rfc3339};
 use super::usage::views::{money, watt_hours};
 use super::usage::zone;
 use crate::http::error::{ApiError, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::Now;
 use crate::sheet::Sheet;
 use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,6 +18,19 @@ use llm_manager_ledger::{Statement, StatementLine, Totals};
 use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/statement", read().to(show)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    vec![
+        get("/api/statement", "What a month cost whom; CSV with `format=csv`", schemas.of::<View>())
+            .query("month,tz,format")
+            .sheet(),
+    ]
+}
 
 /// Query of the statement.
 #[derive(Deserialize)]
@@ -216,7 +233,7 @@ fn first_day(month: &str) -> Option<Date> {
 }
 
 /// `GET /api/statement`
-pub(in crate::http) async fn show(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
+async fn show(shared: Now, query: web::Query<Wanted>) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
     let zone = zone(query.tz.as_deref())?;
     let now = || Timestamp::now().to_zoned(zone.clone()).strftime("%Y-%m").to_string();

@@ -1,9 +1,15 @@
 //! What the ledger's data take, their deletion, and their renaming.
 
 use super::captures;
+#[cfg(test)]
+use super::openapi::operation;
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get, object, post};
 use super::query::{from_store, invalid, rfc3339};
 use crate::http::error::{ApiError, Kind, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use llm_manager_actors::billing::{DeleteModel, RenameModel};
@@ -11,6 +17,39 @@ use llm_manager_actors::captures::Which;
 use llm_manager_ledger::ModelStorage;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/storage", read().to(storage)))
+        .service(at("/storage/{model:.+}/rename", web::post().to(rename)))
+        .service(at("/storage/{model:.+}", web::delete().to(delete)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let mut renaming = object(&[("to", "string"), ("merge?", "boolean")]);
+    renaming["additionalProperties"] = json!(false);
+    renaming["properties"]["to"]["minLength"] = json!(1);
+    let renamed = object(&[("model", "string"), ("former_name", "string"), ("merged", "boolean")]);
+    vec![
+        get("/api/storage", "Rows and bytes of each model", schemas.of::<StorageView<'static>>()).words(
+            "rows and bytes of each model, `retention_days`; `orphan`: the model is no longer in the \
+                 configuration",
+        ),
+        operation::delete(
+            "/api/storage/{model}",
+            "Deletes a model's data",
+            object(&[("model", "string"), ("orphan", "boolean"), ("deleted", "object")]),
+        )
+        .words("deletes a model's requests and runs, and the bodies that were kept"),
+        post("/api/storage/{model}/rename", "Renames the data of a removed model", renamed)
+            .body(renaming)
+            .words(
+                "`{\"to\":\"NEW\"}`: renames the data of a removed model; with `\"merge\":true` also to a \
+                 name that already has data",
+            ),
+    ]
+}
 
 type Answered = Result<HttpResponse, ApiError>;
 
@@ -66,7 +105,7 @@ impl<'a> ModelStorageView<'a> {
 }
 
 /// `GET /api/storage`
-pub(crate) async fn storage(shared: Now) -> Answered {
+async fn storage(shared: Now) -> Answered {
     let storage = shared.ledger.reader().storage().await.map_err(from_store)?;
     Ok(HttpResponse::Ok().json(StorageView {
         total_bytes: storage.total_bytes,
@@ -96,7 +135,7 @@ fn down() -> ApiError {
 }
 
 /// `DELETE /api/storage/{model}`: the model's name in the ledger, not an alias.
-pub(crate) async fn delete(shared: Now, name: web::Path<String>) -> Answered {
+async fn delete(shared: Now, name: web::Path<String>) -> Answered {
     let name = name.into_inner();
     let former = known(&shared, &name).await?;
     let billing = shared.billing.addr().ok_or_else(down)?;
@@ -128,7 +167,7 @@ pub(crate) struct Renaming {
 /// `POST /api/storage/{model}/rename`: the history goes on under another name.
 ///
 /// A model that is configured would go on writing under its old name: the configuration is changed first.
-pub(crate) async fn rename(
+async fn rename(
     shared: Now,
     name: web::Path<String>,
     body: Result<web::Json<Renaming>, actix_web::Error>,

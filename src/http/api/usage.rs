@@ -2,14 +2,49 @@
 
 pub(crate) mod views;
 
+#[cfg(test)]
+use super::openapi::operation::{Operation, Schemas, get};
 use super::query::{from_store, invalid, list, models, time};
 use crate::http::error::{ApiError, quoted};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use jiff::tz::TimeZone;
 use llm_manager_ledger::{Bucket, Dimension, Filter, Micros, now_us};
 use serde::Deserialize;
 use views::{ReportView, SeriesView, Split, SummaryView};
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/usage/summary", read().to(summarize)))
+        .service(at("/usage/series", read().to(series)))
+        .service(at("/usage/session", read().to(session)));
+}
+
+#[cfg(test)]
+pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
+    let report = schemas.of::<views::ReportView<'static>>();
+    vec![
+        get("/api/usage/summary", "Totals of a period", report.clone())
+            .query("from,to,model,variant,mode,endpoint,api_key,by")
+            .words(
+                "requests, tokens, cost and latency (of requests with a response) from `?from` to `to` \
+                 (default: the last 30 days); filters `model`, `variant`, `mode`, `endpoint`, `api_key` \
+                 (comma-separated lists); `by=` one or more of these for groups, each with its `keys`",
+            ),
+        get("/api/usage/series", "The same as a series", schemas.of::<views::SeriesView<'static>>())
+            .query("from,to,model,variant,mode,endpoint,api_key,by,bucket,tz")
+            .words(
+                "the same without latency as a series (default: the last 24 hours): `bucket=minute`, \
+                 `quarter` (of an hour), `hour`, `day`, `week` or `month` in the time zone \
+                 `tz=Europe/Berlin`",
+            ),
+        get("/api/usage/session", "Totals since the manager's start", report)
+            .query("model,variant,mode,endpoint,api_key,by")
+            .words("the summary since the manager's start"),
+    ]
+}
 
 type Answered = Result<HttpResponse, ApiError>;
 
@@ -127,7 +162,7 @@ async fn sums(shared: &Shared, query: &UsageQuery, (from, to): (Micros, Micros))
 }
 
 /// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
-pub(crate) async fn summarize(shared: Now, query: web::Query<UsageQuery>) -> Answered {
+async fn summarize(shared: Now, query: web::Query<UsageQuery>) -> Answered {
     for (name, given) in [("bucket", &query.bucket), ("tz", &query.tz)] {
         if given.is_some() {
             return Err(invalid(format!("`{name}` belongs to /api/usage/series")));
@@ -138,7 +173,7 @@ pub(crate) async fn summarize(shared: Now, query: web::Query<UsageQuery>) -> Ans
 }
 
 /// `GET /api/usage/session`: since this run of the manager began.
-pub(crate) async fn session(shared: Now, query: web::Query<UsageQuery>) -> Answered {
+async fn session(shared: Now, query: web::Query<UsageQuery>) -> Answered {
     let given = [&query.from, &query.to, &query.bucket, &query.tz];
     if given.iter().any(|given| given.is_some()) {
         return Err(invalid("the session is from the manager's start to now: it takes no times"));
@@ -148,7 +183,7 @@ pub(crate) async fn session(shared: Now, query: web::Query<UsageQuery>) -> Answe
 }
 
 /// `GET /api/usage/series`; the last 24 hours unless the query says otherwise.
-pub(crate) async fn series(shared: Now, query: web::Query<UsageQuery>) -> Answered {
+async fn series(shared: Now, query: web::Query<UsageQuery>) -> Answered {
     let (from, to) = query.stretch(24 * HOUR)?;
     let by = query.by()?;
     let bucket = query.bucket((from, to))?;

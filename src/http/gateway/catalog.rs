@@ -3,20 +3,40 @@
 use super::forms::Form;
 use crate::http::access::wrong::slow_down;
 use crate::http::access::{Caller, Door};
+#[cfg(test)]
+use crate::http::api::openapi::operation::{Operation, get, object};
 use crate::http::error::ApiError;
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared, V1_MODELS};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(at("/v1/models", read().to(list))).service(at("/v1/models/{id:.+}", read().to(one)));
+}
+
+#[cfg(test)]
+pub(super) fn operations() -> Vec<Operation> {
+    let model =
+        object(&[("id", "string"), ("object", "string"), ("created", "integer"), ("owned_by", "string")]);
+    let all = json!({"type": "object", "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": model}}});
+    vec![
+        get("/v1/models", "Names and aliases of all models", all)
+            .words("names and aliases of all models, in OpenAI's form"),
+        get("/v1/models/{id}", "One of them", model).words("one of them"),
+    ]
+}
+
 /// `GET /v1/models`: names and aliases of all models that are listed.
-pub(crate) async fn list(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn list(shared: Now, request: HttpRequest) -> HttpResponse {
     answer(&shared, &request, |shared, caller| Ok(all(shared, caller))).await
 }
 
 /// `GET /v1/models/{id}`.
-pub(crate) async fn one(shared: Now, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+async fn one(shared: Now, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
     answer(&shared, &request, |shared, caller| of(shared, caller, id.trim_end_matches('/'))).await
 }
 

@@ -20,11 +20,15 @@ use super::worker::Worker;
 use super::{body, headers, scan, whole, words};
 use crate::http::access::wrong::slow_down;
 use crate::http::access::{Caller, Door};
+#[cfg(test)]
+use crate::http::api::openapi::operation::{Operation, get, model_body, post};
 use crate::http::error::{ApiError, Kind};
+use crate::http::route::{at, read};
 use crate::http::state::{Now, Shared, V1_MODELS};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use answer::{Shape, Times, Translator};
 use bytes::{Bytes, BytesMut};
@@ -58,13 +62,50 @@ enum What {
     Vectors(bool),
 }
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    let post = web::post;
+    config
+        .service(at("/api/version", read().to(version)))
+        .service(at("/api/tags", read().to(tags)))
+        .service(at("/api/ps", read().to(ps)))
+        .service(at("/api/show", post().to(show)))
+        .service(at("/api/chat", post().to(chat)))
+        .service(at("/api/generate", post().to(generate)))
+        .service(at("/api/embed", post().to(embed)))
+        .service(at("/api/embeddings", post().to(embeddings)));
+}
+
+#[cfg(test)]
+pub(super) fn operations() -> Vec<Operation> {
+    let any = || json!({"type": "object"});
+    let looked = [
+        ("/api/version", "Ollama: the version that its API is like"),
+        ("/api/tags", "Ollama: all models"),
+        ("/api/ps", "Ollama: those that are loaded"),
+    ];
+    let asked = [
+        ("/api/show", "Ollama: one of them"),
+        ("/api/chat", "Ollama: a chat; streams lines of JSON unless `stream` is false"),
+        ("/api/generate", "Ollama: a completion; streams lines of JSON unless `stream` is false"),
+        ("/api/embed", "Ollama: embeddings"),
+        ("/api/embeddings", "Ollama: one embedding"),
+    ];
+    let looked = looked.into_iter().map(|(path, summary)| get(path, summary, any()));
+    let asked = asked.into_iter().map(|(path, summary)| {
+        let operation = post(path, summary, any()).body(model_body());
+        let streams = summary.contains("streams");
+        if streams { operation.or("application/x-ndjson", json!({})) } else { operation }
+    });
+    looked.chain(asked).map(|operation| operation.errors("OllamaError")).collect()
+}
+
 /// `GET /api/version`
-pub(crate) async fn version(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn version(shared: Now, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |_, _| json!({"version": VERSION})).await
 }
 
 /// `GET /api/tags`: all models that are listed, and that the caller may use.
-pub(crate) async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |shared, caller| {
         let models = usable(shared, caller).filter(|model| model.spec.listed.name);
         json!({"models": models.map(|model| card(shared, model)).collect::<Vec<_>>()})
@@ -73,7 +114,7 @@ pub(crate) async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
 }
 
 /// `GET /api/ps`: those that are loaded.
-pub(crate) async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
+async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |shared, caller| {
         let loaded = usable(shared, caller).filter(|model| model.status().state == ModelState::Ready);
         let card = |model: &Arc<ModelHandle>| {
@@ -113,7 +154,7 @@ async fn enter(shared: &Shared, request: &HttpRequest) -> Result<Caller, ApiErro
 }
 
 /// `POST /api/show`
-pub(crate) async fn show(request: HttpRequest, payload: web::Payload, shared: Now) -> HttpResponse {
+async fn show(request: HttpRequest, payload: web::Payload, shared: Now) -> HttpResponse {
     let shown = async {
         let caller = enter(&shared, &request).await?;
         let received = body::read(&request, payload, shared.max_body_bytes, &shared.stopping).await?;
@@ -165,7 +206,7 @@ fn card(shared: &Shared, model: &ModelHandle) -> Value {
 }
 
 /// `POST /api/chat`
-pub(crate) async fn chat(
+async fn chat(
     request: HttpRequest,
     payload: web::Payload,
     shared: Now,
@@ -175,7 +216,7 @@ pub(crate) async fn chat(
 }
 
 /// `POST /api/generate`
-pub(crate) async fn generate(
+async fn generate(
     request: HttpRequest,
     payload: web::Payload,
     shared: Now,
@@ -185,7 +226,7 @@ pub(crate) async fn generate(
 }
 
 /// `POST /api/embed`
-pub(crate) async fn embed(
+async fn embed(
     request: HttpRequest,
     payload: web::Payload,
     shared: Now,
@@ -195,7 +236,7 @@ pub(crate) async fn embed(
 }
 
 /// `POST /api/embeddings`
-pub(crate) async fn embeddings(
+async fn embeddings(
     request: HttpRequest,
     payload: web::Payload,
     shared: Now,

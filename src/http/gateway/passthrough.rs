@@ -18,6 +18,7 @@ use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::state::{Now, Shared};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use llm_manager_policy::endpoints::UPSTREAM;
@@ -25,8 +26,12 @@ use llm_manager_policy::rights::Scope;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/upstream/{model:.+}").to(serve));
+}
+
 /// Any method of any path of a backend.
-pub(crate) async fn serve(
+async fn serve(
     request: HttpRequest,
     payload: web::Payload,
     shared: Now,

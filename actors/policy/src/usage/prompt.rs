@@ -3,7 +3,7 @@
 //! Text is what people and programs wrote for the model. Images, sound and files in base64 are not, and neither are the
 //! names, brackets and types of JSON and of the schemas of tools: only the words in them are.
 
-use super::find;
+use crate::find;
 
 /// Deeper bodies are refused before they come here.
 const MAX_DEPTH: usize = 256;

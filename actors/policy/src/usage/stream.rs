@@ -1,33 +1,24 @@
 //! Splits a stream of server-sent events into the documents they carry; each is read once. Takes the event out that is there
 //! only because the usage was asked for; every other byte passes as it came.
-//!
-//! The format: <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 
 use std::mem;
 
 use super::draft::{Draft, Words, within};
-use super::find;
 use super::output::{MAX_EVENT, Outgoing, Output};
 use super::paths::Dialect;
 use super::report::Shown;
 use super::template::Template;
 use super::totals::Totals;
 use super::walk::Walker;
-
-const BOM: &[u8] = b"\xef\xbb\xbf";
+use crate::sse::{EventField, Framer, Listener};
 
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     /// Where the next chunk begins.
     position: u64,
-    line: Line,
-    /// The last byte was a carriage return; a line feed right after it belongs to the same line end.
-    after_cr: bool,
-    /// ... and that line end closed a hidden event, so the line feed is hidden too.
+    framer: Framer,
+    /// A carriage return has closed a hidden event, so a line feed right after it is hidden too.
     hide_lf: bool,
-    past_bom: bool,
-    /// Bytes of an event have come, so the next byte begins none.
-    in_event: bool,
     event: Event,
     template: Template,
     /// The usage event is taken out.
@@ -61,47 +52,6 @@ enum Name {
     /// So many letters are the same.
     Part(usize),
     Other,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Line {
-    #[default]
-    Start,
-    Bom(usize),
-    /// In the name of this field, so far the same.
-    Field(Field, usize),
-    Data,
-    /// The name of the event.
-    Name,
-    /// A field that doesn't matter, or a comment.
-    Other,
-    /// Not of this format.
-    Stray,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    Data,
-    Event,
-    Id,
-    Retry,
-}
-
-impl Field {
-    fn beginning_with(byte: u8) -> Option<Self> {
-        [Self::Data, Self::Event, Self::Id, Self::Retry]
-            .into_iter()
-            .find(|field| field.name().first() == Some(&byte))
-    }
-
-    fn name(self) -> &'static [u8] {
-        match self {
-            Self::Data => b"data:",
-            Self::Event => b"event:",
-            Self::Id => b"id:",
-            Self::Retry => b"retry:",
-        }
-    }
 }
 
 impl Name {
@@ -162,7 +112,7 @@ impl Stream {
 
     /// Whether what the client has been sent ends with the end of an event.
     pub(super) fn is_between_events(&self) -> bool {
-        !self.in_event || (self.hides && self.event.from.is_some() && !self.event.sent)
+        !self.framer.is_in_event() || (self.hides && self.event.from.is_some() && !self.event.sent)
     }
 
     /// A line that was of no event: what a proxy says in its despair.
@@ -180,13 +130,14 @@ impl Stream {
         }
         let mut out = Outgoing::new(chunk.len());
         if mem::take(&mut self.hide_lf) && chunk.first() == Some(&b'\n') {
-            self.after_cr = false;
+            self.framer.skip_lf();
             out.skip(0..1);
             at = 1;
         }
         while at < chunk.len() {
-            let begins = !self.in_event && !self.after_cr;
-            let Some(end) = self.read_event(chunk, at, base, reading) else {
+            let begins = self.is_between();
+            let Self { framer, event, stray, .. } = self;
+            let Some(end) = framer.read(chunk, at, base, &mut EventLines { event, stray, reading }) else {
                 self.hold(chunk, base, reading, &mut out);
                 break;
             };
@@ -203,10 +154,16 @@ impl Stream {
         out.finish()
     }
 
+    /// The next byte begins an event.
+    #[inline]
+    fn is_between(&self) -> bool {
+        !self.framer.is_in_event() && !self.framer.is_after_cr()
+    }
+
     /// Reads all events from here on that are like the one before; where the next one begins.
     #[inline]
     fn skip_known(&mut self, chunk: &[u8], mut at: usize, reading: &mut Reading<'_>) -> usize {
-        if self.in_event || self.after_cr {
+        if !self.is_between() {
             return at;
         }
         while let Some(found) = chunk.get(at..).and_then(|rest| self.template.matches(rest)) {
@@ -268,7 +225,7 @@ impl Stream {
         out.skip(from..end);
         match shown {
             // Within a chunk a line feed has been read with its carriage return.
-            Shown::Nothing => self.hide_lf = self.after_cr && end == chunk.len(),
+            Shown::Nothing => self.hide_lf = self.framer.is_after_cr() && end == chunk.len(),
             Shown::Without(cut, choices) => {
                 out.bytes(without(&event, self.event.from.unwrap_or(0), cut, choices))
             }
@@ -292,130 +249,57 @@ impl Stream {
             out.skip(from..chunk.len());
         }
     }
+}
 
-    /// Reads up to the end of one event: where that is, if it lies in this chunk.
-    fn read_event(
-        &mut self,
-        chunk: &[u8],
-        from: usize,
-        base: u64,
-        reading: &mut Reading<'_>,
-    ) -> Option<usize> {
-        let mut at = from;
-        while let Some(&byte) = chunk.get(at) {
-            if mem::take(&mut self.after_cr) && byte == b'\n' {
-                at += 1;
-                continue;
-            }
-            self.in_event = true;
-            if matches!(self.line, Line::Data | Line::Name | Line::Other | Line::Stray) {
-                let rest = chunk.get(at..)?;
-                let length = find::line_end(rest);
-                self.read_line(rest.get(..length)?, base + at as u64, reading);
-                at += length;
-                if at == chunk.len() {
-                    return None;
-                }
-            } else if !matches!(byte, b'\n' | b'\r') {
-                at += usize::from(self.begin_line(byte, base + at as u64));
-                continue;
-            }
-            // The end of a line, which may be two bytes.
-            let is_cr = chunk.get(at) == Some(&b'\r');
-            at += 1;
-            if is_cr && chunk.get(at) == Some(&b'\n') {
-                at += 1;
-            } else {
-                self.after_cr = is_cr;
-            }
-            self.past_bom = true;
-            match mem::replace(&mut self.line, Line::Start) {
-                Line::Start => {
-                    self.in_event = false;
-                    return Some(at);
-                }
-                // Lines of data are joined by line feeds.
-                Line::Data => reading.walker.feed(b"\n", base + at as u64, reading.dialect, reading.draft),
-                Line::Bom(_) | Line::Field(..) | Line::Name | Line::Other | Line::Stray => {}
-            }
-        }
-        None
+/// Hears what the lines of an event say.
+struct EventLines<'a, 'r> {
+    event: &'a mut Event,
+    stray: &'a mut Words,
+    reading: &'a mut Reading<'r>,
+}
+
+impl EventLines<'_, '_> {
+    fn read(&mut self, bytes: &[u8], at: u64) {
+        self.reading.walker.feed(bytes, at, self.reading.dialect, self.reading.draft);
+    }
+}
+
+impl Listener for EventLines<'_, '_> {
+    fn begins(&mut self, at: u64) {
+        self.event.from.get_or_insert(at);
     }
 
-    fn read_line(&mut self, bytes: &[u8], base: u64, reading: &mut Reading<'_>) {
-        match self.line {
-            Line::Data => {
+    fn field(&mut self, field: EventField) {
+        match field {
+            EventField::Data => self.event.has_data = true,
+            EventField::Event => self.event.name = Name::None,
+            EventField::Id | EventField::Retry => (),
+        }
+    }
+
+    fn value(&mut self, field: EventField, bytes: &[u8], at: u64) {
+        match field {
+            EventField::Data => {
                 if self.event.name.is_error() {
                     self.event.words.add(bytes);
                 }
-                reading.walker.feed(bytes, base, reading.dialect, reading.draft);
+                self.read(bytes, at);
             }
-            Line::Name => self.event.name.read(bytes),
-            Line::Stray => self.stray.add(bytes),
-            _ => {}
+            EventField::Event => self.event.name.read(bytes),
+            EventField::Id | EventField::Retry => (),
         }
     }
 
-    /// A byte at the beginning of a line. True when it is done with, false when it has to be looked at again.
-    fn begin_line(&mut self, byte: u8, here: u64) -> bool {
-        let first_of_stream = !mem::replace(&mut self.past_bom, true);
-        self.line = match self.line {
-            Line::Start if first_of_stream && BOM.first() == Some(&byte) => Line::Bom(1),
-            Line::Bom(same) if BOM.get(same) == Some(&byte) => {
-                if same + 1 == BOM.len() {
-                    Line::Start
-                } else {
-                    Line::Bom(same + 1)
-                }
-            }
-            Line::Start if byte == b':' => {
-                self.line = Line::Other;
-                return false;
-            }
-            Line::Start => {
-                self.event.from.get_or_insert(here);
-                match Field::beginning_with(byte) {
-                    Some(field) => Line::Field(field, 1),
-                    None => {
-                        self.be_stray(&[]);
-                        return false;
-                    }
-                }
-            }
-            Line::Field(field, same) if field.name().get(same) == Some(&byte) => {
-                if same + 1 < field.name().len() { Line::Field(field, same + 1) } else { self.field(field) }
-            }
-            Line::Field(field, same) => {
-                self.be_stray(field.name().get(..same).unwrap_or_default());
-                return false;
-            }
-            _ => {
-                self.be_stray(&[]);
-                return false;
-            }
-        };
-        true
+    fn ends(&mut self, at: u64) {
+        self.read(b"\n", at);
     }
 
-    fn field(&mut self, field: Field) -> Line {
-        match field {
-            Field::Data => {
-                self.event.has_data = true;
-                Line::Data
-            }
-            Field::Event => {
-                self.event.name = Name::None;
-                Line::Name
-            }
-            Field::Id | Field::Retry => Line::Other,
+    fn stray(&mut self, bytes: &[u8], first: bool) {
+        if first {
+            self.event.stray = true;
+            *self.stray = Words::default();
         }
-    }
-
-    fn be_stray(&mut self, beginning: &[u8]) {
-        self.line = Line::Stray;
-        self.event.stray = true;
-        self.stray = Words::default();
-        self.stray.add(beginning);
+        self.stray.add(bytes);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use super::fields::{Field, count};
-use super::find;
+use crate::find;
 use super::numbers::{MOST, Number};
 use super::report::MAX_HELD;
 

@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use super::fields::{Kind, MAX_TEXT, Node, count};
-use super::find;
+use crate::find;
 use super::paths::Dialect;
 
 /// Levels of objects and arrays on the way to a field. What is skipped may be of any depth.

@@ -1,14 +1,14 @@
 //! Finds bytes in many at once.
 
 /// Where the first `"` or `\` is, or the length.
-pub(super) fn quote(bytes: &[u8]) -> usize {
+pub(crate) fn quote(bytes: &[u8]) -> usize {
     // In a form that has an instruction for many bytes at once.
     let may = |byte: u8| (byte ^ b'"').min(byte ^ b'\\') == 0;
     find(bytes, may, |byte| matches!(byte, b'"' | b'\\'))
 }
 
 /// Where the first `"`, `\` or line end is, or the length. For short texts: eight bytes at a time.
-pub(super) fn text_end(bytes: &[u8]) -> usize {
+pub(crate) fn text_end(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = ONES << 7;
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
@@ -30,13 +30,13 @@ pub(super) fn text_end(bytes: &[u8]) -> usize {
 }
 
 /// Where the first line end is, or the length.
-pub(super) fn line_end(bytes: &[u8]) -> usize {
+pub(crate) fn line_end(bytes: &[u8]) -> usize {
     let may = |byte: u8| (byte ^ b'\n').min(byte ^ b'\r') == 0;
     find(bytes, may, |byte| matches!(byte, b'\n' | b'\r'))
 }
 
 /// Where the first quote or bracket is, or the length.
-pub(super) fn bracket(bytes: &[u8]) -> usize {
+pub(crate) fn bracket(bytes: &[u8]) -> usize {
     // The four brackets are the same but for the bits of 0x26. Few other bytes are, and none of them is in a number.
     find(
         bytes,

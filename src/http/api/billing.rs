@@ -1,7 +1,7 @@
 //! Price plans: which one is in force, which ones there were, and a new one.
 
 #[cfg(test)]
-use super::openapi::operation::{Operation, Schemas, get, object, optional_time, or_null, put};
+use super::openapi::operation::{Operation, Schemas, get, optional_time, or_null, put};
 use super::query::{from_json, from_store, invalid, rfc3339, time};
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::route::{at, read};
@@ -13,6 +13,8 @@ use llm_manager_actors::billing::SetPlan;
 use llm_manager_ledger::{PlanRecord, PlanSource, now_us};
 use llm_manager_policy::pricing::{Plan, PlanDraft, Tier, TierDraft};
 use serde::Serialize;
+#[cfg(test)]
+use serde_json::json;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -107,7 +109,7 @@ async fn set(shared: Now, name: web::Path<String>, body: Result<web::Bytes, acti
     };
     let body = body.map_err(too_large)?;
     let model: Arc<str> = shared.find(&name, MODELS)?.spec.name.as_str().into();
-    let (plan, valid_from) = read(&body)?;
+    let (plan, valid_from) = wanted(&body)?;
     let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");
     let billing = shared.billing.addr().ok_or_else(down)?;
     let order = SetPlan { model: Arc::clone(&model), plan, valid_from, source: PlanSource::Api };
@@ -225,7 +227,7 @@ impl TierView {
 }
 
 /// Reads a body; all that is wrong with it is said at once. The plan `null` ends all pricing.
-fn read(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
+fn wanted(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
     let value: Value = from_json(body).map_err(|error| invalid(format!("the body: {error}")))?;
     let mut problems = Vec::new();
     let fields = Fields::of(&value, String::new(), &mut problems);

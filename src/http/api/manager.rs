@@ -8,7 +8,7 @@ use crate::http::route::{at, read};
 use crate::http::standby::Standby;
 use crate::http::state::Now;
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 pub(super) fn routes(config: &mut ServiceConfig) {

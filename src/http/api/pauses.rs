@@ -4,7 +4,7 @@
 use super::openapi::operation::{Operation, Schemas, post};
 use super::query::{invalid, time};
 use crate::http::error::{ApiError, Kind, quoted};
-use crate::http::route::{at, read};
+use crate::http::route::at;
 use crate::http::state::Now;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};

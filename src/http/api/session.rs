@@ -62,11 +62,7 @@ async fn show(shared: Now, request: HttpRequest) -> HttpResponse {
 }
 
 /// `POST /api/session` `{"key":K}`
-async fn sign_in(
-    shared: Now,
-    request: HttpRequest,
-    Whole(body): Whole,
-) -> Result<HttpResponse, ApiError> {
+async fn sign_in(shared: Now, request: HttpRequest, Whole(body): Whole) -> Result<HttpResponse, ApiError> {
     let Given { key } = serde_json::from_slice(&body).map_err(|error| {
         ApiError::new(Kind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))
     })?;

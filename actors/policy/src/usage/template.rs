@@ -3,9 +3,9 @@
 
 use super::draft::Draft;
 use super::fields::{Field, count};
-use crate::find;
 use super::numbers::{MOST, Number};
 use super::report::MAX_HELD;
+use crate::find;
 
 /// A stream whose events never match costs no more learning after so many.
 const MOST_MISSES: u8 = 32;

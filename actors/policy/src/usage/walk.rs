@@ -3,8 +3,8 @@
 
 use super::draft::Draft;
 use super::fields::{Kind, MAX_TEXT, Node, count};
-use crate::find;
 use super::paths::Dialect;
+use crate::find;
 
 /// Levels of objects and arrays on the way to a field. What is skipped may be of any depth.
 const MAX_DEPTH: usize = 16;

@@ -168,7 +168,7 @@ fn space_is_given_back_in_small_steps() {
     let place = Place::sqlite();
     let (_, mut writer) = opened(&place.location);
     let keys = KeySource::new();
-    for batch in 0..20 {
+    for batch in 0..40 {
         let rows: Vec<_> = (0..1000).map(|n| row(&keys, "m", MARCH + batch * 1000 + n)).collect();
         writer.write(&events(&rows), false).unwrap();
     }

@@ -261,6 +261,7 @@ fn quantiles_are_exact_for_few_and_near_for_many() {
     for _ in 0..42 {
         for row in &mut rows {
             row.key = keys.next(0);
+            row.started_us += 1;
         }
         writer.write(&events(&rows), false).unwrap();
     }

@@ -12,7 +12,7 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-/// Rows of one microsecond that can be told apart by their ids.
+/// Rows of one microsecond that can be told apart by their ids; were there more, they would be said to have ended in the next one.
 const WITHIN: i64 = 1 << 11;
 /// A row begins to look for its place among the first half of them: the other is for those that find theirs taken.
 const FIRST: i64 = 1 << 10;

@@ -1,14 +1,14 @@
 #!/bin/bash
 # release.sh [FOLDER]: builds what a release has, into FOLDER (target/dist by default): an archive with the program, its man pages and completions; the .deb; the zip for Windows if it can be built here; an SBOM; and SHA256SUMS of all of them.
-#   NO_BUILD=1     packs the target/release/llm-manager that is there
-#   STATIC=1       also a static program (musl); it has no NVIDIA plugin, see docs/guide/packages.md
+#   NO_BUILD=1     packs the target/lean/llm-manager that is there, and nothing that would have to be built
+#   STATIC=0       no static program (musl); it has no NVIDIA plugin, see docs/guide/packages.md
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=${1:-target/dist}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 machine=$(uname -m)
-program=target/release/llm-manager
+program=target/lean/llm-manager
 pages=target/pages
 rm -rf "$out" "$pages"
 mkdir -p "$out" "$pages/man"
@@ -22,8 +22,11 @@ export LLM_MANAGER_COMMIT=${LLM_MANAGER_COMMIT-}
 
 if [ -z "${NO_BUILD-}" ]; then
   make --no-print-directory dashboard
-  cargo build --release --locked --bin llm-manager
+  cargo build --profile lean --locked --bin llm-manager
 fi
+
+# Names of functions, which only a debugger reads; a panic says its file and line without them.
+if command -v strip > /dev/null; then strip "$program"; fi
 
 "$program" man --out "$pages/man"
 "$program" completions bash > "$pages/llm-manager.bash"
@@ -52,9 +55,17 @@ else
   echo "release: dpkg-deb isn't installed: no .deb"
 fi
 
-if [ -n "${STATIC-}" ]; then
-  cargo build --release --locked --bin llm-manager --target "$machine-unknown-linux-musl"
-  archive "llm-manager-$version-linux-$machine-static" "target/$machine-unknown-linux-musl/release/llm-manager"
+musl=$machine-unknown-linux-musl
+if [ -n "${NO_BUILD-}" ] || [ "${STATIC-1}" = 0 ]; then
+  :
+elif [ ! -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ]; then
+  echo "release: Rust's library for it isn't here (rustup target add $musl): no static program"
+elif ! command -v musl-gcc > /dev/null; then
+  echo "release: musl-gcc isn't installed (apt-get install musl-tools): no static program"
+else
+  cargo build --profile lean --locked --bin llm-manager --target "$musl"
+  strip "target/$musl/lean/llm-manager"
+  archive "llm-manager-$version-linux-$machine-static" "target/$musl/lean/llm-manager"
 fi
 
 if [ -z "${NO_BUILD-}" ]; then

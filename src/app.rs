@@ -210,7 +210,8 @@ impl Running {
             let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
             opening.await.map_err(|error| format!("the ledger: {error}"))??
         };
-        let captures = output::captures(spec)?;
+        let mask = output::mask(spec);
+        let captures = output::captures(spec, &mask)?;
         let sessions = Arc::new(Sessions::new(program.port)?);
         let access = {
             let (spec, common, sessions) = (spec.clone(), common.clone(), Arc::clone(&sessions));
@@ -311,7 +312,7 @@ impl Running {
             base_dir: spec.base_dir.clone(),
             pauses: pauses.clone(),
         };
-        let sink = output::sink(spec, &hub);
+        let sink = output::sink(spec, &hub, &mask);
         let log_files = sink.files.clone();
         let sink: Rc<dyn OutputSink> = Rc::new(sink);
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
@@ -336,7 +337,7 @@ impl Running {
         let looked_after = looked_after.then(|| (scheduler.clone(), setup));
         let supervisor = Live::new();
         let council = leadership.as_ref().map(|leadership| {
-            let own = (&roster, &book, &books.ledger);
+            let own = (&roster, &book, &books);
             leadership.child_spec(Rc::new(shared::Own::new(own, origin, slurm.clone(), pods.clone())))
         });
         let parts = Parts {
@@ -393,6 +394,7 @@ impl Running {
             devices: devices.clone(),
             notifications,
             launcher: local.clone(),
+            mask,
             instance,
             origin,
             listed,

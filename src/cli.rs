@@ -13,6 +13,7 @@ mod ledger;
 mod logs;
 mod memory;
 mod notify;
+mod out;
 mod pages;
 mod pause;
 #[cfg(test)]
@@ -21,12 +22,10 @@ mod remote;
 mod statement;
 mod usage;
 
-use crate::{app, config, logging, service};
+use crate::{app, config, key_store, logging, service};
 use clap::{CommandFactory, Parser, Subcommand};
 use llm_manager_ledger::{Location, backup as copy_ledger};
-use llm_manager_policy::spec::ProgramSpec;
 use llm_manager_process as process;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -287,9 +286,6 @@ fn serve(path: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    if let Err(error) = certificate(&loaded.spec.program) {
-        return complain(&format!("llm-manager: {error}"), 2);
-    }
     // Before the runtime, which can only panic about it.
     if let Err(error) = crate::limits::check() {
         return complain(&format!("llm-manager: {error}"), 1);
@@ -339,9 +335,6 @@ fn service(order: service::Order, path: &Path, user: bool) -> ExitCode {
 fn check(path: &Path) -> ExitCode {
     match config::load(path) {
         Ok(loaded) => {
-            if let Err(error) = certificate(&loaded.spec.program) {
-                return complain(&format!("{}: {error}", path.display()), 2);
-            }
             let models = app::models(loaded.spec.models.len());
             let mut warnings = loaded.warnings.to_string();
             if !warnings.is_empty() {
@@ -356,11 +349,6 @@ fn check(path: &Path) -> ExitCode {
     }
 }
 
-/// Whether the files of `program.tls` are right.
-fn certificate(program: &ProgramSpec) -> Result<(), String> {
-    program.tls.as_ref().map_or(Ok(()), |tls| crate::tls::read(tls).map(|_| ()))
-}
-
 /// An error in the file is told as `check` tells it, by the same exit code.
 fn reload(path: &Path, dry_run: bool) -> ExitCode {
     match config::load(path) {
@@ -371,7 +359,11 @@ fn reload(path: &Path, dry_run: bool) -> ExitCode {
 
 fn connect(path: &Path, order: &connect::ConnectOrder) -> ExitCode {
     match config::load(path) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            let dir = app::output::common_dir(&loaded.spec);
+            if let Err(error) = key_store::merge(&mut loaded.spec, &dir) {
+                return complain(&format!("llm-manager: {error}"), 1);
+            }
             let program = &loaded.spec.program;
             tell(order.run(&loaded.spec, &format!("{}{}", client::origin(program), program.base_path)))
         }
@@ -401,7 +393,12 @@ fn backup(path: &Path, target: &Path) -> ExitCode {
     }
     match copy_ledger(&location, target) {
         Ok(()) => say(&format!("{}: a copy of {location}", target.display())),
-        Err(error) => complain(&format!("llm-manager: {}: {error}", target.display()), 1),
+        Err(error) => {
+            let (text, target) = (error.to_string(), target.display().to_string());
+            // It names the file itself where that is what is wrong.
+            let text = if text.contains(&target) { text } else { format!("{target}: {text}") };
+            complain(&format!("llm-manager: {text}"), 1)
+        }
     }
 }
 
@@ -422,22 +419,27 @@ fn remote(path: &Path, order: remote::Order) -> ExitCode {
         Ok(program) => program,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    match actix_web::rt::System::new().block_on(remote::run(&program, order)) {
+    match actix_web::rt::System::new().block_on(remote::run(path, &program, order)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+        Err(error) => failed(&error),
     }
 }
 
 /// Prints to standard output; a reader that has gone away (`| head`) is no error.
 fn say(text: &str) -> ExitCode {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
+    out::print(text).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+/// How a command ends that has failed, unless only its reader had enough.
+fn failed(error: &str) -> ExitCode {
+    if error == out::READER_GONE {
+        return ExitCode::SUCCESS;
     }
+    complain(&format!("llm-manager: {error}"), 1)
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    logging::say_past_the_log(text);
+    logging::say_past_the_log(&out::aside(text));
     ExitCode::from(code)
 }
 

@@ -29,6 +29,7 @@ mod shared;
 mod slips;
 mod source;
 pub(crate) mod suggest;
+mod syntax;
 mod validate;
 mod values;
 mod yaml;
@@ -48,6 +49,9 @@ pub(crate) use file::real as real_path;
 pub use file::{Present, Unsaved, check, read, save, version};
 pub use problem::{Problem, Report, Severity};
 pub use schema::schema;
+
+/// The variable of the command line's own environment that holds the key which it sends. It is withheld from backends.
+pub(crate) const CLIENT_KEY: &str = "LLM_MANAGER_API_KEY";
 
 /// A configuration that is free of errors.
 #[derive(Clone, Debug)]
@@ -78,7 +82,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// Everything that is wrong with these keys, or with the file as a whole.
 pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
     let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
-    let (spec, mut report, _) = examine(&bytes, path)?;
+    let (spec, mut report) = examine(&bytes, path)?;
     let matters = |problem: &Problem| {
         let within = |whole: &str| {
             problem
@@ -93,13 +97,25 @@ pub fn load_program(path: &Path, keys: &[&str]) -> Result<ProgramSpec, Report> {
     if report.is_empty() { Ok(spec.program) } else { Err(report) }
 }
 
+/// The secret of a key of `keys` by which the command line may look at its manager and give it orders, if there is one that can be
+/// read here.
+pub fn operator_key(path: &Path) -> Option<String> {
+    let parsed = yaml::parse(&std::fs::read(path).ok()?).ok()?;
+    key_specs::operator(&base_dir(path), &parsed.value)
+}
+
 /// What is right in the file at `path`, whatever is wrong with the rest.
 ///
 /// # Errors
 /// The file can't be read, or is no YAML.
 pub fn load_any(path: &Path) -> Result<Spec, Report> {
     let bytes = std::fs::read(path).map_err(|error| Report::new(path, vec![unreadable(path, &error)]))?;
-    examine(&bytes, path).map(|(spec, ..)| spec)
+    examine(&bytes, path).map(|(spec, _)| spec)
+}
+
+/// The same of a text that isn't in the file yet.
+pub fn any_of(text: &str, path: &Path) -> Result<Spec, Report> {
+    examine(text.as_bytes(), path).map(|(spec, ..)| spec)
 }
 
 /// What holds when the file at `path` says nothing.
@@ -121,18 +137,25 @@ pub fn is_model_key(name: &str) -> bool {
 /// # Errors
 /// Everything that is wrong with the text, warnings included.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded, Report> {
-    let (spec, report, text) = examine(bytes, path)?;
-    let has_error = report.problems.iter().any(|problem| problem.severity == Severity::Error);
-    if has_error { Err(report) } else { Ok(Loaded { spec, warnings: report, text }) }
-}
-
-/// A spec of what is right in the file, all that is wrong with it, and its text. Fails if it is no YAML at all.
-fn examine(bytes: &[u8], path: &Path) -> Result<(Spec, Report, String), Report> {
     let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
     let base_dir = base_dir(path);
     let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
     let spec = validate::spec(&mut walk, &parsed.value);
-    Ok((spec, Report::new(path, walk.problems), parsed.text))
+    if let Some(tls) = &spec.program.tls {
+        edge::certificate(&mut walk, tls);
+    }
+    let (report, text) = (Report::new(path, walk.problems), parsed.text);
+    let has_error = report.problems.iter().any(|problem| problem.severity == Severity::Error);
+    if has_error { Err(report) } else { Ok(Loaded { spec, warnings: report, text }) }
+}
+
+/// A spec of what is right in the file, and all that is wrong with it. Fails if it is no YAML at all.
+fn examine(bytes: &[u8], path: &Path) -> Result<(Spec, Report), Report> {
+    let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
+    let base_dir = base_dir(path);
+    let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
+    let spec = validate::spec(&mut walk, &parsed.value);
+    Ok((spec, Report::new(path, walk.problems)))
 }
 
 /// The absolute folder of the file at `path`.

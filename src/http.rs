@@ -46,6 +46,7 @@ use connection::Connection;
 use gateway::serve;
 use gateway::stray::Strays;
 use llm_manager_policy::spec::ProgramSpec;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -107,8 +108,8 @@ pub fn bind(
             .app_data(gateways.clone())
             .app_data(web::Data::new(gateways.join()))
             .app_data(web::Data::new(WrongKeys::default()))
-            .app_data(web::QueryConfig::default().error_handler(|error, _| {
-                ApiError::new(Kind::InvalidRequest, format!("the query: {error}")).into()
+            .app_data(web::QueryConfig::default().error_handler(|error, request| {
+                api::query::unreadable(request.query_string(), &error).into()
             }))
             .configure(|config| gateway::routes(config, &in_force.forwarding.now().endpoints))
             .configure(api::routes)
@@ -162,9 +163,15 @@ pub fn bind(
             }
         })
         .map_err(|error| {
-            format!(
-                "can't listen on {host}:{port} (`program.host`, `program.port`): {error}\n\
-                 hint: is another manager running there?"
-            )
+            let hint = match error.kind() {
+                io::ErrorKind::AddrNotAvailable => {
+                    "this computer has no such address: name one of its own, or 0.0.0.0 for all"
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need root on most systems: choose a higher one"
+                }
+                _ => "is another manager running there?",
+            };
+            format!("can't listen on {host}:{port} (`program.host`, `program.port`): {error}\nhint: {hint}")
         })
 }

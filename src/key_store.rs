@@ -6,12 +6,15 @@ use jiff::Timestamp;
 use llm_manager_policy::pricing::{Currency, Price};
 use llm_manager_policy::rights::Scope;
 use llm_manager_policy::spec::{BudgetSpec, Cap, Class, KeySpec, Period, Spec};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "keys.json";
+/// What is said of a budget that is none.
+const BUDGET: &str = "write it like \"20 CNY/month\" or \"1000000/day\"";
 
 /// Why the keys are what they were.
 #[derive(Debug, thiserror::Error)]
@@ -37,41 +40,67 @@ pub(crate) struct Wanted {
     /// By which reports and limits know it.
     pub(crate) name: String,
     /// infer, read, operate or admin; may be given several times. Default: infer.
-    #[arg(long = "scope", value_name = "SCOPE")]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
     pub(crate) scopes: Vec<String>,
     /// Name, alias or pattern of a model that it may use; may be given several times. Default: all.
-    #[arg(long = "model", value_name = "MODEL")]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[arg(long = "model", value_name = "MODEL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
     pub(crate) models: Vec<String>,
     /// From when on it opens nothing, such as 2027-01-01T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<Timestamp>,
     /// Requests per minute.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) requests_per_minute: Option<u64>,
     /// Tokens per minute.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tokens_per_minute: Option<u64>,
     /// A budget, such as "20 CNY/month" or "1000000/day" (tokens).
-    #[arg(long, value_name = "BUDGET")]
+    #[arg(long, value_name = "BUDGET", value_parser = checked_budget)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) budget: Option<String>,
     /// interactive, normal or batch.
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", value_parser = class)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) priority: Option<String>,
     /// The highest class that the header x-llm-manager-priority may ask for.
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", value_parser = class)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_priority: Option<String>,
     /// Whether its streams say that they wait for their model. Default: as program.loading_comments.
     #[arg(long, value_name = "TRUE/FALSE")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) loading_comments: Option<bool>,
+}
+
+/// A list that may be left out, and isn't empty: one that names nothing would be taken for one that names everything.
+fn some<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<String>, D::Error> {
+    let words = Vec::<String>::deserialize(list)?;
+    if words.is_empty() {
+        return Err(D::Error::custom("a list is empty; leave it out for its default"));
+    }
+    Ok(words)
+}
+
+/// For the command line: a word that it refuses before anything else is looked at.
+fn scope(word: &str) -> Result<String, String> {
+    Scope::of(word).map(|_| word.to_owned()).ok_or_else(|| "it is infer, read, operate or admin".to_owned())
+}
+
+fn class(word: &str) -> Result<String, String> {
+    Class::of(word).map(|_| word.to_owned()).ok_or_else(|| "it is interactive, normal or batch".to_owned())
+}
+
+fn checked_budget(text: &str) -> Result<String, String> {
+    budget(text).map(|_| text.to_owned()).ok_or_else(|| BUDGET.to_owned())
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "write a time with its zone, like 2027-01-01T00:00:00Z".to_owned())
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -108,7 +137,7 @@ impl Wanted {
         let budget = self.budget.as_deref().and_then(|text| {
             let budget = budget(text);
             if budget.is_none() {
-                wrong.push(format!("budget {text:?}: write it like \"20 CNY/month\" or \"1000000/day\""));
+                wrong.push(format!("budget {text:?}: {BUDGET}"));
             }
             budget
         });
@@ -204,6 +233,13 @@ pub(crate) fn merge(spec: &mut Spec, state_dir: &Path) -> Result<(), String> {
 pub(crate) fn add(state_dir: &Path, wanted: &Wanted, taken: &[String]) -> Result<String, Unchanged> {
     let (secret, hash) = fresh()?;
     wanted.spec(hash).map_err(Unchanged::Wrong)?;
+    // Those that are kept expire in time; a new one that opens nothing is a slip.
+    if wanted.models.iter().any(|pattern| pattern.trim().is_empty()) {
+        return Err(Unchanged::Wrong("models: an empty word means no model".to_owned()));
+    }
+    if let Some(past) = wanted.expires.filter(|at| *at <= Timestamp::now()) {
+        return Err(Unchanged::Wrong(format!("expires: {past} has passed: the key would open nothing")));
+    }
     change(state_dir, |keys| {
         let name = &wanted.name;
         if keys.iter().any(|key| key.key.name == *name) || taken.contains(name) {
@@ -264,6 +300,12 @@ fn read(path: &Path) -> Result<Contents, String> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| damaged(path, &error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let folder = path.parent().unwrap_or(path).display();
+            Err(format!(
+                "the folder {folder}, which keeps the manager's data, is no folder: remove what is there"
+            ))
+        }
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }

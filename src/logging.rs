@@ -131,7 +131,7 @@ pub(crate) fn request(finished: &Finished<'_>) {
 const LONGEST: usize = 8 << 10;
 
 /// What a terminal or a browser would obey rather than show: controls, and marks that turn the order of letters round.
-fn is_obeyed(letter: char) -> bool {
+pub(crate) fn is_obeyed(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
         '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,

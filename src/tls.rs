@@ -1,16 +1,19 @@
 //! TLS towards clients: a certificate from files, which is read again when they change.
 
+mod validity;
+
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use llm_manager_policy::spec::TlsSpec;
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
@@ -25,22 +28,76 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
+/// One of the two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Certificate,
+    Key,
+}
+
+impl Which {
+    /// Its key in `program.tls`.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Certificate => "cert",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// What is wrong with one of the two files.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    /// Which one.
+    pub(crate) file: Which,
+    /// Where it is.
+    pub(crate) path: String,
+    pub(crate) why: String,
+    /// It is there, and this user may not read it.
+    pub(crate) is_denied: bool,
+}
+
+impl Wrong {
+    fn new(file: Which, path: &Path, why: &dyn Display) -> Self {
+        Self { file, path: path.display().to_string(), why: why.to_string(), is_denied: false }
+    }
+
+    /// A PEM file's errors, in words that say what it should be.
+    fn of_pem(file: Which, path: &Path, error: &pem::Error) -> Self {
+        let is_denied =
+            matches!(error, pem::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied);
+        let why = match error {
+            pem::Error::Io(error) => error.to_string(),
+            pem::Error::NoItemsFound => "there is no private key in it: it must be a PEM file".to_owned(),
+            error => error.to_string(),
+        };
+        Self { is_denied, ..Self::new(file, path, &why) }
+    }
+}
+
+impl Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (`program.tls.{}`): {}", self.path, self.file.key(), self.why)
+    }
+}
+
 /// The certificates of a file.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |error: &dyn Display| format!("{} (`program.tls.cert`): {error}", path.display());
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
+    let wrong = |error: &dyn Display| Wrong::new(Which::Certificate, path, error);
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match found {
         Ok(found) if found.is_empty() => Err(wrong(&"there is no certificate in it: it must be a PEM file")),
         Ok(found) => Ok(found),
-        Err(error) => Err(wrong(&error)),
+        Err(error) => Err(Wrong::of_pem(Which::Certificate, path, &error)),
     }
 }
 
-/// Reads both files. Blocks. An error is ready to be printed.
-pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, String> {
+/// Reads both files. Blocks.
+pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, Wrong> {
     let chain = certificates(&spec.cert)?;
-    let wrong = |error: &dyn Display| format!("{} (`program.tls.key`): {error}", spec.key.display());
-    let key = PrivateKeyDer::from_pem_file(&spec.key).map_err(|error| wrong(&error))?;
+    let wrong = |error: &dyn Display| Wrong::new(Which::Key, &spec.key, error);
+    let key = PrivateKeyDer::from_pem_file(&spec.key)
+        .map_err(|error| Wrong::of_pem(Which::Key, &spec.key, &error))?;
     let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
         Error::InconsistentKeys(_) => wrong(&format!("it is not the key of {}", spec.cert.display())),
         error => wrong(&error),
@@ -49,11 +106,10 @@ pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<CertifiedKey>, String> {
 }
 
 /// When the first certificate of the file ends. Blocks.
-pub(crate) fn ends_at(path: &Path) -> Result<Timestamp, String> {
-    let wrong = |error: &dyn Display| format!("{} (`program.tls.cert`): {error}", path.display());
+pub(crate) fn ends_at(path: &Path) -> Result<Timestamp, Wrong> {
+    let wrong = |error: &dyn Display| Wrong::new(Which::Certificate, path, error);
     let certificate = certificates(path)?.swap_remove(0);
-    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).map_err(|error| wrong(&error))?;
-    Timestamp::from_second(parsed.validity().not_after.timestamp()).map_err(|error| wrong(&error))
+    validity::not_after(&certificate).ok_or_else(|| wrong(&"it is no X.509 certificate"))
 }
 
 /// The certificate that clients are shown.
@@ -77,7 +133,10 @@ impl ResolvesServerCert for Shown {
 impl Shown {
     /// Reads the files. Blocks.
     pub(crate) fn read(spec: &TlsSpec) -> Result<Arc<Self>, String> {
-        Ok(Arc::new(Self { spec: spec.clone(), key: ArcSwap::new(read(spec)?) }))
+        Ok(Arc::new(Self {
+            spec: spec.clone(),
+            key: ArcSwap::new(read(spec).map_err(|wrong| wrong.to_string())?),
+        }))
     }
 
     /// What accepts connections with it.
@@ -138,7 +197,8 @@ struct Own {
 
 /// For those who talk to the manager of this configuration: they know its certificate from its file. Blocks.
 pub(crate) fn client(spec: &TlsSpec) -> Result<ClientConfig, String> {
-    let certificate = certificates(&spec.cert)?.swap_remove(0);
+    let mut chain = certificates(&spec.cert).map_err(|wrong| wrong.to_string())?;
+    let certificate = chain.swap_remove(0);
     let provider = provider();
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -43,8 +43,8 @@ fn row(nth: u64, ended: i64, kinds: u64) -> RequestRow {
     let duration = 200_000 + pick(32, 5_000_000).cast_signed();
     let wrong = pick(50, 200) == 0;
     RequestRow {
-        // As the manager makes them, the time first. Ids of clients' own have an index, which random ones fill page by page.
-        request_id: format!("{ended:013x}{:07x}", hash >> 36),
+        // As the manager makes them, the time first. Ids of clients' own are stored, and in an index that they fill page by page.
+        request_id: format!("{:011x}{:09x}", (ended - duration) / 1000, hash >> 28),
         labels,
         started_us: ended - duration,
         duration_us: duration,

@@ -26,7 +26,7 @@ mod work;
 
 pub use actor::{Billing, Close, Flush};
 pub use handle::{Ledger, Status};
-pub use jobs::{DeleteModel, RenameModel, SetPlan};
+pub use jobs::{DeleteModel, ReadPrices, RenameModel, SetPlan};
 pub use prices::Prices;
 pub use run::{OpenRun, RunEnd, RunStart};
 pub use start::{Settings, start};

@@ -44,6 +44,8 @@ pub trait Desk {
     fn serve(&self, wishes: Vec<(Arc<str>, Wish)>);
     /// It leads from now on; these are the backends of the one that led before.
     fn lead(&self, found: Arc<[Replica]>);
+    /// Some manager has changed the prices in the ledger, or may have. False: nobody is there to read them.
+    fn prices_changed(&self) -> bool;
     /// The numbers in the ledger of the runs that are in use here.
     fn runs(&self) -> Vec<i64>;
 }
@@ -194,6 +196,8 @@ pub struct Leader {
     close: Option<Instant>,
     /// The database hasn't answered the last questions.
     failing: bool,
+    /// The prices that it had.
+    prices: Option<String>,
 }
 
 impl Leader {
@@ -214,6 +218,7 @@ impl Leader {
             alive: HashMap::new(),
             close: None,
             failing: false,
+            prices: None,
         }
     }
 
@@ -368,6 +373,10 @@ impl Leader {
             standing.replicas = if leads { Arc::default() } else { found };
         });
         self.shown.0.answers.send_modify(|count| *count += 1);
+        // The first time, too: they may have changed since this manager has read them.
+        if self.prices.as_ref() != Some(&answer.prices) && self.desk.prices_changed() {
+            self.prices = Some(answer.prices.clone());
+        }
         if leads {
             let wishes = others.iter().flat_map(|manager| {
                 let name: Arc<str> = manager.name.as_str().into();

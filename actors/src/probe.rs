@@ -14,7 +14,7 @@ pub use manager::{StateLine, There};
 
 use line::Line;
 use llm_manager_policy::readiness::{Far, Found, Heard, Next, Question, Readiness, Told as FarTold};
-use llm_manager_process::{Endpoint, Stranger, Tail};
+use llm_manager_process::{Endpoint, Look, Stranger, Tail};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ use tokio::task::JoinHandle;
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
 /// A start that takes long says in the log what it waits for, at this interval.
 const REMARK_EVERY: Duration = Duration::from_secs(10);
+/// A start that has opened no port for so long is looked at for one that it has opened instead.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(2);
 /// A backend that prints has perhaps just become ready; one that prints without end is not asked without end.
 const AFTER_NEWS: Duration = Duration::from_millis(3);
 
@@ -50,9 +52,11 @@ pub async fn until_ready(
     mut readiness: Readiness,
     mut output: watch::Receiver<Tail>,
     check_listener: impl Future<Output = Result<(), Stranger>> + 'static,
+    elsewhere: Look,
     told: &impl Told,
 ) -> Result<Found, ProbeFailure> {
     let mut line = Line::new(endpoint);
+    let mut elsewhere = Elsewhere { look: elsewhere, last: None, found: String::new() };
     let mut watch = Watch::new(model, told);
     let mut listener = Listener::Unknown(check_listener);
     let began = Instant::now();
@@ -68,9 +72,9 @@ pub async fn until_ready(
                 if listener.start() {
                     told.port_open();
                 }
-                ask(&mut line, &question, &mut watch).await
+                ask(&mut line, &question, readiness.remark(), &mut watch).await
             }
-            Err(why) => (Heard::Nothing, Some(why)),
+            Err(why) => (Heard::Nothing, Some(why + elsewhere.words(began.elapsed()).await)),
         };
         listener.look().await?;
         match readiness.hear(heard, began.elapsed()) {
@@ -172,6 +176,7 @@ pub async fn still_serves(endpoint: Arc<Endpoint>, mut readiness: Readiness) -> 
 async fn ask<T: Told>(
     line: &mut Line,
     question: &Question,
+    remark: Option<String>,
     watch: &mut Watch<'_, T>,
 ) -> (Heard, Option<String>) {
     let endpoint = Arc::clone(line.endpoint());
@@ -181,7 +186,7 @@ async fn ask<T: Told>(
         Ok(answered) => answered,
         Err(_) => {
             let text = format!("{} {}", question.method, question.path);
-            watch.waits_for(&text, &format!("{endpoint} does not answer"));
+            watch.waits_for(&text, &format!("{endpoint} does not answer{}", remark.unwrap_or_default()));
             asking.await
         }
     };
@@ -246,6 +251,30 @@ impl<F: Future<Output = Result<(), Stranger>> + 'static> Listener<F> {
             // A check that broke proves nothing.
             Ok(Ok(())) | Err(_) => Ok(()),
         }
+    }
+}
+
+/// Where the processes of a start listen instead of on their port, looked at now and then.
+struct Elsewhere {
+    look: Look,
+    last: Option<Duration>,
+    found: String,
+}
+
+impl Elsewhere {
+    /// What is to be said of it beside that there is no connection; `after`: since the first question.
+    async fn words(&mut self, after: Duration) -> &str {
+        let due = self.last.map_or(LOOK_ELSEWHERE, |last| last + REMARK_EVERY);
+        if after >= due {
+            self.last = Some(after);
+            let sockets: Vec<String> = (self.look)().await.iter().map(ToString::to_string).collect();
+            self.found = if sockets.is_empty() {
+                String::new()
+            } else {
+                format!(", while its processes listen on {}: does it use PORT?", sockets.join(", "))
+            };
+        }
+        &self.found
     }
 }
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # test.sh [IMAGE]: runs the container image and looks at what its process 1 promises. Without IMAGE it is built first, by the
 # Dockerfile. Needs podman, or CONTAINER=docker; the image needs sh and perl, which Debian's have. More flags for a build:
-# BUILD_FLAGS.
+# BUILD_FLAGS. Where no registry of images can be reached, its base is made by debootstrap (root), and the program is the one
+# that scripts/release.sh has built.
 set -euo pipefail
 
 root=$(realpath "$(dirname "$0")/../..")
@@ -36,16 +37,35 @@ of_model() {
   done'
 }
 
+# An image NAME of what is in a folder.
+packed() { tar -C "$1" -c . | "$engine" import - "$2" > /dev/null; }
+without_registry() {
+  local program=$root/target/lean/llm-manager
+  [ -x "$program" ] || { echo "$0: no registry can be reached, and there is no $program: run scripts/release.sh first" >&2; exit 2; }
+  debootstrap --variant=minbase bookworm "$work/bare" > "$work/build" 2>&1 || { tail "$work/build" >&2; exit 1; }
+  packed "$work/bare" localhost/bare-debian
+  mkdir -p "$work/program/state/etc/llm-manager" "$work/program/state/var/lib/llm-manager"
+  cp "$program" "$work/program/"
+  chown -R 10001:10001 "$work/program/state/etc/llm-manager" "$work/program/state/var/lib/llm-manager"
+  packed "$work/program" localhost/built-program
+  given="--build-arg BASE=localhost/bare-debian --build-arg PROGRAM=localhost/built-program"
+}
+
 if [ $# -ge 1 ]; then
   image=$1
 else
   image=llm-manager:test
+  given=
+  if ! timeout 60 "$engine" pull --quiet docker.io/library/debian:bookworm-slim > /dev/null 2>&1; then
+    step "no registry of images can be reached: Debian by debootstrap, the program of scripts/release.sh"
+    without_registry
+  fi
   step "build"
   format=
   # The other format of podman has no HEALTHCHECK.
   [ "$engine" != podman ] || format="--format docker"
   # shellcheck disable=SC2086
-  "$engine" build $format ${BUILD_FLAGS-} --build-arg "LLM_MANAGER_COMMIT=$(git -C "$root" rev-parse --short=10 HEAD)" \
+  "$engine" build $format $given ${BUILD_FLAGS-} --build-arg "LLM_MANAGER_COMMIT=$(git -C "$root" rev-parse --short=10 HEAD)" \
     -f "$root/packaging/container/Dockerfile" -t "$image" "$root" > "$work/build" 2>&1 || { tail -n 30 "$work/build" >&2; exit 1; }
 fi
 

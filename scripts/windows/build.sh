@@ -1,7 +1,7 @@
 #!/bin/bash
 # build.sh [CARGO ARGUMENTS]: builds llm-manager.exe on Linux (Debian, or what has mingw-w64 by another name),
 # the dashboard inside of it, and packs it into a zip with an example and a README.
-#   scripts/windows/build.sh                release build and zip
+#   scripts/windows/build.sh                the program as packages have it, and its zip
 #   scripts/windows/build.sh --dev          the program and the fake model server for the tests; no zip
 #   scripts/windows/build.sh --check        cargo check only
 # What is missing is installed if that needs no question; what can't be had is said, and the exit code is 0, or
@@ -33,8 +33,8 @@ if [ "$mode" = dev ]; then
 fi
 
 make --no-print-directory dashboard
-cargo build --release --features tray --target "$target" --bin llm-manager "$@"
-exe=$CARGO_TARGET_DIR/$target/release/llm-manager.exe
+cargo build --profile lean --features tray --target "$target" --bin llm-manager "$@"
+exe=$CARGO_TARGET_DIR/$target/lean/llm-manager.exe
 x86_64-w64-mingw32-strip "$exe"
 
 install zip=zip > /dev/null 2>&1 || true

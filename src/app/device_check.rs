@@ -143,6 +143,7 @@ pub(crate) fn unmatched(spec: &Spec, snapshot: &Snapshot) -> Vec<String> {
                     ));
                 }
                 if !met.is_empty() {
+                    warnings.extend(too_much(model, variant, text, &met));
                     continue;
                 }
                 warnings.push(format!(
@@ -154,7 +155,20 @@ pub(crate) fn unmatched(spec: &Spec, snapshot: &Snapshot) -> Vec<String> {
             }
         }
     }
+    // Two entries may say the same.
+    warnings.dedup();
     warnings
+}
+
+/// A sentence if none of these devices, which an entry matches, could ever hold what the variant wants of it.
+fn too_much(model: &ModelSpec, variant: &VariantSpec, text: &str, met: &[&Device]) -> Option<String> {
+    let wanted = *variant.memory_mb.get(text)?;
+    let totals: Option<Vec<u64>> = met.iter().map(|device| device.total_mib).collect();
+    let largest = totals?.into_iter().max().filter(|largest| *largest < wanted)?;
+    Some(format!(
+        "Local-Models.{}.{}.memory_mb: {wanted} MiB on {text:?} never fit: the device has {largest} MiB in all",
+        model.name, variant.name
+    ))
 }
 
 /// Whether it names the processes on it, but of none how much it uses.
@@ -179,6 +193,28 @@ mod tests {
         assert_eq!(
             warnings,
             ["Local-Models.m.V.required_devices: no device online matches \"v100\"; here are: cpu"]
+        );
+    }
+
+    #[test]
+    fn more_memory_than_a_device_has_is_told() {
+        let yaml = b"Local-Models:\n  m:\n    V:\n      command: [sleep, '1']\n      required_devices: [rtx, rtx, npu]\n      \
+                     memory_mb: {rtx: 9000, npu: 9000}\n";
+        let spec = crate::config::parse(yaml, std::path::Path::new("config.yaml")).unwrap().spec;
+        let said = |total: u64| {
+            let rtx = |total| Sample {
+                name: "RTX".into(),
+                online: true,
+                memory_total_mib: Some(total),
+                ..Sample::default()
+            };
+            let npu = Sample { name: "npu".into(), online: true, ..Sample::default() };
+            unmatched(&spec, &Snapshot { devices: vec![rtx(4000), rtx(total), npu], ..Snapshot::empty() })
+        };
+        assert!(said(9000).is_empty());
+        assert_eq!(
+            said(8000),
+            ["Local-Models.m.V.memory_mb: 9000 MiB on \"rtx\" never fit: the device has 8000 MiB in all"]
         );
     }
 

@@ -39,26 +39,30 @@ pub(crate) fn log_folder(spec: &Spec) -> Option<PathBuf> {
 
 /// What hides the secrets of the configuration.
 pub(super) fn mask(spec: &Spec) -> Arc<Mask> {
-    let mask = Mask::new(secrets(spec)).unwrap_or_else(|error| {
-        log::error!("logs: the secrets of the configuration can't be hidden in them: {error}");
-        Mask::default()
-    });
+    let mask = Mask::default();
+    learn(&mask, spec);
     Arc::new(mask)
 }
 
+/// Has those of a changed configuration hidden, too.
+pub(super) fn learn(mask: &Mask, spec: &Spec) {
+    if let Err(error) = mask.learn(secrets(spec)) {
+        log::error!("logs: the secrets of the configuration can't be hidden in them: {error}");
+    }
+}
+
 /// Starts what keeps requests, where a model says so.
-pub(super) fn captures(spec: &Spec) -> Result<Captures, String> {
+pub(super) fn captures(spec: &Spec, mask: &Arc<Mask>) -> Result<Captures, String> {
     let folder = state_dir(spec).join("captures");
-    let started = Captures::start(folder, spec.program.captures, mask(spec));
+    let started = Captures::start(folder, spec.program.captures, Arc::clone(mask));
     started.map_err(|error| format!("the thread that keeps requests could not be started: {error}"))
 }
 
 /// Starts what keeps the logs. Without them everything else goes on. Blocks for a moment.
-pub(super) fn sink(spec: &Spec, hub: &Live<LogHub>) -> HubSink {
-    let mask = mask(spec);
+pub(super) fn sink(spec: &Spec, hub: &Live<LogHub>, mask: &Arc<Mask>) -> HubSink {
     let bounds = Bounds { bytes: spec.logs.bytes, age: u64::from(spec.logs.days) * 24 * 60 * 60 };
     let files = log_folder(spec).and_then(|folder| {
-        let started = LogFiles::start(&folder, bounds, Arc::clone(&mask));
+        let started = LogFiles::start(&folder, bounds, Arc::clone(mask));
         let lost = |error| {
             log::warn!(
                 "logs: {}: {error}: what backends print stays in memory only (`logs.folder`)",
@@ -67,7 +71,7 @@ pub(super) fn sink(spec: &Spec, hub: &Live<LogHub>) -> HubSink {
         };
         started.map_err(lost).ok()
     });
-    HubSink { hub: hub.clone(), files, mask }
+    HubSink { hub: hub.clone(), files, mask: Arc::clone(mask) }
 }
 
 /// Waits for the last requests to be written.

@@ -7,6 +7,7 @@
 use super::label_key;
 use super::ledger::Books;
 use super::notices;
+use super::output;
 use super::signals::HangUp;
 use super::tree::Roster;
 use crate::config::{self, Loaded, Report};
@@ -17,6 +18,7 @@ use crate::reload::{Done, Order, Reloads, Undone};
 use arc_swap::ArcSwap;
 use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::{Feed, Happening};
+use llm_manager_actors::logs::mask::Mask;
 use llm_manager_actors::model::{Directory, ModelHandle, Reconfigure, Timeouts, Verb};
 use llm_manager_actors::notifier::Notifications;
 use llm_manager_actors::scheduler::Scope;
@@ -57,6 +59,8 @@ pub(super) struct Reloader {
     pub(super) devices: Devices,
     pub(super) notifications: Notifications,
     pub(super) launcher: LocalLauncher,
+    /// Hides secrets in what backends print.
+    pub(super) mask: Arc<Mask>,
     /// Marks what this manager starts.
     pub(super) instance: String,
     pub(super) origin: Instant,
@@ -260,6 +264,9 @@ impl Reloader {
         retired: &mpsc::Sender<Arc<ModelHandle>>,
     ) -> Result<(), String> {
         let new = reload::in_force(&self.spec, new);
+        // Before anything is started with them.
+        output::learn(&self.mask, &new);
+        self.launcher.hide(new.secret_variables.clone());
         let access = {
             let (spec, state_dir) = (new.clone(), self.state_dir.clone());
             let sessions = Arc::clone(&self.sessions);
@@ -306,7 +313,6 @@ impl Reloader {
         if log(&new.program) != log(&self.spec.program) {
             logging::reconfigure(&new.program);
         }
-        self.launcher.hide(new.secret_variables.clone());
         self.notifications.reconfigure(notices::outlets(&new));
         self.books.ledger.reconfigure(new.program.log_retention_days, new.program.electricity);
         if new.program.captures != self.spec.program.captures {

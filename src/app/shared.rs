@@ -1,12 +1,14 @@
 //! What this manager has and wants among those that share its ledger and its cluster (`program.shared`).
 
+use super::ledger::Books;
 use super::places::take_over;
 use super::pods::KubernetesLauncher;
 use super::tree::Roster;
 use futures_util::future;
-use llm_manager_actors::billing::Ledger;
+use llm_manager_actors::billing::{Billing, Ledger, ReadPrices};
 use llm_manager_actors::leadership::{Desk, Leadership};
 use llm_manager_actors::model::{Client, Lease, ModelHandle, Verb};
+use llm_manager_actors::{Live, tell};
 use llm_manager_ledger::Location;
 use llm_manager_policy::leadership::{Replica, Standing, Stands, Wish};
 use llm_manager_policy::model_state::ModelState;
@@ -123,6 +125,7 @@ pub(super) struct Own {
     pub(super) roster: Roster,
     pub(super) book: Book,
     pub(super) ledger: Ledger,
+    pub(super) billing: Live<Billing>,
     pub(super) origin: Instant,
     pub(super) slurm: SlurmLauncher,
     pub(super) pods: KubernetesLauncher,
@@ -134,7 +137,7 @@ pub(super) struct Own {
 
 impl Own {
     pub(super) fn new(
-        (roster, book, ledger): (&Roster, &Book, &Ledger),
+        (roster, book, books): (&Roster, &Book, &Books),
         origin: Instant,
         slurm: SlurmLauncher,
         pods: KubernetesLauncher,
@@ -142,7 +145,8 @@ impl Own {
         Self {
             roster: roster.clone(),
             book: book.clone(),
-            ledger: ledger.clone(),
+            ledger: books.ledger.clone(),
+            billing: books.billing.clone(),
             origin,
             slurm,
             pods,
@@ -264,6 +268,11 @@ impl Desk for Own {
     fn lead(&self, found: Arc<[Replica]>) {
         self.inherited.replace(Some((Instant::now(), found)));
         actix_web::rt::spawn(take_over(self.slurm.clone(), self.pods.clone(), self.roster.clone()));
+    }
+
+    fn prices_changed(&self) -> bool {
+        let billing = self.billing.addr();
+        billing.inspect(|billing| tell(billing, ReadPrices)).is_some()
     }
 
     fn runs(&self) -> Vec<i64> {

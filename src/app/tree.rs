@@ -202,11 +202,11 @@ fn model_child(
                     .filter(|_| status.state == ModelState::Parked)
                     .map(|asleep| asleep.to_string()),
                 last.map(|run| {
-                    format!(
-                        "{failures} of its last {} runs failed, last reason: {}",
-                        status.runs.len(),
-                        run.cause.text()
-                    )
+                    let runs = match status.runs.len() {
+                        1 => "its only run failed".to_owned(),
+                        count => format!("{failures} of its last {count} runs failed"),
+                    };
+                    format!("{runs}, last reason: {}", run.cause.text())
                 }),
             ];
             let words: Vec<String> = words.into_iter().flatten().collect();

@@ -1,12 +1,13 @@
 //! Talks to the running manager.
 
-use crate::tls;
+use crate::{config, tls};
 use awc::error::SendRequestError;
 use awc::http::{Method, header};
 use awc::{Client, ClientResponse, Connector};
 use llm_manager_policy::spec::ProgramSpec;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,19 +34,24 @@ pub(super) fn origin(program: &ProgramSpec) -> String {
     format!("{scheme}://{host}:{}", program.port)
 }
 
+/// The variable with the key to be sent, if it is none of the configuration's. No backend sees it.
+pub(crate) const KEY: &str = config::CLIENT_KEY;
 /// Of `program`, what this needs to know.
 pub(crate) const KEYS: [&str; 5] = ["host", "port", "api_keys", "tls", "base_path"];
 
 impl Manager {
-    /// Blocks for a moment. An error is ready to be printed.
-    pub(crate) fn of(program: &ProgramSpec) -> Result<Self, String> {
+    /// The manager of the configuration at `path`, of which `program` is known. Blocks for a moment. An error is ready to be
+    /// printed.
+    pub(crate) fn of(path: &Path, program: &ProgramSpec) -> Result<Self, String> {
         let mut connector = Connector::new().timeout(Duration::from_secs(5));
         if let Some(tls) = &program.tls {
             connector = connector.rustls_0_23(Arc::new(tls::client(tls)?));
         }
         // A start may take as long as the model needs.
         let client = Client::builder().disable_timeout().connector(connector).finish();
-        Ok(Self { client, base: origin(program), key: program.api_keys.first().cloned() })
+        let given = std::env::var(KEY).ok().filter(|key| !key.is_empty());
+        let key = given.or_else(|| program.api_keys.first().cloned()).or_else(|| config::operator_key(path));
+        Ok(Self { client, base: origin(program), key })
     }
 
     /// Where it is.
@@ -91,6 +97,11 @@ impl Manager {
         let body = response.body().await.unwrap_or_default();
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let words = answer.pointer("/error/message").and_then(|message| message.as_str());
+        if response.status().as_u16() == 401 {
+            let words = words.unwrap_or("it wants a key");
+            let hint = format!("put the secret of a key with the scope `operate` or `admin` into {KEY}");
+            return Err(format!("{}: {words}\nhint: {hint}", self.base));
+        }
         Err(words.map_or_else(|| format!("{} answered {}", self.base, response.status()), str::to_owned))
     }
 

@@ -11,18 +11,29 @@ const CLIENTS: &str = include_str!("../../webui/src/shared/connect/clients.json"
 /// What stands for a key where none is needed: most clients insist on one.
 const NO_KEY: &str = "none";
 
+/// What stands for the secret of one of `keys`.
+const OWN_KEY: &str = "YOUR_KEY";
+
+/// A client's name, as the command line takes it.
+fn known(client: &str) -> Result<String, String> {
+    let clients: Vec<Client> = serde_json::from_str(CLIENTS).map_err(|error| error.to_string())?;
+    let found = clients.iter().find(|one| one.id.eq_ignore_ascii_case(client));
+    found.map(|one| one.id.clone()).ok_or_else(|| format!("the clients are {}", ids(&clients)))
+}
+
 /// What to print, and for which model.
 #[derive(Args)]
 pub(super) struct ConnectOrder {
     /// curl, python, node, codex, claude-code, opencode, aider, open-webui, continue or langchain; default: the
     /// address, the key and the models.
+    #[arg(value_parser = known)]
     client: Option<String>,
     /// The model to use, by name or alias; default: the first one that fits.
     #[arg(long)]
     model: Option<String>,
     /// The address under which clients reach the manager, such as http://192.168.1.5:8080; default: the one that it
     /// listens on.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = checked)]
     address: Option<String>,
 }
 
@@ -56,7 +67,9 @@ impl ConnectOrder {
             Some(address) => checked(address)?,
             None => origin.to_owned(),
         };
-        let key = spec.program.api_keys.first().map(String::as_str);
+        let plain = spec.program.api_keys.first().map(String::as_str);
+        // Of the others the secret isn't kept, and each client has its own.
+        let key = plain.or_else(|| (!spec.keys.is_empty()).then_some(OWN_KEY));
         let Some(wanted) = &self.client else {
             return Ok(overview(&clients, spec, &origin, key));
         };
@@ -118,7 +131,11 @@ fn overview(clients: &[Client], spec: &Spec, origin: &str, key: Option<&str>) ->
     let models: Vec<_> =
         spec.models.iter().map(|model| format!("{} ({})", model.name, model.mode.name)).collect();
     let models = if models.is_empty() { "none yet".to_owned() } else { models.join(", ") };
-    let key = key.map_or_else(|| format!("any text, such as {NO_KEY}: no key is set"), str::to_owned);
+    let key = match key {
+        None => format!("any text, such as {NO_KEY}: no key is set"),
+        Some(OWN_KEY) => "the secret of a key; `llm-manager key add NAME` makes one".to_owned(),
+        Some(key) => key.to_owned(),
+    };
     format!(
         "base URL   {origin}/v1\n\
          API key    {key}\n\

@@ -115,6 +115,7 @@ impl ImportOrder {
             source.version()
         ));
         let mut said = String::new();
+        let mut planned = None;
         if let Some(configuration) = source.configuration().map_err(wrong)? {
             if config.exists() {
                 said.push_str(&format!(
@@ -124,13 +125,14 @@ impl ImportOrder {
             } else {
                 let mut report = Report::of(&self.file);
                 let output = original::of_v3(&configuration, &mut report);
+                planned = config::any_of(&output.text(), config).ok();
                 said.push_str(&self.configuration(config, &output, &report)?);
                 said.push('\n');
             }
         }
         let spec = match config::load_any(config) {
             Ok(spec) => spec,
-            Err(_) if self.dry_run => config::defaults(config),
+            Err(_) if self.dry_run => planned.unwrap_or_else(|| config::defaults(config)),
             Err(report) => {
                 return Err(format!("the ledger needs a configuration (`program.database`)\n{report}"));
             }

@@ -5,6 +5,9 @@ use super::{complain, say};
 use crate::config;
 use crate::key_store::{self, Unchanged, Wanted};
 use clap::Subcommand;
+use jiff::Timestamp;
+use llm_manager_policy::pricing::Price;
+use llm_manager_policy::spec::{Cap, Class, KeySpec, Period};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,13 +46,12 @@ pub(super) fn run(path: &Path, order: &KeyOrder) -> ExitCode {
             key_store::revoke(&dir, name).map(|()| format!("`{name}` opens nothing any more; {soon}"))
         }
         KeyOrder::List => key_store::load(&dir).map_err(Unchanged::Failed).map(|made| {
-            let line = |key: &llm_manager_policy::spec::KeySpec, from: &str| {
+            let line = |key: &KeySpec, from: &str| {
                 let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.text()).collect();
                 let models =
                     if key.models.is_empty() { "all models".to_owned() } else { key.models.join(", ") };
-                let expires = key.expires.and_then(|at| jiff::Timestamp::from_second(at).ok());
-                let expires = expires.map_or_else(String::new, |at| format!(", expires {at}"));
-                format!("{}: {} ({models}{expires}; {from})", key.name, scopes.join(", "))
+                let limits: String = limits(key).into_iter().map(|limit| format!(", {limit}")).collect();
+                format!("{}: {} ({models}{limits}; {from})", key.name, scopes.join(", "))
             };
             let all = loaded.keys.iter().map(|key| line(key, "configuration"));
             let all: Vec<_> = all.chain(made.iter().map(|key| line(key, "made here"))).collect();
@@ -67,6 +69,34 @@ pub(super) fn run(path: &Path, order: &KeyOrder) -> ExitCode {
         Ok(text) => say(&text),
         Err(error) => complain(&format!("llm-manager: {error}"), 1),
     }
+}
+
+/// What a key may use, and until when, as far as it is bounded.
+fn limits(key: &KeySpec) -> Vec<String> {
+    let per_minute = |limit: Option<u64>, what: &str| limit.map(|limit| format!("{limit} {what} per minute"));
+    let budget = key.budget.map(|budget| {
+        let period = match budget.period {
+            Period::Day => "day",
+            Period::Month => "month",
+        };
+        match budget.cap {
+            Cap::Tokens(tokens) => format!("{tokens} tokens/{period}"),
+            Cap::Money { units, currency } => format!("{} {currency}/{period}", Price::from_units(units)),
+        }
+    });
+    let class = |class: Option<Class>, what: &str| class.map(|class| format!("{what} {}", class.text()));
+    let expires = key.expires.and_then(|at| Timestamp::from_second(at).ok());
+    let expires = expires
+        .map(|at| if at <= Timestamp::now() { format!("expired {at}") } else { format!("expires {at}") });
+    let all = [
+        per_minute(key.requests_per_minute, "requests"),
+        per_minute(key.tokens_per_minute, "tokens"),
+        budget,
+        class(key.priority, "priority"),
+        class(key.max_priority, "at most"),
+        expires,
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Beside the secret, which alone goes to standard output.

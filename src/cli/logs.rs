@@ -2,7 +2,7 @@
 //! files itself, for the crash of last night may have been the manager's own.
 
 use super::client::{Manager, segment};
-use super::{complain, say};
+use super::{complain, failed, say};
 use crate::{app, config};
 use awc::http::Method;
 use jiff::{Span, Timestamp, Zoned};
@@ -52,16 +52,16 @@ pub(super) fn run(path: &Path, order: &LogsOrder) -> ExitCode {
         Ok(spec) => spec,
         Err(report) => return complain(&report.to_string(), 2),
     };
-    match actix_web::rt::System::new().block_on(lines(&spec, order)) {
+    match actix_web::rt::System::new().block_on(lines(path, &spec, order)) {
         Ok(lines) if lines.is_empty() => ExitCode::SUCCESS,
         Ok(lines) => say(&lines.join("\n")),
-        Err(error) => complain(&format!("llm-manager: {error}"), 1),
+        Err(error) => failed(&error),
     }
 }
 
-async fn lines(spec: &Spec, order: &LogsOrder) -> Result<Vec<String>, String> {
+async fn lines(path: &Path, spec: &Spec, order: &LogsOrder) -> Result<Vec<String>, String> {
     // A certificate that can't be read keeps nobody from what the files have.
-    if let Ok(manager) = Manager::of(&spec.program)
+    if let Ok(manager) = Manager::of(path, &spec.program)
         && manager.answers().await
     {
         let lines: Vec<Line> = manager.ask_json(Method::GET, &order.path()).await?;
@@ -76,7 +76,17 @@ async fn lines(spec: &Spec, order: &LogsOrder) -> Result<Vec<String>, String> {
         Some(run) => read::run(&folder, run, &wanted)
             .map_err(wrong)?
             .ok_or_else(|| format!("no log of run {run} is kept in {}", folder.display()))?,
-        None => read::model(&folder, name_of(spec, &order.model), &wanted).map_err(wrong)?,
+        None => {
+            let name = name_of(spec, &order.model);
+            let found = read::model(&folder, name, &wanted).map_err(wrong)?;
+            if found.is_empty() && spec.models.iter().all(|model| model.name != name) {
+                let folder = folder.display();
+                return Err(format!(
+                    "there is no model {name:?} in the configuration, and no log of one in {folder}"
+                ));
+            }
+            found
+        }
     };
     Ok(found.into_iter().map(|entry| entry.line.text).collect())
 }

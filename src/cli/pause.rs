@@ -12,6 +12,9 @@ struct Paused {
     paused_until: Option<Timestamp>,
 }
 
+/// A week, in minutes.
+const LONGEST: f64 = 7.0 * 24.0 * 60.0;
+
 /// `90s`, `30m`, `2h` or `1d` in minutes.
 pub(super) fn minutes(text: &str) -> Result<f64, String> {
     let wrong = |_| "write it as 30m, 2h or 1d".to_owned();
@@ -20,6 +23,7 @@ pub(super) fn minutes(text: &str) -> Result<f64, String> {
         _ => text.parse().map_err(wrong)?,
     };
     match length.as_secs_f64() / 60.0 {
+        minutes if minutes > LONGEST => Err("a pause lasts for a week at the most: 7d".to_owned()),
         minutes if minutes > 0.0 => Ok(minutes),
         _ => Err("write it as 30m, 2h or 1d".to_owned()),
     }
@@ -50,7 +54,7 @@ mod tests {
         {
             assert_eq!(minutes(text), Ok(expected), "{text}");
         }
-        for text in ["", "soon", "30", "-5m", "0m", "NaNd"] {
+        for text in ["", "soon", "30", "-5m", "0m", "NaNd", "8d"] {
             assert!(minutes(text).is_err(), "{text}");
         }
     }

@@ -2,6 +2,7 @@
 
 use super::client::{Manager, segment};
 use super::notify::NotifyOrder;
+use super::out::print;
 use super::statement::StatementOrder;
 use super::usage::UsageOrder;
 use crate::sse::Events;
@@ -11,7 +12,7 @@ use futures_util::StreamExt;
 use llm_manager_policy::spec::ProgramSpec;
 use serde::Deserialize;
 use serde_json::json;
-use std::io::{self, Write};
+use std::path::Path;
 
 /// What to do.
 pub(super) enum Order {
@@ -102,8 +103,8 @@ struct Node {
 }
 
 /// Carries the order out and prints its result.
-pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), String> {
-    let manager = Manager::of(program)?;
+pub(super) async fn run(path: &Path, program: &ProgramSpec, order: Order) -> Result<(), String> {
+    let manager = Manager::of(path, program)?;
     match order {
         Order::Status => status(&manager).await,
         Order::Start(model) => say_state(&manager, &model, "start").await,
@@ -126,10 +127,6 @@ pub(super) async fn run(program: &ProgramSpec, order: Order) -> Result<(), Strin
         Order::Notify(order) => print(&super::notify::run(&manager, order).await?),
         Order::Tree => tree(&manager).await,
     }
-}
-
-fn print(text: &str) -> Result<(), String> {
-    writeln!(io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))
 }
 
 async fn status(manager: &Manager) -> Result<(), String> {
@@ -244,7 +241,7 @@ async fn logs(manager: &Manager, model: &str, follow: bool, tail: usize) -> Resu
 
 #[derive(Deserialize)]
 struct Placement {
-    text: String,
+    summary: String,
     asleep: Option<String>,
     #[serde(default)]
     ahead: Vec<Ahead>,
@@ -326,7 +323,7 @@ async fn explain(manager: &Manager, model: &str) -> Result<(), String> {
     if let Some(asleep) = &placement.asleep {
         print(&format!("{model}: {asleep}"))?;
     }
-    print(&placement.text)?;
+    print(&placement.summary)?;
     for one in placement.ahead {
         let class = one.class.as_deref().unwrap_or("auto_start");
         print(&format!("  before it: {} ({class}, waits for {:.0} s)", one.model, one.seconds))?;

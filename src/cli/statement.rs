@@ -13,11 +13,19 @@ use std::collections::BTreeMap;
 #[derive(Args)]
 pub(super) struct StatementOrder {
     /// A month such as 2026-11; this month if not given.
-    #[arg(long, value_name = "MONTH")]
+    #[arg(long, value_name = "MONTH", value_parser = month)]
     month: Option<String>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+}
+
+/// `2026-11`.
+fn month(text: &str) -> Result<String, String> {
+    let (year, month) = text.split_once('-').unwrap_or_default();
+    let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_one = digits(year, 4) && digits(month, 2) && matches!(month.parse::<u8>(), Ok(1..=12));
+    if is_one { Ok(text.to_owned()) } else { Err("write it like 2026-11".to_owned()) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

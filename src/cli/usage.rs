@@ -203,18 +203,23 @@ impl UsageOrder {
     fn csv_of(&self, rows: &[[String; COLUMNS]]) -> String {
         let mut sheet = Sheet::printed();
         sheet.line(self.head());
-        rows.iter().for_each(|row| sheet.line(row.iter().map(String::as_str)));
+        // What is a dash on paper, for rows without a key or a model, is nothing in a table for programs.
+        let cell = |cell: &String| if cell == NOBODY { String::new() } else { cell.clone() };
+        rows.iter().for_each(|row| sheet.line(row.iter().map(cell)));
         // Whoever prints it ends the last line.
         sheet.text().trim_end_matches('\n').to_owned()
     }
 }
+
+/// Stands for an empty key of a group.
+const NOBODY: &str = "-";
 
 fn cells(row: &Totals) -> [String; COLUMNS] {
     let money = |sums: &BTreeMap<String, String>| {
         let sums: Vec<String> = sums.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
         sums.join(" + ")
     };
-    let key = if row.key.is_empty() { "-".to_owned() } else { row.key.clone() };
+    let key = if row.key.is_empty() { NOBODY.to_owned() } else { row.key.clone() };
     [
         key,
         row.requests.to_string(),

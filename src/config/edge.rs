@@ -7,9 +7,10 @@ use serde_yaml::Value;
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
+use super::locate::KeyPath;
 use super::validate::absolute;
 use super::{backend, key_specs};
-use crate::traces;
+use crate::{tls, traces};
 
 /// Where a collector takes traces.
 const PATH: &str = "/v1/traces";
@@ -76,12 +77,25 @@ pub(super) fn base_path(walk: &mut Walk<'_>, program: &Fields<'_>) -> String {
     text.to_owned()
 }
 
-/// Whether the files are right is seen when they are read.
 pub(super) fn tls(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<TlsSpec> {
     let fields = walk.fields(Section::Tls, &program.at("tls"), program.value("tls")?);
     walk.refuse_unknown(&fields);
     let file = |name| fields.text(name).map(|text| absolute(walk.base_dir, text));
     Some(TlsSpec { cert: file("cert")?, key: file("key")? })
+}
+
+/// The files of `tls` are read as the start reads them, so that what stops it is told before.
+pub(super) fn certificate(walk: &mut Walk<'_>, spec: &TlsSpec) {
+    let Err(wrong) = tls::read(spec) else { return };
+    let at = KeyPath::default().key("program").key("tls").key(wrong.file.key());
+    let message = format!("{}: {}", wrong.path, wrong.why);
+    if wrong.is_denied {
+        // The manager may be another user's, who can.
+        let hint = Some("the user for whom the manager runs must be able to read it".to_owned());
+        walk.warn(&at, message, hint);
+    } else {
+        walk.error(&at, message, None);
+    }
 }
 
 /// OTLP's base address gets the path of traces:

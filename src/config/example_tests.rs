@@ -84,6 +84,14 @@ fn it_has_no_error_with_everything_turned_on() {
     let all_on = if super::pods::BUILT_IN { all_on() } else { without_pods(&all_on()) };
     // What is shared runs on no machine of its own, and the example does.
     let all_on = all_on.replacen("\n  shared: true\n", "\n  shared: false\n", 1);
+    // The certificate has to be there.
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let mut all_on = all_on;
+    for (name, pem) in [("cert.pem", made.cert.pem()), ("key.pem", made.signing_key.serialize_pem())] {
+        std::fs::write(folder.path().join(name), pem).unwrap();
+        all_on = all_on.replacen(&format!("tls/{name}"), folder.path().join(name).to_str().unwrap(), 1);
+    }
     let loaded = parse(all_on.as_bytes(), &file()).map_err(|report| report.to_string()).unwrap();
     // The weights that it names are nobody's.
     let other = |problem: &&super::Problem| {

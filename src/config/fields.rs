@@ -1,5 +1,6 @@
 //! Reading one mapping by the table: unknown keys and wrong types become problems, the rest typed values.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ pub(super) struct Fields<'v> {
     /// False: it is something else, and reads as an empty one.
     pub(super) is_mapping: bool,
     known: Vec<Field<'v>>,
-    /// Text keys that the section does not know.
-    pub(super) unknown: Vec<(&'v str, &'v Value)>,
+    /// Keys that the section does not know.
+    pub(super) unknown: Vec<(Cow<'v, str>, &'v Value)>,
 }
 
 struct Field<'v> {
@@ -63,12 +64,13 @@ impl Walk<'_> {
         self.error(&path, misfit.message, misfit.hint);
     }
 
-    /// The entries of a mapping whose keys are names; names that are none become problems.
+    /// The entries of a mapping whose keys are names; names that are none become problems, and what they name is looked
+    /// at all the same.
     pub(super) fn named<'v>(
         &mut self,
         path: &KeyPath,
         value: Option<&'v Value>,
-    ) -> Vec<(&'v str, &'v Value)> {
+    ) -> Vec<(Cow<'v, str>, &'v Value)> {
         let mut entries = Vec::new();
         for (key, value) in value.and_then(Value::as_mapping).into_iter().flatten() {
             match key {
@@ -76,15 +78,16 @@ impl Walk<'_> {
                     if let Err(misfit) = values::name(name) {
                         self.misfit(&path.key(name), misfit);
                     }
-                    entries.push((name.as_str(), value));
+                    entries.push((Cow::from(name.as_str()), value));
                 }
-                other => self.key_is_no_text(path, other),
+                other => entries.push((Cow::from(self.key_is_no_text(path, other)), value)),
             }
         }
         entries
     }
 
-    fn key_is_no_text(&mut self, path: &KeyPath, key: &Value) {
+    /// The answer is the key as it is written.
+    fn key_is_no_text(&mut self, path: &KeyPath, key: &Value) -> String {
         // The mapping itself isn't looked at.
         let written = Place::at(&self.lines.source, path, &Value::Null).key(key);
         let text = match (written.plain(), key) {
@@ -96,6 +99,7 @@ impl Walk<'_> {
         let message = format!("expected text as a key, got {}", values::got(written));
         let hint = slips::placeholder(key).unwrap_or_else(|| values::quote_it(written));
         self.error(&path.key(&text), message, Some(hint));
+        text
     }
 
     /// Reads `value` as a mapping of `section`; no mapping is an error and reads as an empty one.
@@ -116,11 +120,15 @@ impl Walk<'_> {
         };
         for (name, value) in mapping {
             let Value::String(name) = name else {
-                self.key_is_no_text(path, name);
+                let written = self.key_is_no_text(path, name);
+                // A variant `1:` is looked at like any other.
+                if section == Section::Model && value.is_mapping() {
+                    fields.unknown.push((Cow::from(written), value));
+                }
                 continue;
             };
             let Some(key) = section.key(name) else {
-                fields.unknown.push((name, value));
+                fields.unknown.push((Cow::from(name.as_str()), value));
                 continue;
             };
             // An empty value is a key left out. An empty `api_keys` is not: a template without its secret would
@@ -166,9 +174,14 @@ impl Walk<'_> {
 
     /// Every unknown key of `fields` is an error, but those of the original program.
     pub(super) fn refuse_unknown(&mut self, fields: &Fields<'_>) {
-        for (name, _) in &fields.unknown {
+        for (name, value) in &fields.unknown {
             if let Some(instead) = original::instead(fields.section, name) {
                 self.warn(&fields.at(name), original::HAS_NO_EFFECT, Some(instead.to_owned()));
+                continue;
+            }
+            if fields.section == Section::Root && is_model(value) {
+                let hint = "a model stands below `Local-Models:`: indent it, with all that belongs to it";
+                self.error(&fields.at(name), "unknown key", Some(hint.to_owned()));
                 continue;
             }
             self.unknown_key(&fields.path, fields.section, name);
@@ -176,6 +189,10 @@ impl Walk<'_> {
     }
 
     pub(super) fn unknown_key(&mut self, path: &KeyPath, section: Section, name: &str) {
+        if section == Section::Root && name.eq_ignore_ascii_case("models") {
+            self.error(&path.key(name), "unknown key", Some("did you mean `Local-Models`?".to_owned()));
+            return;
+        }
         let hint = slips::colon(name).unwrap_or_else(|| {
             suggest::hint(name, section.keys().map(|key| key.name), || {
                 match keys::all().find(|key| key.name == name) {
@@ -189,6 +206,13 @@ impl Walk<'_> {
         });
         self.error(&path.key(name), "unknown key", Some(hint));
     }
+}
+
+/// Whether it has something that says how it is started. A place for anchors usually has not.
+fn is_model(value: &Value) -> bool {
+    let launches =
+        |variant: &Value| ["script_path", "command", "bat_path"].iter().any(|key| variant.get(key).is_some());
+    value.as_mapping().is_some_and(|entries| entries.values().any(launches))
 }
 
 impl<'v> Fields<'v> {

@@ -5,22 +5,24 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use llm_manager_policy::pricing::{Currency, Price};
-use llm_manager_policy::rights::Scope;
-use llm_manager_policy::spec::{BudgetSpec, Cap, Class, KeySpec, Period};
+use llm_manager_policy::rights::{self, Scope};
+use llm_manager_policy::spec::{BudgetSpec, Cap, Class, KeySpec, ModelSpec, Period};
 use serde_yaml::Value;
 use sha2::{Digest, Sha256};
 
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
+use super::suggest;
 use super::validate::absolute;
 
 /// A secret of fewer letters could be found by trying.
 const SHORTEST: usize = 8;
 
-/// The keys in the order of the file.
-pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<KeySpec> {
+/// The keys in the order of the file. `plain` are those of `program.api_keys`, which may do everything.
+pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>, plain: &[String]) -> Vec<KeySpec> {
     let path = root.at("keys");
+    let plain: Vec<_> = plain.iter().map(|secret| digest(secret)).collect();
     let mut keys: Vec<KeySpec> = Vec::new();
     let mut first: HashMap<String, usize> = HashMap::new();
     for (index, value) in root.value("keys").and_then(Value::as_sequence).into_iter().flatten().enumerate() {
@@ -35,9 +37,41 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<KeySpec> {
             let hint = "nobody could tell who has come: give each key its own secret".to_owned();
             walk.error(&fields.path, "has the secret of another key".to_owned(), Some(hint));
         }
+        if plain.contains(&key.secret) {
+            let hint = "a key of `api_keys` may do everything: remove it there, or here".to_owned();
+            walk.error(
+                &fields.path,
+                "has a secret that is also in `program.api_keys`".to_owned(),
+                Some(hint),
+            );
+        }
         keys.push(key);
     }
     keys
+}
+
+/// Tells of patterns that mean no model: mostly a slip, after which the key is refused everywhere.
+pub(super) fn models_are_known(walk: &mut Walk<'_>, root: &Fields<'_>, models: &[ModelSpec]) {
+    let names: Vec<&str> = models
+        .iter()
+        .flat_map(|model| std::iter::once(&model.name).chain(&model.aliases))
+        .map(String::as_str)
+        .collect();
+    let keys = root.value("keys").and_then(Value::as_sequence);
+    for (index, key) in keys.into_iter().flatten().enumerate() {
+        let patterns = key.get("models").and_then(Value::as_sequence).into_iter().flatten();
+        for (at, pattern) in patterns.enumerate() {
+            let Some(pattern) = pattern.as_str() else { continue };
+            if names.iter().any(|name| rights::matches(pattern, name)) {
+                continue;
+            }
+            let hint = suggest::hint(pattern, names.iter().copied(), || {
+                "write a name or an alias of `Local-Models`; * stands for any letters".to_owned()
+            });
+            let path = root.at("keys").item(index).key("models").item(at);
+            walk.warn(&path, format!("{pattern:?} means no model or alias of this file"), Some(hint));
+        }
+    }
 }
 
 fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
@@ -63,8 +97,18 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
         }
         scopes.push(Scope::Infer);
     }
+    if fields.value("models").and_then(Value::as_sequence).is_some_and(Vec::is_empty) {
+        let hint = Some("leave it out for all models, or remove the key".to_owned());
+        walk.error(&fields.at("models"), "lets the key use no model".to_owned(), hint);
+    }
     let expires = fields.text("expires").and_then(|text| match text.parse::<Timestamp>() {
-        Ok(time) => Some(time.as_second()),
+        Ok(time) => {
+            if time <= Timestamp::now() {
+                let hint = Some("set a later time, or remove the key".to_owned());
+                walk.warn(&fields.at("expires"), "has passed: the key opens nothing".to_owned(), hint);
+            }
+            Some(time.as_second())
+        }
         Err(_) => {
             let hint = Some("write it like 2027-01-01T00:00:00Z".to_owned());
             walk.error(&fields.at("expires"), format!("expected a time with its zone, got {text:?}"), hint);
@@ -97,6 +141,27 @@ fn key(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<KeySpec> {
         max_priority,
         loading_comments: fields.is_given("loading_comments").then(|| fields.flag("loading_comments")),
     })
+}
+
+/// The secret of the key of a file that may do the most of the management, for the command line; `None`: no key of it may do
+/// any, or the secret can't be read here.
+pub(super) fn operator(base_dir: &Path, root: &Value) -> Option<String> {
+    let keys = root.get("keys").and_then(Value::as_sequence).into_iter().flatten();
+    let usable = keys.filter_map(|key| {
+        let text = |name| key.get(name).and_then(Value::as_str);
+        let scopes = key.get("scopes").and_then(Value::as_sequence).into_iter().flatten();
+        let scopes = scopes.filter_map(Value::as_str).filter_map(Scope::of);
+        let most = scopes
+            .map(|scope| [Scope::Read, Scope::Operate, Scope::Admin].iter().position(|one| *one == scope));
+        let most = most.flatten().max()?;
+        let over = text("expires")
+            .and_then(|at| at.parse::<Timestamp>().ok())
+            .is_some_and(|at| at <= Timestamp::now());
+        let secret = resolve(base_dir, text("secret")?).ok().filter(|_| !over)?;
+        Some((most, secret))
+    });
+    // The first of equals.
+    usable.reduce(|best, one| if one.0 > best.0 { one } else { best }).map(|(_, secret)| secret)
 }
 
 /// What a key may be called: it stands in reports, URLs and on the command line.
@@ -231,6 +296,10 @@ fn budget(walk: &mut Walk<'_>, key: &Fields<'_>) -> Option<BudgetSpec> {
         "day" => Period::Day,
         _ => Period::Month,
     };
+    if fields.is_given("currency") && !fields.is_given("amount") {
+        let hint = Some("remove it, or set an `amount` instead of `tokens`".to_owned());
+        walk.error(&fields.at("currency"), "belongs to an `amount`".to_owned(), hint);
+    }
     let cap = match (fields.whole("tokens"), fields.text("amount")) {
         (Some(tokens), None) => Cap::Tokens(tokens),
         (None, Some(amount)) => {

@@ -36,9 +36,9 @@ pub(super) fn read(
     let mut models = Vec::new();
     for (name, value) in entries {
         let value = if value.is_null() { &empty } else { value };
-        let fields = walk.fields(Section::Model, &path.key(name), value);
+        let fields = walk.fields(Section::Model, &path.key(&name), value);
         if value.is_mapping() {
-            models.extend(model(walk, name, &fields, modes, defaults));
+            models.extend(model(walk, &name, &fields, modes, defaults));
         }
     }
     models
@@ -57,6 +57,7 @@ fn model(
         backend.routes = backend.routes.or(&mode.routes);
     }
     let variants = variants(walk, fields, &backend);
+    check_parking(walk, fields, &variants);
     let replicas = replicas::read(walk, fields, &variants);
     let billing = billing::read(walk, fields);
     let port = fields.whole("port").and_then(|port| u16::try_from(port).ok());
@@ -171,6 +172,9 @@ fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &Backend) -> Vec<
                 walk.misfit(&fields.at(name), misfit);
             }
             variants.extend(variant(walk, fields, name, value, backend));
+        } else if let Some(hint) = launched_by(name, value) {
+            is_any_meant = true;
+            walk.error(&fields.at(name), "a variant is a mapping", Some(hint));
         } else {
             walk.unknown_key(&fields.path, Section::Model, name);
         }
@@ -180,6 +184,21 @@ fn variants(walk: &mut Walk<'_>, fields: &Fields<'_>, backend: &Backend) -> Vec<
         walk.error(&fields.path, "has no variant, so nothing says how to start it", Some(hint));
     }
     variants
+}
+
+/// For a variant that is nothing but its command or its script: how to write it.
+fn launched_by(name: &str, value: &Value) -> Option<String> {
+    if suggest::nearest(name, Section::Model.keys().map(|key| key.name)).is_some() {
+        return None;
+    }
+    let is_script = |text: &str| {
+        text.contains(['/', '\\']) || [".sh", ".bat", ".cmd", ".ps1"].iter().any(|end| text.ends_with(end))
+    };
+    match value {
+        Value::Sequence(_) => Some(format!("write `{name}: {{command: [...]}}`")),
+        Value::String(text) if is_script(text) => Some(format!("write `{name}: {{script_path: {text}}}`")),
+        _ => None,
+    }
 }
 
 fn variant(
@@ -216,6 +235,7 @@ fn variant(
         _ => backend.routes,
     };
     check_parked_mb(walk, &fields, &required_devices);
+    check_env(walk, model, &fields);
     let spec = VariantSpec {
         name: name.to_owned(),
         required_devices,
@@ -237,16 +257,44 @@ fn variant(
     Some(spec)
 }
 
-/// `parked_mb` of a variant: its devices, and RAM.
+/// What is said of parked time and memory means something only where something is parked, and on a variant's devices.
+fn check_parking(walk: &mut Walk<'_>, fields: &Fields<'_>, variants: &[VariantSpec]) {
+    if variants.is_empty() {
+        return;
+    }
+    if variants.iter().all(|variant| variant.park.is_none()) {
+        for key in ["keep_parked", "parked_mb"].into_iter().filter(|key| fields.is_given(key)) {
+            let hint = Some("add `park`, or remove this".to_owned());
+            walk.warn(&fields.at(key), "has no effect without `park`", hint);
+        }
+    }
+    let devices: Vec<_> = variants.iter().flat_map(|variant| variant.required_devices.clone()).collect();
+    check_parked_mb(walk, fields, &devices);
+}
+
+/// `parked_mb` of a variant, or of a model for all of them: its devices, and RAM.
 fn check_parked_mb(walk: &mut Walk<'_>, fields: &Fields<'_>, devices: &[String]) {
     let given = fields.value("parked_mb").and_then(Value::as_mapping).into_iter().flatten();
     let named = given.filter_map(|(device, _)| device.as_str());
     for device in named.filter(|device| *device != "cpu" && !devices.iter().any(|known| known == device)) {
         let known = devices.iter().map(String::as_str).chain(["cpu"]);
         let hint = suggest::hint(device, known, || "name one of them, or cpu for RAM".to_owned());
-        let message = format!("{device:?} is not among this variant's required_devices");
+        let message = format!("{device:?} is not among the required_devices");
         walk.error(&fields.at("parked_mb").key(device), message, Some(hint));
     }
+}
+
+/// `PORT` of `env` stands before the manager's own, which is the one that it asks.
+fn check_env(walk: &mut Walk<'_>, model: &Fields<'_>, fields: &Fields<'_>) {
+    let Some((_, port)) = walk.written(fields, "env").into_iter().find(|(name, _)| name == "PORT") else {
+        return;
+    };
+    if fields.is_given("on") || model.whole("port").is_some_and(|own| own.to_string() == port) {
+        return;
+    }
+    let hint = Some("remove it: the manager sets PORT; `port` of the model chooses it".to_owned());
+    let message = "the server is told another port than the one on which the manager asks for it";
+    walk.warn(&fields.at("env").key("PORT"), message, hint);
 }
 
 fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {
@@ -257,12 +305,31 @@ fn launch(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Launch> {
             walk.error(&fields.path, "has neither `script_path` nor `command`", Some(hint));
             None
         }
-        ["command"] => Some(Launch::Command(command(walk, fields, "command"))),
+        ["command"] => {
+            let words = command(walk, fields, "command");
+            told_of_variables(walk, fields, &words);
+            Some(Launch::Command(words))
+        }
         [name] => script(walk, fields, name),
         [first, second, ..] => {
             let message = format!("has `{first}` and `{second}`, and only one of them can start it");
             walk.error(&fields.at(second), message, Some("remove one of them".to_owned()));
             None
+        }
+    }
+}
+
+/// No shell reads a command, unless it is one.
+fn told_of_variables(walk: &mut Walk<'_>, fields: &Fields<'_>, words: &[String]) {
+    let program = words.first().map(|word| word.rsplit(['/', '\\']).next().unwrap_or(word));
+    let program = program.unwrap_or_default().trim_end_matches(".exe");
+    if ["sh", "bash", "dash", "zsh", "cmd", "powershell", "pwsh"].contains(&program) {
+        return;
+    }
+    for (index, word) in words.iter().enumerate() {
+        if let Some(name) = ["${PORT}", "$PORT", "%PORT%"].into_iter().find(|name| word.contains(name)) {
+            let message = format!("{name} is passed on as it stands: no shell reads a command");
+            walk.warn(&fields.at("command").item(index), message, Some("write \"{port}\"".to_owned()));
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>>
     let mut modes = llm_manager_policy::modes::built_in();
     let path = root.at("modes");
     for (name, value) in walk.named(&path, root.value("modes")) {
-        let fields = walk.fields(Section::Mode, &path.key(name), value);
+        let fields = walk.fields(Section::Mode, &path.key(&name), value);
         walk.refuse_unknown(&fields);
         let endpoints = endpoints(walk, &fields);
         let probe = fields
@@ -46,7 +46,7 @@ pub(super) fn read(walk: &mut Walk<'_>, root: &Fields<'_>) -> Vec<Arc<ModeSpec>>
                     walk.error(&fields.path, "`endpoints` is missing", hint);
                 }
                 let probes = vec![probe.unwrap_or_else(default_probe)];
-                modes.push(ModeSpec { name: name.to_owned(), endpoints, probes, usage, routes });
+                modes.push(ModeSpec { name: name.into_owned(), endpoints, probes, usage, routes });
             }
         }
     }
@@ -107,6 +107,10 @@ fn endpoints(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
     for (index, endpoint) in endpoints.iter().enumerate() {
         let at = fields.at("endpoints").item(index);
         check_path(walk, &at, endpoint);
+        if endpoint.split('/').any(|part| part.contains(['{', '}']) && !is_name(part)) {
+            let hint = Some("write it like /v1/voices/{voice}".to_owned());
+            walk.error(&at, "a name in braces stands for one whole part of the path", hint);
+        }
         let within = |reserved: &&&str| {
             endpoint.strip_prefix(**reserved).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -118,4 +122,10 @@ fn endpoints(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
         }
     }
     endpoints.into_iter().map(str::to_owned).collect()
+}
+
+/// `{name}`: it stands for any one part of a path.
+fn is_name(part: &str) -> bool {
+    let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+    name.is_some_and(|name| !name.is_empty() && !name.contains(['{', '}']))
 }

@@ -38,8 +38,16 @@ pub(super) fn colon(text: &str) -> Option<String> {
         return Some("`：` is a full-width colon: write `:` and a space".to_owned());
     }
     let line = text.lines().next().unwrap_or_default();
+    let is_word =
+        |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    if let Some((key, value)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
+        && is_word(key)
+        && !value.is_empty()
+    {
+        return Some(format!("write a colon and a space in place of `=`: `{key}: {value}`"));
+    }
     let (key, value) = line.split_once(':')?;
-    let is_key = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    let is_key = is_word(key);
     // A slash is that of an address, a backslash that of a drive.
     (is_key && !value.is_empty() && !value.starts_with([' ', '/', '\\']))
         .then(|| format!("write a space after the colon: `{key}: {value}`"))
@@ -63,14 +71,23 @@ pub(super) fn number(text: &str, raw: Option<&Scalar>, unit: &str) -> Option<Str
     {
         return Some(format!("remove the tag {}", raw.tag));
     }
-    let sign = if text.starts_with('-') { "-" } else { "" };
-    let digits = text.trim_start_matches(['+', '-']);
-    let is_quoted = raw.is_some_and(|raw| raw.style != ScalarStyle::Plain);
-    let without_quotes = if is_quoted { ", without quotes" } else { "" };
     let is_number = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_digit() || c == '.')
             && text.parse::<f64>().is_ok_and(f64::is_finite)
     };
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    let digits = text.trim_start_matches(['+', '-']);
+    if let Some((head, comment)) = digits.split_once("//").or_else(|| digits.split_once('#'))
+        && is_number(head.trim())
+    {
+        let (head, comment) = (head.trim(), comment.trim());
+        return Some(format!("a comment begins with a space and `#`: `{sign}{head} # {comment}`"));
+    }
+    if let Some(head) = digits.strip_suffix([',', ';']).filter(|head| is_number(head)) {
+        return Some(format!("drop what stands behind it: write {sign}{head}"));
+    }
+    let is_quoted = raw.is_some_and(|raw| raw.style != ScalarStyle::Plain);
+    let without_quotes = if is_quoted { ", without quotes" } else { "" };
     let leading = digits.trim_start_matches('0');
     if leading.len() < digits.len() && is_number(digits) && digits.as_bytes().get(1) != Some(&b'.') {
         let leading = if leading.starts_with(|c: char| c.is_ascii_digit()) {
@@ -158,60 +175,6 @@ pub(super) fn is_broken_path(text: &str) -> bool {
     has_drive && text.chars().any(is_escape)
 }
 
-/// The line and the way out of a mistake that keeps `text` from being YAML: the parser stopped on `line` and says
-/// `message`.
-pub(super) fn no_yaml(text: &str, message: &str, line: usize) -> Option<(usize, String)> {
-    let lines: Vec<&str> = text.lines().collect();
-    let code = |number: usize| {
-        let line = lines.get(number.checked_sub(1)?)?.trim_start();
-        (!line.starts_with('#')).then_some(line)
-    };
-    if message.contains("escape character") || message.contains("hexadecimal") {
-        return Some((line, ESCAPES.to_owned()));
-    }
-    // A scanner that looks for the end of something stops far below it.
-    let began = message
-        .contains("quoted scalar")
-        .then(|| message.rsplit_once(" at line ")?.1.split_whitespace().next()?.parse::<usize>().ok())
-        .flatten();
-    if let Some(began) = began {
-        return Some((began, "the quote that opens here is never closed".to_owned()));
-    }
-    let near = (line.saturating_sub(2)..=line).rev();
-    for number in near.clone() {
-        let Some(line) = code(number) else { continue };
-        if let Some(hint) = colon_in_line(line) {
-            return Some((number, hint));
-        }
-    }
-    let is_unquoted = |line: &str| {
-        let outside = line.split(['"', '\'']).step_by(2);
-        outside.into_iter().any(|part| {
-            let mut before = part.split('{').peekable();
-            let mut found = false;
-            while let Some(head) = before.next() {
-                let is_stuck =
-                    head.chars().next_back().is_some_and(|c| !c.is_whitespace() && !"[,{(".contains(c));
-                found |= before.peek().is_some() && is_stuck;
-            }
-            found
-        })
-    };
-    let number = near.into_iter().find(|number| code(*number).is_some_and(is_unquoted))?;
-    Some((number, "text with { or } in it needs quotes, such as \"--port={port}\"".to_owned()))
-}
-
-/// A colon that is none, or that has no space after it, in a line that should have a key.
-fn colon_in_line(line: &str) -> Option<String> {
-    let line = line.strip_prefix("- ").unwrap_or(line);
-    let key_end = line.find(['：', ':', '"', '\'', '#'])?;
-    let key = line.get(..key_end)?;
-    if !key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '{' | '[')) {
-        return None;
-    }
-    colon(line.get(..line.find(" #").unwrap_or(line.len()))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +197,10 @@ mod tests {
             ("15 min", "alone: it counts minutes"),
             ("１５", "ASCII digits: 15"),
             ("“15”", "write 15"),
+            ("8080,", "write 8080"),
+            ("8080;", "write 8080"),
+            ("-1 // why", "`-1 # why`"),
+            ("8080# why", "`8080 # why`"),
         ] {
             let hint = number(text, Some(&plain(text)), "minutes").unwrap_or_default();
             assert!(hint.ends_with(expected), "{text}: {hint}");

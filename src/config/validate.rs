@@ -51,12 +51,13 @@ pub(super) fn spec(walk: &mut Walk<'_>, value: &Value) -> Spec {
 
     let logs_value = or_empty(root.value("logs"));
     let logs = logs(walk, &root, &logs_value);
-    let keys = key_specs::read(walk, &root);
+    let keys = key_specs::read(walk, &root, &program.api_keys);
     let secret_variables = secret_variables(&program_fields, &root);
     let notify = notify::read(walk, &root);
     let (devices, shared_devices) = devices::read(walk, &root);
     let modes = modes::read(walk, &root);
     let mut models = models::read(walk, &root, &modes, &defaults);
+    key_specs::models_are_known(walk, &root, &models);
     names_are_unique(walk, &models);
     former_names_are_free(walk, &models);
     replicas::names_are_free(walk, &models);
@@ -214,8 +215,12 @@ fn secret_variables(program: &Fields<'_>, root: &Fields<'_>) -> Vec<String> {
     let outlets = root.value("notify").and_then(Value::as_sequence).into_iter().flatten();
     let outlets = outlets.flat_map(|entry| [entry.get("webhook"), entry.get("secret")].into_iter().flatten());
     let outlets = outlets.filter_map(Value::as_str);
-    let given = program.texts("api_keys").into_iter().chain(secrets).chain(places).chain(outlets);
+    let headers = mappings(program.value("traces").and_then(|traces| traces.get("headers")));
+    let headers = headers.filter_map(|(_, value)| value.as_str());
+    let given =
+        program.texts("api_keys").into_iter().chain(secrets).chain(places).chain(outlets).chain(headers);
     let mut names: Vec<String> = given.flat_map(key_specs::variables).collect();
+    names.push(super::CLIENT_KEY.to_owned());
     names.sort();
     names.dedup();
     names
@@ -332,10 +337,16 @@ pub(super) fn missing(walk: &mut Walk<'_>, at: &KeyPath, path: &Path) {
     let base = walk.base_dir.display();
     let (message, hint) = match path.metadata() {
         Ok(_) => (format!("{} is not a file", path.display()), "name a file".to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
-            format!("there is no file {}", path.display()),
-            format!("relative paths start from the folder of the configuration, {base}"),
-        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let is_for_a_shell =
+                |part: Component<'_>| part.as_os_str().to_string_lossy().starts_with(['~', '$', '%']);
+            let hint = if path.components().any(is_for_a_shell) {
+                "no shell reads a path, so ~ and variables stay as they are: write the whole path".to_owned()
+            } else {
+                format!("relative paths start from the folder of the configuration, {base}")
+            };
+            (format!("there is no file {}", path.display()), hint)
+        }
         Err(error) => (
             format!("{} cannot be looked at: {error}", path.display()),
             "check the permissions of the file and of the folders above it".to_owned(),

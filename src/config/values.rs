@@ -61,34 +61,52 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
         Kind::ApiKeys => items(place, "a list of keys", "[\"key\"]", |_, item| api_key(item)),
         Kind::Command => command(place),
         Kind::Memory if value.as_str() == Some("auto") => Vec::new(),
-        Kind::Memory => {
-            entries(place, "a mapping from device names to MiB, or the word auto", |device, mib| {
+        Kind::Memory => entries(
+            place,
+            "a mapping from device names to MiB, or the word auto",
+            "{v100: 16000}",
+            |device, mib| {
                 name(device)?;
-                whole(0, 1_000_000_000, "MiB", mib)
+                mib_of(device, mib)
+            },
+        ),
+        Kind::Watts => {
+            entries(place, "a mapping from device names to watts", "{v100: 250}", |device, watts| {
+                name(device)?;
+                whole(1, 1_000_000, "watts", watts)
             })
         }
-        Kind::Watts => entries(place, "a mapping from device names to watts", |device, watts| {
-            name(device)?;
-            whole(1, 1_000_000, "watts", watts)
-        }),
-        Kind::Script if value.is_mapping() => {
-            entries(place, "a script, or one for each system", |system, path| {
+        Kind::Script if value.is_mapping() => entries(
+            place,
+            "a script, or one for each system",
+            "{linux: run.sh, windows: run.bat}",
+            |system, path| {
                 is_system(system)?;
                 text(path)
-            })
-        }
+            },
+        ),
         Kind::Script => one(text(place)),
-        Kind::Env => entries(place, "a mapping from variable names to values", variable),
+        Kind::Env => entries(place, "a mapping from variable names to values", "{NAME: \"value\"}", variable),
         Kind::Body => one(body(place)),
-        Kind::Headers => entries(place, "a mapping from header names to values", header),
+        Kind::Headers => {
+            entries(place, "a mapping from header names to values", "{x-name: \"value\"}", header)
+        }
         Kind::Prefix => one(prefix(place)),
-        Kind::Paths => entries(place, "a mapping from paths to the backend's paths", own_path),
-        Kind::Listed if value.is_mapping() => {
-            entries(place, "true, false or {aliases: false}", |name, aliases| match name {
+        Kind::Paths => entries(
+            place,
+            "a mapping from paths to the backend's paths",
+            "{/v1/embeddings: /embed}",
+            own_path,
+        ),
+        Kind::Listed if value.is_mapping() => entries(
+            place,
+            "true, false or {aliases: false}",
+            "{aliases: false}",
+            |name, aliases| match name {
                 "aliases" => flag(aliases),
                 _ => Err(Misfit::saying("unknown key", Some("write listed: {aliases: false}".to_owned()))),
-            })
-        }
+            },
+        ),
         Kind::Listed => one(flag(place)),
         Kind::One(section) if !value.is_mapping() => {
             vec![Misfit::new("a mapping", place, no_mapping(place, section))]
@@ -106,6 +124,12 @@ pub(super) fn misfits(key: &Key, place: Place<'_>) -> Vec<Misfit> {
 /// The hint for something that should be a mapping of `section`.
 pub(super) fn no_mapping(place: Place<'_>, section: Section) -> Option<String> {
     let slip = place.value.as_str().and_then(slips::colon);
+    if place.value.is_sequence() {
+        return Some(
+            "write no list, but a name with a colon for each, and what belongs to it indented below"
+                .to_owned(),
+        );
+    }
     Some(slip.unwrap_or_else(|| section.has_keys()))
 }
 
@@ -238,7 +262,24 @@ fn is_auto(text: &str) -> bool {
     text.eq_ignore_ascii_case("auto")
 }
 
+/// Memory of a device. Between braces, the comma of `8,000` begins a new entry.
+fn mib_of(device: &str, place: Place<'_>) -> Result<(), Misfit> {
+    let is_rest = place.value.is_null() && device.bytes().all(|byte| byte.is_ascii_digit());
+    whole(0, 1_000_000_000, "MiB", place).map_err(|misfit| {
+        if is_rest {
+            let hint =
+                format!("if it belongs to the number before it, write that without a comma: ...{device}");
+            return Misfit { hint: Some(hint), ..misfit };
+        }
+        misfit
+    })
+}
+
 fn as_number(place: Place<'_>, unit: &str) -> Option<String> {
+    if let Some(number) = place.value.as_f64().filter(|_| place.value.is_f64()) {
+        return (number.fract() == 0.0 && number.abs() < 1e15)
+            .then(|| format!("write it without a point: {number:.0}"));
+    }
     slips::number(place.value.as_str()?, place.raw(), unit)
 }
 
@@ -313,10 +354,12 @@ fn whole_path(text: &str) -> Result<(), Misfit> {
 fn entries(
     place: Place<'_>,
     wanted: &str,
+    example: &str,
     check: impl Fn(&str, Place<'_>) -> Result<(), Misfit>,
 ) -> Vec<Misfit> {
     let Some(mapping) = place.value.as_mapping() else {
-        return vec![Misfit::saying(&format!("expected {wanted}, got {}", kind_of(place.value)), None)];
+        let message = format!("expected {wanted}, got {}", kind_of(place.value));
+        return vec![Misfit::saying(&message, Some(format!("write it like {example}")))];
     };
     let entry = |(key, value): (&Value, &Value)| match key {
         Value::String(key) => {
@@ -354,7 +397,16 @@ fn variable(name: &str, place: Place<'_>) -> Result<(), Misfit> {
         // Not repeated: variables hold secrets.
         other => {
             let message = format!("expected text, a number, true or false, got {}", kind_of(other));
-            Err(Misfit::saying(&message, slips::placeholder(other)))
+            let hint = match other {
+                Value::Null if place.plain().is_none_or(str::is_empty) => {
+                    Some("for an empty value, write \"\"".to_owned())
+                }
+                Value::Null => as_text(place),
+                other => {
+                    slips::placeholder(other).or_else(|| Some("write it as one text, in quotes".to_owned()))
+                }
+            };
+            Err(Misfit::saying(&message, hint))
         }
     }
 }

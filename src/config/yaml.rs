@@ -4,7 +4,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::locate::{KeyPath, Lines};
 use super::problem::Problem;
-use super::slips;
+use super::syntax;
 
 /// A file that is YAML.
 pub(super) struct Parsed {
@@ -50,13 +50,11 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Vec<Problem> {
         }
     }
     let line = error.location().map(|location| location.line()).or_else(|| Lines::of(text).second_document);
-    if let Some((line, hint)) = line.and_then(|line| slips::no_yaml(text, &message, line)) {
+    if let Some((line, hint)) = line.and_then(|line| syntax::way_out(text, &message, line)) {
         return vec![Problem::of_file(Some(line), format!("not valid YAML: {message}"), Some(hint))];
     }
     let hint = if message.contains("unknown anchor") {
         "text that starts with * needs quotes; otherwise it repeats what `&NAME` has marked further up"
-    } else if message.contains("cannot start any token") {
-        "YAML is indented with spaces, not tabs; text that starts with one of @ ` % needs quotes"
     } else if message.contains("invalid type: integer") {
         "this number is too large for any key; a text of digits needs quotes"
     } else if message.contains("more than one document") {

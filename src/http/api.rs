@@ -21,7 +21,7 @@ pub(super) mod openapi;
 pub(super) mod pauses;
 mod placement;
 pub(super) mod pulse;
-mod query;
+pub(super) mod query;
 pub(super) mod queue;
 pub(super) mod requests;
 pub(super) mod run_logs;

@@ -1,6 +1,7 @@
 //! How a route is declared, and what is answered where there is none.
 
 use super::error::{Answered, ApiError};
+use super::gateway::forms::Form;
 use super::gateway::paths;
 use super::gateway::request_id::RequestId;
 use super::gateway::stray;
@@ -20,7 +21,12 @@ pub(crate) fn read() -> Route {
 
 /// Any other path below `/api`.
 pub(crate) async fn unknown(shared: Now, request: HttpRequest) -> Answered {
-    refuse(&shared, &request, paths::unknown(&shared, &request))
+    let answered = refuse(&shared, &request, paths::unknown(&shared, &request));
+    // Ollama's clients read a text.
+    match answered {
+        Err(error) if paths::is_of_ollama(request.path()) => Ok(Form::Ollama.respond(&error)),
+        answered => answered,
+    }
 }
 
 /// A known path with a method that it does not take.

@@ -39,7 +39,7 @@ async fn run(config: PathBuf, events: SyncSender<Event>, mut inbox: Receiver<Act
     loop {
         // Read anew each time: a manager that comes back may have another port or key.
         let seen = match config::load_program(&config, &crate::cli::client::KEYS) {
-            Ok(program) => match Manager::of(&program) {
+            Ok(program) => match Manager::of(&config, &program) {
                 Ok(manager) => look(&manager, note.clone()).await,
                 Err(error) => Seen::Lost(first_line(&error)),
             },
@@ -72,7 +72,7 @@ async fn look(manager: &Manager, note: Option<String>) -> Seen {
 async fn obey(config: &Path, action: Action) -> Result<(), String> {
     let program =
         config::load_program(config, &crate::cli::client::KEYS).map_err(|report| report.to_string())?;
-    let manager = Manager::of(&program)?;
+    let manager = Manager::of(config, &program)?;
     let path = match action {
         Action::Start(name) => format!("/api/models/{}/start?wait=false", segment(&name)),
         Action::Stop(name) => format!("/api/models/{}/stop?wait=false", segment(&name)),

@@ -42,12 +42,22 @@ fn a_name_that_the_backend_does_not_know_is_told_within_seconds() {
 fn the_probe_asks_for_a_listed_alias_and_for_served_name() {
     let config =
         Config::with(Model::chat("chat").line("aliases: [mine]").flags(&["--knows", "other/big,mine"]))
-            .model(Model::chat("named").line("served_name: org/x").flags(&["--knows", "other/big,org/x"]));
+            .model(Model::chat("named").line("served_name: org/x").flags(&["--knows", "other/big,org/x"]))
+            .model(Model::chat("told").command(&[
+                FAKE,
+                "--port",
+                "{port}",
+                "--name",
+                "x/mine",
+                "--knows",
+                "other/big,x/mine",
+            ]));
     let manager = Manager::start(&config);
-    for name in ["chat", "named"] {
+    for name in ["chat", "named", "told"] {
         manager.act(&format!("/api/models/{name}/start"));
         assert_eq!(manager.state(name), "ready");
     }
+    manager.chat("told").send().ok();
 }
 
 #[test]

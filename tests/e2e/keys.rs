@@ -86,6 +86,74 @@ fn a_key_sees_and_uses_its_models_until_it_expires() {
         of(manager.bare("GET", "/v1/models"), name).send().json()["data"].as_array().unwrap().len()
     };
     assert_eq!((listed("narrow"), listed("other")), (2, 0));
+    // Ollama's lists are no way round that.
+    for path in ["/api/tags", "/api/ps"] {
+        let listed = |name: &str| {
+            of(manager.bare("GET", path), name).send().ok().json()["models"].as_array().unwrap().len()
+        };
+        assert_eq!((listed("narrow"), listed("other")), (1, 0), "{path}");
+    }
+    let show =
+        |name: &str| of(manager.bare("POST", "/api/show").json(&json!({"model": "chat"})), name).send();
+    show("narrow").ok();
+    assert_eq!(show("other").status, 403);
+}
+
+#[test]
+fn a_list_that_names_nothing_does_not_name_everything() {
+    let manager = Manager::start(&keys(&key("one", "")));
+    let (code, said) = manager.check(&format!(
+        "program: {{api_keys: [secret-of-two]}}\nkeys:\n{}{}{}{}Local-Models: {{}}\n",
+        key("none", "    models: []\n"),
+        key("two", ""),
+        key("three", "    models: [gone]\n    expires: 2020-01-01T00:00:00Z\n"),
+        key("four", "    budget: {tokens: 5, currency: CNY}\n"),
+    ));
+    assert_eq!(code, Some(2), "{said}");
+    for part in [
+        "keys[0].models: lets the key use no model",
+        "keys[1]: has a secret that is also in `program.api_keys`",
+        "warning: keys[2].models[0]: \"gone\" means no model",
+        "warning: keys[2].expires: has passed",
+        "keys[3].budget.currency: belongs to an `amount`",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for wrong in [
+        json!({"name": "a", "models": []}),
+        json!({"name": "a", "scopes": []}),
+        json!({"name": "a", "models": [" "]}),
+        json!({"name": "a", "expires": "2020-01-01T00:00:00Z"}),
+    ] {
+        manager.post("/api/keys").json(&wrong).send().error(400, "invalid_request");
+    }
+}
+
+#[test]
+fn the_command_line_takes_a_key_of_the_file_or_of_its_environment() {
+    let with = |entries: &str| Config::with(Model::chat("chat")).top(&format!("keys:\n{entries}"));
+    let mut manager = Manager::prepare(&with(&key("user", "")));
+    manager.launch();
+    let refused = manager.cli(&["status"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains("LLM_MANAGER_API_KEY"), "{said}");
+    assert!(manager.cli_ok(&["connect"]).contains("llm-manager key add NAME"));
+    assert!(manager.cli_ok(&["connect", "curl"]).contains("Bearer YOUR_KEY"));
+    let admin = manager.cli_ok(&["key", "add", "admin", "--scope", "admin"]);
+    manager.set_env("LLM_MANAGER_API_KEY", admin.trim());
+    wait_until("the manager knows of it", PATIENCE, || manager.cli(&["status"]).status.success());
+    // Of those of the file the one that may do the most, whoever else may look.
+    manager.set_env("LLM_MANAGER_API_KEY", "");
+    manager.write(&with(
+        &[key("eye", "    scopes: [read]\n"), key("boss", "    scopes: [admin, infer]\n")].concat(),
+    ));
+    assert!(!manager.cli(&["start", "chat"]).status.success(), "the key isn't in force yet");
+    manager.stop();
+    manager.launch();
+    manager.cli_ok(&["start", "chat"]);
+    let (pid, _) = manager.starts("chat")[0];
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+    assert!(!String::from_utf8_lossy(&environment).contains("LLM_MANAGER_API_KEY"), "the backend has it");
 }
 
 #[test]

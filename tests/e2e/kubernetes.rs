@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::fake_slurm::FakeSlurm;
 use crate::support::kubernetes::Cluster;
 use crate::support::{Config, Manager, Model, PATIENCE, Variant, wait_until};
 
@@ -153,6 +154,31 @@ fn somebody_deletes_it() {
 }
 
 #[test]
+fn one_that_somebody_deletes_ends_its_answers_and_gets_no_more_requests() {
+    let Some(cluster) = Cluster::find() else { return };
+    // It goes on when it is told to end, as one does that ends its answers first.
+    let slow = on(&plain(&cluster), "").flags(&["--host", "{host}", "--ignore-term"]);
+    let manager = start(&cluster, &Config::with(Model::chat("del2").start_timeout(90).variant(slow)));
+    manager.chat("del2").send().ok();
+    let first = pods(&cluster, "del2")[0].clone();
+    std::thread::scope(|scope| {
+        let stream =
+            scope.spawn(|| manager.chat_stream("del2").fake("tokens=40 delay=200").send().ok().text());
+        wait_until("it answers", PATIENCE, || manager.model("del2")["leases"] == 1);
+        cluster.kubectl(&format!("-n llm delete {first} --wait=false --grace-period=60"));
+        wait_state(&manager, "del2", "draining");
+        let waits = scope.spawn(|| manager.chat("del2").send().ok());
+        let told = stream.join().unwrap();
+        assert!(told.contains("[DONE]"), "what it had begun has ended: {told}");
+        assert_eq!(waits.join().unwrap().status, 200);
+    });
+    let shown = manager.model("del2");
+    assert_eq!((&shown["runs"][0]["cause"], &shown["failures"]), (&json!("cancelled"), &json!(0)));
+    assert_eq!(manager.starts("del2").len(), 2);
+    assert_ne!(pods(&cluster, "del2"), [first]);
+}
+
+#[test]
 fn its_memory_ends() {
     let Some(cluster) = Cluster::find() else { return };
     if !cluster.has_kubelet() {
@@ -248,4 +274,37 @@ fn pods_of_a_folder_that_is_gone_are_ended() {
     wait_none(&cluster, "lost");
     assert_eq!(pods(&cluster, "kept").len(), 1);
     other.chat("kept").send().ok();
+}
+
+/// Needs no cluster: there is none, and that is what it is about.
+#[test]
+fn a_cluster_that_is_away_keeps_nobody_from_cleaning_the_other() {
+    let slurm = FakeSlurm::new();
+    let path = slurm.path();
+    let job = Variant::new("Job").line("on: {slurm: {mem: \"10\"}}").flags(&["--host", "{host}"]);
+    let mut lost = Manager::start_with(&Config::with(Model::chat("m").variant(job)), &[("PATH", &path)]);
+    lost.chat("m").send().ok();
+    lost.kill();
+    std::fs::remove_dir_all(lost.path("data")).unwrap();
+    let away = "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: \"http://127.0.0.1:1\"}}]\n\
+        contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n";
+    std::fs::write(lost.path("kubeconfig"), away).unwrap();
+    let clean = |flags: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_llm-manager"));
+        command.args(["cluster", "clean"]).args(flags);
+        let done = command.env("PATH", &path).env("KUBECONFIG", lost.path("kubeconfig")).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (done.status.code(), text(&done.stdout), text(&done.stderr))
+    };
+    let (code, said, wrong) = clean(&["--dry-run"]);
+    assert!(said.starts_with("would end job 1 "), "{said}");
+    assert_eq!(code, Some(1), "what is left in the other goes on");
+    assert!(wrong.contains("Kubernetes was not asked") && wrong.contains("--only"), "{wrong}");
+    let (code, said, wrong) = clean(&["--only", "slurm"]);
+    assert!(
+        code == Some(0) && wrong.is_empty() && said.starts_with("ended job 1 "),
+        "{code:?} {said} {wrong}"
+    );
+    let (code, said, _) = clean(&["--only", "kubernetes"]);
+    assert!(code == Some(1) && said.is_empty(), "{code:?} {said}");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -82,6 +83,35 @@ fn another_ledger_in_its_place_gets_the_rows() {
 }
 
 #[test]
+fn a_ledger_that_cp_puts_in_its_place_is_noticed_and_gets_the_rows() {
+    let mut manager = Manager::start(&Config::with(Model::chat("chat")));
+    let ledger = data(&manager).join("llm-manager.db");
+    let has = |manager: &Manager, ids: &[&str]| {
+        let rows = manager.get("/api/requests?limit=10").send().text();
+        ids.iter().all(|id| rows.contains(&format!("\"{id}\"")))
+    };
+    let noticed = |manager: &Manager| manager.log().matches("was emptied or overwritten").count();
+    chat(&manager, "long-ago");
+    wait_until("it is written", PATIENCE, || has(&manager, &["long-ago"]));
+    // As the system copies it between two lives, which no count of changes tells from the one of now.
+    manager.stop();
+    fs::copy(&ledger, manager.path("plain.db")).unwrap();
+    manager.launch();
+    chat(&manager, "first");
+    wait_until("it is written", PATIENCE, || has(&manager, &["first"]));
+    fs::copy(manager.path("plain.db"), &ledger).unwrap();
+    chat(&manager, "second");
+    wait_until("they are in the ledger that is there now", PATIENCE, || {
+        noticed(&manager) == 1 && has(&manager, &["long-ago", "first", "second"])
+    });
+    assert_eq!(named(&manager, "-wal.of-another-file").len(), 1, "nothing is thrown away");
+    // The file is whole: a start looks at all of it.
+    manager.stop();
+    manager.launch();
+    assert!(has(&manager, &["long-ago", "first", "second"]));
+}
+
+#[test]
 fn the_ledger_is_its_owners_alone() {
     let manager = Manager::start(&Config::with(Model::chat("chat")));
     chat(&manager, "one");
@@ -130,6 +160,25 @@ fn a_second_manager_of_a_linked_ledger_is_refused_by_name() {
 }
 
 #[test]
+fn a_second_manager_of_a_hard_linked_ledger_is_refused_by_name() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let mut other = Manager::prepare(&Config::with(Model::chat("chat")).program("database: \"link.db\""));
+    fs::hard_link(manager.path("data/llm-manager.db"), other.path("link.db")).unwrap();
+    let output = other.cli(&["serve"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for wanted in ["another manager", "hard links", &format!("pid {} on", manager.pid())] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    chat(&manager, "one");
+    wait_until("it writes on", PATIENCE, || manager.api("/api/usage/summary")["total"]["requests"] == 1);
+    // Once the first one has ended, the second one may have it.
+    drop(manager);
+    other.launch();
+    assert_eq!(other.api("/api/usage/summary?from=2000-01-01T00:00:00Z")["total"]["requests"], 1);
+}
+
+#[test]
 fn a_second_manager_of_one_postgres_is_refused_by_name_and_touches_nothing() {
     let Some(postgres) = Postgres::start() else { return };
     let config =
@@ -155,6 +204,32 @@ fn a_second_manager_of_one_postgres_is_refused_by_name_and_touches_nothing() {
     let mut other = other;
     other.launch();
     assert_eq!(other.api("/api/usage/summary?from=2000-01-01T00:00:00Z")["total"]["requests"], 2);
+}
+
+#[test]
+fn a_postgres_that_is_frozen_holds_nobody_up() {
+    let Some(postgres) = Postgres::start() else { return };
+    let config = Config::with(Model::chat("chat")).program(&format!("database: \"{}\"", postgres.address()));
+    let mut manager = Manager::start(&config);
+    chat(&manager, "before");
+    let rows = || postgres.ask("SELECT COUNT(*) FROM requests");
+    wait_until("it is written", PATIENCE, || rows() == "1");
+    postgres.freeze(true);
+    chat(&manager, "during");
+    // Promised are one second for the row and two for a report; the rest is for busy machines.
+    let slack = Duration::from_secs(4);
+    wait_until("its row is in the overflow file", slack, || in_overflow(&manager, "during"));
+    let asked = Instant::now();
+    manager.get("/metrics").send().ok();
+    assert!(asked.elapsed() < slack, "/metrics took {:?}", asked.elapsed());
+    let asked = Instant::now();
+    manager.get("/api/usage/summary").send().error(503, "ledger_unavailable");
+    assert!(asked.elapsed() < slack, "a report took {:?}", asked.elapsed());
+    manager.signal(Signal::SIGTERM);
+    assert!(manager.wait_exit(Duration::from_secs(10)).success());
+    postgres.freeze(false);
+    manager.launch();
+    wait_until("both are written", PATIENCE, || rows() == "2");
 }
 
 #[test]

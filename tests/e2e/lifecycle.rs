@@ -106,6 +106,22 @@ fn a_start_that_takes_too_long_is_504() {
 }
 
 #[test]
+fn a_backend_that_listens_elsewhere_is_told_where() {
+    let fake = env!("CARGO_BIN_EXE_fake-model-server");
+    let other = free_port();
+    let start = format!("{fake} --port {other} --marker {{dir}}");
+    let deaf = Model::chat("deaf").command(&["sh", "-c", &start]).start_timeout(4);
+    let six = format!("exec {fake} --host ::1 --port {{port}} --marker {{dir}}");
+    let six = Model::chat("six").command(&["sh", "-c", &six]).start_timeout(4);
+    let manager = Manager::start(&Config::with(deaf).model(six));
+    let (deaf, six) = (manager.chat("deaf").spawn(), manager.chat("six").spawn());
+    let told = deaf.join().unwrap().error(504, "model_start_timeout").message();
+    assert!(told.contains(&format!("its processes listen on 127.0.0.1:{other}")), "{told}");
+    let told = six.join().unwrap().error(504, "model_start_timeout").message();
+    assert!(told.contains("its processes listen on [::1]:"), "{told}");
+}
+
+#[test]
 fn a_backend_that_accepts_and_never_answers_times_out_too() {
     let manager = one(Model::chat("chat").start_timeout(1).flags(&["--hang-probe"]));
     manager.chat("chat").send().error(504, "model_start_timeout");

@@ -1,6 +1,6 @@
 //! The contract's section 5, and the command line on top of it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 
 use serde_json::{Value, json};
 
@@ -229,4 +229,88 @@ fn the_command_line_reaches_a_manager_whose_file_has_been_broken_since() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(2) && said.contains("program.port"), "{said}");
     std::fs::write(manager.path("config.yaml"), config).unwrap();
+}
+
+#[test]
+fn a_query_that_can_not_be_read_names_its_parameter() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    for (path, words) in [
+        ("/api/requests?limit=ten", "`limit`: expected a whole number, got \"ten\""),
+        ("/api/runs?model=chat&limit=-1", "`limit`: expected a whole number, got \"-1\""),
+        ("/api/requests?shares=maybe", "`shares`: expected true or false"),
+        ("/api/models/chat/logs?tail=all", "`tail`: expected a whole number"),
+        ("/api/requests?colour=red", "unknown field `colour`"),
+    ] {
+        let refused = manager.get(path).send().error(400, "invalid_request");
+        assert!(refused.message().contains(words), "{path}: {}", refused.message());
+    }
+    let kind = |accept: &str| {
+        let reply = manager.get("/api/requests").header("Accept", accept).send().ok();
+        reply.header("content-type").unwrap().to_owned()
+    };
+    for accept in ["text/csv", "Text/CSV", "application/json;q=0.5, text/csv", "text/html, text/csv;q=0.1"] {
+        assert!(kind(accept).starts_with("text/csv"), "{accept}: {}", kind(accept));
+    }
+    for accept in ["*/*", "text/csv;q=0", "application/json, text/csv;q=0.9"] {
+        assert_eq!(kind(accept), "application/json", "{accept}");
+    }
+}
+
+#[test]
+fn a_wrong_argument_is_a_mistake_of_usage_whether_or_not_a_manager_runs() {
+    let manager = Manager::prepare(&Config::with(Model::chat("chat")));
+    for (arguments, words) in [
+        (&["statement", "--month", "2026-13"][..], "2026-11"),
+        (&["pause", "gpu", "--for", "8d"], "a week at the most"),
+        (&["connect", "telnet"], "the clients are curl, python"),
+        (&["connect", "curl", "--address", "here"], "http://192.168.1.5:8080"),
+        (&["key", "add", "x", "--scope", "rule"], "infer, read, operate or admin"),
+        (&["key", "add", "x", "--budget", "20"], "20 CNY/month"),
+        (&["key", "add", "x", "--requests-per-minute", "0"], "requests-per-minute"),
+        (&["key", "add", "x", "--priority", "high"], "interactive, normal or batch"),
+        (&["key", "add", "x", "--expires", "soon"], "2027-01-01T00:00:00Z"),
+    ] {
+        let output = manager.cli(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(words), "{arguments:?}: {said}");
+    }
+    assert!(!manager.path("data/keys.json").exists());
+    // What can't be printed is a failure that is told; a reader that has had enough is none.
+    for arguments in ["schema", "key list"] {
+        let program = env!("CARGO_BIN_EXE_llm-manager");
+        let run = |to: &str| {
+            let line = format!("{program} --config {} {arguments} {to}", manager.word("config.yaml"));
+            let output = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let (code, said) = run("> /dev/full");
+        assert!(code == Some(1) && said.contains("standard output: No space left"), "{arguments}: {said}");
+        assert_eq!(run("| true"), (Some(0), String::new()), "{arguments}");
+    }
+}
+
+#[test]
+fn bodies_beyond_their_bound_and_clients_of_http_1_0_are_answered_as_all_others() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let huge = json!({"name": "x".repeat(70_000), "key": "x".repeat(20_000)});
+    manager.post("/api/keys").json(&huge).send().error(413, "request_too_large");
+    manager.post("/api/session").json(&huge).send().error(413, "request_too_large");
+    // Its streams have no chunks: what comes is the body.
+    let mut client = std::net::TcpStream::connect(manager.url().trim_start_matches("http://")).unwrap();
+    client.write_all(b"GET /api/events HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let (mut head, mut reader) = (Vec::new(), BufReader::new(client));
+    let first = loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        match line.trim_end() {
+            "" => {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                break line;
+            }
+            line => head.push(line.to_ascii_lowercase()),
+        }
+    };
+    assert!(!head.iter().any(|line| line.contains("chunked")), "{head:?}");
+    assert!(first.starts_with("data: {"), "{first}");
 }

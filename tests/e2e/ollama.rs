@@ -88,6 +88,8 @@ fn vectors_and_failures_come_in_its_form() {
         manager.post("/api/chat").json(&json!({"model": "embed", "messages": [{"role": "user"}]})).send();
     assert_eq!((wrong.status, wrong.json()["code"].as_str().unwrap()), (400, "mode_mismatch"));
     assert_eq!(manager.post("/api/chat").body("{").send().status, 400);
+    let pulled = manager.post("/api/pull").json(&json!({"model": "x"})).send();
+    assert!(pulled.status == 404 && pulled.json()["error"].as_str().unwrap().contains("configuration"));
 }
 
 #[test]

@@ -48,6 +48,10 @@ fn last_nights_crash_is_read_in_the_morning() {
     let found = manager.cli_ok(&["logs", "other-name", "--since", "8h", "--grep", "^the-.*cheese$"]);
     assert_eq!(found.trim(), "the-weights-are-cheese");
     assert_eq!(manager.cli_ok(&["logs", "chat", "--since", "2999-01-01T00:00:00Z"]), "");
+    let nobody = manager.cli(&["logs", "nobody", "--since", "8h"]);
+    assert!(
+        nobody.status.code() == Some(1) && String::from_utf8_lossy(&nobody.stderr).contains("\"nobody\"")
+    );
     manager.launch();
     assert_eq!(manager.cli_ok(&["logs", "chat", "--run", &run]), said, "the manager says the same");
     let found = manager.api("/api/models/chat/logs?since=2020-01-01T00:00:00Z&grep=cheese");
@@ -85,6 +89,29 @@ fn secrets_are_hidden_in_memory_and_in_what_clients_are_told() {
     assert!(reply.text().contains("cannot use ***"), "{}", reply.text());
     assert!(manager.model_log("dying").iter().any(|line| line == "cannot use ***"));
     assert!(!manager.log().contains("hf_secret"), "{}", manager.log());
+}
+
+#[test]
+fn a_secret_that_a_reload_brings_is_hidden_too() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let text = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
+    let fake = env!("CARGO_BIN_EXE_fake-model-server");
+    let late = format!(
+        "{text}  late:\n    Default:\n      env: {{HF_TOKEN: hf_secret}}\n      command: [sh, -c, 'echo \"with $HF_TOKEN\"; exec \
+         {fake} --port {{port}} --marker {}']\n",
+        manager.path("").display()
+    );
+    std::fs::write(manager.path("config.yaml"), late).unwrap();
+    manager.post("/api/config/reload").send().ok();
+    manager.chat("late").send().ok();
+    assert!(
+        manager.model_log("late").iter().any(|line| line == "with ***"),
+        "{:?}",
+        manager.model_log("late")
+    );
+    let file = || manager.cli_ok(&["logs", "late", "--since", "1h"]);
+    wait_until("the line is in the file", PATIENCE, || file().contains("with "));
+    assert!(!file().contains("hf_secret"), "{}", file());
 }
 
 #[test]

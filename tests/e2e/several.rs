@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::support::postgres::Postgres;
 use crate::support::slurm::Cluster;
@@ -197,6 +198,41 @@ fn the_leader_is_killed_under_load_and_the_other_takes_over() {
     world.first.stop();
     wait_until("the last one has ended its jobs", PATIENCE, || world.cluster.run("squeue -h").is_empty());
     assert_eq!(world.postgres.ask("SELECT COUNT(*) FROM runs WHERE ended_us IS NULL"), "0");
+}
+
+#[test]
+fn of_three_one_leads_and_a_price_is_in_force_at_all_of_them() {
+    let Some(mut world) = World::start() else { return };
+    let mut third = world.first.beside("third", &config(&world.postgres));
+    third.launch();
+    wait_until("the third one follows", PATIENCE, || {
+        third.api("/api/leadership")["leader"] == world.first.url() && others(&world.first).len() == 2
+    });
+    for manager in [&world.first, &world.second, &third] {
+        manager.chat("m").send().ok();
+    }
+    let jobs = world.jobs();
+    assert_eq!(jobs.len(), 1, "one job serves all three: {jobs:?}");
+    let plan = json!({"method": "hourly", "currency": "CNY", "per_hour": "1.50"});
+    third.put("/api/billing/m").json(&plan).send().ok();
+    for manager in [&world.first, &world.second] {
+        wait_until("it is in force there", PATIENCE, || {
+            manager.api("/api/billing/m")["plan"]["method"] == "hourly"
+        });
+    }
+    world.first.kill();
+    let rest = [&world.second, &third];
+    wait_until("one of the others leads", SOON, || rest.iter().any(|manager| leads(manager)));
+    for manager in rest {
+        manager.chat("m").send().ok();
+    }
+    assert_eq!(rest.iter().filter(|manager| leads(manager)).count(), 1);
+    let leader = if leads(rest[0]) { rest[0].url() } else { rest[1].url() };
+    for manager in rest {
+        wait_until("all agree", PATIENCE, || manager.api("/api/leadership")["leader"] == leader);
+    }
+    assert_eq!(world.jobs(), jobs, "nothing was started twice, and nothing was stopped");
+    assert_eq!(world.doubled(), "");
 }
 
 #[test]

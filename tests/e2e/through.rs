@@ -89,6 +89,14 @@ fn stray_requests_are_refused_with_advice_and_seen_in_the_log_of_requests() {
     assert_eq!(seen["endpoint"], "/v1/chat/completion");
     assert!(seen["error"].as_str().unwrap().starts_with("POST /v1/chat/completion: "), "{seen}");
     reply.error(404, "unknown_endpoint");
+    for (path, advice) in [
+        ("/completion", "did you mean `/v1/completions`"),
+        ("/props", "did you mean the backend's own, `/upstream/MODEL/props`"),
+        ("/upstream/", "did you mean `/upstream/MODEL/PATH`"),
+    ] {
+        let message = manager.post(path).send().error(404, "unknown_endpoint").message();
+        assert!(message.contains(advice), "{message}");
+    }
     let reply = manager.bare("GET", "/api/model").send();
     assert!(reply.message().contains("did you mean `/api/models`"), "{}", reply.message());
     reply.error(404, "unknown_endpoint");
@@ -305,6 +313,8 @@ fn a_websocket_passes_both_ways_and_holds_its_lease() {
 
     let (_, text) = open(&manager, "/v1/realtime?model=chat", "status=403");
     assert!(text.starts_with("HTTP/1.1 403 ") && text.ends_with("not!"), "{text}");
+    wait_until("the refusal is in the ledger", PATIENCE, || rows(&manager, "status=403").len() == 1);
+    assert_eq!(rows(&manager, "status=403").remove(0)["error"], "not!");
     let (_, text) = open(&manager, "/v1/realtime", "");
     assert!(text.starts_with("HTTP/1.1 400 ") && text.contains("?model=NAME"), "{text}");
     let (_, text) = open(&manager, "/v1/embeddings?model=chat", "");

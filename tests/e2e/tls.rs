@@ -186,7 +186,7 @@ fn mistakes_in_the_files_are_told_before_anything_starts() {
     told(&["key.pem", "program.tls.key"]);
     certify(manager.dir.path());
     std::fs::write(path("key.pem"), key).unwrap();
-    told(&["program.tls.key", "it is not the key of", "cert.pem"]);
+    told(&["config.yaml:", "program.tls.key: ", "it is not the key of", "cert.pem"]);
 }
 
 #[test]

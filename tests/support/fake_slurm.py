@@ -173,7 +173,7 @@ def scontrol(words):
             print("slurm_load_jobs error: Invalid job id specified", file=sys.stderr)
             sys.exit(1)
         signal_of = {"TIMEOUT": "0:9"}.get(job["state"], "0:0")
-        print(f"JobId={job['id']} JobName={job['name']} JobState={job['state']} Reason=None ExitCode={signal_of} AllocNode:Sid=x:1 ")
+        print(f"JobId={job['id']} JobName={job['name']} JobState={job['state']} Reason=None ExitCode={signal_of} AllocNode:Sid={os.uname().nodename}:1 ")
         return
     changes = dict(word.split("=", 1) for word in words[1:])
     number = next(value for name, value in changes.items() if name.lower() == "jobid")

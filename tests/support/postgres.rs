@@ -59,6 +59,19 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Stops it with all of its processes, as a host that hangs or a cut network does, or lets it go on.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        use nix::sys::signal::{Signal, kill};
+        use nix::unistd::Pid;
+        let server = self.server.id();
+        let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+        let children = children.split_whitespace().map(|pid| pid.parse::<i32>().unwrap());
+        for pid in std::iter::once(i32::try_from(server).unwrap()).chain(children) {
+            // A child may have ended meanwhile.
+            let _ = kill(Pid::from_raw(pid), if frozen { Signal::SIGSTOP } else { Signal::SIGCONT });
+        }
+    }
+
     /// What a statement answers; empty if it fails.
     pub(crate) fn ask(&self, statement: &str) -> String {
         let output = Command::new(self.bin.join("psql"))

@@ -70,6 +70,7 @@ impl Drop for Held {
 struct Pod {
     record: Record,
     view: watch::Receiver<PodView>,
+    leaves: watch::Receiver<Option<Arc<str>>>,
     wish: watch::Sender<Wish>,
 }
 
@@ -203,9 +204,10 @@ impl KubernetesLauncher {
         let key = aside(move || of.read_key()).await.map_err(|error| error.to_string())?;
         let (cluster, watcher) = opened.watcher(&record).await?;
         let (view, of_view) = watch::channel(PodView::Making(None));
+        let (leaves, of_leaves) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
         let (output, pieces) = mpsc::channel(PIECES);
-        let pod = Pod { record: record.clone(), view: of_view, wish };
+        let pod = Pod { record: record.clone(), view: of_view, leaves: of_leaves, wish };
         let owner = Owner {
             cluster,
             watcher,
@@ -214,6 +216,7 @@ impl KubernetesLauncher {
             things,
             grace,
             view,
+            leaves,
             wish: of_wish,
             output: Some(output),
         };
@@ -520,6 +523,10 @@ impl Run for PodRun {
 
     fn tail(&self) -> watch::Receiver<Tail> {
         self.tail.clone()
+    }
+
+    fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.pod.leaves.clone()
     }
 
     fn remainder(&self) -> Option<String> {

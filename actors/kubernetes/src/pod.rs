@@ -4,6 +4,7 @@
 //! one; an order to end it is given again until it is obeyed; only Kubernetes' word that it is over is an end, but for a Pod
 //! whose node doesn't answer any more.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_manager_policy::cluster::{ContainerState, JobEnd, JobFate, PodFacts, PodStage, PodWait, Role};
@@ -88,6 +89,8 @@ pub(crate) struct Owner {
     /// Seconds to end in.
     pub grace: u32,
     pub view: watch::Sender<PodView>,
+    /// Somebody else takes it away, and how.
+    pub leaves: watch::Sender<Option<Arc<str>>>,
     pub wish: watch::Receiver<Wish>,
     /// Takes what its server prints.
     pub output: Option<mpsc::Sender<Vec<u8>>>,
@@ -227,10 +230,17 @@ impl Owner {
 
     /// Takes in what the watch has shown.
     fn take(&self, round: &mut Round, seen: Seen, adopted: bool) -> Option<(JobEnd, bool)> {
-        let asked = matches!(round.told, Some((wish, _)) if wish > Wish::Run);
         if let Some(pod) = &seen.pod {
             round.facts = facts(pod, &self.record.container);
         }
+        // It was somebody else who was first, if we are told of it before we have told it to end.
+        if round.told.is_none()
+            && let Some(why) = round.facts.leaves()
+        {
+            self.leaves.send_if_modified(|old| old.replace(why.into()).is_none());
+        }
+        let asked =
+            matches!(round.told, Some((wish, _)) if wish > Wish::Run) && self.leaves.borrow().is_none();
         if seen.gone {
             return Some((round.facts.end(asked, true), false));
         }

@@ -18,7 +18,10 @@ pub fn backup(location: &Location, target: &Path) -> Result<(), StoreError> {
         return Err(StoreError::Refused("a ledger in PostgreSQL is backed up with its own `pg_dump`".into()));
     };
     if target.exists() {
-        return Err(StoreError::Refused(format!("{} is there already", target.display())));
+        return Err(StoreError::Refused(format!(
+            "{} is there already: choose another name",
+            target.display()
+        )));
     }
     let part = beside(target, ".part");
     let done = copy(location, path, &part).and_then(|()| {

@@ -42,13 +42,18 @@ pub(super) fn borders(
     }
     let mut at = first(bucket, zone, from).map_err(wrong)?;
     let mut borders = vec![at.as_microsecond()];
+    let mut clock = Clock::default();
     while at.as_microsecond() < to {
         if borders.len() > MOST_BUCKETS {
             return Err(StoreError::Refused(format!(
                 "that would be more than {MOST_BUCKETS} points: choose wider ones, or less time"
             )));
         }
-        at = next(bucket, zone, at).map_err(wrong)?;
+        at = match seconds_of(bucket) {
+            Some(width) => clock.next(zone, at, width),
+            None => next_day(bucket, zone, at),
+        }
+        .map_err(wrong)?;
         borders.push(at.as_microsecond());
     }
     Ok(borders)
@@ -99,12 +104,33 @@ fn floor_local(zone: &TimeZone, time: Timestamp, width: i64) -> Result<Timestamp
     Timestamp::from_microsecond(floor_to(time.as_microsecond() + offset, width) - offset)
 }
 
-fn next(bucket: Bucket, zone: &TimeZone, at: Timestamp) -> Result<Timestamp, jiff::Error> {
-    if let Some(width) = seconds_of(bucket) {
-        let next = floor_local(zone, at, width)?.checked_add(SignedDuration::from_secs(width))?;
-        let change = zone.following(at).next().map(|change| change.timestamp());
-        return Ok(change.filter(|change| *change < next).unwrap_or(next));
+/// How the clock of a zone is set. A day has 1,440 minutes, and one look at the zone is enough for most of them.
+#[derive(Default)]
+struct Clock {
+    offset: Micros,
+    /// Since when, and when it is changed.
+    set: Option<(Timestamp, Timestamp)>,
+}
+
+impl Clock {
+    /// The end of the bucket of this width that begins then.
+    fn next(&mut self, zone: &TimeZone, at: Timestamp, width: i64) -> Result<Timestamp, jiff::Error> {
+        let (_, change) = match self.set.filter(|(since, change)| (*since..*change).contains(&at)) {
+            Some(set) => set,
+            None => {
+                self.offset = i64::from(zone.to_offset(at).seconds()) * 1_000_000;
+                let change = zone.following(at).next().map_or(Timestamp::MAX, |change| change.timestamp());
+                *self.set.insert((at, change))
+            }
+        };
+        let start = floor_to(at.as_microsecond() + self.offset, width) - self.offset;
+        let next = Timestamp::from_microsecond(start)?.checked_add(SignedDuration::from_secs(width))?;
+        Ok(next.min(change))
     }
+}
+
+/// The same for buckets of whole days.
+fn next_day(bucket: Bucket, zone: &TimeZone, at: Timestamp) -> Result<Timestamp, jiff::Error> {
     let date = first_date(bucket, Zoned::new(at, zone.clone()).date())?;
     let next = match bucket {
         Bucket::Week => date.checked_add(7.days())?,

@@ -36,7 +36,7 @@ const TABLES: &[Table] = &[
     table("renames", &["id"], true),
     table("facets", &["id"], true),
     table("senders", &["id"], true),
-    table("requests", &["id"], true),
+    table("request_rows", &["id"], false),
     table("rollups", &["level", "start_us", "facet_id"], false),
     table("model_rollups", &["level", "start_us", "facet_id"], false),
     table("latencies", &["level", "start_us", "facet_id"], false),
@@ -93,7 +93,7 @@ pub fn copy(from: &Location, to: &Location) -> Result<Copied, OpenError> {
         StoreError::Taken(holder) => OpenError::Taken { place: to.to_string(), holder },
         error => to.failed(error),
     })?;
-    let used = "SELECT (SELECT COUNT(*) FROM requests) + (SELECT COUNT(*) FROM runs) + (SELECT COUNT(*) FROM models) AS number";
+    let used = "SELECT (SELECT COUNT(*) FROM request_rows) + (SELECT COUNT(*) FROM runs) + (SELECT COUNT(*) FROM models) AS number";
     if target.number(used).map_err(|error| to.failed(error))? > 0 {
         return Err(to.failed(
             "there are rows in it already: a ledger is copied into an empty database or a new file",
@@ -112,7 +112,7 @@ fn copy_all(source: &mut Db, target: &mut Db) -> Result<Copied, StoreError> {
         let rows = copy_table(source, target, table, &columns)?;
         copied.rows += rows;
         match table.name {
-            "requests" => copied.requests = rows,
+            "request_rows" => copied.requests = rows,
             "runs" => copied.runs = rows,
             _ => {}
         }
@@ -130,7 +130,7 @@ fn copy_all(source: &mut Db, target: &mut Db) -> Result<Copied, StoreError> {
 /// Nothing is taken on trust: what is paid is summed up on both sides.
 fn compare(source: &mut Db, target: &mut Db) -> Result<(), StoreError> {
     for what in ["COUNT(*)", "SUM(cost / 1000000)", "SUM(cost % 1000000)", "SUM(input)", "SUM(output)"] {
-        let query = format!("SELECT CAST(COALESCE({what}, 0) AS BIGINT) AS number FROM requests");
+        let query = format!("SELECT CAST(COALESCE({what}, 0) AS BIGINT) AS number FROM request_rows");
         let (there, here) = (source.number(&query)?, target.number(&query)?);
         if there != here {
             return Err(StoreError::Other(format!(

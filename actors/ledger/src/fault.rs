@@ -5,10 +5,10 @@
 
 use super::error::StoreError;
 use super::labels::Labels;
+#[cfg(feature = "postgres")]
+use super::place::{Told, first_id};
 use super::row::{Event, KeySource, RequestRow, now_us};
 use super::write::Writer;
-#[cfg(feature = "postgres")]
-use std::fmt::Write;
 use std::sync::Arc;
 
 impl Writer {
@@ -112,33 +112,32 @@ fn quote(text: &str) -> String {
 #[cfg(feature = "postgres")]
 fn insertion(row: &RequestRow, facet: i64) -> String {
     let number = |value: Option<i64>| value.map_or_else(|| "NULL".to_owned(), |value| value.to_string());
-    let mut key = String::new();
-    for byte in row.key.bytes() {
-        let _ = write!(key, "{byte:02x}");
-    }
-    let tokens = &row.tokens;
+    let text = |value: Option<&str>| value.map_or_else(|| "NULL".to_owned(), quote);
+    let (told, tokens) = (Told::of(row), &row.tokens);
     let values = [
-        format!("'\\x{key}'::bytea"),
+        // Behind the places of rows that are found by themselves.
+        (first_id(row.ended_us().saturating_add(1)) - 1).to_string(),
+        told.tag.to_string(),
         facet.to_string(),
-        row.ended_us().to_string(),
         row.duration_us.to_string(),
         row.queue_us.to_string(),
         number(row.first_byte_us),
         row.status.to_string(),
-        quote(&row.outcome.text()),
+        text(row.outcome.stored().as_deref()),
         number(tokens.input),
         number(tokens.cached),
         number(tokens.cache_write),
         number(tokens.output),
         number(tokens.reasoning),
-        quote(row.usage_source.text()),
+        text(row.usage_source.stored()),
         number(row.cost),
-        quote(row.pricing.text()),
+        text(row.pricing.stored(row.cost)),
         number(row.plan_id),
         number(row.run_id),
         row.replayed.to_string(),
-        quote(&row.request_id),
-        row.error.as_deref().map_or_else(|| "NULL".to_owned(), quote),
+        text(told.request_id),
+        text(row.error.as_deref()),
+        "NULL".to_owned(),
     ];
     format!("{}({})", super::insert::COLUMNS, values.join(", "))
 }

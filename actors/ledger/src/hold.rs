@@ -3,17 +3,19 @@
 
 use super::db::{Db, Location};
 use super::error::{OpenError, StoreError};
+use super::journal;
+use super::myself::own_name;
+#[cfg(feature = "postgres")]
+use super::myself::{HOLDER, own_mark};
+use super::watch::{Eye, pause};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A predecessor that was killed may need a moment to be gone.
 const PATIENCE: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_millis(50);
-/// Who holds the ledger, in `meta`.
-#[cfg(feature = "postgres")]
-const HOLDER: &str = "manager";
 
 /// A folder that is this manager's alone, until it is dropped.
 #[derive(Debug)]
@@ -21,6 +23,16 @@ pub struct Hold {
     _file: File,
     /// The folder in which the ledger truly lies, if its name here is a link.
     _linked: Option<Box<Self>>,
+    /// The ledger's file itself, which may have another name in another folder (a hard link).
+    ledger: Option<Arc<Eye>>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(eye) = &self.ledger {
+            eye.let_go();
+        }
+    }
 }
 
 impl Hold {
@@ -48,11 +60,11 @@ impl Hold {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", own_name()))
             .map_err(wrong)?;
-        Ok(Self { _file: file, _linked: None })
+        Ok(Self { _file: file, _linked: None, ledger: None })
     }
 
-    /// Takes the folder of the manager's state, and the one in which the ledger's file truly lies. Blocks.
-    pub fn take_with(folder: &Path, ledger: &Location) -> Result<Self, OpenError> {
+    /// Takes the folder of the manager's state, the one in which the ledger's file truly lies, and that file. Blocks.
+    pub fn take_with(folder: &Path, ledger: &Location, eye: Option<&Arc<Eye>>) -> Result<Self, OpenError> {
         let mut hold = Self::take(folder)?;
         // One that isn't there yet is made where its name is.
         if let Location::File(path) = ledger
@@ -60,6 +72,18 @@ impl Hold {
             && let Some(there) = real.parent().filter(|there| *there != here)
         {
             hold._linked = Some(Box::new(Self::take(there)?));
+        }
+        if let (Location::File(path), Some(eye)) = (ledger, eye) {
+            let deadline = Instant::now() + PATIENCE;
+            while !eye.claim() {
+                if Instant::now() >= deadline {
+                    let place = format!("{ledger}, a file that has more than one name (hard links),");
+                    let holder = journal::holder(path).unwrap_or_else(|| "its name is not known".to_owned());
+                    return Err(OpenError::Taken { place, holder });
+                }
+                pause();
+            }
+            hold.ledger = Some(Arc::clone(eye));
         }
         Ok(hold)
     }
@@ -113,18 +137,6 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-#[expect(clippy::disallowed_methods, reason = "before anything is served, on a thread of its own")]
-fn pause() {
-    std::thread::sleep(PAUSE);
-}
-
-/// This manager, for the one that is refused because of it.
-fn own_name() -> String {
-    let host = sysinfo::System::host_name().unwrap_or_else(|| "an unknown host".to_owned());
-    let now = jiff::Timestamp::now();
-    format!("pid {} on {host}, since {now:.0}", std::process::id())
-}
-
 /// Whether a database is one manager's alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Company {
@@ -171,15 +183,4 @@ fn hold_postgres(db: &mut Db, company: Company) -> Result<(), StoreError> {
         db.transact(|db| db.set_meta(HOLDER, &own_name()))?;
     }
     Ok(())
-}
-
-/// Tells this process from all others, also from one of the same number on another machine.
-#[cfg(feature = "postgres")]
-fn own_mark() -> &'static str {
-    use std::hash::{BuildHasher, Hasher};
-    static MARK: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    MARK.get_or_init(|| {
-        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-        format!("{}-{:08x}", std::process::id(), random & 0xffff_ffff)
-    })
 }

@@ -5,42 +5,60 @@
 
 use super::db::Db;
 use super::error::StoreError;
-use super::row::{RequestRow, is_made_here};
+use super::place::Told;
+use super::row::RequestRow;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, HasSqlType, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
 use std::borrow::Cow;
 
-pub(super) const COLUMNS: &str = "INSERT INTO requests (key, facet_id, ended_us, duration_us, queue_us, first_byte_us, status, \
+pub(super) const COLUMNS: &str = "INSERT INTO request_rows (id, tag, facet_id, duration_us, queue_us, first_byte_us, status, \
     outcome, input, cached, cache_write, output, reasoning, usage_source, cost, pricing, plan_id, run_id, replayed, \
-    request_id, error, sender_id, client_named) VALUES ";
+    request_id, error, sender_id) VALUES ";
 
 /// A row that is new in the ledger, with those of its values that have no place to be borrowed from.
 pub(super) struct NewRequest<'a> {
-    key: [u8; 16],
+    id: i64,
+    told: Told<'a>,
     facet: i64,
     sender: Option<i64>,
-    ended_us: i64,
     status: i64,
-    outcome: Cow<'static, str>,
-    client_named: bool,
+    outcome: Option<Cow<'static, str>>,
+    usage_source: Option<&'static str>,
+    pricing: Option<&'static str>,
     row: &'a RequestRow,
 }
 
 impl<'a> NewRequest<'a> {
-    pub(super) fn new(row: &'a RequestRow, facet: i64, sender: Option<i64>) -> Self {
+    pub(super) fn new(
+        row: &'a RequestRow,
+        (id, told): (i64, Told<'a>),
+        facet: i64,
+        sender: Option<i64>,
+    ) -> Self {
         Self {
-            key: row.key.bytes(),
+            id,
+            told,
             facet,
             sender,
-            ended_us: row.ended_us(),
             status: row.status.into(),
-            outcome: row.outcome.text(),
-            client_named: !is_made_here(&row.request_id),
+            outcome: row.outcome.stored(),
+            usage_source: row.usage_source.stored(),
+            pricing: row.pricing.stored(row.cost),
             row,
         }
+    }
+
+    /// Rows lie in this order.
+    pub(super) fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// Bytes of its texts.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.told.request_id.map_or(0, str::len) + self.row.error.as_ref().map_or(0, String::len)
     }
 }
 
@@ -89,13 +107,14 @@ macro_rules! bind {
 
 impl<DB, const N: usize> QueryFragment<DB> for Block<'_, N>
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Bool> + HasSqlType<Text> + HasSqlType<Binary>,
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Bool> + HasSqlType<Text>,
     i64: ToSql<BigInt, DB>,
     bool: ToSql<Bool, DB>,
     str: ToSql<Text, DB>,
-    [u8]: ToSql<Binary, DB>,
     Option<i64>: ToSql<Nullable<BigInt>, DB>,
+    for<'t> Option<&'t str>: ToSql<Nullable<Text>, DB>,
     Option<String>: ToSql<Nullable<Text>, DB>,
+    Option<Cow<'static, str>>: ToSql<Nullable<Text>, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql(COLUMNS);
@@ -103,29 +122,28 @@ where
             let row = values.row;
             out.push_sql(if nth == 0 { "(" } else { ",(" });
             bind!(out,
-                Binary => &values.key[..],
+                BigInt => &values.id,
+                BigInt => &values.told.tag,
                 BigInt => &values.facet,
-                BigInt => &values.ended_us,
                 BigInt => &row.duration_us,
                 BigInt => &row.queue_us,
                 Nullable<BigInt> => &row.first_byte_us,
                 BigInt => &values.status,
-                Text => &*values.outcome,
+                Nullable<Text> => &values.outcome,
                 Nullable<BigInt> => &row.tokens.input,
                 Nullable<BigInt> => &row.tokens.cached,
                 Nullable<BigInt> => &row.tokens.cache_write,
                 Nullable<BigInt> => &row.tokens.output,
                 Nullable<BigInt> => &row.tokens.reasoning,
-                Text => row.usage_source.text(),
+                Nullable<Text> => &values.usage_source,
                 Nullable<BigInt> => &row.cost,
-                Text => row.pricing.text(),
+                Nullable<Text> => &values.pricing,
                 Nullable<BigInt> => &row.plan_id,
                 Nullable<BigInt> => &row.run_id,
                 Bool => &row.replayed,
-                Text => row.request_id.as_str(),
+                Nullable<Text> => &values.told.request_id,
                 Nullable<Text> => &row.error,
                 Nullable<BigInt> => &values.sender,
-                Bool => &values.client_named,
             );
             out.push_sql(")");
         }

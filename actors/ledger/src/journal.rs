@@ -7,6 +7,7 @@
 
 use super::db::{Db, Location, Role, connect, words};
 use super::error::{OpenError, StoreError};
+use super::myself::{HOLDER, own_name};
 use super::row::Micros;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
@@ -42,15 +43,20 @@ pub(super) fn settle(path: &Path) -> Result<Option<PathBuf>, OpenError> {
     if written.is_empty() || is_its_own(path, &written) {
         return Ok(None);
     }
-    let name = |number: u32| match number {
-        1 => beside(path, "-wal.of-another-file"),
-        _ => beside(path, &format!("-wal.of-another-file-{number}")),
-    };
-    let aside = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1));
+    let aside = aside(path);
     fs::rename(&journal, &aside).map_err(failed)?;
     // An index of the journal, which SQLite makes anew.
     let _ = fs::remove_file(beside(path, "-shm"));
     Ok(Some(aside))
+}
+
+/// A name for a journal of another file that no file has.
+pub(super) fn aside(path: &Path) -> PathBuf {
+    let name = |number: u32| match number {
+        1 => beside(path, "-wal.of-another-file"),
+        _ => beside(path, &format!("-wal.of-another-file-{number}")),
+    };
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1))
 }
 
 /// Whether this journal was written upon this file, as far as one can tell.
@@ -68,7 +74,7 @@ fn is_its_own(path: &Path, journal: &[u8]) -> bool {
     if !head.starts_with(b"SQLite format 3\0") {
         return true;
     }
-    if head.get(WRITTEN_AT) != Some(&WITH_JOURNAL) {
+    if !has_journal(&head) {
         // A copy that `backup` or a migration has made.
         return false;
     }
@@ -76,6 +82,11 @@ fn is_its_own(path: &Path, journal: &[u8]) -> bool {
     let written = epochs(journal, root);
     // A ledger of an older version has none, nor has its journal.
     epoch.is_none_or(|epoch| written.is_empty() || written.contains(&epoch))
+}
+
+/// Whether a file that begins so is written by way of a journal.
+pub(super) fn has_journal(head: &[u8]) -> bool {
+    head.get(WRITTEN_AT) == Some(&WITH_JOURNAL)
 }
 
 /// The epochs in the journal's copies of this page, which is the one that has all of `meta`. The format:
@@ -88,13 +99,18 @@ fn epochs(journal: &[u8], root: u32) -> Vec<String> {
     let pages = frames.filter(|frame| number(frame, 0) == Some(root as usize));
     let mut found = Vec::new();
     for page in pages.filter_map(|frame| frame.get(FRAME_HEAD..)) {
-        for epoch in cells(page).filter_map(epoch_in) {
+        for epoch in epochs_of(page) {
             if !found.contains(&epoch) {
                 found.push(epoch);
             }
         }
     }
     found
+}
+
+/// The epochs in a page that has all of `meta`.
+pub(super) fn epochs_of(page: &[u8]) -> impl Iterator<Item = String> {
+    cells(page).filter_map(epoch_in)
 }
 
 /// What is in the cells of a leaf of a table without row ids; what was there before may still lie between them.
@@ -124,6 +140,21 @@ fn number(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// What the file says by itself: the page that has its `meta`, and its epoch.
 fn told_without_journal(path: &Path) -> Option<(u32, Option<String>)> {
+    let mut conn = without_journal(path)?;
+    let mut first = |query: &str| Some(words(&mut conn, query).ok()?.into_iter().next());
+    let root = first("SELECT CAST(rootpage AS TEXT) AS word FROM sqlite_schema WHERE name = 'meta'")??;
+    Some((root.parse().ok()?, first(&format!("SELECT value AS word FROM meta WHERE name = '{EPOCH}'"))?))
+}
+
+/// Which manager's start the file tells of. Not while this process has the file open: closing it would give SQLite's
+/// locks back.
+pub(super) fn holder(path: &Path) -> Option<String> {
+    let query = format!("SELECT value AS word FROM meta WHERE name = '{HOLDER}'");
+    words(&mut without_journal(path)?, &query).ok()?.pop()
+}
+
+/// A connection that reads the file alone, and takes no locks.
+fn without_journal(path: &Path) -> Option<SqliteConnection> {
     let mut url = String::from(if cfg!(windows) { "file:///" } else { "file:" });
     for letter in path.to_str()?.chars() {
         match letter {
@@ -137,9 +168,7 @@ fn told_without_journal(path: &Path) -> Option<(u32, Option<String>)> {
     url.push_str("?immutable=1");
     let mut conn = SqliteConnection::establish(&url).ok()?;
     conn.batch_execute("PRAGMA query_only = ON").ok()?;
-    let mut first = |query: &str| Some(words(&mut conn, query).ok()?.into_iter().next());
-    let root = first("SELECT CAST(rootpage AS TEXT) AS word FROM sqlite_schema WHERE name = 'meta'")??;
-    Some((root.parse().ok()?, first(&format!("SELECT value AS word FROM meta WHERE name = '{EPOCH}'"))?))
+    Some(conn)
 }
 
 /// Begins an epoch, if all that was written before can be brought into the file: nobody else may be reading.
@@ -157,7 +186,10 @@ pub(super) fn begin(location: &Location) -> Result<(), StoreError> {
     let former = db.words(&format!("SELECT value AS word FROM meta WHERE name = '{EPOCH}'"))?;
     // Nobody has had it before.
     let epoch = format!("{SIGN}{:016x}", RandomState::new().build_hasher().finish());
-    db.transact(|db| db.set_meta(EPOCH, &epoch))?;
+    db.transact(|db| {
+        db.set_meta(EPOCH, &epoch)?;
+        db.set_meta(HOLDER, &own_name())
+    })?;
     db.run(empties)?;
     let in_file = fs::metadata(beside(path, "-wal")).map_or(0, |meta| meta.len()) == 0;
     // Somebody has come to read meanwhile, and the file still has the former one.

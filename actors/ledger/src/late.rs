@@ -3,18 +3,19 @@
 
 use super::db::Db;
 use super::error::StoreError;
+use super::place::first_id;
 use super::row::Micros;
 
-/// Where they are noted, in `meta`: the first id, the last one, and the time that was seen when that was recorded.
-const LATE: &str = "late_rows";
+/// Where they are noted, in `meta`: the first end of such a row, the last one, and the time that was seen when that was recorded.
+const LATE: &str = "late_times";
 /// A clock that is behind by less matters to nobody: retention goes by days.
 const MUCH: Micros = 86_400_000_000;
 
-/// Among these ids are all such rows.
+/// Between these times all such rows ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Late {
-    from: i64,
-    to: i64,
+    from: Micros,
+    to: Micros,
     seen: Micros,
 }
 
@@ -40,25 +41,28 @@ impl Late {
 
     /// As a condition on rows of requests.
     pub(super) fn condition(self) -> String {
-        format!("id BETWEEN {} AND {}", self.from, self.to)
+        format!("id >= {} AND id < {}", first_id(self.from), first_id(self.to.saturating_add(1)))
+    }
+
+    /// Notes them beside those that were noted before.
+    pub(super) fn note(self, db: &mut Db) -> Result<(), StoreError> {
+        let Self { mut from, mut to, seen } = self;
+        if let Some(known) = Self::read(db)? {
+            (from, to) = (from.min(known.from), to.max(known.to));
+        }
+        db.set_meta(LATE, &format!("{from} {to} {seen}"))
     }
 }
 
-/// Whether a row that ended then is such a one.
-pub(super) fn is_late(ended: Micros, seen: Option<Micros>) -> bool {
-    seen.is_some_and(|seen| ended < seen.saturating_sub(MUCH))
-}
-
-/// The newest row.
-pub(super) fn last_row(db: &mut Db) -> Result<i64, StoreError> {
-    db.number("SELECT COALESCE(MAX(id), 0) AS number FROM requests")
-}
-
-/// Notes those that were recorded after the row `before`.
-pub(super) fn note(db: &mut Db, before: i64, seen: Micros) -> Result<(), StoreError> {
-    let from = Late::read(db)?.map_or(before + 1, |late| late.from);
-    let to = last_row(db)?;
-    db.set_meta(LATE, &format!("{from} {to} {seen}"))
+/// Those of rows that ended then and are such ones.
+pub(super) fn those_of(ended: impl Iterator<Item = Micros>, seen: Option<Micros>) -> Option<Late> {
+    let seen = seen?;
+    let mut all: Option<Late> = None;
+    for ended in ended.filter(|ended| *ended < seen.saturating_sub(MUCH)) {
+        let late = all.get_or_insert(Late { from: ended, to: ended, seen });
+        (late.from, late.to) = (late.from.min(ended), late.to.max(ended));
+    }
+    all
 }
 
 /// A person says that the clock is right.

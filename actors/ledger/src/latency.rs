@@ -5,6 +5,7 @@ use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Filter, facets, list};
 use super::histogram::Histogram;
+use super::place::first_id;
 use super::reader::LedgerReader;
 use super::report::rows_since;
 use super::rollup::{LATENCY_LEVELS, floor_to};
@@ -90,8 +91,9 @@ impl LedgerReader {
 
 fn from_rows(db: &mut Db, condition: &str, from: Micros, to: Micros) -> Result<Option<Latency>, StoreError> {
     let limit = MOST_ROWS + 1;
+    let (from, to) = (first_id(from), first_id(to));
     let rows: Vec<TimesRow> = sql_query(format!(
-        "SELECT duration_us, first_byte_us FROM requests WHERE ended_us >= {from} AND ended_us < {to}{condition} \
+        "SELECT duration_us, first_byte_us FROM request_rows WHERE id >= {from} AND id < {to}{condition} \
          AND first_byte_us IS NOT NULL LIMIT {limit}"
     ))
     .load(db)?;

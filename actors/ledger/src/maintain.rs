@@ -5,6 +5,7 @@ use super::db::Db;
 use super::error::StoreError;
 use super::late::Late;
 use super::names::find_model;
+use super::place::first_id;
 use super::rollup::floor_to;
 use super::row::Micros;
 use super::write::{ROW_BYTES, Writer, add_size};
@@ -53,15 +54,15 @@ struct Doomed {
 /// Deletes the rows that the query names (`id`, `facet_id`, `bytes`), and counts them off.
 fn delete_rows(db: &mut Db, condition: &str) -> Result<Step, StoreError> {
     let rows: Vec<Doomed> = sql_query(format!(
-        "SELECT id, facet_id, CAST({ROW_BYTES} + OCTET_LENGTH(request_id) + COALESCE(OCTET_LENGTH(error), 0) AS BIGINT) \
-         AS bytes FROM requests WHERE {condition} LIMIT {STEP_ROWS}"
+        "SELECT id, facet_id, CAST({ROW_BYTES} + COALESCE(OCTET_LENGTH(request_id), 0) \
+         + COALESCE(OCTET_LENGTH(error), 0) AS BIGINT) AS bytes FROM request_rows WHERE {condition} LIMIT {STEP_ROWS}"
     ))
     .load(db)?;
     if rows.is_empty() {
         return Ok(Step::Done);
     }
     let ids = super::filter::list(rows.iter().map(|row| &row.id));
-    db.run(&format!("DELETE FROM requests WHERE id IN ({ids})"))?;
+    db.run(&format!("DELETE FROM request_rows WHERE id IN ({ids})"))?;
     let mut sizes = std::collections::BTreeMap::<i64, (i64, i64)>::new();
     for row in &rows {
         let (count, bytes) = sizes.entry(row.facet_id).or_default();
@@ -86,13 +87,15 @@ fn has_data(db: &mut Db, model: i64) -> Result<bool, StoreError> {
 impl Writer {
     /// All rows of requests.
     pub fn rows(&mut self) -> Result<i64, StoreError> {
-        self.db.number("SELECT COUNT(*) AS number FROM requests")
+        self.db.number("SELECT COUNT(*) AS number FROM request_rows")
     }
 
     /// True if rows ended in this stretch of time.
     pub fn has_rows(&mut self, from: Micros, to: Micros) -> Result<bool, StoreError> {
         let found = self.db.number(&format!(
-            "SELECT COUNT(*) AS number FROM (SELECT id FROM requests WHERE ended_us >= {from} AND ended_us < {to} LIMIT 1) AS r"
+            "SELECT COUNT(*) AS number FROM (SELECT id FROM request_rows WHERE id >= {} AND id < {} LIMIT 1) AS r",
+            first_id(from),
+            first_id(to)
         ))?;
         Ok(found > 0)
     }
@@ -221,7 +224,7 @@ impl Writer {
             }
             let late = Late::spared(db, cutoff)?.map(Late::condition);
             let spared = late.as_ref().map_or_else(String::new, |late| format!(" AND NOT ({late})"));
-            if delete_rows(db, &format!("ended_us < {cutoff}{spared}"))? == Step::More {
+            if delete_rows(db, &format!("id < {}{spared}", first_id(cutoff)))? == Step::More {
                 return Ok(Step::More);
             }
             // Few, and people's: they go with the rows of their time.
@@ -230,7 +233,7 @@ impl Writer {
             names.forget();
             let theirs = late.map_or_else(String::new, |late| {
                 format!(
-                    " AND id NOT IN (SELECT sender_id FROM requests WHERE {late} AND sender_id IS NOT NULL)"
+                    " AND id NOT IN (SELECT sender_id FROM request_rows WHERE {late} AND sender_id IS NOT NULL)"
                 )
             });
             db.run(&format!("DELETE FROM senders WHERE until_us <= {cutoff}{theirs}"))?;

@@ -2,6 +2,7 @@
 
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
+use super::watch::pause;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fmt;
 use std::sync::Arc;
@@ -59,6 +60,18 @@ impl LedgerReader {
     pub fn renew(&self) {
         self.0.generation.fetch_add(1, Ordering::AcqRel);
         while self.0.take.try_recv().is_ok() {}
+    }
+
+    /// The same, and waits until nobody reads in the old one any more, for a second at most: of the journal of one file
+    /// SQLite has one index for a whole process, and another content would be read by it. Blocks.
+    pub fn renew_and_wait(&self) {
+        for _ in 0..20 {
+            self.renew();
+            if self.0.permits.available_permits() == CONNECTIONS {
+                return;
+            }
+            pause();
+        }
     }
 
     /// Does some reading on a consistent state of the ledger, on a thread of its own: it may never come back, and must
@@ -137,7 +150,8 @@ impl Inner {
 
     /// A connection that has failed is not used again.
     fn keep<T>(&self, generation: u64, db: Db, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        if matches!(done, Ok(_) | Err(StoreError::Refused(_))) {
+        let is_current = generation == self.generation.load(Ordering::Acquire);
+        if is_current && matches!(done, Ok(_) | Err(StoreError::Refused(_))) {
             // No room: there are as many idle ones as can ever be used.
             let _ = self.put.try_send((generation, db));
         }

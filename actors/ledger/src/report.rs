@@ -13,7 +13,8 @@ use super::totals::{Group, Series, Summary, Totals, add_money};
 use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
 use jiff::tz::TimeZone;
 use llm_manager_policy::pricing::Money;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A row of `rollups`: bucket, facet, and the sums in the order of the columns.
 #[derive(Queryable)]
@@ -67,6 +68,30 @@ impl Totals {
         ]
     }
 
+    fn values(&self) -> [i64; 19] {
+        [
+            self.requests,
+            self.failed,
+            self.rejected,
+            self.client_left,
+            self.refused,
+            self.cancelled,
+            self.replayed,
+            self.estimated,
+            self.unrecorded,
+            self.unpriced,
+            self.input,
+            self.cached,
+            self.cache_write,
+            self.output,
+            self.reasoning,
+            self.duration_us,
+            self.queue_us,
+            self.first_byte_us,
+            self.first_bytes,
+        ]
+    }
+
     fn add(&mut self, row: &RollupRow, currency: &str) {
         let values = [
             row.requests,
@@ -97,9 +122,9 @@ impl Totals {
         }
     }
 
-    pub(super) fn merge(&mut self, mut other: Self) {
-        for (field, value) in self.fields().into_iter().zip(other.fields()) {
-            *field = field.saturating_add(*value);
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (field, value) in self.fields().into_iter().zip(other.values()) {
+            *field = field.saturating_add(value);
         }
         for (currency, money) in &other.cost {
             add_money(&mut self.cost, currency, *money);
@@ -154,6 +179,42 @@ macro_rules! load {
     }};
 }
 
+/// Where the sums of each group are among those of a point, while rows are read in the order of time.
+struct Places {
+    point: usize,
+    /// Sums that the point had before: from rollups of another width.
+    before: usize,
+    /// By the group's number: the point for which it is known, and the place.
+    known: Vec<(usize, usize)>,
+}
+
+impl Places {
+    fn new(groups: usize) -> Self {
+        Self { point: usize::MAX, before: 0, known: vec![(usize::MAX, 0); groups] }
+    }
+
+    fn totals<'t>(
+        &mut self,
+        point: usize,
+        all: &'t mut Vec<(usize, Totals)>,
+        group: usize,
+    ) -> &'t mut Totals {
+        if point != self.point {
+            (self.point, self.before) = (point, all.len());
+        }
+        let known = self.known.get(group).filter(|(of, _)| *of == point).map(|(_, at)| *at);
+        let found = || all.iter().take(self.before).position(|(of, _)| *of == group);
+        let at = known.or_else(found).unwrap_or(all.len());
+        if let Some(place) = self.known.get_mut(group) {
+            *place = (point, at);
+        }
+        if at == all.len() {
+            all.push((group, Totals::default()));
+        }
+        &mut all[at].1
+    }
+}
+
 /// Reads rollups and adds them up.
 pub(super) struct Reading<'a> {
     filter: &'a Filter,
@@ -186,9 +247,10 @@ impl<'a> Reading<'a> {
         if self.facets.is_empty() {
             return Ok(points);
         }
-        let mut groups: Vec<BTreeMap<usize, Totals>> = vec![BTreeMap::new(); points.len()];
+        let mut groups: Vec<Vec<(usize, Totals)>> = vec![Vec::new(); points.len()];
         for span in spans(pairs().flat_map(|(from, to)| tiles(*from, *to))) {
             let mut nth = 0;
+            let mut places = Places::new(self.keys.len());
             for row in self.load(db, span)? {
                 // A facet that is not here does not fit, or belongs to a model that is being deleted.
                 let Some((group, currency)) = self.facets.get(&row.facet_id) else { continue };
@@ -197,16 +259,19 @@ impl<'a> Reading<'a> {
                     nth += 1;
                 }
                 let Some(groups) = groups.get_mut(nth) else { break };
-                groups.entry(*group).or_default().add(&row, currency);
+                places.totals(nth, groups, *group).add(&row, currency);
             }
         }
-        for (point, groups) in points.iter_mut().zip(groups) {
-            let named = |(nth, totals): (usize, Totals)| {
-                let key = self.keys.get(nth).map(Vec::as_slice).unwrap_or_default();
-                Group { key: key.iter().map(|text| (*text).to_owned()).collect(), totals }
-            };
-            for totals in groups.values() {
-                point.total.merge(totals.clone());
+        let keys: Vec<Arc<[String]>> =
+            self.keys.iter().map(|key| key.iter().map(|text| (*text).to_owned()).collect()).collect();
+        let named = |(nth, totals): (usize, Totals)| Group {
+            key: keys.get(nth).map(Arc::clone).unwrap_or_default(),
+            totals,
+        };
+        for (point, mut groups) in points.iter_mut().zip(groups) {
+            groups.sort_unstable_by_key(|(nth, _)| *nth);
+            for (_, totals) in &groups {
+                point.total.merge(totals);
             }
             if !self.by.is_empty() {
                 point.groups = groups.into_iter().map(named).collect();

@@ -5,8 +5,9 @@ use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Facet, Filter, facets, list};
 use super::labels::Labels;
+use super::place::{ended_of, first_id, made_id, ways_to, within};
 use super::reader::LedgerReader;
-use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource, is_made_here};
+use super::row::{Micros, Outcome, Pricing, RequestRow, RowKey, Tokens, UsageSource};
 use super::runs;
 use super::schema::senders;
 use super::sender::Sender;
@@ -23,14 +24,11 @@ const MOST_STREAMS: usize = 64;
 
 /// The last row of a page: the next page begins after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    ended_us: Micros,
-    id: i64,
-}
+pub struct Cursor(i64);
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.ended_us, self.id)
+        write!(f, "{}.{}", ended_of(self.0), within(self.0))
     }
 }
 
@@ -40,9 +38,11 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, StoreError> {
         let parts =
             text.split_once('.').and_then(|(ended, id)| Some((ended.parse().ok()?, id.parse().ok()?)));
-        let (ended_us, id) = parts
+        let (ended, within): (Micros, i64) = parts
             .ok_or_else(|| StoreError::Refused("this is not the cursor of a page of requests".into()))?;
-        Ok(Self { ended_us, id })
+        // One of an older version has a larger number behind the time: it leads to the end of it.
+        let first = first_id(ended);
+        Ok(Self(first.saturating_add(within.clamp(0, first_id(1) - 1))))
     }
 }
 
@@ -91,12 +91,10 @@ pub struct Page {
 struct StoredRow {
     #[diesel(sql_type = sql_types::BigInt)]
     id: i64,
-    #[diesel(sql_type = sql_types::Binary)]
-    key: Vec<u8>,
+    #[diesel(sql_type = sql_types::BigInt)]
+    tag: i64,
     #[diesel(sql_type = sql_types::BigInt)]
     facet_id: i64,
-    #[diesel(sql_type = sql_types::BigInt)]
-    ended_us: i64,
     #[diesel(sql_type = sql_types::BigInt)]
     duration_us: i64,
     #[diesel(sql_type = sql_types::BigInt)]
@@ -105,8 +103,8 @@ struct StoredRow {
     first_byte_us: Option<i64>,
     #[diesel(sql_type = sql_types::BigInt)]
     status: i64,
-    #[diesel(sql_type = sql_types::Text)]
-    outcome: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    outcome: Option<String>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     input: Option<i64>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
@@ -117,20 +115,20 @@ struct StoredRow {
     output: Option<i64>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     reasoning: Option<i64>,
-    #[diesel(sql_type = sql_types::Text)]
-    usage_source: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    usage_source: Option<String>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     cost: Option<i64>,
-    #[diesel(sql_type = sql_types::Text)]
-    pricing: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    pricing: Option<String>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     plan_id: Option<i64>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
     run_id: Option<i64>,
     #[diesel(sql_type = sql_types::Bool)]
     replayed: bool,
-    #[diesel(sql_type = sql_types::Text)]
-    request_id: String,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    request_id: Option<String>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
     error: Option<String>,
     #[diesel(sql_type = sql_types::Nullable<sql_types::BigInt>)]
@@ -139,21 +137,21 @@ struct StoredRow {
 
 impl StoredRow {
     fn cursor(&self) -> Cursor {
-        Cursor { ended_us: self.ended_us, id: self.id }
+        Cursor(self.id)
     }
 
     fn view(self, labels: Arc<Labels>, sender: Option<Arc<Sender>>) -> RequestView {
         let cursor = self.cursor();
         let row = RequestRow {
-            key: RowKey(self.key.try_into().map_or(0, u128::from_be_bytes)),
-            request_id: self.request_id,
+            key: RowKey::default(),
+            request_id: self.request_id.unwrap_or_else(|| made_id(self.id, self.duration_us, self.tag)),
             labels,
-            started_us: self.ended_us - self.duration_us,
+            started_us: ended_of(self.id) - self.duration_us,
             duration_us: self.duration_us,
             queue_us: self.queue_us,
             first_byte_us: self.first_byte_us,
             status: self.status.try_into().unwrap_or(0),
-            outcome: Outcome::from(self.outcome),
+            outcome: self.outcome.map_or(Outcome::Ok, Outcome::from),
             tokens: Tokens {
                 input: self.input,
                 cached: self.cached,
@@ -161,9 +159,9 @@ impl StoredRow {
                 output: self.output,
                 reasoning: self.reasoning,
             },
-            usage_source: UsageSource::of_text(&self.usage_source),
+            usage_source: UsageSource::of_stored(self.usage_source.as_deref()),
             cost: self.cost,
-            pricing: Pricing::of_text(&self.pricing),
+            pricing: Pricing::of_stored(self.pricing.as_deref(), self.cost),
             plan_id: self.plan_id,
             run_id: self.run_id,
             replayed: self.replayed,
@@ -179,13 +177,13 @@ impl PageQuery {
     fn conditions(&self) -> String {
         let mut sql = String::from("1 = 1");
         if let Some(from) = self.from {
-            sql.push_str(&format!(" AND ended_us >= {from}"));
+            sql.push_str(&format!(" AND id >= {}", first_id(from)));
         }
         if let Some(to) = self.to {
-            sql.push_str(&format!(" AND ended_us < {to}"));
+            sql.push_str(&format!(" AND id < {}", first_id(to)));
         }
-        if let Some(Cursor { ended_us, id }) = self.after {
-            sql.push_str(&format!(" AND ended_us <= {ended_us} AND (ended_us < {ended_us} OR id < {id})"));
+        if let Some(Cursor(id)) = self.after {
+            sql.push_str(&format!(" AND id < {id}"));
         }
         if let Some(status) = self.status {
             let wrong = if status >= 400 { " AND status >= 400" } else { "" };
@@ -196,19 +194,18 @@ impl PageQuery {
         }
         sql.push_str(match self.outcome.as_deref() {
             None => " AND $1 = ''",
-            Some("not_ok") => " AND outcome <> 'ok' AND $1 = $1",
-            Some("failed") => " AND outcome IN ('backend_error', 'failed') AND outcome <> 'ok' AND $1 = $1",
+            Some("not_ok") => " AND outcome IS NOT NULL AND $1 = $1",
+            Some("failed") => {
+                " AND outcome IN ('backend_error', 'failed') AND outcome IS NOT NULL AND $1 = $1"
+            }
             // In the words of the index that leads to them.
             Some("refused") => " AND substr(outcome, 1, 8) = 'refused:' AND $1 = $1",
-            Some("ok") => " AND outcome = $1",
-            Some(_) => " AND outcome = $1 AND outcome <> 'ok'",
+            Some("ok") => " AND outcome IS NULL AND $1 = $1",
+            Some(_) => " AND outcome = $1 AND outcome IS NOT NULL",
         });
-        sql.push_str(match &self.request_id {
-            None => " AND $2 = ''",
-            Some(id) if is_made_here(id) => " AND request_id = $2",
-            // In the words of the index that leads to them.
-            Some(_) => " AND request_id = $2 AND client_named",
-        });
+        if self.request_id.is_none() {
+            sql.push_str(" AND $2 = ''");
+        }
         sql
     }
 
@@ -216,6 +213,14 @@ impl PageQuery {
     fn is_rare(&self) -> bool {
         self.status.is_some_and(|status| status >= 400)
             || self.outcome.as_deref().is_some_and(|outcome| outcome != "ok")
+    }
+
+    /// What each question for its rows has to add: an id is looked for in several ways.
+    fn ways(&self) -> Vec<String> {
+        self.request_id.as_deref().map_or_else(
+            || vec![String::new()],
+            |id| ways_to(id).into_iter().map(|way| format!(" AND {way}")).collect(),
+        )
     }
 
     /// How SQLite goes about it.
@@ -226,26 +231,38 @@ impl PageQuery {
             #[diesel(sql_type = sql_types::Text)]
             detail: String,
         }
-        let query = sql_query(format!("EXPLAIN QUERY PLAN {}", self.sql("")))
-            .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
-            .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
-        Ok(query.load::<Step>(db)?.into_iter().map(|step| step.detail).collect())
+        let mut steps = Vec::new();
+        for way in self.ways() {
+            let query = sql_query(format!("EXPLAIN QUERY PLAN {}", self.sql(&way)))
+                .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
+                .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
+            steps.extend(query.load::<Step>(db)?.into_iter().map(|step| step.detail));
+        }
+        Ok(steps)
     }
 
     fn sql(&self, facet: &str) -> String {
         // One more than asked for: that tells whether there is another page.
         format!(
-            "SELECT * FROM requests WHERE {}{facet} ORDER BY ended_us DESC, id DESC LIMIT {}",
+            "SELECT * FROM request_rows WHERE {}{facet} ORDER BY id DESC LIMIT {}",
             self.conditions(),
             self.limit + 1
         )
     }
 
     fn load(&self, db: &mut Db, facet: &str) -> Result<Vec<StoredRow>, StoreError> {
-        let query = sql_query(self.sql(facet))
-            .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
-            .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
-        Ok(query.load(db)?)
+        let mut rows = Vec::new();
+        for way in self.ways() {
+            let query = sql_query(self.sql(&format!("{facet}{way}")))
+                .bind::<sql_types::Text, _>(self.outcome.clone().unwrap_or_default())
+                .bind::<sql_types::Text, _>(self.request_id.clone().unwrap_or_default());
+            rows.append(&mut query.load(db)?);
+        }
+        // Of several ways each has its own order.
+        if self.request_id.is_some() {
+            rows.sort_unstable_by_key(|row: &StoredRow| std::cmp::Reverse(row.id));
+        }
+        Ok(rows)
     }
 }
 
@@ -284,7 +301,7 @@ fn page(db: &mut Db, query: &PageQuery) -> Result<Page, StoreError> {
         let facet =
             if going > 0 { format!(" AND facet_id IN ({})", list(fitting.keys())) } else { String::new() };
         rows = query.load(db, &facet)?;
-    } else if query.is_rare() {
+    } else if query.is_rare() || query.request_id.is_some() {
         // The plus keeps the index of facets out of it.
         rows = query.load(db, &format!(" AND +facet_id IN ({})", list(fitting.keys())))?;
     } else if fitting.len() <= MOST_STREAMS {

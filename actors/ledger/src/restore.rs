@@ -28,7 +28,8 @@ pub fn restore(folder: &Path, ledger: &Path, file: &Path) -> Result<Restored, Op
     };
     let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
     if !file.is_file() {
-        return Err(wrong(file, "there is no such file"));
+        let what = if file.exists() { "it is no file" } else { "there is no such file" };
+        return Err(wrong(file, what));
     }
     let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
     if same(file, ledger) {
@@ -39,7 +40,14 @@ pub fn restore(folder: &Path, ledger: &Path, file: &Path) -> Result<Restored, Op
                     make a copy of it with `llm-manager backup`";
         return Err(wrong(file, text));
     }
-    migrate::look_at(file)?;
+    // It is this file that is wrong, not the ledger.
+    let of_file = |error: OpenError| match error {
+        OpenError::Corrupt { detail, .. } => {
+            wrong(file, &format!("it is no whole copy of a ledger: {detail}; nothing was changed"))
+        }
+        error => error,
+    };
+    migrate::look_at(file).map_err(of_file)?;
     if let Some(parent) = ledger.parent() {
         fs::create_dir_all(parent).map_err(failed(parent))?;
     }
@@ -53,7 +61,7 @@ pub fn restore(folder: &Path, ledger: &Path, file: &Path) -> Result<Restored, Op
         Ok(rows) => rows,
         Err(error) => {
             let _ = fs::remove_file(&part);
-            return Err(error);
+            return Err(of_file(error));
         }
     };
     let former = put_aside(ledger).map_err(failed(ledger))?;

@@ -26,7 +26,7 @@ pub fn now_us() -> Micros {
     jiff::Timestamp::now().as_microsecond()
 }
 
-/// Makes a row recognisable: writing it twice is writing it once. Grows with time, so that its index does.
+/// Makes a row recognisable: writing it twice is writing it once. What the ledger stores of it is the row's `Told::tag`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RowKey(pub u128);
 
@@ -88,7 +88,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// As it is stored and shown: the name, or `refused:<code>`.
+    /// As it is stored unless all went well.
+    pub(super) fn stored(&self) -> Option<Cow<'static, str>> {
+        (*self != Self::Ok).then(|| self.text())
+    }
+
+    /// As it is shown: the name, or `refused:<code>`.
     pub fn text(&self) -> Cow<'static, str> {
         match self {
             Self::Refused(code) => format!("refused:{code}").into(),
@@ -149,7 +154,7 @@ pub enum UsageSource {
 }
 
 impl UsageSource {
-    /// As it is stored and shown.
+    /// As it is shown, and stored unless it is what most rows have.
     pub fn text(self) -> &'static str {
         match self {
             Self::Backend => "backend",
@@ -158,7 +163,12 @@ impl UsageSource {
         }
     }
 
-    pub(super) fn of_text(text: &str) -> Self {
+    pub(super) fn stored(self) -> Option<&'static str> {
+        (self != Self::Backend).then(|| self.text())
+    }
+
+    pub(super) fn of_stored(text: Option<&str>) -> Self {
+        let Some(text) = text else { return Self::Backend };
         [Self::Backend, Self::Estimated].into_iter().find(|source| source.text() == text).unwrap_or_default()
     }
 }
@@ -183,7 +193,7 @@ pub enum Pricing {
 }
 
 impl Pricing {
-    /// As it is stored and shown.
+    /// As it is shown, and stored unless it is what the cost says.
     pub fn text(self) -> &'static str {
         match self {
             Self::NoPlan => "no_plan",
@@ -195,7 +205,17 @@ impl Pricing {
         }
     }
 
-    pub(super) fn of_text(text: &str) -> Self {
+    /// What a cost, or that there is none, says by itself.
+    fn usual(cost: Option<i64>) -> Self {
+        if cost.is_some() { Self::Priced } else { Self::NoPlan }
+    }
+
+    pub(super) fn stored(self, cost: Option<i64>) -> Option<&'static str> {
+        (self != Self::usual(cost)).then(|| self.text())
+    }
+
+    pub(super) fn of_stored(text: Option<&str>, cost: Option<i64>) -> Self {
+        let Some(text) = text else { return Self::usual(cost) };
         let all = [Self::Priced, Self::NoTier, Self::NoCounts, Self::TooBig, Self::Hourly];
         all.into_iter().find(|pricing| pricing.text() == text).unwrap_or_default()
     }
@@ -224,7 +244,7 @@ pub struct Tokens {
 /// One request, after its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RequestRow {
-    /// Given by `Ledger::record`; 0 until then.
+    /// Given by `Ledger::record`; 0 until then, and in what is read.
     pub key: RowKey,
     /// The id that the client was told.
     pub request_id: String,
@@ -261,12 +281,6 @@ pub struct RequestRow {
     /// Who sent it, and how; rows of older versions don't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Arc<Sender>>,
-}
-
-/// An id that the manager has made tells its time: whoever looks for it says when, and no index holds it. All others
-/// are in one.
-pub(super) fn is_made_here(id: &str) -> bool {
-    id.len() == 20 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl RequestRow {

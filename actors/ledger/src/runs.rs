@@ -332,10 +332,10 @@ impl Part {
 }
 
 fn group<'a>(summary: &'a mut Summary, key: &[String]) -> &'a mut Group {
-    let at = match summary.groups.binary_search_by(|group| group.key.as_slice().cmp(key)) {
+    let at = match summary.groups.binary_search_by(|group| (*group.key).cmp(key)) {
         Ok(at) => at,
         Err(at) => {
-            summary.groups.insert(at, Group { key: key.to_vec(), ..Group::default() });
+            summary.groups.insert(at, Group { key: key.into(), ..Group::default() });
             at
         }
     };

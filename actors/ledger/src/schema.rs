@@ -50,31 +50,29 @@ diesel::table! {
 }
 
 diesel::table! {
-    requests (id) {
+    request_rows (id) {
         id -> BigInt,
-        key -> Binary,
+        tag -> BigInt,
         facet_id -> BigInt,
-        ended_us -> BigInt,
         duration_us -> BigInt,
         queue_us -> BigInt,
         first_byte_us -> Nullable<BigInt>,
         status -> BigInt,
-        outcome -> Text,
+        outcome -> Nullable<Text>,
         input -> Nullable<BigInt>,
         cached -> Nullable<BigInt>,
         cache_write -> Nullable<BigInt>,
         output -> Nullable<BigInt>,
         reasoning -> Nullable<BigInt>,
-        usage_source -> Text,
+        usage_source -> Nullable<Text>,
         cost -> Nullable<BigInt>,
-        pricing -> Text,
+        pricing -> Nullable<Text>,
         plan_id -> Nullable<BigInt>,
         run_id -> Nullable<BigInt>,
         replayed -> Bool,
-        request_id -> Text,
+        request_id -> Nullable<Text>,
         error -> Nullable<Text>,
         sender_id -> Nullable<BigInt>,
-        client_named -> Bool,
     }
 }
 
@@ -248,7 +246,7 @@ diesel::table! {
 }
 
 diesel::joinable!(facets -> models (model_id));
-diesel::joinable!(requests -> facets (facet_id));
+diesel::joinable!(request_rows -> facets (facet_id));
 diesel::joinable!(runs -> models (model_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -257,7 +255,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     models,
     renames,
     facets,
-    requests,
+    request_rows,
     senders,
     rollups,
     model_rollups,

@@ -60,6 +60,8 @@ pub struct Answer {
     pub address: String,
     /// What it has.
     pub replicas: String,
+    /// Which prices there are: another text, other prices.
+    pub prices: String,
     /// The others.
     pub managers: Vec<Manager>,
 }
@@ -76,6 +78,8 @@ struct Row {
     address: String,
     #[diesel(sql_type = sql_types::Text)]
     replicas: String,
+    #[diesel(sql_type = sql_types::Text)]
+    prices: String,
 }
 
 #[derive(QueryableByName)]
@@ -150,9 +154,12 @@ impl Council {
             self.db.number(UNLOCK)?;
             self.locked = false;
         }
-        let row: Row =
-            sql_query("SELECT token, renewals, holder, address, replicas FROM shared_lease WHERE id = 1")
-                .get_result(&mut self.db)?;
+        // Plans are written once, and go with their model only.
+        let row: Row = sql_query(
+            "SELECT token, renewals, holder, address, replicas, \
+             (SELECT COUNT(*) || ' ' || COALESCE(MAX(id), 0) FROM price_plans) AS prices FROM shared_lease WHERE id = 1",
+        )
+        .get_result(&mut self.db)?;
         let mark = Mark { token: unsigned(row.token), renewals: unsigned(row.renewals) };
         if granted.is_none() && question.over == Some(mark) {
             // A holder that doesn't renew it, and whose session may still have the lock.
@@ -164,6 +171,7 @@ impl Council {
             leader: row.holder,
             address: row.address,
             replicas: row.replicas,
+            prices: row.prices,
             managers,
         })
     }

@@ -3,10 +3,11 @@
 use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Filter, facets};
+use super::place::{ended_of, first_id, made_id};
 use super::reader::LedgerReader;
 use super::row::{Micros, RunRow};
 use super::runs::{LATEST, RunCost, StoredRun, histories, part_of, run_view};
-use super::schema::requests;
+use super::schema::request_rows;
 use super::totals::add_money;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use llm_manager_policy::pricing::{History, Interval, Money, share_out};
@@ -41,15 +42,20 @@ fn shares(db: &mut Db, id: i64) -> Result<Option<RunShares>, StoreError> {
     let run = &view.run;
     let filter = Filter { models: vec![run.model.to_string()], ..Filter::default() };
     let ids: Vec<i64> = facets(db)?.iter().filter(|facet| filter.fits(facet)).map(|facet| facet.id).collect();
-    let rows: Vec<(String, i64, i64)> = requests::table
-        .filter(requests::facet_id.eq_any(ids))
-        .filter(requests::ended_us.ge(run.started_us))
-        .filter(requests::ended_us.le(run.billed_to().saturating_add(LATEST)))
-        .filter(requests::run_id.eq(id))
-        .order((requests::ended_us.asc(), requests::id.asc()))
+    let last = run.billed_to().saturating_add(LATEST);
+    let rows: Vec<(Option<String>, i64, i64, i64)> = request_rows::table
+        .filter(request_rows::facet_id.eq_any(ids))
+        .filter(request_rows::id.ge(first_id(run.started_us)))
+        .filter(request_rows::id.lt(first_id(last.saturating_add(1))))
+        .filter(request_rows::run_id.eq(id))
+        .order(request_rows::id.asc())
         .limit(MOST_REQUESTS + 1)
-        .select((requests::request_id, requests::ended_us, requests::duration_us))
+        .select((request_rows::request_id, request_rows::id, request_rows::duration_us, request_rows::tag))
         .load(db)?;
+    let row = |(request_id, id, duration, tag): (Option<String>, i64, i64, i64)| {
+        (request_id.unwrap_or_else(|| made_id(id, duration, tag)), ended_of(id), duration)
+    };
+    let rows: Vec<(String, Micros, i64)> = rows.into_iter().map(row).collect();
     if i64::try_from(rows.len()).is_ok_and(|count| count > MOST_REQUESTS) {
         return Err(StoreError::Refused(format!("the run has served more than {MOST_REQUESTS} requests")));
     }

@@ -8,12 +8,13 @@ use super::buckets::ceil_to;
 use super::db::Db;
 use super::error::StoreError;
 use super::filter::{Dimension, Facet, Filter, facets};
+use super::place::{ended_of, first_id};
 use super::reader::LedgerReader;
 use super::report::{Reading, finest, rows_since};
 use super::rollup::floor_to;
 use super::row::{Micros, RunRow};
 use super::runs::{self, Part, RunQuery};
-use super::schema::requests;
+use super::schema::request_rows;
 use super::totals::Totals;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use jiff::ToSpan;
@@ -131,15 +132,16 @@ fn requests_of(
     (from, to): (Micros, Micros),
 ) -> Result<(Vec<Interval>, Vec<usize>), StoreError> {
     let last = run.billed_to().saturating_add(runs::LATEST).min(to.saturating_add(DAY));
-    let rows: Vec<(i64, i64, i64)> = requests::table
-        .filter(requests::facet_id.eq_any(facets.keys().copied().collect::<Vec<i64>>()))
-        .filter(requests::ended_us.ge(from))
-        .filter(requests::ended_us.le(last))
-        .filter(requests::run_id.eq(run.id))
-        .order((requests::ended_us.asc(), requests::id.asc()))
-        .select((requests::facet_id, requests::ended_us, requests::duration_us))
+    let rows: Vec<(i64, i64, i64)> = request_rows::table
+        .filter(request_rows::facet_id.eq_any(facets.keys().copied().collect::<Vec<i64>>()))
+        .filter(request_rows::id.ge(first_id(from)))
+        .filter(request_rows::id.lt(first_id(last.saturating_add(1))))
+        .filter(request_rows::run_id.eq(run.id))
+        .order(request_rows::id.asc())
+        .select((request_rows::facet_id, request_rows::id, request_rows::duration_us))
         .load(db)?;
-    let begun = rows.into_iter().filter(|(_, ended, duration)| ended - duration < to);
+    let rows = rows.into_iter().map(|(facet, id, duration)| (facet, ended_of(id), duration));
+    let begun = rows.filter(|(_, ended, duration)| ended - duration < to);
     let known = begun.filter_map(|(facet, ended, duration)| {
         Some((Interval { from: ended - duration, to: ended }, *facets.get(&facet)?))
     });
@@ -217,7 +219,7 @@ fn share_former(
         let its: Vec<(&str, u128)> = sums
             .groups
             .iter()
-            .filter(|group| matches!(group.key.as_slice(), [of, one, _] if of == model && one == variant))
+            .filter(|group| matches!(&*group.key, [of, one, _] if of == model && one == variant))
             .filter_map(|group| {
                 let lasted = group.totals.duration_us.saturating_sub(group.totals.queue_us).max(0);
                 Some((group.key.last()?.as_str(), u128::from(lasted.cast_unsigned())))
@@ -251,7 +253,7 @@ fn statement(db: &mut Db, from: Micros, to: Micros) -> Result<Statement, StoreEr
     let sums = Reading::new(&all, &filter, &by).read(db, &[from, to])?.pop().unwrap_or_default();
     let mut lines = Lines::default();
     for group in sums.groups {
-        if let [model, api_key] = group.key.as_slice() {
+        if let [model, api_key] = &*group.key {
             *lines.of(model, Some(api_key)) = group.totals;
         }
     }
@@ -284,7 +286,7 @@ impl Statement {
     pub fn sum<'a>(lines: impl IntoIterator<Item = &'a StatementLine>) -> Totals {
         let mut sum = Totals::default();
         for line in lines {
-            sum.merge(line.totals.clone());
+            sum.merge(&line.totals);
         }
         sum
     }

@@ -71,8 +71,7 @@ fn storage(db: &mut Db, location: &Location) -> Result<Storage, StoreError> {
             (i64::try_from(total).unwrap_or(i64::MAX), free)
         }
         Location::Postgres(_) => {
-            let tables =
-                "'requests', 'rollups', 'model_rollups', 'latencies', 'runs', 'facets', 'senders', 'models'";
+            let tables = "'request_rows', 'rollups', 'model_rollups', 'latencies', 'runs', 'facets', 'senders', 'models'";
             let sql = format!(
                 "SELECT CAST(SUM(pg_total_relation_size(oid)) AS BIGINT) AS number FROM pg_class \
                  WHERE relkind = 'r' AND relname IN ({tables})"

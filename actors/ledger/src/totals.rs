@@ -3,6 +3,7 @@
 use super::row::Micros;
 use llm_manager_policy::pricing::Money;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Sums of requests, and the pay of runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +59,8 @@ pub struct Totals {
 /// Sums of those that have this in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// One value for each dimension that was asked for.
-    pub key: Vec<String>,
+    /// One value for each dimension that was asked for; the points of a series share it.
+    pub key: Arc<[String]>,
     /// Their sums.
     pub totals: Totals,
 }

@@ -1,19 +1,32 @@
 //! Looks whether the ledger's file is still the one that was opened: a row that is written into a deleted file is lost,
 //! and nobody tells.
 
-use super::db::APPLICATION_ID;
+use super::db::{APPLICATION_ID, Db};
 use super::error::StoreError;
+use super::journal;
 use arc_swap::ArcSwapOption;
-use llm_manager_policy::ledger_file::{Head, Print, Verdict, is_suspicious, judge};
-use std::fs::{File, OpenOptions};
+use llm_manager_policy::ledger_file::{Head, Print, Verdict, Whose, is_suspicious, judge};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The first bytes that tell what a file is.
 const HEAD: usize = 100;
+/// A byte that is locked for as long as a manager has the file: the first one behind those that SQLite locks.
+#[cfg(target_os = "linux")]
+const OWN_BYTE: nix::libc::off_t = 0x4000_0200;
 
-/// Reads the head of the ledger's file, for as long as the program runs.
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[expect(clippy::disallowed_methods, reason = "before anything is served, or on a thread of its own")]
+pub(super) fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+/// Reads the ledger's file, and holds it by whatever name, for as long as the program runs.
 ///
 /// The file stays open: closing any handle of a file gives back all locks that this process holds on it, SQLite's
 /// own among them.
@@ -30,27 +43,120 @@ impl Eye {
     }
 
     fn print(&self) -> Option<Print> {
-        std::fs::metadata(&self.path).ok().filter(std::fs::Metadata::is_file).map(|meta| print_of(&meta))
+        fs::metadata(&self.path).ok().filter(fs::Metadata::is_file).map(|meta| print_of(&meta))
+    }
+
+    /// The file that now has the name.
+    fn held(&self, now: &Print) -> Option<Arc<(Print, File)>> {
+        let known = self.file.load_full();
+        let same = known.filter(|known| (known.0.device, known.0.inode) == (now.device, now.inode));
+        if same.is_some() {
+            return same;
+        }
+        // Only what may be written can be locked.
+        let both = OpenOptions::new().read(true).write(true).open(&self.path);
+        let file = both.or_else(|_| File::open(&self.path)).ok()?;
+        let print = print_of(&file.metadata().ok()?);
+        let held = Arc::new((print, file));
+        self.file.store(Some(Arc::clone(&held)));
+        Some(held)
     }
 
     /// The head of the file that now has the name; `None`: it isn't that of a ledger.
-    fn head(&self, now: &Print) -> Option<Head> {
-        let known = self.file.load_full();
-        let same = known.filter(|known| (known.0.device, known.0.inode) == (now.device, now.inode));
-        let held = match same {
-            Some(held) => held,
-            None => {
-                let file = File::open(&self.path).ok()?;
-                let print = print_of(&file.metadata().ok()?);
-                let held = Arc::new((print, file));
-                self.file.store(Some(Arc::clone(&held)));
-                held
-            }
-        };
+    fn head(&self, now: &Print, known: Option<&Mark>) -> Option<Head> {
+        let held = self.held(now)?;
         let mut bytes = [0; HEAD];
-        read_first(&held.1, &mut bytes).ok()?;
-        head_of(&bytes)
+        read_at(&held.1, &mut bytes, 0).ok()?;
+        let head = head_of(&bytes)?;
+        Some(Head { whose: known.map_or(Whose::Unknown, |known| known.whose(&bytes, &held.1)), ..head })
     }
+
+    /// What this start's file says of itself.
+    fn mark(&self, now: &Print, root: i64) -> Option<Mark> {
+        let held = self.held(now)?;
+        let mut bytes = [0; HEAD];
+        read_at(&held.1, &mut bytes, 0).ok()?;
+        let root = u64::try_from(root).ok().filter(|root| *root > 0)?;
+        let mut epochs = epochs_at(&held.1, root, page_size(&bytes)?);
+        // Of two nobody could say which one is now.
+        (journal::has_journal(&bytes) && epochs.len() == 1).then(|| Mark { root, epoch: epochs.remove(0) })
+    }
+
+    /// Takes the file that has the name now for this manager, whatever other names it has; `false`: another manager
+    /// has it. Without a file there is nothing to take.
+    pub(super) fn claim(&self) -> bool {
+        self.print().and_then(|now| self.held(&now)).is_none_or(|held| lock(&held.1, true))
+    }
+
+    /// Another manager may have it.
+    pub(super) fn let_go(&self) {
+        if let Some(held) = self.file.load_full() {
+            lock(&held.1, false);
+        }
+    }
+}
+
+/// Locks the file by its handle, or gives it back. Not by the process: SQLite does that, and whoever closes any handle
+/// of the file would give those locks back.
+#[cfg(target_os = "linux")]
+fn lock(file: &File, wanted: bool) -> bool {
+    use nix::errno::Errno;
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc::{F_UNLCK, F_WRLCK, SEEK_SET, c_short, flock};
+    let short = |number: i32| c_short::try_from(number).unwrap_or_default();
+    let kind = short(if wanted { F_WRLCK } else { F_UNLCK });
+    let range = flock { l_type: kind, l_whence: short(SEEK_SET), l_start: OWN_BYTE, l_len: 1, l_pid: 0 };
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&range)) {
+        Ok(_) => true,
+        Err(Errno::EAGAIN | Errno::EACCES) => false,
+        // A file system without locks, or a file that may only be read: that will be told where it matters.
+        Err(error) => {
+            log::debug!("billing: the ledger's file can't be locked: {error}");
+            true
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lock(_: &File, _: bool) -> bool {
+    true
+}
+
+/// What tells this start's file from every other: no two starts have the same epoch, and where it stands is the same in
+/// all ledgers.
+#[derive(Debug)]
+struct Mark {
+    /// The page that has all of `meta`.
+    root: u64,
+    epoch: String,
+}
+
+impl Mark {
+    /// Says "another's" only if that is written there: whatever can't be read says nothing.
+    fn whose(&self, head: &[u8; HEAD], file: &File) -> Whose {
+        if !journal::has_journal(head) {
+            // A copy that `backup` has made; while the ledger is open nobody can change that in it.
+            return Whose::Anothers;
+        }
+        match page_size(head).map(|page| epochs_at(file, self.root, page)) {
+            Some(found) if found.contains(&self.epoch) => Whose::Ours,
+            Some(found) if !found.is_empty() => Whose::Anothers,
+            _ => Whose::Unknown,
+        }
+    }
+}
+
+fn epochs_at(file: &File, root: u64, size: usize) -> Vec<String> {
+    let mut page = vec![0; size];
+    match read_at(file, &mut page, (root - 1) * size as u64) {
+        Ok(()) => journal::epochs_of(&page).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn page_size(bytes: &[u8; HEAD]) -> Option<usize> {
+    let page = u16::from_be_bytes([*bytes.get(16)?, *bytes.get(17)?]);
+    Some(if page == 1 { 65_536 } else { usize::from(page) })
 }
 
 fn head_of(bytes: &[u8; HEAD]) -> Option<Head> {
@@ -59,37 +165,36 @@ fn head_of(bytes: &[u8; HEAD]) -> Option<Head> {
         four.map(u32::from_be_bytes)
     };
     let ours = bytes.starts_with(b"SQLite format 3\0") && number(68).map(i64::from) == Some(APPLICATION_ID);
-    let page = u16::from_be_bytes([*bytes.get(16)?, *bytes.get(17)?]);
-    let page = if page == 1 { 65_536 } else { u64::from(page) };
+    let page = page_size(bytes)? as u64;
     let changes = number(24)?;
     // The size is right only if it was written with the last change.
     let pages = if number(92) == Some(changes) { number(28)? } else { 0 };
-    ours.then_some(Head { changes, size: u64::from(pages) * page })
+    ours.then_some(Head { changes, size: u64::from(pages) * page, whose: Whose::Unknown })
 }
 
 #[cfg(unix)]
-fn print_of(meta: &std::fs::Metadata) -> Print {
+fn print_of(meta: &fs::Metadata) -> Print {
     use std::os::unix::fs::MetadataExt;
     let changed = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
     Print { device: meta.dev(), inode: meta.ino(), size: meta.size(), changed }
 }
 
 #[cfg(not(unix))]
-fn print_of(meta: &std::fs::Metadata) -> Print {
+fn print_of(meta: &fs::Metadata) -> Print {
     let changed = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let changed = changed.map_or(0, |time| i128::try_from(time.as_nanos()).unwrap_or(0));
     Print { size: meta.len(), changed, ..Print::default() }
 }
 
 #[cfg(unix)]
-fn read_first(file: &File, into: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, into, 0)
+fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
 }
 
 #[cfg(not(unix))]
-fn read_first(mut file: &File, into: &mut [u8]) -> io::Result<()> {
+fn read_at(mut file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
     use std::io::{Read, Seek, SeekFrom};
-    file.seek(SeekFrom::Start(0))?;
+    file.seek(SeekFrom::Start(at))?;
     file.read_exact(into)
 }
 
@@ -99,6 +204,7 @@ pub(super) struct Watch {
     eye: Arc<Eye>,
     print: Print,
     changes: u32,
+    mark: Option<Mark>,
     /// The journal's number.
     journal: Option<u64>,
     lost: Option<Verdict>,
@@ -106,12 +212,14 @@ pub(super) struct Watch {
 
 impl Watch {
     /// For a connection that was just opened.
-    pub(super) fn new(eye: Arc<Eye>) -> Result<Self, StoreError> {
+    pub(super) fn new(eye: Arc<Eye>, db: &mut Db) -> Result<Self, StoreError> {
         let print = eye.print().ok_or_else(|| missing(&eye.path))?;
+        let root = db.number("SELECT rootpage AS number FROM sqlite_schema WHERE name = 'meta'")?;
+        let mark = eye.mark(&print, root);
         // A ledger that is being made is still empty.
-        let changes = eye.head(&print).map_or(0, |head| head.changes);
+        let changes = eye.head(&print, None).map_or(0, |head| head.changes);
         let journal = inode(&with_suffix(&eye.path, "-wal"));
-        Ok(Self { eye, print, changes, journal, lost: None })
+        Ok(Self { eye, print, changes, mark, journal, lost: None })
     }
 
     /// Looks. One system call as long as the file is untouched.
@@ -120,8 +228,14 @@ impl Watch {
         if now.is_some_and(|now| !is_suspicious(&self.print, &now)) {
             return Ok(());
         }
-        let head = now.and_then(|now| self.eye.head(&now));
-        match judge(&self.print, self.changes, now.as_ref(), head.as_ref()) {
+        let mut looked = self.look(now);
+        if looked.0 != Verdict::Same {
+            // Somebody may have been writing just then: what is said to be lost must be lost.
+            pause();
+            looked = self.look(self.eye.print());
+        }
+        let (verdict, now, head) = looked;
+        match verdict {
             Verdict::Same => {
                 (self.print, self.changes) =
                     (now.unwrap_or(self.print), head.map_or(self.changes, |head| head.changes));
@@ -142,26 +256,39 @@ impl Watch {
         }
     }
 
+    fn look(&self, now: Option<Print>) -> (Verdict, Option<Print>, Option<Head>) {
+        let head = now.and_then(|now| self.eye.head(&now, self.mark.as_ref()));
+        (judge(&self.print, self.changes, now.as_ref(), head.as_ref()), now, head)
+    }
+
     /// True where the file's content was replaced: what the journal has belongs to a ledger that isn't there any more.
     pub(super) fn is_overwritten(&self) -> bool {
         self.lost == Some(Verdict::Overwritten)
     }
 
     /// Takes the journal away from the old ledger, before the connection is closed: closing would write it into
-    /// whatever has the file's place now.
-    pub(super) fn empty_journal(&self) {
+    /// whatever has the file's place now. Answers where a copy of it is: it has the newest rows of a file that may still be
+    /// somewhere.
+    pub(super) fn empty_journal(&self) -> Option<PathBuf> {
         let path = with_suffix(&self.eye.path, "-wal");
-        if self.journal.is_some() && inode(&path) == self.journal {
-            let _ = OpenOptions::new().write(true).truncate(true).open(path);
+        if self.journal.is_none() || inode(&path) != self.journal {
+            return None;
         }
+        let aside = journal::aside(&self.eye.path);
+        let kept = fs::copy(&path, &aside).is_ok_and(|bytes| bytes > 0);
+        if !kept {
+            let _ = fs::remove_file(&aside);
+        }
+        let _ = OpenOptions::new().write(true).truncate(true).open(path);
+        kept.then_some(aside)
     }
 
     /// Removes the old ledger's journal, after the connection was closed, so that the new file doesn't get it.
     pub(super) fn remove_journal(&self) {
         let path = with_suffix(&self.eye.path, "-wal");
         if self.journal.is_some() && inode(&path) == self.journal {
-            let _ = std::fs::remove_file(path);
-            let _ = std::fs::remove_file(with_suffix(&self.eye.path, "-shm"));
+            let _ = fs::remove_file(path);
+            let _ = fs::remove_file(with_suffix(&self.eye.path, "-shm"));
         }
     }
 }
@@ -180,5 +307,5 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn inode(path: &Path) -> Option<u64> {
-    std::fs::metadata(path).ok().map(|meta| print_of(&meta).inode)
+    fs::metadata(path).ok().map(|meta| print_of(&meta).inode)
 }

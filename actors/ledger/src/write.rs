@@ -9,24 +9,24 @@ use super::journal;
 use super::labels::Labels;
 use super::late;
 use super::names::Names;
+use super::place::{Places, Told};
 use super::rollup::Delta;
 use super::row::{Event, Micros, RequestRow, RunRow, now_us};
-use super::schema::{facets, requests};
+use super::schema::facets;
 use super::sender::Sender;
 use super::watch::{Eye, Watch};
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, sql_query, sql_types};
 use llm_manager_policy::clock;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Keys of one question.
-const CHUNK: usize = 500;
-/// What a row takes besides its texts, about.
-pub(super) const ROW_BYTES: i64 = 150;
+/// What a row takes besides its texts, about, with its part of the indexes and sums.
+pub(super) const ROW_BYTES: i64 = 90;
 
 /// What a batch has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,12 @@ impl Writer {
         company: Company,
     ) -> Result<Self, StoreError> {
         let mut writer = Self::open(location)?;
+        if eye.is_some_and(|eye| !eye.claim()) {
+            let text = format!(
+                "{location} has another name, too (a hard link), and by that one it is another manager's"
+            );
+            return Err(StoreError::Taken(text));
+        }
         super::hold::hold(&mut writer.db, company)?;
         writer.company = company;
         super::migrate::is_current(&mut writer.db)
@@ -85,7 +91,7 @@ impl Writer {
             // If it can't be written now, the next heartbeat does the same.
             let _ = journal::mark(&mut writer.db, now_us());
         }
-        writer.watch = eye.map(|eye| Watch::new(Arc::clone(eye))).transpose()?;
+        writer.watch = eye.map(|eye| Watch::new(Arc::clone(eye), &mut writer.db)).transpose()?;
         Ok(writer)
     }
 
@@ -100,17 +106,20 @@ impl Writer {
         self.db.is_sqlite() && self.transact(|db, _| db.number("SELECT COUNT(*) AS number FROM meta")).is_ok()
     }
 
-    /// Closes the connection to a file that isn't the ledger any more, so that neither gets the other's journal.
-    pub fn part(mut self) {
-        let Some(watch) = self.watch.take() else { return };
-        if watch.is_overwritten() {
-            watch.empty_journal();
+    /// Closes the connection to a file that isn't the ledger any more, so that neither gets the other's journal. Answers
+    /// where the former one's is kept.
+    pub fn part(mut self) -> Option<PathBuf> {
+        let watch = self.watch.take()?;
+        let kept = if watch.is_overwritten() {
+            watch.empty_journal()
         } else {
             // What was renamed becomes whole; what was deleted is gone anyway.
             let _ = self.checkpoint();
-        }
+            None
+        };
         drop(self);
         watch.remove_journal();
+        kept
     }
 
     /// Does all of it or nothing, and forgets names that were rolled back.
@@ -166,12 +175,11 @@ impl Writer {
             Event::Request(row) => Some(row.ended_us()),
             Event::Run(_) | Event::Audit(_) => None,
         });
-        let late = self.seen.filter(|_| ended.min().is_some_and(|ended| late::is_late(ended, self.seen)));
+        let late = late::those_of(ended, self.seen);
         self.transact(|db, names| {
-            let before = late.map(|seen| Ok::<_, StoreError>((late::last_row(db)?, seen))).transpose()?;
             let written = write_events(db, names, events, seen_before)?;
-            if let Some((before, seen)) = before {
-                late::note(db, before, seen)?;
+            if let Some(late) = late {
+                late.note(db)?;
             }
             Ok(written)
         })
@@ -220,17 +228,19 @@ fn write_requests(
     if rows.is_empty() {
         return Ok(Written::default());
     }
-    let mut seen: HashSet<Vec<u8>> =
-        if seen_before { known_keys(db, rows)?.into_iter().collect() } else { HashSet::new() };
+    let told: Vec<Told<'_>> = rows.iter().map(|row| Told::of(row)).collect();
+    let mut places = Places::default();
+    if seen_before {
+        let wanted: Vec<_> = rows.iter().zip(&told).map(|(row, told)| (row.ended_us(), told.tag)).collect();
+        places = Places::asking(db, &wanted)?;
+    }
     let mut delta = Delta::default();
     let mut sizes: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut fresh = Vec::with_capacity(rows.len());
     // Most rows share their labels and their sender with others; as long as there are these rows, so are they.
     let mut known: HashMap<(*const Labels, Option<*const Sender>), Known> = HashMap::new();
-    for row in rows {
-        if seen_before && !seen.insert(row.key.bytes().to_vec()) {
-            continue;
-        }
+    for (row, told) in rows.iter().zip(told) {
+        let Some(id) = places.take(db, row.ended_us(), told.tag)? else { continue };
         let (labels, sender) = (&row.labels, row.sender.as_ref());
         let known = match known.entry((Arc::as_ptr(labels), sender.map(Arc::as_ptr))) {
             Entry::Occupied(known) if known.get().until > row.ended_us() => *known.get(),
@@ -245,21 +255,20 @@ fn write_requests(
         };
         let Known { facet, sender, .. } = known;
         delta.add(row, facet);
+        let new = NewRequest::new(row, (id, told), facet, sender);
         let (count, bytes) = sizes.entry(facet).or_default();
         *count += 1;
-        *bytes += ROW_BYTES + text_bytes(row);
-        fresh.push(NewRequest::new(row, facet, sender));
+        *bytes += ROW_BYTES + i64::try_from(new.text_bytes()).unwrap_or(0);
+        fresh.push(new);
     }
+    // As they lie: the pages are filled one after the other.
+    fresh.sort_unstable_by_key(NewRequest::id);
     insert::write(db, &fresh)?;
     delta.write(db, &mut names.times)?;
     for (facet, (count, bytes)) in sizes {
         add_size(db, facet, count, bytes)?;
     }
     Ok(Written { requests: fresh.len(), duplicates: rows.len() - fresh.len() })
-}
-
-fn text_bytes(row: &RequestRow) -> i64 {
-    (row.request_id.len() + row.error.as_ref().map_or(0, String::len)).try_into().unwrap_or(0)
 }
 
 /// Rows and bytes of a facet, for the view of storage.
@@ -271,16 +280,6 @@ pub(super) fn add_size(db: &mut Db, facet: i64, rows: i64, bytes: i64) -> Result
         ))
         .execute(db)?;
     Ok(())
-}
-
-fn known_keys(db: &mut Db, rows: &[&RequestRow]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let mut known = Vec::new();
-    for chunk in rows.chunks(CHUNK) {
-        let keys: Vec<Vec<u8>> = chunk.iter().map(|row| row.key.bytes().to_vec()).collect();
-        let query = requests::table.filter(requests::key.eq_any(keys)).select(requests::key);
-        known.extend(query.load::<Vec<u8>>(db)?);
-    }
-    Ok(known)
 }
 
 /// News of a run, in any order and any number of times: they add up to the same row.

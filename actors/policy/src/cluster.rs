@@ -13,7 +13,9 @@ mod words;
 pub use ask::{Ask, refused_extra};
 pub use ending::{JobEnd, JobFacts, JobFate};
 pub use nodes::{Gres, Health, Node, NodeJob, gres, node_names, outlook, parse_gres};
-pub use pace::{BACK_OFF, LONG, Look, NODES, QUICK, Stage, Watched, YOUNG, next_look};
+pub use pace::{
+    BACK_OFF, LONG, Look, NODES, QUICK, Stage, Watched, YOUNG, next_glance, next_look, next_read,
+};
 pub use pod::{Container, ContainerEnd, ContainerState, PodFacts, PodPhase, PodStage, Role};
 pub use pod_ask::PodAsk;
 pub use pod_words::{PodWait, Said, container_waits_for, unscheduled};

@@ -64,10 +64,12 @@ pub struct Signs {
 }
 
 impl Signs {
-    /// What an exit shows, beside what was known before, of a model that was in this phase. What was to end shows nothing.
+    /// What an exit shows, beside what was known before, of a model that was in this phase. What was to end shows nothing, but for who
+    /// has taken its place away.
     pub fn of_exit(self, phase: &Phase, away: Option<Away>, lacked_memory: bool) -> Self {
         let is_starting = matches!(phase, Phase::Starting { .. });
-        let away = away.filter(|_| is_starting || matches!(phase, Phase::Ready { .. }));
+        let is_told = |away: &Away| matches!(away, Away::Taken(_)) && is_being_taken(phase);
+        let away = away.filter(|away| is_starting || matches!(phase, Phase::Ready { .. }) || is_told(away));
         Self {
             out_of_memory: self.out_of_memory || (is_starting && lacked_memory),
             unreachable: self.unreachable || away == Some(Away::Refused),
@@ -88,11 +90,19 @@ impl Signs {
     }
 }
 
+/// Whether it goes because its place is being taken away.
+fn is_being_taken(phase: &Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Draining { cause: StopCause::Taken, .. } | Phase::Stopping { cause: StopCause::Taken, .. }
+    )
+}
+
 /// Whether nobody wanted a backend to end that ended in this phase: its last words are worth keeping.
 pub fn is_untimely(phase: &Phase) -> bool {
     let lives = matches!(phase, Phase::Starting { .. } | Phase::Ready { .. });
     let sleeps = matches!(phase, Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. });
-    lives || sleeps || phase.is_crash()
+    lives || sleeps || phase.is_crash() || is_being_taken(phase)
 }
 
 /// What the phase does not know about an end.
@@ -156,6 +166,8 @@ impl EndCause {
             StopCause::Lost => Self::ParkLost,
             StopCause::Park => Self::Operator,
             StopCause::Renewed => Self::Renewed,
+            // Nobody has said who it was.
+            StopCause::Taken => seen.signs.taken.unwrap_or(Self::Cancelled),
             StopCause::Operator if seen.shutting_down => Self::Shutdown,
             StopCause::Operator if !seen.was_ready => Self::Aborted,
             StopCause::Operator => Self::Operator,
@@ -243,6 +255,8 @@ mod tests {
             (stopping(StopCause::Lost), QUIET, "park_lost"),
             (stopping(StopCause::Park), QUIET, "operator"),
             (stopping(StopCause::Renewed), QUIET, "renewed"),
+            (stopping(StopCause::Taken), QUIET, "cancelled"),
+            (stopping(StopCause::Taken), Circumstances { signs: TAKEN, ..QUIET }, "preempted"),
         ];
         for (phase, seen, word) in cases {
             assert_eq!(EndCause::of(&phase, seen).text(), word, "{phase:?}");
@@ -256,6 +270,7 @@ mod tests {
         let stopping = Phase::Stopping { ending: Ending::Stuck, cause: StopCause::Operator };
         let crashed = Phase::Stopping { ending: Ending::Stuck, cause: StopCause::Crashed };
         let parked = Phase::Parked { until: None };
+        let leaves = Phase::Draining { deadline: None, cause: StopCause::Taken };
         let taken = Some(Away::Taken(EndCause::Preempted));
         let cases = [
             // Phase, place, lacked memory: what it shows, and whether it was untimely.
@@ -270,6 +285,9 @@ mod tests {
             (&parked, taken, true, NO_SIGNS, true),
             (&stopping, taken, true, NO_SIGNS, false),
             (&stopping, Some(Away::Refused), false, NO_SIGNS, false),
+            // Who takes its place away says so at the end only.
+            (&leaves, taken, true, TAKEN, true),
+            (&leaves, Some(Away::Refused), false, NO_SIGNS, true),
             (&crashed, None, false, NO_SIGNS, true),
         ];
         for (phase, away, lacked, shown, untimely) in cases {

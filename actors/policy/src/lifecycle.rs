@@ -130,6 +130,8 @@ fn starting(state: &State, event: Event, view: &View, limits: &Limits) -> Step {
         }
         Event::Restart => stop_process(state, StopCause::Operator, Urgency::Now, view, limits, Vec::new()),
         Event::Renew => stop_process(state, StopCause::Restart, Urgency::Now, view, limits, Vec::new()),
+        // It would be ready for nobody; whoever waits gets the next one.
+        Event::Taken { .. } => stop_process(state, StopCause::Taken, Urgency::Now, view, limits, Vec::new()),
         Event::Evict | Event::Yield if view.waiting == 0 => {
             stop_process(state, StopCause::Evicted, Urgency::Now, view, limits, Vec::new())
         }
@@ -168,6 +170,10 @@ fn ready(state: &State, since: Moment, event: Event, view: &View, limits: &Limit
         // They may take as long as the place lasts, which nobody here decides.
         Event::Retire => {
             let phase = Phase::Draining { deadline: None, cause: StopCause::Renewed };
+            go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
+        }
+        Event::Taken { .. } => {
+            let phase = Phase::Draining { deadline: None, cause: StopCause::Taken };
             go(state, phase, [Effect::DisarmTimer, Effect::CloseGate])
         }
         Event::Closed(cause) => leave(state, cause, view, limits),
@@ -233,6 +239,10 @@ fn draining(
         // What it would serve on with, or be woken as, is not what is wanted any more.
         Event::Renew | Event::Restart if matches!(cause, StopCause::Evicted | StopCause::Park) => {
             go(state, Phase::Draining { deadline, cause: StopCause::Restart }, [])
+        }
+        // It can't serve on, nor sleep.
+        Event::Taken { .. } if matches!(cause, StopCause::Evicted | StopCause::Park) => {
+            go(state, Phase::Draining { deadline, cause: StopCause::Taken }, [])
         }
         // Only a second stop is in a hurry; a restart or a yield has not been one.
         Event::Stop(Urgency::Drain) if cause != StopCause::Operator => {
@@ -332,6 +342,7 @@ fn epoch_of(event: Event) -> Option<u64> {
         | Event::ProbeSucceeded { epoch }
         | Event::ProbeRefused { epoch }
         | Event::Broken { epoch }
+        | Event::Taken { epoch }
         | Event::Hung { epoch }
         | Event::Doubted { epoch }
         | Event::CheckFailed { epoch }

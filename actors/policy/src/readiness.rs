@@ -31,6 +31,8 @@ const REFUSED_PACE: Duration = Duration::from_millis(250);
 const KNOWN_PATIENCE: Duration = Duration::from_secs(3);
 /// One that has refused everything so far: some servers open their port before they know their paths.
 const UNKNOWN_PATIENCE: Duration = Duration::from_secs(5);
+/// Names of a list that are shown in a remark.
+const SHOWN: usize = 4;
 /// A trial that takes longer has waited for the model to load, so the gate has not told the truth.
 const PROMPT: Duration = Duration::from_secs(1);
 
@@ -316,9 +318,22 @@ impl Readiness {
         self.listing.as_ref().and_then(|listing| listing.context(name))
     }
 
+    /// What may keep a trial from its answer, if anything is known: some engines that don't have a model of that name fail,
+    /// or are silent, for as long as they look for one.
+    pub fn remark(&self) -> Option<String> {
+        let name = &self.candidate().name;
+        let listing =
+            self.listing.as_ref().filter(|listing| self.is_trial() && listing.lists_others_than(name))?;
+        let names: Vec<_> =
+            listing.models.iter().take(SHOWN).map(|model| format!("`{}`", model.name)).collect();
+        let more = listing.models.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Some(format!("; it lists {}{more}, not `{name}`: perhaps `served_name` is missing", names.join(", ")))
+    }
+
     fn not_yet(&mut self, status: u16, text: &str, pause: Duration) -> Next {
         self.refused_since = None;
-        let why = format!("status {status}: {text}");
+        let why = format!("status {status}: {text}{}", self.remark().unwrap_or_default());
         if self.is_second() {
             self.trial_prompt = Some(false);
             // The gate said yes too early; another of its paths may know better, and costs less than the trial.

@@ -87,13 +87,19 @@ mod tests {
         let mut history = History::default();
         let at = Duration::from_secs;
         assert_eq!(history.crashed(Intensity::default(), at(1)), Verdict::RestartAfter(Duration::ZERO));
-        assert!(matches!(history.crashed(Intensity::default(), at(2)), Verdict::RestartAfter(_)));
-        assert!(matches!(history.crashed(Intensity::default(), at(3)), Verdict::RestartAfter(_)));
+        let pause = |ms| Verdict::RestartAfter(Duration::from_millis(ms));
+        assert_eq!(history.crashed(Intensity::default(), at(2)), pause(100));
+        assert_eq!(history.crashed(Intensity::default(), at(3)), pause(200));
         assert_eq!(history.crashed(Intensity::default(), at(4)), Verdict::GiveUp);
     }
 
     #[test]
     fn old_crashes_are_forgotten() {
+        let mut history = History::default();
+        let at = Duration::from_secs;
+        history.crashed(Intensity::default(), at(1));
+        let still = history.clone().crashed(Intensity::default(), at(61));
+        assert_eq!(still, Verdict::RestartAfter(Duration::from_millis(100)), "a minute later to the second");
         let mut history = History::default();
         for minute in 1..20 {
             let verdict = history.crashed(Intensity::default(), Duration::from_secs(minute * 61));

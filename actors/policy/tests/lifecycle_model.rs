@@ -297,6 +297,7 @@ impl Model for Setup {
         may(true, Hear(Event::ProbeRefused { epoch }));
         may(true, Hear(Event::Broken { epoch }));
         may(true, Hear(Event::Hung { epoch }));
+        may(true, Hear(Event::Taken { epoch }));
         may(true, Hear(Event::Gone { epoch }));
         may(true, Hear(Event::OutOfMemory { epoch }));
         may(true, Hear(Event::Unreachable { epoch }));
@@ -304,6 +305,9 @@ impl Model for Setup {
             may(true, Hear(Event::Parked { epoch }));
             may(true, Hear(Event::Woken { epoch }));
             may(true, Hear(Event::WakeFailed { epoch }));
+        }
+        if self.renews && matches!(world.process, Process::Loading | Process::Serving) {
+            may(true, Hear(Event::Taken { epoch: THIS }));
         }
         if world.process == Process::Serving {
             may(true, Hear(Event::Hung { epoch: THIS }));

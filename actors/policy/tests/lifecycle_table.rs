@@ -17,7 +17,7 @@ use llm_manager_policy::lifecycle::{
     Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
-use retire_rows::retirement;
+use retire_rows::{retirement, taken_away};
 use sleep_rows::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,6 +41,7 @@ const GONE: Event = Event::Gone { epoch: EPOCH };
 const OUT_OF_MEMORY: Event = Event::OutOfMemory { epoch: EPOCH };
 const UNREACHABLE: Event = Event::Unreachable { epoch: EPOCH };
 const BROKEN: Event = Event::Broken { epoch: EPOCH };
+const TAKEN: Event = Event::Taken { epoch: EPOCH };
 const HUNG: Event = Event::Hung { epoch: EPOCH };
 const DOUBTED: Event = Event::Doubted { epoch: EPOCH };
 const CHECK_FAILED: Event = Event::CheckFailed { epoch: EPOCH };
@@ -518,10 +519,11 @@ fn from_stopping() -> Vec<Row> {
         StopCause::Park,
         StopCause::Renewed,
         StopCause::Lost,
+        StopCause::Taken,
     ] {
         let willed = [StopCause::Idle, StopCause::Operator, StopCause::Restart, StopCause::Evicted]
             .contains(&cause)
-            || [StopCause::Park, StopCause::Renewed, StopCause::Lost].contains(&cause);
+            || [StopCause::Park, StopCause::Renewed, StopCause::Lost, StopCause::Taken].contains(&cause);
         let failure = !willed;
         for at in &[stopping(cause), killed(cause), stuck(cause)] {
             let is_stuck = *at == stuck(cause);
@@ -654,6 +656,7 @@ fn table() -> Vec<Row> {
         sleep_without_a_sleeper(),
         signs_without_a_service(),
         retirement(),
+        taken_away(),
         from_stopped(),
         from_queued(),
         from_starting(),
@@ -701,6 +704,7 @@ fn news_of_a_former_life_changes_nothing() {
             Event::ProbeSucceeded { epoch: old },
             Event::ProbeRefused { epoch: old },
             Event::Broken { epoch: old },
+            Event::Taken { epoch: old },
             Event::Hung { epoch: old },
             Event::Doubted { epoch: old },
             Event::CheckFailed { epoch: old },

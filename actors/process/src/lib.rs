@@ -32,6 +32,7 @@ mod url;
 mod tests;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -124,6 +125,9 @@ pub struct LaunchOrder {
     pub slot: Arc<Semaphore>,
 }
 
+/// A look at where processes listen, which may be had again and again.
+pub type Look = Box<dyn Fn() -> LocalBoxFuture<'static, Vec<SocketAddr>>>;
+
 /// One life of a backend. Dropping it kills the backend.
 pub trait Run {
     /// What an operator would look for, such as `pid 4121`.
@@ -151,10 +155,19 @@ pub trait Run {
     fn check_listener(&self) -> LocalBoxFuture<'static, Result<(), Stranger>> {
         async { Ok(()) }.boxed_local()
     }
+    /// Looks where else its processes listen: a script that ignores PORT is told apart from one that still loads. Elsewhere
+    /// that can't be seen.
+    fn listens_elsewhere(&self) -> Look {
+        Box::new(|| async { Vec::new() }.boxed_local())
+    }
     /// From now on whoever listens on the port is this run's, its child or not: the run ends when the port is free.
     fn claim_port(&self) {}
     /// When its place is over, as far as that is known: it may change.
     fn ends(&self) -> watch::Receiver<Option<Instant>> {
+        watch::channel(None).1
+    }
+    /// Whether its place is being taken away by whoever has it to give, and in which words: it may finish what it has begun.
+    fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
         watch::channel(None).1
     }
     /// Somebody has reason to doubt that it still serves: it may look for its end sooner.

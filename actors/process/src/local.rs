@@ -23,7 +23,8 @@ use super::records::{self, Record};
 use super::stop::StopCommand;
 use super::tree::{Leaders, Search, Tree};
 use super::{
-    Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, OutputSink, Pipe, Run, Standing, Stranger, Tail,
+    Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, Look, OutputSink, Pipe, Run, Standing,
+    Stranger, Tail,
 };
 
 /// How often the listener of a port is looked for before it is taken for a stranger, or for none.
@@ -381,6 +382,18 @@ impl Run for LocalRun {
             }
         }
         .boxed_local()
+    }
+
+    fn listens_elsewhere(&self) -> Look {
+        let (tree, port) = (Rc::clone(&self.tree), self.port);
+        Box::new(move || {
+            let tree = Rc::clone(&tree);
+            async move {
+                let members = tree.scan().await.unwrap_or_default();
+                port::elsewhere(members.iter().map(|info| info.id.pid).collect(), port).await
+            }
+            .boxed_local()
+        })
     }
 
     fn claim_port(&self) {

@@ -153,6 +153,25 @@ pub(super) async fn holders(port: u16) -> io::Result<Vec<Holder>> {
     tokio::task::spawn_blocking(move || list(port)).await.map_err(io::Error::other)?
 }
 
+/// Where these processes listen, but for where 127.0.0.1:`port` is answered.
+pub(super) async fn elsewhere(pids: Vec<u32>, port: u16) -> Vec<SocketAddr> {
+    let looked = tokio::task::spawn_blocking(move || {
+        let all = listeners::get_all().unwrap_or_default().into_iter();
+        let theirs = all.filter(|listener| {
+            listener.protocol == listeners::Protocol::TCP
+                && listener.state == listeners::SocketState::Listen
+                && pids.contains(&listener.process.pid)
+                && !reaches(listener.socket, port)
+        });
+        let mut sockets: Vec<SocketAddr> = theirs.map(|listener| listener.socket).collect();
+        sockets.sort_unstable();
+        sockets.dedup();
+        sockets
+    });
+    // It only helps to explain what is known without it.
+    looked.await.unwrap_or_default()
+}
+
 fn list(port: u16) -> io::Result<Vec<Holder>> {
     let all = listeners::get_all().map_err(|error| io::Error::other(error.to_string()))?;
     let mut found: Vec<Holder> = all

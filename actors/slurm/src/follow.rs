@@ -2,14 +2,11 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use tokio::sync::{mpsc, watch};
 
+use llm_manager_policy::cluster::next_read;
 use llm_manager_process::far::aside;
 
-/// Between two looks at a file that has nothing new.
-const PAUSE: Duration = Duration::from_millis(200);
 /// The most that is read at once, and the pieces that may wait for whoever takes them.
 const PIECE: u64 = 64 * 1024;
 const PIECES: usize = 4;
@@ -25,14 +22,14 @@ pub fn follow(file: PathBuf, from_end: bool, over: watch::Receiver<bool>) -> mps
 }
 
 async fn read(file: PathBuf, from_end: bool, mut over: watch::Receiver<bool>, sender: mpsc::Sender<Vec<u8>>) {
-    let mut position = None;
+    let (mut position, mut silent) = (None, 0_u32);
     loop {
         let ended = *over.borrow();
         let path = file.clone();
         let read = aside(move || piece(&path, position, from_end)).await;
         match read {
             Ok((next, bytes)) if !bytes.is_empty() => {
-                position = Some(next);
+                (position, silent) = (Some(next), 0);
                 if sender.send(bytes).await.is_err() {
                     return;
                 }
@@ -46,7 +43,8 @@ async fn read(file: PathBuf, from_end: bool, mut over: watch::Receiver<bool>, se
             return;
         }
         // Whoever knows of the end may be gone.
-        let _ = tokio::time::timeout(PAUSE, over.wait_for(|over| *over)).await;
+        let _ = tokio::time::timeout(next_read(silent), over.wait_for(|over| *over)).await;
+        silent = silent.saturating_add(1);
         if over.has_changed().is_err() && !*over.borrow() {
             return;
         }

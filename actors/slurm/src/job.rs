@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use llm_manager_policy::cluster::{Ask, JobEnd, JobFacts, JobFate, JobState, Stage, Wait, YOUNG, waits_for};
+use llm_manager_policy::cluster::{
+    Ask, JobEnd, JobFacts, JobFate, JobState, Stage, Wait, YOUNG, next_glance, waits_for,
+};
 use tokio::sync::{Notify, watch};
 
 use crate::commands;
@@ -22,8 +24,6 @@ use llm_manager_process::far::{Folder, aside};
 const AGAIN: Duration = Duration::from_secs(5);
 /// Between two looks for a submission whose answer was lost.
 const LOOK_FOR: Duration = Duration::from_secs(2);
-/// Between two looks at the file in which a young job tells its place.
-const GLANCE: Duration = Duration::from_millis(50);
 /// Between two looks at a closed fence.
 const FENCED: Duration = Duration::from_millis(100);
 /// So often in a row a job must be missing until it is taken for gone.
@@ -288,8 +288,10 @@ impl Owner {
                 JobView::Submitting(_) | JobView::Queued { .. } | JobView::Placing { .. }
                     if round.since.elapsed() < YOUNG =>
                 {
-                    GLANCE
+                    next_glance(self.poller.placeless())
                 }
+                // Whatever happens to one that serves is told; only an order that wasn't obeyed is due again.
+                JobView::Placed(_) => AGAIN,
                 _ => Duration::from_secs(1),
             };
             tokio::select! {

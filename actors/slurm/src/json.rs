@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use llm_manager_policy::cluster::{Node, NodeJob, gres, node_names};
 use serde_json::Value;
 
+/// What 22.05 says in minutes, once it runs, of a job that was given no limit (`findings/slurm_unlimited_is_a_year.sh`).
+const A_YEAR: i64 = 365 * 24 * 60;
+
 /// A number in either shape; `None`: there is none, or it is infinite.
 fn number(value: &Value) -> Option<i64> {
     let flag = |name: &str| value.get(name).and_then(Value::as_bool);
@@ -116,7 +119,7 @@ pub(crate) fn running(json: &str) -> Result<Vec<(String, NodeJob)>, String> {
         if !state.iter().any(|word| runs.contains(&word.as_str())) {
             continue;
         }
-        let limit = number(&job["time_limit"]).filter(|minutes| *minutes > 0);
+        let limit = number(&job["time_limit"]).filter(|minutes| *minutes > 0 && *minutes != A_YEAR);
         let has: Vec<&str> = texts(&job["gres_detail"]).collect();
         for (at, node) in nodes_of(job).into_iter().enumerate() {
             let entry = NodeJob {
@@ -199,6 +202,17 @@ mod tests {
             assert!(jobs.iter().all(|(node, job)| node == "n2" || job.gres != "gpu:v100:4(IDX:0-3)"));
             assert!(jobs.iter().any(|(node, job)| node == "n1" && job.gres == "gpu:rtx4060:1(IDX:0)"));
         }
+    }
+
+    #[test]
+    fn one_that_was_given_no_limit_has_no_end() {
+        let ends = |limit: &str| {
+            let job = format!(
+                r#"{{"jobs":[{{"job_id":7,"job_state":"RUNNING","nodes":"n1","time_limit":{limit},"end_time":1827547728}}]}}"#
+            );
+            running(&job).unwrap()[0].1.ends
+        };
+        assert_eq!([ends("60"), ends("525600"), ends("0")], [Some(1_827_547_728), None, None]);
     }
 
     #[test]

@@ -68,6 +68,12 @@ impl Drop for Registration {
 }
 
 impl Poller {
+    /// How many jobs are waited for, and haven't told where they serve.
+    pub(crate) fn placeless(&self) -> usize {
+        let waits = |entry: &&Entry| matches!(entry.stage, Stage::Waiting | Stage::Placeless);
+        self.0.jobs.borrow().values().filter(waits).count()
+    }
+
     /// Must be called where tasks of this thread can be spawned.
     pub(crate) fn new(tools: Tools) -> Self {
         let shared = Rc::new(Shared {

@@ -223,6 +223,8 @@ pub struct Orphan {
     pub folder: PathBuf,
     /// It was submitted from another machine, where the folder may be: it is left alone.
     pub elsewhere: Option<String>,
+    /// Slurm didn't say from where it was submitted.
+    pub unsure: Option<CallError>,
 }
 
 /// The user's jobs that some manager has submitted and whose folders are gone.
@@ -240,11 +242,16 @@ pub async fn orphans(hostname: &str) -> Result<Vec<Orphan>, CallError> {
         if !ours || aside(move || gone.try_exists()).await.unwrap_or(true) {
             continue;
         }
-        let shown = tools.run(&commands::show(row.id)).await?;
+        let shown = tools.run(&commands::show(row.id)).await;
+        let (shown, unsure) = match shown {
+            Ok(shown) => (shown, None),
+            Err(error) => (String::new(), Some(error)),
+        };
         let host = parse::field(&shown, "AllocNode:Sid").and_then(|value| value.split(':').next());
         let short = |host: &str| host.split('.').next().unwrap_or_default().to_owned();
         let elsewhere = host.filter(|host| *host != "localhost" && short(host) != short(hostname));
-        found.push(Orphan { id: row.id, name: row.name, folder, elsewhere: elsewhere.map(str::to_owned) });
+        let elsewhere = elsewhere.map(str::to_owned);
+        found.push(Orphan { id: row.id, name: row.name, folder, elsewhere, unsure });
     }
     Ok(found)
 }

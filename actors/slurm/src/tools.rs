@@ -67,6 +67,13 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+impl CallError {
+    /// Slurm's programs are installed here, and nobody has told them of a cluster.
+    pub fn is_nowhere(&self) -> bool {
+        matches!(self, Self::Refused { words, .. } if words.contains("configuration source"))
+    }
+}
+
 /// Slurm's programs.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools(Rc<Surroundings>);
@@ -182,7 +189,7 @@ fn told(text: &str, program: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::told;
+    use super::{CallError, told};
 
     #[test]
     fn slurms_words_are_quoted_in_one_line() {
@@ -192,5 +199,15 @@ mod tests {
             "invalid partition specified: x; Batch job submission failed: Invalid partition name specified"
         );
         assert_eq!(told("", "sbatch"), "no word was said");
+    }
+
+    #[test]
+    fn programs_without_a_cluster_are_told_from_a_controller_that_is_away() {
+        let text = "squeue: error: fetch_config: DNS SRV lookup failed\nsqueue: fatal: Could not establish a configuration source\n";
+        let refused = |words: &str| CallError::Refused { program: "squeue", words: words.to_owned() };
+        assert!(refused(&told(text, "squeue")).is_nowhere());
+        assert!(!refused("Invalid user").is_nowhere());
+        let words = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)".to_owned();
+        assert!(!CallError::Unanswered { program: "squeue", words }.is_nowhere());
     }
 }

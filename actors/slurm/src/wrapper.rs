@@ -48,21 +48,32 @@ pub(crate) fn script(of: &Wrapped<'_>) -> String {
 
 const HEAD: &str = "#!/bin/sh\n# Written by LLM-Manager: the script of a job.\n";
 
-const PREPARE: &str = r#"[ -n "${HOME:-}" ] || HOME=$(getent passwd "$(id -u)" | cut -d: -f6)
+/// The shell does by itself what it can: each program that it starts is time for which somebody waits.
+const PREPARE: &str = r#"if [ -z "${HOME:-}" ]; then
+  case ${SLURM_JOB_USER:-} in
+    '' | *[!A-Za-z0-9._-]*) ;;
+    *) eval "HOME=~$SLURM_JOB_USER" ;;
+  esac
+  case ${HOME:-} in /*) ;; *) HOME=$(getent passwd "$(id -u)" | cut -d: -f6) ;; esac
+fi
 export HOME
 # With it, every `srun` of the job would start with an empty environment.
 unset SLURM_EXPORT_ENV
 fail() { echo "llm-manager: $*" >&2; exit 96; }
 cd "$working_dir" || fail "the folder of the model isn't on $SLURMD_NODENAME; it has to be on a disk that the nodes share"
 # The node's address, as Slurm knows it.
-HOST=$(scontrol --oneliner show node "$SLURMD_NODENAME" 2> /dev/null | tr ' ' '\n' | sed -n 's/^NodeAddr=//p')
+HOST=" $(scontrol --oneliner show node "$SLURMD_NODENAME" 2> /dev/null) "
+case $HOST in *' NodeAddr='*) HOST=${HOST#*' NodeAddr='} && HOST=${HOST%%' '*} ;; *) HOST= ;; esac
 [ -n "$HOST" ] || HOST=$SLURMD_NODENAME
 "#;
 
 /// Two jobs on one node begin to look at different places.
-const FIND_PORT: &str = r#"taken=$(cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | while read -r _ local _; do
-  case $local in *:????) printf ':%d ' "0x${local##*:}" ;; esac
-done)
+const FIND_PORT: &str = r#"taken=
+for list in /proc/net/tcp /proc/net/tcp6; do
+  [ -r "$list" ] && while read -r _ local _; do
+    case $local in *:????) taken="$taken:$((0x${local##*:})) " ;; esac
+  done < "$list"
+done
 PORT=$((20000 + SLURM_JOB_ID % 10000))
 while case $taken in *":$PORT "*) true ;; *) false ;; esac; do PORT=$((20000 + (PORT + 7 - 20000) % 10000)); done
 "#;

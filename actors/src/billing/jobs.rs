@@ -45,6 +45,11 @@ pub struct RenameModel {
     pub merge: bool,
 }
 
+/// Reads the prices once more: another manager of the same ledger has changed them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ReadPrices;
+
 /// Where the answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -59,6 +64,7 @@ pub(super) enum Job {
     Retain(Micros),
     Vacuum,
     Heartbeat,
+    Prices,
 }
 
 /// The job to go on with, if there is one; after a failure, to be tried again later.
@@ -95,6 +101,7 @@ impl Job {
             Self::RetainDays(days) => Some(Self::RetainDays(*days)),
             Self::Retain(cutoff) => Some(Self::Retain(*cutoff)),
             Self::Vacuum => Some(Self::Vacuum),
+            Self::Prices => Some(Self::Prices),
             Self::SetPlan(..) | Self::Delete(..) | Self::Rename(..) | Self::Heartbeat => None,
         }
     }
@@ -128,6 +135,9 @@ impl Job {
             },
             Self::Retain(cutoff) => repeat(writer.retain(cutoff), Self::Retain(cutoff), Some(Self::Vacuum)),
             Self::Vacuum => repeat(writer.vacuum(), Self::Vacuum, None),
+            Self::Prices => {
+                core.load_prices(writer).map(|()| None).map_err(|error| (error, Some(Self::Prices)))
+            }
             // The next one is not far.
             Self::Heartbeat => core.beat(writer).map(|()| None).map_err(none),
         }

@@ -1,7 +1,7 @@
 //! Orders to the actor that are jobs: each is queued, and answered when it is done.
 
 use super::actor::Billing;
-use super::jobs::{DeleteModel, Job, RenameModel, Reply, SetPlan};
+use super::jobs::{DeleteModel, Job, ReadPrices, RenameModel, Reply, SetPlan};
 use actix::{Context, Handler, ResponseFuture};
 use llm_manager_ledger::{Deleted, Renamed, StoreError};
 use std::time::Duration;
@@ -36,6 +36,14 @@ impl Handler<SetPlan> for Billing {
 
     fn handle(&mut self, set: SetPlan, ctx: &mut Context<Self>) -> Self::Result {
         ask(self, ctx, |reply| Job::SetPlan(set, reply))
+    }
+}
+
+impl Handler<ReadPrices> for Billing {
+    type Result = ();
+
+    fn handle(&mut self, _: ReadPrices, ctx: &mut Context<Self>) {
+        self.queue_job(Job::Prices, ctx);
     }
 }
 

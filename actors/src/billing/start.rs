@@ -63,7 +63,11 @@ pub(super) fn overflow_path(location: &Location, state_dir: &Path) -> PathBuf {
 /// with `Billing::new`, as often as it crashes.
 pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), OpenError> {
     let location = &settings.location;
-    let hold = Hold::take_with(&settings.state_dir, location)?;
+    let eye = match location {
+        Location::File(path) => Some(Arc::new(Eye::new(path.clone()))),
+        Location::Postgres(_) => None,
+    };
+    let hold = Hold::take_with(&settings.state_dir, location, eye.as_ref())?;
     let opened = open_in(location, version, now_us(), settings.company)?;
     if let Some(aside) = &opened.stray_journal {
         log::warn!(
@@ -79,10 +83,6 @@ pub fn start(settings: &Settings, version: &str) -> Result<(Ledger, Opened), Ope
     })?;
     let (put, take) = crossbeam_channel::bounded(settings.queue);
     let (spares, spare) = crossbeam_channel::bounded(1);
-    let eye = match location {
-        Location::File(path) => Some(Arc::new(Eye::new(path.clone()))),
-        Location::Postgres(_) => None,
-    };
     let core = Core {
         location: location.clone(),
         company: settings.company,

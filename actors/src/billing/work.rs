@@ -104,9 +104,14 @@ impl Desk {
     /// The file isn't the ledger any more. What was written into it a moment ago goes into the overflow file.
     fn part(&mut self) {
         self.core.reader.renew();
-        if let Some(writer) = self.writer.take() {
-            writer.part();
+        if let Some(kept) = self.writer.take().and_then(Writer::part) {
+            log::warn!(
+                "billing: the journal of the file that was overwritten is now {}: it has the newest rows of that file, and is \
+                 read with it alone",
+                kept.display()
+            );
         }
+        self.core.reader.renew_and_wait();
         let recent = std::mem::take(&mut self.recent);
         let events: Vec<Event> = recent.into_iter().flat_map(|(_, events)| events.to_vec()).collect();
         if events.is_empty() {

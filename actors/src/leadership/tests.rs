@@ -4,13 +4,14 @@ use super::*;
 use crate::feeds::Feed;
 use crate::supervisor::Supervisor;
 use llm_manager_ledger::testing::everywhere;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 #[derive(Default)]
 struct Told {
     wishes: RefCell<Vec<Wish>>,
     served: RefCell<Vec<(Arc<str>, Wish)>>,
     replicas: RefCell<Vec<Replica>>,
+    prices_changed: Cell<usize>,
 }
 
 impl Desk for Told {
@@ -27,6 +28,11 @@ impl Desk for Told {
     }
 
     fn lead(&self, _: Arc<[Replica]>) {}
+
+    fn prices_changed(&self) -> bool {
+        self.prices_changed.set(self.prices_changed.get() + 1);
+        true
+    }
 
     fn runs(&self) -> Vec<i64> {
         Vec::new()
@@ -88,6 +94,20 @@ fn one_leads_hears_the_other_and_is_followed() {
             until("what it has is told", || second.leadership.standing().borrow().replica("m").is_some())
                 .await;
             assert!(!second.leads() && !second.leadership.may_act());
+            // Prices are read once more when somebody has set one, and not otherwise.
+            let told = || (first.desk.prices_changed.get(), second.desk.prices_changed.get());
+            assert_eq!(told(), (1, 1));
+            let mut writer = llm_manager_ledger::Writer::open(&place.location).unwrap();
+            writer
+                .set_plan(
+                    &"m".into(),
+                    None,
+                    now_us() + 3_600_000_000,
+                    now_us(),
+                    llm_manager_ledger::PlanSource::Api,
+                )
+                .unwrap();
+            until("all hear of it", || told() == (2, 2)).await;
             assert!(second.leadership.sentence().starts_with("the manager at http://first leads"));
             // It is gone without a word, as if it were killed.
             let (first_until, went) = (first.leadership.clone(), Instant::now());

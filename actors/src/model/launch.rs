@@ -79,6 +79,7 @@ impl Model {
                 self.await_in_life(ctx, exited, |model, report, ctx| model.exited(&report, ctx));
                 self.watch_process(ctx);
                 self.watch_term(ctx);
+                self.watch_leaving(ctx);
                 self.settle_in(ctx);
             }
             Err(error) => self.not_launched(&error, ctx),

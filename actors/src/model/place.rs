@@ -41,6 +41,21 @@ impl Model {
         }
     }
 
+    /// Hears of it when whoever has given the present run its place takes it away: nobody new should go there.
+    pub(super) fn watch_leaving(&mut self, ctx: &mut Context<Self>) {
+        let Some(process) = self.process() else { return };
+        let (epoch, mut leaves) = (self.state.epoch, process.leaves());
+        // A place that is never taken away has nobody who would say so.
+        let told = async move { leaves.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()) };
+        self.await_in_life(ctx, told, move |model, why, ctx| {
+            let Some(why) = why.filter(|_| epoch == model.state.epoch) else { return };
+            if matches!(model.state.phase, Phase::Starting { .. } | Phase::Ready { .. }) {
+                model.past.error = Some(why);
+            }
+            model.drive(Event::Taken { epoch }, ctx);
+        });
+    }
+
     fn wait_there(&mut self, why: Arc<str>) {
         let Some(run) = self.life.as_mut().and_then(|life| life.run.as_mut()) else { return };
         if run.queued_there.as_ref() != Some(&why) {

@@ -17,14 +17,14 @@ impl Model {
         let Some(process) = self.process() else { return };
         let (epoch, Some(endpoint)) = (self.state.epoch, self.endpoint()) else { return };
         let Some(readiness) = self.readiness() else { return };
-        let listener = process.check_listener();
+        let (listener, elsewhere) = (process.check_listener(), process.listens_elsewhere());
         let strict = !self.spec.foreign_listener;
         let name = self.spec.name.clone();
         let told = Progress { model: ctx.address(), epoch };
         let (output, tail) = (process.tail(), process.tail());
         let ready = async move {
             let check = async move { if strict { listener.await } else { Ok(()) } };
-            probe::until_ready(endpoint, &name, readiness, output, check, &told).await
+            probe::until_ready(endpoint, &name, readiness, output, check, elsewhere, &told).await
         };
         let started = self.handle.origin.elapsed();
         // A task of its own: a question every few milliseconds shouldn't wake all that the actor waits for.
@@ -52,6 +52,7 @@ impl Model {
         let spec = &self.spec;
         let (at, variant) = self.granted()?;
         let names = Names::new(spec.model(), &spec.aliases, variant.served_name.as_deref());
+        let names = names.launched_by(&variant.launch);
         let lessons = self.past.lessons.get(&at).cloned().unwrap_or_default();
         Some(Readiness::new(readiness::probes(&spec.mode, variant), names, lessons))
     }

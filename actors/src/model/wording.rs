@@ -35,6 +35,9 @@ impl Model {
             Phase::Draining { cause: cause @ (StopCause::Hung | StopCause::Unwell), .. } => {
                 format!(": {}", self.why_stopping(*cause))
             }
+            Phase::Draining { deadline: None, cause: cause @ StopCause::Taken } => {
+                format!(": {}; {} may finish first", self.why_stopping(*cause), responses(self.seen_leases()))
+            }
             Phase::Draining { deadline: None, cause: StopCause::Restart } => format!(
                 ": its launch has changed in the configuration; {} may finish first",
                 responses(self.seen_leases())
@@ -95,6 +98,7 @@ impl Model {
             | StopCause::Crashed
             | StopCause::Hung
             | StopCause::Lost
+            | StopCause::Taken
             | StopCause::Unwell => {
                 let error = self.past.error.as_deref().and_then(|error| error.lines().next());
                 error.unwrap_or("it can't become ready").to_owned()

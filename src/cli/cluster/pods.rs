@@ -1,33 +1,36 @@
 //! Pods whose state folder is gone.
 
-use llm_manager_kubernetes::{CallError, Orphan, end_orphan, orphans};
+use super::{Asked, Cleaned, Found};
+use llm_manager_kubernetes::{CallError, end_orphan, orphans};
 
-/// `None`: there is no cluster here to ask, and nobody has named one.
-pub(super) async fn clean(
+/// Ends them, or only names them.
+pub(super) async fn pods(
     dry_run: bool,
     host: &str,
     namespace: Option<String>,
     context: Option<String>,
-    is_wanted: bool,
-) -> Result<Option<Vec<String>>, String> {
+) -> Asked {
     let found = match orphans(context, namespace, host).await {
-        Err(CallError::NoWay { .. }) if !is_wanted => return Ok(None),
-        found => found.map_err(|error| format!("Kubernetes: {error}"))?,
+        Ok(found) => found,
+        Err(error @ CallError::NoWay { .. }) => return Asked::Absent(format!("Kubernetes: {error}")),
+        Err(error) => return Asked::Away(error.to_string()),
     };
-    let mut lines = Vec::new();
-    for pod in found {
-        let Orphan { name, folder, elsewhere, .. } = &pod;
-        let folder = folder.display();
-        lines.push(match elsewhere {
+    let listed = found.iter().map(|pod| {
+        let folder = pod.folder.display().to_string();
+        let found = match &pod.elsewhere {
             Some(host) => {
-                format!("left Pod {name} alone: {folder} isn't here, but it was made from {host}: look there")
+                Found::Elsewhere(format!("{folder} isn't here, but it was made from {host}: look there"))
             }
-            None if dry_run => format!("would end Pod {name}: {folder} is gone"),
-            None => {
-                end_orphan(&pod).await.map_err(|error| format!("Pod {name}: {error}"))?;
-                format!("ended Pod {name}: {folder} is gone")
-            }
-        });
-    }
-    Ok(Some(lines))
+            None => Found::Gone { folder, dry_run },
+        };
+        (format!("Pod {}", pod.name), found)
+    });
+    let listed = listed.collect();
+    let end = async |at: usize| match found.get(at) {
+        Some(pod) => end_orphan(pod).await,
+        None => Ok(()),
+    };
+    let is_away =
+        |error: &CallError| matches!(error, CallError::Unreached { .. } | CallError::Unanswered { .. });
+    Asked::Done(Cleaned::of(listed, end, is_away).await)
 }

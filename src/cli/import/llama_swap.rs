@@ -335,11 +335,17 @@ fn entry(
 
 fn aliases(model: &Model, ids: &[String], report: &mut Report) -> Vec<String> {
     let mut aliases: Vec<(usize, String)> = Vec::new();
-    let given = model.body.get("aliases").map(Node::items).unwrap_or_default();
-    aliases.extend(given.iter().filter_map(|alias| Some((alias.line, alias.text()?))));
+    let given = model.body.get("aliases");
+    let one = given.filter(|given| given.is_text()).into_iter();
+    let given = given.map(Node::items).unwrap_or_default().iter().chain(one);
+    aliases.extend(given.filter_map(|alias| Some((alias.line, alias.text()?))));
     let by_id = model.body.get("filters").and_then(|filters| filters.get("setParamsByID"));
     aliases.extend(
-        by_id.into_iter().flat_map(Node::entries).filter_map(|(key, _)| Some((key.line, key.text()?))),
+        // The only keys in which macros are replaced.
+        by_id
+            .into_iter()
+            .flat_map(Node::entries)
+            .filter_map(|(key, _)| Some((key.line, model.macros.expand(key).text()?))),
     );
     let mut kept: Vec<String> = Vec::new();
     for (line, alias) in aliases {

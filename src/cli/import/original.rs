@@ -20,6 +20,16 @@ const LOST: [(&str, &str); 6] = [
     ("webui_port", "the dashboard is at program.port"),
 ];
 
+/// Settings of v3 that mean nothing here. Their values aren't repeated: some hold keys.
+const SETTINGS_LOST: [(&str, &str); 6] = [
+    ("log_retention_days", "write `logs: {days: ...}`"),
+    ("log_retention_count", "logs are bounded by `logs: {size_mb, days}`"),
+    ("claude_settings_path", "see `llm-manager connect claude-code`"),
+    ("claude_configs", "see `llm-manager connect claude-code`"),
+    ("wol_broadcast", "this program wakes no other computer"),
+    ("wol_mac", "this program wakes no other computer"),
+];
+
 /// Whether it is one: llama-swap knows no `program`.
 pub(super) fn is(file: &Node) -> bool {
     file.get("Local-Models").is_some() || file.get("program").is_some()
@@ -236,7 +246,11 @@ pub(super) fn of_v3(given: &Configuration, report: &mut Report) -> Output {
                 report.taken(0, &format!("system_settings.{key}"), format!("program.{ours}: {value}"));
                 output.program.push((ours, value));
             }
-            None => report.lost(0, &format!("system_settings.{key}"), text),
+            None => {
+                let why = SETTINGS_LOST.iter().find(|(known, _)| *known == name);
+                let why = why.map_or("unknown setting", |(_, why)| *why);
+                report.lost(0, &format!("system_settings.{key}"), why);
+            }
         }
     }
     if !has_alive_time {
@@ -257,7 +271,8 @@ pub(super) fn of_v3(given: &Configuration, report: &mut Report) -> Output {
             entry.keys.push(("auto_start", "true".to_owned()));
         }
         for variant in &model.variants {
-            if let Some(keys) = scheme(variant, &model.name, &at, report) {
+            let served = model.aliases.first().unwrap_or(&model.name);
+            if let Some(keys) = scheme(variant, served, &at, report) {
                 entry.variants.push((variant.name.clone(), keys));
             }
         }
@@ -272,9 +287,10 @@ pub(super) fn of_v3(given: &Configuration, report: &mut Report) -> Output {
     output
 }
 
+/// `served`: what the original puts in place of `{{alias}}`, the first one.
 fn scheme(
     variant: &Variant,
-    model: &str,
+    served: &str,
     at: &str,
     report: &mut Report,
 ) -> Option<Vec<(&'static str, String)>> {
@@ -293,7 +309,7 @@ fn scheme(
         .filter_map(|(device, mib)| Some((device.clone(), (mib.as_f64()?.max(0.0) as u64).to_string())));
     let mut keys = placement(&devices, memory.collect(), 0, &at, report);
     let command = json(&variant.command);
-    let fill = |text: &str| text.replace("{{port}}", "{port}").replace("{{alias}}", model);
+    let fill = |text: &str| text.replace("{{port}}", "{port}").replace("{{alias}}", served);
     let Some(exe) = command.get("exe").and_then(Json::as_str).filter(|exe| !exe.is_empty()) else {
         report.lost(0, &at, "its command names no program");
         return None;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use llm_manager_ledger::{Configuration, DefinedModel, Variant};
 use llm_manager_policy::spec::{Launch, ModelSpec, Spec};
 
 use super::{emit::Output, llama_swap, original, report::Report, yaml11};
@@ -66,14 +67,14 @@ fn what_says_how_a_backend_is_reached_and_stopped_is_kept() {
     let (spec, report) = from_llama_swap(
         "models:\n  org/embedder:\n    cmd: docker run --rm --name e -p 9310:80 tei\n    cmdStop: docker stop e\n\
          \x20   proxy: http://127.0.0.1:9310\n    checkEndpoint: /ready\n    useModelName: text\n    env: [\"A=b=c\", \"bad\"]\n\
-         \x20   filters: {stripParams: top_p, setParamsByID: {\"org:long\": {max_tokens: 1}}}\n    tll: 9\n    unlisted: yes\n\
+         \x20   filters: {stripParams: top_p, setParamsByID: {\"org:long\": {max_tokens: 1}, \"${MODEL_ID}:x\": {}}}\n    tll: 9\n    unlisted: yes\n\
          \x20 far: {cmd: \"x ${PORT}\", proxy: \"http://gpu.example:80\", checkEndpoint: none}\n  empty: {ttl: 1}\n\
          groups: {g: {swap: false, persistent: true, members: [org/embedder, ghost]}}\npeers: {p: {}}\n",
     );
     let model = &spec.models[0];
     assert_eq!((model.mode.name.as_str(), model.port), ("Embedding", Some(9310)));
     assert!(model.foreign_listener && model.pinned);
-    assert_eq!(model.aliases, ["org:long"]);
+    assert_eq!(model.aliases, ["org:long", "org/embedder:x"]);
     let variant = &model.variants[0];
     assert_eq!(variant.served_name.as_deref(), Some("text"));
     assert_eq!(variant.stop_command.as_deref(), Some(&["docker", "stop", "e"].map(str::to_owned)[..]));
@@ -148,4 +149,38 @@ fn configurations_of_the_original_in_all_their_forms() {
         );
         assert!(report.contains("the original's ledger calls it Old-1"), "{report}");
     }
+}
+
+#[test]
+fn a_command_of_v3_names_what_v3_would_and_secrets_of_its_settings_stay_there() {
+    let setting = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let given = Configuration {
+        settings: vec![
+            setting("claude_configs", r#"{"a": {"ANTHROPIC_AUTH_TOKEN": "sk-hidden"}}"#),
+            setting("log_retention_days", "30"),
+            setting("port", "8081"),
+        ],
+        models: vec![DefinedModel {
+            name: "Qwen 3".to_owned(),
+            mode: "Chat".to_owned(),
+            port: 10_001,
+            aliases: vec!["qwen-api".to_owned(), "Qwen 3".to_owned()],
+            variants: vec![Variant {
+                name: "Dual".to_owned(),
+                required_devices: "[]".to_owned(),
+                memory_mb: "{}".to_owned(),
+                command: r#"{"exe": "serve", "args": ["-a", "{{alias}}", "-p", "{{port}}"]}"#.to_owned(),
+            }],
+            ..DefinedModel::default()
+        }],
+    };
+    let mut report = Report::of(Path::new("v3.db"));
+    let spec = spec(&original::of_v3(&given, &mut report));
+    assert_eq!(spec.program.port, 8081);
+    // Its backend knows itself by the first alias.
+    assert_eq!(words(&spec.models[0]), ["serve", "-a", "qwen-api", "-p", "{port}"]);
+    let report = report.to_string();
+    assert!(!report.contains("sk-hidden"), "{report}");
+    assert!(report.contains("claude_configs: has no counterpart here: see `llm-manager connect"), "{report}");
+    assert!(report.contains("log_retention_days: has no counterpart here: write `logs: {days"), "{report}");
 }

@@ -4,7 +4,7 @@ use super::check;
 
 #[test]
 fn text_that_is_no_yaml() {
-    check("program:\n  port: [1, 2\n", &["3 : not valid YAML"]);
+    check("program:\n  port: [1, 2\n", &["2 : not valid YAML | the [ that opens here is never closed"]);
     check("program:\n\tport: 1\n", &["2 : not valid YAML | spaces, not tabs"]);
     check("a: 1\n---\nb: 2\n", &["2 : more than one document | one document"]);
     check("program: *nowhere\n", &["1 : unknown anchor | starts with * needs quotes"]);

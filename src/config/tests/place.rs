@@ -25,7 +25,11 @@ fn the_variable_of_a_key_is_hidden_from_backends() {
     // It is there wherever tests run.
     let yaml = variant("on: {url: 'http://box:8080/v1', key: 'k${PATH}'}");
     let Ok(loaded) = load_text(&yaml) else { return };
-    assert_eq!(loaded.spec.secret_variables, ["PATH"]);
+    assert!(
+        loaded.spec.secret_variables.iter().any(|name| name == "PATH"),
+        "{:?}",
+        loaded.spec.secret_variables
+    );
 }
 
 #[test]

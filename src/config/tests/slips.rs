@@ -115,10 +115,10 @@ fn placeholders_without_quotes() {
         "modes:\n  M:\n    endpoints: [/m]\n    probe: {method: POST, path: /m, body: {model: {model}}}\n",
         &["4 modes.M.probe.body: placeholder without quotes | \"{model}\""],
     );
-    for item in ["--port={port}", "${PORT}"] {
+    for (item, hint) in [("--port={port}", "such as \"--port={port}\""), ("${PORT}", "write \"{port}\"")] {
         check(
             &format!("Local-Models:\n  m:\n    V:\n      command: [x, {item}]\n"),
-            &["4 : not valid YAML | needs quotes, such as \"--port={port}\""],
+            &[&format!("4 : not valid YAML | {hint}")],
         );
     }
 }
@@ -202,4 +202,115 @@ fn files_of_the_original_program_are_taken() {
     let (_folder, file) = folder();
     let loaded = parse(yaml.as_bytes(), &file).unwrap();
     assert_eq!(loaded.spec.models[0].aliases, ["b"]);
+}
+
+#[test]
+fn what_is_inside_of_a_name_that_is_a_number_is_looked_at_too() {
+    check(
+        "Local-Models:\n  3.10:\n    mode: Chatt\n    aliases: [1.10]\n    V: {command: [x, {port}]}\n",
+        &[
+            "2 Local-Models.3.10: expected text as a key, got the number 3.10 | \"3.10\"",
+            "3 Local-Models.3.10.mode: unknown mode | `Chat`",
+            "4 Local-Models.3.10.aliases[0]: the number 1.10 | \"1.10\"",
+            "5 Local-Models.3.10.V.command[1]: expected text | \"{port}\"",
+        ],
+    );
+    check(
+        "Local-Models:\n  m:\n    1:\n      command: [x, 4096]\n",
+        &[
+            "3 Local-Models.m.1: expected text as a key | \"1\"",
+            "4 Local-Models.m.1.command[1]: the number 4096 | \"4096\"",
+        ],
+    );
+}
+
+#[test]
+fn values_that_are_nearly_right_say_how_to_write_them() {
+    for (value, hint) in [
+        ("8080,", "write 8080"),
+        ("8080;", "write 8080"),
+        ("8080 // why", "`8080 # why`"),
+        ("8080# why", "`8080 # why`"),
+        ("8080.0", "write it without a point: 8080"),
+    ] {
+        let text = format!("program:\n  port: {value}\n");
+        check(&text, &[&format!("2 program.port: expected a whole number | {hint}")]);
+    }
+    check(
+        "Local-Models:\n  m:\n    V:\n      script_path: ok.sh\n      env: {A: null, B: , C: [1], D: ~}\n",
+        &[
+            "5 Local-Models.m.V.env.A: got nothing | put it in quotes: \"null\"",
+            "5 Local-Models.m.V.env.B: got nothing | for an empty value, write \"\"",
+            "5 Local-Models.m.V.env.C: got a list | in quotes",
+            "5 Local-Models.m.V.env.D: got nothing | put it in quotes: \"~\"",
+        ],
+    );
+    check(
+        "Local-Models:\n  m:\n    V:\n      script_path: ok.sh\n      env: [A=1]\n      memory_mb: 8GB\n",
+        &[
+            "5 Local-Models.m.V.env: got a list | write it like {NAME: \"value\"}",
+            "6 Local-Models.m.V.memory_mb: got a text | write it like {v100: 16000}",
+        ],
+    );
+    check(
+        "Local-Models:\n  m:\n    V: {script_path: ok.sh, required_devices: [v100], memory_mb: {v100: 8,000}}\n",
+        &["3 Local-Models.m.V.memory_mb.000: got nothing | without a comma"],
+    );
+    check(
+        "Local-Models:\n  m:\n    V: {script_path: ~/ok.sh}\n  n:\n    V: {script_path: $HOME/ok.sh}\n",
+        &[
+            "3 Local-Models.m.V.script_path: there is no file | write the whole path",
+            "5 Local-Models.n.V.script_path: there is no file | write the whole path",
+        ],
+    );
+    check(
+        "Local-Models:\n  m:\n    V: {command: [x, --port, $PORT]}\n  n:\n    V: {command: [bash, -c, \"x $PORT\"]}\n",
+        &["3 Local-Models.m.V.command[2]: passed on as it stands | write \"{port}\""],
+    );
+}
+
+#[test]
+fn models_and_variants_in_another_form_say_how_to_write_them() {
+    check("models: {m: {$V}}\n", &["1 models: unknown key | `Local-Models`"]);
+    check(
+        "Local-Models:\nm:\n  mode: Chat\n  $V\n",
+        &["2 m: unknown key | a model stands below `Local-Models:`"],
+    );
+    check(
+        "Local-Models:\n  - name: m\n    mode: Chat\n",
+        &["1 Local-Models: expected a mapping by name, got a list | write no list"],
+    );
+    check(
+        "Local-Models:\n  m:\n    V: [x, \"{port}\"]\n  n:\n    V: start.sh\n  o:\n    aliase: [a]\n    $V\n",
+        &[
+            "3 Local-Models.m.V: a variant is a mapping | `V: {command: [...]}`",
+            "5 Local-Models.n.V: a variant is a mapping | `V: {script_path: start.sh}`",
+            "7 Local-Models.o.aliase: unknown key | `aliases`",
+        ],
+    );
+    check("program:\n  port = 8080\n", &["1 program: expected a mapping | `port: 8080`"]);
+}
+
+#[test]
+fn what_keeps_a_file_from_being_yaml_is_told_where_it_is() {
+    for (text, expected) in [
+        ("program:\n  host: \"a\n  log_level: \"INFO\"\n", "2 : not valid YAML | never closed"),
+        ("program:\n  port=80\n  host: x\n", "2 : not valid YAML | `port: 80`"),
+        ("program:\n  host: a: b\n", "2 : not valid YAML | `host: \"a: b\"`"),
+        ("program:\n  host: ::\n  port: 1\n", "2 : not valid YAML | `host: \"::\"`"),
+        ("program:\n  host: 'it's'\n", "2 : not valid YAML | written twice"),
+        ("program:\n  host: \"a\"b\n  port: 1\n", "2 : not valid YAML | behind the closing quote"),
+        ("program:\n  host: a\n    port: 1\n", "3 : not valid YAML | deeper than the line above"),
+        ("program:\n  host:\u{a0}a\n  port: 1\n", "2 : not valid YAML | U+00A0"),
+        ("program:\n\u{3000}\u{3000}host: a\n  port: 1\n", "2 : not valid YAML | U+3000"),
+        ("program:\n  host: @a\n", "2 : not valid YAML | starts with @ needs quotes"),
+        ("program:\n\thost: a\n", "2 : not valid YAML | spaces, not tabs"),
+        ("program: {\n  host: a, // why\n  port: 1}\n", "2 : not valid YAML | begins with a space and `#`"),
+        ("keys: [a, #b]\nprogram:\n  port: 1\n", "1 : not valid YAML | starts with # needs quotes"),
+        ("keys: [a, b\nprogram:\n  port: 1\n", "1 : not valid YAML | the [ that opens here is never closed"),
+        ("devices: [{name: a: b}]\n", "1 : not valid YAML | with a colon in it needs quotes"),
+        ("x: 1\ny: *z\n", "2 : not valid YAML | starts with * needs quotes"),
+    ] {
+        check(text, &[expected]);
+    }
 }

@@ -4,6 +4,7 @@ use super::audit;
 use crate::http::access::Door;
 use crate::http::access::entrance::Entrance;
 use crate::http::access::wrong::slow_down;
+use crate::http::gateway::respond::unchunked;
 use crate::http::state::Current;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -32,6 +33,8 @@ pub(super) async fn authenticate(
     if !response.request().method().is_safe() && response.status().is_success() {
         audit::note(response.request());
     }
+    let asked = response.request().clone();
+    unchunked(&asked, response.response_mut());
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {

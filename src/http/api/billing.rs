@@ -111,7 +111,7 @@ async fn set(shared: Now, name: web::Path<String>, body: Result<web::Bytes, acti
     };
     let body = body.map_err(too_large)?;
     let model: Arc<str> = shared.find(&name)?.spec.name.as_str().into();
-    let (plan, valid_from) = parsed(&body)?;
+    let (plan, valid_from) = wanted(&body)?;
     let down = || ApiError::new(Kind::Internal, "billing does not answer; see the manager's log");
     let billing = shared.billing.addr().ok_or_else(down)?;
     let order = SetPlan { model: Arc::clone(&model), plan, valid_from, source: PlanSource::Api };
@@ -229,7 +229,7 @@ impl TierView {
 }
 
 /// Reads a body; all that is wrong with it is said at once. The plan `null` ends all pricing.
-fn parsed(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
+fn wanted(body: &[u8]) -> Result<(Option<Plan>, Option<i64>), ApiError> {
     let value: Value = from_json(body).map_err(|error| invalid(format!("the body: {error}")))?;
     let mut problems = Vec::new();
     let fields = Fields::of(&value, String::new(), &mut problems);

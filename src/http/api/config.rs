@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 use super::openapi::operation::{Operation, get, object, post, put};
-use super::query::from_json;
+use super::query::{Whole, from_json};
 use crate::config::{self, Problem, Report, Severity, Unsaved};
 use crate::http::api::management::{Management, Now};
 use crate::http::error::{Answered, ApiError, Kind};
@@ -173,7 +173,7 @@ async fn check(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    body: web::Bytes,
+    Whole(body): Whole,
 ) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;
@@ -195,7 +195,7 @@ async fn save(
     shared: Now,
     config: web::Data<ConfigFile>,
     request: HttpRequest,
-    body: web::Bytes,
+    Whole(body): Whole,
 ) -> Answered {
     trusted(&shared, &request)?;
     let draft = draft(&body)?;

@@ -3,7 +3,7 @@
 use super::config::ConfigFile;
 #[cfg(test)]
 use super::openapi::operation::{Operation, delete, get, object, or_null, post};
-use super::query::from_json;
+use super::query::{Whole, from_json};
 use crate::http::access::keys::Key;
 use crate::http::api::management::Now;
 use crate::http::error::{Answered, ApiError, Kind};
@@ -77,8 +77,8 @@ fn key_body() -> Value {
         "type": "object",
         "properties": {
             "name": {"type": "string", "pattern": NAME},
-            "scopes": {"type": "array", "items": {"enum": ["infer", "read", "operate", "admin"]}},
-            "models": {"type": "array", "items": {"type": "string"}},
+            "scopes": {"type": "array", "minItems": 1, "items": {"enum": ["infer", "read", "operate", "admin"]}},
+            "models": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"\S"}},
             "expires": or_null(&json!({"type": "string", "format": "date-time"})),
             "requests_per_minute": limit,
             "tokens_per_minute": limit,
@@ -155,7 +155,12 @@ fn decimal(units: u128, digits: usize) -> String {
 }
 
 /// `POST /api/keys` `{"name", ...}`: the answer is the only place where the secret stands.
-async fn add(shared: Now, config: web::Data<ConfigFile>, request: HttpRequest, body: web::Bytes) -> Answered {
+async fn add(
+    shared: Now,
+    config: web::Data<ConfigFile>,
+    request: HttpRequest,
+    Whole(body): Whole,
+) -> Answered {
     super::config::trusted(&shared, &request)?;
     let wanted: Wanted = from_json(&body).map_err(|error| {
         ApiError::new(Kind::InvalidRequest, format!("a key is {{\"name\": \"...\"}}: {error}"))

@@ -12,7 +12,7 @@ use llm_manager_actors::model::Status;
 use llm_manager_actors::scheduler::{Explain, Explained};
 use llm_manager_actors::supervisor::ask;
 use llm_manager_policy::model_state::ModelState;
-use llm_manager_policy::placement::{Decision, Urgency, VariantExplanation};
+use llm_manager_policy::placement::{Decision, Never, Urgency, VariantExplanation};
 use llm_manager_policy::queue::Ahead;
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
 use llm_manager_slurm::Sight;
@@ -69,6 +69,9 @@ pub(crate) struct PlacementView {
     decision: &'static str,
     variant: Option<String>,
     detail: DetailView,
+    /// The decision in words.
+    summary: String,
+    /// The same with what each variant lacks.
     text: String,
     /// Of one that is parked: what it holds, and what a wake takes. What follows is about a fresh start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +184,7 @@ impl PlacementView {
             decision,
             variant: variant.map(|variant| variant.variant.to_string()),
             detail,
+            summary: explanation.summary(),
             text: explanation.to_string(),
             asleep: None,
             ahead: explained.ahead.iter().map(AheadView::of).collect(),
@@ -216,12 +220,14 @@ impl PlacementView {
             measured_mb: None,
             cluster: None,
         });
+        let summary = format!("{model}: memory is not checked (Disable_GPU_monitoring)");
         Self {
             model: model.clone(),
             decision: "fits",
             variant: None,
             detail: DetailView::default(),
-            text: format!("{model}: memory is not checked (Disable_GPU_monitoring)"),
+            text: summary.clone(),
+            summary,
             asleep: None,
             ahead: Vec::new(),
             variants: variants.collect(),
@@ -243,6 +249,10 @@ impl VariantVerdict {
             memory_mb: part.mib,
         });
         let configured = spec.variants.iter().find(|one| *one.name == *variant.variant);
+        let set_aside = match variant.verdict {
+            Decision::Never { reason: reason @ Never::OutOfMemory } => Some(reason.to_string()),
+            _ => None,
+        };
         Self {
             variant: variant.variant.to_string(),
             verdict,
@@ -252,6 +262,7 @@ impl VariantVerdict {
                 .iter()
                 .map(ToString::to_string)
                 .chain(variant.offline.iter().map(ToString::to_string))
+                .chain(set_aside)
                 .collect(),
             place: configured.filter(|one| !one.place.is_local()).map(|one| one.place.to_string()),
             paused: variant.paused.iter().map(ToString::to_string).collect(),

@@ -2,14 +2,63 @@
 
 use crate::http::api::management::Management;
 use crate::http::error::{ApiError, Kind, quoted};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use jiff::Timestamp;
 use llm_manager_ledger::{Micros, StoreError};
 use serde::de::DeserializeOwned;
+use std::fmt::Display;
 use std::time::Duration;
 
 /// A refusal of what the client has written.
 pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(Kind::InvalidRequest, message.into())
+}
+
+/// Parameters that are numbers, and those that are switches, wherever they may stand.
+const NUMBERS: [&str; 5] = ["before", "limit", "run_id", "status", "tail"];
+const FLAGS: [&str; 5] = ["dry_run", "follow", "now", "shares", "wait"];
+
+/// A query that can't be read: which of its parameters is wrong, as far as it can be told.
+pub(crate) fn unreadable(query: &str, error: &dyn Display) -> ApiError {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
+    for (name, value) in pairs.map(web::Query::into_inner).unwrap_or_default() {
+        let is_one_of = |names: &[&str]| names.contains(&name.as_str());
+        let expected = if is_one_of(&NUMBERS) && value.parse::<u64>().is_err() {
+            "a whole number"
+        } else if name == "minutes" && value.parse::<f64>().is_err() {
+            "a number"
+        } else if is_one_of(&FLAGS) && value.parse::<bool>().is_err() {
+            "true or false"
+        } else {
+            continue;
+        };
+        return invalid(format!("`{name}`: expected {expected}, got \"{}\"", quoted(&value)));
+    }
+    let error = error.to_string();
+    invalid(format!("the query: {}", error.strip_prefix("Query deserialize error: ").unwrap_or(&error)))
+}
+
+/// A body that is read whole, or refused in the form of all errors: the route has a `PayloadConfig` with its bound.
+pub(crate) struct Whole(pub(crate) web::Bytes);
+
+impl FromRequest for Whole {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let read = web::Bytes::from_request(request, payload);
+        async move {
+            read.await.map(Self).map_err(|error| {
+                let is_too_large = matches!(error.as_error(), Some(PayloadError::Overflow));
+                let kind = if is_too_large { Kind::RequestTooLarge } else { Kind::InvalidRequest };
+                ApiError::new(kind, format!("the body: {error}"))
+            })
+        }
+        .boxed_local()
+    }
 }
 
 /// Reads a body. Files that Windows' PowerShell has written begin with a byte order mark.
@@ -67,4 +116,23 @@ pub(crate) fn seconds(micros: i64) -> f64 {
 /// Seconds, exact to the millisecond.
 pub(crate) fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unreadable;
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_named() {
+        for (query, words) in [
+            ("from=x&limit=ten", "`limit`: expected a whole number, got \"ten\""),
+            ("limit=5&tail=-1", "`tail`: expected a whole number, got \"-1\""),
+            ("wait=maybe", "`wait`: expected true or false, got \"maybe\""),
+            ("minutes=two%20hours", "`minutes`: expected a number, got \"two hours\""),
+            ("limit=5&colour=red", "the query: unknown field"),
+        ] {
+            let told = unreadable(query, &"Query deserialize error: unknown field");
+            assert_eq!(&*told.message, words);
+        }
+    }
 }

@@ -6,7 +6,6 @@ use super::query::{from_store, invalid, list, models, rfc3339, seconds, time};
 use super::usage::views::money;
 use crate::http::api::management::{Management, Now};
 use crate::http::error::{ApiError, quoted};
-use crate::http::gateway::request_id;
 use crate::http::route::{at, read};
 use crate::sheet::Sheet;
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
@@ -17,7 +16,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use jiff::Timestamp;
 use llm_manager_actors::model::traffic::OUTCOMES;
 use llm_manager_ledger::{
-    Cursor, Filter, LedgerReader, Micros, Page, PageQuery, RequestShare, RequestView, StoreError,
+    Cursor, Filter, LedgerReader, Page, PageQuery, RequestShare, RequestView, StoreError,
 };
 use llm_manager_policy::pricing::Money;
 use serde::{Deserialize, Serialize};
@@ -52,10 +51,6 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
 }
 
 const DEFAULT_PAGE: usize = 100;
-/// Most requests end within it.
-const USUAL_LENGTH: Micros = 3_600_000_000;
-/// A clock may have been set back a little between the making of an id and the end of its request.
-const CLOCK_STEP: Micros = 60_000_000;
 /// Rows that one reading of an export takes.
 const EXPORT_PAGE: usize = 1000;
 
@@ -292,7 +287,21 @@ fn csv(page: &Page, head: bool) -> Bytes {
 /// Whether the client wants CSV rather than JSON.
 fn wants_csv(request: &HttpRequest) -> bool {
     let accepted = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepted.split(',').filter_map(|part| part.split(';').next()).any(|part| part.trim() == "text/csv")
+    prefers_csv(accepted)
+}
+
+/// Whether `Accept` names CSV, and JSON no higher (RFC 9110, 12.5.1).
+fn prefers_csv(accepted: &str) -> bool {
+    let quality = |wanted: &str| {
+        accepted.split(',').find_map(|part| {
+            let mut words = part.split(';').map(str::trim);
+            words.next().filter(|name| name.eq_ignore_ascii_case(wanted))?;
+            let given = words.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
+            Some(given.and_then(|quality| quality.trim().parse::<f32>().ok()).unwrap_or(1.0))
+        })
+    };
+    let csv = quality("text/csv").unwrap_or(0.0);
+    csv > 0.0 && csv >= quality("application/json").unwrap_or(0.0)
 }
 
 /// `GET /api/requests`
@@ -304,7 +313,7 @@ async fn requests(
     let mut page = query.page(&shared)?;
     let reader = shared.ledger.reader();
     if !wants_csv(&request) {
-        let page = look_up(reader, page).await.map_err(from_store)?;
+        let page = reader.requests(page).await.map_err(from_store)?;
         let mut rows: Vec<RowView<'_>> = page.rows.iter().map(RowView::of).collect();
         if query.shares {
             add_shares(reader, &mut rows).await?;
@@ -326,24 +335,6 @@ async fn requests(
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
         .insert_header((CACHE_CONTROL, "no-store"))
         .streaming(bytes))
-}
-
-/// A page. An id that the manager has made tells when, so the time after that is looked at first: the whole log may be
-/// long, and no index leads to an id.
-async fn look_up(reader: &LedgerReader, page: PageQuery) -> Result<Page, StoreError> {
-    let made = page.request_id.as_deref().and_then(request_id::time_of).map(Timestamp::as_microsecond);
-    if let Some(made) = made {
-        let near = PageQuery {
-            from: page.from.max(Some(made - CLOCK_STEP)),
-            to: Some(page.to.unwrap_or(Micros::MAX).min(made.saturating_add(USUAL_LENGTH))),
-            ..page.clone()
-        };
-        let found = reader.requests(near).await?;
-        if !found.rows.is_empty() {
-            return Ok(found);
-        }
-    }
-    reader.requests(page).await
 }
 
 /// Adds to each row its part of what its run cost; a run that cost nothing or is too long adds nothing.

@@ -3,6 +3,7 @@
 use super::authenticate::own_page;
 #[cfg(test)]
 use super::openapi::operation::{Operation, delete, get, object, post};
+use super::query::Whole;
 use crate::http::access::entrance::Entrance;
 use crate::http::error::{ApiError, Kind};
 use crate::http::peer;
@@ -66,7 +67,7 @@ async fn show(shared: Now<Entrance>, request: HttpRequest) -> HttpResponse {
 async fn sign_in(
     shared: Now<Entrance>,
     request: HttpRequest,
-    body: web::Bytes,
+    Whole(body): Whole,
 ) -> Result<HttpResponse, ApiError> {
     let Given { key } = serde_json::from_slice(&body).map_err(|error| {
         ApiError::new(Kind::InvalidRequest, format!("a sign-in is {{\"key\": \"...\"}}: {error}"))

@@ -179,8 +179,8 @@ async fn rename(
     known(&shared, &old).await?;
     if is_configured(&shared, &old) {
         let message = format!(
-            "`{}` is in the configuration and would be recorded under this name again; rename it there first, restart the \
-             manager, and then rename its data",
+            "`{0}` is in the configuration and would be recorded under this name again; rename it there, with \
+             `formerly: [\"{0}\"]` beside the new name, and a reload renames its data, too",
             quoted(&old)
         );
         return Err(ApiError::new(Kind::Conflict, message));

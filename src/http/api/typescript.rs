@@ -52,8 +52,8 @@ fn generated() -> String {
     all.visit::<memory::MemoryView>();
     all.visit::<devices::HistoryView>();
     all.visit::<Told>();
-    all.visit::<usage::views::ReportView>();
-    all.visit::<usage::views::SeriesView>();
+    all.visit::<usage::views::ReportView<'static>>();
+    all.visit::<usage::views::SeriesView<'static>>();
     all.visit::<requests::PageView<'static>>();
     all.visit::<statement::StatementView>();
     all.visit::<audit::AuditPageView>();

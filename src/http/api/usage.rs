@@ -13,7 +13,7 @@ use actix_web::{HttpResponse, web};
 use jiff::tz::TimeZone;
 use llm_manager_ledger::{Bucket, Dimension, Filter, Micros, now_us};
 use serde::Deserialize;
-use views::{ReportView, SeriesView, SummaryView};
+use views::{ReportView, SeriesView, Split, SummaryView};
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
@@ -24,7 +24,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 
 #[cfg(test)]
 pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
-    let report = schemas.of::<views::ReportView>();
+    let report = schemas.of::<views::ReportView<'static>>();
     vec![
         get("/api/usage/summary", "Totals of a period", report.clone())
             .refused("ledger_unavailable")
@@ -34,7 +34,7 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
                  (default: the last 30 days); filters `model`, `variant`, `mode`, `endpoint`, `api_key` \
                  (comma-separated lists); `by=` one or more of these for groups, each with its `keys`",
             ),
-        get("/api/usage/series", "The same as a series", schemas.of::<views::SeriesView>())
+        get("/api/usage/series", "The same as a series", schemas.of::<views::SeriesView<'static>>())
             .refused("ledger_unavailable")
             .query("from,to,model,variant,mode,endpoint,api_key,by,bucket,tz")
             .words(
@@ -154,7 +154,12 @@ async fn sums(shared: &Management, query: &UsageQuery, (from, to): (Micros, Micr
         reader.latency(filter, from, to)
     );
     let sums = sums.map_err(from_store)?;
-    Ok(HttpResponse::Ok().json(ReportView::of(&sums, &by, &times.map_err(from_store)?, to - from)))
+    Ok(HttpResponse::Ok().json(ReportView::of(
+        &sums,
+        &Split::by(&by),
+        &times.map_err(from_store)?,
+        to - from,
+    )))
 }
 
 /// `GET /api/usage/summary`; the last 30 days unless the query says otherwise.
@@ -186,6 +191,7 @@ async fn series(shared: Now, query: web::Query<UsageQuery>) -> Answered {
     let zone = zone(query.tz.as_deref())?;
     let series =
         shared.ledger.reader().series(query.filter(&shared), from, to, bucket, zone, by.clone()).await;
-    let points = series.map_err(from_store)?.points.iter().map(|point| SummaryView::of(point, &by)).collect();
+    let (series, split) = (series.map_err(from_store)?, Split::by(&by));
+    let points = series.points.iter().map(|point| SummaryView::of(point, &split)).collect();
     Ok(HttpResponse::Ok().json(SeriesView { bucket: bucket_name(bucket), points }))
 }

@@ -475,9 +475,10 @@ impl Account {
         };
         let learnt = &self.model.learnt;
         let mut usage = meter.finish(end, &learnt.pace());
-        if usage.all_inputs.is_some() || (usage.input.is_none() && usage.output.is_some()) {
+        let is_of_one = usage.all_inputs.is_some() || usage.of_first;
+        if is_of_one || (usage.input.is_none() && usage.output.is_some()) {
             let question = self.question.read();
-            usage = usage.of_prompts(question.prompts);
+            usage = usage.of_prompts(&question);
             if question.tokens() > 0 {
                 usage = usage.or_input(question.tokens());
             }

@@ -6,11 +6,12 @@ use crate::http::gateway::forwarding::Forwarding;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::quotas::{Admit, Admitted, Inadmissible, Quota, Reservation};
-use llm_manager_policy::pricing::Tokens;
+use llm_manager_policy::pricing::{Price, Tokens};
 use llm_manager_policy::quota::{Left, Limit, Limits, Refusal, Ticket};
 use llm_manager_policy::spec::{Cap, ModelSpec};
 use llm_manager_policy::usage::prompt;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 /// What an answer may be long where neither the request nor the model says so.
 const USUAL_OUTPUT: u64 = 4096;
+/// Of the units in which money is counted, so many are one of a price.
+const PRICE_UNIT: u64 = 1_000_000;
 
 /// Shown in the headers of the answer.
 pub(crate) struct Limited {
@@ -66,11 +69,27 @@ fn pause(time: Duration) -> String {
 pub(crate) struct Admission(Reservation);
 
 #[derive(Deserialize)]
-struct Wanted {
+struct Wanted<'a> {
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
     n: Option<u64>,
+    best_of: Option<u64>,
+    #[serde(borrow)]
+    prompt: Option<&'a RawValue>,
+}
+
+impl Wanted<'_> {
+    /// How many answers there may be: so many of each prompt. A list of numbers is one prompt, of tokens.
+    fn answers(&self) -> u64 {
+        let list = self.prompt.map(RawValue::get).filter(|prompt| prompt.starts_with('['));
+        let prompts =
+            list.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list).ok()).unwrap_or_default();
+        let whole = |prompt: &&&RawValue| prompt.get().starts_with(['"', '[']);
+        let prompts = prompts.iter().filter(whole).count().max(1) as u64;
+        let each = self.n.unwrap_or(1).max(self.best_of.unwrap_or(1)).max(1);
+        prompts.saturating_mul(each)
+    }
 }
 
 /// What a request may generate that doesn't say how much.
@@ -85,8 +104,12 @@ fn largest_output(body: &[u8], path: &str, usual: u64) -> u64 {
         return 0;
     }
     let Ok(wanted) = serde_json::from_slice::<Wanted>(body) else { return usual };
-    let most = wanted.max_completion_tokens.or(wanted.max_tokens).or(wanted.max_output_tokens);
-    most.unwrap_or(usual).saturating_mul(wanted.n.unwrap_or(1).max(1))
+    // Engines differ in which of several they obey.
+    let most = [wanted.max_completion_tokens, wanted.max_tokens, wanted.max_output_tokens]
+        .into_iter()
+        .flatten()
+        .max();
+    most.unwrap_or(usual).saturating_mul(wanted.answers())
 }
 
 /// Tokens that a request may take, for the turns of its key. Who names no `max_tokens` is taken for an answer of usual
@@ -176,12 +199,10 @@ fn refused(quota: &Quota, refusal: Refusal, left: Left, amount: u64) -> ApiError
         Limit::Budget => {
             let what = match quota.budget.map(|budget| budget.cap) {
                 Some(Cap::Money { currency, .. }) => {
-                    let left = left.budget.unwrap_or(0) as f64 / 1e12;
-                    let amount = amount as f64 / 1e12;
-                    format!(
-                        "{left:.6} {0} are left, and this request may cost {amount:.6} {0}",
-                        currency.as_str()
-                    )
+                    // As much as is left at least, and as it may cost at most, in millionths.
+                    let left = Price::from_units(left.budget.unwrap_or(0) / PRICE_UNIT);
+                    let amount = Price::from_units(amount.div_ceil(PRICE_UNIT));
+                    format!("{left} {0} are left, and this request may cost {amount} {0}", currency.as_str())
                 }
                 _ => format!(
                     "{} tokens are left, and this request may take {amount}",
@@ -201,6 +222,26 @@ fn refused(quota: &Quota, refusal: Refusal, left: Left, amount: u64) -> ApiError
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_request_may_generate_is_never_reckoned_too_low() {
+        for (body, most) in [
+            (r#"{"max_tokens":10}"#, 10),
+            (r#"{"max_tokens":500,"max_completion_tokens":10}"#, 500),
+            (r#"{"max_completion_tokens":10,"n":3}"#, 30),
+            (r#"{"max_tokens":10,"n":2,"best_of":4}"#, 40),
+            (r#"{"prompt":["a","b","c"],"max_tokens":10}"#, 30),
+            (r#"{"prompt":[[1,2],[3]],"max_tokens":10,"n":2}"#, 40),
+            (r#"{"prompt":[1,2,3],"max_tokens":10}"#, 10),
+            (r#"{"prompt":"a [\"b\"]","max_tokens":10}"#, 10),
+            (r#"{"prompt":[],"max_tokens":10}"#, 10),
+            (r#"{"max_tokens":-1}"#, 77),
+            ("{}", 77),
+        ] {
+            assert_eq!(largest_output(body.as_bytes(), "/v1/completions", 77), most, "{body}");
+        }
+        assert_eq!(largest_output(b"{}", "/v1/embeddings", 77), 0);
+    }
 
     #[test]
     fn pauses_are_spelt_as_openai_does() {

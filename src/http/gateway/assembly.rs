@@ -94,6 +94,11 @@ impl Assembly {
         }
         if self.form == Form::Choices {
             let choices = std::mem::take(&mut self.choices);
+            // mlx_lm.server calls the chunks of a completion those of a chat.
+            if choices.values().any(|choice| choice.contains_key("text")) && self.frame.contains_key("object")
+            {
+                self.frame.insert("object".to_owned(), "text_completion".into());
+            }
             self.frame.insert("choices".to_owned(), choices.into_values().map(whole_choice).collect());
         }
         Ok(Value::Object(self.frame))
@@ -119,6 +124,8 @@ impl Assembly {
                     let name = name.strip_suffix(".chunk").unwrap_or(&name);
                     self.frame.insert(key, name.into());
                 }
+                // How far llama.cpp has come (`return_progress`): a plain answer has come.
+                ("prompt_progress", _) => {}
                 // What llama.cpp says once for each choice, a plain answer has of the first.
                 (_, value) => {
                     let is_known = self.frame.get(&key).is_some_and(|known| !known.is_null());
@@ -338,6 +345,7 @@ mod tests {
             |choices: Value| json!({"id": "c", "object": "chat.completion.chunk", "choices": choices});
         let mut last = chunk(json!([]));
         last["usage"] = json!({"completion_tokens": 3});
+        last["prompt_progress"] = json!({"total": 1});
         let answer = assembled(
             Form::Choices,
             &[
@@ -368,6 +376,18 @@ mod tests {
             "usage": {"completion_tokens": 3},
         });
         assert_eq!(answer, Ok(wanted));
+    }
+
+    #[test]
+    fn a_completion_is_called_one() {
+        let event = json!({"object": "chat.completion", "choices": [{"index": 0, "text": "a"}]});
+        let answer = assembled(Form::Choices, &[event]).unwrap();
+        assert_eq!(
+            (&answer["object"], &answer["choices"][0]["text"]),
+            (&json!("text_completion"), &json!("a"))
+        );
+        let bare = assembled(Form::Choices, &[json!({"choices": [{"text": "a"}]})]).unwrap();
+        assert_eq!(bare.get("object"), None);
     }
 
     #[test]

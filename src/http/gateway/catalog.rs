@@ -12,6 +12,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use llm_manager_actors::model::ModelHandle;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(at("/v1/models", read().to(list))).service(at("/v1/models/{id:.+}", read().to(one)));
@@ -52,10 +53,15 @@ async fn answer(
     shared.access.origins.allow(request, response)
 }
 
+/// Models that the caller may use.
+pub(super) fn usable(shared: &Forwarding, caller: Caller) -> impl Iterator<Item = &Arc<ModelHandle>> {
+    let models = shared.directory.models().iter();
+    models.filter(move |model| shared.access.key(caller).is_none_or(|key| key.may_use(&model.spec)))
+}
+
 /// All that the caller may use.
 pub(crate) fn all(shared: &Forwarding, caller: Caller) -> HttpResponse {
-    let may_use = |model: &ModelHandle| shared.access.key(caller).is_none_or(|key| key.may_use(&model.spec));
-    let listed = shared.directory.models().iter().filter(|model| model.spec.listed.name && may_use(model));
+    let listed = usable(shared, caller).filter(|model| model.spec.listed.name);
     let names = listed.flat_map(|model| {
         let aliases = model.spec.aliases.iter().filter(|_| model.spec.listed.aliases);
         std::iter::once(&model.spec.name).chain(aliases).map(|name| card(shared, name, model))

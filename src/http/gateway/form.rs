@@ -194,6 +194,9 @@ fn head(body: &[u8], at: usize) -> Result<Option<Range<usize>>, FormError> {
     }
     match memmem::find(window, b"\r\n\r\n") {
         Some(end) => Ok(Some(start..start + end + 4)),
+        None if memmem::find(window, b"\n\n").is_some() => {
+            Err(FormError::BadPart("its lines end with LF alone, not with CR LF"))
+        }
         None if window.len() < LONGEST_HEAD => Err(FormError::CutOff),
         None => Err(FormError::BadPart("the head of a part has no end")),
     }
@@ -312,6 +315,8 @@ mod tests {
         assert_eq!(fails("multipart/form-data; boundary=Z", &whole), FormError::NoParts("Z".to_owned()));
         assert_eq!(fails(TYPE, b""), FormError::NoParts("X".to_owned()));
         assert_eq!(fails(TYPE, &whole[..whole.len() / 3]), FormError::CutOff);
+        let unix = String::from_utf8(whole.clone()).unwrap().replace("\r\n", "\n");
+        assert!(fails(TYPE, unix.as_bytes()).to_string().contains("CR LF"));
         assert_eq!(fails(TYPE, &form(&[("name=\"file\"", b"x")])), FormError::NoModel);
         assert_eq!(fails(TYPE, &form(&[("name=\"model\"", b" ")])), FormError::EmptyModel);
         assert_eq!(fails(TYPE, &form(&[("name=\"model\"", b"\xff")])), FormError::NotUtf8);

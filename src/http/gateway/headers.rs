@@ -97,11 +97,14 @@ fn is_of_connection(name: &str) -> bool {
 /// keep for it, or what others may do with its answers.
 fn speaks_for_origin(name: &str) -> bool {
     match name.as_bytes().first() {
-        Some(b'a') => name.starts_with("access-control-") || name == "alt-svc",
+        Some(b'a') => name.starts_with("access-control-") || matches!(name, "alt-svc" | "accept-ch"),
         Some(b'c') => {
             matches!(
                 name,
-                "content-security-policy" | "content-security-policy-report-only" | "clear-site-data"
+                "content-security-policy"
+                    | "content-security-policy-report-only"
+                    | "clear-site-data"
+                    | "critical-ch"
             ) || name.starts_with("cross-origin-")
         }
         Some(b'd') => name == "document-policy",
@@ -112,7 +115,7 @@ fn speaks_for_origin(name: &str) -> bool {
         Some(b'p') => {
             matches!(name, "permissions-policy" | "public-key-pins" | "public-key-pins-report-only")
         }
-        Some(b'r') => matches!(name, "referrer-policy" | "report-to" | "reporting-endpoints"),
+        Some(b'r') => matches!(name, "referrer-policy" | "refresh" | "report-to" | "reporting-endpoints"),
         Some(b's') => {
             matches!(
                 name,
@@ -121,11 +124,20 @@ fn speaks_for_origin(name: &str) -> bool {
                     | "strict-transport-security"
                     | "service-worker-allowed"
                     | "sourcemap"
+                    | "speculation-rules"
             )
         }
         Some(b't') => name == "timing-allow-origin",
         Some(b'x') => {
-            matches!(name, "x-frame-options" | "x-xss-protection" | "x-permitted-cross-domain-policies")
+            // The last two have a proxy before the manager answer with a file of its own.
+            matches!(
+                name,
+                "x-frame-options"
+                    | "x-xss-protection"
+                    | "x-permitted-cross-domain-policies"
+                    | "x-accel-redirect"
+                    | "x-sendfile"
+            )
         }
         _ => false,
     }
@@ -243,6 +255,8 @@ mod tests {
             "cross-origin-opener-policy",
             "permissions-policy",
             "x-frame-options",
+            "x-accel-redirect",
+            "refresh",
             "clear-site-data",
             "alt-svc",
             "accept-ranges",

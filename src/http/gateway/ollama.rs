@@ -10,6 +10,7 @@ mod request;
 use super::account::{Account, Question};
 use super::answer::Answer;
 use super::asked::Asked;
+use super::catalog::usable;
 use super::exchange::Exchange;
 use super::forms::Form;
 use super::forward::{self, Changes, Outgoing, outgoing_headers, take_lease};
@@ -17,7 +18,8 @@ use super::lookup::{mismatch, serving};
 use super::respond::unchunked;
 use super::worker::Worker;
 use super::{body, headers, scan, whole, words};
-use crate::http::access::Door;
+use crate::http::access::wrong::slow_down;
+use crate::http::access::{Caller, Door};
 #[cfg(test)]
 use crate::http::api::openapi::operation::{Operation, get, post};
 use crate::http::error::{Answered, ApiError, Kind};
@@ -97,22 +99,22 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// `GET /api/version`
 async fn version(shared: Now, request: HttpRequest) -> HttpResponse {
-    listed(&shared, &request, |_| json!({"version": VERSION}))
+    listed(&shared, &request, |_, _| json!({"version": VERSION})).await
 }
 
-/// `GET /api/tags`: all models that are listed.
+/// `GET /api/tags`: all models that are listed, and that the caller may use.
 async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
-    listed(&shared, &request, |shared| {
-        let models = shared.directory.models().iter().filter(|model| model.spec.listed.name);
+    listed(&shared, &request, |shared, caller| {
+        let models = usable(shared, caller).filter(|model| model.spec.listed.name);
         json!({"models": models.map(|model| card(shared, model)).collect::<Vec<_>>()})
     })
+    .await
 }
 
 /// `GET /api/ps`: those that are loaded.
 async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
-    listed(&shared, &request, |shared| {
-        let loaded =
-            shared.directory.models().iter().filter(|model| model.status().state == ModelState::Ready);
+    listed(&shared, &request, |shared, caller| {
+        let loaded = usable(shared, caller).filter(|model| model.status().state == ModelState::Ready);
         let card = |model: &Arc<ModelHandle>| {
             let mut card = card(shared, model);
             let left = model.idle_left().or_else(|| model.alive_time());
@@ -126,27 +128,37 @@ async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
         };
         json!({"models": loaded.map(card).collect::<Vec<_>>()})
     })
+    .await
 }
 
-fn listed(
+async fn listed(
     shared: &Forwarding,
     request: &HttpRequest,
-    list: impl FnOnce(&Forwarding) -> Value,
+    list: impl FnOnce(&Forwarding, Caller) -> Value,
 ) -> HttpResponse {
-    let response = match shared.access.enter(request.headers(), Door::Programs) {
-        Ok(_) => HttpResponse::Ok().json(list(shared)),
+    let response = match enter(shared, request).await {
+        Ok(caller) => HttpResponse::Ok().json(list(shared, caller)),
         Err(error) => Form::Ollama.respond(&error),
     };
     shared.access.origins.allow(request, response)
 }
 
+/// Who asks, as on `/v1`.
+async fn enter(shared: &Forwarding, request: &HttpRequest) -> Result<Caller, ApiError> {
+    match shared.access.enter(request.headers(), Door::Programs) {
+        Ok(caller) => Ok(caller),
+        Err(error) => Err(slow_down(request, &shared.trusted_proxies, error).await),
+    }
+}
+
 /// `POST /api/show`
 async fn show(request: HttpRequest, payload: web::Payload, shared: Now) -> HttpResponse {
     let shown = async {
-        shared.access.enter(request.headers(), Door::Programs)?;
+        let caller = enter(&shared, &request).await?;
         let received = body::read(&request, payload, shared.max_body_bytes, &shared.stopping).await?;
         let asked = parse(&received.bytes)?;
         let model = named(&shared, &asked)?;
+        shared.access.allow_model(caller, &model.spec)?;
         let mut shown = card(&shared, model);
         let mut info = json!({"general.architecture": "unknown", "general.basename": model.spec.name});
         if let Some(length) = model.context_length() {

@@ -6,7 +6,7 @@ use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::gateway::forwarding::Forwarding;
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use llm_manager_policy::endpoints::{Endpoint, tidy};
+use llm_manager_policy::endpoints::{Endpoint, UPSTREAM, tidy};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -39,12 +39,31 @@ pub(crate) fn elsewhere(path: &str) -> Option<Elsewhere<'_>> {
     }
 }
 
+/// Whether a path is one of Ollama's that change its models.
+pub(crate) fn is_of_ollama(path: &str) -> bool {
+    let rest = path.strip_prefix("/api/").unwrap_or_default();
+    matches!(rest, "pull" | "push" | "create" | "copy" | "delete") || rest.starts_with("blobs/")
+}
+
 /// No route has this path.
 pub(crate) fn unknown(shared: &Forwarding, request: &HttpRequest) -> ApiError {
     let path = request.path();
+    if is_of_ollama(path) {
+        let message = format!(
+            "Ollama's `{}` is not served: the models are those of the configuration, and `GET /api/tags` lists them",
+            quoted(path)
+        );
+        return ApiError::new(Kind::UnknownEndpoint, message);
+    }
+    if tidy(path) == UPSTREAM {
+        let message = "`/upstream` wants a model and a path: did you mean `/upstream/MODEL/PATH`?";
+        return ApiError::new(Kind::UnknownEndpoint, message);
+    }
     let served = shared.endpoints.paths().filter(|path| !path.contains('{'));
     let known = served.chain(ROUTES.keys().map(String::as_str)).filter(|known| !known.contains('{'));
-    let message = match nearest(&tidy(path), known) {
+    let served = shared.endpoints.paths().filter(|path| !path.contains('{'));
+    let tidied = tidy(path);
+    let message = match nearest(&tidied, known).or_else(|| alike(&tidied, served)) {
         Some(nearest) => format!("`{}` is not an endpoint; did you mean `{nearest}`?", quoted(path)),
         None if path.starts_with("/api/") => format!(
             "{} {} is not part of the management API; `GET /api/openapi.json` describes it",
@@ -52,8 +71,8 @@ pub(crate) fn unknown(shared: &Forwarding, request: &HttpRequest) -> ApiError {
             quoted(path)
         ),
         None => format!(
-            "`{}` is not an endpoint of any mode: list it under `modes` in the configuration, or reach the backend \
-             itself at `/upstream/MODEL{}`",
+            "`{}` is not an endpoint of any mode; did you mean the backend's own, `/upstream/MODEL{}`? A mode serves it \
+             once it is listed under `modes` in the configuration",
             quoted(path),
             quoted(path)
         ),
@@ -71,6 +90,23 @@ fn nearest<'k>(path: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k s
         let end = suggest::nearest(typed, ends)?;
         known.iter().find(|known| known.strip_prefix(prefix) == Some(end)).copied()
     })
+}
+
+/// An endpoint that goes on where the path stops (`/v1/chat`), or the shortest that ends as it does
+/// (`/v1/engines/x/completions`, `/completion`).
+fn alike<'k>(path: &str, served: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let served: Vec<&str> = served.collect();
+    let typed = path.strip_prefix("/v1").unwrap_or(path);
+    let goes_on = |known: &&&str| {
+        let known = known.strip_prefix("/v1").unwrap_or(known);
+        known.strip_prefix(typed).is_some_and(|rest| rest.starts_with('/'))
+    };
+    if let Some(longer) = served.iter().find(goes_on).filter(|_| !typed.is_empty()) {
+        return Some(longer);
+    }
+    let last = |path: &'k str| path.rsplit('/').next().unwrap_or_default();
+    let end = suggest::nearest(typed.rsplit('/').next()?, served.iter().map(|known| last(known)))?;
+    served.into_iter().filter(|known| last(known) == end).min_by_key(|known| known.len())
 }
 
 /// The endpoint does not take this method.
@@ -119,6 +155,28 @@ mod tests {
         }
         for nonsense in ["/favicon.ico", "/v1/nonsense", "/wp-login.php", "/v1/files", "/"] {
             assert_eq!(nearest(nonsense, known()), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_half_right_is_recognised() {
+        let all = Endpoints::new(&built_in());
+        let served = || all.paths().filter(|path| !path.contains('{'));
+        for (typed, meant) in [
+            ("/v1/chat", "/v1/chat/completions"),
+            ("/audio", "/v1/audio/transcriptions"),
+            ("/v1/engines/x/completions", "/v1/completions"),
+            ("/completion", "/v1/completions"),
+            ("/embed", "/v2/embed"),
+            ("/embedding", "/v1/embeddings"),
+        ] {
+            assert_eq!(alike(typed, served()), Some(meant), "{typed}");
+        }
+        for nonsense in ["/", "/v1", "/v1/nonsense", "/props", "/v1/files", "/wp-login.php", "/v1/chats/x"] {
+            assert_eq!(alike(nonsense, served()), None, "{nonsense}");
+        }
+        for (path, theirs) in [("/api/pull", true), ("/api/blobs/sha256:1", true), ("/api/models", false)] {
+            assert_eq!(is_of_ollama(path), theirs, "{path}");
         }
     }
 

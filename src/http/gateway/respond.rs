@@ -40,7 +40,7 @@ pub(crate) fn respond(
 }
 
 /// HTTP/1.0 knows no chunks: the end of the connection is the end of the body (RFC 9112, 6.1).
-pub(super) fn unchunked(request: &HttpRequest, response: &mut HttpResponse) {
+pub(crate) fn unchunked<B: MessageBody>(request: &HttpRequest, response: &mut HttpResponse<B>) {
     if request.version() < Version::HTTP_11 && matches!(response.body().size(), BodySize::Stream) {
         response.head_mut().no_chunking(true);
         response.head_mut().set_connection_type(ConnectionType::Close);

@@ -62,6 +62,8 @@ pub(crate) enum ScanError {
          multipart/form-data; boundary=...`"
     )]
     Multipart,
+    #[error("the body is compressed, and no header says so: send `Content-Encoding: {0}`")]
+    Packed(&'static str),
     #[error("the body is UTF-16: send JSON in UTF-8")]
     Utf16,
     #[error("the body is not valid UTF-8 at line {line} column {column}")]
@@ -223,7 +225,14 @@ pub(crate) fn rename(scan: &Scan<'_>, name: &str) -> Option<Edit> {
     Some(Edit { at, new: serde_json::Value::from(name).to_string().into() })
 }
 
+/// What has bytes that are no text is most often something else, whose header is missing.
 fn not_utf8(body: &[u8], at: usize) -> ScanError {
+    match body {
+        [b'-', b'-', ..] => return ScanError::Multipart,
+        [0x1f, 0x8b, ..] => return ScanError::Packed("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => return ScanError::Packed("zstd"),
+        _ => {}
+    }
     if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
         return ScanError::Utf16;
     }

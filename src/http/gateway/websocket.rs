@@ -196,6 +196,7 @@ impl Opening<'_> {
             // A refusal that does not end is passed on as far as it came.
             let _ = tokio::time::timeout(REFUSAL_DEADLINE, reading).await;
             body.truncate(all);
+            account.read(&body);
             account.completed();
             return builder.body(body.freeze());
         }

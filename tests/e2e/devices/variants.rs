@@ -132,6 +132,7 @@ fn a_start_that_runs_out_of_memory_falls_to_the_next_variant() {
     assert_eq!((variant(&manager, "chat"), tries(&manager)), ("Second".to_owned(), 1), "not tried again");
     let explained = placement(&manager, "chat");
     assert_says(&explained["text"].to_string(), &["First: ran out of memory at its last start"]);
+    assert_eq!(explained["variants"][0]["missing"][0], "ran out of memory at its last start", "{explained}");
     manager.act("/api/models/chat/stop");
     gpus.used("npu a10", 24000);
     wait_until("it is seen", PATIENCE, || device(&manager, "npu a10")["memory_used_mb"] == 24000);

@@ -187,3 +187,25 @@ fn the_only_model_that_a_backend_lists_is_asked_by_its_name() {
         }
     }
 }
+
+/// llama.cpp's completions report each prompt where its answer ends.
+#[test]
+fn each_prompt_of_a_list_is_counted() {
+    let stage = Stage::new();
+    let text = |choice: u32| format!(r#"{{"choices":[{{"index":{choice},"text":"a"}}]}}"#);
+    let end = |choice: u32, input: u32| {
+        format!(
+            r#"{{"choices":[{{"index":{choice},"text":"","finish_reason":"length"}}],"usage":{{"prompt_tokens":{input},"completion_tokens":2}}}}"#
+        )
+    };
+    let events = [text(0), text(1), text(0), end(0, 4), text(1), end(1, 9), "[DONE]".to_owned()];
+    let answer = chunked("text/event-stream", &lines(&events.each_ref().map(String::as_str)));
+    let ask = |prompt: Value| {
+        let call = stage.ask("/v1/completions", true, &answer);
+        call.json(&json!({"model": "chat", "prompt": prompt, "stream": true})).send().ok();
+        let row = stage.row();
+        (row["input_tokens"].clone(), row["output_tokens"].clone(), row["usage_source"].clone())
+    };
+    assert_eq!(ask(json!(["one", "two of them"])), (json!(13), json!(4), json!("backend")));
+    assert_eq!(ask(json!("one")), (json!(9), json!(4), json!("backend")));
+}

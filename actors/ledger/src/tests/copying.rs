@@ -38,13 +38,16 @@ fn filled(location: &Location) -> Writer {
 /// Every row of a table, the same text in either database.
 fn dump(location: &Location, table: &str, order: &str) -> Vec<String> {
     let mut db = raw(location);
-    let key = if db.is_sqlite() { "lower(hex(key))" } else { "encode(key, 'hex')" };
     let flag = |name: &str| format!("CASE WHEN {name} THEN 1 ELSE 0 END");
     let shown = match table {
-        "requests" => format!(
-            "id || ' ' || {key} || ' ' || facet_id || ' ' || ended_us || ' ' || status || ' ' || {} || ' ' || COALESCE(error, '-')",
+        "request_rows" => format!(
+            "id || ' ' || tag || ' ' || facet_id || ' ' || request_id || ' ' || status || ' ' || {} || ' ' || COALESCE(error, '-')",
             flag("replayed")
         ),
+        "requests" => {
+            "ended_us || ' ' || request_id || ' ' || outcome || ' ' || usage_source || ' ' || pricing"
+                .to_owned()
+        }
         "runs" => format!("id || ' ' || model_id || ' ' || variant || ' ' || {}", flag("bill_loading")),
         "models" => "id || ' ' || name".to_owned(),
         _ => "level || ' ' || start_us || ' ' || facet_id || ' ' || requests || ' ' || input".to_owned(),
@@ -53,9 +56,13 @@ fn dump(location: &Location, table: &str, order: &str) -> Vec<String> {
 }
 
 fn assert_same(one: &Location, other: &Location) {
-    for (table, order) in
-        [("requests", "id"), ("runs", "id"), ("models", "id"), ("rollups", "level, start_us, facet_id")]
-    {
+    for (table, order) in [
+        ("request_rows", "id"),
+        ("requests", "id"),
+        ("runs", "id"),
+        ("models", "id"),
+        ("rollups", "level, start_us, facet_id"),
+    ] {
         let rows = dump(one, table, order);
         assert!(!rows.is_empty());
         assert_eq!(rows, dump(other, table, order), "{table}");
@@ -123,7 +130,8 @@ fn what_is_written_meanwhile_is_in_the_copy_as_a_whole_or_not_at_all() {
             let busy = "SELECT COUNT(*) AS number FROM requests WHERE facet_id IN (SELECT facets.id FROM facets \
                         JOIN models ON models.id = model_id WHERE name = 'busy')";
             assert_eq!(db.number(busy).unwrap() % 20, 0);
-            let doubled = "SELECT COUNT(*) - COUNT(DISTINCT key) AS number FROM requests";
+            let doubled =
+                "SELECT COUNT(*) - COUNT(DISTINCT facet_id || ' ' || request_id) AS number FROM requests";
             assert_eq!(db.number(doubled).unwrap(), 0);
         }
     });
@@ -165,7 +173,13 @@ fn a_backup_under_load_is_one_moment_of_the_ledger() {
         let mut db = raw(&copied);
         assert_eq!(db.words("SELECT quick_check AS word FROM pragma_quick_check").unwrap(), ["ok"]);
         assert_eq!(db.number("SELECT (COUNT(*) - 2500) % 20 AS number FROM requests").unwrap(), 0);
-        assert_eq!(db.number("SELECT COUNT(*) - COUNT(DISTINCT key) AS number FROM requests").unwrap(), 0);
+        assert_eq!(
+            db.number(
+                "SELECT COUNT(*) - COUNT(DISTINCT facet_id || ' ' || request_id) AS number FROM requests"
+            )
+            .unwrap(),
+            0
+        );
         drop(db);
         assert_rollups_are_sums_of_rows(&copied);
     }

@@ -1,9 +1,10 @@
 //! A file that was put in the place of a ledger whose manager was killed: it gets no journal but its own.
 
 use crate::testing::{MARCH, SECOND, raw, row};
-use crate::{Company, Event, KeySource, Location, Writer, backup, open};
+use crate::{Company, Event, Eye, KeySource, Location, StoreError, Writer, backup, open};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// As a manager opens it.
 fn begun(location: &Location) -> Writer {
@@ -102,4 +103,67 @@ fn a_journal_whose_file_is_gone_is_kept() {
     fs::remove_file(&path).unwrap();
     let again = open(&Location::File(path), "test", MARCH).unwrap();
     assert!(fs::metadata(again.stray_journal.unwrap()).unwrap().len() > 0);
+}
+
+fn watched(location: &Location) -> Writer {
+    let Location::File(path) = location else { unreachable!() };
+    open(location, "test", MARCH).unwrap();
+    Writer::open_held(location, Some(&Arc::new(Eye::new(path.clone()))), Company::Alone).unwrap()
+}
+
+fn one_more(writer: &mut Writer, nth: i64) -> Result<(), StoreError> {
+    let row = row(&KeySource::new(), "m", MARCH + nth * SECOND);
+    writer.write(&[Event::Request(Box::new(row))], false).map(drop)
+}
+
+#[test]
+fn a_copy_within_one_life_is_told_from_the_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = dir.path().join("live.db");
+    let location = Location::File(live.clone());
+    drop(watched(&location));
+    let earlier = dir.path().join("earlier.db");
+    fs::copy(&live, &earlier).unwrap();
+    let mut writer = watched(&location);
+    let backed_up = dir.path().join("backed-up.db");
+    backup(&location, &backed_up).unwrap();
+    // One that was changed more often, as by a manager elsewhere.
+    let elsewhere = dir.path().join("elsewhere.db");
+    fs::copy(&earlier, &elsewhere).unwrap();
+    let mut other = watched(&Location::File(elsewhere.clone()));
+    for nth in 0..5 {
+        write(&mut other, nth * 500, 500);
+        other.checkpoint().unwrap();
+    }
+    drop(other);
+    for copy in [earlier, backed_up, elsewhere] {
+        one_more(&mut writer, 1).unwrap();
+        fs::copy(&copy, &live).unwrap();
+        let lost = one_more(&mut writer, 2);
+        assert!(matches!(lost, Err(StoreError::Lost(_))), "{}: {lost:?}", copy.display());
+        let kept = writer.part().expect("the journal is kept");
+        assert!(fs::metadata(kept).unwrap().len() > 0);
+        writer = watched(&location);
+    }
+}
+
+#[test]
+fn who_else_works_at_the_ledger_is_not_taken_for_cp() {
+    let dir = tempfile::tempdir().unwrap();
+    let location = Location::File(dir.path().join("live.db"));
+    let mut writer = watched(&location);
+    let works = [
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "VACUUM",
+        "CREATE TABLE notes (text TEXT)",
+        "PRAGMA incremental_vacuum",
+    ];
+    for (nth, work) in works.into_iter().cycle().take(12).enumerate() {
+        write(&mut writer, nth as i64 * 500, 500);
+        let mut other = raw(&location);
+        let _ = other.run(work);
+        other.run("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        one_more(&mut writer, 100_000 + nth as i64).unwrap();
+    }
+    assert_eq!(rows(&location), 12 * 501);
 }

@@ -82,7 +82,7 @@ fn a_renamed_model_keeps_its_history() {
         let report = |by| block_on(opening.reader.summary(Filter::default(), 0, MARCH + DAY, by)).unwrap();
         let count = |name: &str| {
             let groups = report(by.clone()).groups;
-            groups.iter().find(|group| group.key == [name]).map(|group| group.totals.requests)
+            groups.iter().find(|group| *group.key == [name]).map(|group| group.totals.requests)
         };
         assert_eq!((count("old"), count("new")), (Some(1), Some(2)));
         // Both names are one again; the plan that held before the target's first one comes along.
@@ -168,7 +168,7 @@ fn space_is_given_back_in_small_steps() {
     let place = Place::sqlite();
     let (_, mut writer) = opened(&place.location);
     let keys = KeySource::new();
-    for batch in 0..20 {
+    for batch in 0..60 {
         let rows: Vec<_> = (0..1000).map(|n| row(&keys, "m", MARCH + batch * 1000 + n)).collect();
         writer.write(&events(&rows), false).unwrap();
     }

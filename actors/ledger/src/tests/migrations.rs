@@ -3,10 +3,12 @@
 use crate::db::Db;
 use crate::migrate::SQLITE;
 use crate::testing::{
-    HOUR, MARCH, Place, assert_rollups_are_sums_of_rows, events, everything, everywhere, opened, raw, row,
+    DAY, HOUR, MARCH, Place, assert_rollups_are_sums_of_rows, block_on, events, everything, everywhere,
+    made_id, opened, raw, row, unkeyed,
 };
 use crate::{
-    Event, KeySource, Location, OpenError, Outcome, PlanSource, RequestRow, RunRow, UsageSource, open,
+    Beat, Event, KeySource, Location, OpenError, Outcome, PageQuery, PlanSource, Pricing, RequestRow, RowKey,
+    RunRow, UsageSource, open,
 };
 use diesel_migrations::MigrationHarness;
 use llm_manager_policy::pricing::{Currency, Plan, Tier};
@@ -22,7 +24,8 @@ fn layout(db: &mut Db) -> Vec<String> {
          UNION ALL SELECT 'index ' || name FROM sqlite_schema WHERE type = 'index' AND name NOT LIKE 'sqlite_%' ORDER BY 1"
     } else {
         "SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable AS word \
-         FROM information_schema.columns WHERE table_schema = 'public' \
+         FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
+         WHERE table_schema = 'public' AND table_type = 'BASE TABLE' \
          UNION ALL SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
     };
     db.words(query).unwrap()
@@ -41,7 +44,7 @@ fn migrations_go_up_down_and_up_again() {
     everywhere(|place| {
         drop(opened(&place.location));
         let first = layout(&mut raw(&place.location));
-        assert!(first.iter().any(|line| line.starts_with("requests.key")), "{first:?}");
+        assert!(first.iter().any(|line| line.starts_with("request_rows.tag")), "{first:?}");
         revert(&mut raw(&place.location));
         let bare = layout(&mut raw(&place.location));
         assert!(bare.iter().all(|line| line.contains("__diesel_schema_migrations")), "{bare:?}");
@@ -164,10 +167,10 @@ fn outcomes_of_an_older_ledger_are_told_apart() {
     });
 }
 
-/// Rows of each table.
+/// Rows of each table and view.
 fn counts(db: &mut Db) -> BTreeMap<String, i64> {
     let query = if db.is_sqlite() {
-        "SELECT name AS word FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1"
+        "SELECT name AS word FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY 1"
     } else {
         "SELECT table_name AS word FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
     };
@@ -258,6 +261,78 @@ fn no_row_is_lost_from_any_version_to_this_one() {
                 assert_rollups_are_sums_of_rows(&place.location);
             }
         }
+    });
+}
+
+/// What people see of a request is what an older version has written, and it is known when it comes again.
+#[test]
+fn rows_of_an_older_ledger_are_as_they_were() {
+    everywhere(|place| {
+        let keys = KeySource::new();
+        let first = keys.next(MARCH);
+        let mut rows: Vec<RequestRow> = (0..6).map(|nth| row(&keys, "m", MARCH + nth * HOUR)).collect();
+        for (nth, row) in rows.iter_mut().enumerate() {
+            if nth % 2 == 0 {
+                row.request_id = made_id(row.started_us, 0xf_0123_4567 + nth as u64);
+            }
+        }
+        rows[1].outcome = Outcome::Refused("overloaded".into());
+        rows[2].usage_source = UsageSource::Estimated;
+        rows[3] = RequestRow { usage_source: UsageSource::None, pricing: Pricing::Hourly, ..rows[3].clone() };
+        rows[4] = RequestRow { cost: Some(0), pricing: Pricing::NoTier, ..rows[4].clone() };
+        rows[5] = RequestRow { cost: Some(7), pricing: Pricing::Priced, ..rows[5].clone() };
+        // Its form is that of the manager's, its time isn't.
+        rows[0].request_id = made_id(MARCH + DAY, 5);
+        // Of one microsecond, and of one place in it.
+        for nth in 0..5 {
+            let key = RowKey(first.0 + (nth + 1) * 1024);
+            rows.push(RequestRow { key, request_id: format!("c{nth}"), ..row(&keys, "m", MARCH + 9 * HOUR) });
+        }
+        // While the clock was behind.
+        let late = row(&keys, "m", MARCH - 900 * DAY);
+        {
+            let (_, mut writer) = opened(&place.location);
+            writer.write(&events(&rows), false).unwrap();
+            writer.trust_clock(MARCH).unwrap();
+            writer.heartbeat(&Beat { wall_us: MARCH, ..Beat::default() }).unwrap();
+            writer.write(&events(std::slice::from_ref(&late)), false).unwrap();
+        }
+        let told = |db: &mut Db| {
+            let texts = db.words(
+                "SELECT ended_us || ' ' || duration_us || ' ' || request_id || ' ' || outcome || ' ' || usage_source \
+                 || ' ' || pricing || ' ' || COALESCE(CAST(cost AS TEXT), '-') || ' ' || status AS word FROM requests \
+                 ORDER BY ended_us, request_id",
+            );
+            texts.unwrap()
+        };
+        let noted = |db: &mut Db| {
+            db.words("SELECT name || ' ' || value AS word FROM meta WHERE name LIKE 'late%'").unwrap()
+        };
+        let mut db = raw(&place.location);
+        let (before, before_noted) = (told(&mut db), noted(&mut db));
+        assert_eq!((before.len(), before_noted.len()), (12, 1));
+        let newest = "SELECT MAX(version) AS word FROM __diesel_schema_migrations";
+        while db.words(newest).unwrap().iter().any(|version| version.as_str() >= "20261130000001") {
+            revert_one(&mut db);
+        }
+        assert_eq!(told(&mut db), before);
+        assert!(noted(&mut db)[0].starts_with("late_rows "));
+        drop(db);
+        let (opening, mut writer) = opened(&place.location);
+        let mut db = raw(&place.location);
+        assert_eq!((told(&mut db), noted(&mut db)), (before, before_noted));
+        assert_rollups_are_sums_of_rows(&place.location);
+        rows.push(late);
+        // Of those that shared a place, only the first is known again: the others have lost theirs.
+        let shared = rows.iter().filter(|row| row.request_id.starts_with('c') && row.request_id != "c0");
+        let alone: Vec<_> =
+            rows.iter().filter(|row| !shared.clone().any(|other| other == *row)).cloned().collect();
+        let again = writer.write(&events(&alone), true).unwrap();
+        assert_eq!((again.requests, again.duplicates), (0, 8), "{alone:?}");
+        let query =
+            PageQuery { request_id: Some(rows[2].request_id.clone()), limit: 9, ..PageQuery::default() };
+        let page = block_on(opening.reader.requests(query)).unwrap();
+        assert_eq!(page.rows.into_iter().map(|view| view.row).collect::<Vec<_>>(), [unkeyed(&rows[2])]);
     });
 }
 

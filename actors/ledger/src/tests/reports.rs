@@ -322,7 +322,7 @@ fn hours_of_runs_are_paid_and_add_up() {
         let reader = &opening.reader;
         let summary = block_on(reader.summary(Filter::default(), MARCH, MARCH + DAY, by.clone())).unwrap();
         assert_eq!(summary.total.run_cost["CNY"].to_string(), "10.5");
-        assert_eq!(summary.groups[0].key, ["m"]);
+        assert_eq!(*summary.groups[0].key, ["m"]);
         // A third of the day at a time, cut within seconds: the points add up to the whole.
         let zone = TimeZone::get("Asia/Kathmandu").unwrap();
         let series =

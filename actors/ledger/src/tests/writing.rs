@@ -45,7 +45,7 @@ fn what_is_written_is_read() {
             block_on(opening.reader.requests(super::super::PageQuery { limit: 10, ..Default::default() }))
                 .unwrap();
         let rows: Vec<RequestRow> = page.rows.into_iter().map(|view| view.row).collect();
-        assert_eq!(rows, [full, empty]);
+        assert_eq!(rows, [unkeyed(&full), unkeyed(&empty)]);
     });
 }
 
@@ -68,7 +68,8 @@ fn a_batch_of_any_size_is_written_row_by_row() {
         let query = super::super::PageQuery { limit: 1000, ..Default::default() };
         let page = block_on(opening.reader.requests(query)).unwrap();
         rows.reverse();
-        assert_eq!(page.rows.into_iter().map(|view| view.row).collect::<Vec<_>>(), rows);
+        let wanted: Vec<_> = rows.iter().map(unkeyed).collect();
+        assert_eq!(page.rows.into_iter().map(|view| view.row).collect::<Vec<_>>(), wanted);
         assert_rollups_are_sums_of_rows(&place.location);
     });
 }
@@ -90,6 +91,105 @@ fn a_row_is_written_once() {
         assert_eq!((written.requests, written.duplicates), (0, 50));
         assert_eq!(everything(&opening).total.requests, 50);
         assert_rollups_are_sums_of_rows(&place.location);
+    });
+}
+
+/// They lie side by side, whatever place each would have had, and each is known when it comes again.
+#[test]
+fn rows_of_one_microsecond_are_told_apart() {
+    everywhere(|place| {
+        let (opening, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let first = keys.next(MARCH);
+        // Every 1024th has the same place.
+        let rows: Vec<_> = (0..40)
+            .map(|nth| RequestRow {
+                key: RowKey(first.0 + nth * 1024),
+                request_id: format!("r{nth}"),
+                ..row(&keys, "m", MARCH)
+            })
+            .collect();
+        assert_eq!(writer.write(&events(&rows[..10]), false).unwrap().requests, 10);
+        // The database finds that places are taken.
+        assert_eq!(writer.write(&events(&rows[10..30]), false).unwrap().requests, 20);
+        let again = writer.write(&events(&rows[5..]), true).unwrap();
+        assert_eq!((again.requests, again.duplicates), (10, 25));
+        let again = writer.write(&events(&rows), false).unwrap();
+        assert_eq!((again.requests, again.duplicates), (0, 40));
+        let page = block_on(opening.reader.requests(PageQuery { limit: 100, ..Default::default() })).unwrap();
+        let mut ids: Vec<_> = page.rows.iter().map(|view| view.row.request_id.clone()).collect();
+        assert!(page.rows.iter().all(|view| view.row.ended_us() == MARCH));
+        ids.sort_by_key(|id| id[1..].parse::<u8>().unwrap());
+        assert_eq!(ids, rows.iter().map(|row| row.request_id.clone()).collect::<Vec<_>>());
+        assert_rollups_are_sums_of_rows(&place.location);
+    });
+}
+
+/// What of such an id can be computed isn't stored, and people see it all the same.
+#[test]
+fn ids_that_the_manager_made_take_no_room() {
+    everywhere(|place| {
+        let (opening, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let made = |nth: i64, duration: i64, apart: i64| {
+            let ended = MARCH + nth * HOUR + 123_456;
+            RequestRow {
+                request_id: made_id(ended - duration + apart * 1000, (1 << 36) - 1 - nth.cast_unsigned()),
+                started_us: ended - duration,
+                duration_us: duration,
+                ..row(&keys, "m", ended)
+            }
+        };
+        let rows = [
+            made(0, 5, 0),
+            made(1, SECOND, -8),
+            made(2, 59 * SECOND, 7),
+            made(3, 20 * HOUR, 1),
+            made(4, 7, 60),
+        ];
+        writer.write(&events(&rows), false).unwrap();
+        let mut db = raw(&place.location);
+        let stored = db.words("SELECT request_id AS word FROM request_rows WHERE request_id IS NOT NULL");
+        assert_eq!(stored.unwrap(), [rows[4].request_id.clone()], "its time is another one");
+        let shown = db.words("SELECT request_id AS word FROM requests ORDER BY id").unwrap();
+        assert_eq!(shown, rows.each_ref().map(|row| row.request_id.clone()));
+        for row in &rows {
+            let query =
+                PageQuery { request_id: Some(row.request_id.clone()), limit: 9, ..Default::default() };
+            let page = block_on(opening.reader.requests(query)).unwrap();
+            assert_eq!(page.rows.iter().map(|view| &view.row).collect::<Vec<_>>(), [&unkeyed(row)]);
+            let other = RequestRow { request_id: format!("{}f", &row.request_id[..19]), ..row.clone() };
+            let query = PageQuery { request_id: Some(other.request_id), limit: 9, ..Default::default() };
+            let found = block_on(opening.reader.requests(query)).unwrap().rows;
+            assert_eq!(found.len(), usize::from(row.request_id.ends_with('f')));
+        }
+        let again = writer.write(&events(&rows), true).unwrap();
+        assert_eq!((again.requests, again.duplicates), (0, 5));
+        assert_rollups_are_sums_of_rows(&place.location);
+    });
+}
+
+/// Each database says so in its own way, of that row alone.
+#[test]
+fn a_row_that_is_refused_is_found_at_fault() {
+    everywhere(|place| {
+        let (_, mut writer) = opened(&place.location);
+        let keys = KeySource::new();
+        let trigger = if matches!(place.location, Location::File(_)) {
+            "CREATE TRIGGER picky BEFORE INSERT ON request_rows WHEN NEW.error = 'bad' \
+             BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+        } else {
+            "CREATE FUNCTION picky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF NEW.error = 'bad' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$; \
+             CREATE TRIGGER picky BEFORE INSERT ON request_rows FOR EACH ROW EXECUTE FUNCTION picky()"
+        };
+        raw(&place.location).run(trigger).unwrap();
+        let bad = RequestRow { error: Some("bad".into()), ..row(&keys, "m", MARCH) };
+        let [bad, good] = [bad, row(&keys, "m", MARCH)].map(|row| Event::Request(Box::new(row)));
+        writer.write(std::slice::from_ref(&bad), true).unwrap_err();
+        assert_eq!((writer.is_fault_of(&bad), writer.is_fault_of(&good)), (Ok(true), Ok(false)));
+        // Nothing stays of the trial.
+        assert_eq!(raw(&place.location).number("SELECT COUNT(*) AS number FROM requests"), Ok(0));
     });
 }
 

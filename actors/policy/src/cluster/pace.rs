@@ -10,6 +10,14 @@ pub const LONG: Duration = Duration::from_millis(7500);
 pub const NODES: Duration = Duration::from_secs(60);
 /// The longest pause while the controller doesn't answer.
 pub const BACK_OFF: Duration = Duration::from_secs(60);
+/// Between two looks at the file in which a young job tells its place, which costs the controller nothing ...
+const GLANCE: Duration = Duration::from_millis(20);
+/// ... and between two such looks of all jobs: those of many are told by `squeue` as soon.
+const GLANCES: Duration = Duration::from_millis(5);
+/// Between two looks at what a job prints, as long as it prints ...
+const READ: Duration = Duration::from_millis(200);
+/// ... and at the most, once it doesn't: 200 silent jobs are a hundred files a second, not a thousand.
+const SILENT: Duration = Duration::from_secs(2);
 /// So long after something happened to a job, it is about to change.
 pub const YOUNG: Duration = Duration::from_secs(30);
 /// A look takes at most this part of the time.
@@ -62,6 +70,16 @@ pub fn next_look(jobs: impl IntoIterator<Item = Watched>, last: Look) -> Option<
     Some(pause.max(last.took.saturating_mul(SHARE)))
 }
 
+/// How long after the last look for a young job's place the next one is due, while so many jobs have none.
+pub fn next_glance(placeless: usize) -> Duration {
+    GLANCES.saturating_mul(u32::try_from(placeless).unwrap_or(u32::MAX)).max(GLANCE)
+}
+
+/// How long after the last look at a job's output the next one is due: so often in a row nothing new was there.
+pub fn next_read(silent: u32) -> Duration {
+    READ.saturating_mul(1 << silent.min(8)).min(SILENT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +108,19 @@ mod tests {
         assert_eq!([1, 2, 3, 5, 6, 60].map(pause), [2, 4, 8, 32, 60, 60]);
         let slow = Look { took: Duration::from_secs(2), failures: 0 };
         assert_eq!(next_look(waits, slow), Some(Duration::from_secs(8)));
+    }
+
+    #[test]
+    fn a_few_young_jobs_are_glanced_at_more_often_than_many() {
+        assert_eq!([0, 1, 4, 10, 200].map(|jobs| next_glance(jobs).as_millis()), [20, 20, 20, 50, 1000]);
+    }
+
+    #[test]
+    fn output_is_read_soon_while_there_is_some() {
+        assert_eq!(
+            [0, 1, 2, 3, 4, 9, u32::MAX].map(|silent| next_read(silent).as_millis()),
+            [200, 400, 800, 1600, 2000, 2000, 2000]
+        );
     }
 
     proptest! {

@@ -152,6 +152,14 @@ impl PodFacts {
         wait
     }
 
+    /// Whether it is being taken away, by somebody else than us, and in which words. Its server has been asked to end then, or is about to
+    /// be: it has the rest of its grace for what it has begun, and nobody new should come.
+    pub fn leaves(&self) -> Option<String> {
+        // A node that goes down ends its Pods without deleting them; every other disruption is followed by a deletion, or by nothing.
+        let by_node = self.disruption.as_ref().is_some_and(|said| said.reason == "TerminationByKubelet");
+        (self.is_going || by_node).then(|| self.end(false, true).sentence)
+    }
+
     /// How it ended; `gone`: it isn't there any more, and these are its last facts; `asked`: we have told it to end.
     pub fn end(&self, asked: bool, gone: bool) -> JobEnd {
         let (fate, words) = self.fate(gone);
@@ -209,8 +217,15 @@ impl PodFacts {
                 }
             })
         };
-        if let Some((_, end)) = ended(Role::Server) {
-            return of_server(end);
+        let deleted = || {
+            let by = "`kubectl delete`, `kubectl drain`, an administrator";
+            (JobFate::CancelledByOthers, format!("was deleted, and not by this manager ({by})"))
+        };
+        match ended(Role::Server) {
+            // With whatever code it ended: that it was told to end is why.
+            Some((_, end)) if self.is_going && end.said.reason != OUT_OF_MEMORY => return deleted(),
+            Some((_, end)) => return of_server(end),
+            None => {}
         }
         let failed = self.containers.iter().find_map(|container| match &container.state {
             ContainerState::Ended(end) if end.exit != 0 => Some((container, end)),
@@ -225,11 +240,7 @@ impl PodFacts {
             PodPhase::Failed => {
                 (JobFate::Failed, format!("failed: Kubernetes says {reason}{}", because(&self.said)))
             }
-            _ if gone || self.is_going => (
-                JobFate::CancelledByOthers,
-                "was deleted, and not by this manager (`kubectl delete`, `kubectl drain`, an administrator)"
-                    .to_owned(),
-            ),
+            _ if gone || self.is_going => deleted(),
             _ => (JobFate::Unknown, "is over, and Kubernetes doesn't say how".to_owned()),
         }
     }
@@ -275,9 +286,12 @@ impl PodFacts {
     }
 }
 
+/// What the kubelet says of a container that used more memory than its limit.
+const OUT_OF_MEMORY: &str = "OOMKilled";
+
 fn of_server(end: &ContainerEnd) -> (JobFate, String) {
     match end.said.reason.as_str() {
-        "OOMKilled" => (
+        OUT_OF_MEMORY => (
             JobFate::OutOfMemory,
             "used more memory than its limit; a larger `resources.limits.memory` lets it serve".to_owned(),
         ),
@@ -295,7 +309,7 @@ fn of_server(end: &ContainerEnd) -> (JobFate, String) {
 fn exit_words(end: &ContainerEnd) -> String {
     let code = end.exit;
     match code {
-        _ if end.said.reason == "OOMKilled" => "killed: it used more memory than its limit".to_owned(),
+        _ if end.said.reason == OUT_OF_MEMORY => "killed: it used more memory than its limit".to_owned(),
         137 => "killed by SIGKILL; if nobody did it, the node's memory ran out".to_owned(),
         127 => "exit code 127: a command was not found in the image".to_owned(),
         126 => "exit code 126: its command can't be run".to_owned(),

@@ -103,6 +103,8 @@ pub enum StopCause {
     Renewed,
     /// It died while it was parked, or could not be woken.
     Lost,
+    /// Whoever gave it its place takes it away: a Pod that somebody deletes.
+    Taken,
 }
 
 impl StopCause {
@@ -111,7 +113,7 @@ impl StopCause {
         match self {
             Self::StartTimeout | Self::ProbeRefused | Self::Crashed | Self::Hung | Self::Unwell => true,
             Self::Idle | Self::Operator | Self::Restart | Self::Evicted => false,
-            Self::Park | Self::Renewed | Self::Lost => false,
+            Self::Park | Self::Renewed | Self::Lost | Self::Taken => false,
         }
     }
 
@@ -236,6 +238,11 @@ pub enum Event {
     },
     /// Its first process has died by itself, and the rest of its tree is being ended; `Gone` follows.
     Broken {
+        /// Its life.
+        epoch: u64,
+    },
+    /// Whoever gave it its place takes it away, and it has a last moment for running answers; `Gone` or `Unreachable` follows.
+    Taken {
         /// Its life.
         epoch: u64,
     },

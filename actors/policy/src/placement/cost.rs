@@ -32,3 +32,26 @@ const MOST: u64 = u64::MAX / 1_000_000;
 pub fn guessed_reload(mib: u64) -> Duration {
     Duration::from_millis(1000_u64.saturating_add(mib.saturating_mul(1000) / 1024))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_eviction_costs_half_after_the_half_life() {
+        let seconds = Duration::from_secs;
+        assert_eq!(eviction_cost(seconds(30), seconds(0)), 30_000_000);
+        assert_eq!(eviction_cost(seconds(30), seconds(20)), 15_000_000);
+        assert_eq!(eviction_cost(seconds(30), seconds(40)), 10_000_000);
+        assert_eq!(eviction_cost(Duration::ZERO, seconds(0)), 1, "never 0");
+        assert_eq!(eviction_cost(Duration::MAX, seconds(0)), 18_446_744_073_709);
+    }
+
+    #[test]
+    fn a_gigabyte_is_guessed_to_load_in_a_second() {
+        assert_eq!(guessed_reload(0), Duration::from_secs(1));
+        assert_eq!(guessed_reload(512), Duration::from_millis(1500));
+        assert_eq!(guessed_reload(24 * 1024), Duration::from_secs(25));
+        assert_eq!(guessed_reload(u64::MAX), Duration::from_millis(u64::MAX / 1024 + 1000));
+    }
+}

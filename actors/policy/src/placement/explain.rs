@@ -94,6 +94,28 @@ impl Explanation {
             _ => None,
         }
     }
+
+    /// The decision alone, without what each variant lacks: "qwen-14b: Dual fits without llama-8b".
+    pub fn summary(&self) -> String {
+        let variant = |at: &usize| self.variants.get(*at).map_or("it", |variant| &*variant.variant);
+        let model = &self.model;
+        match &self.decision {
+            Decision::Fits { variant: at, .. } => format!("{model}: {} fits", variant(at)),
+            Decision::Evict { variant: at, victims, parks, .. } => {
+                let word = |victim: &ModelName| {
+                    let sleeps = parks.contains(victim);
+                    if sleeps { format!("{victim} (which is parked)") } else { victim.to_string() }
+                };
+                let words: Vec<_> = victims.iter().map(word).collect();
+                format!("{model}: {} fits without {}", variant(at), words.join(", "))
+            }
+            Decision::Wait { variant: at, blockers, .. } => {
+                let whom: Vec<_> = blockers.iter().map(|one| format!("{} {}", one.model, one.why)).collect();
+                format!("{model}: {} waits for {}", variant(at), whom.join(", "))
+            }
+            Decision::Never { reason } => format!("{model}: {reason}"),
+        }
+    }
 }
 
 /// Says what would happen with a demand, and why.
@@ -191,23 +213,7 @@ fn lack(world: &World<'_>, rooms: &Rooms, part: &Part) -> Option<Lack> {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let variant = |at: &usize| self.variants.get(*at).map_or("it", |variant| &*variant.variant);
-        match &self.decision {
-            Decision::Fits { variant: at, .. } => write!(to, "{}: {} fits", self.model, variant(at))?,
-            Decision::Evict { variant: at, victims, parks, .. } => {
-                let word = |victim: &ModelName| {
-                    let sleeps = parks.contains(victim);
-                    if sleeps { format!("{victim} (which is parked)") } else { victim.to_string() }
-                };
-                let words: Vec<_> = victims.iter().map(word).collect();
-                write!(to, "{}: {} fits without {}", self.model, variant(at), words.join(", "))?;
-            }
-            Decision::Wait { variant: at, blockers, .. } => {
-                let whom: Vec<_> = blockers.iter().map(|one| format!("{} {}", one.model, one.why)).collect();
-                write!(to, "{}: {} waits for {}", self.model, variant(at), whom.join(", "))?;
-            }
-            Decision::Never { reason } => write!(to, "{}: {reason}", self.model)?,
-        }
+        to.write_str(&self.summary())?;
         for variant in &self.variants {
             let not_tried = matches!(variant.verdict, Decision::Never { reason: Never::OutOfMemory });
             if not_tried {

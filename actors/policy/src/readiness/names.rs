@@ -1,5 +1,7 @@
 //! By which name a backend may know a model, in the order in which it is asked.
 
+use crate::spec::Launch;
+
 /// What the configuration calls a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
@@ -7,6 +9,8 @@ pub struct Names {
     aliases: Vec<String>,
     /// `served_name`.
     served: Option<Candidate>,
+    /// The words of the command that started it: mlx_lm.server and others know a model by the path that they were given.
+    launch: Vec<String>,
 }
 
 /// A model in a backend's list.
@@ -81,7 +85,32 @@ impl Names {
             own: candidate(own, false),
             aliases: aliases.to_vec(),
             served: served.map(|name| candidate(name, true)),
+            launch: Vec::new(),
         }
+    }
+
+    /// The same for a backend that was started with this command.
+    #[must_use]
+    pub fn launched_by(mut self, launch: &Launch) -> Self {
+        if let Launch::Command(words) = launch {
+            self.launch.clone_from(words);
+        }
+        self
+    }
+
+    /// Whether the command names it, as a word of its own or behind `--model=`. A relative path is listed from the root.
+    fn is_launched(&self, name: &str) -> bool {
+        let is_name = |word: &str| {
+            let path = word.strip_prefix("./").unwrap_or(word);
+            let below =
+                name.strip_suffix(path).is_some_and(|root| root.starts_with('/') && root.ends_with('/'));
+            word == name || (word.contains('/') && below)
+        };
+        self.launch.iter().any(|word| {
+            let value =
+                word.split_once('=').filter(|(flag, _)| flag.starts_with('-')).map(|(_, value)| value);
+            is_name(word.as_str()) || value.is_some_and(is_name)
+        })
     }
 
     pub(super) fn own(&self) -> Candidate {
@@ -111,6 +140,10 @@ impl Names {
         }
         let mut loaded = listing.models.iter().filter(|model| model.loaded);
         if let (Some(only), None) = (loaded.next(), loaded.next()) {
+            return vec![forced(&only.name)];
+        }
+        let mut launched = listing.models.iter().filter(|model| self.is_launched(&model.name));
+        if let (Some(only), None) = (launched.next(), launched.next()) {
             return vec![forced(&only.name)];
         }
         let aliases = self.aliases.iter().map(|alias| forced(alias));

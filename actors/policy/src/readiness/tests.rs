@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::modes::built_in;
+use crate::spec::Launch;
 
 fn chat() -> Vec<ProbeSpec> {
     built_in().into_iter().find(|mode| mode.name == "Chat").map(|mode| mode.probes).unwrap_or_default()
@@ -93,6 +94,52 @@ fn a_single_foreign_name_is_taken_once_ours_is_refused() {
     let (asked, next) =
         names_asked(names("qwen", &["gpt-4"]), &["/srv/x.gguf"], &["/srv/x.gguf", "qwen", "gpt-4"]);
     assert_eq!((asked, served(next)), (vec!["qwen".to_owned()], None));
+}
+
+#[test]
+fn the_name_in_the_command_is_asked_for_where_several_are_listed() {
+    let launched = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        names("qwen", &[]).launched_by(&Launch::Command(words))
+    };
+    let listed = ["other/big", "/models/qwen"];
+    for words in [
+        &["mlx_lm.server", "--model", "/models/qwen"][..],
+        &["serve", "--model=/models/qwen"],
+        &["serve", "--model", "./qwen"],
+        &["serve", "models/qwen"],
+    ] {
+        let (asked_for, end) = names_asked(launched(words), &listed, &["/models/qwen"]);
+        assert_eq!(asked_for, ["/models/qwen"], "{words:?}");
+        assert_eq!(served(end).as_deref(), Some("/models/qwen"));
+    }
+    for words in [
+        &["serve", "x=/models/qwen", "qwen", "/qwen", "s/qwen"][..],
+        &["serve", "/models/qwen", "other/big"],
+        &[],
+    ] {
+        assert_eq!(names_asked(launched(words), &listed, &[]).0, ["qwen"], "{words:?}");
+    }
+}
+
+/// transformers serve fails for as long as it looks for a model that it doesn't have.
+#[test]
+fn what_waits_by_a_name_that_is_not_listed_says_so() {
+    let mut readiness = readiness(names("mine", &[]));
+    readiness.hear(list(&["other/big", "a"]), Duration::ZERO);
+    // Another path of the gate may know better.
+    assert_eq!(readiness.hear(answer(500, "Internal"), Duration::ZERO), Next::AskOn);
+    assert_eq!(readiness.hear(answer(200, ""), Duration::ZERO), Next::AskOn);
+    let Next::Wait(_, Some(why)) = readiness.hear(answer(500, "Internal"), Duration::ZERO) else {
+        panic!("it waits")
+    };
+    assert_eq!(
+        why,
+        "status 500: Internal; it lists `other/big`, `a`, not `mine`: perhaps `served_name` is missing"
+    );
+    let mut listed = self::readiness(names("mine", &[]));
+    listed.hear(list(&["other/big", "mine"]), Duration::ZERO);
+    assert_eq!(listed.remark(), None);
 }
 
 #[test]

@@ -32,6 +32,19 @@ impl Counts {
         self.reasoning = self.reasoning.max(later.reasoning);
     }
 
+    /// The report of another choice. What came from the cache may be the same for all of them.
+    pub(super) fn add(&mut self, other: &Self) {
+        let add = |sum: &mut Option<u64>, count: Option<u64>| {
+            if let Some(count) = count {
+                *sum = Some(sum.unwrap_or(0).saturating_add(count));
+            }
+        };
+        add(&mut self.output, other.output);
+        add(&mut self.input, other.input);
+        add(&mut self.reasoning, other.reasoning);
+        self.cached = self.cached.max(other.cached);
+    }
+
     /// Nothing but zeros: of an engine that has to write something there.
     pub(super) fn says_nothing(&self) -> bool {
         [self.input, self.output, self.total].iter().all(|count| count.unwrap_or(0) == 0)

@@ -48,6 +48,8 @@ impl Dialect {
             (_, b"error") | (Self::Responses, b"response.failed") => Kind::Error,
             (Self::Responses, b"response.completed" | b"response.incomplete" | b"response.cancelled")
             | (Self::Anthropic, b"message_stop") => Kind::End,
+            (Self::OpenAi, b"transcript.text.done" | b"speech.audio.done") => Kind::End,
+            (Self::OpenAi, b"image_generation.completed" | b"image_edit.completed") => Kind::End,
             (Self::Responses, b"response.audio.delta" | b"response.output_audio.delta") => Kind::Sound,
             _ => Kind::Other,
         }
@@ -115,6 +117,11 @@ impl Dialect {
                 _ => Node::Other,
             },
             Node::Error | Node::Fault if key == b"message" => Node::Words,
+            // A list of errors, as FastAPI has it in `detail`.
+            Node::Error if key.is_empty() => Node::Error,
+            Node::Error if key == b"msg" => Node::Words,
+            // A text in parts, as Mistral's reasoning models have it.
+            Node::Text => Node::Block,
             Node::Pointers(among) => match self {
                 Self::Pointers(pointers) => pointers.narrow(among, depth, key),
                 _ => Node::Other,
@@ -151,6 +158,8 @@ impl Dialect {
             // FastAPI's word for an error; nobody else has it in the root.
             (Self::OpenAi | Self::Responses | Self::Anthropic, b"detail") => Node::Error,
             (_, b"message" | b"detail") => Node::Words,
+            // llama.cpp's own completions (`/infill`); streams of transcriptions.
+            (Self::OpenAi, b"content" | b"delta") => Node::Text,
             // Groq's streams.
             (Self::OpenAi, b"x_groq") => Node::Wrapper,
             (Self::OpenAi, _) => Node::More,

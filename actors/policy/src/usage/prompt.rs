@@ -19,6 +19,8 @@ pub struct Prompt {
     pub ids: u64,
     /// Prompts of their own in the list `prompt`.
     pub prompts: u64,
+    /// Bytes and numbers up to the end of the first of several.
+    first: u64,
 }
 
 impl Prompt {
@@ -28,6 +30,21 @@ impl Prompt {
     /// for streams that broke.
     pub fn tokens(&self) -> u64 {
         self.text_bytes.div_ceil(4).saturating_add(self.ids)
+    }
+
+    /// The tokens of all prompts, where so many are those of the first.
+    pub(super) fn all_of(&self, first: u64) -> u64 {
+        let all = u128::from(self.text_bytes.saturating_add(self.ids));
+        let scaled = u128::from(first) * all / u128::from(self.first.max(1));
+        if self.first == 0 { first } else { u64::try_from(scaled).unwrap_or(u64::MAX).max(first) }
+    }
+
+    /// One more prompt begins.
+    fn begins(&mut self) {
+        self.prompts += 1;
+        if self.prompts == 2 {
+            self.first = self.text_bytes + self.ids;
+        }
     }
 }
 
@@ -71,7 +88,9 @@ pub fn read(body: &[u8]) -> Prompt {
                     next.part = child(top.part, text);
                 } else {
                     let part = if top.object { next.part } else { top.part };
-                    prompt.prompts += u64::from(top.prompts);
+                    if top.prompts {
+                        prompt.begins();
+                    }
                     prompt.text_bytes += match part {
                         Part::Text => length(text),
                         Part::Data if !is_base64(text, SHORT) => length(text),
@@ -81,7 +100,9 @@ pub fn read(body: &[u8]) -> Prompt {
             }
             b'{' | b'[' => {
                 let object = byte == b'{';
-                prompt.prompts += u64::from(top.prompts);
+                if top.prompts {
+                    prompt.begins();
+                }
                 // Items are what their list is.
                 let of = if frames.is_empty() || top.object { next } else { Frame { prompts: false, ..top } };
                 if frames.len() == MAX_DEPTH {
@@ -275,6 +296,10 @@ mod tests {
         assert_eq!(of(r#"{"prompt":[[1,2],[3]],"max_tokens":9}"#), (3, 2));
         assert_eq!(of(r#"{"prompt":["abcd","abcd","abcd"],"n":2}"#), (3, 3));
         assert_eq!(of(r#"{"input":[[1,2],[3,4,5]]}"#), (5, 1));
+        let all = |body: &str, first| read(body.as_bytes()).all_of(first);
+        assert_eq!(all(r#"{"prompt":["abcd","abcdefgh","ab"]}"#, 10), 35);
+        assert_eq!(all(r#"{"prompt":[[1,2],[3,4,5]]}"#, 4), 10);
+        assert_eq!((all(r#"{"prompt":"abcd"}"#, 10), all(r#"{"prompt":["","a"]}"#, 10)), (10, 10));
     }
 
     proptest! {

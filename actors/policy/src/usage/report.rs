@@ -1,5 +1,7 @@
 //! What is told of an answer: its tokens, where they come from, and how it ended.
 
+use super::prompt::Prompt;
+
 /// Bytes that a meter may hold of the events that it has read.
 pub const MAX_HELD: usize = 4096;
 
@@ -54,6 +56,8 @@ pub struct Usage {
     pub text_bytes: u64,
     /// If several reports were added: the sum of their inputs, which is the input of several prompts.
     pub all_inputs: Option<u64>,
+    /// The input is that of the first choice.
+    pub of_first: bool,
 }
 
 impl Usage {
@@ -67,11 +71,13 @@ impl Usage {
         self
     }
 
-    /// The request had so many prompts in it. Engines that report each by itself report the input of each.
+    /// What the request asks with. Of several prompts, some engines report each by itself, or only the first.
     #[must_use]
-    pub fn of_prompts(mut self, prompts: u64) -> Self {
-        if prompts > 1 && self.all_inputs.is_some() {
+    pub fn of_prompts(mut self, prompt: &Prompt) -> Self {
+        if prompt.prompts > 1 && self.all_inputs.is_some() {
             self.input = self.all_inputs;
+        } else if prompt.prompts > 1 && self.of_first {
+            self.input = self.input.map(|first| prompt.all_of(first));
         }
         self
     }

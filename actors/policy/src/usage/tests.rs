@@ -111,6 +111,13 @@ fn what_carries_text() {
         ),
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"tool_calls":[{},{"function":{"arguments":"{"}}]}}]}"#),
         (Dialect::OpenAi, r#"{"choices":[{"text":""},{"text":"x"}]}"#),
+        (Dialect::OpenAi, r#"{"choices":[{"delta":{"content":[{"type":"text","text":"x"}]}}]}"#),
+        (
+            Dialect::OpenAi,
+            r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"x"}]}]}}]}"#,
+        ),
+        (Dialect::OpenAi, r#"{"content":"x","stop":false}"#),
+        (Dialect::OpenAi, r#"{"type":"transcript.text.delta","delta":"x"}"#),
         (Dialect::Responses, r#"{"type":"response.output_text.delta","delta":"x"}"#),
         (
             Dialect::Anthropic,
@@ -124,6 +131,10 @@ fn what_carries_text() {
     let no = [
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#),
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"content":""},"logprobs":{"content":[{"token":"x"}]}}]}"#),
+        (
+            Dialect::OpenAi,
+            r#"{"choices":[{"delta":{"content":[{"type":"image_url","image_url":"x"},"x"]}}]}"#,
+        ),
         (Dialect::OpenAi, r#"{"x":{"choices":[{"delta":{"content":"x"}}]}}"#),
         (Dialect::OpenAi, r#"{"choices":{"0":{"delta":{"content":"x"}}}}"#),
         (Dialect::OpenAi, r#"{"error":{"message":"x"}}"#),

@@ -35,6 +35,9 @@ pub(super) struct Totals {
     others: Counts,
     /// Reports that stood alone, without a choice.
     reports: u32,
+    /// The sum of those that stood where one choice has ended, and how many there were.
+    own: Counts,
+    own_reports: u32,
     /// The engine reports in the events of its choices, too: nobody needs to ask it.
     pub(super) reports_unasked: bool,
     /// A report had nothing but zeros.
@@ -131,19 +134,15 @@ impl Totals {
     fn report(&mut self, draft: &Draft, dialect: &Dialect) {
         let alone =
             *dialect == Dialect::OpenAi && matches!(draft.choices, Choices::Empty(..) | Choices::Bare);
+        if draft.finished.count_ones() == 1 {
+            self.own.add(&draft.counts);
+            self.own_reports += 1;
+        }
         // One report for each choice that has ended, so the next is of the next choice. One report after all of them is
         // of all of them.
         if alone && self.reports > 0 && self.reports < self.finished.count_ones() {
             let last = self.counts.take().unwrap_or_default();
-            let add = |sum: &mut Option<u64>, count: Option<u64>| {
-                if let Some(count) = count {
-                    *sum = Some(sum.unwrap_or(0).saturating_add(count));
-                }
-            };
-            add(&mut self.others.output, last.output);
-            add(&mut self.others.input, last.input);
-            add(&mut self.others.reasoning, last.reasoning);
-            self.others.cached = self.others.cached.max(last.cached);
+            self.others.add(&last);
         }
         self.reports += u32::from(alone);
         self.counts.get_or_insert_default().grow(&draft.counts);
@@ -183,6 +182,7 @@ impl Totals {
             self.count_by_timings(timings, &mut usage);
         }
         self.add_other_choices(&mut usage);
+        self.add_own_reports(&mut usage);
         usage.cached = usage.cached.map(|cached| cached.min(usage.input.unwrap_or(cached)));
         if is_stream {
             self.count_texts(&mut usage, end, pace);
@@ -217,6 +217,17 @@ impl Totals {
         usage.output = sum(usage.output, self.others.output);
         usage.reasoning = sum(usage.reasoning, self.others.reasoning);
         usage.cached = usage.cached.max(self.others.cached);
+    }
+
+    /// Each choice has told of itself where it ended (llama.cpp's completions). Whether a report is of its choice or of
+    /// all so far shows in what was seen: less than that is no count of all.
+    fn add_own_reports(&self, usage: &mut Usage) {
+        let is_of_one = usage.output.is_some_and(|output| output < self.seen.texts);
+        if self.own_reports > 1 && self.reports == 0 && is_of_one {
+            usage.output = usage.output.max(self.own.output);
+            usage.reasoning = usage.reasoning.max(self.own.reasoning);
+            usage.all_inputs = self.own.input;
+        }
     }
 
     /// The output of a stream that went on after its last report, or had none.
@@ -256,6 +267,7 @@ impl Totals {
             // llama.cpp reports the first of several choices.
             let all = u128::from(output) * u128::from(bytes) / u128::from(self.first_choice_bytes);
             usage.output = Some(u64::try_from(all).unwrap_or(u64::MAX).max(output));
+            usage.of_first = true;
             usage.source = Source::Estimated;
         }
     }

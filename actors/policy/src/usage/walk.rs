@@ -376,8 +376,8 @@ impl Walker {
     fn open(&mut self, object: bool, here: u64, dialect: &Dialect, draft: &mut Draft) {
         let node = self.node;
         let wanted = match node {
-            Node::Choices | Node::ToolCalls | Node::Blocks => !object,
-            Node::Pointers(_) => true,
+            Node::Choices | Node::ToolCalls | Node::Blocks | Node::Text => !object,
+            Node::Pointers(_) | Node::Error => true,
             _ => object && node.is_container(),
         };
         let index = self.top().index;
@@ -394,7 +394,10 @@ impl Walker {
             }
         }
         self.depth += 1;
-        draft.opens(node, index, here);
+        // A list of no errors is none.
+        if object || node != Node::Error {
+            draft.opens(node, index, here);
+        }
         if object {
             self.state = State::FirstKey;
         } else {

@@ -39,6 +39,7 @@ pub(crate) fn kind_of_event(event: Event) -> &'static str {
         Event::ProbeSucceeded { .. } => "ProbeSucceeded",
         Event::ProbeRefused { .. } => "ProbeRefused",
         Event::Broken { .. } => "Broken",
+        Event::Taken { .. } => "Taken",
         Event::Hung { .. } => "Hung",
         Event::Doubted { .. } => "Doubted",
         Event::CheckFailed { .. } => "CheckFailed",
@@ -62,7 +63,7 @@ pub(crate) fn kind_of_event(event: Event) -> &'static str {
 pub(crate) const ALL_PHASES: [&str; 10] = [
     "Stopped", "Queued", "Starting", "Ready", "Draining", "Stopping", "Failed", "Parking", "Parked", "Waking",
 ];
-pub(crate) const ALL_EVENTS: [&str; 36] = [
+pub(crate) const ALL_EVENTS: [&str; 37] = [
     "Park",
     "Abandoned",
     "Parked",
@@ -89,6 +90,7 @@ pub(crate) const ALL_EVENTS: [&str; 36] = [
     "ProbeSucceeded",
     "ProbeRefused",
     "Broken",
+    "Taken",
     "Hung",
     "Doubted",
     "CheckFailed",

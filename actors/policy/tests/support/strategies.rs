@@ -25,6 +25,7 @@ pub(super) fn cause() -> impl Strategy<Value = StopCause> {
         StopCause::Park,
         StopCause::Renewed,
         StopCause::Lost,
+        StopCause::Taken,
     ])
 }
 
@@ -83,6 +84,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         epoch().prop_map(|epoch| Event::ProbeSucceeded { epoch }),
         epoch().prop_map(|epoch| Event::ProbeRefused { epoch }),
         epoch().prop_map(|epoch| Event::Broken { epoch }),
+        epoch().prop_map(|epoch| Event::Taken { epoch }),
         epoch().prop_map(|epoch| Event::Hung { epoch }),
         epoch().prop_map(|epoch| Event::Doubted { epoch }),
         epoch().prop_map(|epoch| Event::CheckFailed { epoch }),

@@ -85,15 +85,7 @@ impl Files {
         let root = state_dir.join(place);
         private::folder(&root)?;
         let root = root.canonicalize()?;
-        let file = root.join("id");
-        let id = match fs::read_to_string(&file) {
-            Ok(id) if id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => id,
-            Ok(_) | Err(_) => {
-                let id = random(4)?;
-                private::write(&file, id.as_bytes())?;
-                id
-            }
-        };
+        let id = name_of(&root)?;
         Ok(Self { root, id })
     }
 
@@ -153,6 +145,35 @@ impl Files {
     }
 }
 
+/// The name in the folder's file `id`, which is made if it isn't there. Several may come at once, be they of several managers: all of them
+/// go by the first one's.
+fn name_of(root: &Path) -> io::Result<String> {
+    let file = root.join("id");
+    let read = || {
+        let id = fs::read_to_string(&file).ok()?;
+        (id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+    };
+    if let Some(id) = read() {
+        return Ok(id);
+    }
+    let id = random(4)?;
+    let own = root.join(format!("id-{}", random(4)?));
+    private::write(&own, id.as_bytes())?;
+    // Unlike a renaming, it replaces nothing.
+    let linked = fs::hard_link(&own, &file);
+    // One that is left is in nobody's way.
+    let _ = fs::remove_file(&own);
+    if linked.is_ok() {
+        return Ok(id);
+    }
+    if let Some(first) = read() {
+        return Ok(first);
+    }
+    // What is there is no name, or this disk has no links.
+    private::write(&file, id.as_bytes())?;
+    Ok(id)
+}
+
 /// So many random bytes, in hexadecimal.
 fn random(bytes: usize) -> io::Result<String> {
     let mut buffer = vec![0; bytes];
@@ -173,6 +194,24 @@ pub async fn aside<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_that_come_at_once_go_by_one_name() {
+        for _ in 0..20 {
+            let state = tempfile::tempdir().unwrap();
+            let start = std::sync::Barrier::new(8);
+            let open = || {
+                start.wait();
+                Files::open(state.path(), "place").unwrap().id
+            };
+            let ids: Vec<String> = std::thread::scope(|scope| {
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+            assert_eq!(fs::read_dir(state.path().join("place")).unwrap().count(), 1, "nothing else is left");
+        }
+    }
 
     #[test]
     fn a_state_folder_keeps_its_name_and_its_jobs() {

@@ -30,7 +30,11 @@ fn a_request_costs_what_was_in_force_when_it_ended() {
         run(async {
             let running = Running::start(place);
             let addr = running.addr().await;
-            let record = |row: RequestRow| running.ledger.record(row);
+            let count = std::cell::Cell::new(0);
+            let record = |row: RequestRow| {
+                count.set(count.get() + 1);
+                running.ledger.record(RequestRow { request_id: format!("r{}", count.get()), ..row });
+            };
             record(ending_now(100));
             let first = addr.send(set(Some(tiered("0.8", "2")), None)).await.unwrap().unwrap();
             record(ending_now(100));
@@ -49,7 +53,7 @@ fn a_request_costs_what_was_in_force_when_it_ended() {
             let page = running.ledger.reader().requests(query).await.unwrap();
             let mut rows: Vec<_> = page.rows.into_iter().map(|view| view.row).collect();
             // In the order in which they were recorded.
-            rows.sort_by_key(|row| row.key.0 & ((1 << 40) - 1));
+            rows.sort_by(|one, other| one.request_id.cmp(&other.request_id));
             let priced: Vec<_> = rows.iter().map(|row| (row.pricing, row.cost, row.plan_id)).collect();
             // 100 x 0.8 + 10 x 2 per million, in 10^-12.
             assert_eq!(

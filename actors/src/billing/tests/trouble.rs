@@ -158,7 +158,7 @@ fn a_database_that_is_full_fills_the_overflow_file_instead() {
         running.flush().await;
         Beside::connect(&place.location)
             .run(
-                "CREATE TRIGGER full BEFORE INSERT ON requests \
+                "CREATE TRIGGER full BEFORE INSERT ON request_rows \
                  BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
             )
             .unwrap();
@@ -185,7 +185,7 @@ fn a_row_that_the_database_does_not_take_is_put_aside() {
         running.flush().await;
         Beside::connect(&place.location)
             .run(
-                "CREATE TRIGGER picky BEFORE INSERT ON requests WHEN NEW.request_id = 'r7' \
+                "CREATE TRIGGER picky BEFORE INSERT ON request_rows WHEN NEW.request_id = 'r7' \
                  BEGIN SELECT RAISE(ABORT, 'not this one'); END",
             )
             .unwrap();

@@ -4,14 +4,15 @@ use crate::http::api::query::{rfc3339, seconds};
 use jiff::Timestamp;
 use llm_manager_ledger::{Dimension, Group, Latency, Micros, Quantiles, Summary, Totals};
 use llm_manager_policy::pricing::Money;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Sums of requests.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "UsageTotals"), schemars(rename = "UsageTotals"))]
-struct TotalsView {
+struct TotalsView<'a> {
     requests: i64,
     /// The backend (`backend_error`) or the manager itself (`failed`) failed.
     failed: i64,
@@ -35,16 +36,16 @@ struct TotalsView {
     output_tokens: i64,
     reasoning_tokens: i64,
     /// By currency, as decimal text.
-    #[cfg_attr(test, ts(type = "Record<string, string>"))]
-    cost: BTreeMap<String, String>,
+    #[cfg_attr(test, ts(type = "Record<string, string>"), schemars(with = "BTreeMap<String, String>"))]
+    cost: Amounts<'a>,
     /// Ready time by the hour; only by model or variant.
-    #[cfg_attr(test, ts(type = "Record<string, string>"))]
-    run_cost: BTreeMap<String, String>,
+    #[cfg_attr(test, ts(type = "Record<string, string>"), schemars(with = "BTreeMap<String, String>"))]
+    run_cost: Amounts<'a>,
     /// What runs drew, as far as it was measured; where there is `run_cost`.
     energy_wh: f64,
     /// What that cost.
-    #[cfg_attr(test, ts(type = "Record<string, string>"))]
-    energy_cost: BTreeMap<String, String>,
+    #[cfg_attr(test, ts(type = "Record<string, string>"), schemars(with = "BTreeMap<String, String>"))]
+    energy_cost: Amounts<'a>,
     duration_seconds: f64,
     queue_seconds: f64,
     first_byte_seconds: f64,
@@ -55,36 +56,36 @@ struct TotalsView {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "UsageGroup"), schemars(rename = "UsageGroup"))]
-struct GroupView {
+struct GroupView<'a> {
     /// One value for each dimension asked for, with commas; a name may have some of its own, see `keys`.
-    key: String,
+    key: Cow<'a, str>,
     /// The same by dimension.
-    #[cfg_attr(test, ts(type = "Record<string, string>"))]
-    keys: BTreeMap<&'static str, String>,
+    #[cfg_attr(test, ts(type = "Record<string, string>"), schemars(with = "BTreeMap<String, String>"))]
+    keys: Keys<'a>,
     #[serde(flatten)]
-    totals: TotalsView,
+    totals: TotalsView<'a>,
 }
 
 /// One stretch of time.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "UsageSummary"), schemars(rename = "UsageSummary"))]
-pub(in crate::http) struct SummaryView {
+pub(in crate::http) struct SummaryView<'a> {
     #[cfg_attr(test, ts(type = "string"))]
     from: Option<Timestamp>,
     #[cfg_attr(test, ts(type = "string"))]
     to: Option<Timestamp>,
-    total: TotalsView,
-    groups: Vec<GroupView>,
+    total: TotalsView<'a>,
+    groups: Vec<GroupView<'a>>,
 }
 
 /// `GET /api/usage/summary`
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "UsageReport"), schemars(rename = "UsageReport"))]
-pub(in crate::http) struct ReportView {
+pub(in crate::http) struct ReportView<'a> {
     #[serde(flatten)]
-    summary: SummaryView,
+    summary: SummaryView<'a>,
     latency: LatencyView,
     throughput: ThroughputView,
 }
@@ -93,10 +94,10 @@ pub(in crate::http) struct ReportView {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS, schemars::JsonSchema))]
 #[cfg_attr(test, ts(rename = "UsageSeries"), schemars(rename = "UsageSeries"))]
-pub(in crate::http) struct SeriesView {
+pub(in crate::http) struct SeriesView<'a> {
     #[cfg_attr(test, ts(type = "'minute' | 'quarter' | 'hour' | 'day' | 'week' | 'month'"))]
     pub(super) bucket: &'static str,
-    pub(super) points: Vec<SummaryView>,
+    pub(super) points: Vec<SummaryView<'a>>,
 }
 
 /// How long the answers took, of requests that had one.
@@ -131,6 +132,46 @@ struct ThroughputView {
     output_tokens_per_second: f64,
 }
 
+/// Money by currency, written as it is: a series has thousands of them.
+struct Amounts<'a>(&'a BTreeMap<String, Money>);
+
+impl Serialize for Amounts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(currency, sum)| (currency, Decimal(*sum))))
+    }
+}
+
+struct Decimal(Money);
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 == Money::ZERO { serializer.serialize_str("0") } else { serializer.collect_str(&self.0) }
+    }
+}
+
+/// What reports are split by, in the order of the names, and where each one's value is in a group's key.
+pub(in crate::http) struct Split(Vec<(&'static str, usize)>);
+
+impl Split {
+    pub(super) fn by(dimensions: &[Dimension]) -> Self {
+        let mut names: Vec<_> = dimensions.iter().map(|one| dimension_name(*one)).zip(0..).collect();
+        names.sort_unstable();
+        names.dedup_by_key(|(name, _)| *name);
+        Self(names)
+    }
+}
+
+struct Keys<'a> {
+    split: &'a Split,
+    key: &'a [String],
+}
+
+impl Serialize for Keys<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.split.0.iter().filter_map(|(name, at)| Some((name, self.key.get(*at)?))))
+    }
+}
+
 fn dimension_name(dimension: Dimension) -> &'static str {
     match dimension {
         Dimension::Model => "model",
@@ -150,8 +191,8 @@ pub(in crate::http) fn money(sums: &BTreeMap<String, Money>) -> BTreeMap<String,
     sums.iter().map(|(currency, sum)| (currency.clone(), sum.to_string())).collect()
 }
 
-impl TotalsView {
-    fn of(totals: &Totals) -> Self {
+impl<'a> TotalsView<'a> {
+    fn of(totals: &'a Totals) -> Self {
         Self {
             requests: totals.requests,
             failed: totals.failed,
@@ -168,10 +209,10 @@ impl TotalsView {
             cache_write_tokens: totals.cache_write,
             output_tokens: totals.output,
             reasoning_tokens: totals.reasoning,
-            cost: money(&totals.cost),
-            run_cost: money(&totals.run_cost),
+            cost: Amounts(&totals.cost),
+            run_cost: Amounts(&totals.run_cost),
             energy_wh: watt_hours(totals.energy_mj),
-            energy_cost: money(&totals.energy_cost),
+            energy_cost: Amounts(&totals.energy_cost),
             duration_seconds: seconds(totals.duration_us),
             queue_seconds: seconds(totals.queue_us),
             first_byte_seconds: seconds(totals.first_byte_us),
@@ -180,15 +221,15 @@ impl TotalsView {
     }
 }
 
-impl SummaryView {
+impl<'a> SummaryView<'a> {
     /// The summary as the API shows it.
-    pub(super) fn of(summary: &Summary, by: &[Dimension]) -> Self {
-        let keys = |group: &Group| {
-            by.iter().map(|one| dimension_name(*one)).zip(group.key.iter().cloned()).collect()
-        };
-        let group = |group: &Group| GroupView {
-            key: group.key.join(","),
-            keys: keys(group),
+    pub(super) fn of(summary: &'a Summary, split: &'a Split) -> Self {
+        let group = |group: &'a Group| GroupView {
+            key: match &*group.key {
+                [one] => one.into(),
+                all => all.join(",").into(),
+            },
+            keys: Keys { split, key: &group.key },
             totals: TotalsView::of(&group.totals),
         };
         Self {
@@ -200,13 +241,13 @@ impl SummaryView {
     }
 }
 
-impl ReportView {
+impl<'a> ReportView<'a> {
     /// The summary of a stretch of time, and how fast it all went.
-    pub(super) fn of(summary: &Summary, by: &[Dimension], latency: &Latency, stretch: Micros) -> Self {
+    pub(super) fn of(summary: &'a Summary, split: &'a Split, latency: &Latency, stretch: Micros) -> Self {
         let rate = |count: i64| count as f64 / seconds(stretch.max(1));
         let total = &summary.total;
         Self {
-            summary: SummaryView::of(summary, by),
+            summary: SummaryView::of(summary, split),
             latency: LatencyView {
                 requests: latency.requests,
                 exact: latency.exact,

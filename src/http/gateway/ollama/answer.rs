@@ -178,7 +178,8 @@ impl Translator {
     fn last(&self) -> Value {
         let nanos = |from: Instant, to: Instant| u64::try_from((to - from).as_nanos()).unwrap_or(u64::MAX);
         let (now_, leased) = (Instant::now(), self.times.leased.unwrap_or(self.times.began));
-        let first = self.first.unwrap_or(now_).max(leased);
+        // Where nobody knows when the first word came, all the time is that of the answer: clients divide by it.
+        let first = self.first.unwrap_or(leased).max(leased);
         let mut record = json!({
             "model": self.model,
             "created_at": now(),
@@ -312,6 +313,7 @@ mod tests {
         let body = br#"{"choices":[{"message":{"content":"hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
         let record = translator(Shape::Chat).whole(body);
         assert_eq!((&record["message"]["content"], &record["done_reason"]), (&json!("hi"), &json!("length")));
+        assert!(record["eval_duration"].as_u64() > Some(0), "{record}");
         let body = br#"{"choices":[{"text":"hi","finish_reason":"stop"}]}"#;
         assert_eq!(translator(Shape::Generate).whole(body)["response"], "hi");
         let vectors = vectors(

@@ -97,6 +97,7 @@ pub(super) fn chat(asked: &Value, model: &str) -> Translated {
     let messages: Vec<Value> = messages.map_or_else(Vec::new, |messages| self::messages(messages));
     let mut body = body(asked, model);
     body.insert("messages".to_owned(), messages.into());
+    think(asked, &mut body);
     if let Some(tools) =
         asked.get("tools").filter(|tools| tools.as_array().is_some_and(|list| !list.is_empty()))
     {
@@ -124,7 +125,18 @@ pub(super) fn generate(asked: &Value, model: &str, chats: bool) -> Translated {
     }
     messages.push(json!({"role": "user", "content": content(text("prompt"), asked.get("images"))}));
     body.insert("messages".to_owned(), messages.into());
+    think(asked, &mut body);
     Translated { path: "/v1/chat/completions", body: body.into() }
+}
+
+/// Whether the model thinks before it answers: templates ask for it by one of two names. Some take a level instead.
+fn think(asked: &Value, body: &mut Map<String, Value>) {
+    let kwargs = match asked.get("think") {
+        Some(Value::Bool(think)) => json!({"enable_thinking": think, "thinking": think}),
+        Some(Value::String(level)) => json!({"reasoning_effort": level}),
+        _ => return,
+    };
+    body.insert("chat_template_kwargs".to_owned(), kwargs);
 }
 
 /// Vectors of one text or several.
@@ -273,6 +285,21 @@ mod tests {
         assert_eq!(generate(&asked, "m", false).path, "/v1/completions");
         assert_eq!(generate(&json!({"prompt": "p", "raw": true}), "m", true).body["prompt"], "p");
         assert_eq!(generate(&json!({"prompt": "p", "suffix": "s"}), "m", true).body["suffix"], "s");
+    }
+
+    #[test]
+    fn thinking_is_asked_of_the_template() {
+        let kwargs = |think: Value| {
+            let asked =
+                json!({"messages": [{"role": "user", "content": "x"}], "prompt": "x", "think": think});
+            let chat = chat(&asked, "m").body.get("chat_template_kwargs").cloned();
+            assert_eq!(generate(&asked, "m", true).body.get("chat_template_kwargs").cloned(), chat);
+            assert_eq!(generate(&asked, "m", false).body.get("chat_template_kwargs"), None);
+            chat
+        };
+        assert_eq!(kwargs(json!(false)), Some(json!({"enable_thinking": false, "thinking": false})));
+        assert_eq!(kwargs(json!("low")), Some(json!({"reasoning_effort": "low"})));
+        assert_eq!(kwargs(json!(null)), None);
     }
 
     #[test]

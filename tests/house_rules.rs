@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 600;
 
 /// Files that were longer when the rule came, and how long they may be. Only ever take from this list.
-const LONGER: &[(&str, usize)] = &[("actors/policy/tests/lifecycle_table.rs", 730)];
+const LONGER: &[(&str, usize)] = &[("actors/policy/tests/lifecycle_table.rs", 720)];
 
 /// A source file: its path from the root of the repository, and its lines.
 struct Source {

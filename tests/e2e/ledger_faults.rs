@@ -41,7 +41,9 @@ fn a_deleted_ledger_is_noticed_and_rows_go_into_the_overflow_file() {
     }
     chat(&manager, "after");
     wait_until("the row is in the overflow file", PATIENCE, || in_overflow(&manager, "after"));
-    assert!(in_overflow(&manager, "before"), "it was written a moment before the file was gone");
+    wait_until("so is one that was written a moment before the file was gone", PATIENCE, || {
+        in_overflow(&manager, "before")
+    });
     assert!(manager.log().contains("is not there any more"), "{}", manager.log());
     let text = manager.get("/metrics").send().ok().text();
     assert!(text.contains("llm_manager_ledger_writable 0"), "{text}");
@@ -109,6 +111,38 @@ fn a_ledger_that_cp_puts_in_its_place_is_noticed_and_gets_the_rows() {
     manager.stop();
     manager.launch();
     assert!(has(&manager, &["long-ago", "first", "second"]));
+}
+
+#[test]
+fn rows_that_came_back_are_remembered_like_any_other() {
+    let mut manager = Manager::start(&Config::with(Model::chat("chat")));
+    let ledger = data(&manager).join("llm-manager.db");
+    let has = |manager: &Manager, ids: &[&str]| {
+        let rows = manager.get("/api/requests?limit=10").send().text();
+        ids.iter().all(|id| rows.contains(&format!("\"{id}\"")))
+    };
+    let noticed = |manager: &Manager| manager.log().matches("rows are written again").count();
+    manager.cli_ok(&["backup", &manager.word("copy.db")]);
+    let put_back = || fs::copy(manager.path("copy.db"), &ledger).unwrap();
+    chat(&manager, "first");
+    wait_until("it is written", PATIENCE, || has(&manager, &["first"]));
+    put_back();
+    chat(&manager, "second");
+    wait_until("both have come back", PATIENCE, || {
+        noticed(&manager) == 1 && has(&manager, &["first", "second"])
+    });
+    wait_until("they are in the file itself", PATIENCE, || {
+        named(&manager, "overflow").is_empty()
+            && fs::read(&ledger).unwrap() != fs::read(manager.path("copy.db")).unwrap()
+    });
+    put_back();
+    chat(&manager, "third");
+    wait_until("all have come back", PATIENCE, || {
+        noticed(&manager) == 2 && has(&manager, &["first", "second", "third"])
+    });
+    manager.stop();
+    manager.launch();
+    assert!(has(&manager, &["first", "second", "third"]));
 }
 
 #[test]

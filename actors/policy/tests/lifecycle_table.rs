@@ -17,7 +17,7 @@ use llm_manager_policy::lifecycle::{
     Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, StopCause, Urgency, View, step,
 };
 use llm_manager_policy::restart::STABLE_RUN;
-use retire_rows::{retirement, taken_away};
+use retire_rows::retirement;
 use sleep_rows::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,7 +41,6 @@ const GONE: Event = Event::Gone { epoch: EPOCH };
 const OUT_OF_MEMORY: Event = Event::OutOfMemory { epoch: EPOCH };
 const UNREACHABLE: Event = Event::Unreachable { epoch: EPOCH };
 const BROKEN: Event = Event::Broken { epoch: EPOCH };
-const TAKEN: Event = Event::Taken { epoch: EPOCH };
 const HUNG: Event = Event::Hung { epoch: EPOCH };
 const DOUBTED: Event = Event::Doubted { epoch: EPOCH };
 const CHECK_FAILED: Event = Event::CheckFailed { epoch: EPOCH };
@@ -521,10 +520,9 @@ fn from_stopping() -> Vec<Row> {
         StopCause::Lost,
         StopCause::Taken,
     ] {
-        let willed = [StopCause::Idle, StopCause::Operator, StopCause::Restart, StopCause::Evicted]
+        let failure = !([StopCause::Idle, StopCause::Operator, StopCause::Restart, StopCause::Evicted]
             .contains(&cause)
-            || [StopCause::Park, StopCause::Renewed, StopCause::Lost, StopCause::Taken].contains(&cause);
-        let failure = !willed;
+            || [StopCause::Park, StopCause::Renewed, StopCause::Lost, StopCause::Taken].contains(&cause));
         for at in &[stopping(cause), killed(cause), stuck(cause)] {
             let is_stuck = *at == stuck(cause);
             let hopeless = [refuse_failed(5)];
@@ -656,7 +654,6 @@ fn table() -> Vec<Row> {
         sleep_without_a_sleeper(),
         signs_without_a_service(),
         retirement(),
-        taken_away(),
         from_stopped(),
         from_queued(),
         from_starting(),
@@ -704,7 +701,6 @@ fn news_of_a_former_life_changes_nothing() {
             Event::ProbeSucceeded { epoch: old },
             Event::ProbeRefused { epoch: old },
             Event::Broken { epoch: old },
-            Event::Taken { epoch: old },
             Event::Hung { epoch: old },
             Event::Doubted { epoch: old },
             Event::CheckFailed { epoch: old },

@@ -7,11 +7,28 @@ use llm_manager_ledger::{Event, Step, StoreError, Writer, Written};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Events of one step.
 const BATCH: usize = 1000;
 /// No line is that long: what comes is not one of ours.
 const LONGEST_LINE: u64 = 64 << 10;
+
+/// What a step has done.
+#[derive(Debug)]
+pub(super) struct Stepped {
+    /// What was played back.
+    pub(super) events: Arc<Vec<Event>>,
+    pub(super) written: Written,
+    /// Whether there may be more.
+    pub(super) step: Step,
+}
+
+impl Stepped {
+    fn of(step: Step) -> Self {
+        Self { events: Arc::default(), written: Written::default(), step }
+    }
+}
 
 /// How far it has got. To begin again from the start is harmless.
 #[derive(Debug, Default)]
@@ -22,19 +39,19 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// Writes the next events; answers what was written and whether there may be more.
-    pub(super) fn step(&mut self, core: &Core, writer: &mut Writer) -> Result<(Written, Step), StoreError> {
+    /// Writes the next events.
+    pub(super) fn step(&mut self, core: &Core, writer: &mut Writer) -> Result<Stepped, StoreError> {
         if self.segments.is_empty() {
             self.segments = core.overflow.segments().map_err(StoreError::Other)?;
             (self.offset, self.damaged) = (0, 0);
         }
-        let Some(path) = self.segments.first().cloned() else { return Ok((Written::default(), Step::Done)) };
+        let Some(path) = self.segments.first().cloned() else { return Ok(Stepped::of(Step::Done)) };
         let io = |error: std::io::Error| StoreError::Other(format!("{}: {error}", path.display()));
         let (events, end, damaged) = match read(&path, self.offset) {
             // A predecessor that was given up has come to its end after all.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 *self = Self::default();
-                return Ok((Written::default(), Step::More));
+                return Ok(Stepped::of(Step::More));
             }
             read => read.map_err(io)?,
         };
@@ -55,11 +72,11 @@ impl Replay {
             self.segments.remove(0);
             (self.offset, self.damaged) = (0, 0);
             let done = self.segments.is_empty() && !core.overflow.is_dirty();
-            return Ok((written, if done { Step::Done } else { Step::More }));
+            return Ok(Stepped::of(if done { Step::Done } else { Step::More }));
         }
         self.offset = end;
         self.damaged += damaged;
-        Ok((written, Step::More))
+        Ok(Stepped { events: Arc::new(events), written, step: Step::More })
     }
 }
 

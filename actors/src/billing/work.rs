@@ -2,7 +2,7 @@
 
 use super::handle::{Batch, Core};
 use super::jobs::Job;
-use super::replay::Replay;
+use super::replay::{Replay, Stepped};
 use llm_manager_ledger::{Event, Step, StoreError, Writer, Written};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Desk {
         Ok(writer)
     }
 
-    /// The file isn't the ledger any more. What was written into it a moment ago goes into the overflow file.
+    /// The file isn't the ledger any more.
     fn part(&mut self) {
         self.core.reader.renew();
         if let Some(kept) = self.writer.take().and_then(Writer::part) {
@@ -111,7 +111,12 @@ impl Desk {
                 kept.display()
             );
         }
+        self.write_again();
         self.core.reader.renew_and_wait();
+    }
+
+    /// What was written a moment ago goes into the overflow file.
+    fn write_again(&mut self) {
         let recent = std::mem::take(&mut self.recent);
         let events: Vec<Event> = recent.into_iter().flat_map(|(_, events)| events.to_vec()).collect();
         if events.is_empty() {
@@ -140,16 +145,16 @@ impl Desk {
         let written = self.writer()?.write(&batch.events, tried)?;
         self.count(written);
         self.core.batch_done(batch);
-        self.remember(batch);
+        self.remember(&batch.events);
         Ok(())
     }
 
-    fn remember(&mut self, batch: &Arc<Batch>) {
-        if self.core.eye.is_none() {
+    fn remember(&mut self, events: &Arc<Vec<Event>>) {
+        if self.core.eye.is_none() || events.is_empty() {
             return;
         }
         let now = Instant::now();
-        self.recent.push_back((now, Arc::clone(&batch.events)));
+        self.recent.push_back((now, Arc::clone(events)));
         let mut rows: usize = self.recent.iter().map(|(_, events)| events.len()).sum();
         while let Some((at, events)) = self.recent.front() {
             if rows <= MOST_REMEMBERED && now.duration_since(*at) <= REMEMBERED {
@@ -163,7 +168,7 @@ impl Desk {
     fn replay(&mut self, done: &mut Done, mut replay: Replay) -> Result<(), StoreError> {
         let core = Arc::clone(&self.core);
         let stepped = self.writer().and_then(|writer| replay.step(&core, writer));
-        let (written, step) = match stepped {
+        let Stepped { events, written, step } = match stepped {
             Ok(stepped) => stepped,
             Err(error) => {
                 done.again = Some(Work::Replay(replay));
@@ -171,6 +176,7 @@ impl Desk {
             }
         };
         self.count(written);
+        self.remember(&events);
         core.counters.replayed.fetch_add(written.requests as u64, Ordering::Relaxed);
         // Rows that were there already don't prove that others can be written.
         done.proved = written.requests > 0;

@@ -21,18 +21,21 @@ pub(super) fn retirement() -> Vec<Row> {
     rows.push(row(&RETIRING, GONE, &NEW_LIFE, again).waiting(1));
     let operated = [REFUSE_STOPPED, ArmTimer(after(30))];
     rows.push(row(&RETIRING, STOPS[0], &drains_for(StopCause::Operator), operated));
+    rows.extend(taken_away());
     rows
 }
 
+const TAKEN: Event = Event::Taken { epoch: EPOCH };
 /// Somebody deletes its Pod.
 const LEAVES: Phase = drains(None, StopCause::Taken);
 
 /// At once nobody is let in any more. Running answers may take as long as the place lasts; whoever waits gets the next life.
-pub(super) fn taken_away() -> Vec<Row> {
+fn taken_away() -> Vec<Row> {
     let idle = [Phase::Stopped, QUEUED, DRAINING, RENEWING, stopping(StopCause::Idle), FAILED];
     let asleep = [TO_SLEEP, ASLEEP, WAITS_TO_WAKE, WAKES];
     let mut rows: Vec<Row> = idle.iter().chain(&asleep).flat_map(|at| ignored(at, &[TAKEN])).collect();
     let end = [Terminate, ArmTimer(after(10))];
+    rows.extend(ignored(&READY, &[Event::Taken { epoch: EPOCH - 1 }]));
     rows.push(row(&STARTING, TAKEN, &ends(StopCause::Taken), end));
     rows.push(row(&READY, TAKEN, &LEAVES, [DisarmTimer, CloseGate]));
     // What was to sleep, or might have served on, does neither.

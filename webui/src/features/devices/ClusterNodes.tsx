@@ -8,6 +8,7 @@ import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { modelLink } from '@/shared/model/link'
 import { Panel } from '@/shared/ui/Panel'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { Tag } from '@/shared/ui/Status'
 import { health, jobWords } from './cluster'
 
@@ -31,7 +32,7 @@ export function ClusterNodes() {
   return (
     <div className="mt-3">
       <Panel title={t.title} note={seen ? t.note(moment(new Date(seen), now)) : undefined}>
-        <div className="overflow-x-auto">
+        <ScrollBox label={t.title}>
           <table className="w-full">
             <thead>
               <tr>
@@ -46,7 +47,7 @@ export function ClusterNodes() {
               ))}
             </tbody>
           </table>
-        </div>
+        </ScrollBox>
       </Panel>
     </div>
   )

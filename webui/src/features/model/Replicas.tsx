@@ -5,6 +5,7 @@ import { texts, useTexts } from '@/shared/i18n/texts'
 import type { LiveModel } from '@/shared/live/reducer'
 import { whereItRuns } from '@/shared/model/place'
 import { Select } from '@/shared/ui/Field'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { StateTag } from '@/shared/ui/Status'
 
 const all = texts(
@@ -24,38 +25,40 @@ export function Replicas({ model }: { model: LiveModel }) {
   // A job and its successor are two for a while, and the second stays.
   if (model.max_replicas < 2 && model.replicas.every((one) => one.number < 2)) return null
   return (
-    <section className="panel mt-4 overflow-x-auto p-4" aria-label={t.replicas}>
+    <section className="panel mt-4 p-4" aria-label={t.replicas}>
       <h2 className="mb-2 font-semibold">
         {t.replicas} <span className="font-normal text-muted">{`${count(model.replicas.length, language)} / ${count(model.max_replicas, language)}`}</span>
       </h2>
       {model.replicas.length === 0 ? (
         <p className="text-muted">{t.none}</p>
       ) : (
-        <table className="w-full text-left">
-          <thead className="text-[0.86rem] text-muted">
-            <tr>
-              {[t.number, t.state, t.variant, t.pid, t.port, t.running].map((head) => (
-                <th key={head} scope="col" className="pr-4 pb-1 font-normal">
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {model.replicas.map((replica) => (
-              <tr key={replica.number} data-replica={replica.number} data-state={replica.state} title={replica.last_error ?? undefined}>
-                <td className="pr-4 py-1">{replica.number}</td>
-                <td className="pr-4 py-1">
-                  <StateTag state={replica.state} />
-                </td>
-                <td className="pr-4 py-1 wrap-anywhere">{whereItRuns(replica) ?? '–'}</td>
-                <td className="pr-4 py-1">{replica.pid ?? '–'}</td>
-                <td className="pr-4 py-1">{replica.port ?? '–'}</td>
-                <td className="py-1">{count(replica.leases, language)}</td>
+        <ScrollBox label={t.replicas}>
+          <table className="w-full text-left">
+            <thead className="text-[0.86rem] text-muted">
+              <tr>
+                {[t.number, t.state, t.variant, t.pid, t.port, t.running].map((head) => (
+                  <th key={head} scope="col" className="pr-4 pb-1 font-normal">
+                    {head}
+                  </th>
+                ))}
               </tr>
-            ))}
-          </tbody>
-        </table>
+            </thead>
+            <tbody>
+              {model.replicas.map((replica) => (
+                <tr key={replica.number} data-replica={replica.number} data-state={replica.state} title={replica.last_error ?? undefined}>
+                  <td className="pr-4 py-1">{replica.number}</td>
+                  <td className="pr-4 py-1">
+                    <StateTag state={replica.state} />
+                  </td>
+                  <td className="pr-4 py-1 wrap-anywhere">{whereItRuns(replica) ?? '–'}</td>
+                  <td className="pr-4 py-1">{replica.pid ?? '–'}</td>
+                  <td className="pr-4 py-1">{replica.port ?? '–'}</td>
+                  <td className="py-1">{count(replica.leases, language)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </ScrollBox>
       )}
     </section>
   )

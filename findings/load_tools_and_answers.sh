@@ -1,6 +1,7 @@
 #!/bin/bash
 # Surprise: ab counts nine of ten good answers as failed, for their length isn't that of the first one, and streams that broke off, as well as 503, as none ("Failed
-# requests: 0"). For hey a stream that broke off is one of its `[200]`. autocannon counts it nowhere: four of ten are left, with no error. wrk alone tells it as a read error. None of them looks into a stream: one with an error event in it is fine for all.
+# requests: 0"). For hey a stream that broke off is one of its `[200]`. autocannon counts it nowhere: four of ten are left, with no error. wrk alone tells it,
+# as a read error. None of them looks into a stream: one with an error event in it is fine for all.
 # Guess: a failed request is one without a whole answer, and its status is another matter.
 # So: what came is counted by the server's own books; ab gets `-l`, and is believed about nothing else.
 # Seen with: ab 2.4.71, hey 0.1.4, wrk 4.1.0 (Debian 12), autocannon 9.0.0 (Node), 2026-11-30.

@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub counted: bool,
     /// True: its streams carry usage only when they are asked to.
     pub usage_on_request: bool,
+    /// True: it is of the table above, so what its answers mean is known.
+    pub built_in: bool,
 }
 
 impl Endpoint {
@@ -150,7 +152,13 @@ impl Endpoints {
     pub fn new<'a>(modes: impl IntoIterator<Item = &'a ModeSpec>) -> Self {
         let rest = |counted| {
             let path = UPSTREAM.into();
-            Arc::new(Endpoint { path, methods: ANY.to_vec(), counted, usage_on_request: false })
+            Arc::new(Endpoint {
+                path,
+                methods: ANY.to_vec(),
+                counted,
+                usage_on_request: false,
+                built_in: false,
+            })
         };
         let mut all = Self {
             reading: rest(false),
@@ -190,6 +198,7 @@ impl Endpoints {
             methods: methods.to_vec(),
             counted,
             usage_on_request: USAGE_ON_REQUEST.contains(&&*path),
+            built_in: TABLE.iter().any(|row| row.path == &*path),
         });
         self.paths.push(Arc::clone(&path));
         if path.contains('{') {

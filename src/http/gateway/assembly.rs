@@ -6,6 +6,7 @@
 //! | Anthropic's messages | `message_start` has the frame, `content_block_*` its content, `message_delta` its end |
 //! | responses | the last event has it all |
 
+use super::letters::event;
 use crate::sse::Events;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub(super) struct Assembly {
     /// Pieces of JSON for the inputs of Anthropic's tools, by block.
     inputs: BTreeMap<usize, String>,
     error: Option<Value>,
+    /// An event can't be read.
+    has_gap: bool,
 }
 
 impl Assembly {
@@ -70,12 +73,16 @@ impl Assembly {
             spoken_of: 0,
             inputs: BTreeMap::new(),
             error: None,
+            has_gap: false,
         }
     }
 
     /// The data of the next event; what is no JSON object (`[DONE]`) says nothing.
     pub(super) fn add(&mut self, data: &[u8]) {
-        let Ok(Value::Object(event)) = serde_json::from_slice(data) else { return };
+        let Some(event) = event(data) else {
+            self.has_gap |= data.trim_ascii_start().starts_with(b"{");
+            return;
+        };
         if let Some(error) = error_in(&event) {
             self.error.get_or_insert(error);
             return;
@@ -85,6 +92,11 @@ impl Assembly {
             Form::Messages => self.add_message(event),
             Form::Responses => self.add_response(event),
         }
+    }
+
+    /// Whether a part of it is missing.
+    pub(super) fn has_gap(&self) -> bool {
+        self.has_gap
     }
 
     /// The whole answer; or the engine's error, in the form of one.
@@ -216,7 +228,8 @@ impl Assembly {
 /// The error that an event tells, in the form in which a plain answer would.
 fn error_in(event: &Map<String, Value>) -> Option<Value> {
     let error = event.get("error").filter(|error| !error.is_null());
-    let is_error = event.get("type").and_then(Value::as_str) == Some("error");
+    let is = |key: &str| event.get(key).and_then(Value::as_str) == Some("error");
+    let is_error = is("type") || is("object");
     match error {
         // An event of Anthropic's is its plain error.
         Some(_) if is_error => Some(Value::Object(event.clone())),
@@ -269,7 +282,17 @@ fn add_delta(message: &mut Map<String, Value>, delta: Map<String, Value>) {
 fn add_call(calls: &mut Vec<Value>, mut call: Map<String, Value>) {
     const PLACE: &str = "index";
     let place = call.get(PLACE).and_then(Value::as_u64).unwrap_or(calls.len() as u64);
-    let known = calls.iter().position(|known| known.get(PLACE).and_then(Value::as_u64) == Some(place));
+    let id = |call: &Map<String, Value>| {
+        call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
+    };
+    let wanted = id(&call);
+    // Some engines give all calls the same place: another id is another call.
+    let is_known = |known: &Value| {
+        let known_id = known.as_object().and_then(id);
+        known.get(PLACE).and_then(Value::as_u64) == Some(place)
+            && (wanted.is_none() || known_id.is_none() || known_id == wanted)
+    };
+    let known = calls.iter().rposition(is_known);
     let Some(known) = known.and_then(|at| calls.get_mut(at)).and_then(Value::as_object_mut) else {
         call.insert(PLACE.to_owned(), place.into());
         calls.push(Value::Object(call));
@@ -280,9 +303,11 @@ fn add_call(calls: &mut Vec<Value>, mut call: Map<String, Value>) {
             ("function" | "custom", Value::Object(piece)) => {
                 let function = known.entry(key).or_insert_with(|| json!({}));
                 for (key, value) in piece {
-                    match &*key {
-                        "arguments" | "input" => join(&mut function[&*key], value),
-                        _ => function[&*key] = value,
+                    match (&*key, value) {
+                        ("arguments" | "input", value) => join(&mut function[&*key], value),
+                        // SGLang's word for "as before".
+                        (_, Value::Null) => {}
+                        (_, value) => function[&*key] = value,
                     }
                 }
             }
@@ -504,5 +529,38 @@ mod tests {
         assert_eq!(assembled(Form::Messages, std::slice::from_ref(&error)), Err(error));
         let error = json!({"type": "error", "code": "x", "message": "gone"});
         assert_eq!(assembled(Form::Responses, std::slice::from_ref(&error)), Err(json!({ "error": error })));
+    }
+
+    #[test]
+    fn calls_of_tools_are_whole_in_each_engines_words() {
+        let calls = |pieces: &[Value]| {
+            let events: Vec<Value> = pieces
+                .iter()
+                .map(|piece| json!({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}))
+                .collect();
+            assembled(Form::Choices, &events).unwrap()["choices"][0]["message"]["tool_calls"].clone()
+        };
+        let whole = |id: &str, name: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}});
+        // SGLang repeats the fields without a value.
+        let begin = json!({"index": 0, "id": "a", "type": "function", "function": {"name": "look", "arguments": "{"}});
+        let more =
+            json!({"index": 0, "id": null, "type": "function", "function": {"name": null, "arguments": "}"}});
+        assert_eq!(calls(&[begin, more]), json!([whole("a", "look")]));
+        let at_zero = |id: &str, name: &str| {
+            let mut call = whole(id, name);
+            call["index"] = 0.into();
+            call
+        };
+        let two = json!([whole("a", "look"), whole("b", "find")]);
+        assert_eq!(calls(&[at_zero("a", "look"), at_zero("b", "find")]), two);
+    }
+
+    #[test]
+    fn what_can_not_be_read_leaves_a_gap() {
+        let mut assembly = Assembly::new(Form::Choices);
+        assembly.add(b"[DONE]");
+        assert!(!assembly.has_gap());
+        assembly.add(b"{\"choices\":[{");
+        assert!(assembly.has_gap());
     }
 }

@@ -14,6 +14,7 @@ mod notify;
 pub(crate) mod output;
 mod places;
 mod pods;
+pub(crate) mod programs;
 mod reload;
 mod shared;
 mod signals;

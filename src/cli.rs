@@ -340,7 +340,8 @@ fn check(path: &Path) -> ExitCode {
             if !warnings.is_empty() {
                 warnings.push('\n');
             }
-            for warning in app::device_check::check(&loaded.spec) {
+            let programs = app::programs::check(&loaded.spec);
+            for warning in programs.into_iter().chain(app::device_check::check(&loaded.spec)) {
                 warnings.push_str(&format!("{}: warning: {warning}\n", path.display()));
             }
             say(&format!("{warnings}{}: no error; {models}", path.display()))

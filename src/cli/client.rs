@@ -7,7 +7,7 @@ use awc::{Client, ClientResponse, Connector};
 use llm_manager_policy::spec::ProgramSpec;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub(crate) struct Manager {
     client: Client,
     base: String,
     key: Option<String>,
+    config: PathBuf,
 }
 
 /// The address under which this computer reaches the manager, without a path.
@@ -51,7 +52,7 @@ impl Manager {
         let client = Client::builder().disable_timeout().connector(connector).finish();
         let given = std::env::var(KEY).ok().filter(|key| !key.is_empty());
         let key = given.or_else(|| program.api_keys.first().cloned()).or_else(|| config::operator_key(path));
-        Ok(Self { client, base: origin(program), key })
+        Ok(Self { client, base: origin(program), key, config: path.to_owned() })
     }
 
     /// Where it is.
@@ -99,7 +100,10 @@ impl Manager {
         let words = answer.pointer("/error/message").and_then(|message| message.as_str());
         if response.status().as_u16() == 401 {
             let words = words.unwrap_or("it wants a key");
-            let hint = format!("put the secret of a key with the scope `operate` or `admin` into {KEY}");
+            let hint = format!(
+                "put the secret of a key with the scope `operate` or `admin` into {KEY}. If the keys in the file have just been changed: the \
+                 manager has the former ones until the file is applied, with one of those in {KEY} or with SIGHUP"
+            );
             return Err(format!("{}: {words}\nhint: {hint}", self.base));
         }
         Err(words.map_or_else(|| format!("{} answered {}", self.base, response.status()), str::to_owned))
@@ -119,10 +123,14 @@ impl Manager {
     }
 
     fn unreachable(&self, error: &SendRequestError) -> String {
-        format!(
-            "no manager answers at {}: {error}\nhint: is it running (`llm-manager serve`), with this configuration?",
-            self.base
-        )
+        let hint = match super::ledger::holder(&self.config) {
+            Some(holder) => format!(
+                "the manager of this configuration runs ({holder}), but not there: it listens where the file said at its start. Put \
+                 `host`, `port` and `tls` back, or restart it"
+            ),
+            None => "is it running (`llm-manager serve`), with this configuration?".to_owned(),
+        };
+        format!("no manager answers at {}: {error}\nhint: {hint}", self.base)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{complain, say};
 use crate::config;
 use clap::Subcommand;
 use llm_manager_actors::billing::{Replayed, replay_rejected, retain_now};
-use llm_manager_ledger::{Location, StoreError, copy, restore};
+use llm_manager_ledger::{Hold, Location, StoreError, copy, restore};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -41,6 +41,9 @@ pub(super) fn run(path: &Path, order: &LedgerOrder) -> ExitCode {
     let done = match order {
         LedgerOrder::Replay => replay_all(&location, &state_dir(path, &location)).map(|done| replayed(&done)),
         LedgerOrder::Copy { to } => {
+            if let Some((what, hint)) = Location::misread(to) {
+                return complain(&format!("llm-manager: --to: {what}; {hint}"), 2);
+            }
             let target = Location::parse(to);
             return match copy(&location, &target) {
                 Ok(copied) => say(&format!(
@@ -61,6 +64,12 @@ pub(super) fn run(path: &Path, order: &LedgerOrder) -> ExitCode {
         Ok((text, code)) => complain(&text, code),
         Err(error) => complain(&format!("llm-manager: {location}: {error}"), 1),
     }
+}
+
+/// The manager that has the ledger of this configuration, if one runs on this computer.
+pub(super) fn holder(path: &Path) -> Option<String> {
+    let program = config::load_program(path, &["database"]).ok()?;
+    Hold::holder(&state_dir(path, &Location::parse(&program.database)))
 }
 
 /// Puts a copy in the place of the ledger.

@@ -8,7 +8,7 @@ use serde_yaml::Value;
 use super::fields::{Fields, Walk};
 use super::keys::Section;
 use super::locate::KeyPath;
-use super::validate::absolute;
+use super::validate::{absolute, written};
 use super::{backend, key_specs};
 use crate::{tls, traces};
 
@@ -18,7 +18,7 @@ const PATH: &str = "/v1/traces";
 pub(super) fn log_file(walk: &mut Walk<'_>, program: &Fields<'_>) -> Option<LogFileSpec> {
     let fields = walk.fields(Section::LogFile, &program.at("log_file"), program.value("log_file")?);
     walk.refuse_unknown(&fields);
-    let path = absolute(walk.base_dir, fields.text("path")?);
+    let path = written(walk, &fields.at("path"), fields.text("path")?);
     if path.is_dir() {
         let hint = Some("write the path of a file in it".to_owned());
         walk.error(&fields.at("path"), format!("{} is a folder", path.display()), hint);

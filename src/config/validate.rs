@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use llm_manager_ledger::Location;
 use llm_manager_policy::devices::Requirement;
 use llm_manager_policy::placement::HoldTime;
 use llm_manager_policy::pricing::Currency;
@@ -263,31 +264,47 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn database(walk: &mut Walk<'_>, fields: &Fields<'_>) -> String {
-    let text = fields.text("database").unwrap_or_default();
-    match text.split_once("://") {
-        Some(("postgres" | "postgresql", _)) => text.to_owned(),
-        // The rest of the address is not repeated: it may hold a password.
-        Some((scheme, _)) => {
-            let hint = "write the path of an SQLite file, or a postgres:// address";
-            let message = format!("no database of the kind {scheme:?} is known");
-            walk.error(&fields.at("database"), message, Some(hint.to_owned()));
-            String::new()
-        }
-        None => {
-            let path = absolute(walk.base_dir, text);
-            if path.is_dir() {
-                let hint = "write the path of a file in it".to_owned();
-                walk.error(&fields.at("database"), format!("{} is a folder", path.display()), Some(hint));
-            }
-            path.to_string_lossy().into_owned()
-        }
+    let (text, at) = (fields.text("database").unwrap_or_default(), fields.at("database"));
+    if let Some((message, hint)) = Location::misread(text) {
+        walk.error(&at, message, Some(hint.to_owned()));
+        return String::new();
     }
+    if matches!(Location::parse(text), Location::Postgres(_)) {
+        return text.to_owned();
+    }
+    let path = written(walk, &at, text);
+    if path.is_dir() || text.ends_with('/') {
+        let hint = "write the path of a file in it".to_owned();
+        walk.error(&at, format!("{} is a folder", path.display()), Some(hint));
+    }
+    path.to_string_lossy().into_owned()
+}
+
+/// The path of something that is made if it isn't there: nobody would miss what lies in a folder called `~`.
+pub(super) fn written(walk: &mut Walk<'_>, at: &KeyPath, text: &str) -> PathBuf {
+    if is_for_a_shell(Path::new(text)) {
+        walk.error(at, "has `~` or a variable in it".to_owned(), Some(NO_SHELL.to_owned()));
+    }
+    absolute(walk.base_dir, text)
+}
+
+const NO_SHELL: &str = "no shell reads a path, so ~ and variables stay as they are: write the whole path";
+
+/// Whether a shell would put something else in its place.
+fn is_for_a_shell(path: &Path) -> bool {
+    let is_home =
+        path.components().next().is_some_and(|first| first.as_os_str().to_string_lossy().starts_with('~'));
+    let is_variable = |part: Component<'_>| {
+        let part = part.as_os_str().to_string_lossy();
+        part.starts_with('$') || (part.len() > 2 && part.starts_with('%') && part.ends_with('%'))
+    };
+    is_home || path.components().any(is_variable)
 }
 
 fn logs(walk: &mut Walk<'_>, root: &Fields<'_>, value: &Value) -> LogsSpec {
     let fields = walk.fields(Section::Logs, &root.at("logs"), value);
     walk.refuse_unknown(&fields);
-    let folder = fields.text("folder").map(|text| absolute(walk.base_dir, text));
+    let folder = fields.text("folder").map(|text| written(walk, &fields.at("folder"), text));
     if let Some(path) = folder.as_deref().filter(|path| path.exists() && !path.is_dir()) {
         let hint = Some("name a folder; it is made if it isn't there".to_owned());
         walk.error(&fields.at("folder"), format!("{} is not a folder", path.display()), hint);
@@ -341,7 +358,7 @@ pub(super) fn missing(walk: &mut Walk<'_>, at: &KeyPath, path: &Path) {
             let is_for_a_shell =
                 |part: Component<'_>| part.as_os_str().to_string_lossy().starts_with(['~', '$', '%']);
             let hint = if path.components().any(is_for_a_shell) {
-                "no shell reads a path, so ~ and variables stay as they are: write the whole path".to_owned()
+                NO_SHELL.to_owned()
             } else {
                 format!("relative paths start from the folder of the configuration, {base}")
             };

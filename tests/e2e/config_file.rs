@@ -159,3 +159,26 @@ fn a_restart_puts_the_file_in_force() {
     manager.chat("chat").send().ok();
     assert_eq!(manager.starts("chat").len(), 2);
 }
+
+#[test]
+fn check_names_programs_that_are_not_there() {
+    let manager = manager();
+    std::fs::write(manager.path("not-for-running"), "x").unwrap();
+    let text = "program: {Disable_GPU_monitoring: true}\nLocal-Models:\n  m:\n    stop_command: [no-such-stopper]\n    \
+                Good: {command: [sh, -c, x]}\n    Slip: {command: [no-such-server]}\n    \
+                Rights: {command: [./not-for-running]}\n    \
+                Own: {command: [not-for-running], env: {PATH: /nowhere}}\n";
+    std::fs::write(manager.path("programs.yaml"), text).unwrap();
+    let output = manager.cli_with("programs.yaml", &["check"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "a service may have another PATH: {said}");
+    for words in [
+        "Local-Models.m.Good.stop_command[0]: the program \"no-such-stopper\" is not in PATH",
+        "Local-Models.m.Slip.command[0]: the program \"no-such-server\" is not in PATH",
+        "Local-Models.m.Own.command[0]: the program \"not-for-running\" is not in PATH",
+        "not-for-running\" may not be run: chmod +x",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("Good.command"), "{said}");
+}

@@ -210,6 +210,30 @@ fn a_thousand_at_once_stay_within_the_budget() {
     assert!(used <= 100, "{used} of 100, by {} requests", served.load(Ordering::Relaxed));
 }
 
+/// A length for which the plan has no price, or one that only the engine knows by its name, is no way round a budget.
+#[test]
+fn what_has_no_price_is_reserved_as_what_it_may_become() {
+    let plan = "billing: {method: tiered, currency: CNY, tiers: [{max_output: 1000, input: \"1000\", output: \"10000\"}]}";
+    let config = Config::with(Model::chat("chat").line(plan)).api_key(ADMIN).top(&format!(
+        "keys:\n{}{}",
+        key("money", "    budget: {period: month, amount: \"5\", currency: CNY}\n"),
+        key("tokens", "    budget: {period: month, tokens: 500}\n")
+    ));
+    let manager = Manager::start(&config);
+    let ask = |name: &str, more: Value| {
+        let mut body = json!({"model": "chat", "messages": [{"role": "user", "content": "hi"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        of(manager.bare("POST", "/v1/chat/completions").json(&body), name).fake("tokens=2").send()
+    };
+    ask("money", json!({"max_tokens": 400})).ok();
+    for most in [1000, 1001, 9_000_000_000_000_000_000_u64] {
+        ask("money", json!({"max_tokens": most})).error(429, "budget_exhausted");
+    }
+    ask("tokens", json!({"max_tokens": 2})).ok();
+    ask("tokens", json!({"max_tokens": 2, "n_predict": 1000})).error(429, "budget_exhausted");
+    ask("tokens", json!({"max_tokens": "200", "n": 4})).error(429, "budget_exhausted");
+}
+
 #[test]
 fn a_higher_class_passes_those_that_wait() {
     let config = Config::with(Model::chat("chat").line("max_concurrency: 1")).api_key(ADMIN).top(&format!(

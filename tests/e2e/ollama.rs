@@ -144,3 +144,60 @@ fn its_paths_follow_the_gateway_in_keys_and_origins() {
     assert_eq!((page.status, page.json()["code"].as_str().unwrap()), (403, "foreign_origin"));
     assert_eq!(open.post("/api/tags").send().header("allow"), Some("GET, HEAD"));
 }
+
+/// An answer that is an error, or none, is no empty text.
+#[test]
+fn an_error_in_a_good_answer_is_told_as_one() {
+    let manager = start();
+    let ask = |path: &str, asked: &Value, answer: &str, kind: &str| {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", answer.len());
+        std::fs::write(manager.path("answer"), head + answer).unwrap();
+        manager.post(path).json(asked).fake(&format!("raw={}", manager.word("answer"))).send()
+    };
+    let chat = json!({"model": "chat", "messages": [{"role": "user", "content": "hi"}], "stream": false});
+    let embed = json!({"model": "embed", "input": ["a", "b"]});
+    let row = |nth: usize| {
+        let mut rows = json!([]);
+        wait_until("its row is there", PATIENCE, || {
+            rows = manager.api("/api/requests")["rows"].clone();
+            rows.as_array().unwrap().len() == nth
+        });
+        rows[0].clone()
+    };
+    let mut asked_so_far = 0;
+    for (path, asked) in [("/api/chat", &chat), ("/api/embed", &embed)] {
+        let reply = ask(path, asked, r#"{"error":{"message":"no memory","code":503}}"#, "application/json");
+        assert_eq!((reply.status, reply.json()), (503, json!({"error": "no memory"})), "{path}");
+        let first = row(asked_so_far + 1);
+        assert_eq!((&first["status"], &first["error"]), (&json!(503), &json!("no memory")));
+        let reply = ask(path, asked, "<html>Please sign in</html>", "text/html");
+        assert_eq!((reply.status, &reply.json()["code"]), (502, &json!("backend_error")), "{path}");
+        asked_so_far += 2;
+        assert_eq!(row(asked_so_far)["outcome"], "backend_error");
+    }
+    let events = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\nevent: error\ndata: {\"message\":\"no memory\"}\n\n";
+    let streamed = json!({"model": "chat", "messages": [{"role": "user", "content": "hi"}]});
+    let lines = lines(&ask("/api/chat", &streamed, events, "text/event-stream"));
+    assert_eq!((lines.len(), lines.last().unwrap()), (2, &json!({"error": "no memory"})), "{lines:?}");
+    let turned =
+        r#"{"data":[{"index":1,"embedding":[2]},{"index":0,"embedding":[1]}],"usage":{"prompt_tokens":2}}"#;
+    let vectors = ask("/api/embed", &embed, turned, "application/json").ok().json();
+    assert_eq!(vectors["embeddings"], json!([[1], [2]]));
+}
+
+#[test]
+fn a_question_in_another_form_is_refused_and_not_left_out() {
+    let manager = start();
+    for (path, asked, word) in [
+        ("/api/chat", json!({"model": "chat", "messages": "hi"}), "messages"),
+        ("/api/generate", json!({"model": "chat", "prompt": ["hi"]}), "prompt"),
+        ("/api/generate", json!({"model": "chat", "prompt": "hi", "format": "xml"}), "format"),
+    ] {
+        let reply = manager.post(path).json(&asked).send();
+        let said = reply.json();
+        assert_eq!((reply.status, &said["code"]), (400, &json!("invalid_request")), "{asked}");
+        assert!(said["error"].as_str().unwrap().contains(word), "{said}");
+    }
+    assert!(manager.starts("chat").is_empty(), "no model is loaded for it");
+}

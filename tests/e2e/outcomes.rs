@@ -358,7 +358,19 @@ fn a_stream_that_stands_for_a_plain_answer_is_told_as_one() {
     // What breaks off is no answer.
     let (reply, row) = answer(CHAT, &[TEXT, TEXT]);
     reply.error(502, "backend_error");
+    assert_eq!(row["status"], 502, "the status that the client got");
     assert_outcome(&row, "backend_error", Some("`[DONE]`"));
+    let (reply, row) = answer(CHAT, &[TEXT, r#"{"choices":[{"#, FINISH, "[DONE]"]);
+    reply.error(502, "backend_error");
+    assert_eq!(row["status"], 502);
+    assert_outcome(&row, "backend_error", Some("no JSON"));
+    // An error in words that only the ledger's reader knows.
+    for event in [r#"{"object":"error","message":"busy","code":50001}"#, "event: error\ndata: busy\n\n"] {
+        let (reply, row) = answer(CHAT, &[TEXT, event, FINISH, "[DONE]"]);
+        assert!(reply.status == 500 && reply.text().contains("busy"), "{event}: {}", reply.text());
+        assert_eq!(row["status"], 500);
+        assert_outcome(&row, "backend_error", Some("busy"));
+    }
     // Ollama's clients, too.
     let (reply, row) = answer("/api/chat", &[TEXT, FINISH, USAGE, "[DONE]"]);
     let record = reply.ok().json();

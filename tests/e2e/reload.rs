@@ -131,6 +131,26 @@ fn the_command_a_signal_and_a_watched_file_do_the_same() {
     wait_until("the change is seen", PATIENCE, || is(240.0));
 }
 
+/// The command line goes where the file says: a manager that the file has left behind is told of.
+#[test]
+fn a_manager_that_keeps_its_former_address_is_named() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")).api_key("former-key"));
+    let config = std::fs::read_to_string(manager.path("config.yaml")).unwrap();
+    let at = |words: &str| {
+        let output = manager.cli(&["reload"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(words), "{said}");
+        said
+    };
+    std::fs::write(manager.path("config.yaml"), config.replace("former-key", "newer-key")).unwrap();
+    at("SIGHUP");
+    let port = config.lines().find(|line| line.trim().starts_with("port:")).unwrap();
+    let moved = config.replace(port, &format!("  port: {}", crate::support::free_port()));
+    std::fs::write(manager.path("config.yaml"), moved).unwrap();
+    let said = at("listens where the file said at its start");
+    assert!(said.contains(&format!("pid {}", manager.pid())), "{said}");
+}
+
 #[test]
 fn two_models_may_change_ports() {
     let ports = [crate::support::free_port(), crate::support::free_port()];

@@ -45,6 +45,14 @@ fn a_ledger_is_copied_while_64_clients_write_it() {
     }
     wait_requests(&manager, 65);
     manager.cli_ok(&["ledger", "copy", "--to", "after.db"]);
+    // A slip in an address would make a file of that name.
+    let slip = manager.cli(&["ledger", "copy", "--to", "postgress://user:s3cret@host/name"]);
+    let said = String::from_utf8_lossy(&slip.stderr).into_owned();
+    assert!(
+        slip.status.code() == Some(2) && said.contains("postgres://") && !said.contains("s3cret"),
+        "{said}"
+    );
+    assert!(!manager.path("postgress:").exists());
     let again = manager.cli(&["ledger", "copy", "--to", "after.db"]);
     assert_eq!(again.status.code(), Some(1));
     let config = std::fs::read_to_string(manager.path("config.yaml")).unwrap();

@@ -53,6 +53,34 @@ impl Location {
         }
     }
 
+    /// What is wrong with a `program.database` that is no `postgres://` address and no path either, and how to write it. None of it
+    /// repeats the address: it may hold a password. A file of such a name would be made without a word.
+    pub fn misread(database: &str) -> Option<(String, &'static str)> {
+        const KINDS: &str = "write the path of an SQLite file, or a postgres:// address";
+        let (scheme, rest) = database.split_once(':').unwrap_or_default();
+        // One letter is a drive of Windows.
+        let is_scheme = scheme.len() > 1
+            && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.'));
+        match scheme {
+            "postgres" | "postgresql" if rest.starts_with("//") => None,
+            "postgres" | "postgresql" => {
+                Some(("this is no address of PostgreSQL".to_owned(), "write postgres:// with two slashes"))
+            }
+            _ if is_scheme => Some((format!("no database of the kind {scheme:?} is known"), KINDS)),
+            _ if database == ":memory:" => {
+                Some(("a ledger in memory would be gone with the manager".to_owned(), KINDS))
+            }
+            _ if ["dbname=", "host="].iter().any(|word| database.contains(word)) => Some((
+                "these are the words of a connection, not an address".to_owned(),
+                "write postgres://USER:PASSWORD@HOST/NAME",
+            )),
+            _ => None,
+        }
+    }
+
     pub(super) fn failed(&self, detail: impl fmt::Display) -> OpenError {
         OpenError::Failed { place: self.to_string(), detail: detail.to_string() }
     }

@@ -63,6 +63,14 @@ impl Hold {
         Ok(Self { _file: file, _linked: None, ledger: None })
     }
 
+    /// Who has the folder now: a manager's pid, host and start. `None`: nobody, as far as one can see. Blocks for a moment.
+    pub fn holder(folder: &Path) -> Option<String> {
+        let path = folder.join("manager.lock");
+        let is_held = path.exists() && matches!(hold_file(&path), Ok(None));
+        let name = is_held.then(|| std::fs::read_to_string(&path).ok()).flatten()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
     /// Takes the folder of the manager's state, the one in which the ledger's file truly lies, and that file. Blocks.
     pub fn take_with(folder: &Path, ledger: &Location, eye: Option<&Arc<Eye>>) -> Result<Self, OpenError> {
         let mut hold = Self::take(folder)?;

@@ -158,6 +158,23 @@ impl Plan {
         parts.total = parts.input.plus(parts.cached)?.plus(parts.output)?;
         Ok(Cost::Priced(parts))
     }
+
+    /// The most that a request of so much input can cost whose output may be up to this. That is not the cost of the longest
+    /// output: a plan may have none for it, or a lower one. `None`: it costs nothing.
+    pub fn most(&self, input: u64, output: u64) -> Option<Money> {
+        let Self::Tiered { tiers, .. } = self else { return None };
+        // Within a tier more output costs more.
+        let ends = tiers.iter().filter_map(|tier| tier.max_output).filter(|end| *end < output);
+        let costs = ends
+            .chain([output])
+            .map(|output| self.cost(Tokens { input: Some(input), cached: None, output: Some(output) }));
+        let known = costs.filter_map(|cost| match cost {
+            Ok(Cost::Priced(parts)) => Some(parts.total),
+            Ok(_) => None,
+            Err(Overflow) => Some(Money::MAX),
+        });
+        known.max()
+    }
 }
 
 /// What the energy of a run or a request costs.

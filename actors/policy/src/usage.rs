@@ -110,7 +110,7 @@ impl Shape {
     }
 
     /// From the first bytes; `None`: they are too few. Streams are looked for only where one was asked for.
-    fn of_bytes(bytes: &[u8], stream_asked: bool) -> Option<Self> {
+    pub fn of_bytes(bytes: &[u8], stream_asked: bool) -> Option<Self> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
         let fields: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
         let begins = |field: &&[u8]| bytes.starts_with(field) || field.starts_with(bytes);

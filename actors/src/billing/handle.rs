@@ -219,6 +219,13 @@ impl Ledger {
         }
     }
 
+    /// The most that so much input can cost now, with up to so much output.
+    pub fn price_up_to(&self, model: &str, input: u64, output: u64) -> Option<(Money, Currency)> {
+        let prices = self.0.prices.load();
+        let plan = prices.at(model, now_us())?.plan.as_ref()?;
+        Some((plan.most(input, output)?, plan.currency()))
+    }
+
     /// The prices in force, as they are now.
     pub fn prices(&self) -> Arc<Prices> {
         self.0.prices.load_full()

@@ -245,6 +245,11 @@ impl Model {
                     "there is no room for what it holds asleep, or it failed too often; see the manager's log"
                 }
             ),
+            // It was tried just now.
+            (Phase::Stopping { .. }, _) if self.past.sleepless > 0 => {
+                let why = self.past.error.as_deref().unwrap_or("its backend refused");
+                format!("model `{name}` is not parked: {why}")
+            }
             _ => format!("model `{name}` is not parked: only one that is ready can be"),
         };
         let message: Arc<str> = message.into();

@@ -285,6 +285,11 @@ impl Account {
         self.meter = Some(Box::new(meter));
     }
 
+    /// The client wants no stream, but the backend was asked for one.
+    pub(super) fn goes_as_stream(&mut self) {
+        self.stream = true;
+    }
+
     /// What the client gets is not the status that the backend began with.
     pub(super) fn answers_with(&mut self, status: u16) {
         let Some(row) = &mut self.row else { return };
@@ -389,14 +394,20 @@ impl Account {
 
     /// An error that the backend has told of in an answer that began well.
     fn note_error(&mut self) {
-        let (Some(row), Some(meter)) = (&mut self.row, &self.meter) else { return };
-        // What an endpoint of the user's own means by `error` in a whole answer, nobody knows.
-        let known = meter.is_stream() || self.end_of_stream.is_some() || meter.is_embedding();
-        if let Some(words) = meter.error().or_else(|| meter.error_line()).filter(|_| known) {
+        let told = self.told();
+        if let (Some(row), Some(words)) = (&mut self.row, told) {
             row.outcome = Outcome::BackendError;
-            let words = if words.is_empty() { "an error event without words".to_owned() } else { words };
             row.error = Some(words);
         }
+    }
+
+    /// The words of such an error, as far as the answer has come.
+    pub(super) fn told(&self) -> Option<String> {
+        let meter = self.meter.as_ref()?;
+        // What an endpoint of the user's own means by `error` in a whole answer, nobody knows.
+        let known = meter.is_stream() || self.endpoint.built_in || self.end_of_stream.is_some();
+        let words = meter.error().or_else(|| meter.error_line()).filter(|_| known)?;
+        Some(if words.is_empty() { "an error event without words".to_owned() } else { words })
     }
 
     /// It ended with an error of the manager's.
@@ -476,14 +487,19 @@ impl Account {
         let learnt = &self.model.learnt;
         let mut usage = meter.finish(end, &learnt.pace());
         let is_of_one = usage.all_inputs.is_some() || usage.of_first;
-        if is_of_one || (usage.input.is_none() && usage.output.is_some()) {
+        let is_guess = usage.source == usage::Source::Estimated;
+        if is_of_one || is_guess || (usage.input.is_none() && usage.output.is_some()) {
             let question = self.question.read();
             usage = usage.of_prompts(&question);
+            if question.echoes {
+                usage = usage.of_echo();
+            }
             if question.tokens() > 0 {
                 usage = usage.or_input(question.tokens());
             }
         }
-        if usage.source == usage::Source::Backend && row.outcome == Outcome::Ok {
+        // What an echo has of text is not all of the output.
+        if usage.source == usage::Source::Backend && row.outcome == Outcome::Ok && !is_guess {
             learnt.counted(&usage);
         }
         row.usage_source = match usage.source {

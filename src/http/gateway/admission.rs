@@ -6,13 +6,16 @@ use crate::http::gateway::forwarding::Forwarding;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::quotas::{Admit, Admitted, Inadmissible, Quota, Reservation};
-use llm_manager_policy::pricing::{Price, Tokens};
+use llm_manager_policy::pricing::{Currency, Money, Price, Tokens};
 use llm_manager_policy::quota::{Left, Limit, Limits, Refusal, Ticket};
 use llm_manager_policy::spec::{Cap, ModelSpec};
 use llm_manager_policy::usage::prompt;
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,27 +71,78 @@ fn pause(time: Duration) -> String {
 /// What was reserved; without an end it is given back.
 pub(crate) struct Admission(Reservation);
 
-#[derive(Deserialize)]
-struct Wanted<'a> {
-    max_tokens: Option<u64>,
-    max_completion_tokens: Option<u64>,
-    max_output_tokens: Option<u64>,
-    n: Option<u64>,
-    best_of: Option<u64>,
-    #[serde(borrow)]
-    prompt: Option<&'a RawValue>,
+/// What a request says of the length of its answer. Engines read what stands there twice, in quotes or as a fraction in ways
+/// of their own: the largest is taken.
+#[derive(Default)]
+struct Wanted {
+    /// `None`: nothing is said.
+    most: Option<Most>,
+    each: u64,
+    prompts: u64,
 }
 
-impl Wanted<'_> {
-    /// How many answers there may be: so many of each prompt. A list of numbers is one prompt, of tokens.
+/// Tokens of one answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Most {
+    Tokens(u64),
+    /// -1 is as much as there is room for.
+    Unlimited,
+}
+
+impl Most {
+    fn of(value: &str) -> Option<Self> {
+        let number: f64 = value.trim_matches('"').trim().parse().ok()?;
+        Some(if number < 0.0 { Self::Unlimited } else { Self::Tokens(number.ceil() as u64) })
+    }
+}
+
+impl Wanted {
+    fn add(&mut self, key: &str, value: &str) {
+        match key {
+            // Engines differ in which of several they obey: llama.cpp takes `n_predict` before any other.
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" | "n_predict" | "max_new_tokens" => {
+                self.most = self.most.max(Most::of(value));
+            }
+            "n" | "best_of" | "n_cmpl" => {
+                if let Some(Most::Tokens(count)) = Most::of(value) {
+                    self.each = self.each.max(count);
+                }
+            }
+            "prompt" if value.starts_with('[') => {
+                let prompts: Vec<&RawValue> = serde_json::from_str(value).unwrap_or_default();
+                // A list of numbers is one prompt, of tokens.
+                let whole = |prompt: &&&RawValue| prompt.get().starts_with(['"', '[']);
+                self.prompts = self.prompts.max(prompts.iter().filter(whole).count() as u64);
+            }
+            _ => {}
+        }
+    }
+
+    /// How many answers there may be: so many of each prompt.
     fn answers(&self) -> u64 {
-        let list = self.prompt.map(RawValue::get).filter(|prompt| prompt.starts_with('['));
-        let prompts =
-            list.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list).ok()).unwrap_or_default();
-        let whole = |prompt: &&&RawValue| prompt.get().starts_with(['"', '[']);
-        let prompts = prompts.iter().filter(whole).count().max(1) as u64;
-        let each = self.n.unwrap_or(1).max(self.best_of.unwrap_or(1)).max(1);
-        prompts.saturating_mul(each)
+        self.prompts.max(1).saturating_mul(self.each.max(1))
+    }
+}
+
+impl<'de> Deserialize<'de> for Wanted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Wanted;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Wanted, A::Error> {
+                let mut wanted = Wanted::default();
+                while let Some((key, value)) = members.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                    wanted.add(&key, value.get());
+                }
+                Ok(wanted)
+            }
+        }
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -104,12 +158,11 @@ fn largest_output(body: &[u8], path: &str, usual: u64) -> u64 {
         return 0;
     }
     let Ok(wanted) = serde_json::from_slice::<Wanted>(body) else { return usual };
-    // Engines differ in which of several they obey.
-    let most = [wanted.max_completion_tokens, wanted.max_tokens, wanted.max_output_tokens]
-        .into_iter()
-        .flatten()
-        .max();
-    most.unwrap_or(usual).saturating_mul(wanted.answers())
+    let most = match wanted.most {
+        Some(Most::Tokens(most)) => most,
+        Some(Most::Unlimited) | None => usual,
+    };
+    most.saturating_mul(wanted.answers())
 }
 
 /// Tokens that a request may take, for the turns of its key. Who names no `max_tokens` is taken for an answer of usual
@@ -131,7 +184,12 @@ impl Admission {
         let quota = Arc::clone(&limited.quota);
         let input = prompt::read(body).tokens();
         let output = largest_output(body, path, usual_output(model, input));
-        let amount = amount(&shared.ledger, &quota, model, [Some(input), None, Some(output)]);
+        let amount = match quota.budget.map(|budget| budget.cap) {
+            Some(Cap::Money { currency, .. }) => {
+                units(shared.ledger.price_up_to(&model.name, input, output), currency)
+            }
+            _ => amount(&shared.ledger, &quota, model, [Some(input), None, Some(output)]),
+        };
         let tokens = input.saturating_add(output);
         let down =
             || ApiError::new(Kind::Internal, "what keys have used is not known now; see the manager's log");
@@ -172,10 +230,15 @@ fn amount(ledger: &Ledger, quota: &Quota, model: &ModelSpec, tokens: [Option<u64
         Some(Cap::Tokens(_)) => input.unwrap_or(0).saturating_add(output.unwrap_or(0)),
         Some(Cap::Money { currency, .. }) => {
             let tokens = Tokens { input: input.or(Some(0)), cached, output: output.or(Some(0)) };
-            let price = ledger.price_of(&model.name, tokens).filter(|(_, of)| *of == currency);
-            price.map_or(0, |(money, _)| u64::try_from(money.units()).unwrap_or(u64::MAX))
+            units(ledger.price_of(&model.name, tokens), currency)
         }
     }
+}
+
+/// What a price takes of a budget in this currency.
+fn units(price: Option<(Money, Currency)>, currency: Currency) -> u64 {
+    let price = price.filter(|(_, of)| *of == currency);
+    price.map_or(0, |(money, _)| u64::try_from(money.units()).unwrap_or(u64::MAX))
 }
 
 fn refused(quota: &Quota, refusal: Refusal, left: Left, amount: u64) -> ApiError {
@@ -236,6 +299,14 @@ mod tests {
             (r#"{"prompt":"a [\"b\"]","max_tokens":10}"#, 10),
             (r#"{"prompt":[],"max_tokens":10}"#, 10),
             (r#"{"max_tokens":-1}"#, 77),
+            (r#"{"max_tokens":10,"n_predict":500}"#, 500),
+            (r#"{"max_tokens":10,"n_predict":-1}"#, 77),
+            (r#"{"max_tokens":"10","n":3}"#, 30),
+            (r#"{"max_tokens":10.5,"n":2.0}"#, 22),
+            (r#"{"max_tokens":10,"n":1,"n":4}"#, 40),
+            (r#"{"max_tokens":500,"max_tokens":10}"#, 500),
+            (r#"{"m\u0061x_tokens":10,"n":null}"#, 10),
+            (r#"{"max_tokens":"many","n":2}"#, 154),
             ("{}", 77),
         ] {
             assert_eq!(largest_output(body.as_bytes(), "/v1/completions", 77), most, "{body}");

@@ -82,7 +82,10 @@ impl Answer {
         id: RequestId,
         mut account: Account,
     ) -> (Vec<(HeaderName, HeaderValue)>, Self) {
-        let Reply { response, lease, told, hide_usage, .. } = reply;
+        let Reply { response, lease, told, hide_usage, gather } = reply;
+        if gather.is_some() {
+            account.goes_as_stream();
+        }
         let model = Arc::clone(account.model());
         let status = response.status;
         let coding = headers::coding(&response.headers);
@@ -144,6 +147,11 @@ impl Answer {
     /// It has come whole, and nothing can be made of it.
     pub(super) fn fails(&mut self, error: &ApiError) {
         self.account.failed(error);
+    }
+
+    /// The words of an error that it has told so far, though it began well.
+    pub(super) fn told(&self) -> Option<String> {
+        self.account.told()
     }
 
     /// The status that the client gets, which is not the backend's.

@@ -6,6 +6,7 @@
 //! | Anthropic's messages | `message_start` has the frame, `content_block_*` its content, `message_delta` its end |
 //! | responses | the last event has it all |
 
+use super::letters::event;
 use crate::sse::Events;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub(super) struct Assembly {
     /// Pieces of JSON for the inputs of Anthropic's tools, by block.
     inputs: BTreeMap<usize, String>,
     error: Option<Value>,
+    /// An event can't be read.
+    has_gap: bool,
 }
 
 impl Assembly {
@@ -70,12 +73,16 @@ impl Assembly {
             spoken_of: 0,
             inputs: BTreeMap::new(),
             error: None,
+            has_gap: false,
         }
     }
 
     /// The data of the next event; what is no JSON object (`[DONE]`) says nothing.
     pub(super) fn add(&mut self, data: &[u8]) {
-        let Ok(Value::Object(event)) = serde_json::from_slice(data) else { return };
+        let Some(event) = event(data) else {
+            self.has_gap |= data.trim_ascii_start().starts_with(b"{");
+            return;
+        };
         if let Some(error) = error_in(&event) {
             self.error.get_or_insert(error);
             return;
@@ -85,6 +92,11 @@ impl Assembly {
             Form::Messages => self.add_message(event),
             Form::Responses => self.add_response(event),
         }
+    }
+
+    /// Whether a part of it is missing.
+    pub(super) fn has_gap(&self) -> bool {
+        self.has_gap
     }
 
     /// The whole answer; or the engine's error, in the form of one.
@@ -216,7 +228,8 @@ impl Assembly {
 /// The error that an event tells, in the form in which a plain answer would.
 fn error_in(event: &Map<String, Value>) -> Option<Value> {
     let error = event.get("error").filter(|error| !error.is_null());
-    let is_error = event.get("type").and_then(Value::as_str) == Some("error");
+    let is = |key: &str| event.get(key).and_then(Value::as_str) == Some("error");
+    let is_error = is("type") || is("object");
     match error {
         // An event of Anthropic's is its plain error.
         Some(_) if is_error => Some(Value::Object(event.clone())),
@@ -269,7 +282,17 @@ fn add_delta(message: &mut Map<String, Value>, delta: Map<String, Value>) {
 fn add_call(calls: &mut Vec<Value>, mut call: Map<String, Value>) {
     const PLACE: &str = "index";
     let place = call.get(PLACE).and_then(Value::as_u64).unwrap_or(calls.len() as u64);
-    let known = calls.iter().position(|known| known.get(PLACE).and_then(Value::as_u64) == Some(place));
+    let id = |call: &Map<String, Value>| {
+        call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
+    };
+    let wanted = id(&call);
+    // Some engines give all calls the same place: another id is another call.
+    let is_known = |known: &Value| {
+        let known_id = known.as_object().and_then(id);
+        known.get(PLACE).and_then(Value::as_u64) == Some(place)
+            && (wanted.is_none() || known_id.is_none() || known_id == wanted)
+    };
+    let known = calls.iter().rposition(is_known);
     let Some(known) = known.and_then(|at| calls.get_mut(at)).and_then(Value::as_object_mut) else {
         call.insert(PLACE.to_owned(), place.into());
         calls.push(Value::Object(call));
@@ -280,9 +303,11 @@ fn add_call(calls: &mut Vec<Value>, mut call: Map<String, Value>) {
             ("function" | "custom", Value::Object(piece)) => {
                 let function = known.entry(key).or_insert_with(|| json!({}));
                 for (key, value) in piece {
-                    match &*key {
-                        "arguments" | "input" => join(&mut function[&*key], value),
-                        _ => function[&*key] = value,
+                    match (&*key, value) {
+                        ("arguments" | "input", value) => join(&mut function[&*key], value),
+                        // SGLang's word for "as before".
+                        (_, Value::Null) => {}
+                        (_, value) => function[&*key] = value,
                     }
                 }
             }
@@ -327,182 +352,4 @@ fn join(known: &mut Value, more: Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assembled(form: Form, events: &[Value]) -> Result<Value, Value> {
-        let mut assembly = Assembly::new(form);
-        for event in events {
-            assembly.add(event.to_string().as_bytes());
-        }
-        assembly.add(b"[DONE]");
-        assembly.finish()
-    }
-
-    #[test]
-    fn choices_are_joined_piece_by_piece() {
-        let chunk =
-            |choices: Value| json!({"id": "c", "object": "chat.completion.chunk", "choices": choices});
-        let mut last = chunk(json!([]));
-        last["usage"] = json!({"completion_tokens": 3});
-        last["prompt_progress"] = json!({"total": 1});
-        let answer = assembled(
-            Form::Choices,
-            &[
-                chunk(
-                    json!([{"index": 0, "delta": {"role": "assistant", "content": null}, "finish_reason": null}]),
-                ),
-                chunk(json!([{"index": 0, "delta": {"reasoning_content": "h"}}])),
-                chunk(json!([{"index": 0, "delta": {"reasoning_content": "m", "content": "a"},
-                    "logprobs": {"content": [{"token": "a"}]}}])),
-                chunk(
-                    json!([{"index": 1, "delta": {"role": "assistant", "content": "z"}, "finish_reason": "stop"}]),
-                ),
-                chunk(
-                    json!([{"index": 0, "delta": {"content": "b"}, "logprobs": {"content": [{"token": "b"}]}}]),
-                ),
-                chunk(json!([{"index": 0, "delta": {}, "finish_reason": "length"}])),
-                last,
-            ],
-        );
-        let wanted = json!({
-            "id": "c",
-            "object": "chat.completion",
-            "choices": [
-                {"index": 0, "finish_reason": "length", "logprobs": {"content": [{"token": "a"}, {"token": "b"}]},
-                    "message": {"role": "assistant", "content": "ab", "reasoning_content": "hm"}},
-                {"index": 1, "finish_reason": "stop", "message": {"role": "assistant", "content": "z"}},
-            ],
-            "usage": {"completion_tokens": 3},
-        });
-        assert_eq!(answer, Ok(wanted));
-    }
-
-    #[test]
-    fn a_completion_is_called_one() {
-        let event = json!({"object": "chat.completion", "choices": [{"index": 0, "text": "a"}]});
-        let answer = assembled(Form::Choices, &[event]).unwrap();
-        assert_eq!(
-            (&answer["object"], &answer["choices"][0]["text"]),
-            (&json!("text_completion"), &json!("a"))
-        );
-        let bare = assembled(Form::Choices, &[json!({"choices": [{"text": "a"}]})]).unwrap();
-        assert_eq!(bare.get("object"), None);
-    }
-
-    #[test]
-    fn the_report_of_the_first_choice_is_that_of_the_answer() {
-        let done = |index: u64| json!({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]});
-        let report = |tokens: u64| json!({"choices": [], "usage": {"completion_tokens": tokens}});
-        for (events, tokens) in
-            [([done(1), report(5), done(0), report(7)], 7), ([done(0), report(7), done(1), report(5)], 7)]
-        {
-            let answer = assembled(Form::Choices, &events).unwrap();
-            assert_eq!(answer["usage"]["completion_tokens"], tokens);
-        }
-    }
-
-    #[test]
-    fn completions_have_texts() {
-        let piece = |text: &str, end: Value, logprobs: Value| {
-            json!({"object": "text_completion", "choices": [{"index": 0, "text": text, "logprobs": logprobs,
-                "finish_reason": end}]})
-        };
-        let answer = assembled(
-            Form::Choices,
-            &[
-                piece("a", Value::Null, json!({"tokens": ["a"], "text_offset": [0]})),
-                piece("b", Value::Null, json!({"tokens": ["b"], "text_offset": [1]})),
-                piece("", json!("stop"), Value::Null),
-            ],
-        )
-        .unwrap();
-        assert_eq!(answer["object"], "text_completion");
-        let logprobs = json!({"tokens": ["a", "b"], "text_offset": [0, 1]});
-        let wanted = json!({"index": 0, "text": "ab", "logprobs": logprobs, "finish_reason": "stop"});
-        assert_eq!(answer["choices"][0], wanted);
-    }
-
-    #[test]
-    fn tool_calls_are_joined_by_their_place() {
-        let calls = |calls: Value| json!({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]});
-        let begin = |index: u64, id: &str| json!([{"index": index, "id": id, "type": "function", "function": {"name": "f", "arguments": ""}}]);
-        let more = |index: u64, text: &str| json!([{"index": index, "function": {"arguments": text}}]);
-        let answer = assembled(
-            Form::Choices,
-            &[
-                calls(begin(0, "x")),
-                calls(more(0, "{\"a\"")),
-                calls(begin(1, "y")),
-                calls(more(1, "{}")),
-                calls(more(0, ":1}")),
-            ],
-        )
-        .unwrap();
-        let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}});
-        let wanted = json!([call("x", "{\"a\":1}"), call("y", "{}")]);
-        assert_eq!(answer["choices"][0]["message"]["tool_calls"], wanted);
-    }
-
-    #[test]
-    fn messages_are_joined_by_their_blocks() {
-        let delta =
-            |index: u64, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
-        let block = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
-        let answer = assembled(
-            Form::Messages,
-            &[
-                json!({"type": "message_start", "message": {"id": "m", "role": "assistant", "content": [],
-                    "stop_reason": null, "usage": {"input_tokens": 4, "output_tokens": 0}}}),
-                block(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
-                delta(0, json!({"type": "thinking_delta", "thinking": "hm"})),
-                delta(0, json!({"type": "signature_delta", "signature": "s"})),
-                block(1, json!({"type": "text", "text": ""})),
-                delta(1, json!({"type": "text_delta", "text": "a"})),
-                delta(1, json!({"type": "text_delta", "text": "b"})),
-                block(2, json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})),
-                delta(2, json!({"type": "input_json_delta", "partial_json": "{\"x\""})),
-                delta(2, json!({"type": "input_json_delta", "partial_json": ":1}"})),
-                json!({"type": "content_block_stop", "index": 2}),
-                json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
-                json!({"type": "message_stop"}),
-            ],
-        );
-        let wanted = json!({
-            "id": "m",
-            "role": "assistant",
-            "content": [
-                {"type": "thinking", "thinking": "hm", "signature": "s"},
-                {"type": "text", "text": "ab"},
-                {"type": "tool_use", "id": "t", "name": "f", "input": {"x": 1}},
-            ],
-            "stop_reason": "tool_use",
-            "usage": {"input_tokens": 4, "output_tokens": 9},
-        });
-        assert_eq!(answer, Ok(wanted));
-    }
-
-    #[test]
-    fn a_response_is_its_last_event() {
-        let answer = assembled(
-            Form::Responses,
-            &[
-                json!({"type": "response.created", "response": {"id": "r", "status": "in_progress"}}),
-                json!({"type": "response.output_text.delta", "delta": "a"}),
-                json!({"type": "response.completed", "response": {"id": "r", "status": "completed", "completed_at": 7}}),
-            ],
-        );
-        assert_eq!(answer, Ok(json!({"id": "r", "status": "completed", "completed_at": 7})));
-    }
-
-    #[test]
-    fn an_error_is_the_answer() {
-        let error = json!({"error": {"code": 500, "message": "gone"}});
-        let begin = json!({"choices": [{"index": 0, "delta": {"content": "a"}}]});
-        assert_eq!(assembled(Form::Choices, &[begin, error.clone()]), Err(error));
-        let error = json!({"type": "error", "error": {"type": "api_error", "message": "gone"}});
-        assert_eq!(assembled(Form::Messages, std::slice::from_ref(&error)), Err(error));
-        let error = json!({"type": "error", "code": "x", "message": "gone"});
-        assert_eq!(assembled(Form::Responses, std::slice::from_ref(&error)), Err(json!({ "error": error })));
-    }
-}
+mod tests;

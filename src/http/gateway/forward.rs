@@ -5,7 +5,7 @@ use super::asked::Asked;
 use super::assembly;
 use super::exchange::Exchange;
 use super::form;
-use super::headers::is_event_stream;
+use super::headers::may_stream;
 use super::in_flight::InFlight;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use super::words;
@@ -166,7 +166,7 @@ pub(crate) async fn asking(
         Changes::Stream(form, _) => (false, Some(form)),
     };
     if !outgoing.changes.asks_for_usage() || !may_be_our_fault(model, &mut reply.response).await {
-        let streams = status.is_success() && is_event_stream(&reply.response.headers);
+        let streams = status.is_success() && may_stream(&reply.response.headers);
         return Ok(Reply { hide_usage, gather: form.filter(|_| streams), ..reply });
     }
     // The lease goes first: there may be but one.

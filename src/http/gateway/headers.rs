@@ -3,8 +3,10 @@
 //! Headers about one connection stay on it (RFC 9110, 7.6.1). All others pass, repeated ones in their
 //! order.
 
+use super::unpack::Coding;
 use actix_web::http::header::{self as outer, HeaderMap, HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
+use llm_manager_policy::usage::Shape;
 
 /// The client's headers as the backend gets them. `Content-Length` is left to the connection, which knows
 /// the body.
@@ -67,6 +69,19 @@ pub(crate) fn is_event_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
         start.is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
     });
     is_of_events && coding(headers).is_empty()
+}
+
+/// Whether what was asked for as a stream may be one that can be read, whatever it is called: its first bytes will tell.
+pub(crate) fn may_stream(headers: &[(HeaderName, HeaderValue)]) -> bool {
+    let (kind, coding) = (content_type(headers), coding(headers));
+    let is_json = Shape::of_content_type(kind, false) == Some(Shape::Json);
+    let is_open = coding.is_empty() || Coding::of(coding).is_some();
+    is_open && !is_json && Shape::of_content_type(kind, true).is_some()
+}
+
+/// Whether these bytes begin a stream of server-sent events.
+pub(crate) fn begins_stream(bytes: &[u8]) -> bool {
+    Shape::of_bytes(bytes, true) == Some(Shape::Sse)
 }
 
 /// Whether the bytes are JSON or server-sent events that are not compressed.

@@ -137,7 +137,17 @@ impl MessageBody for Loading {
                     Poll::Pending => return Poll::Pending,
                 },
                 State::Answering(answer) => return Pin::new(answer).poll_next(context),
-                State::Refusing(answer, said, status) => match Pin::new(answer).poll_next(context) {
+                State::Refusing(answer, said, status) => match Pin::new(&mut *answer).poll_next(context) {
+                    // A stream under another name, or one that was packed.
+                    Poll::Ready(Some(Ok(bytes)))
+                        if said.is_empty()
+                            && (200..300).contains(&*status)
+                            && headers::begins_stream(&bytes) =>
+                    {
+                        let answer = std::mem::replace(answer, BoxBody::new(()));
+                        loading.state = State::Answering(answer);
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
                     Poll::Ready(Some(Ok(bytes))) => {
                         let room = words::LONGEST.saturating_sub(said.len());
                         said.extend_from_slice(bytes.get(..room).unwrap_or(&bytes));

@@ -16,6 +16,7 @@ use super::forms::Form;
 use super::forward::{self, Changes, Outgoing, outgoing_headers, take_lease};
 use super::lookup::{mismatch, serving};
 use super::respond::unchunked;
+use super::whole::Gathered;
 use super::worker::Worker;
 use super::{body, headers, scan, whole, words};
 use crate::http::access::wrong::slow_down;
@@ -39,7 +40,6 @@ use request::{KeepAlive, Translated};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::error::Error;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -264,6 +264,7 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     let asked = parse(&received.bytes)?;
     let model = named(shared, &asked)?;
     shared.access.allow_model(exchange.caller, &model.spec)?;
+    request::check(&asked).map_err(|what| ApiError::new(Kind::InvalidRequest, what))?;
     let called = name_of(&asked).unwrap_or(&model.spec.name).to_owned();
     if let What::Text(shape) = what
         && request::is_empty(&asked)
@@ -318,31 +319,61 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     match what {
         What::Vectors(only_one) => {
             let body = gather(&mut answer).await?;
-            Ok(HttpResponse::Ok().json(answer::vectors(&body, &called, *began, only_one)))
+            if let Some(failure) = failure(&mut answer, &body) {
+                return Ok(failure);
+            }
+            let vectors = answer::vectors(&body, &called, *began, only_one)
+                .ok_or_else(|| whole::incomplete(answer.as_mut().get_mut(), "is no list of vectors"))?;
+            Ok(HttpResponse::Ok().json(vectors))
         }
         What::Text(shape) => {
             let mut translator = Translator::new(shape, &called, times);
-            if request::wants_stream(&asked) && headers::is_event_stream(&headers) {
-                return Ok(streamed(request, Stream { answer, translator: Some(translator), _parting }));
+            let mut first = Bytes::new();
+            if request::wants_stream(&asked) && headers::may_stream(&headers) {
+                // What is no stream for sure is looked at first.
+                if !headers::is_event_stream(&headers) {
+                    first = whole::next(answer.as_mut()).await.transpose()?.unwrap_or_default();
+                }
+                if first.is_empty() || headers::begins_stream(&first) {
+                    let ready = translator.push(&first);
+                    let stream = Stream { answer, translator: Some(translator), ready, _parting };
+                    return Ok(streamed(request, stream));
+                }
             }
             let body = match gathered {
-                None => gather(&mut answer).await?,
+                None => gather_after(first, &mut answer).await?,
                 Some(form) => match whole::gather(answer.as_mut(), form).await? {
-                    (status, document) if status.is_success() => document.to_string().as_bytes().into(),
-                    (status, error) => {
+                    Gathered::Other(bytes) => bytes,
+                    Gathered::Answer(status, document) if status.is_success() => {
+                        document.to_string().as_bytes().into()
+                    }
+                    Gathered::Answer(status, error) => {
                         let said = words::of_error(error.to_string().as_bytes());
                         let said = said.unwrap_or_else(|| format!("status {}", status.as_u16()));
                         return Ok(HttpResponse::build(status).json(json!({"error": said})));
                     }
                 },
             };
-            let record = translator.whole(&body);
+            if let Some(failure) = failure(&mut answer, &body) {
+                return Ok(failure);
+            }
+            let record = translator
+                .whole(&body)
+                .ok_or_else(|| whole::incomplete(answer.as_mut().get_mut(), "is no JSON with choices"))?;
             match request::wants_stream(&asked) {
                 true => Ok(ndjson(HttpResponse::Ok().body(format!("{record}\n")))),
                 false => Ok(HttpResponse::Ok().json(record)),
             }
         }
     }
+}
+
+/// What the client gets of an answer that has turned out to be an error.
+fn failure(answer: &mut Pin<Box<Answer>>, body: &[u8]) -> Option<HttpResponse> {
+    let said = answer.told()?;
+    let status = whole::status_of(&serde_json::from_slice(body).unwrap_or_default());
+    answer.as_mut().get_mut().answers_with(status);
+    Some(HttpResponse::build(status).json(json!({"error": said})))
 }
 
 /// A request without a question loads its model, or lets it go.
@@ -390,9 +421,13 @@ fn named<'a>(shared: &'a Forwarding, asked: &Value) -> Result<&'a Arc<ModelHandl
 }
 
 async fn gather(answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = poll_fn(|context| answer.as_mut().poll_next(context)).await {
-        let chunk = chunk.map_err(|error| ApiError::new(Kind::BackendError, error.to_string()))?;
+    gather_after(Bytes::new(), answer).await
+}
+
+async fn gather_after(first: Bytes, answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {
+    let mut body = BytesMut::from(first);
+    while let Some(chunk) = whole::next(answer.as_mut()).await {
+        let chunk = chunk?;
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(ApiError::new(
                 Kind::BackendError,
@@ -447,6 +482,8 @@ struct Stream {
     answer: Pin<Box<Answer>>,
     /// Until the final record.
     translator: Option<Translator>,
+    /// Lines that were there before the head.
+    ready: Bytes,
     _parting: Option<Parting>,
 }
 
@@ -462,13 +499,16 @@ impl MessageBody for Stream {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let stream = self.get_mut();
+        if !stream.ready.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut stream.ready))));
+        }
         loop {
             let Some(translator) = &mut stream.translator else { return Poll::Ready(None) };
             let lines = match stream.answer.as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(chunk))) => translator.push(&chunk),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) => {
-                    let last = translator.finish();
+                    let last = translator.finish(stream.answer.told());
                     stream.translator = None;
                     last
                 }

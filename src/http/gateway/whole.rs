@@ -9,17 +9,22 @@ use super::answer::Answer;
 use super::assembly::{Assembly, Form};
 use super::exchange::Exchange;
 use super::forward::Reply;
+use super::headers;
 use crate::http::error::{ApiError, Kind};
 use crate::sse::Events;
 use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
+use actix_web::ResponseError;
 use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use serde_json::Value;
+use bytes::{Bytes, BytesMut};
+use serde_json::{Value, json};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
+/// Of an answer that is no stream.
+const LARGEST: usize = 256 << 20;
 /// nginx's, which llama.cpp sets on streams.
 const BUFFERING: &str = "x-accel-buffering";
 
@@ -32,9 +37,22 @@ pub(super) async fn respond(
     rename: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
     let served_by = account.served_by();
+    let own_status = reply.response.status;
     let (headers, answer) = Answer::new(reply, exchange.id.clone(), account);
     let mut body = pin!(answer);
-    let (status, mut document) = gather(body.as_mut(), form).await?;
+    let (status, mut document) = match gather(body.as_mut(), form).await? {
+        Gathered::Answer(status, document) => (status, document),
+        Gathered::Other(bytes) => {
+            let mut builder = HttpResponseBuilder::new(own_status);
+            for (name, value) in headers {
+                builder.append_header((name, value));
+            }
+            for (name, value) in served_by.into_iter().flatten() {
+                builder.insert_header((name, value));
+            }
+            return Ok(builder.body(bytes.freeze()));
+        }
+    };
     if let Some(name) = rename.filter(|_| status.is_success())
         && let Some(model) = document.get_mut("model")
     {
@@ -53,39 +71,82 @@ pub(super) async fn respond(
     Ok(builder.body(document.to_string()))
 }
 
-/// What the stream comes to: the answer, or the engine's error with its status.
-pub(super) async fn gather(mut body: Pin<&mut Answer>, form: Form) -> Result<(StatusCode, Value), ApiError> {
+/// What a stream comes to.
+pub(super) enum Gathered {
+    /// The answer, or the engine's error with its status.
+    Answer(StatusCode, Value),
+    /// It is no stream, whatever was asked for.
+    Other(BytesMut),
+}
+
+/// Reads all of it, and puts it together.
+pub(super) async fn gather(mut body: Pin<&mut Answer>, form: Form) -> Result<Gathered, ApiError> {
     body.as_mut().get_mut().is_gathered();
     let (mut events, mut assembly) = (Events::default(), Assembly::new(form));
-    while let Some(chunk) = poll_fn(|context| body.as_mut().poll_next(context)).await {
-        let chunk = chunk.map_err(|error| match error.downcast::<ApiError>() {
-            Ok(error) => *error,
-            Err(error) => ApiError::new(Kind::BackendError, error.to_string()),
-        })?;
-        events.push(&chunk, |data| assembly.add(data));
+    let (mut is_stream, mut other) = (false, BytesMut::new());
+    while let Some(chunk) = next(body.as_mut()).await {
+        let chunk = chunk?;
+        is_stream = is_stream || (other.is_empty() && headers::begins_stream(&chunk));
+        if is_stream {
+            events.push(&chunk, |data| assembly.add(data));
+        } else if other.len() + chunk.len() > LARGEST {
+            return Err(incomplete(body.get_mut(), "is too long"));
+        } else {
+            other.extend_from_slice(&chunk);
+        }
+    }
+    if !is_stream {
+        return Ok(Gathered::Other(other));
     }
     events.finish(|data| assembly.add(data));
-    if events.is_cut() {
-        return Err(too_long(body.as_mut().get_mut()));
+    if events.is_cut() || assembly.has_gap() {
+        let what = if events.is_cut() { "is too long" } else { "is no JSON" };
+        return Err(incomplete(body.as_mut().get_mut(), what));
     }
-    let (status, document) = match assembly.finish() {
-        Ok(document) => (StatusCode::OK, document),
-        Err(error) => (status_of(&error), error),
+    let told = body.as_mut().get_mut().told().filter(|_| form == Form::Choices);
+    let (status, document) = match (assembly.finish(), told) {
+        // An error in a form that only the reader of answers knows.
+        (Ok(document), Some(words)) if !has_failed_choice(&document) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, json!({"error": {"message": words, "type": "server_error"}}))
+        }
+        (Ok(document), _) => (StatusCode::OK, document),
+        (Err(error), _) => (status_of(&error), error),
     };
     body.get_mut().answers_with(status);
-    Ok((status, document))
+    Ok(Gathered::Answer(status, document))
+}
+
+/// The next bytes of an answer that is gathered. If it fails, that is the client's status, too.
+pub(super) async fn next(mut body: Pin<&mut Answer>) -> Option<Result<Bytes, ApiError>> {
+    let chunk = poll_fn(|context| body.as_mut().poll_next(context)).await?;
+    Some(chunk.map_err(|error| {
+        let error = match error.downcast::<ApiError>() {
+            Ok(error) => *error,
+            Err(error) => ApiError::new(Kind::BackendError, error.to_string()),
+        };
+        body.get_mut().answers_with(error.status_code());
+        error
+    }))
+}
+
+/// Whether an answer tells of its failure itself, where a choice ends.
+fn has_failed_choice(answer: &Value) -> bool {
+    let choices = answer.get("choices").and_then(Value::as_array);
+    let failed = |choice: &Value| choice.get("finish_reason").and_then(Value::as_str) == Some("error");
+    choices.into_iter().flatten().any(failed)
 }
 
 /// A part of it is missing: that is no answer.
-fn too_long(answer: &mut Answer) -> ApiError {
-    let error =
-        ApiError::new(Kind::BackendError, "an event of the backend's answer is too long to be put together");
+pub(super) fn incomplete(answer: &mut Answer, what: &str) -> ApiError {
+    let message = format!("a part of the backend's answer {what}, so it can't be put together");
+    let error = ApiError::new(Kind::BackendError, message);
     answer.fails(&error);
+    answer.answers_with(error.status_code());
     error
 }
 
 /// The status with which the engine would have answered: llama.cpp says it in its error.
-fn status_of(error: &Value) -> StatusCode {
+pub(super) fn status_of(error: &Value) -> StatusCode {
     let code = error.pointer("/error/code").and_then(Value::as_u64);
     let code = code.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code));
     code.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -94,7 +155,6 @@ fn status_of(error: &Value) -> StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn an_error_has_the_status_that_it_names() {

@@ -170,6 +170,16 @@ fn one_that_cannot_sleep_is_stopped_and_one_that_cannot_wake_starts_anew() {
     assert_says(&manager.log(), &["can't be woken", "a fresh one is started"]);
 }
 
+/// Who orders it hears why it isn't done, not of the state that follows.
+#[test]
+fn an_order_that_the_backend_refuses_names_the_reason() {
+    let manager = Manager::start(&Config::with(alone(&["--sleepless-file", "{dir}/sleepless"])));
+    manager.touch("sleepless");
+    manager.chat("a").send().ok();
+    let refused = manager.post("/api/models/a/park").send().error(409, "conflict");
+    assert!(refused.text().contains("POST /sleep?level=1: status 500"), "{}", refused.text());
+}
+
 #[test]
 fn one_that_dies_asleep_is_noticed_and_is_no_failure() {
     let manager = Manager::start(&Config::with(alone(&[])));

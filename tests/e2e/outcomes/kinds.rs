@@ -118,6 +118,104 @@ fn errors_within_a_stream_are_told_in_their_own_words() {
     }
 }
 
+/// An error in a whole answer is one at every endpoint whose answers are known.
+#[test]
+fn an_error_in_a_good_answer_is_the_backends_at_every_endpoint() {
+    for (mode, path) in [
+        ("Chat", CHAT),
+        ("Chat", "/infill"),
+        ("Embedding", "/v1/embeddings"),
+        ("Embedding", "/pooling"),
+        ("Reranker", "/v1/rerank"),
+        ("Transcription", "/v1/audio/transcriptions"),
+        ("Speech", "/v1/audio/speech"),
+        ("Image", "/v1/images/generations"),
+    ] {
+        let stage = Stage::of(&Config::with(Model::new("chat", mode)));
+        for body in
+            [r#"{"error":{"message":"no memory"}}"#, r#"{"error":"no memory"}"#, r#"{"detail":"no memory"}"#]
+        {
+            let reply =
+                stage.ask(path, false, &sized("200 OK", "application/json", body.as_bytes(), "")).send();
+            assert_eq!((reply.status, reply.text()), (200, body.into()), "{path}");
+            assert_outcome(&stage.row(), "backend_error", Some("no memory"));
+        }
+    }
+    // What an endpoint of one's own means by it, nobody knows.
+    let config = Config::with(Model::new("chat", "Own"))
+        .top("modes: {Own: {endpoints: [/own], probe: {path: /v1/models}}}");
+    let stage = Stage::of(&config);
+    let body = br#"{"error":"of the measurement: 0.1"}"#;
+    stage.ask("/own", false, &sized("200 OK", "application/json", body, "")).send().ok();
+    assert_outcome(&stage.row(), "ok", None);
+}
+
+/// `echo` gives the prompt back: that is no output, whatever was seen of it.
+#[test]
+fn an_echo_is_paid_as_the_engine_counts_it() {
+    let stage = Stage::new();
+    let answer =
+        r#"{"choices":[{"index":0,"text":"hello world"}],"usage":{"prompt_tokens":2,"completion_tokens":0}}"#;
+    std::fs::write(stage.manager.path("echo"), sized("200 OK", "application/json", answer.as_bytes(), ""))
+        .unwrap();
+    for (echo, tokens) in [(true, (json!(0), json!("backend"))), (false, (json!(3), json!("estimated")))] {
+        stage.told.set(stage.told.get() + 1);
+        let body = json!({"model": "chat", "prompt": "hello world", "max_tokens": 0, "echo": echo});
+        let word = format!("raw={}", stage.manager.word("echo"));
+        stage.manager.post("/v1/completions").json(&body).fake(&word).send().ok();
+        let row = stage.row();
+        assert_eq!((row["output_tokens"].clone(), row["usage_source"].clone()), tokens, "{row}");
+    }
+}
+
+/// A stream is one under whatever name and in whatever packing it comes: also where something is made of it.
+#[test]
+fn a_stream_of_another_type_or_packed_is_put_together() {
+    let stage = Stage::of(&Config::with(Model::chat("chat").line("end_with_client: true")));
+    let events = lines(&[TEXT, FINISH, USAGE, "[DONE]"]);
+    let gzip = packed("gzip", &events);
+    let answers = [
+        sized("200 OK", "text/plain; charset=utf-8", events.as_bytes(), ""),
+        sized("200 OK", "text/html", events.as_bytes(), ""),
+        sized("200 OK", "text/event-stream", &gzip, "Content-Encoding: gzip\r\n"),
+    ];
+    for answer in &answers {
+        let plain = stage.ask(CHAT, false, answer).send().ok();
+        assert_eq!(plain.header("content-type"), Some("application/json; charset=utf-8"));
+        assert_eq!(plain.json()["choices"][0]["message"]["content"], "Once");
+        assert_eq!(stage.row()["output_tokens"], 3);
+        let record = stage.ask("/api/chat", false, answer).send().ok().json();
+        assert_eq!(record["message"]["content"], "Once");
+        let streamed = stage.ask("/api/chat", true, answer).send().ok();
+        let texts: Vec<Value> =
+            streamed.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((texts.len(), &texts[0]["message"]["content"]), (2, &json!("Once")), "{texts:?}");
+        stage.row();
+    }
+    // What is no stream after all comes as it is.
+    let words = sized("200 OK", "text/plain", b"just words", "");
+    let reply = stage.ask(CHAT, false, &words).send().ok();
+    assert_eq!((reply.text(), reply.header("content-type")), ("just words".into(), Some("text/plain")));
+}
+
+/// The same behind comments of a model that loads.
+#[test]
+fn a_stream_of_another_type_follows_the_comments_of_a_load() {
+    let events = lines(&[TEXT, FINISH, "[DONE]"]);
+    let gzip = packed("gzip", &events);
+    for answer in [
+        sized("200 OK", "text/plain", events.as_bytes(), ""),
+        sized("200 OK", "text/event-stream", &gzip, "Content-Encoding: gzip\r\n"),
+    ] {
+        let model = Model::chat("chat").flags(&["--load-delay-ms", "2600"]);
+        let stage = Stage::of(&Config::with(model).program("loading_comments: true"));
+        let reply = stage.ask(CHAT, true, &answer).send().ok();
+        let text = reply.text();
+        assert!(text.starts_with(": loading") && text.ends_with(&events), "{text}");
+        assert_outcome(&stage.row(), "ok", None);
+    }
+}
+
 /// Engines that hand each field on to a function of theirs.
 #[test]
 fn an_engine_that_breaks_at_stream_options_is_asked_without() {

@@ -95,6 +95,7 @@ fn print(f: &mut fmt::Formatter<'_>, value: u128, digits: usize) -> fmt::Result 
 
 impl Money {
     pub const ZERO: Self = Self(0);
+    pub const MAX: Self = Self(u128::MAX);
 
     /// From 10^-12 of the currency's unit.
     pub const fn from_units(units: u128) -> Self {

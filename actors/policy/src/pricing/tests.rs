@@ -310,3 +310,27 @@ fn a_price_of_sleep_belongs_to_hourly_plans() {
         "{wrong:?}"
     );
 }
+
+#[test]
+fn the_most_that_a_request_can_cost_is_that_of_the_dearest_length() {
+    let plan = |tiers: &[(Option<u64>, Option<u64>, &str)]| Plan::Tiered {
+        currency: cny(),
+        cache_pricing: false,
+        tiers: tiers
+            .iter()
+            .map(|(input, output, price)| tier(*input, *output, ["1", price, "0", "0"]))
+            .collect(),
+    };
+    let most = |plan: &Plan, output| plan.most(10, output).map(|money| money.to_string());
+    let one = Some("0.00011".to_owned());
+    let bounded = plan(&[(None, Some(100), "1")]);
+    assert_eq!(most(&bounded, 100), one);
+    assert_eq!(most(&bounded, u64::MAX), one, "beyond the last tier it has no price, but may end before");
+    let cheaper = plan(&[(None, Some(100), "1"), (None, None, "0.1")]);
+    assert_eq!(most(&cheaper, 500), one, "a longer output is cheaper");
+    assert_eq!(most(&cheaper, 5000), Some("0.00051".to_owned()));
+    let dearer = plan(&[(Some(10), None, "1"), (None, None, "100")]);
+    assert_eq!(most(&dearer, 100), one, "the tier of longer prompts is none of this one");
+    assert_eq!(most(&plan(&[(Some(9), None, "1")]), 1), None);
+    assert_eq!(hourly("1").unwrap().most(1, 1), None);
+}

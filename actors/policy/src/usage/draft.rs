@@ -223,6 +223,10 @@ impl Draft {
             self.choice = value.unwrap_or(self.choice);
             return;
         }
+        if field == Field::Fault {
+            self.error |= value.is_some_and(|code| code > 0);
+            return;
+        }
         let Some(place) = self.place(field) else { return };
         *place = value;
         self.counts_done |= alone && value.is_some();
@@ -239,7 +243,7 @@ impl Draft {
             Field::PromptN => &mut self.timings.prompt_n,
             Field::CacheN => &mut self.timings.cache_n,
             Field::PredictedN => &mut self.timings.predicted_n,
-            Field::Choice | Field::Text => return None,
+            Field::Choice | Field::Fault | Field::Text => return None,
         })
     }
 
@@ -288,10 +292,11 @@ impl Draft {
     pub(super) fn usage_event(&self) -> Option<Shown> {
         let silent = match self.choices {
             Choices::Empty(..) => true,
-            Choices::Bare => !self.has_text,
-            Choices::Unknown | Choices::Full => false,
+            // `Unknown`: without a list of choices, or with null for one.
+            Choices::Bare | Choices::Unknown => !self.has_text,
+            Choices::Full => false,
         };
-        let cut = self.usage_place.cut.filter(|_| silent && self.usage_given)?;
+        let cut = self.usage_place.cut.filter(|_| silent && self.usage_given && !self.failed())?;
         Some(if self.has_more { Shown::Without(cut, self.empty_choices()) } else { Shown::Nothing })
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Field {
     PredictedN,
     /// Which choice this is.
     Choice,
+    /// The code of an error; 0 is none.
+    Fault,
     /// No number: the text of an event.
     Text,
 }

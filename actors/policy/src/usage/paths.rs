@@ -123,7 +123,11 @@ impl Dialect {
             // A text in parts, as Mistral's reasoning models have it.
             Node::Text => Node::Block,
             Node::Pointers(among) => match self {
-                Self::Pointers(pointers) => pointers.narrow(among, depth, key),
+                Self::Pointers(pointers) => match pointers.narrow(among, depth, key) {
+                    // An error is one wherever its counts would be.
+                    Node::Other if depth == 0 && key == b"error" => Node::Error,
+                    node => node,
+                },
                 _ => Node::Other,
             },
             _ => Node::Other,
@@ -156,8 +160,10 @@ impl Dialect {
             (Self::Responses, b"output") | (Self::Anthropic, b"content") => Node::Blocks,
             (Self::Embedding, b"meta") => Node::Meta,
             // FastAPI's word for an error; nobody else has it in the root.
-            (Self::OpenAi | Self::Responses | Self::Anthropic, b"detail") => Node::Error,
-            (_, b"message" | b"detail") => Node::Words,
+            (_, b"detail") => Node::Error,
+            // FastChat's streams: the words are in `text`.
+            (Self::OpenAi, b"error_code") => Node::Count(Field::Fault),
+            (Self::OpenAi, b"text") | (_, b"message") => Node::Words,
             // llama.cpp's own completions (`/infill`); streams of transcriptions.
             (Self::OpenAi, b"content" | b"delta") => Node::Text,
             // Groq's streams.

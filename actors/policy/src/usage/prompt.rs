@@ -19,6 +19,8 @@ pub struct Prompt {
     pub ids: u64,
     /// Prompts of their own in the list `prompt`.
     pub prompts: u64,
+    /// The answer is to begin with it.
+    pub echoes: bool,
     /// Bytes and numbers up to the end of the first of several.
     first: u64,
 }
@@ -84,6 +86,9 @@ pub fn read(body: &[u8]) -> Prompt {
                 let text = body.get(at + 1..end).unwrap_or_default();
                 at = end;
                 if top.object && is_key(body, end + 1) {
+                    if frames.len() == 1 && text == b"echo" {
+                        prompt.echoes = is_true(body, end + 1);
+                    }
                     next = Frame { prompts: frames.len() == 1 && text == b"prompt", ..Frame::default() };
                     next.part = child(top.part, text);
                 } else {
@@ -156,6 +161,12 @@ fn is_key(body: &[u8], mut at: usize) -> bool {
         at += 1;
     }
     body.get(at) == Some(&b':')
+}
+
+/// Whether the value behind this key's end is `true`.
+fn is_true(body: &[u8], at: usize) -> bool {
+    let rest = body.get(at..).unwrap_or_default().trim_ascii_start();
+    rest.strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"true"))
 }
 
 /// Where the quote lies that ends the string which begins at `at`.

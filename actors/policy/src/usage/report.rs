@@ -58,6 +58,8 @@ pub struct Usage {
     pub all_inputs: Option<u64>,
     /// The input is that of the first choice.
     pub of_first: bool,
+    /// What the engine says of the output, whatever was seen of it.
+    pub reported: Option<u64>,
 }
 
 impl Usage {
@@ -67,6 +69,17 @@ impl Usage {
         if self.input.is_none() && self.output.is_some() {
             self.input = Some(estimate);
             self.source = Source::Estimated;
+        }
+        self
+    }
+
+    /// The answer begins with its prompt (`echo`): what was seen of it is more than what was generated, so the engine's
+    /// report counts, be it 0.
+    #[must_use]
+    pub fn of_echo(mut self) -> Self {
+        if let (Some(reported), Source::Estimated) = (self.reported, self.source) {
+            self.output = Some(reported);
+            self.source = if self.input.is_some() { Source::Backend } else { Source::Estimated };
         }
         self
     }

@@ -158,7 +158,7 @@ fn nothing_but_the_place_makes_a_report() {
         r#"{"usage":[{"prompt_tokens":1,"completion_tokens":1}]}"#,
         r#"{"usage":"{\"prompt_tokens\":1}"}"#,
         r#"{"usage":{"prompt_tokens":-1,"completion_tokens":1.5}}"#,
-        r#"{"usage":{"prompt_tokens":"1","completion_tokens":1e3}}"#,
+        r#"{"usage":{"prompt_tokens":"one","completion_tokens":1e3}}"#,
         r#"{"usage":{"prompt_tokens":9223372036854775808}}"#,
         r#"{"usage":{"prompt_tokens":99999999999999999999999999999999999999999999999999}}"#,
         r#"{"usage":{"prompt\u005ftokens":1}}"#,

@@ -132,8 +132,7 @@ impl Totals {
     }
 
     fn report(&mut self, draft: &Draft, dialect: &Dialect) {
-        let alone =
-            *dialect == Dialect::OpenAi && matches!(draft.choices, Choices::Empty(..) | Choices::Bare);
+        let alone = *dialect == Dialect::OpenAi && draft.choices != Choices::Full;
         if draft.finished.count_ones() == 1 {
             self.own.add(&draft.counts);
             self.own_reports += 1;
@@ -184,6 +183,7 @@ impl Totals {
         self.add_other_choices(&mut usage);
         self.add_own_reports(&mut usage);
         usage.cached = usage.cached.map(|cached| cached.min(usage.input.unwrap_or(cached)));
+        usage.reported = usage.output;
         if is_stream {
             self.count_texts(&mut usage, end, pace);
         } else {

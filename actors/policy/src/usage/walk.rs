@@ -290,7 +290,7 @@ impl Walker {
         }
         match self.node {
             Node::Text => draft.text_bytes = draft.text_bytes.wrapping_add(plain.len() as u64),
-            Node::Kind | Node::Finish => self.text.add(plain),
+            Node::Kind | Node::Finish | Node::Count(_) => self.text.add(plain),
             Node::Words => draft.words.add(plain),
             Node::Error => {
                 // An empty text is no error.
@@ -309,7 +309,7 @@ impl Walker {
         match self.node {
             Node::Text if byte == b'u' => draft.text_bytes = draft.text_bytes.wrapping_sub(1),
             Node::Text => draft.text_bytes = draft.text_bytes.wrapping_add(1),
-            Node::Kind | Node::Finish => self.text.spoil(),
+            Node::Kind | Node::Finish | Node::Count(_) => self.text.spoil(),
             Node::Words | Node::Error => draft.words.add(&[b'\\', byte]),
             _ => {}
         }
@@ -328,6 +328,12 @@ impl Walker {
                 kind => draft.kind = kind,
             },
             Node::Finish if self.text.get() == Some(b"error") => draft.choice_fails(),
+            // A count in quotes is one; other words are none.
+            Node::Count(field) => {
+                if let Some(value) = self.text.get().and_then(count) {
+                    draft.number(field, Some(value), matches!(self.top().node, Node::Pointers(_)));
+                }
+            }
             _ => {}
         }
         self.state = State::AfterValue;

@@ -2,6 +2,7 @@
 //! the counts.
 
 use super::super::forms::line;
+use super::super::letters;
 use super::super::words;
 use super::calls::Calls;
 use crate::sse::Events;
@@ -62,21 +63,28 @@ impl Translator {
         out.into()
     }
 
-    /// The end of a stream: the final record, unless an error was it.
-    pub(super) fn finish(&mut self) -> Bytes {
+    /// The end of a stream: the final record, unless an error was it. `told`: the words of an error that may have another
+    /// form than those that are known here.
+    pub(super) fn finish(&mut self, told: Option<String>) -> Bytes {
         let (mut events, mut out) = (std::mem::take(&mut self.events), Vec::new());
         events.finish(|data| self.event(data, &mut out));
         if !self.finished {
             self.finished = true;
-            self.say_calls(&mut out);
-            say(self.last(), &mut out);
+            match told {
+                Some(said) => say(json!({"error": said}), &mut out),
+                None => {
+                    self.say_calls(&mut out);
+                    say(self.last(), &mut out);
+                }
+            }
         }
         out.into()
     }
 
-    /// A whole answer.
-    pub(super) fn whole(&mut self, body: &[u8]) -> Value {
-        let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    /// A whole answer; `None`: it is none.
+    pub(super) fn whole(&mut self, body: &[u8]) -> Option<Value> {
+        let document = Value::Object(letters::event(body)?);
+        document.get("choices").filter(|choices| choices.is_array())?;
         let (text, thinking) = self.read(&document, "message");
         let calls = std::mem::take(&mut self.calls);
         let mut record = self.last();
@@ -95,14 +103,20 @@ impl Translator {
                 Shape::Chat => record["message"]["thinking"] = thinking.into(),
             }
         }
-        record
+        Some(record)
     }
 
     fn event(&mut self, data: &[u8], out: &mut Vec<u8>) {
-        let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
         if self.finished {
             return;
         }
+        let Some(event) = letters::event(data).map(Value::Object) else {
+            if data.trim_ascii_start().starts_with(b"{") {
+                self.finished = true;
+                say(json!({"error": "an event of the backend's answer is no JSON"}), out);
+            }
+            return;
+        };
         if event.get("error").is_some_and(|error| !error.is_null()) {
             self.finished = true;
             let said = words::of_error(data).unwrap_or_else(|| "the backend failed".to_owned());
@@ -159,10 +173,16 @@ impl Translator {
             self.calls.piece(call);
         }
         let text = |names: &[&str]| {
-            let found = names.iter().find_map(|name| message.get(*name).and_then(Value::as_str));
+            let found = names.iter().find_map(|name| message.get(*name)?.as_str());
             found.unwrap_or_default().to_owned()
         };
-        (text(&["content", "text"]), text(&["reasoning_content", "reasoning"]))
+        let (mut said, mut thought) = (text(&["content", "text"]), text(&["reasoning_content", "reasoning"]));
+        for part in message.get("content").and_then(Value::as_array).into_iter().flatten() {
+            // Mistral's reasoning models answer in parts.
+            said += &text_of(part, "text");
+            thought += &text_of(part, "thinking");
+        }
+        (said, thought)
     }
 
     fn say_calls(&mut self, out: &mut Vec<u8>) {
@@ -213,20 +233,31 @@ pub(super) fn nothing(shape: Shape, model: &str, reason: &str) -> Value {
     record
 }
 
-/// Vectors: as `/api/embed` answers them, or the one of `/api/embeddings`.
-pub(super) fn vectors(body: &[u8], model: &str, began: Instant, only_one: bool) -> Value {
-    let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    let data = document.get("data").and_then(Value::as_array);
-    let vectors: Vec<Value> =
-        data.into_iter().flatten().filter_map(|one| one.get("embedding").cloned()).collect();
+/// The text of a part of an answer: of one that thinks, the texts of its own parts.
+fn text_of(part: &Value, name: &str) -> String {
+    match part.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts.iter().map(|part| text_of(part, "text")).collect(),
+        _ => String::new(),
+    }
+}
+
+/// Vectors: as `/api/embed` answers them, or the one of `/api/embeddings`; `None`: there is a text without one.
+pub(super) fn vectors(body: &[u8], model: &str, began: Instant, only_one: bool) -> Option<Value> {
+    let document: Value = serde_json::from_slice(body).ok()?;
+    let mut data: Vec<&Value> = document.get("data")?.as_array()?.iter().collect();
+    // Each says of which text it is; where none does, the order says it.
+    data.sort_by_key(|one| one.get("index").and_then(Value::as_u64));
+    let vectors: Option<Vec<Value>> = data.into_iter().map(|one| one.get("embedding").cloned()).collect();
+    let vectors = vectors?;
     if only_one {
-        return json!({"embedding": vectors.into_iter().next().unwrap_or_else(|| json!([]))});
+        return Some(json!({"embedding": vectors.into_iter().next().unwrap_or_else(|| json!([]))}));
     }
     let count = document.pointer("/usage/prompt_tokens").cloned().unwrap_or_else(|| 0.into());
     let total = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    json!({
+    Some(json!({
         "model": model, "embeddings": vectors, "total_duration": total, "load_duration": 0, "prompt_eval_count": count,
-    })
+    }))
 }
 
 fn say(record: Value, out: &mut Vec<u8>) {
@@ -251,7 +282,7 @@ mod tests {
         for chunk in stream.as_bytes().chunks(step) {
             out.extend_from_slice(&translator.push(chunk));
         }
-        out.extend_from_slice(&translator.finish());
+        out.extend_from_slice(&translator.finish(None));
         String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -311,17 +342,44 @@ mod tests {
     #[test]
     fn a_whole_answer_is_one_record() {
         let body = br#"{"choices":[{"message":{"content":"hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
-        let record = translator(Shape::Chat).whole(body);
+        let record = translator(Shape::Chat).whole(body).unwrap();
         assert_eq!((&record["message"]["content"], &record["done_reason"]), (&json!("hi"), &json!("length")));
         assert!(record["eval_duration"].as_u64() > Some(0), "{record}");
         let body = br#"{"choices":[{"text":"hi","finish_reason":"stop"}]}"#;
-        assert_eq!(translator(Shape::Generate).whole(body)["response"], "hi");
+        assert_eq!(translator(Shape::Generate).whole(body).unwrap()["response"], "hi");
         let vectors = vectors(
             br#"{"data":[{"embedding":[1,2]}],"usage":{"prompt_tokens":3}}"#,
             "m",
             Instant::now(),
             false,
-        );
+        )
+        .unwrap();
         assert_eq!((&vectors["embeddings"], &vectors["prompt_eval_count"]), (&json!([[1, 2]]), &json!(3)));
+    }
+
+    #[test]
+    fn vectors_come_in_the_order_of_their_texts() {
+        let of = |body: &str, only_one| vectors(body.as_bytes(), "m", Instant::now(), only_one);
+        let turned = r#"{"data":[{"index":1,"embedding":[2]},{"index":0,"embedding":[1]}]}"#;
+        assert_eq!(of(turned, false).unwrap()["embeddings"], json!([[1], [2]]));
+        assert_eq!(of(turned, true).unwrap()["embedding"], json!([1]));
+        assert_eq!(
+            of(r#"{"data":[{"embedding":[2]},{"embedding":[1]}]}"#, false).unwrap()["embeddings"],
+            json!([[2], [1]])
+        );
+        for none in ["<html>", "{}", r#"{"data":[{"index":0},{"index":1,"embedding":[1]}]}"#] {
+            assert_eq!(of(none, false), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn parts_of_an_answer_are_its_text() {
+        let body = r#"{"choices":[{"message":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},
+            {"type":"text","text":"a"},{"type":"text","text":"b"}]}}]}"#;
+        let record = translator(Shape::Chat).whole(body.as_bytes()).unwrap();
+        assert_eq!(
+            (&record["message"]["content"], &record["message"]["thinking"]),
+            (&json!("ab"), &json!("hm"))
+        );
     }
 }

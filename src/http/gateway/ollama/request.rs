@@ -25,6 +25,99 @@ pub(super) struct Translated {
     pub(super) body: Value,
 }
 
+/// What a field may be.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Texts,
+    YesNo,
+    List,
+    Object,
+}
+
+impl Kind {
+    fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Texts => value.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
+            Self::YesNo => value.is_boolean(),
+            Self::List => value.is_array(),
+            Self::Object => value.is_object(),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Texts => "a list of texts",
+            Self::YesNo => "true or false",
+            Self::List => "a list",
+            Self::Object => "an object",
+        }
+    }
+}
+
+/// What is wrong with a request: a question that is written down in another form would be left out, and answered with
+/// nothing. Ollama refuses these, too.
+pub(super) fn check(asked: &Value) -> Result<(), String> {
+    let fields = [
+        ("messages", Kind::List),
+        ("prompt", Kind::Text),
+        ("suffix", Kind::Text),
+        ("system", Kind::Text),
+        ("images", Kind::Texts),
+        ("stream", Kind::YesNo),
+        ("raw", Kind::YesNo),
+        ("tools", Kind::List),
+        ("options", Kind::Object),
+    ];
+    are(asked, "", &fields)?;
+    for (nth, message) in asked.get("messages").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let place = format!("messages[{nth}]");
+        if !message.is_object() {
+            return Err(format!("`{place}`: expected an object, got {}", named(message)));
+        }
+        let fields = [
+            ("role", Kind::Text),
+            ("content", Kind::Text),
+            ("images", Kind::Texts),
+            ("tool_calls", Kind::List),
+        ];
+        are(message, &format!("{place}."), &fields)?;
+    }
+    match asked.get("format") {
+        None | Some(Value::Null | Value::Object(_)) => {}
+        Some(Value::String(word)) if word.is_empty() || word == "json" => {}
+        Some(_) => return Err("`format`: expected \"json\" or a JSON schema".to_owned()),
+    }
+    let keep = asked.get("keep_alive").filter(|keep| !keep.is_null());
+    if keep.is_some() && keep_alive(asked).is_none() {
+        return Err("`keep_alive`: expected seconds or a duration like \"5m\"".to_owned());
+    }
+    Ok(())
+}
+
+fn are(object: &Value, before: &str, fields: &[(&str, Kind)]) -> Result<(), String> {
+    for (name, kind) in fields {
+        let given = object.get(*name).filter(|value| !value.is_null());
+        if let Some(value) = given.filter(|value| !kind.fits(value)) {
+            return Err(format!("`{before}{name}`: expected {}, got {}", kind.words(), named(value)));
+        }
+    }
+    Ok(())
+}
+
+fn named(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
 /// Whether the client wants a stream: Ollama's default.
 pub(super) fn wants_stream(asked: &Value) -> bool {
     asked.get("stream").and_then(Value::as_bool).unwrap_or(true)
@@ -344,5 +437,35 @@ mod tests {
             json!({"model": "m", "input": ["a"], "dimensions": 8})
         );
         assert_eq!(embed(&json!({"prompt": "a"}), "m").body["input"], "a");
+    }
+
+    #[test]
+    fn a_question_in_another_form_is_refused() {
+        for (asked, words) in [
+            (json!({"messages": "hi"}), "`messages`: expected a list, got text"),
+            (json!({"messages": ["hi"]}), "`messages[0]`: expected an object, got text"),
+            (
+                json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}),
+                "`messages[0].content`: expected text, got a list",
+            ),
+            (json!({"prompt": 5}), "`prompt`: expected text, got a number"),
+            (json!({"prompt": "a", "stream": "no"}), "`stream`: expected true or false, got text"),
+            (json!({"prompt": "a", "images": [1]}), "`images`: expected a list of texts, got a list"),
+            (json!({"prompt": "a", "format": "xml"}), "`format`: expected \"json\" or a JSON schema"),
+            (
+                json!({"prompt": "a", "keep_alive": "soon"}),
+                "`keep_alive`: expected seconds or a duration like \"5m\"",
+            ),
+        ] {
+            assert_eq!(check(&asked), Err(words.to_owned()), "{asked}");
+        }
+        for fine in [
+            json!({}),
+            json!({"messages": null, "stream": null, "format": "", "keep_alive": "-1m"}),
+            json!({"messages": [{"role": "assistant", "content": null, "tool_calls": []}], "format": {"type": "object"}}),
+            json!({"prompt": "", "keep_alive": 0, "options": {}, "think": "high"}),
+        ] {
+            assert_eq!(check(&fine), Ok(()), "{fine}");
+        }
     }
 }

@@ -34,7 +34,10 @@ fn filtered(input: &str) -> String {
 fn is_usage(data: &[u8]) -> bool {
     let Ok(Value::Object(event)) = serde_json::from_slice(data) else { return false };
     event.get("usage").is_some_and(Value::is_object)
-        && event.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty)
+        && event.get("choices").is_none_or(|choices| match choices {
+            Value::Array(choices) => choices.is_empty(),
+            choices => choices.is_null(),
+        })
 }
 
 /// The same by other means: whole lines of the whole input, then whole events.
@@ -208,12 +211,17 @@ fn a_choice_that_says_nothing_is_none() {
     let litellm =
         r#"{"id":"c","choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":9,"completion_tokens":4}}"#;
     assert_eq!(filtered(&event(litellm)), "");
+    // An empty list in Go's words, and none at all.
+    assert_eq!(filtered(&event(r#"{"id":"c","choices":null,"usage":{"prompt_tokens":9}}"#)), "");
+    assert_eq!(filtered(&event(r#"{"id":"c","usage":{"prompt_tokens":9}}"#)), "");
     for speaks in [
         r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":9}}"#,
         r#"{"choices":[{"index":0,"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":9}}"#,
         r#"{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":9}}"#,
         r#"{"choices":[{"index":0,"text":""}],"usage":{"prompt_tokens":9}}"#,
-        r#"{"usage":{"prompt_tokens":9}}"#,
+        r#"{"choices":{},"usage":{"prompt_tokens":9}}"#,
+        r#"{"choices":[],"error":{"message":"x"},"usage":{"prompt_tokens":9}}"#,
+        r#"{"object":"error","message":"x","usage":{"prompt_tokens":9}}"#,
     ] {
         assert_eq!(filtered(&event(speaks)), event(speaks));
     }
@@ -270,6 +278,7 @@ fn piece() -> impl Strategy<Value = Piece> {
         Just(vec![format!("data: {USAGE}")]),
         Just(vec![r#"data:{"usage":{"a":"[]"},"choices":[ ]}"#.to_owned()]),
         Just(vec!["event: ping".to_owned(), format!("data: {USAGE}")]),
+        Just(vec![r#"data: {"choices":null,"usage":{}}"#.to_owned()]),
         Just(vec![r#"data: {"choices":"#.into(), "data: [".into(), "data: ],\"usage\":{}}".into()]),
         Just(vec![r#"data:{"choices":[],"#.into(), "id: 7".into(), r#"data:"usage":{}}"#.into()]),
     ];

@@ -23,6 +23,10 @@ fn document(text: &str) -> Usage {
     meter.finish(End::Complete, &Pace::default())
 }
 
+fn pointers() -> Dialect {
+    Dialect::Pointers(Pointers::default().input("/meta/in").unwrap().into())
+}
+
 const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":null}]}"#;
 const FINISH: &str = r#"{"choices":[{"finish_reason":"stop","index":0,"delta":{}}]}"#;
 const TOTAL: &str =
@@ -101,7 +105,7 @@ fn what_a_meter_knows_of_its_answer() {
 #[test]
 fn errors_within_streams_are_told_in_the_engines_words() {
     use Dialect::{Anthropic, Embedding, OpenAi, Responses};
-    let failed: [(Dialect, &str, &str); 16] = [
+    let failed: [(Dialect, &str, &str); 19] = [
         (OpenAi, r#"{"object":"error","message":"no memory","code":50001}"#, "no memory"),
         (OpenAi, r#"{"message":"no memory","type":"server_error","object":"error"}"#, "no memory"),
         (
@@ -130,6 +134,9 @@ fn errors_within_streams_are_told_in_the_engines_words() {
             "Overloaded",
         ),
         (Embedding, r#"{"error":{"message":"no"}}"#, "no"),
+        (Embedding, r#"{"detail":"no"}"#, "no"),
+        (OpenAi, r#"{"text":"**NETWORK ERROR**","error_code":50001}"#, "**NETWORK ERROR**"),
+        (pointers(), r#"{"error":{"message":"no"}}"#, "no"),
     ];
     for (dialect, event, words) in failed {
         let meter = read(dialect, &[TEXT, event, "[DONE]"]);
@@ -140,6 +147,7 @@ fn errors_within_streams_are_told_in_the_engines_words() {
         r#"{"choices":[{"delta":{"content":"\"error\":{}"}}]}"#,
         r#"{"choices":[{"error":{"message":"x"}}]}"#,
         r#"{"error":""}"#,
+        r#"{"text":"fine","error_code":0}"#,
         r#"{"detail":[],"choices":[]}"#,
         r#"{"object":"error\n","choices":[{"index":0,"delta":{},"finish_reason":"errors"}]}"#,
         r#"{"object":"chat.completion.chunk","choices":[{"delta":{"content":"error"},"finish_reason":"\"error"}]}"#,
@@ -353,5 +361,41 @@ fn a_document_that_breaks_off_is_told_from_one_that_is_odd() {
         let mut meter = Meter::new(Shape::Json, Dialect::OpenAi);
         meter.push(text.as_bytes());
         assert_eq!(meter.is_cut(), cut, "{text}");
+    }
+}
+
+#[test]
+fn counts_in_quotes_are_counts() {
+    let of = |usage: Usage| (usage.input, usage.output, usage.source);
+    let counted = (Some(5), Some(3), Source::Backend);
+    let counts = r#""usage":{"prompt_tokens":"5","completion_tokens":"3"}"#;
+    let choices = r#""choices":[{"message":{"content":"hello"}}]"#;
+    assert_eq!(of(document(&format!("{{{choices},{counts}}}"))), counted);
+    assert_eq!(of(usage(&[TEXT, FINISH, &format!(r#"{{"choices":[],{counts}}}"#), "[DONE]"])), counted);
+    let odd = r#"{"usage":{"prompt_tokens":"five","completion_tokens":"3\u0031","total_tokens":""}}"#;
+    assert_eq!(of(document(odd)), (None, None, Source::None));
+}
+
+#[test]
+fn an_echo_is_no_output() {
+    let echo =
+        r#"{"choices":[{"index":0,"text":"hello world"}],"usage":{"prompt_tokens":2,"completion_tokens":0}}"#;
+    let of = |usage: Usage| (usage.input, usage.output, usage.source);
+    assert_eq!(of(document(echo)), (Some(2), Some(3), Source::Estimated), "zeros are not believed");
+    assert_eq!(of(document(echo).of_echo()), (Some(2), Some(0), Source::Backend), "but of an echo they are");
+    let text = r#"{"choices":[{"index":0,"text":"x","finish_reason":null}]}"#;
+    let one = r#"{"choices":[],"usage":{"prompt_tokens":2,"completion_tokens":1}}"#;
+    assert_eq!(of(usage(&[text, text, one, "[DONE]"]).of_echo()), (Some(2), Some(1), Source::Backend));
+    assert_eq!(
+        of(usage(&[text, text, "[DONE]"]).of_echo()),
+        (None, Some(2), Source::Estimated),
+        "nothing is said"
+    );
+    let read = |body: &str| prompt::read(body.as_bytes()).echoes;
+    assert!(read(r#"{"prompt":"x","echo": true}"#) && read(r#"{"echo":true,"prompt":{}}"#));
+    for not in
+        [r#"{"echo":false}"#, r#"{"echo":null}"#, r#"{"prompt":"\"echo\":true"}"#, r#"{"x":{"echo":true}}"#]
+    {
+        assert!(!read(not), "{not}");
     }
 }

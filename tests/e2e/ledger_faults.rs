@@ -70,6 +70,39 @@ fn an_emptied_ledger_crashes_nothing() {
     assert_eq!(manager.state("chat"), "ready");
 }
 
+/// SQLite maps the index of its journal into memory.
+#[test]
+fn an_index_that_was_cut_off_ends_nobody_and_loses_nothing() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "first");
+    let rows = || manager.api("/api/usage/summary")["total"]["requests"].as_u64().unwrap();
+    wait_until("it is written", PATIENCE, || rows() == 1);
+    let mut written = 1;
+    for (size, reads_first) in [(0, true), (0, false), (4096, true), (4096, false)] {
+        let index = fs::OpenOptions::new().write(true).open(data(&manager).join("llm-manager.db-shm"));
+        index.unwrap().set_len(size).unwrap();
+        if reads_first {
+            assert_eq!(rows(), written, "{size}");
+        }
+        chat(&manager, &format!("{size}-{reads_first}"));
+        written += 1;
+        wait_until("it is written, too", PATIENCE, || rows() == written);
+    }
+    assert!(manager.log().contains("was cut off by another program: it is made anew"));
+}
+
+#[test]
+fn a_folder_that_was_moved_away_gets_a_successor_for_the_rows() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "first");
+    wait_until("it is written", PATIENCE, || manager.api("/api/usage/summary")["total"]["requests"] == 1);
+    fs::rename(data(&manager), manager.path("moved")).unwrap();
+    chat(&manager, "second");
+    wait_until("its row is in the overflow file", PATIENCE, || {
+        data(&manager).exists() && in_overflow(&manager, "second")
+    });
+}
+
 #[test]
 fn another_ledger_in_its_place_gets_the_rows() {
     let manager = Manager::start(&Config::with(Model::chat("chat")));

@@ -2,6 +2,7 @@
 
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
+use super::index;
 use super::watch::pause;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fmt;
@@ -116,6 +117,9 @@ impl Inner {
     ) -> Result<T, StoreError> {
         let generation = self.generation.load(Ordering::Acquire);
         let mut answers = Some(answers);
+        if let Location::File(path) = &self.location {
+            index::mend(path, 0);
+        }
         if let Ok((born, mut db)) = self.take.try_recv()
             && born == generation
         {

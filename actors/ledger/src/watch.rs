@@ -3,7 +3,7 @@
 
 use super::db::{APPLICATION_ID, Db};
 use super::error::StoreError;
-use super::journal;
+use super::{index, journal};
 use arc_swap::ArcSwapOption;
 use llm_manager_policy::ledger_file::{Head, Print, Verdict, Whose, is_suspicious, judge};
 use std::fs::{self, File, OpenOptions};
@@ -207,6 +207,8 @@ pub(super) struct Watch {
     mark: Option<Mark>,
     /// The journal's number.
     journal: Option<u64>,
+    /// The size of the journal's index.
+    index: u64,
     lost: Option<Verdict>,
 }
 
@@ -219,11 +221,13 @@ impl Watch {
         // A ledger that is being made is still empty.
         let changes = eye.head(&print, None).map_or(0, |head| head.changes);
         let journal = inode(&with_suffix(&eye.path, "-wal"));
-        Ok(Self { eye, print, changes, mark, journal, lost: None })
+        let index = index::mend(&eye.path, 0);
+        Ok(Self { eye, print, changes, mark, journal, index, lost: None })
     }
 
-    /// Looks. One system call as long as the file is untouched.
+    /// Looks. A few system calls as long as the file is untouched.
     pub(super) fn check(&mut self) -> Result<(), StoreError> {
+        self.index = index::mend(&self.eye.path, self.index);
         let now = self.eye.print();
         if now.is_some_and(|now| !is_suspicious(&self.print, &now)) {
             return Ok(());
@@ -300,7 +304,7 @@ fn missing(path: &Path) -> StoreError {
     ))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -244,7 +244,7 @@ impl Owner {
         let mut file = match self.file.take() {
             // Somebody has taken it away: a row in a file without a name is lost.
             Some(file) if is_named(&file, &self.path) => file,
-            _ => private::file().append(true).create(true).open(&self.path)?,
+            _ => self.open()?,
         };
         let before = file.metadata()?.len();
         if let Err(error) = file.write_all(text).and_then(|()| file.sync_data()) {
@@ -254,6 +254,18 @@ impl Owner {
         }
         self.file = Some(file);
         Ok(())
+    }
+
+    fn open(&self) -> io::Result<File> {
+        let open = || private::file().append(true).create(true).open(&self.path);
+        match (open(), self.path.parent()) {
+            // Its folder was moved away: rows are better kept in a new one than in memory alone.
+            (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder)?;
+                open()
+            }
+            (opened, _) => opened,
+        }
     }
 
     fn reserve_path(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! What the system lets this process have: open files and threads. Too little of either is told before anything
 //! starts; clients get what processes, backends and /proc don't need.
 
+use llm_manager_policy::system::no_thread;
 use llm_manager_process::limit_arenas;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -41,12 +42,8 @@ pub(crate) fn check() -> Result<(), String> {
     if let Some(most) = arenas(address_space()) {
         limit_arenas(most);
     }
-    threads(PER_WORKER * workers() + OTHER_THREADS).map_err(|error| {
-        format!(
-            "can't start the threads that the manager needs: {error}; raise the limit of processes (`ulimit -u`, \
-             `TasksMax=` of the service, `--pids-limit` of the container)"
-        )
-    })
+    let wanted = PER_WORKER * workers() + OTHER_THREADS;
+    threads(wanted).map_err(|error| format!("{wanted} threads are needed, and {}", no_thread(&error)))
 }
 
 /// Keeps a thread for blocking work in the runtime of this thread, for ever. Work that comes when no thread can be started

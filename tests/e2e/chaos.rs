@@ -28,7 +28,8 @@ const MODELS: [&str; 3] = ["plain", "brief", "family"];
 const SHORT: u64 = 15;
 const BURST: usize = 12;
 /// Of which two of the models fit.
-const DEVICE: &str = "devices:\n  - name: gpu\n    command: [\"sh\", \"-c\", \"echo '{\\\"memory_total_mb\\\": 1000}'\"]";
+const DEVICE: &str =
+    "devices:\n  - name: gpu\n    command: [\"sh\", \"-c\", \"echo '{\\\"memory_total_mb\\\": 1000}'\"]";
 
 /// Where the ledger is.
 enum Ledger {
@@ -143,14 +144,14 @@ impl Chaos {
                 client.leave();
                 "a client leaves"
             }
-            35..50 => {
+            35..45 => {
                 if let Some(pid) = self.manager.model(model)["pid"].as_i64() {
                     // It may have ended by itself just now.
                     let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
                 }
                 "a backend is killed"
             }
-            50..60 => self.the_ledger_suffers(),
+            45..60 => self.the_ledger_suffers(),
             60..65 if self.clock.is_some() => {
                 let days = self.random.i32(-80..80);
                 let offset = if days % 4 == 0 { "+0".to_owned() } else { format!("{days:+}d") };
@@ -198,6 +199,8 @@ impl Chaos {
     /// Sometimes the manager ends amid it, or is killed.
     fn the_ledger_suffers(&mut self) -> &'static str {
         let folder = self.folder();
+        // On a disk that was full a moment ago nothing is reserved yet: then rows wait in memory, as the log says.
+        let may_end = folder.join("ledger.db.reserve").exists() || matches!(self.ledger, Ledger::Server(_));
         let (name, trouble) = match &mut self.ledger {
             Ledger::File(Some(disk)) if self.random.bool() => {
                 ("the disk is full", Trouble::Full { _ballast: disk.fill() })
@@ -211,7 +214,7 @@ impl Chaos {
             }
         };
         self.ask_during_it();
-        let fate = self.random.u8(..8);
+        let fate = if may_end || name != "the disk is full" { self.random.u8(..8) } else { 8 };
         match fate {
             0 | 1 => {
                 self.wait_until_kept(name);
@@ -237,7 +240,8 @@ impl Chaos {
     fn wait_until_kept(&self, amid: &str) {
         wait_until(&format!("rows are kept though {amid}"), PATIENCE, || {
             let kept = self.overflow();
-            let missing = self.answered.iter().filter(|id| !kept.contains(&format!("\"request_id\":\"{id}\"")));
+            let missing =
+                self.answered.iter().filter(|id| !kept.contains(&format!("\"request_id\":\"{id}\"")));
             let missing: Vec<_> = missing.collect();
             if missing.is_empty() {
                 return true;
@@ -315,7 +319,9 @@ impl Chaos {
         if self.random.u8(..4) == 0 {
             self.manager.act("/api/models/stop-all");
             self.manager.wait_no_processes();
-            wait_until(&format!("after {after}: nothing is reserved"), PATIENCE, || self.holders().is_empty());
+            wait_until(&format!("after {after}: nothing is reserved"), PATIENCE, || {
+                self.holders().is_empty()
+            });
         }
     }
 

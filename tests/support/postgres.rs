@@ -104,8 +104,7 @@ impl Postgres {
 
     /// A session that holds what the statement takes, until it is dropped.
     pub(crate) fn hold(&self, statement: &str) -> Held {
-        let mut session =
-            self.psql("postgres").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut session = self.psql("postgres").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let told = format!("BEGIN; {statement};\n\\echo held\n");
         session.stdin.as_mut().unwrap().write_all(told.as_bytes()).unwrap();
         let mut said = String::new();

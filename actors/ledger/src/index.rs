@@ -7,7 +7,7 @@ use std::path::Path;
 /// use. Nothing is in it then, and SQLite makes it anew from the journal. Answers what is known now.
 #[cfg(target_os = "linux")]
 pub(super) fn mend(ledger: &Path, known: u64) -> u64 {
-    use super::watch::{pause, with_suffix};
+    use super::journal::beside;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// One that is in use has at least this page.
@@ -17,16 +17,15 @@ pub(super) fn mend(ledger: &Path, known: u64) -> u64 {
     /// Whoever comes second must not take away what the first one's SQLite has already made anew.
     static MENDING: AtomicBool = AtomicBool::new(false);
 
-    let path = with_suffix(ledger, "-shm");
+    let path = beside(ledger, "-shm");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
     // One that was deleted is open still, and whole.
     let is_cut = || path.exists() && size(&path) < known.max(PAGE);
-    if !is_cut() || size(&with_suffix(ledger, "-wal")) == 0 {
+    if !is_cut() || size(&beside(ledger, "-wal")) == 0 {
         return known.max(size(&path));
     }
-    if MENDING.swap(true, Ordering::AcqRel) {
-        pause();
-        return known;
+    while MENDING.swap(true, Ordering::AcqRel) {
+        std::thread::yield_now();
     }
     if is_cut() {
         log::warn!("billing: {} was cut off by another program: it is made anew", path.display());

@@ -8,6 +8,7 @@
 use super::lost::Lost;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use llm_manager_ledger::Event;
+use llm_manager_policy::system::no_thread;
 use llm_manager_process::private;
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -60,7 +61,10 @@ impl Overflow {
         let left_over = path.exists() || !segments(&path)?.is_empty();
         shared.dirty.store(left_over, Ordering::Relaxed);
         let owner = Owner { path, file: None, held: VecDeque::new(), shared: Arc::clone(&shared) };
-        std::thread::Builder::new().name("ledger-overflow".into()).spawn(move || owner.run(&inbox))?;
+        std::thread::Builder::new()
+            .name("ledger-overflow".into())
+            .spawn(move || owner.run(&inbox))
+            .map_err(|error| io::Error::new(error.kind(), no_thread(&error)))?;
         Ok(Self { orders, shared })
     }
 

@@ -69,7 +69,9 @@ async fn gather<E: std::fmt::Display>(
     loop {
         let patience = pace.silence.min(pace.deadline(total).saturating_sub(began.elapsed()));
         let next = tokio::time::timeout(patience, payload.next()).await;
-        let Some(chunk) = next.map_err(|_| pace.too_slow(total == 0 || patience == pace.silence))? else { break };
+        let Some(chunk) = next.map_err(|_| pace.too_slow(total == 0 || patience == pace.silence))? else {
+            break;
+        };
         let chunk = chunk.map_err(|error| {
             ApiError::new(Kind::InvalidRequest, format!("the body could not be read: {error}"))
         })?;

@@ -31,8 +31,7 @@ impl Suffering {
     }
 }
 
-const CUT: &str =
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()";
+const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()";
 
 impl Server {
     pub(super) const fn new(postgres: Postgres) -> Self {

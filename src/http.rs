@@ -11,6 +11,7 @@ mod error;
 mod find;
 mod gateway;
 mod peer;
+mod pipeline;
 mod route;
 mod standby;
 mod state;
@@ -46,6 +47,7 @@ use connection::Connection;
 use gateway::serve;
 use gateway::stray::Strays;
 use llm_manager_policy::spec::ProgramSpec;
+use pipeline::Pipeline;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,10 +133,12 @@ pub fn bind(
             .h1_allow_half_closed(false)
             .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
                 data.insert(connection.pace());
+                data.insert(connection.pipeline());
             })
             .finish(apply_fn_factory(
                 map_config(app, |()| AppConfig::default()),
                 move |mut request: Request, service| {
+                    Pipeline::begin(&mut request);
                     base::take_off(&mut request, &base);
                     service.call(request)
                 },

@@ -46,6 +46,7 @@ mod orphans;
 mod outcomes;
 mod own_log;
 mod peers;
+mod pipelined;
 mod place;
 mod proxied;
 mod queue;

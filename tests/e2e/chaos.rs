@@ -247,8 +247,7 @@ impl Chaos {
                 return true;
             }
             // Some troubles only begin after a row.
-            let rows = self.page("").map_or_else(String::new, |page| page.to_string());
-            missing.iter().all(|id| rows.contains(&format!("\"request_id\":\"{id}\"")))
+            self.rows().is_some_and(|rows| missing.iter().all(|id| rows.contains_key(*id)))
         });
     }
 
@@ -258,12 +257,24 @@ impl Chaos {
         files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
     }
 
-    /// Some of the rows; without the refusals: a client that asks on and on while a start is in its pause has hundreds.
-    /// `None`: the ledger doesn't tell just now.
-    fn page(&self, more: &str) -> Option<Value> {
+    /// How often each answer is in the ledger, without the refusals: a client that asks on and on while a start is in its
+    /// pause has hundreds. `None`: the ledger doesn't tell just now.
+    fn rows(&self) -> Option<HashMap<String, u32>> {
         let all = "/api/requests?limit=1000&outcome=ok&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z";
-        let page = self.manager.get(&format!("{all}{more}")).send();
-        (page.status == 200).then(|| page.json())
+        let (mut rows, mut next) = (HashMap::new(), Value::Null);
+        loop {
+            let cursor = next.as_str().map(|next| format!("&after={next}")).unwrap_or_default();
+            let page = self.manager.get(&format!("{all}{cursor}")).send();
+            let page = (page.status == 200).then(|| page.json())?;
+            for row in page["rows"].as_array().unwrap().iter().filter(|row| row["outcome"] == "ok") {
+                *rows.entry(row["request_id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+            }
+            // By another clock it may be far behind.
+            next = page["next"].clone();
+            if next.is_null() || self.clock.is_none() {
+                return Some(rows);
+            }
+        }
     }
 
     /// Whoever is answered in the midst of a trouble has a row, too, once it is over.
@@ -294,20 +305,8 @@ impl Chaos {
         self.suspended.clear();
         let mut rows = HashMap::new();
         wait_until(&format!("after {after}: each answer has its row"), PATIENCE, || {
-            let mut next = Value::Null;
-            rows.clear();
-            loop {
-                let cursor = next.as_str().map(|next| format!("&after={next}")).unwrap_or_default();
-                let Some(page) = self.page(&cursor) else { return false };
-                for row in page["rows"].as_array().unwrap().iter().filter(|row| row["outcome"] == "ok") {
-                    *rows.entry(row["request_id"].as_str().unwrap().to_owned()).or_insert(0) += 1;
-                }
-                // By another clock it may be far behind.
-                next = page["next"].clone();
-                if next.is_null() || self.clock.is_none() {
-                    break;
-                }
-            }
+            let Some(found) = self.rows() else { return false };
+            rows = found;
             // What was recorded by another clock is kept, too.
             ids.iter().chain(&self.former).all(|id| rows.contains_key(id))
         });

@@ -335,7 +335,7 @@ impl Chaos {
                 let model = models.as_array().unwrap().iter().find(|other| other["name"] == **model).unwrap();
                 ["stopped", "failed"].contains(&model["state"].as_str().unwrap())
             };
-            let over: Vec<&str> = MODELS.iter().copied().filter(|model| is_over(&model)).collect();
+            let over: Vec<&str> = MODELS.iter().copied().filter(|model| is_over(model)).collect();
             left = (processes, holders);
             left.0.retain(|process| over.iter().any(|model| process.contains(&format!("--name {model} "))));
             left.1.retain(|holder| over.contains(&holder.as_str()));

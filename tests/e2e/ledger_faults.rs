@@ -77,16 +77,15 @@ fn an_index_that_was_cut_off_ends_nobody_and_loses_nothing() {
     chat(&manager, "first");
     let rows = || manager.api("/api/usage/summary")["total"]["requests"].as_u64().unwrap();
     wait_until("it is written", PATIENCE, || rows() == 1);
-    let mut written = 1;
-    for (size, reads_first) in [(0, true), (0, false), (4096, true), (4096, false)] {
+    let cuts = [(0, true), (0, false), (4096, true), (4096, false)];
+    for (written, (size, reads_first)) in (1..).zip(cuts) {
         let index = fs::OpenOptions::new().write(true).open(data(&manager).join("llm-manager.db-shm"));
         index.unwrap().set_len(size).unwrap();
         if reads_first {
             assert_eq!(rows(), written, "{size}");
         }
         chat(&manager, &format!("{size}-{reads_first}"));
-        written += 1;
-        wait_until("it is written, too", PATIENCE, || rows() == written);
+        wait_until("it is written, too", PATIENCE, || rows() == written + 1);
     }
     assert!(manager.log().contains("was cut off by another program: it is made anew"));
 }

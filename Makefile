@@ -74,6 +74,7 @@ deny: ## Checks the licences, origins and known vulnerabilities of everything th
 	else \
 	  echo "cargo-deny isn't installed (cargo install --locked cargo-deny): licences are not checked"; \
 	fi
+	@scripts/audit.sh
 
 webui: dashboard ## Checks the dashboard's types and rules, runs its tests and builds it, if Node is there.
 	@if command -v npm > /dev/null 2>&1; then \

@@ -24,6 +24,7 @@ mod tree;
 use crate::config::{self, Loaded};
 use crate::http::{self, ConfigFile, Gateways, InForce, Pulse, Sessions, Standby, Wings};
 use crate::key_store;
+use crate::limits;
 use crate::logging;
 use crate::reload::{Order, Reloads};
 use crate::tls::Shown;
@@ -83,6 +84,7 @@ pub(crate) struct System {
 /// Runs it until a signal comes, or the system wants it to end.
 pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System>) -> Result<Ended, String> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    actix_web::rt::spawn(limits::keep_a_thread());
     let mut spec = loaded.spec;
     let common = common_dir(&spec);
     key_store::merge(&mut spec, &common)?;
@@ -106,7 +108,21 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     if let Some(system) = system {
         (system.ready)();
     }
-    Ok(running.until_stopped(&mut signals).await)
+    running.until_stopped(&mut signals).await
+}
+
+/// Why the HTTP server has ended, though nobody asked for it.
+fn unserved(served: Result<std::io::Result<()>, tokio::task::JoinError>) -> String {
+    let why = match served {
+        Ok(Ok(())) => "it gave no reason".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        // What it panicked about is in the log.
+        Err(error) => error.to_string(),
+    };
+    format!(
+        "the HTTP server ended by itself: {why}; the log says more, perhaps that a thread or a file could not be had \
+         (`ulimit -u`, `ulimit -n`)"
+    )
 }
 
 /// Once the devices have been looked at.
@@ -279,7 +295,7 @@ impl Running {
                 fault_injection: std::env::var_os(FAULT_INJECTION).is_some(),
             },
         };
-        let gateways = Gateways::new(crate::limits::workers());
+        let gateways = Gateways::new(limits::workers());
         let http = gateways.child_spec(feed.clone());
         let handles = listed.iter().map(|(model, _)| Arc::clone(model)).collect();
         let in_force = InForce::new(reload::configured(wings, spec, &access, handles));
@@ -421,17 +437,20 @@ impl Running {
         })
     }
 
-    async fn until_stopped(self, signals: &mut Signals) -> Ended {
+    async fn until_stopped(mut self, signals: &mut Signals) -> Result<Ended, String> {
         let (name, ended) = tokio::select! {
-            name = signals.next() => (name, Ended::Stopped),
-            () = self.restart.cancelled() => ("a restart was asked for", Ended::Restart),
-            () = self.standby.shutdown.cancelled() => ("asked for through the API", Ended::Stopped),
+            name = signals.next() => (name, Ok(Ended::Stopped)),
+            () = self.restart.cancelled() => ("a restart was asked for", Ok(Ended::Restart)),
+            () = self.standby.shutdown.cancelled() => ("asked for through the API", Ok(Ended::Stopped)),
+            served = &mut self.served => ("nobody listens any more", Err(unserved(served))),
         };
         log::info!(
             "{name}: no new requests are accepted; running responses may take {} s (a second signal cuts them off)",
             self.roster.timeouts().drain.as_secs()
         );
-        notify::stopping(ended);
+        if ended != Ok(Ended::Restart) {
+            notify::stopping();
+        }
         self.stopping.cancel();
         if let Some(leadership) = &self.leadership
             && leadership.has_others().await

@@ -1,8 +1,10 @@
 //! What the system lets this process have: open files and threads. Too little of either is told before anything
 //! starts; clients get what processes, backends and /proc don't need.
 
+use llm_manager_policy::system::no_thread;
 use llm_manager_process::limit_arenas;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 /// Below this many open files not even one model can be served.
 const FEWEST_FILES: u64 = 40;
@@ -12,8 +14,13 @@ const OWN_FILES: u64 = 36;
 /// at /proc three.
 const SPARE_PART: u64 = 4;
 const MOST_SPARE: u64 = 1024;
-/// Threads beside the workers of the HTTP server: the one that accepts, the log, the ledger's, looks at /proc.
-const OTHER_THREADS: usize = 5;
+/// Threads of each worker of the HTTP server: its own, and the one that `keep_a_thread` keeps.
+const PER_WORKER: usize = 2;
+/// Threads beside those: the one that accepts, the log, files of logs, captures, the ledger's two, four kinds of devices,
+/// looks at /proc, the guard (a process, which is counted as one), and reports, of which four are made at once.
+const OTHER_THREADS: usize = 16;
+/// An idle thread for blocking work ends after ten seconds; with a tick this often one stays.
+const TICK: Duration = Duration::from_secs(4);
 /// Addresses that the C library sets aside for each of its arenas, and the share of all that arenas may have.
 const ARENA: u64 = 64 << 20;
 const ARENAS_PART: u64 = 4;
@@ -35,12 +42,18 @@ pub(crate) fn check() -> Result<(), String> {
     if let Some(most) = arenas(address_space()) {
         limit_arenas(most);
     }
-    threads(workers() + OTHER_THREADS).map_err(|error| {
-        format!(
-            "can't start the threads that the manager needs: {error}; raise the limit of processes (`ulimit -u`, \
-             `TasksMax=` of the service, `--pids-limit` of the container)"
-        )
-    })
+    let wanted = PER_WORKER * workers() + OTHER_THREADS;
+    threads(wanted).map_err(|error| format!("{wanted} threads are needed, and {}", no_thread(&error)))
+}
+
+/// Keeps a thread for blocking work in the runtime of this thread, for ever. Work that comes when no thread can be started
+/// waits for one that is there; if there is none, the library can only panic.
+pub(crate) async fn keep_a_thread() {
+    loop {
+        // It does nothing that could fail.
+        let _ = tokio::task::spawn_blocking(|| ()).await;
+        tokio::time::sleep(TICK).await;
+    }
 }
 
 /// Of the HTTP server.

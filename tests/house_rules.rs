@@ -8,6 +8,8 @@
 mod arrows;
 #[path = "house_rules/book.rs"]
 mod book;
+#[path = "house_rules/faults.rs"]
+mod faults;
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,6 +19,7 @@ use draft::{Order, Shared};
 pub use kept::{Capture, Head, Side, Which};
 use llm_manager_ledger::Micros;
 use llm_manager_policy::capture::Bounds;
+use llm_manager_policy::system::no_thread;
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
@@ -62,7 +63,10 @@ impl Captures {
         let shared = Arc::new(Shared::default());
         shared.body_bytes.store(bounds.body_bytes, Ordering::Relaxed);
         let disk = Disk::new(folder, bounds, mask, Arc::clone(&shared));
-        std::thread::Builder::new().name("captures".to_owned()).spawn(move || disk.run(&inbox))?;
+        std::thread::Builder::new()
+            .name("captures".to_owned())
+            .spawn(move || disk.run(&inbox))
+            .map_err(|error| io::Error::new(error.kind(), no_thread(&error)))?;
         Ok(Self { orders, shared })
     }
 

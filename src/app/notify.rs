@@ -1,7 +1,5 @@
 //! What systemd is told of a unit of `Type=notify`: that the manager serves, that it still lives, that it stops.
 
-use super::Ended;
-
 /// It serves. From here on it says that it lives, from the thread of the actors: one that hangs is silent.
 #[cfg(target_os = "linux")]
 pub(super) fn ready(address: &str) {
@@ -20,10 +18,8 @@ pub(super) fn ready(address: &str) {
 
 /// It ends its backends. One that is about to start again isn't stopping for systemd.
 #[cfg(target_os = "linux")]
-pub(super) fn stopping(ended: Ended) {
-    if ended == Ended::Stopped {
-        tell(&[sd_notify::NotifyState::Stopping]);
-    }
+pub(super) fn stopping() {
+    tell(&[sd_notify::NotifyState::Stopping]);
 }
 
 #[cfg(target_os = "linux")]
@@ -37,4 +33,4 @@ fn tell(state: &[sd_notify::NotifyState<'_>]) {
 pub(super) const fn ready(_address: &str) {}
 
 #[cfg(not(target_os = "linux"))]
-pub(super) const fn stopping(_ended: Ended) {}
+pub(super) const fn stopping() {}

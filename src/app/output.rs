@@ -55,7 +55,7 @@ pub(super) fn learn(mask: &Mask, spec: &Spec) {
 pub(super) fn captures(spec: &Spec, mask: &Arc<Mask>) -> Result<Captures, String> {
     let folder = state_dir(spec).join("captures");
     let started = Captures::start(folder, spec.program.captures, Arc::clone(mask));
-    started.map_err(|error| format!("the thread that keeps requests could not be started: {error}"))
+    started.map_err(|error| format!("requests can't be kept: {error}"))
 }
 
 /// Starts what keeps the logs. Without them everything else goes on. Blocks for a moment.

@@ -4,6 +4,7 @@
 //! The queue before it has a bound. While it is full lines are lost; they are counted, and the next line that gets
 //! through says how many.
 
+use llm_manager_policy::system::no_thread;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -45,7 +46,8 @@ impl Outlet {
         let shared = Arc::clone(&counts);
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all(&items, &shared, target, note))?;
+            .spawn(move || write_all(&items, &shared, target, note))
+            .map_err(|error| io::Error::new(error.kind(), no_thread(&error)))?;
         Ok(Self { queue, counts })
     }
 

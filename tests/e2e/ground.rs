@@ -1,11 +1,12 @@
 //! When the ground shakes: files run out, nobody reads the log, clients stop reading.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Config, Manager, Model, PATIENCE, free_port, wait_until};
+use crate::support::{Call, Config, Manager, Model, PATIENCE, free_port, wait_until};
 
 /// Sets the limit of open files of the running manager; answers the one before.
 pub(super) fn limit_files(manager: &Manager, files: u64) -> u64 {
@@ -107,6 +108,58 @@ fn too_few_files_are_told_in_a_sentence() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("the limit of open files is 24") && !said.contains("panicked"), "{said}");
+}
+
+/// As somebody whom the limit of processes holds for, which root is not.
+#[test]
+fn too_few_threads_are_told_in_a_sentence_or_are_enough() {
+    const NOBODY: u32 = 61_234;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let port = free_port();
+    let config = format!("program: {{port: {port}, host: 127.0.0.1}}\nLocal-Models: {{}}\n");
+    std::fs::write(dir.path().join("config.yaml"), config).unwrap();
+    let as_nobody = |threads: usize, command: &str| {
+        let mut manager = Command::new("setpriv");
+        manager.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"]);
+        manager.args(["prlimit", &format!("--nproc={threads}:{threads}")]);
+        manager.args([env!("CARGO_BIN_EXE_llm-manager"), command]).current_dir(dir.path());
+        manager
+    };
+    if !as_nobody(1, "--version").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: the program can't be run as another user here");
+        return;
+    }
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let get = |path: &str| Call::new(port, "GET", path).try_send();
+    let (mut told, mut served) = (0, 0);
+    for threads in (1..=8).chain(2 * cores + 8..2 * cores + 24) {
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let mut manager = as_nobody(threads, "serve").stderr(log).spawn().unwrap();
+        let mut ended = None;
+        wait_until(&format!("{threads} threads: it serves or ends"), PATIENCE, || {
+            ended = manager.try_wait().unwrap();
+            ended.is_some() || get("/health").is_ok_and(|reply| reply.status == 200)
+        });
+        if ended.is_none() {
+            get("/metrics").unwrap().ok();
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(manager.id().cast_signed()), Signal::SIGTERM)
+                .unwrap();
+            assert!(manager.wait().unwrap().success(), "{threads} threads");
+            served += 1;
+        }
+        let said = std::fs::read_to_string(dir.path().join("log")).unwrap();
+        assert!(!said.contains("panicked"), "{threads} threads: {said}");
+        if let Some(status) = ended {
+            assert_eq!(status.code(), Some(1), "{threads} threads: {said}");
+            assert!(
+                said.contains("threads are needed") && said.contains("ulimit -u"),
+                "{threads} threads: {said}"
+            );
+            told += 1;
+        }
+    }
+    assert!(told >= 8 && served > 0, "too few: {told} times, enough: {served} times");
 }
 
 #[test]

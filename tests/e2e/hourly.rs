@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::support::clock::Clock;
 use crate::support::{Config, Manager, Model, PATIENCE, wait_until};
 
 /// One a second, so that a cost is a number of seconds.
@@ -75,6 +76,29 @@ fn a_run_that_a_crash_of_the_manager_ended_is_paid_up_to_the_last_heartbeat() {
     manager.act("/api/models/chat/stop");
     let after = cost(&manager);
     assert!((closed..=closed + 2).contains(&after), "{closed}, {after}");
+}
+
+#[test]
+fn a_clock_that_jumps_makes_no_hours_that_are_paid() {
+    let Some(clock) = Clock::jumping() else { return };
+    let environment = clock.environment();
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let manager = Manager::start_with(&Config::with(Model::chat("chat").line(PLAN)), &environment);
+    let cost = || {
+        let all = "/api/usage/summary?by=model&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z";
+        let cost = manager.api(all)["total"]["run_cost"]["CNY"].clone();
+        cost.as_str().map_or(0, |cost| cost.parse::<u64>().unwrap())
+    };
+    let began = std::time::Instant::now();
+    manager.act("/api/models/chat/start");
+    for offset in ["+6h", "-6h", "+0"] {
+        let before = cost();
+        clock.set(offset);
+        wait_until("a heartbeat has come", PATIENCE, || cost() >= before + 4);
+    }
+    manager.act("/api/models/chat/stop");
+    let (paid, lived) = (cost(), began.elapsed().as_secs_f64());
+    assert!((paid as f64) < lived + 2.0, "{paid} s are paid, it lived for {lived} s");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_deleted_ledger_is_noticed_and_rows_go_into_the_overflow_file() {
     wait_until("so is one that was written a moment before the file was gone", PATIENCE, || {
         in_overflow(&manager, "before")
     });
-    assert!(manager.log().contains("is not there any more"), "{}", manager.log());
+    wait_until("it is told", PATIENCE, || manager.log().contains("is not there any more"));
     let text = manager.get("/metrics").send().ok().text();
     assert!(text.contains("llm_manager_ledger_writable 0"), "{text}");
     assert!(text.contains("llm_manager_model_state{"), "{text}");
@@ -68,6 +68,54 @@ fn an_emptied_ledger_crashes_nothing() {
     chat(&manager, "after");
     wait_until("the row is in the overflow file", PATIENCE, || in_overflow(&manager, "after"));
     assert_eq!(manager.state("chat"), "ready");
+}
+
+/// SQLite maps the index of its journal into memory.
+#[test]
+fn an_index_that_was_cut_off_ends_nobody_and_loses_nothing() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "first");
+    let rows = || manager.api("/api/usage/summary")["total"]["requests"].as_u64().unwrap();
+    wait_until("it is written", PATIENCE, || rows() == 1);
+    let cuts = [(0, true), (0, false), (4096, true), (4096, false)];
+    for (written, (size, reads_first)) in (1..).zip(cuts) {
+        let index = fs::OpenOptions::new().write(true).open(data(&manager).join("llm-manager.db-shm"));
+        index.unwrap().set_len(size).unwrap();
+        if reads_first {
+            assert_eq!(rows(), written, "{size}");
+        }
+        chat(&manager, &format!("{size}-{reads_first}"));
+        wait_until("it is written, too", PATIENCE, || rows() == written + 1);
+    }
+    assert!(manager.log().contains("was cut off by another program: it is made anew"));
+}
+
+#[test]
+fn a_journal_that_was_cut_off_costs_no_row_of_the_last_seconds() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    let rows = || manager.get("/api/usage/summary").send();
+    chat(&manager, "first");
+    wait_until("it is written", PATIENCE, || rows().ok().json()["total"]["requests"] == 1);
+    let journal = fs::OpenOptions::new().write(true).open(data(&manager).join("llm-manager.db-wal"));
+    journal.unwrap().set_len(0).unwrap();
+    chat(&manager, "second");
+    wait_until("both are in the ledger", PATIENCE, || {
+        let told = rows();
+        told.status == 200 && told.json()["total"]["requests"] == 2
+    });
+    assert!(manager.log().contains("llm-manager.db-wal was cut off by another program"));
+}
+
+#[test]
+fn a_folder_that_was_moved_away_gets_a_successor_for_the_rows() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    chat(&manager, "first");
+    wait_until("it is written", PATIENCE, || manager.api("/api/usage/summary")["total"]["requests"] == 1);
+    fs::rename(data(&manager), manager.path("moved")).unwrap();
+    chat(&manager, "second");
+    wait_until("its row is in the overflow file", PATIENCE, || {
+        data(&manager).exists() && in_overflow(&manager, "second")
+    });
 }
 
 #[test]

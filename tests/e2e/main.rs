@@ -45,6 +45,7 @@ mod openai;
 mod orphans;
 mod outcomes;
 mod own_log;
+mod peers;
 mod pipelined;
 mod place;
 mod proxied;

@@ -4,6 +4,7 @@
 //! Dropping a [`Manager`] ends it and checks that it left nothing behind: no lease, no waiter, no process.
 
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod fake_slurm;
 pub(crate) mod inbox;

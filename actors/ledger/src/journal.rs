@@ -205,7 +205,7 @@ pub(super) fn mark(db: &mut Db, now: Micros) -> Result<(), StoreError> {
     db.transact(|db| db.set_meta("opened_us", &now.to_string()))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

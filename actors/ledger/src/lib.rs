@@ -18,6 +18,7 @@ mod generator;
 mod histogram;
 mod hold;
 mod import;
+mod index;
 mod insert;
 mod journal;
 mod labels;

@@ -265,6 +265,13 @@ impl Writer {
 
     /// Brings the journal into the file, as the last thing that is done.
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
-        if self.db.is_sqlite() { self.db.run("PRAGMA wal_checkpoint(TRUNCATE)") } else { Ok(()) }
+        if !self.db.is_sqlite() {
+            return Ok(());
+        }
+        self.db.run("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        if let Some(watch) = &mut self.watch {
+            watch.journal_is_empty();
+        }
+        Ok(())
     }
 }

@@ -2,8 +2,10 @@
 
 use super::db::{Db, Location, Role, connect};
 use super::error::StoreError;
+use super::index;
 use super::watch::pause;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use llm_manager_policy::system::no_thread;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -95,7 +97,7 @@ impl LedgerReader {
             // Nobody waits for it any more: that changes nothing.
             let _ = reply.send(inner.read(answers, &work));
         });
-        started.map_err(|error| StoreError::Other(format!("a thread can't be started: {error}")))?;
+        started.map_err(|error| StoreError::Other(no_thread(&error)))?;
         let broken = |_| StoreError::Other("a report broke off; see the log".into());
         // A ledger that answers at all gets the time that the report takes.
         if timeout_at(deadline, answered).await.is_err() {
@@ -116,6 +118,9 @@ impl Inner {
     ) -> Result<T, StoreError> {
         let generation = self.generation.load(Ordering::Acquire);
         let mut answers = Some(answers);
+        if let Location::File(path) = &self.location {
+            index::mend(path, 0);
+        }
         if let Ok((born, mut db)) = self.take.try_recv()
             && born == generation
         {

@@ -3,7 +3,7 @@
 
 use super::db::{APPLICATION_ID, Db};
 use super::error::StoreError;
-use super::journal;
+use super::{index, journal};
 use arc_swap::ArcSwapOption;
 use llm_manager_policy::ledger_file::{Head, Print, Verdict, Whose, is_suspicious, judge};
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +18,8 @@ const HEAD: usize = 100;
 #[cfg(target_os = "linux")]
 const OWN_BYTE: nix::libc::off_t = 0x4000_0200;
 
+/// A longer journal is shortened once it is in the file (`journal_size_limit`).
+const JOURNAL: u64 = 64 << 20;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -205,8 +207,11 @@ pub(super) struct Watch {
     print: Print,
     changes: u32,
     mark: Option<Mark>,
-    /// The journal's number.
+    /// The journal's number and its size.
     journal: Option<u64>,
+    journal_size: u64,
+    /// The size of the journal's index.
+    index: u64,
     lost: Option<Verdict>,
 }
 
@@ -219,14 +224,17 @@ impl Watch {
         // A ledger that is being made is still empty.
         let changes = eye.head(&print, None).map_or(0, |head| head.changes);
         let journal = inode(&with_suffix(&eye.path, "-wal"));
-        Ok(Self { eye, print, changes, mark, journal, lost: None })
+        let index = index::mend(&eye.path, 0);
+        let journal_size = size(&with_suffix(&eye.path, "-wal"));
+        Ok(Self { eye, print, changes, mark, journal, journal_size, index, lost: None })
     }
 
-    /// Looks. One system call as long as the file is untouched.
+    /// Looks. A few system calls as long as the file is untouched.
     pub(super) fn check(&mut self) -> Result<(), StoreError> {
+        self.index = index::mend(&self.eye.path, self.index);
         let now = self.eye.print();
         if now.is_some_and(|now| !is_suspicious(&self.print, &now)) {
-            return Ok(());
+            return self.check_journal();
         }
         let mut looked = self.look(now);
         if looked.0 != Verdict::Same {
@@ -239,7 +247,9 @@ impl Watch {
             Verdict::Same => {
                 (self.print, self.changes) =
                     (now.unwrap_or(self.print), head.map_or(self.changes, |head| head.changes));
-                self.journal = self.journal.or_else(|| inode(&with_suffix(&self.eye.path, "-wal")));
+                let journal = with_suffix(&self.eye.path, "-wal");
+                self.journal = self.journal.or_else(|| inode(&journal));
+                self.journal_size = size(&journal);
                 Ok(())
             }
             verdict => {
@@ -254,6 +264,25 @@ impl Watch {
                 Err(StoreError::Lost(format!("{path} {what} while the manager runs")))
             }
         }
+    }
+
+    /// What is in the journal is brought into the file before the journal becomes shorter. If it has and the file is
+    /// untouched, somebody else has cut it off, and what it had is gone: it must not get into the file as zeros.
+    fn check_journal(&mut self) -> Result<(), StoreError> {
+        let path = with_suffix(&self.eye.path, "-wal");
+        let now = size(&path);
+        if now >= self.journal_size.min(JOURNAL) || inode(&path) != self.journal {
+            self.journal_size = now;
+            return Ok(());
+        }
+        self.lost = Some(Verdict::Overwritten);
+        let path = path.display();
+        Err(StoreError::Lost(format!("{path} was cut off by another program while the manager runs")))
+    }
+
+    /// The journal was brought into the file, and emptied.
+    pub(super) fn journal_is_empty(&mut self) {
+        self.journal_size = 0;
     }
 
     fn look(&self, now: Option<Print>) -> (Verdict, Option<Print>, Option<Head>) {
@@ -304,6 +333,10 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
 fn inode(path: &Path) -> Option<u64> {

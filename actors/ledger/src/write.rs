@@ -42,7 +42,7 @@ pub struct Writer {
     pub(super) db: Db,
     pub(super) names: Names,
     company: Company,
-    watch: Option<Watch>,
+    pub(super) watch: Option<Watch>,
     given_up: Option<Arc<AtomicBool>>,
     /// Time that was seen passing, at the last heartbeat.
     seen: Option<Micros>,

@@ -2,6 +2,8 @@
 //!
 //! Nothing here asks which system it runs on: the caller says so, and both are tested on either.
 
+use std::fmt::Display;
+
 mod exit_code;
 mod path;
 mod ports;
@@ -13,6 +15,15 @@ pub use exit_code::{ENDED_BY_MANAGER, exit_code};
 pub use path::plain_path;
 pub use ports::excluded_ports;
 pub use script::{Runner, Unrunnable, check_arguments, runner};
+
+/// What is said where a thread can't be started.
+#[must_use]
+pub fn no_thread(cause: &dyn Display) -> String {
+    format!(
+        "a thread can't be started: {cause}; raise the limit of processes (`ulimit -u`, `TasksMax=` of the service, \
+         `--pids-limit` of the container)"
+    )
+}
 
 /// An operating system, as far as launching is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, Spaw
 use llm_manager_ledger::{StoreError, now_us};
 use llm_manager_policy::clock;
 use llm_manager_policy::recording::{self, Health, Patience, View, choose};
+use llm_manager_policy::system::no_thread;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -260,7 +261,7 @@ impl Billing {
             Ok(hand) => self.hand.insert(hand),
             Err(error) => {
                 self.jobs.extend(job);
-                self.failed(&StoreError::Other(format!("a thread can't be started: {error}")), ctx);
+                self.failed(&StoreError::Other(no_thread(&error)), ctx);
                 return;
             }
         };

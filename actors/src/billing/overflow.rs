@@ -8,6 +8,7 @@
 use super::lost::Lost;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use llm_manager_ledger::Event;
+use llm_manager_policy::system::no_thread;
 use llm_manager_process::private;
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -60,7 +61,10 @@ impl Overflow {
         let left_over = path.exists() || !segments(&path)?.is_empty();
         shared.dirty.store(left_over, Ordering::Relaxed);
         let owner = Owner { path, file: None, held: VecDeque::new(), shared: Arc::clone(&shared) };
-        std::thread::Builder::new().name("ledger-overflow".into()).spawn(move || owner.run(&inbox))?;
+        std::thread::Builder::new()
+            .name("ledger-overflow".into())
+            .spawn(move || owner.run(&inbox))
+            .map_err(|error| io::Error::new(error.kind(), no_thread(&error)))?;
         Ok(Self { orders, shared })
     }
 
@@ -244,7 +248,7 @@ impl Owner {
         let mut file = match self.file.take() {
             // Somebody has taken it away: a row in a file without a name is lost.
             Some(file) if is_named(&file, &self.path) => file,
-            _ => private::file().append(true).create(true).open(&self.path)?,
+            _ => self.open()?,
         };
         let before = file.metadata()?.len();
         if let Err(error) = file.write_all(text).and_then(|()| file.sync_data()) {
@@ -254,6 +258,18 @@ impl Owner {
         }
         self.file = Some(file);
         Ok(())
+    }
+
+    fn open(&self) -> io::Result<File> {
+        let open = || private::file().append(true).create(true).open(&self.path);
+        match (open(), self.path.parent()) {
+            // Its folder was moved away: rows are better kept in a new one than in memory alone.
+            (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder)?;
+                open()
+            }
+            (opened, _) => opened,
+        }
     }
 
     fn reserve_path(&self) -> PathBuf {

@@ -15,6 +15,7 @@ pub(in crate::logs) use disk::{LOG, OLDER, files as all_files};
 
 use disk::{Disk, Item};
 use llm_manager_policy::log_files::Bounds;
+use llm_manager_policy::system::no_thread;
 use llm_manager_process::{Keeper, Pipe};
 use std::cell::Cell;
 use std::io;
@@ -44,7 +45,10 @@ impl LogFiles {
         let (queue, items) = sync_channel(PIECES);
         let waiting = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&waiting);
-        std::thread::Builder::new().name("log files".to_owned()).spawn(move || disk.run(&items, &counted))?;
+        std::thread::Builder::new()
+            .name("log files".to_owned())
+            .spawn(move || disk.run(&items, &counted))
+            .map_err(|error| io::Error::new(error.kind(), no_thread(&error)))?;
         Ok(Self { queue, waiting, folder: folder.into() })
     }
 

@@ -9,14 +9,22 @@ use crate::http::error::{ApiError, Kind, quoted};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Longest pause within a request's body; the server has a limit for the head.
-const SILENCE: Duration = Duration::from_secs(60);
-/// What a body must bring each second, once it has had `SILENCE`.
-const SLOWEST: u64 = 1024;
+/// Longest pause within a request's body, and how fast it must come in the long run; the server has a limit for the
+/// head.
+const PACE: Pace = Pace { silence: Duration::from_secs(60), slowest: 1024 };
+
+/// How slowly a body may come.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// A pause must be shorter.
+    silence: Duration,
+    /// What it must bring each second, once it has had `silence`.
+    slowest: u64,
+}
 
 /// A body as it goes on.
 #[derive(Debug)]
@@ -30,7 +38,7 @@ pub(crate) struct Received {
 /// Reads the body of a request.
 pub(crate) async fn read(
     request: &HttpRequest,
-    mut payload: web::Payload,
+    payload: web::Payload,
     limit: usize,
     stopping: &CancellationToken,
 ) -> Result<Received, ApiError> {
@@ -40,16 +48,30 @@ pub(crate) async fn read(
     if length.is_some_and(|length| length > limit) {
         return Err(too_large(limit, None));
     }
-    let mut came = Gathered { first: Bytes::new(), rest: Vec::new(), announced: length.unwrap_or(0) };
-    let mut unpacker = coding.map(|coding| Unpacker::new(coding, limit)).transpose().map_err(refused)?;
+    let came = Gathered { first: Bytes::new(), rest: Vec::new(), announced: length.unwrap_or(0) };
+    let unpacker = coding.map(|coding| Unpacker::new(coding, limit)).transpose().map_err(refused)?;
+    let gathering = gather(payload, PACE, limit, came, unpacker);
+    tokio::select! {
+        received = gathering => received,
+        () = stopping.cancelled() => Err(ApiError::shutting_down()),
+    }
+}
+
+/// Reads all that comes, as long as it comes fast enough.
+async fn gather<E: std::fmt::Display>(
+    mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    pace: Pace,
+    limit: usize,
+    mut came: Gathered,
+    mut unpacker: Option<Unpacker>,
+) -> Result<Received, ApiError> {
     let (began, mut total) = (Instant::now(), 0_u64);
     loop {
-        let patience = SILENCE.min(deadline(total).saturating_sub(began.elapsed()));
-        let next = tokio::select! {
-            next = tokio::time::timeout(patience, payload.next()) => next,
-            () = stopping.cancelled() => return Err(ApiError::shutting_down()),
+        let patience = pace.silence.min(pace.deadline(total).saturating_sub(began.elapsed()));
+        let next = tokio::time::timeout(patience, payload.next()).await;
+        let Some(chunk) = next.map_err(|_| pace.too_slow(total == 0 || patience == pace.silence))? else {
+            break;
         };
-        let Some(chunk) = next.map_err(|_| too_slow(patience))? else { break };
         let chunk = chunk.map_err(|error| {
             ApiError::new(Kind::InvalidRequest, format!("the body could not be read: {error}"))
         })?;
@@ -71,9 +93,20 @@ pub(crate) async fn read(
     Ok(Received { bytes, unpacked })
 }
 
-/// When so many bytes must have come at the latest, since the beginning.
-fn deadline(bytes: u64) -> Duration {
-    SILENCE + Duration::from_secs(bytes / SLOWEST)
+impl Pace {
+    /// When so many bytes must have come at the latest, since the beginning.
+    fn deadline(self, bytes: u64) -> Duration {
+        self.silence + Duration::from_secs(bytes / self.slowest)
+    }
+
+    fn too_slow(self, silent: bool) -> ApiError {
+        let message = if silent {
+            format!("no byte of the body came for {} s", self.silence.as_secs())
+        } else {
+            format!("the body came slower than {} bytes a second", self.slowest)
+        };
+        ApiError::new(Kind::RequestTimeout, message)
+    }
 }
 
 /// The one coding of the body; `None`: it has none.
@@ -101,15 +134,6 @@ fn too_large(limit: usize, coding: Option<Coding>) -> ApiError {
         coding.map_or_else(String::new, |coding| format!(", once unpacked from {}", coding.name()));
     let message = format!("the body is larger than `program.max_body_mb` ({} MiB){unpacked}", limit >> 20);
     ApiError::new(Kind::RequestTooLarge, message)
-}
-
-fn too_slow(patience: Duration) -> ApiError {
-    let message = if patience == SILENCE {
-        format!("no byte of the body came for {} s", SILENCE.as_secs())
-    } else {
-        format!("the body came slower than {SLOWEST} bytes a second")
-    };
-    ApiError::new(Kind::RequestTimeout, message)
 }
 
 fn no_memory() -> ApiError {
@@ -161,13 +185,70 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+
+    /// A body of which a chunk comes after each pause, and then nothing more, or its end.
+    fn comes(
+        chunks: &'static [(u64, &'static str)],
+        ends: bool,
+    ) -> Pin<Box<impl Stream<Item = Result<Bytes, Infallible>>>> {
+        let chunks = futures_util::stream::iter(chunks).then(|(pause, chunk)| async move {
+            tokio::time::sleep(Duration::from_millis(*pause)).await;
+            Ok(Bytes::from_static(chunk.as_bytes()))
+        });
+        let end = futures_util::stream::once(async move {
+            if !ends {
+                std::future::pending::<()>().await;
+            }
+        });
+        Box::pin(chunks.chain(end.filter_map(|()| async { None })))
+    }
+
+    async fn read(
+        pace: Pace,
+        body: impl Stream<Item = Result<Bytes, Infallible>> + Unpin,
+    ) -> Result<Received, ApiError> {
+        let came = Gathered { first: Bytes::new(), rest: Vec::new(), announced: 0 };
+        gather(body, pace, 1 << 20, came, None).await
+    }
+
+    #[actix_rt::test]
+    async fn a_body_that_stops_is_not_waited_for() {
+        let pace = Pace { silence: Duration::from_millis(50), slowest: 1 };
+        for start in [&[][..], &[(0, "half")]] {
+            let error = read(pace, comes(start, false)).await.unwrap_err();
+            assert_eq!(error.kind, Kind::RequestTimeout);
+            assert!(error.message.starts_with("no byte of the body came"), "{}", error.message);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_body_that_trickles_is_not_waited_for() {
+        const DROPS: &[(u64, &str)] = &[(10, "."); 1000];
+        let pace = Pace { silence: Duration::from_millis(200), slowest: 1024 };
+        let began = Instant::now();
+        let error = read(pace, comes(DROPS, true)).await.unwrap_err();
+        assert_eq!(error.kind, Kind::RequestTimeout);
+        assert!(error.message.contains("slower than 1024 bytes a second"), "{}", error.message);
+        assert!(began.elapsed() < Duration::from_secs(9), "all of it was awaited");
+    }
+
+    #[actix_rt::test]
+    async fn a_body_that_comes_fast_enough_may_take_its_time() {
+        // In the long run 100 bytes a second; ten times the longest pause.
+        const STEADY: &[(u64, &str)] = &[(50, "twelve bytes"); 40];
+        let pace = Pace { silence: Duration::from_millis(200), slowest: 10 };
+        let came = read(pace, comes(STEADY, true)).await.unwrap();
+        assert_eq!(came.bytes.len(), 40 * 12);
+    }
 
     #[test]
-    fn a_body_must_bring_something() {
-        assert_eq!(deadline(0), SILENCE);
-        assert_eq!(deadline(10 * 1024), SILENCE + Duration::from_secs(10));
-        assert!(too_slow(SILENCE).message.contains("no byte"));
-        assert!(too_slow(Duration::from_secs(1)).message.contains("slower"));
+    fn a_body_must_bring_a_kibibyte_a_second_after_a_minute() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(PACE.deadline(0), minute);
+        assert_eq!(PACE.deadline(10 * 1024), minute + Duration::from_secs(10));
+        assert!(PACE.too_slow(true).message.contains("no byte of the body came for 60 s"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::actor::{Dial, Forward, Gateway, Load, Tunnel, WhoIsServed};
 use super::in_flight::InFlight;
 use super::upstream::{Payload, RequestParts, Response, UpstreamError};
+use crate::limits::keep_a_thread;
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures_util::future::join_all;
@@ -89,6 +90,7 @@ impl Gateways {
             self.0.iter().find(is_free).or_else(|| self.0.iter().find(|place| place.live.addr().is_none()));
         let place = place.unwrap_or(&self.0[0]);
         place.arbiter.send_replace(Arbiter::try_current());
+        actix_rt::spawn(keep_a_thread());
         Worker(place.live.clone())
     }
 

@@ -148,6 +148,25 @@ fn a_copy_within_one_life_is_told_from_the_ledger() {
 }
 
 #[test]
+fn a_journal_that_was_cut_off_does_not_get_into_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let location = Location::File(dir.path().join("live.db"));
+    let mut writer = watched(&location);
+    write(&mut writer, 0, 500);
+    writer.checkpoint().unwrap();
+    one_more(&mut writer, 1000).unwrap();
+    fs::File::options().write(true).open(dir.path().join("live.db-wal")).unwrap().set_len(0).unwrap();
+    let lost = one_more(&mut writer, 1001);
+    assert!(matches!(lost, Err(StoreError::Lost(_))), "{lost:?}");
+    writer.part();
+    // What was in the file is whole; what the journal had is written again by the caller.
+    assert_eq!(rows(&location), 500);
+    let mut writer = watched(&location);
+    one_more(&mut writer, 1002).unwrap();
+    assert_eq!(rows(&location), 501);
+}
+
+#[test]
 fn who_else_works_at_the_ledger_is_not_taken_for_cp() {
     let dir = tempfile::tempdir().unwrap();
     let location = Location::File(dir.path().join("live.db"));

@@ -62,6 +62,7 @@ mod service;
 mod sessions;
 mod several;
 mod slurm;
+mod slurm_apart;
 mod soak;
 mod standby;
 mod supervision;

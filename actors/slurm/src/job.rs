@@ -3,8 +3,9 @@
 //! Whatever the controller does meanwhile: a submission that isn't answered may have happened, so the job is looked for by its
 //! name; an order to end that isn't answered is given again; only Slurm's word that the job is over is an end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_manager_policy::cluster::{
@@ -87,6 +88,9 @@ pub struct Job {
     pub(crate) doubt: Rc<Notify>,
     pub(crate) released: Rc<Notify>,
     pub(crate) output: PathBuf,
+    /// The folder of its files on its node, if the node shares none with us: its output is there.
+    pub(crate) nook: Option<String>,
+    pub(crate) leaves: watch::Receiver<Option<Arc<str>>>,
     pub(crate) key: String,
 }
 
@@ -111,7 +115,12 @@ impl Job {
         self.ends.clone()
     }
 
-    /// The file that its output goes to.
+    /// Whether it is being ended, and not by us: from then on it may finish what it has begun.
+    pub fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.leaves.clone()
+    }
+
+    /// The file that its output goes to, where the nodes share the state folder.
     pub fn output(&self) -> PathBuf {
         self.output.clone()
     }
@@ -153,6 +162,7 @@ pub(crate) struct Owner {
     pub id: watch::Sender<Option<u64>>,
     pub view: watch::Sender<JobView>,
     pub ends: watch::Sender<Option<Instant>>,
+    pub leaves: watch::Sender<Option<Arc<str>>>,
     pub doubt: Rc<Notify>,
     pub released: Rc<Notify>,
     pub wish: watch::Receiver<Wish>,
@@ -211,9 +221,15 @@ impl Owner {
             }
             let (output, environment, script) =
                 (self.folder.file(OUTPUT), self.folder.file(ENVIRONMENT), self.folder.file(SCRIPT));
+            // Where the node shares nothing, the script itself opens a file for what it prints.
+            let apart = self.record.nook.as_deref().and_then(|nook| Path::new(nook).parent());
+            let (folder, output) = match apart {
+                Some(folder) => (folder, Path::new("/dev/null")),
+                None => (self.folder.path(), output.as_path()),
+            };
             let files = commands::Files {
-                folder: self.folder.path(),
-                output: &output,
+                folder,
+                output,
                 environment: &environment,
                 script: &script,
             };
@@ -355,6 +371,10 @@ impl Owner {
                 }
                 None => self.placing(&row, registration),
             }
+        } else if state == JobState::Completing && round.told.is_none() {
+            // The sentence of its end, which isn't known yet, comes when nothing of it is left.
+            let why = format!("job {id} is being ended by Slurm, and not by this manager");
+            self.leaves.send_if_modified(|old| old.replace(why.into()).is_none());
         } else if state.is_waiting() {
             let wait = match state {
                 JobState::Configuring => Wait {

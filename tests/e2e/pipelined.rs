@@ -40,7 +40,8 @@ fn answers(stream: &mut TcpStream, count: usize) {
 fn peak(manager: &Manager) -> u64 {
     let process = format!("/proc/{}", manager.pid());
     let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
-    std::fs::write(format!("{process}/clear_refs"), "5").unwrap();
+    // Where the kernel doesn't allow that, what follows has to be more than all that came before.
+    let _ = std::fs::write(format!("{process}/clear_refs"), "5");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }

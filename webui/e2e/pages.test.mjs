@@ -19,6 +19,18 @@ after(async () => {
   await manager?.stop()
 })
 
+/** What reaches beyond its panel, or the window, although nothing around it can be scrolled. */
+const cut = (page) =>
+  page.evaluate(() => {
+    const scrolls = (element) => element && (['auto', 'scroll'].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement))
+    return [...document.querySelectorAll('td, th, button, input, select, dd, dt, li, a')]
+      .filter((element) => {
+        const edge = element.closest('section')?.getBoundingClientRect().right ?? window.innerWidth
+        return element.getClientRects().length > 0 && element.getBoundingClientRect().right > edge + 1 && !scrolls(element)
+      })
+      .map((element) => `${element.tagName} ${element.textContent.slice(0, 40)}`)
+  })
+
 describe('every page', () => {
   const looks = {
     'light, desktop, English': { theme: 'light' },
@@ -38,6 +50,7 @@ describe('every page', () => {
         assert.deepEqual(await violations(page), [], path)
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
         assert.ok(wide <= 0, `${path} is ${wide} px wider than the window`)
+        assert.deepEqual(await cut(page), [], `${path} cuts something off that can't be scrolled to`)
         assert.equal(await page.getByText(/Not available in this version|当前版本不提供此功能/).count(), 0, `${path} lacks a part`)
       }
       clean(page)

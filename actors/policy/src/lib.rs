@@ -47,6 +47,7 @@ pub mod replicas;
 pub mod restart;
 pub mod rights;
 pub mod spec;
+pub mod spell;
 pub mod sse;
 pub mod steering;
 pub mod system;

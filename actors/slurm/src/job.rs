@@ -3,6 +3,7 @@
 //! Whatever the controller does meanwhile: a submission that isn't answered may have happened, so the job is looked for by its
 //! name; an order to end that isn't answered is given again; only Slurm's word that the job is over is an end.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -77,6 +78,26 @@ pub enum JobView {
     Ended(JobEnd),
 }
 
+/// What makes Slurm be asked soon whether a job still serves.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
+    raised: Notify,
+    told: Cell<bool>,
+}
+
+impl Doubts {
+    /// Somebody has reason to.
+    pub(crate) fn raise(&self) {
+        self.raised.notify_one();
+    }
+
+    /// Slurm has written that the job is being ended.
+    pub(crate) fn tell(&self) {
+        self.told.set(true);
+        self.raise();
+    }
+}
+
 /// The handle of a job. Dropping it ends the job.
 #[derive(Debug)]
 pub struct Job {
@@ -85,7 +106,7 @@ pub struct Job {
     pub(crate) view: watch::Receiver<JobView>,
     pub(crate) ends: watch::Receiver<Option<Instant>>,
     pub(crate) wish: watch::Sender<Wish>,
-    pub(crate) doubt: Rc<Notify>,
+    pub(crate) doubts: Rc<Doubts>,
     pub(crate) released: Rc<Notify>,
     pub(crate) output: PathBuf,
     /// The folder of its files on its node, if the node shares none with us: its output is there.
@@ -132,7 +153,7 @@ impl Job {
 
     /// Says that it may not serve any more: Slurm is asked soon.
     pub fn doubt(&self) {
-        self.doubt.notify_one();
+        self.doubts.raise();
     }
 
     /// Leaves it to another manager: nothing of it is touched any more, and its view is closed without an end.
@@ -163,7 +184,7 @@ pub(crate) struct Owner {
     pub view: watch::Sender<JobView>,
     pub ends: watch::Sender<Option<Instant>>,
     pub leaves: watch::Sender<Option<Arc<str>>>,
-    pub doubt: Rc<Notify>,
+    pub doubts: Rc<Doubts>,
     pub released: Rc<Notify>,
     pub wish: watch::Receiver<Wish>,
 }
@@ -316,7 +337,7 @@ impl Owner {
                     // Nobody can wish any more, and it would be ready at once for ever.
                     tokio::time::sleep(PAUSE).await;
                 },
-                () = self.doubt.notified() => if matches!(&*self.view.borrow(), JobView::Placed(_)) {
+                () = self.doubts.raised.notified() => if matches!(&*self.view.borrow(), JobView::Placed(_)) {
                     registration.stage(Stage::Doubted);
                 },
                 () = tokio::time::sleep(tick) => {}
@@ -371,8 +392,8 @@ impl Owner {
                 }
                 None => self.placing(&row, registration),
             }
-        } else if state == JobState::Completing && round.told.is_none() {
-            // The sentence of its end, which isn't known yet, comes when nothing of it is left.
+        } else if state == JobState::Completing && self.doubts.told.get() && round.told.is_none() {
+            // One whose server has ended by itself looks the same, but for Slurm's word. How it ends comes when nothing of it is left.
             let why = format!("job {id} is being ended by Slurm, and not by this manager");
             self.leaves.send_if_modified(|old| old.replace(why.into()).is_none());
         } else if state.is_waiting() {
@@ -470,7 +491,8 @@ impl Owner {
 
     /// How it ended.
     async fn end(&self, id: u64, round: &Round) -> JobEnd {
-        let asked = matches!(round.told, Some((wish, _)) if wish > Wish::Run);
+        // Somebody else was first: that we told it, too, doesn't count.
+        let asked = matches!(round.told, Some((wish, _)) if wish > Wish::Run) && self.leaves.borrow().is_none();
         let node = round.last.as_ref().map(|row| row.node.clone()).unwrap_or_default();
         let shown = self.tools.run(&commands::show(id)).await.unwrap_or_default();
         let last = round.last.as_ref();

@@ -276,7 +276,7 @@ impl Attendant {
                 if let Some(job) = of.upgrade()
                     && job.id().is_some_and(|id| ear.hears_end(&piece, id))
                 {
-                    job.doubt();
+                    job.doubts.tell();
                 }
                 if writer.write_all(&piece).await.is_err() {
                     return;

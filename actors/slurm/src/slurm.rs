@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::commands;
 use crate::follow::follow;
-use crate::job::{Job, JobView, Owner, Wish};
+use crate::job::{Doubts, Job, JobView, Owner, Wish};
 use crate::parse;
 use crate::poller::Poller;
 use crate::records::{self, OUTPUT, PLACE, Record};
@@ -167,7 +167,7 @@ impl Slurm {
         let (ends, of_ends) = watch::channel(None);
         let (leaves, of_leaves) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
-        let doubt = std::rc::Rc::new(tokio::sync::Notify::new());
+        let doubts = std::rc::Rc::<Doubts>::default();
         let released = std::rc::Rc::new(tokio::sync::Notify::new());
         let job = Job {
             name: record.name.clone(),
@@ -175,7 +175,7 @@ impl Slurm {
             view: of_view,
             ends: of_ends,
             wish,
-            doubt: std::rc::Rc::clone(&doubt),
+            doubts: std::rc::Rc::clone(&doubts),
             released: std::rc::Rc::clone(&released),
             output: folder.file(OUTPUT),
             nook: record.nook.clone(),
@@ -193,7 +193,7 @@ impl Slurm {
             view,
             ends,
             leaves,
-            doubt,
+            doubts,
             released,
             wish: of_wish,
         };
@@ -211,7 +211,7 @@ impl Slurm {
             nook,
             id: job.id.clone(),
             view: job.view(),
-            doubt: std::rc::Rc::clone(&job.doubt),
+            doubts: std::rc::Rc::clone(&job.doubts),
             adopted,
             over,
         };

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::commands;
 use crate::follow::{PIECES, TAIL};
-use crate::job::JobView;
+use crate::job::{Doubts, JobView};
 use crate::parse;
 use crate::tools::{Tools, told};
 
@@ -36,7 +36,7 @@ pub(crate) struct Reader {
     pub nook: String,
     pub id: watch::Receiver<Option<u64>>,
     pub view: watch::Receiver<JobView>,
-    pub doubt: Rc<tokio::sync::Notify>,
+    pub doubts: Rc<Doubts>,
     /// An earlier manager has read a part.
     pub adopted: bool,
     pub over: watch::Receiver<bool>,
@@ -83,7 +83,7 @@ impl Reader {
             }
             let words = end.unwrap_or_else(|| {
                 // The job's script let go of it: Slurm is about to say that the job is over.
-                self.doubt.notify_one();
+                self.doubts.raise();
                 "it ended, and Slurm doesn't say that the job is over".to_owned()
             });
             if self.is_over_within(REST).await {
@@ -129,7 +129,7 @@ impl Reader {
             Ok(child) => child,
             Err(error) => return Some(error.to_string()),
         };
-        let said = child.stderr.take().map(|errors| listen(errors, id, Rc::clone(&self.doubt)));
+        let said = child.stderr.take().map(|errors| listen(errors, id, Rc::clone(&self.doubts)));
         if let Some(why) = self.hand_on(&mut child, position, sender).await {
             return Some(why);
         }
@@ -192,7 +192,7 @@ impl Reader {
 fn listen(
     errors: impl AsyncRead + Unpin + 'static,
     id: u64,
-    doubt: Rc<tokio::sync::Notify>,
+    doubts: Rc<Doubts>,
 ) -> tokio::task::JoinHandle<String> {
     tokio::task::spawn_local(async move {
         let (mut lines, mut said) = (BufReader::new(errors), String::new());
@@ -200,7 +200,7 @@ fn listen(
         while matches!((&mut lines).take(PIECE as u64).read_until(b'\n', &mut line).await, Ok(1..)) {
             let text = String::from_utf8_lossy(&line);
             if parse::tells_end(&text, id) {
-                doubt.notify_one();
+                doubts.tell();
             }
             if said.len() < WORDS {
                 said.push_str(&text);

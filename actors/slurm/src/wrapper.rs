@@ -130,7 +130,7 @@ trap 'asked=1' TERM
 reads() { reader=$(cat "$folder/reader" 2> /dev/null) && kill -0 "${reader%% *}" 2> /dev/null; }
 hand_over() {
   turns=0
-  until reads || [ -n "$asked" ] || [ "$turns" -ge 100 ]; do sleep 0.1; turns=$((turns + 1)); done
+  until reads || [ -n "$asked" ] || [ "$turns" -ge 200 ]; do sleep 0.1; turns=$((turns + 1)); done
   exec 9>&-
   turns=0
   while [ "$turns" -lt 50 ] && reads; do sleep 0.1; turns=$((turns + 1)); done

@@ -1,5 +1,6 @@
 //! What a model holds asleep, or would, and what a wake takes: for all who show it.
 
+use llm_manager_policy::spell::Took;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ impl fmt::Display for Asleep {
             write!(f, "holds {}, ", held.join(" and "))?;
         }
         let how = if self.measured { "measured" } else { "an estimate" };
-        write!(f, "wakes in {:.1} s ({how})", self.wake.as_secs_f64())
+        write!(f, "wakes in {} ({how})", Took(self.wake))
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use llm_manager_policy::ending::{Away, Circumstances, EndCause, Signs, is_untimely};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::oom::says_out_of_memory;
+use llm_manager_policy::spell::Took;
 use llm_manager_process::{ExitReport, LaunchError};
 use std::sync::Arc;
 
@@ -118,7 +119,7 @@ impl Model {
             Phase::Parking { .. } | Phase::Parked { .. } | Phase::Waking { .. } => "while it was parked",
             _ => "while it was ready",
         };
-        format!(" {phase}, after {:.1} s{hint}", after.unwrap_or_default().as_secs_f64())
+        format!(" {phase}, after {}{hint}", Took(after.unwrap_or_default()))
     }
 
     /// Ends the life, and gives its memory or its demand back. The epoch has moved on already when a new life begins in

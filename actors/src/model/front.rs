@@ -10,6 +10,7 @@ use actix::{AsyncContext, Context, Handler};
 use llm_manager_policy::lifecycle::{Event, Refusal, Urgency};
 use llm_manager_policy::placement::Urgency as PlacementUrgency;
 use llm_manager_policy::replicas::{self, Effect, Stand, Term, View, Why};
+use llm_manager_policy::spell::Took;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,7 +146,7 @@ impl Model {
             Effect::More { replica, why } => {
                 let why: Arc<str> = match why {
                     Why::Waited(waited) => {
-                        format!("`scale_up_after`: a request has waited for {:.1} s", waited.as_secs_f64())
+                        format!("`scale_up_after`: a request has waited for {}", Took(waited))
                     }
                     Why::Few => format!("`replicas.min`, which is {}", self.spec.replicas.min),
                     Why::Succeeds(old) => self.words_of_succession(old, crew),

@@ -6,6 +6,7 @@ use crate::probe::{self, ProbeFailure, Told};
 use actix::{AsyncContext, Context};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_policy::readiness::{self, Found, Lessons, Names, Readiness};
+use llm_manager_policy::spell::Took;
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -38,8 +39,8 @@ impl Model {
                 }
                 Err(failure) => {
                     let lines: Vec<String> = tail.borrow().lines.iter().cloned().collect();
-                    let after = model.handle.origin.elapsed().saturating_sub(started).as_secs_f64();
-                    let text = format!("{failure} (after {after:.1} s)");
+                    let after = model.handle.origin.elapsed().saturating_sub(started);
+                    let text = format!("{failure} (after {})", Took(after));
                     model.past.error = Some(with_last_lines(text, &lines).into());
                     model.drive(Event::ProbeRefused { epoch }, ctx);
                 }

@@ -6,6 +6,7 @@ use super::face::Face;
 use llm_manager_policy::memory::Launched;
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::Launch;
+use llm_manager_policy::spell::Took;
 use llm_manager_weights::{files, free_ram, read_ahead};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,8 +50,11 @@ fn read(face: &Face, epoch: u64, base: &Path) {
     let name = &spec.name;
     match read_ahead(&files, free, is_wanted) {
         Ok(bytes) if bytes >= 1 << 20 => {
-            let seconds = begin.elapsed().as_secs_f64();
-            log::info!("models/{name}: read {} MiB of weights ahead, in {seconds:.1} s", bytes >> 20);
+            log::info!(
+                "models/{name}: read {} MiB of weights ahead, in {}",
+                bytes >> 20,
+                Took(begin.elapsed())
+            );
         }
         Ok(_) => {}
         Err(error) => log::warn!("models/{name}: the weights can't be read ahead: {error}"),

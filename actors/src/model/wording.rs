@@ -3,6 +3,7 @@
 use super::actor::Model;
 use super::messages::{By, Refused, RefusedReason};
 use llm_manager_policy::lifecycle::{Event, Phase, Refusal, StopCause};
+use llm_manager_policy::spell::Took;
 use std::time::Duration;
 
 impl Model {
@@ -30,7 +31,7 @@ impl Model {
             Phase::Starting { .. } => format!("{run_words}{asked_by}"),
             Phase::Ready { .. } => {
                 let took = run.map(|run| self.handle.origin.elapsed().saturating_sub(run.launched));
-                format!(" in {:.1} s{run_words}", took.unwrap_or_default().as_secs_f64())
+                format!(" in {}{run_words}", Took(took.unwrap_or_default()))
             }
             Phase::Draining { cause: cause @ (StopCause::Hung | StopCause::Unwell), .. } => {
                 format!(": {}", self.why_stopping(*cause))

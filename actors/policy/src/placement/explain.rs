@@ -7,6 +7,7 @@ use super::victims::BUDGET;
 use super::world::{Decision, Demand, ModelName, Never, Part, Standing, Variant, Why, World};
 use crate::devices::{DeviceId, Missing, Program};
 use crate::lifecycle::Moment;
+use crate::spell::Took;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -258,8 +259,8 @@ impl fmt::Display for Lack {
             write!(to, ", {} held by {} ", holder.mib, holder.model)?;
             match holder.why {
                 Some(Why::Busy) if holder.patience.is_some() => {
-                    let patience = holder.patience.unwrap_or_default().as_secs_f64();
-                    write!(to, "{} and has to finish after {patience:.1} s (max_hold)", Why::Busy)?;
+                    let patience = Took(holder.patience.unwrap_or_default());
+                    write!(to, "{} and has to finish after {patience} (max_hold)", Why::Busy)?;
                 }
                 Some(why) => write!(to, "{why}")?,
                 None if holder.parked => to.write_str("which is parked")?,
@@ -292,14 +293,13 @@ impl fmt::Display for Why {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(match self {
             Why::Young { left, .. } => {
-                let left = left.as_secs_f64();
-                return write!(to, "which keeps its memory for another {left:.1} s (min_hold)");
+                return write!(to, "which keeps its memory for another {} (min_hold)", Took(*left));
             }
             Why::Guarded { left, .. } => {
-                let left = left.as_secs_f64();
                 return write!(
                     to,
-                    "which a higher class has just used, and is kept for it for another {left:.1} s"
+                    "which a higher class has just used, and is kept for it for another {}",
+                    Took(*left)
                 );
             }
             Why::Busy => "which is busy",

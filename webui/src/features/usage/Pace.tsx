@@ -8,6 +8,7 @@ import { duration } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { QueryFace } from '@/shared/ui/Face'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { type Pace as Found, paceOf, type Spread } from './pace'
 import type { Range } from './range'
 
@@ -50,26 +51,28 @@ function Table({ pace, looked }: { pace: Found; looked: number }) {
   })
   if (rows.length === 0) return null
   return (
-    <table className="w-full">
-      <caption className="py-1.5 text-left text-[0.86rem] text-muted">{t.caption(count(looked, language))}</caption>
-      <thead>
-        <tr>
-          <td />
-          <th scope="col" className="th num">{t.half}</th>
-          <th scope="col" className="th num">{t.worst}</th>
-          <th scope="col" className="th num">{t.requests}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(([name, { middle, worst, requests }, format]) => (
-          <tr key={name}>
-            <th scope="row" className="td pl-0! text-left font-normal">{name}</th>
-            <td className="td num font-medium">{format(middle)}</td>
-            <td className="td num">{format(worst)}</td>
-            <td className="td num text-muted">{count(requests, language)}</td>
+    <ScrollBox label={t.caption(count(looked, language))}>
+      <table className="w-full">
+        <caption className="py-1.5 text-left text-[0.86rem] text-muted">{t.caption(count(looked, language))}</caption>
+        <thead>
+          <tr>
+            <td />
+            <th scope="col" className="th num max-sm:px-1.5 max-sm:whitespace-normal">{t.half}</th>
+            <th scope="col" className="th num max-sm:px-1.5 max-sm:whitespace-normal">{t.worst}</th>
+            <th scope="col" className="th num max-sm:px-1.5 max-sm:whitespace-normal">{t.requests}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {rows.map(([name, { middle, worst, requests }, format]) => (
+            <tr key={name}>
+              <th scope="row" className="td pl-0! text-left font-normal">{name}</th>
+              <td className="td num font-medium">{format(middle)}</td>
+              <td className="td num">{format(worst)}</td>
+              <td className="td num text-muted">{count(requests, language)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </ScrollBox>
   )
 }

@@ -5,6 +5,7 @@ import { duration } from '@/shared/format/time'
 import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { Panel } from '@/shared/ui/Panel'
+import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { Pace } from './Pace'
 import type { Range } from './range'
 
@@ -30,26 +31,28 @@ export function Speed({ summary, name, range }: { summary: UsageSummary; name: s
   return (
     <Panel title={t.title} note={note}>
       <div className="grid items-start gap-x-10 gap-y-4 lg:grid-cols-2">
-        <table className="w-full">
-          <thead>
-            <tr>
-              <td />
-              <th scope="col" className="th num">{t.p50}</th>
-              <th scope="col" className="th num">{t.p95}</th>
-              <th scope="col" className="th num">{t.p99}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map(([name, { p50, p95, p99 }]) => (
-              <tr key={name}>
-                <th scope="row" className="td min-w-18 pl-0! text-left font-normal">{name}</th>
-                <td className="td num font-medium">{duration(p50)}</td>
-                <td className="td num">{duration(p95)}</td>
-                <td className="td num">{duration(p99)}</td>
+        <ScrollBox label={t.title}>
+          <table className="w-full">
+            <thead>
+              <tr>
+                <td />
+                <th scope="col" className="th num max-sm:px-1.5 max-sm:whitespace-normal">{t.p50}</th>
+                <th scope="col" className="th num max-sm:px-1.5 max-sm:whitespace-normal">{t.p95}</th>
+                <th scope="col" className="th num max-sm:px-1.5 max-sm:whitespace-normal">{t.p99}</th>
               </tr>
-            ))}
-          </tbody>
-        </table>
+            </thead>
+            <tbody>
+              {rows.map(([name, { p50, p95, p99 }]) => (
+                <tr key={name}>
+                  <th scope="row" className="td min-w-18 pl-0! text-left font-normal">{name}</th>
+                  <td className="td num font-medium">{duration(p50)}</td>
+                  <td className="td num">{duration(p95)}</td>
+                  <td className="td num">{duration(p99)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </ScrollBox>
         <Pace name={name} range={range} />
       </div>
     </Panel>

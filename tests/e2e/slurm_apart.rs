@@ -59,7 +59,9 @@ fn its_script_goes_along_and_its_output_comes_back() {
     cluster.part(&manager.path(""));
     manager.launch();
     manager.chat("m").fake("log=first").send().ok();
-    wait_until("what it printed is there", PATIENCE, || has(&manager, "it's m in ") && has(&manager, "first"));
+    wait_until("what it printed is there", PATIENCE, || {
+        has(&manager, "it's m in ") && has(&manager, "first")
+    });
     assert_eq!(steps(&cluster).len(), 1, "one step is for all of it");
     assert_eq!(manager.model("m")["place"], "Slurm gpu:v100:1");
     let mode = cluster.run_on("n2", &format!("stat -c %a {scratch}/llm-manager-*"));
@@ -131,7 +133,8 @@ fn cancelled(cluster: &Cluster, variant: Variant) {
     wait_until("its output is read", PATIENCE, || has(&manager, "listening"));
     let first = jobs(cluster);
     std::thread::scope(|scope| {
-        let stream = scope.spawn(|| manager.chat_stream("m").fake("tokens=20,delay_ms=150").send().ok().text());
+        let stream =
+            scope.spawn(|| manager.chat_stream("m").fake("tokens=20,delay_ms=150").send().ok().text());
         wait_until("it answers", PATIENCE, || manager.model("m")["leases"] == 1);
         let began = std::time::Instant::now();
         cluster.run(&format!("scancel {}", first[0].split(' ').next().unwrap()));

@@ -84,7 +84,9 @@ pub(crate) fn read(job: u64, nook: &str, from: &str) -> Call {
     ];
     let mut call = Call::new("srun", [format!("--jobid={job}")]);
     call.arguments.extend(OPTIONS.map(Into::into));
-    call.arguments.extend(["-c", include_str!("log_reader.sh"), "llm-manager-log", nook, from].map(Into::into));
+    let script = include_str!("log_reader.sh").lines().filter(|line| !line.starts_with('#'));
+    let script = script.collect::<Vec<_>>().join("\n");
+    call.arguments.extend(["-c", &script, "llm-manager-log", nook, from].map(Into::into));
     call
 }
 

@@ -248,12 +248,7 @@ impl Owner {
                 Some(folder) => (folder, Path::new("/dev/null")),
                 None => (self.folder.path(), output.as_path()),
             };
-            let files = commands::Files {
-                folder,
-                output,
-                environment: &environment,
-                script: &script,
-            };
+            let files = commands::Files { folder, output, environment: &environment, script: &script };
             match self.tools.run(&commands::submit(&self.record.name, &self.ask, &files)).await {
                 Ok(text) => match parse::submitted(&text) {
                     Some(id) => return self.numbered(id).await,
@@ -492,7 +487,8 @@ impl Owner {
     /// How it ended.
     async fn end(&self, id: u64, round: &Round) -> JobEnd {
         // Somebody else was first: that we told it, too, doesn't count.
-        let asked = matches!(round.told, Some((wish, _)) if wish > Wish::Run) && self.leaves.borrow().is_none();
+        let asked =
+            matches!(round.told, Some((wish, _)) if wish > Wish::Run) && self.leaves.borrow().is_none();
         let node = round.last.as_ref().map(|row| row.node.clone()).unwrap_or_default();
         let shown = self.tools.run(&commands::show(id)).await.unwrap_or_default();
         let last = round.last.as_ref();

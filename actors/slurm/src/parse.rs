@@ -98,7 +98,9 @@ pub(crate) fn exit_code(text: &str) -> Option<(u32, u32)> {
 /// Whether a line of a job's output or of its reader is Slurm's word that the job is being ended: `slurmstepd-n1: error: *** JOB 7 ON n1
 /// CANCELLED AT ...`, which comes before `squeue` is asked again.
 pub(crate) fn tells_end(line: &str, job: u64) -> bool {
-    let Some((_, rest)) = line.split_once("*** ").filter(|_| line.starts_with("slurmstepd")) else { return false };
+    let Some((_, rest)) = line.split_once("*** ").filter(|_| line.starts_with("slurmstepd")) else {
+        return false;
+    };
     let of = |word: &str, end: char| {
         let number = rest.strip_prefix(word).and_then(|rest| rest.split(end).next());
         number.is_some_and(|number| number.parse() == Ok(job))

@@ -99,7 +99,8 @@ impl Reader {
 
     /// Its number, once it has a node. `None`: it is over.
     async fn running(&mut self) -> Option<u64> {
-        let runs = |view: &JobView| matches!(view, JobView::Placing { .. } | JobView::Placed(_) | JobView::Ended(_));
+        let runs =
+            |view: &JobView| matches!(view, JobView::Placing { .. } | JobView::Placed(_) | JobView::Ended(_));
         {
             let began = self.view.wait_for(runs).await.ok()?;
             if matches!(&*began, JobView::Ended(_)) {
@@ -140,7 +141,9 @@ impl Reader {
         }
         drop(child);
         let said = match said {
-            Some(said) => tokio::time::timeout(REST, said).await.ok().and_then(Result::ok).unwrap_or_default(),
+            Some(said) => {
+                tokio::time::timeout(REST, said).await.ok().and_then(Result::ok).unwrap_or_default()
+            }
             None => String::new(),
         };
         Some(format!("srun: {}", told(&said, "srun")))
@@ -158,15 +161,20 @@ impl Reader {
         match tokio::time::timeout(PATIENCE, lines.read_line(&mut first)).await {
             Err(_) => {
                 let seconds = PATIENCE.as_secs();
-                return Some(format!("srun said nothing within {seconds} s; can the node reach this machine?"));
+                return Some(format!(
+                    "srun said nothing within {seconds} s; can the node reach this machine?"
+                ));
             }
             Ok(read) => *position = Some(read.ok().and_then(|_| first.trim().parse().ok())?),
         }
-        let mut over = self.over.clone();
+        let (mut over, view) = (self.over.clone(), self.view.clone());
         let late = async move {
             // Whoever knows of the end may be gone.
             let _ = over.wait_for(|over| *over).await;
-            tokio::time::sleep(REST).await;
+            // Left to another manager, it isn't waited for.
+            if matches!(&*view.borrow(), JobView::Ended(_)) {
+                tokio::time::sleep(REST).await;
+            }
         };
         tokio::pin!(late);
         loop {

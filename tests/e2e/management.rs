@@ -236,6 +236,7 @@ fn a_query_that_can_not_be_read_names_its_parameter() {
     let manager = Manager::start(&Config::with(Model::chat("chat")));
     for (path, words) in [
         ("/api/requests?limit=ten", "`limit`: expected a whole number, got \"ten\""),
+        ("/api/requests?limit=0", "`limit` is at least 1"),
         ("/api/runs?model=chat&limit=-1", "`limit` is from 1 to 10000"),
         ("/api/requests?shares=maybe", "`shares`: expected true or false"),
         ("/api/models/chat/logs?tail=all", "`tail`: expected a whole number"),

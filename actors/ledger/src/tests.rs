@@ -1,6 +1,7 @@
 //! The ledger on SQLite, and on a real PostgreSQL where there is one.
 
 mod copying;
+mod documented;
 mod journal;
 mod maintain;
 mod migrations;

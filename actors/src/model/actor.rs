@@ -262,7 +262,7 @@ impl Actor for Model {
         // Of a crashed one, this is known.
         self.handle.set_alive_time(self.alive_time());
         if self.spec.auto_start {
-            self.waiters.order(Order::Boot);
+            self.waiters.order(Order::Boot(None));
             self.drive(Event::Start, ctx);
         } else {
             // Its replicas may be running.
@@ -296,8 +296,11 @@ impl Handler<Operate> for Model {
     fn handle(&mut self, operate: Operate, ctx: &mut Context<Self>) {
         self.ordered_by = operate.by;
         match operate.verb {
-            Verb::Start => {
-                self.waiters.order(Order::Operator(operate.answer));
+            Verb::Start | Verb::Boot => {
+                self.waiters.order(match operate.verb {
+                    Verb::Boot => Order::Boot(operate.answer),
+                    _ => Order::Operator(operate.answer),
+                });
                 if !self.is_started(ctx) {
                     self.demand_anew();
                     self.drive(Event::Start, ctx);

@@ -189,7 +189,7 @@ impl Model {
 
     fn start_one_more(&mut self, why: Arc<str>, ctx: &mut Context<Self>) {
         self.ordered_by = Some(By::rule(why));
-        self.waiters.order(Order::Boot);
+        self.waiters.order(Order::Boot(None));
         self.drive(Event::Start, ctx);
     }
 

@@ -216,7 +216,8 @@ impl ModelHandle {
 
     async fn operate_this(&self, verb: Verb, by: Option<By>) -> Result<(), Refused> {
         let addr = self.actor.addr().ok_or_else(|| self.actor_down())?;
-        let _order = matches!(verb, Verb::Start | Verb::Restart).then(|| Place::take(&self.ordered));
+        let _order =
+            matches!(verb, Verb::Start | Verb::Boot | Verb::Restart).then(|| Place::take(&self.ordered));
         let (answer, done) = oneshot::channel();
         tell(&addr, Operate { verb, answer: Some(answer), by });
         done.await.unwrap_or_else(|_| Err(self.actor_down()))
@@ -236,7 +237,7 @@ impl ModelHandle {
     fn meant(&self, verb: Verb) -> Vec<&Self> {
         let all = || std::iter::once(self).chain(self.crew.iter().map(|replica| &**replica));
         let is_meant = |replica: &&Self| match verb {
-            Verb::Start => false,
+            Verb::Start | Verb::Boot => false,
             Verb::Stop(_) => true,
             Verb::Restart => replica.face.stand(Duration::ZERO).is_alive(),
             Verb::Park => replica.face.status().state == ModelState::Ready,

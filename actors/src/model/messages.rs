@@ -94,6 +94,8 @@ pub enum Verb {
     Start,
     /// Make it stopped, and refuse those who wait.
     Stop(Urgency),
+    /// Make it ready, if no other model has to go for it; as `auto_start` does.
+    Boot,
     /// Make it ready with a fresh backend.
     Restart,
     /// Send it to sleep, once its running answers have ended.

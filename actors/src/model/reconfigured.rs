@@ -57,7 +57,7 @@ impl Model {
             };
             if serves {
                 // It comes back, but nobody has to make room for it.
-                self.waiters.order(Order::Boot);
+                self.waiters.order(Order::Boot(None));
             }
             self.ordered_by = None;
             self.drive(Event::Renew, ctx);
@@ -66,7 +66,7 @@ impl Model {
         }
         if self.spec.auto_start && !old.auto_start && matches!(self.state.phase, Phase::Stopped) {
             self.ordered_by = None;
-            self.waiters.order(Order::Boot);
+            self.waiters.order(Order::Boot(None));
             self.drive(Event::Start, ctx);
         }
         self.publish();

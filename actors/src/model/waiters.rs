@@ -33,25 +33,25 @@ impl Request {
 pub(super) enum Order {
     /// An operator; without an answer the order stands all the same.
     Operator(Option<oneshot::Sender<Result<(), Refused>>>),
-    /// `auto_start`: as a standing order, but nobody has to go for it.
-    Boot,
+    /// `auto_start`, or an operator for it: nobody has to go. Without an answer it is a standing order.
+    Boot(Option<oneshot::Sender<Result<(), Refused>>>),
 }
 
 impl Order {
     fn is_gone(&self) -> bool {
-        matches!(self, Order::Operator(Some(answer)) if answer.is_closed())
+        matches!(self, Order::Operator(Some(answer)) | Order::Boot(Some(answer)) if answer.is_closed())
     }
 
     fn answer(self, done: Result<(), Refused>) {
         // Whoever left meanwhile needs no answer.
-        if let Order::Operator(Some(answer)) = self {
+        if let Order::Operator(Some(answer)) | Order::Boot(Some(answer)) = self {
             drop(answer.send(done));
         }
     }
 
     /// It stands until the model is ready or refused; nobody waits for an answer.
     fn is_standing(&self) -> bool {
-        matches!(self, Order::Operator(None) | Order::Boot)
+        matches!(self, Order::Operator(None) | Order::Boot(None))
     }
 }
 

@@ -56,7 +56,7 @@ impl Handler<Warmth> for Model {
             self.ordered_by = Some(By::rule("keep_warm"));
             self.waiters.order(match start {
                 Start::MakesRoom => Order::Operator(None),
-                Start::IfThereIsRoom => Order::Boot,
+                Start::IfThereIsRoom => Order::Boot(None),
             });
             self.drive(Event::Start, ctx);
         }

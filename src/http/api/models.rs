@@ -4,14 +4,15 @@
 use super::openapi::operation::{Operation, Schemas, get, post};
 use super::views::{ModelDetails, ModelView};
 use crate::http::api::management::{Management, Now};
-use crate::http::error::{Answered, ApiError};
+use crate::http::error::{Answered, ApiError, Kind};
 use crate::http::route::{at, read};
 use crate::http::who::Who;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use futures_util::future::join_all;
-use llm_manager_actors::model::{ModelHandle, Verb};
+use llm_manager_actors::model::{By, ModelHandle, Refused, RefusedReason, Verb};
 use llm_manager_policy::lifecycle::Urgency;
+use llm_manager_policy::model_state::ModelState;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -65,7 +66,10 @@ pub(super) fn operations(schemas: &mut Schemas) -> Vec<Operation> {
         post("/api/models/restart-autostart", "Restarts those with `auto_start`", all)
             .query("wait")
             .refused(START)
-            .words("restarts those with `auto_start: true`"),
+            .words(
+                "restarts those with `auto_start: true` that run, and starts the others if they fit without another \
+                 model being stopped",
+            ),
     ]
 }
 
@@ -149,13 +153,36 @@ async fn stop_all(shared: Now, options: web::Query<OrderOptions>, who: Who) -> A
 
 /// `POST /api/models/restart-autostart`
 async fn restart_autostart(shared: Now, options: web::Query<OrderOptions>, who: Who) -> Answered {
+    refuse_while_stopping(&shared, Verb::Restart)?;
     let models = shared.directory.models().iter().filter(|model| model.spec.auto_start);
-    order_many(&shared, models.collect(), Verb::Restart, options.wait, &who).await
+    // A client that leaves takes nothing back: some would be restarted, and others not.
+    let done = actix_web::rt::spawn(restart_all(models.map(Arc::clone).collect(), who.by()));
+    if !options.wait {
+        return Ok(HttpResponse::Accepted().json(all(&shared)));
+    }
+    done.await
+        .unwrap_or_else(|_| Err(ApiError::new(Kind::Internal, "the restart broke off: see the log")))?;
+    Ok(HttpResponse::Ok().json(all(&shared)))
+}
+
+/// Those that run, and then the others as at the start of the manager: in the order of the file, and none goes for another.
+async fn restart_all(models: Vec<Arc<ModelHandle>>, by: By) -> Result<(), ApiError> {
+    let (running, others): (Vec<_>, Vec<_>) = models
+        .iter()
+        .partition(|model| !matches!(model.status().state, ModelState::Stopped | ModelState::Failed));
+    let restarted =
+        join_all(running.iter().map(|model| model.operate_for(Verb::Restart, Some(by.clone())))).await;
+    let booted = join_all(others.iter().map(|model| model.operate_for(Verb::Boot, Some(by.clone())))).await;
+    let has_no_room = |done: &Result<(), Refused>| matches!(done, Err(refused) if refused.reason == RefusedReason::NoMemory);
+    let booted = booted.into_iter().filter(|done| !has_no_room(done));
+    Ok(restarted.into_iter().chain(booted).collect::<Result<(), _>>()?)
 }
 
 fn refuse_while_stopping(shared: &Management, verb: Verb) -> Result<(), ApiError> {
     match verb {
-        Verb::Start | Verb::Restart if shared.stopping.is_cancelled() => Err(ApiError::shutting_down()),
+        Verb::Start | Verb::Boot | Verb::Restart if shared.stopping.is_cancelled() => {
+            Err(ApiError::shutting_down())
+        }
         _ => Ok(()),
     }
 }

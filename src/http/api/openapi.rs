@@ -39,7 +39,7 @@ mod made {
             "limit" => match path {
                 "/api/runs" => whole(1, 10_000),
                 // A page has 1000 at most, CSV as many as are asked for.
-                "/api/requests" => whole(0, u64::MAX),
+                "/api/requests" => whole(1, u64::MAX),
                 _ => whole(1, 1000),
             },
             "before" | "run_id" => json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}),

@@ -90,6 +90,9 @@ impl LogQuery {
                 return Err(invalid(format!("`outcome`: \"{outcome}\" is not known; there are {known}")));
             }
         }
+        if self.limit == Some(0) {
+            return Err(invalid("`limit` is at least 1"));
+        }
         let after = match self.after.as_deref().filter(|after| !after.is_empty()) {
             Some(after) => {
                 let cursor: Result<Cursor, StoreError> = after.parse();

@@ -76,6 +76,26 @@ fn of_auto_start_models_that_do_not_fit_together_the_first_stays_and_the_others_
 }
 
 #[test]
+fn a_restart_of_those_with_auto_start_lets_none_go_for_another() {
+    let gpus = card(&["first", "second", "other"]);
+    let boots = |name| model(name, 15000).line("auto_start: true");
+    let models = [boots("first"), boots("second"), model("other", 15000)];
+    let manager = Manager::start(&default_holds(&gpus, models));
+    manager.wait_state("first", "ready");
+    manager.act("/api/models/restart-autostart");
+    assert_eq!((manager.state("first"), manager.state("second")), ("ready".to_owned(), "stopped".to_owned()));
+    assert_eq!((manager.starts("first").len(), manager.starts("second").len()), (2, 0));
+    // Nor does a model that somebody uses.
+    manager.chat("other").send().ok();
+    let reply = manager.post("/api/models/restart-autostart?wait=false").send();
+    assert_eq!(reply.status, 202);
+    let denied = || manager.model("first")["last_error"].to_string().contains("only auto_start asked for it");
+    wait_until("first is denied", PATIENCE, denied);
+    assert_eq!(manager.state("other"), "ready");
+    assert_eq!(manager.starts("other").len(), 1);
+}
+
+#[test]
 fn explain_says_how_long_a_busy_model_may_keep_another_waiting() {
     let gpus = card(&["a", "b"]);
     let manager = Manager::start(&default_holds(&gpus, ["a", "b"].map(|name| model(name, 15000))));

@@ -4,9 +4,11 @@ import { Link } from 'react-router'
 import type { SupervisionNode } from '@/shared/api/types'
 import { whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { useLanguage } from '@/shared/i18n/language'
 import { useNow } from '@/shared/live/clock'
 import { useLiveModel } from '@/shared/live/store'
 import { kindOfActor, StateTag, Tag } from '@/shared/ui/Status'
+import { doing } from './doing'
 import { logLink, modelOf, type Row, rowsOf, troubles } from './rows'
 
 const all = texts(
@@ -57,6 +59,7 @@ const indents = ['pl-3', 'pl-8', 'pl-13', 'pl-18', 'pl-23']
 
 function TreeRow({ row, onToggle }: { row: Row; onToggle: () => void }) {
   const t = useTexts(all)
+  const language = useLanguage()
   const now = useNow()
   const { node, level, open } = row
   const below = troubles(node)
@@ -82,7 +85,7 @@ function TreeRow({ row, onToggle }: { row: Row; onToggle: () => void }) {
         {model && node.state === 'running' ? <StateTag state={model.state} /> : <Tag kind={kindOfActor(node.state)}>{t[node.state] ?? node.state}</Tag>}
         {open === false && below > 0 && <span className="ml-2 text-warn">{t.troubles(below)}</span>}
       </td>
-      <td className="td max-w-96 min-w-52 wrap-anywhere">{node.detail ?? <span className="text-muted">–</span>}</td>
+      <td className="td max-w-96 min-w-52 wrap-anywhere">{doing(node.detail, language) ?? <span className="text-muted">–</span>}</td>
       <td className={`td num ${node.restarts > 0 ? 'text-warn' : 'text-muted'}`}>{node.restarts}</td>
       <td className="td num">{whole((now - Date.parse(node.since)) / 1000)}</td>
       <td className={`td max-w-96 text-[0.93rem] wrap-anywhere ${node.last_exit ? 'min-w-52' : ''}`}>{node.last_exit ?? <span className="text-muted">–</span>}</td>

@@ -236,7 +236,7 @@ impl Owner {
             let now = facts(pod, &self.record.container);
             if now.term != round.facts.term {
                 let left = now.ends_in(jiff::Timestamp::now().as_second());
-                self.ends.send_replace(left.map(|left| Instant::now() + left));
+                self.ends.send_replace(left.and_then(|left| Instant::now().checked_add(left)));
             }
             round.facts = now;
         }

@@ -112,7 +112,7 @@ impl Reader {
 
     /// Waits, at most until the job is over; so it is, too, when whoever would know is gone.
     async fn is_over_within(&mut self, pause: Duration) -> bool {
-        !matches!(tokio::time::timeout(pause, self.over.wait_for(|over| *over)).await, Err(_))
+        tokio::time::timeout(pause, self.over.wait_for(|over| *over)).await.is_ok()
     }
 
     /// One step, from its beginning to its end; why it ended, if it wasn't by itself.

@@ -112,8 +112,8 @@ matrix: ## Tries engines and clients on the program, and writes docs/reference/c
 	cargo build --bins
 	python3 tests/matrix/run.py
 
-mutants: ## Mutation testing of the policy crate (cargo install --locked cargo-mutants); takes hours.
-	cargo mutants --package llm-manager-policy --exclude-re 'fmt::Display|fmt::Debug' --test-tool cargo
+mutants: ## Mutation testing of the policy crate, by .cargo/mutants.toml (cargo install --locked cargo-mutants); takes hours.
+	cargo mutants --package llm-manager-policy
 
 browser: dashboard ## Runs the dashboard's tests in Chromium against the program.
 	cargo test --workspace --exclude llm-manager-kubernetes --no-run --quiet

@@ -366,6 +366,83 @@ mod tests {
     }
 
     #[test]
+    fn each_code_has_the_name_that_the_driver_gives_it() {
+        let names = [
+            (1, "INVALID_VALUE"),
+            (2, "OUT_OF_MEMORY"),
+            (3, "NOT_INITIALIZED"),
+            (34, "STUB_LIBRARY"),
+            (36, "CALL_REQUIRES_NEWER_DRIVER"),
+            (46, "DEVICE_UNAVAILABLE"),
+            (100, "NO_DEVICE"),
+            (101, "INVALID_DEVICE"),
+            (201, "INVALID_CONTEXT"),
+            (304, "OPERATING_SYSTEM"),
+            (401, "ILLEGAL_STATE"),
+            (600, "NOT_READY"),
+            (800, "NOT_PERMITTED"),
+            (801, "NOT_SUPPORTED"),
+            (802, "SYSTEM_NOT_READY"),
+            (803, "SYSTEM_DRIVER_MISMATCH"),
+            (999, "UNKNOWN"),
+        ];
+        for (code, name) in names {
+            assert_eq!(name_of(code), format!("CUDA_ERROR_{name}"), "{code}");
+        }
+        assert_eq!(name_of(35), "an error that has no name here");
+    }
+
+    #[test]
+    fn what_a_refusal_means_depends_on_what_was_asked() {
+        let meanings = [
+            (Call::Lock(7), 801, "it uses managed memory"),
+            (Call::Restore(7), 801, "what it had on the card can't come back"),
+            (Call::State(7), 801, "this driver can't checkpoint on this machine; 570"),
+            (Call::Restore(7), OUT_OF_MEMORY, "the card has not enough free memory"),
+            (Call::Lock(7), OUT_OF_MEMORY, "nothing more is known"),
+            (Call::Unlock(7), NOT_READY, "nothing more is known"),
+            (Call::Unlock(7), 401, "it is in another state"),
+            (Call::ThreadId(7), NOT_INITIALIZED, "the driver doesn't know it as a process with CUDA"),
+            (Call::ThreadId(7), INVALID_VALUE, "the driver doesn't know it as a process with CUDA"),
+            (Call::Lock(7), 999, "nothing more is known"),
+        ];
+        for (call, code, words) in meanings {
+            assert!(meaning(call, code).starts_with(words), "{call:?} {code}: {}", meaning(call, code));
+        }
+    }
+
+    #[test]
+    fn each_call_has_its_words() {
+        let words = [
+            (Call::ThreadId(7), "GetRestoreThreadId", "look at", "looked at"),
+            (Call::State(7), "GetState", "look at", "looked at"),
+            (Call::Lock(7), "Lock", "lock", "locked"),
+            (Call::Checkpoint(7), "Checkpoint", "checkpoint", "checkpointed"),
+            (Call::Restore(7), "Restore", "restore", "restored"),
+            (Call::Unlock(7), "Unlock", "unlock", "unlocked"),
+        ];
+        for (call, function, verb, done) in words {
+            assert_eq!(call.function(), format!("cuCheckpointProcess{function}"));
+            let refused = Failure { cause: Cause::Refused(call, 999), undone: true }.to_string();
+            assert!(refused.starts_with(&format!("NVIDIA's driver can't {verb} process 7 (")), "{refused}");
+            let late = Failure { cause: Cause::TooLate(call), undone: true }.to_string();
+            assert!(late.ends_with(&format!("process 7 could be {done}")), "{late}");
+        }
+        let states = [
+            (1, "locked"),
+            (2, "checkpointed"),
+            (3, "broken by a checkpoint that failed"),
+            (4, "being checkpointed"),
+            (5, "being restored"),
+            (6, "in a state that has no name here"),
+        ];
+        for (state, word) in states {
+            let said = Failure { cause: Cause::State(7, state), undone: true }.to_string();
+            assert_eq!(said, format!("process 7 is {word} already; does another program do that?"));
+        }
+    }
+
+    #[test]
     fn one_that_another_program_holds_is_left_alone() {
         let mut world = World::new(&[7, 9], &[]);
         world.states.insert(9, 1);

@@ -110,3 +110,48 @@ impl JobState {
         matches!(self, Self::Pending | Self::Configuring | Self::Requeued)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::JobState;
+
+    #[test]
+    fn each_word_of_slurm_is_a_state() {
+        use JobState::*;
+        // Each with whether it is over and whether it waits.
+        let words = [
+            ("PENDING", Pending, false, true),
+            ("RESV_DEL_HOLD", Pending, false, true),
+            ("CONFIGURING", Configuring, false, true),
+            ("RUNNING", Running, false, false),
+            ("STAGE_OUT", Running, false, false),
+            ("SIGNALING", Running, false, false),
+            ("RESIZING", Running, false, false),
+            ("SUSPENDED", Suspended, false, false),
+            ("STOPPED", Suspended, false, false),
+            ("COMPLETING", Completing, false, false),
+            ("COMPLETED", Completed, true, false),
+            ("CANCELLED", Cancelled, true, false),
+            ("REVOKED", Cancelled, true, false),
+            ("FAILED", Failed, true, false),
+            ("LAUNCH_FAILED", Failed, true, false),
+            ("RECONFIG_FAIL", Failed, true, false),
+            ("TIMEOUT", Timeout, true, false),
+            ("PREEMPTED", Preempted, true, false),
+            ("NODE_FAIL", NodeFail, true, false),
+            ("OUT_OF_MEMORY", OutOfMemory, true, false),
+            ("DEADLINE", Deadline, true, false),
+            ("BOOT_FAIL", BootFail, true, false),
+            ("REQUEUED", Requeued, false, true),
+            ("REQUEUE_HOLD", Requeued, false, true),
+            ("REQUEUE_FED", Requeued, false, true),
+            ("SPECIAL_EXIT", Requeued, false, true),
+            ("A_WORD_OF_TOMORROW", Other, false, false),
+        ];
+        for (word, state, over, waiting) in words {
+            assert_eq!(JobState::parse(word), state, "{word}");
+            assert_eq!((state.is_over(), state.is_waiting()), (over, waiting), "{word}");
+            assert_eq!(state.is_running(), state == Running, "{word}");
+        }
+    }
+}

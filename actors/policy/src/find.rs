@@ -73,6 +73,16 @@ fn find(bytes: &[u8], may: impl Fn(u8) -> bool, is: impl Fn(u8) -> bool) -> usiz
 mod tests {
     use proptest::prelude::*;
 
+    /// `y` looks like a bracket to whoever looks quickly.
+    #[test]
+    fn a_block_that_only_looks_like_it_is_passed() {
+        for length in [15, 16, 17, 80, 81, 200] {
+            let text = [vec![b'y'; length], b"{".to_vec()].concat();
+            assert_eq!(super::bracket(&text), length);
+            assert_eq!(super::bracket(text.get(..length).unwrap()), length);
+        }
+    }
+
     proptest! {
         #[test]
         fn all_ways_find_the_same(bytes in proptest::collection::vec(

@@ -144,7 +144,7 @@ mod tests {
         for (miss, offline) in [(1, false), (2, false), (3, true), (4, false)] {
             attendance.ordered(at(miss));
             assert_eq!(attendance.failed("no driver", at(miss)).offline, offline, "told once");
-            assert_eq!(attendance.is_offline(), miss >= 3);
+            assert_eq!((attendance.is_offline(), u64::from(attendance.misses())), (miss >= 3, miss));
             assert_eq!(attendance.is_stale(at(miss)), miss < 3, "what is gone is not stale");
         }
         attendance.ordered(at(5));

@@ -261,9 +261,24 @@ mod tests {
         }
         let vllm = ParkSpec::of_engine(ParkWay::Vllm, Duration::from_secs(5)).unwrap();
         assert_eq!(vllm.sleep_limit(), Duration::from_secs(25));
+        assert_eq!(vllm.wake_limit(), Duration::from_secs(25));
         // The driver is given up before the Model gives up.
         let cuda = ParkSpec::of_engine(ParkWay::Cuda, Duration::from_secs(5)).unwrap();
         assert!(cuda.sleep_limit() > Duration::from_secs(5) + UNDO_TIMEOUT);
+    }
+
+    #[test]
+    fn what_an_engine_needs_and_what_it_refuses() {
+        let words = |pairs: &'static [(&str, &str)]| pairs.iter().map(|pair| pair.0).collect::<Vec<_>>();
+        let needs: Vec<_> = ParkWay::ALL.into_iter().map(|way| words(way.flags())).collect();
+        let sglang = vec!["--enable-memory-saver", "--enable-weights-cpu-backup"];
+        assert_eq!(needs, [vec!["--enable-sleep-mode"], sglang, vec![], vec![], vec![]]);
+        let refuses: Vec<_> = ParkWay::ALL.into_iter().map(|way| words(way.obstacles())).collect();
+        let cuda =
+            vec!["GGML_CUDA_ENABLE_UNIFIED_MEMORY", "--tensor-parallel-size", "docker run", "podman run"];
+        assert_eq!(refuses, [vec![], vec![], cuda, vec![], vec![]]);
+        let variables: Vec<_> = ParkWay::ALL.into_iter().filter_map(ParkWay::variable).collect();
+        assert_eq!(variables, [("VLLM_SERVER_DEV_MODE", "1")]);
     }
 
     #[test]

@@ -97,6 +97,38 @@ fn the_cache_follows_the_architecture() {
     assert_eq!(kept(&header("gemma4", &[("attention.shared_kv_layers", 3)]), &flags(|_| ())), (16, 0));
 }
 
+/// In a context of 65536 cells a layer that sees all of it has 128 MiB, one with a window of 512 tokens 2 MiB.
+#[test]
+fn each_architecture_has_its_windows_and_states() {
+    let long = flags(|flags| (flags.context, flags.slots) = (Some(65_536), Some(1)));
+    let window: &[(&str, u64)] = &[("attention.sliding_window", 512)];
+    let states: &[(&str, u64)] = &[("ssm.inner_size", 8192), ("ssm.state_size", 16), ("ssm.conv_kernel", 4)];
+    let cases = [
+        ("llama", window, (512, 0)),
+        // Windows of 4096 and of 8192 tokens, which their headers don't say.
+        ("gemma2", &[], (2 * 128 + 2 * 9, 0)),
+        ("llama4", &[], (128 + 3 * 17, 0)),
+        ("smallthinker", &[], (128 + 3 * 9, 0)),
+        ("gpt-oss", window, (2 * 128 + 2 * 2, 0)),
+        ("gemma3", window, (4 * 2, 0)),
+        ("gemma3n", window, (4 * 2, 0)),
+        ("cohere2", window, (128 + 3 * 2, 0)),
+        ("exaone-moe", window, (128 + 3 * 2, 0)),
+        ("olmo2", window, (128 + 3 * 2, 0)),
+        ("afmoe", window, (128 + 3 * 2, 0)),
+        // A small one has none.
+        ("exaone4", window, (512, 0)),
+        // 608 KiB for each layer that has a state.
+        ("mamba", states, (0, 2)),
+        ("falcon-h1", states, (512, 2)),
+        ("qwen3next", states, (128, 1)),
+        ("bert", states, (0, 0)),
+    ];
+    for (architecture, numbers, expected) in cases {
+        assert_eq!(kept(&header(architecture, numbers), &long), expected, "{architecture}");
+    }
+}
+
 #[test]
 fn layers_go_to_cards_from_the_last_backwards() {
     let model = loaded(&header("llama", &[]));

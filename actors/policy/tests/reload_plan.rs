@@ -292,3 +292,23 @@ proptest! {
         check(&old, &new, &plan(&old, &new));
     }
 }
+
+#[test]
+fn a_further_replica_is_its_model_but_for_its_name_and_port() {
+    let hours =
+        llm_manager_policy::hours::Hours::parse("08:00-18:00").map(|hours| vec![hours]).unwrap_or_default();
+    let (keep_warm, quiet) = (hours.clone(), hours);
+    let first = ModelSpec { port: Some(9000), auto_start: true, keep_warm, quiet, ..model("a") };
+    let third = first.replica(3);
+    let expected = ModelSpec {
+        name: "a#3".to_owned(),
+        replica_of: Some("a".to_owned()),
+        port: None,
+        auto_start: false,
+        keep_warm: Vec::new(),
+        quiet: Vec::new(),
+        ..first.clone()
+    };
+    assert_eq!(third, expected);
+    assert_eq!((first.model(), third.model()), ("a", "a"));
+}

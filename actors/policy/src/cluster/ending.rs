@@ -174,6 +174,29 @@ mod tests {
     }
 
     #[test]
+    fn each_exit_has_its_words() {
+        let words = |code, signal| facts(JobState::Failed, "NonZeroExitCode", (code, signal)).end().sentence;
+        let cases = [
+            (128, 0, "exit code 128"),
+            (129, 0, "exit code 129, so its server was killed by signal 1"),
+            (127, 0, "exit code 127: a command was not found on the node"),
+            (126, 0, "exit code 126: its script can't be run on the node"),
+            (1, 0, "exit code 1"),
+            (0, 9, "killed by SIGKILL; if nobody did it, the node's memory ran out"),
+            (0, 11, "killed by signal 11"),
+        ];
+        for (code, signal, expected) in cases {
+            assert_eq!(words(code, signal), format!("job 7 failed on n1: {expected}"));
+        }
+        let unsaid = JobFacts { exit: None, ..facts(JobState::Failed, "Odd", (0, 0)) };
+        assert_eq!(unsaid.end().sentence, "job 7 failed on n1: Slurm says Odd");
+        let late = facts(JobState::Deadline, "DeadLine", (0, 0));
+        assert_eq!(late.end().fate, JobFate::Refused);
+        assert_eq!(facts(JobState::BootFail, "None", (0, 0)).end().fate, JobFate::NodeFailed);
+        assert_eq!(facts(JobState::Running, "None", (0, 0)).end().fate, JobFate::Unknown);
+    }
+
+    #[test]
     fn each_end_has_its_fate_and_sentence() {
         let cases = [
             (

@@ -286,6 +286,13 @@ mod tests {
         assert_eq!(parse_gres("gres:gpu:2"), [("gpu".to_owned(), None, 2)]);
         assert_eq!(parse_gres("gpu:v100"), [("gpu".to_owned(), Some("v100".to_owned()), 1)]);
         assert_eq!((parse_gres(""), parse_gres("(null)")), (Vec::new(), Vec::new()));
+        let amounts =
+            [("3", Some(3)), ("3k", Some(3072)), ("3M", Some(3 << 20)), ("3g", Some(3 << 30)), ("3T", None)];
+        for (text, number) in amounts {
+            assert_eq!(amount(text), number, "{text}");
+        }
+        assert_eq!(parse_gres("gpu:no_consume:2"), [("gpu".to_owned(), None, 2)]);
+        assert!(parse_gres("gpu:v100:2:3").is_empty());
     }
 
     #[test]
@@ -325,6 +332,21 @@ mod tests {
         for (ask, sentence) in cases {
             assert_eq!(outlook(&ask, &nodes), sentence);
         }
+    }
+
+    #[test]
+    fn a_long_outlook_is_cut() {
+        let all: Vec<String> = (1..=6).map(|number| number.to_string()).collect();
+        assert_eq!(few(&all, ", "), "1, 2, 3, 4, and 2 more");
+        assert_eq!(few(all.get(..4).unwrap_or_default(), ", "), "1, 2, 3, 4");
+    }
+
+    #[test]
+    fn a_silent_node_is_down_and_one_that_is_kept_from_jobs_is_drained() {
+        let health = |state: &[&str]| node("n", state, "", "").health();
+        assert_eq!((health(&["idle"]), health(&["mixed", "planned"])), (Health::Up, Health::Up));
+        assert_eq!((health(&["idle*"]), health(&["powered_down"])), (Health::Down, Health::Down));
+        assert_eq!((health(&["idle", "drain"]), health(&["reboot"])), (Health::Drained, Health::Drained));
     }
 
     proptest! {

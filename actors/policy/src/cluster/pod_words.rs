@@ -119,6 +119,7 @@ mod tests {
             ("ImagePullBackOff", "Back-off pulling image \"x\"", Some(120), "Back-off pulling"),
             ("InvalidImageName", "couldn't parse image reference", Some(0), "is none: couldn't parse"),
             ("ErrImageNeverPull", "", Some(0), "may not be pulled"),
+            ("ImageInspectError", "broken", Some(60), "server can't be looked at: broken"),
             ("CreateContainerConfigError", "secret \"hf\" not found", Some(60), "isn't there: secret \"hf\""),
             ("RunContainerError", "context deadline exceeded", Some(60), "the node can't make server"),
             ("CrashLoopBackOff", "back-off 10s restarting", Some(0), "ends again and again: back-off"),
@@ -142,5 +143,11 @@ mod tests {
         );
         assert!(unscheduled(Some(&said("SchedulingGated", ""))).sentence.contains("gate"));
         assert!(unscheduled(None).sentence.contains("hasn't looked"));
+        let bare = unscheduled(Some(&said("Unschedulable", "")));
+        assert_eq!(bare.sentence, "no node has room for it");
+        let failed = unscheduled(Some(&said("SchedulerError", "no binding.")));
+        assert_eq!(failed.sentence, "the scheduler failed: no binding");
+        let new = unscheduled(Some(&said("SomethingNew", "x")));
+        assert_eq!(new.sentence, "Kubernetes says: SomethingNew: x");
     }
 }

@@ -92,6 +92,63 @@ fn unlisted(reason: &str) -> Wait {
 mod tests {
     use super::waits_for;
 
+    /// Those of `squeue`'s manual. Whether waiting helps says whether a start goes on.
+    #[test]
+    fn each_reason_of_the_manual_is_known() {
+        let passes = [
+            "",
+            "None",
+            "Priority",
+            "JobArrayTaskLimit",
+            "Resources",
+            "BeginTime",
+            "Licenses",
+            "Reservation",
+            "Prolog",
+            "Cleaning",
+            "FrontEndDown",
+            "Dependency",
+            "JobHeldUser",
+            "JobHeldAdmin",
+            "PartitionDown",
+            "PartitionInactive",
+            "AssociationJobLimit",
+            "AssociationResourceLimit",
+            "QOSJobLimit",
+            "QOSResourceLimit",
+            "NodeDown",
+            "ReqNodeNotAvail",
+            "SystemFailure",
+        ];
+        let stays = [
+            "DependencyNeverSatisfied",
+            "JobHoldMaxRequeue",
+            "BadConstraints",
+            "PartitionTimeLimit",
+            "PartitionNodeLimit",
+            "PartitionConfig",
+            "AccountNotAllowed",
+            "QOSNotAllowed",
+            "InvalidAccount",
+            "InvalidQOS",
+            "AssociationTimeLimit",
+            "QOSTimeLimit",
+            "QOSUsageThreshold",
+            "JobLaunchFailure",
+        ];
+        let all = passes.iter().map(|one| (one, false)).chain(stays.iter().map(|one| (one, true)));
+        for (reason, hopeless) in all {
+            let wait = waits_for(reason);
+            assert_eq!((wait.hopeless, wait.reason.as_str()), (hopeless, *reason));
+            let guessed = ["Slurm says", "one job of this", "the qos is at", "the account is at"];
+            assert!(
+                !guessed.iter().any(|words| wait.sentence.starts_with(words)),
+                "{reason}: {}",
+                wait.sentence
+            );
+        }
+    }
+
     #[test]
     fn each_reason_has_its_sentence() {
         let cases = [

@@ -23,6 +23,19 @@ fn right_paths_go_on_as_they_are() {
 }
 
 #[test]
+fn each_path_is_listed_and_contained() {
+    let modes = built_in();
+    let all = Endpoints::new(&modes);
+    let listed: Vec<&str> = all.paths().collect();
+    for path in ["/v1/chat/completions", "/v1/rerank", "/v1/responses/{id}"] {
+        assert!(listed.contains(&path), "{path}");
+    }
+    assert!(listed.iter().all(|path| path.starts_with('/')));
+    assert!(all.contains("/v1/chat/completions") && all.contains("/v1/responses/resp_1"));
+    assert!(!all.contains("/v1/nothing"));
+}
+
+#[test]
 fn paths_that_people_get_wrong_are_understood() {
     for (wrong, right) in [
         ("/chat/completions", "/v1/chat/completions"),

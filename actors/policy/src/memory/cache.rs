@@ -36,3 +36,29 @@ impl CacheType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CacheType;
+
+    #[test]
+    fn each_type_takes_the_bytes_that_llama_cpp_takes() {
+        let bytes = [
+            ("f32", 256),
+            ("f16", 128),
+            ("bf16", 128),
+            ("q8_0", 68),
+            ("q5_1", 48),
+            ("q5_0", 44),
+            ("q4_1", 40),
+            ("q4_0", 36),
+            ("iq4_nl", 36),
+        ];
+        for (name, bytes) in bytes {
+            let kind = CacheType::of(name);
+            assert_eq!(kind.map(|kind| kind.bytes(64)), Some(bytes), "{name}");
+        }
+        assert_eq!(CacheType::of("q8_0").map(|kind| kind.bytes(33)), Some(68), "a block that has begun");
+        assert_eq!(CacheType::of("q9_9"), None);
+    }
+}

@@ -121,8 +121,7 @@ enum Family {
 
 fn family(words: &[String]) -> Option<Family> {
     words.iter().find_map(|word| match program(word) {
-        "llama-server" | "xllama-server" | "xllama-server.py" => Some(Family::Llama),
-        "llama_cpp.server" => Some(Family::Llama),
+        "llama-server" | "xllama-server" | "xllama-server.py" | "llama_cpp.server" => Some(Family::Llama),
         "vllm" => Some(Family::Vllm),
         name if name.starts_with("vllm.entrypoints.") => Some(Family::Vllm),
         "sglang" | "sglang.launch_server" | "sglang_router.launch_server" => Some(Family::Sglang),
@@ -272,6 +271,86 @@ mod tests {
         assert_eq!(found.ignored, ["-ot"]);
         assert_eq!(launched("llama-server -hf org/model"), None);
         assert_eq!(launched("python server.py -m a.gguf"), None);
+    }
+
+    #[test]
+    fn flags_that_stand_alone() {
+        let llama = |line: &str| {
+            let found = launched(&format!("llama-server -m a.gguf {line}")).unwrap();
+            let Engine::Llama(flags) = found.engine else { panic!("{line}") };
+            (*flags, found.projector)
+        };
+        let usual = Llama { slots: Some(3), ..Llama::default() };
+        let cases: [(&str, Llama); 17] = [
+            ("-nkvo", Llama { cache_on_card: false, ..usual.clone() }),
+            ("--no-kv-offload", Llama { cache_on_card: false, ..usual.clone() }),
+            ("-kvu", Llama { unified: Some(true), ..usual.clone() }),
+            ("--no-kv-unified", Llama { unified: Some(false), ..usual.clone() }),
+            ("--swa-full", Llama { full_windows: true, ..usual.clone() }),
+            ("--no-mmproj-offload", Llama { projector_in_ram: true, ..usual.clone() }),
+            ("--cpu-moe", Llama { cpu_experts: u64::MAX, ..usual.clone() }),
+            ("-b 1024 -ub 256", Llama { batch: 1024, micro_batch: 256, ..usual.clone() }),
+            ("-sm none", Llama { only_card: Some(0), ..usual.clone() }),
+            ("-sm layer -mg 1", usual.clone()),
+            ("-dev none", Llama { gpu_layers: Some(0), ..usual.clone() }),
+            ("-dev CUDA1", usual.clone()),
+            ("-fa on -fit on", usual.clone()),
+            ("-fa 0 -fit 0", Llama { no_flash: true, fit: false, ..usual.clone() }),
+            ("-cram 100", Llama { kept_prompts: Some(100), ..usual.clone() }),
+            ("-ngl -1", usual.clone()),
+            ("-np 0", Llama { slots: None, ..usual.clone() }),
+        ];
+        for (line, flags) in cases {
+            assert_eq!(llama(line).0, flags, "{line}");
+        }
+        assert_eq!(llama("--mmproj p.gguf --no-mmproj").1, None);
+    }
+
+    #[test]
+    fn programs_are_known_by_their_names() {
+        let is_known =
+            |line: &str| Launched::is_known(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        for line in [
+            "C:\\bin\\llama-server.exe",
+            "/opt/xllama-server",
+            "python xllama-server.py",
+            "python -m llama_cpp.server",
+            "vllm serve",
+            "python -m vllm.entrypoints.api_server",
+            "sglang serve",
+            "python -m sglang.launch_server",
+            "python -m sglang_router.launch_server",
+        ] {
+            assert!(is_known(line), "{line}");
+        }
+        for line in ["python server.py", "my-llama-server", "vllm.py", "sglang.bench"] {
+            assert!(!is_known(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn shares_and_cards_of_served_models() {
+        let served = |line: &str| {
+            let Some(Launched { engine: Engine::Served(served), model, .. }) = launched(line) else {
+                panic!("{line}")
+            };
+            (served, model)
+        };
+        let share = |line: &str| served(&format!("vllm serve m --gpu-memory-utilization {line}")).0.share;
+        assert_eq!(
+            (share("0"), share("1"), share("1.1"), share("-1"), share("x")),
+            (0.9, 1.0, 0.9, 0.9, 0.9)
+        );
+        let cards = |line: &str| served(line).0.cards;
+        assert_eq!((cards("vllm serve m -tp 2 -pp 3"), cards("vllm serve m -tp 0 -pp 0")), (6, 1));
+        assert_eq!((cards("sglang serve m --tp 0"), cards("sglang serve m")), (1, 1));
+        let in_ram = |line: &str| served(&format!("sglang serve m --cpu-offload-gb {line}")).0.in_ram;
+        assert_eq!((in_ram("2"), in_ram("-1"), in_ram("1e9"), in_ram("x")), (2 << 30, 0, 0, 0));
+        let (plain, model) = served("vllm serve --port 8000");
+        assert_eq!((&*model, plain.cache, plain.in_ram), ("", None, 0));
+        assert_eq!(served("vllm serve m --kv-cache-memory-bytes 7").0.cache, Some(7));
+        let (plain, model) = served("sglang serve org/m");
+        assert_eq!((&*model, plain.share, plain.cache), ("org/m", 0.88, None));
     }
 
     #[test]

@@ -215,6 +215,13 @@ mod tests {
     }
 
     #[test]
+    fn a_usual_address_has_a_version_in_its_path() {
+        let is_usual = |path: &str| UrlPlace::parse(&format!("http://box{path}")).unwrap().is_usual();
+        assert!(is_usual("/v1") && is_usual("/v1beta/openai") && is_usual("/api/paas/v4"));
+        assert!(!is_usual("/api") && !is_usual("/vx") && !is_usual("/very/1"));
+    }
+
+    #[test]
     fn what_is_wrong_with_an_address_is_told_apart() {
         for (text, wrong) in [
             ("box:8080/v1", BadUrl::Scheme),

@@ -110,6 +110,7 @@ fn what_carries_text() {
             r#"{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":""}}]}}]}"#,
         ),
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"tool_calls":[{},{"function":{"arguments":"{"}}]}}]}"#),
+        (Dialect::OpenAi, r#"{"choices":[{"delta":{"function_call":{"name":"f","arguments":""}}}]}"#),
         (Dialect::OpenAi, r#"{"choices":[{"text":""},{"text":"x"}]}"#),
         (Dialect::OpenAi, r#"{"choices":[{"delta":{"content":[{"type":"text","text":"x"}]}}]}"#),
         (

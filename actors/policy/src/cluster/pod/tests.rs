@@ -112,6 +112,8 @@ fn each_end_has_its_fate_and_sentence() {
         (of(ended("Error", 3)), JobFate::Failed, "failed: exit code 3"),
         (of(ended("Error", 139)), JobFate::Failed, "killed by signal 11"),
         (of(ended("Error", 137)), JobFate::Failed, "killed by SIGKILL"),
+        (of(ended("Error", 127)), JobFate::Failed, "exit code 127: a command was not found in the image"),
+        (of(ended("Error", 126)), JobFate::Failed, "exit code 126: its command can't be run"),
         (of(ended("OOMKilled", 137)), JobFate::OutOfMemory, "larger `resources.limits.memory`"),
         (of(cannot), JobFate::NotLaunched, "could not start its server: exec: \"x\""),
         (pod(PodPhase::Failed, init), JobFate::Failed, "its init container `init`: exit code 2"),
@@ -126,6 +128,12 @@ fn each_end_has_its_fate_and_sentence() {
             "usage exceeds",
         ),
         (failed("DeadlineExceeded", "x"), JobFate::TimeLimit, "reached its time limit"),
+        (failed("Preempting", ""), JobFate::Preempted, "a Pod of a higher priority has its place"),
+        (
+            PodFacts { said: said("Odd", "x"), ..pod(PodPhase::Failed, Vec::new()) },
+            JobFate::Failed,
+            "failed: Kubernetes says Odd: x",
+        ),
         (failed("NodeLost", ""), JobFate::NodeFailed, "was lost with its node"),
         (
             failed("OutOfcpu", "Node didn't have enough resource: cpu"),
@@ -149,6 +157,32 @@ fn each_end_has_its_fate_and_sentence() {
             JobFate::TimeLimit | JobFate::Preempted | JobFate::NodeFailed | JobFate::OutOfMemory
         );
         assert_eq!(facts.end(true, true).fate, if by_cluster { fate } else { JobFate::Asked });
+    }
+}
+
+#[test]
+fn an_end_of_which_little_is_known_says_so() {
+    let init = vec![container(Role::Init, ended("OOMKilled", 137))];
+    let cases = [
+        (
+            server(ended("ContainerStatusUnknown", 137)),
+            PodPhase::Failed,
+            JobFate::NodeFailed,
+            "was lost: its node knows nothing of it",
+        ),
+        (server(ended("Error", 128)), PodPhase::Failed, JobFate::Failed, "failed: exit code 128"),
+        (
+            init,
+            PodPhase::Failed,
+            JobFate::Failed,
+            "failed: its init container `init`: killed: it used more memory than its limit",
+        ),
+        (Vec::new(), PodPhase::Succeeded, JobFate::Finished, "ended by itself with exit code 0"),
+        (Vec::new(), PodPhase::Running, JobFate::Unknown, "is over, and Kubernetes doesn't say how"),
+    ];
+    for (containers, phase, fate, words) in cases {
+        let end = pod(phase, containers).end(false, false);
+        assert_eq!((end.fate, end.sentence), (fate, format!("Pod p on n1 {words}")));
     }
 }
 

@@ -36,13 +36,17 @@ const TOTAL: &str =
 fn every_form_has_its_end() {
     use Dialect::{Anthropic, OpenAi, Responses};
     let other = TEXT.replace(":0,", ":1,");
-    let ended: [(Dialect, &[&str]); 10] = [
+    let ended: [(Dialect, &[&str]); 14] = [
         (OpenAi, &[TEXT, "[DONE]"]),
         (OpenAi, &[TEXT, FINISH]),
         (OpenAi, &["data: [DONE]"]),
         (OpenAi, &[r#"{"choices":[{"text":"x","index":0,"finish_reason":"length"}]}"#]),
         (OpenAi, &[TEXT, &other, FINISH, &FINISH.replace("\"index\":0", "\"index\":1")]),
         (OpenAi, &[r#"{"type":"transcript.text.done","text":"x"}"#]),
+        (OpenAi, &[r#"{"type":"speech.audio.done"}"#]),
+        (OpenAi, &[r#"{"type":"image_generation.completed","b64_json":"x"}"#]),
+        (OpenAi, &[r#"{"type":"image_edit.completed","b64_json":"x"}"#]),
+        (Responses, &[r#"{"type":"response.cancelled"}"#]),
         (Responses, &[r#"{"type":"response.completed","response":{"status":"completed","error":null}}"#]),
         (Responses, &["event: x\ndata: {\"type\":\"response.incomplete\"}\n\n"]),
         (Anthropic, &["event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"]),
@@ -70,6 +74,32 @@ fn every_form_has_its_end() {
     assert!(!read(OpenAi, &[": ping\n\n"]).has_events());
     assert!(Dialect::of_endpoint("/v1/chat/completions").end_of_stream("/v1/chat/completions").is_some());
     assert!(Dialect::of_endpoint("/v1/audio/speech").end_of_stream("/v1/audio/speech").is_none());
+}
+
+#[test]
+fn the_end_that_a_lost_backend_owes_is_known() {
+    use Dialect::{Anthropic, OpenAi};
+    const DONE: &[u8] = b"data: [DONE]\n\n";
+    let missing = |dialect: Dialect, events: &[&str]| read(dialect, events).missing_end();
+    assert_eq!(missing(OpenAi, &[TEXT, FINISH]), Some(DONE));
+    assert_eq!(missing(OpenAi, &[TEXT, FINISH, TOTAL]), Some(DONE));
+    assert_eq!(missing(OpenAi, &[TEXT]), None, "a choice has not ended");
+    assert_eq!(missing(OpenAi, &[TEXT, FINISH, "[DONE]"]), None, "it has come");
+    assert_eq!(missing(OpenAi, &[TEXT, FINISH, "data: {"]), None, "an event is half sent");
+    assert_eq!(missing(OpenAi, &[FINISH, r#"{"error":{"message":"no"}}"#]), None, "it has failed");
+    let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    assert_eq!(missing(Anthropic, &[stop]), None, "others have no such word");
+}
+
+#[test]
+fn what_a_meter_knows_of_its_answer() {
+    let of = |shape, dialect| Meter::new(shape, dialect);
+    assert!(of(Shape::Json, Dialect::Embedding).is_embedding());
+    assert!(!of(Shape::Json, Dialect::OpenAi).is_embedding());
+    let mut document = of(Shape::Json, Dialect::OpenAi);
+    assert!(!document.has_begun());
+    document.push(b" {");
+    assert!(document.has_begun());
 }
 
 #[test]
@@ -270,6 +300,12 @@ fn names_and_places_of_others() {
     assert_eq!(cached_and_reasoning(transformers), (None, None));
     let moonshot = r#"{"choices":[{"delta":{},"index":0,"finish_reason":"stop","usage":{"prompt_tokens":100,"completion_tokens":20,"cached_tokens":5}}]}"#;
     assert_eq!(cached_and_reasoning(moonshot), (Some(5), None));
+    let groq = r#"{"choices":[],"x_groq":{"id":"r","usage":{"prompt_tokens":100,"completion_tokens":20,"num_cached_tokens":6}}}"#;
+    assert_eq!(cached_and_reasoning(groq), (Some(6), None));
+    let thinking = of(r#""output_token_details":{"thinking_tokens":7}"#);
+    assert_eq!(cached_and_reasoning(&thinking), (None, Some(7)));
+    let written = of(r#""input_tokens_details":{"cached_tokens":1,"cache_write_tokens":9}"#);
+    assert_eq!(usage(&[TEXT, &written]).cache_write, Some(9));
 }
 
 #[test]

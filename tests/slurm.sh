@@ -14,4 +14,4 @@ if ! command -v slurmctld > /dev/null || [ "$(id -u)" != 0 ]; then
   exit 0
 fi
 export CI_REQUIRE_SLURM=1
-exec cargo nextest run --workspace --exclude llm-manager-kubernetes -E 'binary(cluster) | test(slurm::)' "$@"
+exec cargo nextest run --workspace --exclude llm-manager-kubernetes -E 'binary(cluster) | test(/^slurm/) | test(on_a_real_cluster)' "$@"

@@ -87,6 +87,11 @@ fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<A
     if let Some((word, why)) = refused_extra(&extra) {
         walk.error(&fields.at("extra"), format!("{word:?} is not possible: {why}"), None);
     }
+    let node_folder = text("node_folder").map(|folder| folder.trim_end_matches('/').to_owned());
+    if let Some(folder) = node_folder.as_deref().filter(|folder| !folder.starts_with('/')) {
+        let hint = Some("write the path of a folder that every node has, such as /tmp".to_owned());
+        walk.error(&fields.at("node_folder"), format!("expected an absolute path, got {folder:?}"), hint);
+    }
     Some(Ask {
         partition: text("partition"),
         gres: text("gres"),
@@ -97,6 +102,7 @@ fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<A
         mem: text("mem"),
         cpus: whole("cpus"),
         nodes: whole("nodes"),
+        node_folder,
         extra,
     })
 }

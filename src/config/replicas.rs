@@ -23,7 +23,7 @@ pub(super) fn read(walk: &mut Walk<'_>, model: &Fields<'_>, variants: &[VariantS
     Replicas { spare: replicas.max, ..replicas }
 }
 
-/// `renew_before` of a variant: only a job has a time limit.
+/// `renew_before` of a variant: only jobs and Pods have a time limit. That of a Pod is known when it runs.
 pub(super) fn renew_before(
     walk: &mut Walk<'_>,
     variant: &Fields<'_>,
@@ -45,11 +45,12 @@ pub(super) fn renew_before(
             }
             Some(before)
         }
+        Some(Place::Kubernetes(_)) => Some(before),
         // What is wrong with it has been told.
         None => None,
         Some(_) => {
             let hint = "remove it, or run the variant as a job: `on: {slurm: {time: \"8:00:00\"}}`";
-            walk.error(&at, "only a job of a cluster has a time limit", Some(hint.to_owned()));
+            walk.error(&at, "only a job or a Pod of a cluster has a time limit", Some(hint.to_owned()));
             None
         }
     }

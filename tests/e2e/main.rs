@@ -63,6 +63,7 @@ mod service;
 mod sessions;
 mod several;
 mod slurm;
+mod slurm_apart;
 mod soak;
 mod standby;
 mod supervision;

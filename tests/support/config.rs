@@ -96,6 +96,7 @@ pub(crate) struct Variant {
     lines: Vec<String>,
     flags: Vec<String>,
     command: Option<Vec<String>>,
+    script: Option<String>,
     elsewhere: Option<String>,
 }
 
@@ -107,6 +108,7 @@ impl Variant {
             lines: vec![],
             flags: vec![],
             command: None,
+            script: None,
             elsewhere: None,
         }
     }
@@ -148,6 +150,12 @@ impl Variant {
         self
     }
 
+    /// A script in the folder of the configuration instead of a command.
+    pub(crate) fn script(mut self, name: &str) -> Self {
+        self.script = Some(name.to_owned());
+        self
+    }
+
     fn text(&self, model: &Model) -> String {
         if let Some(on) = &self.elsewhere {
             let lines = self.lines.iter().map(|line| format!("      {line}\n"));
@@ -181,7 +189,10 @@ impl Variant {
         for line in &self.lines {
             text.push_str(&format!("      {line}\n"));
         }
-        text.push_str(&format!("      command: {command:?}\n"));
+        match &self.script {
+            Some(script) => text.push_str(&format!("      script_path: {script:?}\n")),
+            None => text.push_str(&format!("      command: {command:?}\n")),
+        }
         text
     }
 }

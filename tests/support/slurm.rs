@@ -62,6 +62,22 @@ impl Cluster {
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }
 
+    /// From now on the nodes have an empty folder of their own at this path, each another one: they don't share it with this machine any more.
+    pub(crate) fn part(&self, path: &Path) {
+        for node in ["n1", "n2"] {
+            let pid = std::fs::read_to_string(self.folder().join(format!("slurmd-{node}.pid"))).unwrap();
+            let mount = ["--mount", "mount", "-t", "tmpfs", "tmpfs"];
+            let done = output(Command::new("nsenter").args(["--target", pid.trim()]).args(mount).arg(path));
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+    }
+
+    /// What a line of shell prints that sees what a node sees.
+    pub(crate) fn run_on(&self, node: &str, line: &str) -> String {
+        let pid = format!("$(cat {}/slurmd-{node}.pid)", self.folder().display());
+        self.run(&format!("nsenter --target {pid} --mount sh -c '{line}'"))
+    }
+
     /// `controller`, or `node NAME`: starts it once more.
     pub(crate) fn again(&self, what: &str) {
         let mut words = what.split(' ');

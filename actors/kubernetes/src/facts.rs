@@ -16,6 +16,7 @@ pub(crate) fn facts(pod: &Pod, server: &str) -> PodFacts {
         .iter()
         .flatten()
         .map(|one| container(one, if one.name == server { Role::Server } else { Role::Beside }));
+    let began = status.start_time.as_ref().map(|began| began.0.as_second());
     PodFacts {
         name: pod.metadata.name.clone().unwrap_or_default(),
         phase: match status.phase.as_deref() {
@@ -28,6 +29,7 @@ pub(crate) fn facts(pod: &Pod, server: &str) -> PodFacts {
         said: said(&status.reason, &status.message),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).filter(|node| !node.is_empty()),
         address: status.pod_ip.clone().filter(|address| !address.is_empty()),
+        term: began.zip(pod.spec.as_ref().and_then(|spec| spec.active_deadline_seconds)),
         is_going: pod.metadata.deletion_timestamp.is_some(),
         unscheduled: condition("PodScheduled", "False"),
         disruption: condition("DisruptionTarget", "True"),

@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -71,6 +72,7 @@ struct Pod {
     record: Record,
     view: watch::Receiver<PodView>,
     leaves: watch::Receiver<Option<Arc<str>>>,
+    ends: watch::Receiver<Option<Instant>>,
     wish: watch::Sender<Wish>,
 }
 
@@ -205,9 +207,10 @@ impl KubernetesLauncher {
         let (cluster, watcher) = opened.watcher(&record).await?;
         let (view, of_view) = watch::channel(PodView::Making(None));
         let (leaves, of_leaves) = watch::channel(None);
+        let (ends, of_ends) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
         let (output, pieces) = mpsc::channel(PIECES);
-        let pod = Pod { record: record.clone(), view: of_view, leaves: of_leaves, wish };
+        let pod = Pod { record: record.clone(), view: of_view, leaves: of_leaves, ends: of_ends, wish };
         let owner = Owner {
             cluster,
             watcher,
@@ -217,6 +220,7 @@ impl KubernetesLauncher {
             grace,
             view,
             leaves,
+            ends,
             wish: of_wish,
             output: Some(output),
         };
@@ -527,6 +531,10 @@ impl Run for PodRun {
 
     fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.pod.leaves.clone()
+    }
+
+    fn ends(&self) -> watch::Receiver<Option<Instant>> {
+        self.pod.ends.clone()
     }
 
     fn remainder(&self) -> Option<String> {

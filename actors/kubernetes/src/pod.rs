@@ -91,6 +91,8 @@ pub(crate) struct Owner {
     pub view: watch::Sender<PodView>,
     /// Somebody else takes it away, and how.
     pub leaves: watch::Sender<Option<Arc<str>>>,
+    /// When its node ends it, if it has a limit.
+    pub ends: watch::Sender<Option<Instant>>,
     pub wish: watch::Receiver<Wish>,
     /// Takes what its server prints.
     pub output: Option<mpsc::Sender<Vec<u8>>>,
@@ -231,7 +233,12 @@ impl Owner {
     /// Takes in what the watch has shown.
     fn take(&self, round: &mut Round, seen: Seen, adopted: bool) -> Option<(JobEnd, bool)> {
         if let Some(pod) = &seen.pod {
-            round.facts = facts(pod, &self.record.container);
+            let now = facts(pod, &self.record.container);
+            if now.term != round.facts.term {
+                let left = now.ends_in(jiff::Timestamp::now().as_second());
+                self.ends.send_replace(left.and_then(|left| Instant::now().checked_add(left)));
+            }
+            round.facts = now;
         }
         // It was somebody else who was first, if we are told of it before we have told it to end.
         if round.told.is_none()

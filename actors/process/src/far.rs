@@ -2,7 +2,7 @@
 
 mod files;
 
-pub use files::{Files, Folder, PREFIX, aside};
+pub use files::{Files, Folder, PREFIX, aside, random};
 
 use super::{ExitReport, Standing};
 use llm_manager_policy::cluster::{JobEnd, JobFate};

@@ -26,7 +26,7 @@ fn of_path(option: &str, path: &Path) -> OsString {
     word
 }
 
-/// The files of a job, see `records`.
+/// The files of a job, see `records`; folder and output as its node sees them.
 pub(crate) struct Files<'a> {
     pub folder: &'a Path,
     pub output: &'a Path,
@@ -60,6 +60,33 @@ pub(crate) fn submit(name: &str, ask: &Ask, files: &Files<'_>) -> Call {
     words.extend(ask.cpus.map(|cpus| format!("--cpus-per-task={cpus}").into()));
     words.extend(ask.extra.iter().map(Into::into));
     words.push(files.script.into());
+    call
+}
+
+/// Reads what a job prints into a folder on its node, by a step of the job. It is beside whatever else runs in the job, and asks for nothing
+/// of its own.
+pub(crate) fn read(job: u64, nook: &str, from: &str) -> Call {
+    const OPTIONS: [&str; 12] = [
+        "--overlap",
+        "--nodes=1",
+        "--ntasks=1",
+        // The job's script runs on its first node.
+        "--relative=0",
+        "--gres=none",
+        "--mpi=none",
+        "--chdir=/",
+        "--input=none",
+        "--quiet",
+        "--job-name=llm-manager-log",
+        // By the variable the job's script knows whom it doesn't have to wait for.
+        "--export=PATH=/usr/local/bin:/usr/bin:/bin,LLM_MANAGER_LOG=1",
+        "/bin/sh",
+    ];
+    let mut call = Call::new("srun", [format!("--jobid={job}")]);
+    call.arguments.extend(OPTIONS.map(Into::into));
+    let script = include_str!("log_reader.sh").lines().filter(|line| !line.starts_with('#'));
+    let script = script.collect::<Vec<_>>().join("\n");
+    call.arguments.extend(["-c", &script, "llm-manager-log", nook, from].map(Into::into));
     call
 }
 

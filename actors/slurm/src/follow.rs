@@ -9,9 +9,9 @@ use llm_manager_process::far::aside;
 
 /// The most that is read at once, and the pieces that may wait for whoever takes them.
 const PIECE: u64 = 64 * 1024;
-const PIECES: usize = 4;
+pub(crate) const PIECES: usize = 4;
 /// Where an earlier manager's reader may have been: of a job that is taken over, so much is shown again.
-const TAIL: u64 = 64 * 1024;
+pub(crate) const TAIL: u64 = 64 * 1024;
 
 /// Reads the file from now on; the channel ends when all is read after `over` has become true.
 /// With `from_end`, an older part of it is left out.

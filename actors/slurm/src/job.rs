@@ -3,8 +3,10 @@
 //! Whatever the controller does meanwhile: a submission that isn't answered may have happened, so the job is looked for by its
 //! name; an order to end that isn't answered is given again; only Slurm's word that the job is over is an end.
 
-use std::path::PathBuf;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_manager_policy::cluster::{
@@ -76,6 +78,26 @@ pub enum JobView {
     Ended(JobEnd),
 }
 
+/// What makes Slurm be asked soon whether a job still serves.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
+    raised: Notify,
+    told: Cell<bool>,
+}
+
+impl Doubts {
+    /// Somebody has reason to.
+    pub(crate) fn raise(&self) {
+        self.raised.notify_one();
+    }
+
+    /// Slurm has written that the job is being ended.
+    pub(crate) fn tell(&self) {
+        self.told.set(true);
+        self.raise();
+    }
+}
+
 /// The handle of a job. Dropping it ends the job.
 #[derive(Debug)]
 pub struct Job {
@@ -84,9 +106,12 @@ pub struct Job {
     pub(crate) view: watch::Receiver<JobView>,
     pub(crate) ends: watch::Receiver<Option<Instant>>,
     pub(crate) wish: watch::Sender<Wish>,
-    pub(crate) doubt: Rc<Notify>,
+    pub(crate) doubts: Rc<Doubts>,
     pub(crate) released: Rc<Notify>,
     pub(crate) output: PathBuf,
+    /// The folder of its files on its node, if the node shares none with us: its output is there.
+    pub(crate) nook: Option<String>,
+    pub(crate) leaves: watch::Receiver<Option<Arc<str>>>,
     pub(crate) key: String,
 }
 
@@ -111,7 +136,12 @@ impl Job {
         self.ends.clone()
     }
 
-    /// The file that its output goes to.
+    /// Whether it is being ended, and not by us: from then on it may finish what it has begun.
+    pub fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.leaves.clone()
+    }
+
+    /// The file that its output goes to, where the nodes share the state folder.
     pub fn output(&self) -> PathBuf {
         self.output.clone()
     }
@@ -123,7 +153,7 @@ impl Job {
 
     /// Says that it may not serve any more: Slurm is asked soon.
     pub fn doubt(&self) {
-        self.doubt.notify_one();
+        self.doubts.raise();
     }
 
     /// Leaves it to another manager: nothing of it is touched any more, and its view is closed without an end.
@@ -153,7 +183,8 @@ pub(crate) struct Owner {
     pub id: watch::Sender<Option<u64>>,
     pub view: watch::Sender<JobView>,
     pub ends: watch::Sender<Option<Instant>>,
-    pub doubt: Rc<Notify>,
+    pub leaves: watch::Sender<Option<Arc<str>>>,
+    pub doubts: Rc<Doubts>,
     pub released: Rc<Notify>,
     pub wish: watch::Receiver<Wish>,
 }
@@ -211,12 +242,13 @@ impl Owner {
             }
             let (output, environment, script) =
                 (self.folder.file(OUTPUT), self.folder.file(ENVIRONMENT), self.folder.file(SCRIPT));
-            let files = commands::Files {
-                folder: self.folder.path(),
-                output: &output,
-                environment: &environment,
-                script: &script,
+            // Where the node shares nothing, the script itself opens a file for what it prints.
+            let apart = self.record.nook.as_deref().and_then(|nook| Path::new(nook).parent());
+            let (folder, output) = match apart {
+                Some(folder) => (folder, Path::new("/dev/null")),
+                None => (self.folder.path(), output.as_path()),
             };
+            let files = commands::Files { folder, output, environment: &environment, script: &script };
             match self.tools.run(&commands::submit(&self.record.name, &self.ask, &files)).await {
                 Ok(text) => match parse::submitted(&text) {
                     Some(id) => return self.numbered(id).await,
@@ -300,7 +332,7 @@ impl Owner {
                     // Nobody can wish any more, and it would be ready at once for ever.
                     tokio::time::sleep(PAUSE).await;
                 },
-                () = self.doubt.notified() => if matches!(&*self.view.borrow(), JobView::Placed(_)) {
+                () = self.doubts.raised.notified() => if matches!(&*self.view.borrow(), JobView::Placed(_)) {
                     registration.stage(Stage::Doubted);
                 },
                 () = tokio::time::sleep(tick) => {}
@@ -355,6 +387,10 @@ impl Owner {
                 }
                 None => self.placing(&row, registration),
             }
+        } else if state == JobState::Completing && self.doubts.told.get() && round.told.is_none() {
+            // One whose server has ended by itself looks the same, but for Slurm's word. How it ends comes when nothing of it is left.
+            let why = format!("job {id} is being ended by Slurm, and not by this manager");
+            self.leaves.send_if_modified(|old| old.replace(why.into()).is_none());
         } else if state.is_waiting() {
             let wait = match state {
                 JobState::Configuring => Wait {
@@ -450,7 +486,9 @@ impl Owner {
 
     /// How it ended.
     async fn end(&self, id: u64, round: &Round) -> JobEnd {
-        let asked = matches!(round.told, Some((wish, _)) if wish > Wish::Run);
+        // Somebody else was first: that we told it, too, doesn't count.
+        let asked =
+            matches!(round.told, Some((wish, _)) if wish > Wish::Run) && self.leaves.borrow().is_none();
         let node = round.last.as_ref().map(|row| row.node.clone()).unwrap_or_default();
         let shown = self.tools.run(&commands::show(id)).await.unwrap_or_default();
         let last = round.last.as_ref();

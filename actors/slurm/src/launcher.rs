@@ -16,9 +16,9 @@ use llm_manager_process::{
     Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail, far,
 };
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use crate::follow::follow;
+use crate::ear::Ear;
 use crate::job::{Job, JobView, Wish};
 use crate::nodes::{self, Owners, Watching};
 use crate::records::Record;
@@ -164,6 +164,8 @@ impl SlurmLauncher {
         let cannot = |why: String| LaunchError::NoWay { place: shown.clone(), why };
         let SpecPlace::Slurm(ask) = &order.place else { return Err(cannot("it is no cluster".to_owned())) };
         let (job, adopted) = self.job(&order, ask).await.map_err(|error| cannot(error.to_string()))?;
+        let slurm = self.slurm().await.map_err(|error| cannot(error.to_string()))?;
+        let over = watch::Sender::new(false);
         let output = FarOutput::new(&order, &self.0.output);
         let standing = watch::Sender::new(Standing::Queued(SUBMITTING.into()));
         let report = watch::Sender::new(None);
@@ -180,10 +182,10 @@ impl SlurmLauncher {
         tokio::task::spawn_local(attendant.run(
             Rc::downgrade(&job),
             job.view(),
-            job.output(),
+            slurm.output(&job, adopted, over.subscribe()),
+            over,
             job.key().to_owned(),
             job.name().to_owned(),
-            adopted,
             output,
             slot,
         ));
@@ -259,18 +261,23 @@ impl Attendant {
         mut self,
         job: std::rc::Weak<Job>,
         mut view: watch::Receiver<JobView>,
-        file: PathBuf,
+        mut pieces: mpsc::Receiver<Vec<u8>>,
+        over: watch::Sender<bool>,
         key: String,
         name: String,
-        adopted: bool,
         output: FarOutput,
         slot: OwnedSemaphorePermit,
     ) {
-        let over = watch::Sender::new(false);
         let (mut writer, reader) = tokio::io::duplex(PIPE);
-        let mut pieces = follow(file, adopted, over.subscribe());
+        let of = job.clone();
         let pump = tokio::task::spawn_local(async move {
+            let mut ear = Ear::default();
             while let Some(piece) = pieces.recv().await {
+                if let Some(job) = of.upgrade()
+                    && job.id().is_some_and(|id| ear.hears_end(&piece, id))
+                {
+                    job.doubts.tell();
+                }
                 if writer.write_all(&piece).await.is_err() {
                     return;
                 }
@@ -362,6 +369,10 @@ impl Run for SlurmRun {
 
     fn ends(&self) -> watch::Receiver<Option<Instant>> {
         self.job.ends()
+    }
+
+    fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.job.leaves()
     }
 
     fn doubt(&self) {

@@ -5,9 +5,10 @@
 //! controller that doesn't answer changes nothing: its jobs run on.
 //!
 //! `commands`, `parse`, `json` and `wrapper` are pure; `tools` starts Slurm's programs; `poller` asks for all jobs; `job` owns one
-//! job from its submission to its end; `nodes` looks at the nodes; `records` are the files of a job in the state folder.
+//! job from its submission to its end; `follow` and `step` read what it prints, with a shared disk and without one; `nodes` looks at the nodes; `records` are the files of a job in the state folder.
 
 mod commands;
+mod ear;
 mod follow;
 mod job;
 mod json;
@@ -17,6 +18,7 @@ mod parse;
 mod poller;
 mod records;
 mod slurm;
+mod step;
 mod tools;
 mod wrapper;
 

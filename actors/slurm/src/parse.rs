@@ -95,6 +95,19 @@ pub(crate) fn exit_code(text: &str) -> Option<(u32, u32)> {
     Some((code.parse().ok()?, signal.parse().ok()?))
 }
 
+/// Whether a line of a job's output or of its reader is Slurm's word that the job is being ended: `slurmstepd-n1: error: *** JOB 7 ON n1
+/// CANCELLED AT ...`, which comes before `squeue` is asked again.
+pub(crate) fn tells_end(line: &str, job: u64) -> bool {
+    let Some((_, rest)) = line.split_once("*** ").filter(|_| line.starts_with("slurmstepd")) else {
+        return false;
+    };
+    let of = |word: &str, end: char| {
+        let number = rest.strip_prefix(word).and_then(|rest| rest.split(end).next());
+        number.is_some_and(|number| number.parse() == Ok(job))
+    };
+    of("JOB ", ' ') || of("STEP ", '.')
+}
+
 /// Whether these words say that no such job is known.
 pub(crate) fn is_unknown_job(words: &str) -> bool {
     words.contains("Invalid job id specified")
@@ -160,6 +173,19 @@ mod tests {
         assert_eq!(exit_code(text), Some((0, 53)));
     }
 
+    #[test]
+    fn only_slurms_word_on_this_job_tells_its_end() {
+        for line in [
+            "slurmstepd-n1: error: *** JOB 7 ON n1 CANCELLED AT 2026-11-30T11:14:58 ***",
+            "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-11-30T11:14:58 DUE TO TIME LIMIT ***",
+            "slurmstepd-n1: error: *** STEP 7.3 ON n1 CANCELLED AT 2026-11-30T11:14:58 ***",
+        ] {
+            assert!(tells_end(line, 7), "{line}");
+            assert!(!tells_end(line, 77) && !tells_end(&format!("it said {line}"), 7));
+        }
+        assert!(!tells_end("slurmstepd: error: Detected 1 oom-kill event(s)", 7));
+    }
+
     proptest! {
         #[test]
         fn nothing_that_is_printed_panics(text in "\\PC{0,80}(\n\\PC{0,80}){0,3}") {
@@ -168,6 +194,7 @@ mod tests {
             submitted(&text);
             field(&text, "Reason");
             exit_code(&text);
+            tells_end(&text, 7);
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct Record {
     pub run: i64,
     /// What it was launched by: a job of another one isn't taken over.
     pub launch: String,
+    /// The folder of its files on its node, where the nodes share none with the manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nook: Option<String>,
 }
 
 /// The key's names: ours, llama.cpp's and vLLM's.
@@ -92,6 +95,7 @@ mod tests {
             variant: "v".to_owned(),
             run: 1,
             launch: "x".to_owned(),
+            nook: None,
         };
         let folder = prepare(&files, &record, "#!/bin/sh\n", &[("A".to_owned(), "b c".to_owned())]).unwrap();
         for file in [SCRIPT, ENVIRONMENT] {

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 
 use llm_manager_policy::cluster::{Ask, JobState};
 use llm_manager_policy::spec::Launch;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::commands;
-use crate::job::{Job, JobView, Owner, Wish};
+use crate::follow::follow;
+use crate::job::{Doubts, Job, JobView, Owner, Wish};
 use crate::parse;
 use crate::poller::Poller;
 use crate::records::{self, OUTPUT, PLACE, Record};
+use crate::step::{Begun, Reader};
 use crate::tools::{CallError, Fence, Tools};
-use crate::wrapper::{self, Wrapped};
-use llm_manager_process::far::{Files, Folder, PREFIX, aside};
+use crate::wrapper::{self, Sent, Wrapped};
+use llm_manager_process::far::{Files, Folder, PREFIX, aside, random};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub struct Slurm {
     tools: Tools,
     poller: Poller,
     files: Files,
+    begun: Begun,
 }
 
 impl Slurm {
@@ -70,7 +73,7 @@ impl Slurm {
     pub fn open(state_dir: &Path, slurm_conf: Option<PathBuf>) -> io::Result<Self> {
         let tools = Tools::new(slurm_conf);
         let files = Files::open(state_dir, PLACE)?;
-        Ok(Self { poller: Poller::new(tools.clone()), tools, files })
+        Ok(Self { poller: Poller::new(tools.clone()), tools, files, begun: Begun::default() })
     }
 
     /// The cluster of the environment.
@@ -80,7 +83,7 @@ impl Slurm {
     pub async fn open_beside(state_dir: PathBuf, fence: Fence) -> io::Result<Self> {
         let tools = Tools::new(None).within(fence);
         let files = aside(move || Files::open(&state_dir, PLACE)).await?;
-        Ok(Self { poller: Poller::new(tools.clone()), tools, files })
+        Ok(Self { poller: Poller::new(tools.clone()), tools, files, begun: Begun::default() })
     }
 
     /// Why the controller doesn't answer, while it doesn't.
@@ -103,11 +106,22 @@ impl Slurm {
         let (record, folder, key) = aside(move || {
             let name = files.new_name(&order.model, records::plain)?;
             let folder = files.folder(&name);
+            // Whoever sees the queue knows the job's name, but not this one.
+            let nook = match &order.ask.node_folder {
+                Some(folder) => Some(format!("{folder}/llm-manager-{}", random(12)?)),
+                None => None,
+            };
+            let sent = match &order.launch {
+                Launch::Script(path) if nook.is_some() => sent(path)?,
+                _ => None,
+            };
             let script = wrapper::script(&Wrapped {
                 model: &order.known_as,
                 launch: &order.launch,
                 working_dir: &order.working_dir,
-                folder: folder.path(),
+                folder: nook.as_deref().map_or(folder.path(), Path::new),
+                sent: sent.as_ref(),
+                apart: nook.is_some(),
                 port: order.port,
             });
             let record = Record {
@@ -117,6 +131,7 @@ impl Slurm {
                 variant: order.variant,
                 run: order.run,
                 launch: order.fingerprint,
+                nook,
             };
             let folder = records::prepare(&files, &record, &script, &environment)?;
             let key = folder.read_key()?;
@@ -150,8 +165,9 @@ impl Slurm {
         let (id, of_id) = watch::channel(record.id);
         let (view, of_view) = watch::channel(JobView::Submitting(None));
         let (ends, of_ends) = watch::channel(None);
+        let (leaves, of_leaves) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
-        let doubt = std::rc::Rc::new(tokio::sync::Notify::new());
+        let doubts = std::rc::Rc::<Doubts>::default();
         let released = std::rc::Rc::new(tokio::sync::Notify::new());
         let job = Job {
             name: record.name.clone(),
@@ -159,9 +175,11 @@ impl Slurm {
             view: of_view,
             ends: of_ends,
             wish,
-            doubt: std::rc::Rc::clone(&doubt),
+            doubts: std::rc::Rc::clone(&doubts),
             released: std::rc::Rc::clone(&released),
             output: folder.file(OUTPUT),
+            nook: record.nook.clone(),
+            leaves: of_leaves,
             key,
         };
         let owner = Owner {
@@ -174,12 +192,30 @@ impl Slurm {
             id,
             view,
             ends,
-            doubt,
+            leaves,
+            doubts,
             released,
             wish: of_wish,
         };
         tokio::task::spawn_local(owner.run());
         job
+    }
+
+    /// What a job prints; the channel ends when all is read after `over` has become true. Of a job that was `adopted` the older part is left out.
+    pub fn output(&self, job: &Job, adopted: bool, over: watch::Receiver<bool>) -> mpsc::Receiver<Vec<u8>> {
+        let Some(nook) = job.nook.clone() else { return follow(job.output(), adopted, over) };
+        let reader = Reader {
+            tools: self.tools.clone(),
+            begun: Begun::clone(&self.begun),
+            name: job.name.clone(),
+            nook,
+            id: job.id.clone(),
+            view: job.view(),
+            doubts: std::rc::Rc::clone(&job.doubts),
+            adopted,
+            over,
+        };
+        reader.follow()
     }
 
     /// The user's jobs that some manager has submitted and that aren't over.
@@ -210,6 +246,24 @@ impl Slurm {
     pub async fn cancel(&self, id: u64) -> Result<(), CallError> {
         self.tools.run(&commands::cancel(id)).await.map(drop)
     }
+}
+
+/// A script as it goes along with a job; `None`: it isn't a text, and has to be on the node.
+fn sent(path: &Path) -> io::Result<Option<Sent>> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let bytes = std::fs::read(path).map_err(named)?;
+    Ok(Sent::new(bytes, is_executable(path)))
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &Path) -> bool {
+    true
 }
 
 /// A job whose state folder is gone, and what became of it.

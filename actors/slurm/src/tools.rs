@@ -129,6 +129,19 @@ impl Tools {
         &self.0.path
     }
 
+    fn command(&self, call: &Call) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(call.program);
+        let environment = self.0.environment.iter().map(|(name, value)| (name, value));
+        command.args(&call.arguments).env_clear().envs(environment).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Starts a program that runs on; dropping it ends it.
+    pub(crate) fn start(&self, call: &Call) -> Result<tokio::process::Child, CallError> {
+        let started = self.command(call).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        started.map_err(|error| CallError::NotStarted { program: call.program, cause: error.to_string() })
+    }
+
     /// Runs a program to its end; what it printed.
     pub(crate) async fn run(&self, call: &Call) -> Result<String, CallError> {
         let program = call.program;
@@ -137,12 +150,7 @@ impl Tools {
             let words = "this manager doesn't lead at the moment".to_owned();
             return Err(CallError::Fenced { program, words });
         }
-        let mut command = tokio::process::Command::new(program);
-        command
-            .args(&call.arguments)
-            .env_clear()
-            .envs(self.0.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).kill_on_drop(true);
+        let mut command = self.command(call);
         let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {
             let words = format!("no answer within {} s", PATIENCE.as_secs());
             return Err(CallError::Unanswered { program, words });
@@ -174,7 +182,7 @@ fn path_of_jobs() -> String {
 }
 
 /// Slurm's words in one line, without the name of the program before each.
-fn told(text: &str, program: &str) -> String {
+pub(crate) fn told(text: &str, program: &str) -> String {
     let start = format!("{program}: ");
     let lines = text.lines().map(|line| {
         let line = line.trim();

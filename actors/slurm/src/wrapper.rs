@@ -12,8 +12,12 @@ pub(crate) struct Wrapped<'a> {
     pub model: &'a str,
     pub launch: &'a Launch,
     pub working_dir: &'a Path,
-    /// The folder of the job's files, where the nodes share it.
+    /// The folder of the job's files: the one here, if the nodes share it, otherwise one on the node.
     pub folder: &'a Path,
+    /// What takes the place of the script where the nodes don't share it, if it is a text.
+    pub sent: Option<&'a Sent>,
+    /// The nodes share nothing with this machine.
+    pub apart: bool,
     /// `None`: the script looks for a free one.
     pub port: Option<u16>,
 }
@@ -29,21 +33,70 @@ fn word(text: &str, model: &str) -> String {
     quoted.replace("{port}", "'\"$PORT\"'").replace("{host}", "'\"$HOST\"'")
 }
 
+/// A script that goes along with the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// Who reads it, and what that is told first.
+    pub reader: Vec<String>,
+    pub text: String,
+}
+
+impl Sent {
+    /// The longest script that goes along: Slurm takes 4 MiB with all that is around it.
+    const LONGEST: usize = 1 << 20;
+
+    /// `None`: it is no text. It is read by whom its first line names, for nothing may be executable where it is put; without such a line, or
+    /// if it isn't meant to be executed, by a shell.
+    pub(crate) fn new(bytes: Vec<u8>, executable: bool) -> Option<Self> {
+        let text = String::from_utf8(bytes).ok()?;
+        if text.len() > Self::LONGEST || text.contains('\0') {
+            return None;
+        }
+        let named = text.strip_prefix("#!").filter(|_| executable).and_then(|rest| rest.lines().next());
+        // As the kernel reads it: all that follows the program is one word.
+        let named = named.and_then(|line| {
+            let line = line.trim();
+            let (program, word) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+            let words = [program, word.trim()].into_iter().filter(|word| !word.is_empty());
+            program.starts_with('/').then(|| words.map(str::to_owned).collect())
+        });
+        Some(Self { reader: named.unwrap_or_else(|| vec!["sh".to_owned()]), text })
+    }
+}
+
 /// The text of the script.
 pub(crate) fn script(of: &Wrapped<'_>) -> String {
     let port = of.port.map_or_else(|| FIND_PORT.to_owned(), |port| format!("PORT={port}\n"));
     let folder = quoted(&of.folder.to_string_lossy());
     let working_dir = quoted(&of.working_dir.to_string_lossy());
-    let start = match of.launch {
-        Launch::Script(path) => format!("script={}\n{START_SCRIPT}", quoted(&path.to_string_lossy())),
-        Launch::Command(words) => {
-            let words: Vec<String> = words.iter().map(|text| word(text, of.model)).collect();
-            format!("exec {}\n", words.join(" "))
+    let (open, enter) = if of.apart { (OPEN_APART, ENTER_APART) } else { ("", ENTER) };
+    format!(
+        "{HEAD}folder={folder}\nworking_dir={working_dir}\n{PREPARE}{open}{enter}{ADDRESS}{port}{REPORT}{}",
+        start(of)
+    )
+}
+
+fn start(of: &Wrapped<'_>) -> String {
+    let list = |words: &[String]| words.iter().map(|text| word(text, of.model)).collect::<Vec<_>>().join(" ");
+    match (of.launch, of.sent) {
+        (Launch::Script(_), Some(sent)) => {
+            let reader: Vec<String> = sent.reader.iter().map(|word| quoted(word)).collect();
+            format!(
+                "text={}\nset -- {} \"$folder/script\"\n{SENT}{STAY}",
+                quoted(&sent.text),
+                reader.join(" ")
+            )
         }
+        (Launch::Script(path), None) => {
+            let path = quoted(&path.to_string_lossy());
+            let after = if of.apart { "" } else { BECOME_SCRIPT };
+            format!("script={path}\n{FIND_SCRIPT}{after}{STAY}")
+        }
+        (Launch::Command(words), _) if of.apart => format!("set -- {}\n{STAY}", list(words)),
+        (Launch::Command(words), _) => format!("exec {}\n", list(words)),
         // Nobody asks for a job that starts nothing.
-        Launch::Nothing => "exec true\n".to_owned(),
-    };
-    format!("{HEAD}folder={folder}\nworking_dir={working_dir}\n{PREPARE}{port}{REPORT}{start}")
+        (Launch::Nothing, _) => "exec true\n".to_owned(),
+    }
 }
 
 const HEAD: &str = "#!/bin/sh\n# Written by LLM-Manager: the script of a job.\n";
@@ -60,8 +113,41 @@ export HOME
 # With it, every `srun` of the job would start with an empty environment.
 unset SLURM_EXPORT_ENV
 fail() { echo "llm-manager: $*" >&2; exit 96; }
-cd "$working_dir" || fail "the folder of the model isn't on $SLURMD_NODENAME; it has to be on a disk that the nodes share"
-# The node's address, as Slurm knows it.
+"#;
+
+const ENTER: &str = r#"cd "$working_dir" || fail "the folder of the model isn't on $SLURMD_NODENAME; it has to be on a disk that the nodes share, or else write \`node_folder\`"
+"#;
+
+/// Where the nodes share nothing: what the job prints is in a folder of its own on the node, and is read there (`log_reader.sh`). Nobody else can
+/// guess the folder's name, nor look into it. At the end the reader has a moment to read the rest, and if the job failed at
+/// once, to come: the job's end waits for it.
+const OPEN_APART: &str = r#"for old in "${folder%/*}"/llm-manager-*; do
+  [ -O "$old" ] && read -r pid < "$old/pid" && ! kill -0 "$pid" && rm -rf "$old"
+done 2> /dev/null
+(umask 077 && mkdir "$folder" && echo $$ > "$folder/pid" && : > "$folder/output.log" && mkfifo "$folder/alive") || exit 95
+exec >> "$folder/output.log" 2>&1
+exec 9<> "$folder/alive"
+(umask 077 && printf %s "${LLM_MANAGER_KEY:-}" > "$folder/key")
+[ -z "${LLM_MANAGER_KEY_FILE:-}" ] || export LLM_MANAGER_KEY_FILE="$folder/key"
+asked=
+trap 'asked=1' TERM
+reads() { reader=$(cat "$folder/reader" 2> /dev/null) && kill -0 "${reader%% *}" 2> /dev/null; }
+hand_over() {
+  turns=0
+  until reads || [ -n "$asked" ] || [ "$turns" -ge 200 ]; do sleep 0.1; turns=$((turns + 1)); done
+  exec 9>&-
+  turns=0
+  while [ "$turns" -lt 50 ] && reads; do sleep 0.1; turns=$((turns + 1)); done
+  cd / && rm -rf "$folder"
+}
+trap hand_over EXIT
+: > "$folder/ready"
+"#;
+
+const ENTER_APART: &str = r#"cd "$working_dir" 2> /dev/null || cd "$folder"
+"#;
+
+const ADDRESS: &str = r#"# The node's address, as Slurm knows it.
 HOST=" $(scontrol --oneliner show node "$SLURMD_NODENAME" 2> /dev/null) "
 case $HOST in *' NodeAddr='*) HOST=${HOST#*' NodeAddr='} && HOST=${HOST%%' '*} ;; *) HOST= ;; esac
 [ -n "$HOST" ] || HOST=$SLURMD_NODENAME
@@ -86,24 +172,34 @@ place="llm-manager $SLURM_JOB_ID $SLURMD_NODENAME $HOST $PORT"
 ( ( for pause in 1 2 4 8 16 0; do
     scontrol update "JobId=$SLURM_JOB_ID" "Comment=$place" > /dev/null 2>&1 && break
     sleep $pause
-  done ) & ) < /dev/null > /dev/null 2>&1
+  done ) & ) < /dev/null > /dev/null 2>&1 9>&-
+"#;
+
+const FIND_SCRIPT: &str = r#"[ -e "$script" ] || fail "$script isn't on $SLURMD_NODENAME; it has to be on a disk that the nodes share"
+[ -x "$script" ] && set -- "$script" || set -- sh "$script"
+"#;
+
+const BECOME_SCRIPT: &str = r#"if grep -Eq '(^|[;&|{(]|then|else|do)[[:space:]]*exec[[:space:]]+[^0-9<>]' "$script"; then exec "$@"; fi
+"#;
+
+const SENT: &str = r#"(umask 077 && printf %s "$text" > "$folder/script") || fail "there is no room in $folder on $SLURMD_NODENAME"
 "#;
 
 /// A script that doesn't `exec` is a shell that dies at SIGTERM, after which Slurm gives its cards to the next job while the
 /// server is still there. For such a script this one stays: it waits until nothing of the job is left.
-const START_SCRIPT: &str = r#"[ -e "$script" ] || fail "$script isn't on $SLURMD_NODENAME; it has to be on a disk that the nodes share"
-[ -x "$script" ] && set -- "$script" || set -- sh "$script"
-if grep -Eq '(^|[;&|{(]|then|else|do)[[:space:]]*exec[[:space:]]+[^0-9<>]' "$script"; then exec "$@"; fi
-# Whoever carries the job's number, but for the shell that looks.
+const STAY: &str = r#"# Whoever carries the job's number, but for the shell that looks and whoever reads what it prints.
 rest() {
   for pid in $(grep -lsz "^SLURM_JOB_ID=$SLURM_JOB_ID\$" /proc/[0-9]*/environ | cut -d/ -f3); do
+    grep -qsz '^LLM_MANAGER_LOG=' "/proc/$pid/environ" && continue
     parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2> /dev/null)
     [ "$pid" = $$ ] || [ "${parent:-$$}" = $$ ] || echo "$pid"
   done
 }
+# Told to end before it began.
+[ -z "${asked:-}" ] || exit 143
 asked=
 trap 'asked=1' TERM
-"$@" &
+"$@" 9>&- &
 child=$!
 while :; do
   wait "$child"
@@ -164,9 +260,60 @@ mod tests {
         let command =
             Launch::Command(vec!["serve".to_owned(), "--port={port}".to_owned(), "$(rm x)".to_owned()]);
         let folder = Path::new("/s/it's");
-        let text =
-            script(&Wrapped { model: "m", launch: &command, working_dir: folder, folder, port: Some(9) });
+        let text = script(&Wrapped {
+            model: "m",
+            launch: &command,
+            working_dir: folder,
+            folder,
+            port: Some(9),
+            sent: None,
+            apart: false,
+        });
         assert!(text.ends_with("exec 'serve' '--port='\"$PORT\"'' '$(rm x)'\n"), "{text}");
         assert!(text.contains("folder='/s/it'\\''s'\n") && text.contains("PORT=9\n"), "{text}");
+    }
+
+    #[test]
+    fn a_script_that_goes_along_is_read_by_whom_it_names() {
+        let reader =
+            |text: &str, executable| Sent::new(text.into(), executable).map(|sent| sent.reader.join("|"));
+        for (text, executable, wanted) in [
+            ("#!/bin/bash\nx", true, "/bin/bash"),
+            ("#! /usr/bin/env  python3 -u \nx", true, "/usr/bin/env|python3 -u"),
+            ("#!/bin/bash\r\nx", true, "/bin/bash"),
+            ("#!/bin/bash\nx", false, "sh"),
+            ("#!bash\nx", true, "sh"),
+            ("x", true, "sh"),
+            ("", true, "sh"),
+        ] {
+            assert_eq!(reader(text, executable).as_deref(), Some(wanted), "{text:?}");
+        }
+        assert_eq!(Sent::new(b"\x7fELF\0".to_vec(), true), None);
+        assert_eq!(Sent::new(vec![0xff], true), None);
+        assert_eq!(Sent::new(vec![b'x'; Sent::LONGEST + 1], true), None);
+    }
+
+    #[test]
+    fn where_nothing_is_shared_nothing_of_this_machine_is_needed() {
+        let launch = Launch::Script("/home/me/serve.sh".into());
+        let sent = Sent::new(b"#!/bin/sh\necho it's\n".to_vec(), true).unwrap();
+        let (folder, working_dir) = (Path::new("/tmp/llm-manager-1"), Path::new("/home/me"));
+        let text = script(&Wrapped {
+            model: "m",
+            launch: &launch,
+            working_dir,
+            folder,
+            port: None,
+            sent: Some(&sent),
+            apart: true,
+        });
+        assert!(
+            text.contains("text='#!/bin/sh\necho it'\\''s\n'\nset -- '/bin/sh' \"$folder/script\"\n"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("/home/me/serve.sh") && text.contains("folder='/tmp/llm-manager-1'\n"),
+            "{text}"
+        );
     }
 }

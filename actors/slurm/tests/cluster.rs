@@ -253,6 +253,35 @@ fn a_script_without_exec_holds_its_cards_until_its_server_is_gone() {
     });
 }
 
+/// With a folder of each node's own instead of a shared disk.
+#[test]
+fn where_nothing_is_shared_the_last_words_come_too() {
+    on_a_cluster(async |cluster| {
+        let nodes = cluster.folder().join("nodes");
+        fs::create_dir(&nodes).unwrap();
+        cluster.part(&nodes);
+        let slurm = Slurm::open(cluster.folder(), Some(cluster.conf())).unwrap();
+        // It takes a second to end, and its child has the last word.
+        let server = "trap 'sleep 1; echo going; exit 0' TERM; (trap '' TERM; sleep 2; echo gone) & echo up; \
+                      while :; do sleep 0.1; done";
+        let ask = Ask { node_folder: Some(nodes.to_str().unwrap().to_owned()), ..gpu("rtx4060:1") };
+        let job = slurm.submit(order(cluster, command(&["sh", "-c", server]), ask)).await.unwrap();
+        let over = watch::Sender::new(false);
+        let mut lines = slurm.output(&job, false, over.subscribe());
+        assert_eq!(lines.recv().await.unwrap(), b"up\n");
+        placed(&job).await;
+        job.wish(Wish::Terminate);
+        assert_eq!(ended(&job).await.0, JobFate::Asked);
+        over.send_replace(true);
+        let mut rest = String::new();
+        while let Some(piece) = lines.recv().await {
+            rest.push_str(&String::from_utf8_lossy(&piece));
+        }
+        assert!(rest.ends_with("going\ngone\n"), "{rest}");
+        assert_eq!(cluster.run_on("n1", &format!("ls -A {}", nodes.display())), "");
+    });
+}
+
 #[test]
 fn a_controller_that_is_away_changes_nothing() {
     on_a_cluster(async |cluster| {

@@ -18,7 +18,7 @@ pub(super) static ROWS: &[Key] = &[
         Kind::Number { min: 0.01, max: 604_800.0 },
         "seconds",
         Preset::Nothing,
-        "With on.slurm: so long before the job's time limit its successor is submitted; when that is ready, the job gets no more requests and ends with its last answer. It has to cover the wait in Slurm's queue and the start. Too high: two jobs run side by side for long. Too low: long answers are cut off. The script listens on PORT, for the successor's is another one. Default: there is no successor; a request after the end gets a new job.",
+        "With on.slurm or on.kubernetes: so long before the time limit of the job, or of the Pod (activeDeadlineSeconds), its successor is submitted; when that is ready, the job gets no more requests and ends with its last answer. It has to cover the wait for a place and the start. Too high: two run side by side for long. Too low: long answers are cut off. The script listens on PORT, for the successor's is another one. Default: there is no successor; a request after the end gets a new job.",
     ),
     row(
         Section::On,
@@ -115,6 +115,14 @@ pub(super) static ROWS: &[Key] = &[
         "",
         Preset::Whole(1),
         "Nodes, as --nodes. The script runs on the first of them.",
+    ),
+    row(
+        Section::Slurm,
+        "node_folder",
+        Kind::Text,
+        "",
+        Preset::Nothing,
+        "Where the nodes share no disk with this machine: a folder that every node has, such as /tmp. The job's script goes along with the job, and its output comes back through a step of it (srun). Default: the nodes share the folder of the ledger.",
     ),
     row(
         Section::Slurm,

@@ -97,7 +97,7 @@ fn only_a_job_with_a_longer_limit_has_a_successor() {
     );
     check(
         &job("alive_time: 1", "renew_before: 60"),
-        &["6 Local-Models.m.Job.renew_before: only a job of a cluster | run the variant as a job"],
+        &["6 Local-Models.m.Job.renew_before: only a job or a Pod of a cluster | run the variant as a job"],
     );
     let renewed = "on: {slurm: {}}\n      renew_before: 60";
     check(

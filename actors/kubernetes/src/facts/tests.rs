@@ -57,3 +57,13 @@ fn a_pod_that_nobody_has_looked_at_has_no_facts() {
     assert!(found.node.is_none() && found.containers.is_empty() && !found.is_going);
     assert!(matches!(found.stage(), PodStage::Waits(wait) if wait.sentence.contains("hasn't looked")));
 }
+
+#[test]
+fn a_limit_counts_from_where_its_node_began() {
+    let mut pod = pod(json!({"phase": "Running", "startTime": "2026-11-29T10:00:00Z"}));
+    assert_eq!(facts(&pod, "srv").term, None);
+    pod.spec.as_mut().unwrap().active_deadline_seconds = Some(600);
+    assert_eq!(facts(&pod, "srv").term, Some((1_795_946_400, 600)));
+    pod.status.as_mut().unwrap().start_time = None;
+    assert_eq!(facts(&pod, "srv").term, None);
+}

@@ -23,6 +23,8 @@ pub struct Ask {
     pub cpus: Option<u32>,
     /// `--nodes`; one if it isn't said.
     pub nodes: Option<u32>,
+    /// Nodes that share no disk with the manager: where a job's files are on its node.
+    pub node_folder: Option<String>,
     /// Options of `sbatch` as they are.
     pub extra: Vec<String>,
 }

@@ -66,6 +66,8 @@ impl JobFate {
 }
 
 const KILLED: u32 = 9;
+/// The code of a job that can't make its folder in `node_folder`; it has nowhere to say it.
+const NO_FOLDER: u32 = 95;
 /// Slurm's code for "the step could not be set up".
 const NOT_SET_UP: (u32, u32) = (0, 53);
 
@@ -106,7 +108,7 @@ impl JobFacts {
             JobFate::Failed => format!("job {id} failed{node}: {}", self.exit_words()),
             JobFate::NotLaunched => format!(
                 "job {id} could not be launched{node} (exit code 0:53): most often the folder of its output isn't \
-                 there; is the state folder on a disk that the node shares?"
+                 there; is the state folder on a disk that the node shares? If there is none, write `node_folder`"
             ),
             JobFate::CancelledByOthers => {
                 format!(
@@ -140,6 +142,9 @@ impl JobFacts {
             // What a shell says of a child that a signal killed.
             Some((code, 0)) if code > 128 => {
                 format!("exit code {code}, so its server was killed by signal {}", code - 128)
+            }
+            Some((NO_FOLDER, 0)) => {
+                "exit code 95: it can't make its folder in `node_folder` there; name one in which it may write".to_owned()
             }
             Some((127, 0)) => "exit code 127: a command was not found on the node".to_owned(),
             Some((126, 0)) => "exit code 126: its script can't be run on the node".to_owned(),
@@ -202,6 +207,7 @@ mod tests {
                 "ended by itself on n1 with exit code 0",
             ),
             (JobState::Failed, "NonZeroExitCode", (3, 0), JobFate::Failed, "exit code 3"),
+            (JobState::Failed, "NonZeroExitCode", (95, 0), JobFate::Failed, "its folder in `node_folder`"),
             (JobState::Failed, "NonZeroExitCode", (137, 0), JobFate::Failed, "killed by signal 9"),
             (JobState::Failed, "JobLaunchFailure", (0, 9), JobFate::Failed, "killed by SIGKILL"),
             (JobState::Failed, "JobLaunchFailure", (0, 53), JobFate::NotLaunched, "could not be launched"),

@@ -1,5 +1,7 @@
 //! What Kubernetes shows of the Pod of a run: whether it waits or serves, and how it ended.
 
+use std::time::Duration;
+
 use super::ending::{JobEnd, JobFate};
 use super::pod_words::{PodWait, Said, container_waits_for, unscheduled};
 
@@ -77,6 +79,8 @@ pub struct PodFacts {
     pub address: Option<String>,
     /// It is being deleted.
     pub is_going: bool,
+    /// When it has begun, as its node says, and for how long it may run (`activeDeadlineSeconds`): seconds of the Unix time, and seconds.
+    pub term: Option<(i64, i64)>,
     /// Why it isn't scheduled, if the scheduler has said so.
     pub unscheduled: Option<Said>,
     /// Why somebody takes it away (the condition `DisruptionTarget`).
@@ -119,6 +123,13 @@ impl PodFacts {
             _ => {}
         }
         PodStage::Waits(self.waits_for())
+    }
+
+    /// How long after this second of the Unix time its node ends it; `None`: it has no limit, or hasn't begun.
+    pub fn ends_in(&self, now: i64) -> Option<Duration> {
+        let (began, may) = self.term?;
+        let left = began.saturating_add(may).saturating_sub(now);
+        Some(Duration::from_secs(u64::try_from(left).unwrap_or_default()))
     }
 
     fn of(&self, role: Role) -> Option<&Container> {

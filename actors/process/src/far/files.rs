@@ -175,7 +175,10 @@ fn name_of(root: &Path) -> io::Result<String> {
 }
 
 /// So many random bytes, in hexadecimal.
-fn random(bytes: usize) -> io::Result<String> {
+///
+/// # Errors
+/// The system's, for want of chance.
+pub fn random(bytes: usize) -> io::Result<String> {
     let mut buffer = vec![0; bytes];
     getrandom::fill(&mut buffer).map_err(io::Error::other)?;
     Ok(buffer.iter().map(|byte| format!("{byte:02x}")).collect())

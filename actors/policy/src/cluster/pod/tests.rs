@@ -212,3 +212,11 @@ fn one_that_is_being_taken_away_says_so_before_its_server_ends() {
     let preempted = PodFacts { is_going: true, ..disrupted("PreemptionByScheduler") };
     assert!(preempted.leaves().is_some_and(|why| why.contains("higher priority")));
 }
+
+#[test]
+fn a_pod_with_a_limit_ends_so_long_after_its_node_began() {
+    let limited = PodFacts { term: Some((1000, 600)), ..PodFacts::default() };
+    let left = [900, 1000, 1599, 1600, 9999].map(|now| limited.ends_in(now).unwrap().as_secs());
+    assert_eq!(left, [700, 600, 1, 0, 0]);
+    assert_eq!(PodFacts::default().ends_in(1000), None);
+}

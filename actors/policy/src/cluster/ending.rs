@@ -125,6 +125,12 @@ impl JobFacts {
             JobFate::OutOfMemory => {
                 format!("job {id} used more memory than it had asked for{node}; a larger `mem` lets it serve")
             }
+            // It was over before the job could begin, so no other time limit or memory helps.
+            JobFate::Refused if self.state == Some(JobState::Deadline) => {
+                format!(
+                    "job {id} was ended{node} because its deadline was over; write a later `--deadline` in `extra`, or none"
+                )
+            }
             JobFate::Refused => {
                 format!(
                     "job {id} asks for what no node has; change `gres`, `constraint`, `mem`, `cpus` or `time`"
@@ -192,6 +198,9 @@ mod tests {
         assert_eq!(unsaid.end().sentence, "job 7 failed on n1: Slurm says Odd");
         let late = facts(JobState::Deadline, "DeadLine", (0, 0));
         assert_eq!(late.end().fate, JobFate::Refused);
+        let words =
+            "was ended on n1 because its deadline was over; write a later `--deadline` in `extra`, or none";
+        assert_eq!(late.end().sentence, format!("job 7 {words}"));
         assert_eq!(facts(JobState::BootFail, "None", (0, 0)).end().fate, JobFate::NodeFailed);
         assert_eq!(facts(JobState::Running, "None", (0, 0)).end().fate, JobFate::Unknown);
     }

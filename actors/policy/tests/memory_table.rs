@@ -130,6 +130,26 @@ fn each_architecture_has_its_windows_and_states() {
 }
 
 #[test]
+fn a_hybrid_attends_in_its_own_layers() {
+    let states: &[(&str, u64)] = &[("ssm.inner_size", 8192), ("ssm.state_size", 16), ("ssm.conv_kernel", 4)];
+    let of = |header: &Header| {
+        let layers = loaded(header).facts.layers.into_iter();
+        layers.map(|layer| (layer.keys > 0, layer.state > 0)).collect::<Vec<_>>()
+    };
+    let (attends, recurs, neither) = ((true, false), (false, true), (false, false));
+    assert_eq!(of(&header("qwen3next", states)), [recurs, recurs, recurs, attends], "the last of four");
+    let mut nemotron = header("nemotron_h", states);
+    list(&mut nemotron, "nemotron_h.attention.head_count_kv", &[0, 4, 0, 0]);
+    list(&mut nemotron, "nemotron_h.feed_forward_length", &[0, 0, 8192, 0]);
+    assert_eq!(of(&nemotron), [recurs, attends, neither, recurs], "one only feeds forward");
+    let windowed = |count| {
+        let header = header("exaone4", &[("block_count", count), ("attention.sliding_window", 512)]);
+        loaded(&header).facts.layers.iter().filter(|layer| layer.is_windowed).count()
+    };
+    assert_eq!([63, 64].map(windowed), [0, 48], "only the large one has windows");
+}
+
+#[test]
 fn layers_go_to_cards_from_the_last_backwards() {
     let model = loaded(&header("llama", &[]));
     let weights = |flags: &Llama, cards: &[Option<u64>]| {
@@ -145,6 +165,7 @@ fn layers_go_to_cards_from_the_last_backwards() {
     // Five layers with the output: three on the first card, as llama.cpp rounds.
     assert_eq!(weights(&flags(|_| ()), &two), (480, 160 + 70, 50));
     assert_eq!(weights(&flags(|flags| flags.split = vec![0.0, 1.0]), &two), (0, 710, 50));
+    assert_eq!(weights(&flags(|flags| flags.split = vec![0.0, 0.0]), &two), (480, 160 + 70, 50), "no split");
     assert_eq!(weights(&flags(|_| ()), &[Some(80_000), Some(20_000)]), (640, 70, 50));
     assert_eq!(weights(&flags(|flags| flags.only_card = Some(1)), &two), (0, 710, 50));
     // An output that is the input's matrix is on the card once more.
@@ -161,6 +182,37 @@ fn layers_go_to_cards_from_the_last_backwards() {
     assert!(mib(&estimate, Place::Host, Kind::Draft) >= 760 + 64);
     let no_cache = llama(&model, &flags(|flags| flags.cache_on_card = false), &Cards(vec![None]));
     assert_eq!(mib(&no_cache, Place::Host, Kind::Cache), 64);
+}
+
+/// 512 tokens at once: 15 MiB for what a layer works on, 8 MiB for which of 8192 cells each may see, and 4 MiB for what
+/// goes to the card.
+#[test]
+fn what_is_worked_on_needs_memory_where_the_layers_are() {
+    let of = |flags: &Llama, cards: &Cards| {
+        let estimate = llama(&loaded(&header("llama", &[])), flags, cards);
+        [Place::Host, Place::Card(0)].map(|place| mib(&estimate, place, Kind::Compute))
+    };
+    let card = Cards(vec![None]);
+    assert_eq!(of(&flags(|_| ()), &card), [4 + 8, 15 + 8]);
+    assert_eq!(of(&flags(|flags| flags.gpu_layers = Some(2)), &card), [15 + 8, 15 + 8]);
+    assert_eq!(of(&flags(|_| ()), &Cards::default()), [15 + 8, 0]);
+    // 16 heads x 8192 cells x 4 bytes for each token.
+    assert_eq!(of(&flags(|flags| flags.no_flash = true), &card), [4 + 8, 15 + 8 + 256]);
+    // 8 experts of 256 at a time: 8 x 1024 + 8 x 256 + 11/4 x 1024.
+    let experts = [("expert_used_count", 8), ("expert_feed_forward_length", 256)];
+    assert_eq!(loaded(&header("qwen3moe", &experts)).facts.activation, 8192 + 2048 + 2816);
+}
+
+#[test]
+fn a_model_is_told_with_its_slots() {
+    let told = |change: fn(&mut Llama)| {
+        llama(&loaded(&header("llama", &[])), &flags(change), &Cards::default()).model
+    };
+    let slots = |slots: &str| format!("llama, 4 layers, context 8192, {slots}");
+    assert_eq!(told(|_| ()), slots("4 slots that share it"));
+    assert_eq!(told(|flags| flags.slots = Some(1)), slots("1 slot"));
+    assert_eq!(told(|flags| flags.slots = Some(3)), slots("3 slots"));
+    assert_eq!(told(|flags| (flags.slots, flags.unified) = (Some(1), Some(true))), slots("1 slot"));
 }
 
 #[test]

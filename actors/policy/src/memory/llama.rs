@@ -306,9 +306,7 @@ impl Places {
     }
 
     fn layer(&self, at: usize) -> Place {
-        let Some(behind) = at.checked_sub(self.first_on_card).filter(|_| self.on_cards > 0) else {
-            return Place::Host;
-        };
+        let Some(behind) = at.checked_sub(self.first_on_card) else { return Place::Host };
         let part = behind as f64 / self.on_cards as f64;
         let found = self.ends.iter().find(|(_, end)| *end > part).or(self.ends.last());
         found.map_or(Place::Host, |(card, _)| Place::Card(*card))

@@ -204,10 +204,17 @@ mod tests {
                 "llama-server|-m|C:\\m\\x.gguf|--port|10001",
             ),
             ("llama-server -m a\nllama-server -m b -c 2", "llama-server|-m|b|-c|2"),
+            ("llama-server -m a\nllama-server -m b", "llama-server|-m|a"),
+            ("CTX=\nllama-server -c ${CTX:-8192}", "llama-server|-c|8192"),
+            ("llama-server -m a#1.gguf # the first", "llama-server|-m|a#1.gguf"),
         ] {
             assert_eq!(words(text).as_deref(), Some(expected), "{text}");
         }
-        assert_eq!(words("# llama-server -m x"), None);
+        for comment in
+            ["# llama-server -m x", ":: llama-server -m x", "rem llama-server", "REM llama-server -m x"]
+        {
+            assert_eq!(words(comment), None, "{comment}");
+        }
         assert_eq!(words("docker run image"), None);
     }
 
@@ -216,6 +223,8 @@ mod tests {
         let given = BTreeMap::from([("A".to_owned(), "$A$A".to_owned())]);
         assert_eq!(expand("$A", &given), "$A$A");
         assert_eq!(expand("100% $ ${", &given), "100% $ ${");
+        let wide = BTreeMap::from([("A".to_owned(), "x".repeat(1 << 16))]);
+        assert_eq!(expand("${A}!", &wide).len(), (1 << 16) + 1, "as much as this isn't cut");
         let long: String = (0..100).map(|at| format!("A{}=$A{at}$A{at}\n", at + 1)).collect();
         assert_eq!(
             words(&format!("A0=xxxxxxxx\n{long}llama-server $A99")).map(|words| words.len() < 1 << 20),

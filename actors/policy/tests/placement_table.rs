@@ -165,6 +165,11 @@ fn the_explanation_tells_the_numbers() {
     );
     house.held[0].standing = idle(60);
     assert!(house.explains(&demand).starts_with("qwen: Single fits without bge-m3; Single: v100: needs"));
+    for (total, told) in [(24_000, false), (23_999, true)] {
+        house.devices[0].total_mib = Some(total);
+        let words = house.explains(&demand);
+        assert_eq!(words.contains(&format!(" {total} in all")), told, "{words}");
+    }
     house.devices[0].online = false;
     assert_eq!(
         house.explains(&demand),
@@ -259,6 +264,37 @@ fn victims_are_as_cheap_as_can_be() {
     assert_eq!(hopeless.decides(&demand), "wait for busy for 0 on v");
     hopeless.held[1].pinned = true;
     assert_eq!(hopeless.decides(&demand), "never: NoMemory");
+}
+
+#[test]
+fn those_who_come_later_leave_what_might_be_needed() {
+    let mut house = House::new(two_cards(), vec![]);
+    let claimed = |house: &House, demand: &Demand| {
+        let parts = house.with(|world| claims(world.snapshot, demand)).into_iter();
+        parts.map(|part| format!("{} {}", part.device, part.mib)).collect::<Vec<_>>()
+    };
+    assert_eq!(claimed(&house, &qwen()), ["r 8000", "v 24000"], "the most of all variants");
+    let large = demand(vec![variant("large", &[("gpu", 9000)]), variant("any", &[("v100", 9000)])]);
+    assert_eq!(claimed(&house, &large), ["v 9000"]);
+    assert_eq!(claimed(&house, &demand(vec![variant("r", &[("rtx 4060", 8001)])])), [""; 0], "it has less");
+    house.devices[1].online = false;
+    assert_eq!(claimed(&house, &qwen()), ["r 8000"], "what is offline can't be left");
+}
+
+#[test]
+fn what_nobody_explains_is_told_for_each_device() {
+    let mut house = House::new(two_cards(), vec![held("bge", &[("v", 5000)], BUSY)]);
+    (house.devices[0].used_mib, house.devices[1].used_mib) = (Some(700), Some(6000));
+    assert_eq!(house.with(unexplained), [700, 1000]);
+    house.devices[1].used_mib = Some(4000);
+    assert_eq!(house.with(unexplained), [700, -1000], "it uses less than is said");
+}
+
+#[test]
+fn the_first_requirement_without_a_device_is_named() {
+    let house = House::new(two_cards(), vec![]);
+    let words = house.explains(&demand(vec![variant("Two", &[("v100", 100), ("a100", 100)])]));
+    assert!(words.contains("Two: a100: no device online matches"), "{words}");
 }
 
 #[test]

@@ -255,6 +255,70 @@ fn others_that_fill_the_ram_end_the_cheapest_sleeper() {
 }
 
 #[test]
+fn others_that_fill_the_ram_end_nobody_who_is_kept_or_has_none_of_it() {
+    let full = |change: &dyn Fn(&mut Desk)| {
+        let mut desk = Desk::new(10_000);
+        desk.sleeper("cheap", 15_000, 4000, 10);
+        desk.sleeper("dear", 15_000, 4000, 500);
+        change(&mut desk);
+        desk.snapshot.devices[1].used_mib = Some(11_000);
+        desk.now += seconds(1);
+        desk.step(Event::SnapshotTaken)
+    };
+    let cheap = |desk: &Desk| desk.models.iter().position(|one| &*one.model == "cheap").unwrap();
+    let pinned = |desk: &mut Desk| {
+        let at = cheap(desk);
+        desk.models[at].pinned = true;
+    };
+    assert_eq!(full(&pinned), ["end dear"]);
+    let warm = |desk: &mut Desk| {
+        let at = cheap(desk);
+        desk.models[at].warm = Some(Class::Normal);
+    };
+    assert_eq!(full(&warm), ["end dear"]);
+    let elsewhere = |desk: &mut Desk| {
+        let holds = desk.state.holds.iter_mut().filter(|hold| &*hold.model == "cheap");
+        holds.for_each(|hold| hold.parts.retain(|part| &*part.device == "card"));
+    };
+    assert_eq!(full(&elsewhere), ["end dear"]);
+}
+
+#[test]
+fn no_more_sleepers_end_than_have_to() {
+    let mut desk = Desk::new(8000);
+    desk.sleeper("cheap", 15_000, 4000, 9);
+    desk.sleeper("other", 15_000, 4000, 10);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(4000));
+    assert_eq!(desk.demand("b", 15_000), ["park a"]);
+    assert_eq!(desk.parking("a", 4000), ["end cheap"]);
+}
+
+#[test]
+fn until_the_card_shows_it_a_sleeper_holds_what_it_had_and_no_more() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.parking("a", 8000), ["let a park: true"]);
+    assert_eq!(desk.asleep("a", 8000, 20), [""; 0]);
+    assert_eq!(desk.demand("b", 9001), [""; 0]);
+    desk.step(Event::Returned { model: "b".into(), epoch: 1, ran: false });
+    assert_eq!(desk.demand("b", 9000), ["grant b"]);
+}
+
+#[test]
+fn a_wake_leaves_what_others_hold() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    assert_eq!(desk.demand("small", 6000), ["grant small"]);
+    assert_eq!(desk.demand("large", 15_000), ["grant large"]);
+    assert_eq!(desk.step(wake(Urgency::default())), [""; 0]);
+    assert_eq!(desk.demand("next", 9000), [""; 0]);
+    let gone = Event::Returned { model: "large".into(), epoch: 1, ran: false };
+    assert_eq!(desk.step(gone), ["wake a"], "3000 MiB are left, for `small` has the rest");
+}
+
+#[test]
 fn a_sleeper_in_the_way_of_a_large_one_ends_and_is_no_deadlock() {
     let mut desk = Desk::new(64_000);
     desk.sleeper("a", 15_000, 8000, 20);

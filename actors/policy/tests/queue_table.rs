@@ -11,7 +11,7 @@ mod sharing;
 
 use desk::*;
 use llm_manager_policy::devices::{Device, Requirement};
-use llm_manager_policy::placement::{Need, Never, RETRY_ADDRESS, Standing, Urgency, Variant};
+use llm_manager_policy::placement::{Need, Never, Part, RETRY_ADDRESS, Standing, Urgency, Variant};
 use llm_manager_policy::queue::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,64 @@ fn a_victim_goes_and_its_memory_is_believed_when_it_shows() {
     assert_eq!(desk.sampled(5900), [""; 0], "nothing to be seen yet");
     desk.now += POLL;
     assert_eq!(desk.sampled(100), ["grant b1 5000"]);
+}
+
+#[test]
+fn a_grant_says_when_its_victims_had_gone() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    desk.ready("a", 1, false);
+    desk.now += seconds(20);
+    desk.sampled(6000);
+    assert_eq!(desk.demand("b", 1, &[5000]), ["evict a1"]);
+    desk.now += seconds(1);
+    desk.returned("a", 1, true);
+    let victims_gone = desk.now;
+    desk.now += POLL;
+    (desk.snapshot.taken_at, desk.snapshot.devices[0].used_mib) = (Some(desk.now), Some(100));
+    let effects = desk.effects(Event::SnapshotTaken);
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Grant { made_room, .. } => made_room.as_ref(),
+        _ => None,
+    });
+    assert_eq!(told, Some(&MadeRoom { victims_gone, memory_free: desk.now }));
+}
+
+#[test]
+fn each_victim_is_asked_in_its_own_life() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[4000]);
+    desk.ready("a", 1, true);
+    desk.demand("b", 2, &[4000]);
+    desk.ready("b", 2, false);
+    desk.now += seconds(20);
+    desk.sampled(8000);
+    assert_eq!(desk.demand("c", 3, &[5000]), ["evict b2"]);
+}
+
+#[test]
+fn what_others_say_they_hold_is_added_to_the_rest() {
+    let mut desk = Desk::new();
+    for (model, mib) in [("a", 6000), ("b", 3000)] {
+        let variant = "only".into();
+        let assignment = vec![Part { requirement: "gpu".into(), device: "0".into(), mib }];
+        desk.step(Event::Holds { model: model.into(), epoch: 1, variant, assignment });
+    }
+    assert_eq!(desk.demand("c", 1, &[1001]), [""; 0]);
+    assert_eq!(desk.returned("c", 1, false), [""; 0]);
+    assert_eq!(desk.demand("c", 1, &[1000]), ["grant c1 1000"]);
+}
+
+#[test]
+fn a_variant_that_failed_is_left_out_for_its_own_model() {
+    let mut desk = Desk::new();
+    for model in ["a", "b"] {
+        desk.demand(model, 1, &[4000, 1000]);
+        let failed = Event::StartFailed { model: model.into(), epoch: 1, out_of_memory: true };
+        assert_eq!(desk.step(failed), [""; 0]);
+    }
+    let failed: Vec<_> = desk.state.failed.iter().map(|one| (&*one.model, &*one.variant)).collect();
+    assert_eq!(failed, [("a", "4000"), ("b", "4000")]);
 }
 
 #[test]
@@ -94,7 +152,11 @@ fn a_young_model_keeps_its_room() {
     desk.sampled(6000);
     assert_eq!(desk.demand("b", 1, &[5000]), [""; 0]);
     assert_eq!(desk.after(seconds(9)), [""; 0]);
-    assert_eq!(desk.after(seconds(1)), ["evict a1"]);
+    let over = desk.now + seconds(1);
+    desk.now = over - POLL / 2;
+    assert!(desk.effects(Event::Timer).contains(&Effect::ArmTimer(over)), "it is looked at in time");
+    desk.now = over;
+    assert_eq!(desk.step(Event::Timer), ["evict a1"]);
 }
 
 #[test]

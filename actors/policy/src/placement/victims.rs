@@ -260,3 +260,79 @@ fn drop_dispensable(chosen: &mut Vec<usize>, items: &[Item], lack: &[i64]) -> u6
     }
     saved
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(mib: u64, device: usize) -> Slot {
+        Slot { requirement: "gpu".into(), mib, devices: vec![device] }
+    }
+
+    /// Each with the device, what it leaves there, and its cost.
+    fn candidates(all: &[(usize, &[(usize, i64)], u64)]) -> Candidates {
+        let mut candidates = Candidates::new(2);
+        for (held, parts, cost) in all {
+            for (device, mib) in *parts {
+                candidates.add(*device, Candidate { held: *held, mib: *mib, cost: *cost });
+            }
+        }
+        candidates
+    }
+
+    /// The victims, their cost, and what was spent of the budget.
+    fn chosen(slots: &[Slot], candidates: &Candidates, budget: u32) -> (Vec<usize>, u64, u32) {
+        let mut left = budget;
+        let mut choice = cheapest(slots, &[0, 0], candidates, &mut left).unwrap();
+        choice.victims.sort_unstable();
+        (choice.victims, choice.cost, budget - left)
+    }
+
+    #[test]
+    fn the_first_set_has_no_member_that_the_others_make_up_for() {
+        // Those that give the most for their price come first, and then the last of them is enough by itself.
+        let one = candidates(&[(0, &[(0, 3)], 3), (1, &[(0, 3)], 3), (2, &[(0, 10)], 12)]);
+        assert_eq!(chosen(&[slot(10, 0)], &one, 1), (vec![2], 12, 1));
+        let by_price = candidates(&[(0, &[(0, 10)], 100), (1, &[(0, 10)], 10)]);
+        assert_eq!(chosen(&[slot(10, 0)], &by_price, 1), (vec![1], 10, 1));
+        // What it gives is a part of what the device lacks: 10 MiB may be all of it, and 100 a tenth.
+        let parts = candidates(&[(0, &[(1, 1000)], 30), (1, &[(0, 10), (1, 100)], 20), (2, &[(0, 10)], 12)]);
+        assert_eq!(chosen(&[slot(10, 0), slot(1000, 1)], &parts, 1), (vec![0, 2], 42, 1));
+    }
+
+    #[test]
+    fn of_sets_that_cost_the_same_the_first_is_taken() {
+        let three = candidates(&[(0, &[(0, 6)], 5), (1, &[(0, 6)], 5), (2, &[(0, 6)], 5)]);
+        let (victims, cost, _) = chosen(&[slot(10, 0)], &three, BUDGET);
+        assert_eq!((victims, cost), (vec![0, 1], 10));
+    }
+
+    #[test]
+    fn what_cannot_be_cheaper_is_not_looked_at() {
+        let many: Vec<(usize, [(usize, i64); 1], u64)> =
+            (0..20).map(|at| (at, [(0, 7)], 5 + at as u64)).collect();
+        let many: Vec<(usize, &[(usize, i64)], u64)> =
+            many.iter().map(|(held, parts, cost)| (*held, &parts[..], *cost)).collect();
+        let (victims, cost, spent) = chosen(&[slot(21, 0)], &candidates(&many), 1_000_000);
+        assert_eq!((victims, cost), (vec![0, 1, 2], 5 + 6 + 7));
+        assert!(spent <= 20 * 10 + 10, "{spent} steps");
+        // A second device at the same price is an assignment more, and no search.
+        let either = |devices: Vec<usize>| [Slot { devices, ..slot(10, 0) }];
+        let equal = candidates(&[(0, &[(0, 10)], 5), (1, &[(1, 10)], 5)]);
+        let spent = |devices| chosen(&either(devices), &equal, BUDGET).2;
+        assert_eq!(spent(vec![0, 1]), spent(vec![0]) + 1);
+        // Nor is a device looked through that lacks nothing.
+        let spent = |slots: &[Slot]| chosen(slots, &equal, BUDGET).2;
+        assert_eq!(spent(&[slot(10, 0), slot(0, 1)]), spent(&[slot(10, 0)]));
+    }
+
+    #[test]
+    fn a_part_of_a_model_is_reckoned_at_its_part_of_the_price() {
+        let one = |mib, cost| Candidate { held: 0, mib, cost };
+        let sorted = [one(4, 8), one(10, 30)];
+        assert_eq!([2, 4, 9, 20].map(|lack| least(&sorted, lack)), [4, 8, 8 + 15, 38]);
+        assert_eq!(fraction(10, 3, 4), 7);
+        assert_eq!(fraction(u64::MAX / 2, 4, 2), u64::MAX - 1, "beyond 64 bits on the way");
+        assert_eq!(fraction(u64::MAX, 4, 2), u64::MAX);
+    }
+}

@@ -261,6 +261,64 @@ fn a_gate_that_says_yes_too_early_is_left_for_one_that_knows() {
     assert!(matches!(again.hear(answer(503, ""), Duration::ZERO), Next::Wait(..)));
     let Next::Ready(found) = again.hear(answer(200, "ok"), Duration::ZERO) else { panic!("ready") };
     assert_eq!(found.served_name.as_deref(), Some("mine"));
+    // And the one after that, too.
+    let mut third = Readiness::new(chat(), names("mine", &[]), found.lessons);
+    assert_eq!(third.hear(list(&["mine"]), Duration::ZERO), Next::AskOn);
+    assert!(matches!(third.hear(answer(200, "ok"), Duration::ZERO), Next::Ready(_)));
+}
+
+#[test]
+fn the_list_tells_the_rest_where_no_question_names_the_model() {
+    let gate = || chat().into_iter().take(1).collect();
+    let found = |listed: &[&str]| {
+        let mut readiness = Readiness::new(gate(), names("mine", &[]), Lessons::default());
+        match readiness.hear(list(listed), Duration::ZERO) {
+            Next::Ready(found) => (found.served_name, found.context),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(found(&["org/q"]), (Some("org/q".to_owned()), None), "the only one is the one");
+    assert_eq!(found(&["*org/q", "org/r"]).0.as_deref(), Some("org/q"), "or the one that is loaded");
+    assert_eq!(found(&["org/q", "org/r"]), (None, None));
+}
+
+#[test]
+fn who_wrote_the_list_is_known_at_each_start() {
+    let listing = Listing {
+        models: vec![Listed { name: "mine".to_owned(), loaded: true, context: Some(4096) }],
+        owner: Some("vllm".to_owned()),
+    };
+    let took = Duration::from_millis(1);
+    let listed = || Heard::Answer { status: 200, text: String::new(), listing: Some(listing.clone()), took };
+    let mut first = readiness(names("mine", &[]));
+    assert_eq!(first.hear(listed(), Duration::ZERO), Next::AskOn);
+    let Next::Ready(found) = first.hear(answer(200, "{}"), Duration::ZERO) else { panic!("ready") };
+    let mut second = Readiness::new(chat(), names("mine", &[]), found.lessons.clone());
+    let Next::Ready(again) = second.hear(listed(), Duration::ZERO) else { panic!("ready") };
+    assert_eq!((again.owner.as_deref(), again.context), (Some("vllm"), Some(4096)));
+    assert_eq!(again, found);
+}
+
+#[test]
+fn a_backend_without_the_paths_of_the_gate_is_asked_for_an_answer() {
+    let mut readiness = readiness(names("mine", &[]));
+    for path in ["GET /v1/models", "GET /health"] {
+        assert_eq!(asked(&readiness).0, path);
+        assert_eq!(readiness.hear(answer(404, "Not Found"), Duration::ZERO), Next::AskOn);
+    }
+    assert_eq!(asked(&readiness).0, "POST /v1/chat/completions");
+}
+
+#[test]
+fn each_question_has_its_own_patience() {
+    let mut readiness = readiness(names("mine", &[]));
+    let seconds = Duration::from_secs;
+    assert!(matches!(readiness.hear(answer(401, "no key"), seconds(0)), Next::Wait(..)));
+    assert_eq!(readiness.hear(list(&["mine"]), seconds(1)), Next::AskOn);
+    for (now, is_over) in [(4, false), (6, false), (7, true)] {
+        let next = readiness.hear(answer(401, "no key"), seconds(now));
+        assert_eq!(matches!(next, Next::Never(_)), is_over, "{now} s: {next:?}");
+    }
 }
 
 #[test]

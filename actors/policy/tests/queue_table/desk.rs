@@ -49,11 +49,16 @@ impl Desk {
         }
     }
 
-    /// The effects in short, without timers.
-    pub(crate) fn step(&mut self, event: Event) -> Vec<String> {
+    pub(crate) fn effects(&mut self, event: Event) -> Vec<Effect> {
         let Self { now, snapshot, models, settings, .. } = self;
         let step = step(&self.state, event, &View { now: *now, snapshot, models, settings });
         self.state = step.state;
+        step.effects
+    }
+
+    /// The effects in short, without timers.
+    pub(crate) fn step(&mut self, event: Event) -> Vec<String> {
+        let effects = self.effects(event);
         let told = |effect: &Effect| match effect {
             Effect::Grant { model, epoch, assignment, .. } => {
                 Some(format!("grant {model}{epoch} {}", assignment.first().map_or(0, |part| part.mib)))
@@ -67,7 +72,7 @@ impl Desk {
             Effect::AskSnapshot(_) => Some("look".to_owned()),
             Effect::ArmTimer(_) | Effect::DisarmTimer => None,
         };
-        step.effects.iter().filter_map(told).collect()
+        effects.iter().filter_map(told).collect()
     }
 
     /// Both holds follow what a swap costs.

@@ -8,6 +8,11 @@ set -euo pipefail
 root=$(realpath "$(dirname "$0")/../..")
 engine=${CONTAINER:-podman}
 command -v "$engine" > /dev/null || { echo "$0: $engine is missing (apt-get install podman)" >&2; exit 2; }
+# crun, podman's usual runtime, refuses a machine with both versions of cgroups; runc doesn't.
+if [ "$engine" = podman ] && [ -d /sys/fs/cgroup/unified ]; then
+  command -v runc > /dev/null || { echo "$0: runc is missing (apt-get install runc): crun doesn't run with both versions of cgroups" >&2; exit 2; }
+  podman() { command podman --runtime runc "$@"; }
+fi
 work=$(mktemp -d)
 name=llm-manager-test-$$
 trap '"$engine" rm --force "$name" > /dev/null 2>&1; "$engine" volume rm "$name" > /dev/null 2>&1; rm -rf "$work"' EXIT

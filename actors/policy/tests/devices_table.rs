@@ -114,3 +114,12 @@ fn ours_is_known_only_if_the_device_tells_of_it() {
     assert_eq!(with(Some(vec![process(1, Some(5)), process(2, Some(6)), process(99, Some(7))])), Some(11));
     assert_eq!(with(Some(vec![process(1, Some(5)), process(2, None)])), None);
 }
+
+#[test]
+fn a_pause_is_of_the_device_that_it_names() {
+    let mut house = house();
+    let until = std::time::Duration::from_secs(60);
+    house.share(&[], &[("npu 1".into(), until)]);
+    let paused = house.devices.iter().filter(|device| device.shared.paused_until == Some(until));
+    assert_eq!(paused.map(|device| &*device.id).collect::<Vec<_>>(), ["npu 1"]);
+}

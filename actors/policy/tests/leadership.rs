@@ -1,7 +1,9 @@
 //! Leadership: every history of two managers and one lease up to a bound, with questions that take their time or are lost,
 //! connections that break, managers that are killed or frozen; and long random ones, after which somebody has to lead soon.
 
-use llm_manager_policy::leadership::{Effect, Event, Lease, Mark, Said, State, Terms, step};
+use llm_manager_policy::leadership::{
+    Effect, Event, Lease, Mark, Replica, Said, Standing, Stands, State, Terms, step,
+};
 use llm_manager_policy::lifecycle::Moment;
 use proptest::prelude::*;
 use stateright::{Checker, Model, Property};
@@ -220,6 +222,19 @@ impl Model for Histories {
             }),
         ]
     }
+}
+
+#[test]
+fn a_replica_is_found_by_its_name() {
+    let replica = |name: &str, run| Replica {
+        name: name.to_owned(),
+        variant: "only".to_owned(),
+        run,
+        stands: Stands::Leaving,
+    };
+    let standing = Standing { replicas: [replica("a", 1), replica("b", 2)].into(), ..Standing::default() };
+    let run = |name| standing.replica(name).map(|found| found.run);
+    assert_eq!([run("a"), run("b"), run("c")], [Some(1), Some(2), None]);
 }
 
 #[test]

@@ -124,6 +124,31 @@ fn what_was_told_before_a_restart_is_remembered() {
 }
 
 #[test]
+fn what_was_told_an_hour_ago_is_forgotten() {
+    let mut state = State::default();
+    for (subject, ago) in [("now", Duration::ZERO), ("just", HOUR - SECOND), ("long", HOUR)] {
+        state.remember(Kind::ModelFailed, subject.to_owned(), ago, at(Duration::ZERO).steady);
+    }
+    let told = state.told(at(Duration::ZERO).steady).map(|(_, of, _)| of.to_owned());
+    assert_eq!(told.collect::<Vec<_>>(), ["just", "now"]);
+}
+
+#[test]
+fn it_is_known_when_the_next_try_may_be_and_that_something_was_told() {
+    let mut desk = Desk::new(&["ops"]);
+    let next = |desk: &Desk| desk.state.outlets()[0].next_try_in(at(desk.now).steady);
+    assert_eq!((next(&desk), desk.state.last_told()), (None, 0), "nothing waits");
+    desk.take(notice(Kind::ModelFailed, "a"));
+    assert_eq!((next(&desk), desk.state.last_told()), (None, 1), "it is under way");
+    desk.take(notice(Kind::ModelFailed, "a"));
+    assert_eq!(desk.state.last_told(), 1, "told already");
+    let (outlet, serial, _) = desk.sent.remove(0);
+    let (why, again) = ("busy".to_owned(), Again::Later(Some(SECOND * 30)));
+    desk.take(Event::Failed { outlet, serial, why, again });
+    assert_eq!(next(&desk), Some(SECOND * 30));
+}
+
+#[test]
 fn a_device_that_comes_and_goes_is_told_as_it_is_in_the_end() {
     let mut desk = Desk::new(&["ops"]);
     let count = |desk: &mut Desk| desk.drain().len();

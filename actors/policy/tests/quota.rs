@@ -39,6 +39,15 @@ fn a_minute_s_worth_may_come_at_once_and_then_refills_evenly() {
 }
 
 #[test]
+fn a_limit_of_any_kind_is_looked_after() {
+    assert!(Limits::default().is_empty());
+    let tokens = Limits { tokens_per_minute: Some(0), ..Limits::default() };
+    for limits in [per_minute(1), budget(1), tokens] {
+        assert!(!limits.is_empty(), "{limits:?}");
+    }
+}
+
+#[test]
 fn more_than_a_minute_s_worth_of_tokens_waits_for_a_full_minute_only() {
     let limits = Limits { tokens_per_minute: Some(100), ..Limits::default() };
     let (state, verdict) = admit(&State::default(), &limits, &ask(0, 250, 0));

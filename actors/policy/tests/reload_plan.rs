@@ -6,7 +6,7 @@ use llm_manager_policy::reload::{Change, Plan, in_force, plan};
 use llm_manager_policy::replicas::Replicas;
 use llm_manager_policy::spec::{
     Class, HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
-    VariantSpec,
+    TlsSpec, VariantSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -227,6 +227,17 @@ fn what_can_t_change_live_is_said() {
     assert_eq!((present.program.port, present.program.log_level.as_str()), (8080, "warn"));
     let again = llm_manager_policy::reload::plan(&present, &new);
     assert_eq!((again.in_place.len(), again.needs_restart.len()), (0, 2));
+}
+
+#[test]
+fn what_a_restart_is_needed_for_stays_in_force_until_then() {
+    let old = spec(vec![]);
+    let mut new = old.clone();
+    new.program.host = "0.0.0.0".to_owned();
+    new.program.tls = Some(TlsSpec { cert: PathBuf::from("/c.pem"), key: PathBuf::from("/k.pem") });
+    new.logs.days = 7;
+    assert_eq!(plan(&old, &new).needs_restart, ["program.host", "program.tls", "logs"]);
+    assert_eq!(in_force(&old, new), old);
 }
 
 fn some_model() -> impl Strategy<Value = ModelSpec> {

@@ -98,3 +98,11 @@ fn a_refusal_for_a_pause_knows_when_it_is_over() {
     let words = "a: an operator has paused a device that it needs; 1000: gpu is paused by an operator for another 1 h 59 min";
     assert_eq!(explained.to_string(), words);
 }
+
+#[test]
+fn a_pause_that_ends_is_no_use_where_a_device_is_offline() {
+    let mut desk = Desk::new();
+    desk.snapshot.devices[0].shared.paused_until = Some(desk.now + seconds(600));
+    desk.snapshot.devices[0].online = false;
+    assert_eq!(desk.demand("a", 1, &[1000]), ["deny a1 Never(NoDevice)"]);
+}

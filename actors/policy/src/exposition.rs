@@ -191,6 +191,7 @@ mod tests {
             ("<html>", ""),
             ("a", ""),
             ("a b", ""),
+            ("9a 1", ""),
             ("a{b=\"c} 1", ""),
             ("a{b=c} 1", ""),
             ("", ""),
@@ -200,6 +201,9 @@ mod tests {
         let open = "# TYPE foo counter\nfoo_total 1\nfoo_created 2\n# TYPE up info\nup_info 1\n# EOF\n";
         let expected = "# TYPE foo_total counter\nfoo_total{model=\"m\"} 1\nfoo_created{model=\"m\"} 2\nup_info{model=\"m\"} 1\n";
         assert_eq!(merge([("m", open)]), expected);
+        let set = "# TYPE state stateset\nstate{state=\"on\"} 1\n";
+        let expected = "# TYPE state gauge\nstate{model=\"m\",state=\"on\"} 1\n";
+        assert_eq!(merge([("m", set)]), expected);
     }
 
     proptest! {

@@ -61,6 +61,8 @@ mod tests {
         assert_eq!((parent.sampled, parent.span[1], parent.header().as_str()), (true, 0xf0, text));
         let not = Parent::read(&text.replace("-01", "-02")).unwrap();
         assert_eq!((not.sampled, not.header()), (false, text.replace("-01", "-00")));
+        let flags = |flags: &str| Parent::read(&text.replace("-01", flags)).map(|parent| parent.sampled);
+        assert_eq!([flags("-00"), flags("-03")], [Some(false), Some(true)]);
         assert_eq!(Parent::read("00-no"), None);
     }
 

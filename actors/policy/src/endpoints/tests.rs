@@ -23,6 +23,28 @@ fn right_paths_go_on_as_they_are() {
 }
 
 #[test]
+fn each_endpoint_takes_its_own_methods() {
+    let modes = built_in();
+    let all = Endpoints::new(&modes);
+    for row in TABLE.iter().filter(|row| !row.path.contains('{')) {
+        let endpoint = all.find(row.path).unwrap().endpoint;
+        assert!(!endpoint.takes("BREW"), "{}", row.path);
+        assert_eq!(endpoint.takes("HEAD"), endpoint.takes("GET"), "{}", row.path);
+    }
+}
+
+#[test]
+fn a_version_is_said_once() {
+    for (path, tidied) in [
+        ("//v1//v1/models/", "/v1/models"),
+        ("/v1/v2/rerank", "/v2/rerank"),
+        ("/v1/chat/completions", "/v1/chat/completions"),
+    ] {
+        assert_eq!(tidy(path), tidied);
+    }
+}
+
+#[test]
 fn each_path_is_listed_and_contained() {
     let modes = built_in();
     let all = Endpoints::new(&modes);

@@ -263,6 +263,26 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_told_with_its_part() {
+        let budget = |cap, used| Budget {
+            key: "k".into(),
+            period: 1,
+            cap,
+            used,
+            refused: 0,
+            words: "1000 tokens a day".into(),
+        };
+        assert!(used(&budget(1000, 857), 80).text.starts_with("85 % of 1000 tokens a day is used."));
+        assert!(used(&budget(0, 0), 100).text.starts_with("100 % of "));
+    }
+
+    #[test]
+    fn each_kind_has_a_word_of_its_own() {
+        assert!(Kind::ALL.into_iter().all(|kind| Kind::of(kind.text()) == Some(kind)));
+        assert_eq!(Kind::of("nothing"), None);
+    }
+
+    #[test]
     fn a_model_is_told_of_from_its_third_failure_on() {
         let seen = [
             model(true, 1),

@@ -45,8 +45,8 @@ pub fn share_out(cost: Money, run: Interval, requests: &[Interval]) -> Result<Sh
         now = when;
         active += change;
         if let Some(weight) = weights.get_mut(nth) {
-            // What it had when the request began is taken away when it ends.
-            *weight = if change > 0 { each } else { each - *weight };
+            // What had come by the time that the request began, where this was nothing, is taken away when it ends.
+            *weight = each - *weight;
         }
     }
     if run.to > now {

@@ -29,6 +29,8 @@ fn what_cannot_run_says_the_way_out() {
     let told = runner(System::Windows, "x.sh", b"").unwrap_err();
     assert_eq!(told.cause, "is a shell script, which Windows can't run");
     assert!(told.hint.contains("script_path: {windows: run.bat, linux: ...}"), "{}", told.hint);
+    let told = runner(System::Windows, "serve.py", b"#!/usr/bin/env python3").unwrap_err();
+    assert_eq!(told.cause, "is a Python program, which Windows can't run");
     let told = runner(System::Windows, "serve", b"").unwrap_err();
     assert!(told.cause.contains("doesn't end in .bat"), "{}", told.cause);
 }

@@ -107,6 +107,11 @@ fn each_end_has_its_fate_and_sentence() {
     });
     let init =
         vec![container(Role::Init, ended("Error", 2)), container(Role::Server, waiting("PodInitializing"))];
+    let second = vec![
+        container(Role::Init, ended("Completed", 0)),
+        container(Role::Init, ended("Error", 2)),
+        container(Role::Server, waiting("PodInitializing")),
+    ];
     let cases = [
         (of(ended("Completed", 0)), JobFate::Finished, "ended by itself with exit code 0"),
         (of(ended("Error", 3)), JobFate::Failed, "failed: exit code 3"),
@@ -117,6 +122,7 @@ fn each_end_has_its_fate_and_sentence() {
         (of(ended("OOMKilled", 137)), JobFate::OutOfMemory, "larger `resources.limits.memory`"),
         (of(cannot), JobFate::NotLaunched, "could not start its server: exec: \"x\""),
         (pod(PodPhase::Failed, init), JobFate::Failed, "its init container `init`: exit code 2"),
+        (pod(PodPhase::Failed, second), JobFate::Failed, "its init container `init`: exit code 2"),
         (
             failed("Evicted", "The node was low on resource: memory."),
             JobFate::Preempted,
@@ -146,7 +152,7 @@ fn each_end_has_its_fate_and_sentence() {
         (going("OOMKilled", 137), JobFate::OutOfMemory, "larger `resources.limits.memory`"),
         (disrupted("PreemptionByScheduler"), JobFate::Preempted, "higher priority"),
         (disrupted("DeletionByTaintManager"), JobFate::NodeFailed, "taken from its node: why"),
-        (disrupted("EvictionByEvictionAPI"), JobFate::CancelledByOthers, "kubectl drain"),
+        (disrupted("EvictionByEvictionAPI"), JobFate::CancelledByOthers, "was evicted by an order"),
     ];
     for (facts, fate, words) in cases {
         let end = facts.end(false, false);

@@ -238,6 +238,23 @@ fn a_replica_is_found_by_its_name() {
 }
 
 #[test]
+fn a_lease_changes_hands_when_it_is_over_and_not_before() {
+    let mut lease = Lease::default();
+    assert_eq!(lease.answer(&1, None, None), Said::Yours(1), "nobody had it");
+    assert_eq!(lease.answer(&1, Some(1), None), Said::Yours(1));
+    let mark = Mark { token: 1, renewals: 1 };
+    assert_eq!(lease.answer(&2, None, None), Said::Others(mark));
+    assert_eq!((lease.lock, lease.mark), (Some(1), mark));
+    assert_eq!(lease.answer(&2, None, Some(mark)), Said::Others(mark));
+    assert_eq!(lease.lock, None, "its connection is ended");
+    assert_eq!(lease.answer(&2, None, Some(mark)), Said::Yours(2));
+    let second = Mark { token: 2, renewals: 0 };
+    assert_eq!(lease.answer(&1, Some(1), None), Said::Others(second), "it comes back too late");
+    assert_eq!(lease.answer(&2, None, None), Said::Others(second), "one that began anew has no lease");
+    assert_eq!((lease.lock, lease.holder, lease.mark), (None, Some(2), second));
+}
+
+#[test]
 fn never_two_act_at_once() {
     let terms = Terms { lease: UNIT * 3, margin: UNIT };
     let checked = Histories { terms, faults: 2, horizon: UNIT * 6 }.checker().threads(2).spawn_bfs().join();

@@ -83,6 +83,21 @@ mod tests {
         }
     }
 
+    /// Among bytes that look like nothing that is looked for.
+    #[test]
+    fn a_single_byte_is_found_anywhere() {
+        for at in [0, 15, 16, 63, 64, 130, 199] {
+            let text = |byte: u8| {
+                let mut text = vec![b'x'; 200];
+                text[at] = byte;
+                text
+            };
+            assert_eq!([b'"', b'\\'].map(|byte| super::quote(&text(byte))), [at, at]);
+            assert_eq!([b'\n', b'\r'].map(|byte| super::line_end(&text(byte))), [at, at]);
+            assert_eq!(b"\"{}[]".map(|byte| super::bracket(&text(byte))), [at; 5]);
+        }
+    }
+
     proptest! {
         #[test]
         fn all_ways_find_the_same(bytes in proptest::collection::vec(

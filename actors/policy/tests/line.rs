@@ -32,6 +32,18 @@ fn ticket(class: Class, key: &str, cost: u64) -> Ticket {
     Ticket { class, key: key.into(), cost }
 }
 
+#[test]
+fn the_class_of_the_next_is_known() {
+    let mut line = Line::default();
+    assert_eq!(line.next_class(at(0)), None);
+    line.push(ticket(Batch, "a", 1), at(0), 0);
+    assert_eq!(line.next_class(at(0)), Some(Batch));
+    line.push(ticket(Interactive, "a", 1), at(0), 1);
+    assert_eq!(line.next_class(at(0)), Some(Interactive));
+    line.pop(at(0));
+    assert_eq!(line.next_class(at(0)), Some(Batch));
+}
+
 fn served(line: &mut Line<usize>, now: u64) -> Vec<usize> {
     let expected: Vec<usize> = line.in_order(at(now)).into_iter().copied().collect();
     let served: Vec<usize> = std::iter::from_fn(|| line.pop(at(now))).collect();

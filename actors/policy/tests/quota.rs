@@ -53,6 +53,11 @@ fn more_than_a_minute_s_worth_of_tokens_waits_for_a_full_minute_only() {
     let (state, verdict) = admit(&State::default(), &limits, &ask(0, 250, 0));
     let ticket = verdict.unwrap();
     assert_eq!(admit(&state, &limits, &ask(0, 1, 0)).1.unwrap_err().limit, Limit::Tokens);
+    // It comes back as it went: two and a half minutes' worth were taken.
+    assert_eq!(
+        [120, 150].map(|at| state.left(&limits, Duration::from_secs(at), 1).tokens.unwrap().0),
+        [50, 100]
+    );
     // It took less in the end.
     let state = true_up(&state, &limits, &ticket, &Ticket { tokens: 10, amount: 0 }, Duration::ZERO, 1);
     assert_eq!(state.left(&limits, Duration::ZERO, 1).tokens.unwrap().0, 90);

@@ -1,7 +1,8 @@
 //! Plans of a reload: a table of changes, and what holds for all of them.
 
-#![expect(clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use llm_manager_policy::devices::{Requirement, SharedDevice};
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};
 use llm_manager_policy::replicas::Replicas;
 use llm_manager_policy::spec::{
@@ -227,6 +228,16 @@ fn what_can_t_change_live_is_said() {
     assert_eq!((present.program.port, present.program.log_level.as_str()), (8080, "warn"));
     let again = llm_manager_policy::reload::plan(&present, &new);
     assert_eq!((again.in_place.len(), again.needs_restart.len()), (0, 2));
+}
+
+#[test]
+fn what_is_shared_of_a_device_changes_in_place() {
+    let old = spec(vec![]);
+    let mut new = old.clone();
+    let device = Requirement::parse("cpu").unwrap();
+    new.shared_devices = vec![SharedDevice { device, keep_free_mib: 1000, give_way: false }];
+    let plan = plan(&old, &new);
+    assert_eq!((plan.in_place, plan.needs_restart), (vec!["devices".to_owned()], vec![]));
 }
 
 #[test]

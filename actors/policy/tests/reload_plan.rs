@@ -1,6 +1,6 @@
 //! Plans of a reload: a table of changes, and what holds for all of them.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use llm_manager_policy::devices::{Requirement, SharedDevice};
 use llm_manager_policy::reload::{Change, Plan, in_force, plan};

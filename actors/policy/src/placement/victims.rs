@@ -269,8 +269,10 @@ mod tests {
         Slot { requirement: "gpu".into(), mib, devices: vec![device] }
     }
 
-    /// Each with the device, what it leaves there, and its cost.
-    fn candidates(all: &[(usize, &[(usize, i64)], u64)]) -> Candidates {
+    /// Its position, the devices and what it leaves there, and its cost.
+    type Going<'a> = (usize, &'a [(usize, i64)], u64);
+
+    fn candidates(all: &[Going<'_>]) -> Candidates {
         let mut candidates = Candidates::new(2);
         for (held, parts, cost) in all {
             for (device, mib) in *parts {
@@ -309,10 +311,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_cheaper_is_not_looked_at() {
-        let many: Vec<(usize, [(usize, i64); 1], u64)> =
-            (0..20).map(|at| (at, [(0, 7)], 5 + at as u64)).collect();
-        let many: Vec<(usize, &[(usize, i64)], u64)> =
-            many.iter().map(|(held, parts, cost)| (*held, &parts[..], *cost)).collect();
+        let many: Vec<Going<'_>> = (0..20).map(|at| (at, &[(0, 7)][..], 5 + at as u64)).collect();
         let (victims, cost, spent) = chosen(&[slot(21, 0)], &candidates(&many), 1_000_000);
         assert_eq!((victims, cost), (vec![0, 1, 2], 5 + 6 + 7));
         assert!(spent <= 20 * 10 + 10, "{spent} steps");

@@ -307,6 +307,17 @@ fn until_the_card_shows_it_a_sleeper_holds_what_it_had_and_no_more() {
 }
 
 #[test]
+fn one_that_cannot_sleep_after_all_holds_what_it_did_before() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.parking("a", 8000), ["let a park: true"]);
+    assert_eq!(desk.held("a"), on(&[("card", 15_000), ("cpu", 8000)]));
+    desk.step(Event::StaysAwake { model: "a".into(), epoch: 1 });
+    assert_eq!(desk.held("a"), on(&[("card", 15_000)]));
+}
+
+#[test]
 fn a_wake_leaves_what_others_hold() {
     let mut desk = Desk::new(64_000);
     desk.sleeper("a", 15_000, 8000, 20);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use llm_manager_policy::memory::{Cards, Estimate, Kind};
 use llm_manager_weights::look_at;
 
-use crate::real_engine::{engine, missing, root};
+use crate::real_engine::{missing, program, root};
 use crate::support::{free_port, wait_until};
 
 /// Buffers by the name that the log gives them, and ours.
@@ -77,7 +77,7 @@ fn compare(engine: &Path, file: &Path, flags: &[&str], log: &Path) {
 
 #[test]
 fn fifteen_architectures_take_what_was_reckoned() {
-    let Some(engine) = engine() else { return };
+    let Some(engine) = program() else { return };
     let python = [engine.join("venv/bin/python"), root().join(".engine/venv/bin/python")];
     let Some(python) = python.iter().find(|python| python.exists()) else {
         missing::<()>("no Python with gguf beside the engine (make engine)");

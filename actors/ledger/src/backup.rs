@@ -6,10 +6,11 @@
 
 use super::db::{Location, Role, connect};
 use super::error::StoreError;
+use super::journal::beside;
 use super::migrate::private_file;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A consistent copy of a ledger that may be in use; refuses to replace a file. Blocks. Not within a process that has
 /// the ledger open: closing the file would take that one's locks away (POSIX).
@@ -32,12 +33,6 @@ pub fn backup(location: &Location, target: &Path) -> Result<(), StoreError> {
         let _ = fs::remove_file(beside(&part, suffix));
     }
     done
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn copy(location: &Location, path: &Path, part: &Path) -> Result<(), StoreError> {

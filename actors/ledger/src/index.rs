@@ -1,12 +1,14 @@
 //! The index of SQLite's journal (`-shm`). SQLite maps it into memory: reading one that another program has cut off would
 //! end the process (SIGBUS).
 
+use super::error::StoreError;
 use std::path::Path;
 
 /// Gives the index of this ledger back the size that it had, if it has become smaller than `known`, or than any that is in
-/// use. Nothing is in it then, and SQLite makes it anew from the journal. Answers what is known now.
+/// use. Nothing is in it then, and SQLite makes it anew from the journal. Answers what is known now, or, while another thread
+/// is at it, that the ledger is locked.
 #[cfg(target_os = "linux")]
-pub(super) fn mend(ledger: &Path, known: u64) -> u64 {
+pub(super) fn mend(ledger: &Path, known: u64) -> Result<u64, StoreError> {
     use super::journal::beside;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,10 +24,10 @@ pub(super) fn mend(ledger: &Path, known: u64) -> u64 {
     // One that was deleted is open still, and whole.
     let is_cut = || path.exists() && size(&path) < known.max(PAGE);
     if !is_cut() || size(&beside(ledger, "-wal")) == 0 {
-        return known.max(size(&path));
+        return Ok(known.max(size(&path)));
     }
-    while MENDING.swap(true, Ordering::AcqRel) {
-        std::thread::yield_now();
+    if MENDING.swap(true, Ordering::AcqRel) {
+        return Err(StoreError::Locked("its index is being made anew".into()));
     }
     if is_cut() {
         log::warn!("billing: {} was cut off by another program: it is made anew", path.display());
@@ -38,10 +40,10 @@ pub(super) fn mend(ledger: &Path, known: u64) -> u64 {
         }
     }
     MENDING.store(false, Ordering::Release);
-    known.max(size(&path))
+    Ok(known.max(size(&path)))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn mend(_: &Path, known: u64) -> u64 {
-    known
+pub(super) fn mend(_: &Path, known: u64) -> Result<u64, StoreError> {
+    Ok(known)
 }

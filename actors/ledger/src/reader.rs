@@ -20,6 +20,8 @@ const CONNECTIONS: usize = 4;
 const SILENCE: Duration = Duration::from_millis(1700);
 /// Longest time of a report.
 const LONGEST: Duration = Duration::from_secs(60);
+/// How often it is looked whether another thread has made the journal's index anew.
+const LOOKS: u32 = 20;
 
 /// Answers reports. Cheap to clone.
 #[derive(Clone)]
@@ -119,7 +121,12 @@ impl Inner {
         let generation = self.generation.load(Ordering::Acquire);
         let mut answers = Some(answers);
         if let Location::File(path) = &self.location {
-            index::mend(path, 0);
+            // Another thread may be making it anew: a moment later it is there.
+            let mut looks = 0..LOOKS;
+            while let Err(error) = index::mend(path, 0) {
+                looks.next().ok_or(error)?;
+                pause();
+            }
         }
         if let Ok((born, mut db)) = self.take.try_recv()
             && born == generation

@@ -3,6 +3,7 @@
 use super::db::{Location, Role, connect};
 use super::error::OpenError;
 use super::hold::Hold;
+use super::journal::beside;
 use super::migrate;
 use std::fs::{self, File};
 use std::io;
@@ -71,12 +72,6 @@ pub fn restore(folder: &Path, ledger: &Path, file: &Path) -> Result<Restored, Op
         let _ = parent.sync_all();
     }
     Ok(Restored { former, rows })
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Readable by its owner alone, and on the disk.

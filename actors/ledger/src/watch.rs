@@ -3,6 +3,7 @@
 
 use super::db::{APPLICATION_ID, Db};
 use super::error::StoreError;
+use super::journal::beside;
 use super::{index, journal};
 use arc_swap::ArcSwapOption;
 use llm_manager_policy::ledger_file::{Head, Print, Verdict, Whose, is_suspicious, judge};
@@ -223,15 +224,15 @@ impl Watch {
         let mark = eye.mark(&print, root);
         // A ledger that is being made is still empty.
         let changes = eye.head(&print, None).map_or(0, |head| head.changes);
-        let journal = inode(&with_suffix(&eye.path, "-wal"));
-        let index = index::mend(&eye.path, 0);
-        let journal_size = size(&with_suffix(&eye.path, "-wal"));
+        let journal = inode(&beside(&eye.path, "-wal"));
+        let index = index::mend(&eye.path, 0)?;
+        let journal_size = size(&beside(&eye.path, "-wal"));
         Ok(Self { eye, print, changes, mark, journal, journal_size, index, lost: None })
     }
 
     /// Looks. A few system calls as long as the file is untouched.
     pub(super) fn check(&mut self) -> Result<(), StoreError> {
-        self.index = index::mend(&self.eye.path, self.index);
+        self.index = index::mend(&self.eye.path, self.index)?;
         let now = self.eye.print();
         if now.is_some_and(|now| !is_suspicious(&self.print, &now)) {
             return self.check_journal();
@@ -247,7 +248,7 @@ impl Watch {
             Verdict::Same => {
                 (self.print, self.changes) =
                     (now.unwrap_or(self.print), head.map_or(self.changes, |head| head.changes));
-                let journal = with_suffix(&self.eye.path, "-wal");
+                let journal = beside(&self.eye.path, "-wal");
                 self.journal = self.journal.or_else(|| inode(&journal));
                 self.journal_size = size(&journal);
                 Ok(())
@@ -269,7 +270,7 @@ impl Watch {
     /// What is in the journal is brought into the file before the journal becomes shorter. If it has and the file is
     /// untouched, somebody else has cut it off, and what it had is gone: it must not get into the file as zeros.
     fn check_journal(&mut self) -> Result<(), StoreError> {
-        let path = with_suffix(&self.eye.path, "-wal");
+        let path = beside(&self.eye.path, "-wal");
         let now = size(&path);
         if now >= self.journal_size.min(JOURNAL) || inode(&path) != self.journal {
             self.journal_size = now;
@@ -299,7 +300,7 @@ impl Watch {
     /// whatever has the file's place now. Answers where a copy of it is: it has the newest rows of a file that may still be
     /// somewhere.
     pub(super) fn empty_journal(&self) -> Option<PathBuf> {
-        let path = with_suffix(&self.eye.path, "-wal");
+        let path = beside(&self.eye.path, "-wal");
         if self.journal.is_none() || inode(&path) != self.journal {
             return None;
         }
@@ -314,10 +315,10 @@ impl Watch {
 
     /// Removes the old ledger's journal, after the connection was closed, so that the new file doesn't get it.
     pub(super) fn remove_journal(&self) {
-        let path = with_suffix(&self.eye.path, "-wal");
+        let path = beside(&self.eye.path, "-wal");
         if self.journal.is_some() && inode(&path) == self.journal {
             let _ = fs::remove_file(path);
-            let _ = fs::remove_file(with_suffix(&self.eye.path, "-shm"));
+            let _ = fs::remove_file(beside(&self.eye.path, "-shm"));
         }
     }
 }
@@ -327,12 +328,6 @@ fn missing(path: &Path) -> StoreError {
     StoreError::Lost(format!(
         "{path} is not there any more: it was deleted or renamed while the manager runs"
     ))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn size(path: &Path) -> u64 {

@@ -27,6 +27,8 @@ pub(super) mod requests;
 pub(super) mod run_logs;
 pub(super) mod running;
 pub(super) mod runs;
+#[cfg(test)]
+mod sentences;
 pub(super) mod session;
 pub(super) mod statement;
 pub(super) mod storage;

@@ -7,6 +7,7 @@ import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
 import { whereItRuns } from '@/shared/model/place'
 import { StateNote } from '@/shared/model/StateNote'
+import { useReason } from '@/shared/model/reason/useReason'
 
 const all = texts(
   {
@@ -24,6 +25,7 @@ const all = texts(
 export function Now({ model }: { model: LiveModel }) {
   const t = useTexts(all)
   const language = useLanguage()
+  const say = useReason()
   const now = useNow()
   const started = model.started_at ? Date.parse(model.started_at) : null
   const ready = model.ready_at ? Date.parse(model.ready_at) : null
@@ -63,7 +65,7 @@ export function Now({ model }: { model: LiveModel }) {
             aria-label={t.error}
             className="mt-1 max-h-44 overflow-auto rounded-md bg-bad-soft p-2.5 font-mono text-[0.9rem] whitespace-pre-wrap text-bad"
           >
-            {model.last_error}
+            {say(model.last_error)}
           </pre>
         </div>
       )}

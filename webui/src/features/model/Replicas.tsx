@@ -4,6 +4,7 @@ import { useLanguage } from '@/shared/i18n/language'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import type { LiveModel } from '@/shared/live/reducer'
 import { whereItRuns } from '@/shared/model/place'
+import { useReason } from '@/shared/model/reason/useReason'
 import { Select } from '@/shared/ui/Field'
 import { ScrollBox } from '@/shared/ui/ScrollBox'
 import { StateTag } from '@/shared/ui/Status'
@@ -22,6 +23,7 @@ const all = texts(
 export function Replicas({ model }: { model: LiveModel }) {
   const t = useTexts(all)
   const language = useLanguage()
+  const say = useReason()
   // A job and its successor are two for a while, and the second stays.
   if (model.max_replicas < 2 && model.replicas.every((one) => one.number < 2)) return null
   return (
@@ -45,7 +47,7 @@ export function Replicas({ model }: { model: LiveModel }) {
             </thead>
             <tbody>
               {model.replicas.map((replica) => (
-                <tr key={replica.number} data-replica={replica.number} data-state={replica.state} title={replica.last_error ?? undefined}>
+                <tr key={replica.number} data-replica={replica.number} data-state={replica.state} title={replica.last_error ? say(replica.last_error) : undefined}>
                   <td className="pr-4 py-1">{replica.number}</td>
                   <td className="pr-4 py-1">
                     <StateTag state={replica.state} />

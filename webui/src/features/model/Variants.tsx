@@ -5,6 +5,7 @@ import { keys } from '@/shared/api/keys'
 import type { ModelDetails, Placement, PlacementVariant, VariantView, Verdict } from '@/shared/api/types'
 import { mebibytes } from '@/shared/format/number'
 import { texts, useTexts } from '@/shared/i18n/texts'
+import { useReason } from '@/shared/model/reason/useReason'
 import { QueryFace } from '@/shared/ui/Face'
 import { Facts, Panel } from '@/shared/ui/Panel'
 import { type StatusKind, Tag } from '@/shared/ui/Status'
@@ -26,6 +27,7 @@ const verdicts: Record<Verdict, StatusKind> = { fits: 'ok', evict: 'warn', wait:
 
 export function Variants({ model }: { model: ModelDetails }) {
   const t = useTexts(all)
+  const say = useReason()
   const placement = useQuery({
     queryKey: keys.placement(model.name),
     queryFn: ({ signal }) => apiJson<Placement>(modelPath(model.name, 'placement'), { signal }),
@@ -34,7 +36,7 @@ export function Variants({ model }: { model: ModelDetails }) {
     <div className="grid gap-3">
       {model.chosen && model.variant && (
         <Panel title={t.chosen(model.variant)}>
-          <p className="wrap-anywhere whitespace-pre-wrap text-muted">{model.chosen}</p>
+          <p className="wrap-anywhere whitespace-pre-wrap text-muted">{say(model.chosen)}</p>
         </Panel>
       )}
       <Panel title={t.placement}>
@@ -45,7 +47,7 @@ export function Variants({ model }: { model: ModelDetails }) {
                 <Tag kind={verdicts[now.decision]}>{t[now.decision]}</Tag>
                 {now.variant && <span className="font-medium">{now.variant}</span>}
               </p>
-              <p className="wrap-anywhere whitespace-pre-wrap text-muted">{now.summary}</p>
+              <p className="wrap-anywhere whitespace-pre-wrap text-muted">{say(now.summary)}</p>
               {now.detail?.victims && now.detail.victims.length > 0 && (
                 <p>
                   <span className="text-muted">{t.victims}: </span>
@@ -55,7 +57,7 @@ export function Variants({ model }: { model: ModelDetails }) {
               {now.detail?.blockers && now.detail.blockers.length > 0 && (
                 <p>
                   <span className="text-muted">{t.blockers}: </span>
-                  {now.detail.blockers.join(', ')}
+                  {now.detail.blockers.map(say).join(', ')}
                 </p>
               )}
             </div>
@@ -84,6 +86,7 @@ interface VariantProps {
 
 function VariantPanel({ number, variant, running, now }: VariantProps) {
   const t = useTexts(all)
+  const say = useReason()
   const memory = Object.entries(variant.memory_mb)
   const measured = Object.entries(now?.measured_mb ?? {})
   const launch = variant.script_path ?? variant.command?.join(' ')
@@ -93,7 +96,7 @@ function VariantPanel({ number, variant, running, now }: VariantProps) {
     [t.launch, <code key="launch" className="font-mono text-[0.93rem]">{launch}</code>],
   ]
   const reasons = [...(now?.missing ?? []), ...(now?.paused ?? []), ...(now?.lacks ?? [])]
-  if (now?.cluster) rows.push([t.slurm, now.cluster])
+  if (now?.cluster) rows.push([t.slurm, say(now.cluster)])
   if (measured.length > 0) rows.splice(2, 0, [t.measured, measured.map(([device, mb]) => `${device}: ${mebibytes(mb)}`).join(', ')])
   return (
     <Panel
@@ -110,7 +113,7 @@ function VariantPanel({ number, variant, running, now }: VariantProps) {
         <ul className="mt-3 grid gap-1 text-muted">
           {reasons.map((reason) => (
             <li key={reason} className="wrap-anywhere">
-              {reason}
+              {say(reason)}
             </li>
           ))}
         </ul>

@@ -12,6 +12,7 @@ import { modelLink } from '@/shared/model/link'
 import { Orders } from '@/shared/model/Orders'
 import { whereItRuns } from '@/shared/model/place'
 import { StateNote } from '@/shared/model/StateNote'
+import { useReason } from '@/shared/model/reason/useReason'
 import { Meter } from '@/shared/ui/Meter'
 import { StateTag } from '@/shared/ui/Status'
 
@@ -29,6 +30,7 @@ const all = texts(
 export const ModelCard = memo(function ModelCard({ name }: { name: string }) {
   const t = useTexts(all)
   const language = useLanguage()
+  const say = useReason()
   const model = useLiveModel(name)
   if (!model) return null
   return (
@@ -63,9 +65,9 @@ export const ModelCard = memo(function ModelCard({ name }: { name: string }) {
       )}
       {model.last_error && (model.state === 'failed' || model.failures > 0) && (
         <details className="rounded-md bg-bad-soft px-2.5 py-1.5 text-[0.93rem] text-bad">
-          <summary className="cursor-pointer truncate">{model.last_error.split('\n')[0]}</summary>
+          <summary className="cursor-pointer truncate">{say(model.last_error).split('\n')[0]}</summary>
           <pre className="mt-1.5 max-h-40 overflow-auto font-mono text-[0.86rem] whitespace-pre-wrap" tabIndex={0} aria-label={t.lastError}>
-            {model.last_error}
+            {say(model.last_error)}
           </pre>
           {model.failures > 1 && <p className="mt-1">{t.failures(model.failures)}</p>}
         </details>

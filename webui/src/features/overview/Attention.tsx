@@ -6,6 +6,7 @@ import { useLive } from '@/shared/live/store'
 import { modelLink } from '@/shared/model/link'
 import { Orders } from '@/shared/model/Orders'
 import { StateNote } from '@/shared/model/StateNote'
+import { useReason } from '@/shared/model/reason/useReason'
 import { Panel } from '@/shared/ui/Panel'
 import { StatusMark } from '@/shared/ui/Status'
 import { troubleOf } from './trouble'
@@ -57,10 +58,11 @@ export function Attention() {
 /** What the manager says went wrong, and the line of the backend that most likely says why. */
 function Trouble({ model }: { model: LiveModel }) {
   const t = useTexts(all)
+  const say = useReason()
   const { what, why } = troubleOf(model.last_error)
   return (
     <>
-      <p className="text-[0.93rem] wrap-anywhere text-bad">{what}</p>
+      <p className="text-[0.93rem] wrap-anywhere text-bad">{say(what)}</p>
       {why && (
         <p className="mt-0.5 flex items-baseline gap-2 text-[0.93rem]">
           <code aria-label={t.says} className="line-clamp-2 min-w-0 rounded bg-sunken px-1.5 font-mono text-[0.86rem] wrap-anywhere">

@@ -4,6 +4,7 @@ import { duration, whole } from '@/shared/format/time'
 import { texts, useTexts } from '@/shared/i18n/texts'
 import { useNow } from '@/shared/live/clock'
 import { idleLeft, type LiveModel } from '@/shared/live/reducer'
+import { useReason } from './reason/useReason'
 
 const all = texts(
   {
@@ -51,13 +52,14 @@ function holds(held: Record<string, number>, told: (what: string) => string): st
 
 export function StateNote({ model }: { model: LiveModel }) {
   const t = useTexts(all)
+  const say = useReason()
   const now = useNow()
   const since = (now - Date.parse(model.since)) / 1000
   switch (model.state) {
     case 'starting':
-      return model.waits_for ? t.starting(whole(since), model.waits_for) : t.startingPlain(whole(since))
+      return model.waits_for ? t.starting(whole(since), say(model.waits_for)) : t.startingPlain(whole(since))
     case 'queued':
-      return model.waits_for ?? t.queued(whole(since))
+      return model.waits_for ? say(model.waits_for) : t.queued(whole(since))
     case 'draining':
       return t.draining(model.leases)
     case 'parking':
@@ -65,7 +67,7 @@ export function StateNote({ model }: { model: LiveModel }) {
     case 'parked':
       return t.parked(whole(since)) + (model.asleep ? t.wake(duration(model.asleep.wake_seconds), model.asleep.measured) + holds(model.asleep.holds_mb, t.holds) : '')
     case 'waking':
-      return t.waking(whole(since), model.waits_for)
+      return t.waking(whole(since), model.waits_for && say(model.waits_for))
     case 'stopping':
       return t.stopping(duration(since))
     case 'failed': {

@@ -8,6 +8,7 @@ import { useNow } from '@/shared/live/clock'
 import type { LiveModel } from '@/shared/live/reducer'
 import { causeOf, causeTexts, kindOfCause } from '@/shared/model/cause'
 import { RunLogButton, RunLogSheet } from '@/shared/model/RunLog'
+import { useReason } from '@/shared/model/reason/useReason'
 import { type Run, useRuns } from '@/shared/model/runs'
 import { StartButton } from '@/shared/model/start/StartButton'
 import { StartSheet } from '@/shared/model/start/StartSheet'
@@ -78,6 +79,7 @@ interface TableProps {
 
 function RunTable({ runs, live, onOpen, onStart, onLog }: TableProps) {
   const t = useTexts(all)
+  const say = useReason()
   const causes = useTexts(causeTexts)
   const now = useNow()
   const day = new Date(now)
@@ -125,7 +127,7 @@ function RunTable({ runs, live, onOpen, onStart, onLog }: TableProps) {
                       <StatusMark kind={kindOfCause(run.cause)} size={9} />
                       <span className="min-w-0 wrap-anywhere">
                         {causeOf(run, causes)}
-                        {run.exit && kindOfCause(run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{run.exit.split('\n')[0]}</span>}
+                        {run.exit && kindOfCause(run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{say(run.exit).split('\n')[0]}</span>}
                       </span>
                     </span>
                   )}

@@ -2,6 +2,7 @@
 import { useTexts } from '@/shared/i18n/texts'
 import { byTexts } from '@/shared/model/by'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
+import { useReason } from '@/shared/model/reason/useReason'
 import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
 import type { Bar } from './spans'
@@ -13,6 +14,7 @@ export function BarCard({ bar, x, y, width }: { bar: Bar; x: number; y: number; 
   const causes = useTexts(causeTexts)
   const by = useTexts(byTexts)
   const phases = useTexts(phaseTexts)
+  const say = useReason()
   const paid = together(bar.run?.cost, bar.run?.energyCost)
   const left = Math.max(0, Math.min(x, width - WIDTH))
   return (
@@ -26,7 +28,7 @@ export function BarCard({ bar, x, y, width }: { bar: Bar; x: number; y: number; 
         {reasonOf(bar, causes, phases)}
       </p>
       {bar.startedBy && <p className="text-muted">{by.startedBy(bar.startedBy)}</p>}
-      {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <p className="text-muted wrap-anywhere">{bar.run.exit.split('\n')[0]}</p>}
+      {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <p className="text-muted wrap-anywhere">{say(bar.run.exit).split('\n')[0]}</p>}
       {spansTold(bar, phases, new Date()).map((line) => (
         <p key={line} className="text-muted">
           {line}

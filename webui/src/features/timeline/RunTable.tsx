@@ -5,6 +5,7 @@ import { byTexts } from '@/shared/model/by'
 import { causeTexts, kindOfCause } from '@/shared/model/cause'
 import { modelLink } from '@/shared/model/link'
 import { RunLogButton } from '@/shared/model/RunLog'
+import { useReason } from '@/shared/model/reason/useReason'
 import { StartButton } from '@/shared/model/start/StartButton'
 import { costs, together } from '@/shared/money/money'
 import { StatusMark } from '@/shared/ui/Status'
@@ -28,6 +29,7 @@ interface Props {
 export function RunTable({ bars, onStart, onLog }: Props) {
   const t = useTexts(all)
   const causes = useTexts(causeTexts)
+  const say = useReason()
   const by = useTexts(byTexts)
   const phases = useTexts(phaseTexts)
   const now = new Date()
@@ -74,7 +76,7 @@ export function RunTable({ bars, onStart, onLog }: Props) {
                 <span className="wrap-anywhere">
                   {reasonOf(bar, causes, phases)}
                   {bar.startedBy && <span className="block text-[0.93rem] text-muted">{by.startedBy(bar.startedBy)}</span>}
-                  {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{bar.run.exit.split('\n')[0]}</span>}
+                  {bar.run?.exit && kindOfCause(bar.run.cause) === 'bad' && <span className="block text-[0.93rem] text-muted">{say(bar.run.exit).split('\n')[0]}</span>}
                 </span>
               </span>
             </td>

@@ -15,6 +15,7 @@ it.each([
   ['m: no variant fits, even without the models that may be stopped; Dual: v100: needs 24000 MiB, 18200 free, 5000 held by bge-m3 which is busy, 300 used by other programs (Xorg 200, game 100)',
     'm：即使停止可以停止的模型，也没有变体放得下；Dual：v100：需要 24000 MiB，空闲 18200，bge-m3 占用 5000（正忙），其他程序占用 300（Xorg 200、game 100）'],
   ['queue_timeout (60 s) is over; m: Dual waits for a which is pinned, b which keeps its memory for another 1.5 s (min_hold)', '已超过 queue_timeout（60 秒）；m：Dual 正在等待 a（已固定）、b（还要保留内存 1.5 秒（min_hold））'],
+  ['exit code 3', '退出码 3'],
   ['v100: needs 24000 MiB, 100 free', 'v100：需要 24000 MiB，空闲 100'],
   ['v100-2 is paused by an operator for another 1 h 59 min', 'v100-2 被操作员暂停，还有 1 小时 59 分钟'],
   ['a which is busy', 'a（正忙）'],

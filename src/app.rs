@@ -11,6 +11,7 @@ mod label_key;
 mod ledger;
 mod notices;
 mod notify;
+mod opening;
 pub(crate) mod output;
 mod places;
 mod pods;
@@ -51,6 +52,7 @@ use llm_manager_policy::spec::{ModelSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::{Book, Launcher, LocalLauncher, OutputSink, UrlLauncher};
 use llm_manager_slurm::{Nodes, SlurmLauncher};
+use opening::Opening;
 pub(crate) use output::{common_dir, state_dir};
 use places::Places;
 use reload::Reloader;
@@ -101,7 +103,9 @@ pub(crate) async fn serve_for(loaded: Loaded, path: &Path, system: Option<System
     let (reloads, orders) = Reloads::new(config::version(&loaded.text));
     let file = ConfigFile::new(path.clone(), common, reloads.clone());
     let starting = Starting { path, file, reloads, orders, hang_up };
-    let running = Running::start(&spec, starting, lines).await?;
+    let Some(running) = Running::start(&spec, starting, lines, &mut signals).await? else {
+        return Ok(Ended::Stopped);
+    };
     log::info!("serving {} at {}", models(spec.models.len()), running.address);
     actix_web::rt::spawn(warn_of_missing_devices(spec.clone(), running.devices.clone()));
     notify::ready(&running.address);
@@ -198,7 +202,13 @@ struct Running {
 }
 
 impl Running {
-    async fn start(spec: &Spec, starting: Starting, lines: logging::Lines) -> Result<Self, String> {
+    /// `None`: it was told to end before it served.
+    async fn start(
+        spec: &Spec,
+        starting: Starting,
+        lines: logging::Lines,
+        signals: &mut Signals,
+    ) -> Result<Option<Self>, String> {
         let Starting { path, file, reloads, orders, hang_up } = starting;
         let program = &spec.program;
         let (hub, root, scheduler, feed) = (Live::new(), Live::new(), Live::new(), Feed::new());
@@ -217,16 +227,13 @@ impl Running {
         let stopping = CancellationToken::new();
         let (state_dir, common) = (state_dir(spec), common_dir(spec));
         let leadership = shared::leadership(spec, &address(program), origin);
+        let opening = Opening::begin(program, &state_dir)?;
         let instance = format!("{}-{:08x}", std::process::id(), fastrand::u32(..));
         let devices = start_devices(spec, &state_dir, &instance);
         let pauses = Pauses::load(state_dir.join("paused.json"));
         let notifications = notices::start(spec, &state_dir, &instance);
         let looked_after = !program.disable_gpu_monitoring;
-        let books = {
-            let (program, state_dir) = (program.clone(), state_dir.clone());
-            let opening = actix_web::rt::task::spawn_blocking(move || Books::open(&program, &state_dir));
-            opening.await.map_err(|error| format!("the ledger: {error}"))??
-        };
+        let Some(books) = opening.done(signals).await? else { return Ok(None) };
         let mask = output::mask(spec);
         let captures = output::captures(spec, &mask)?;
         let sessions = Arc::new(Sessions::new(program.port)?);
@@ -418,7 +425,7 @@ impl Running {
             leaving: Vec::new(),
         };
         actix_web::rt::spawn(reloader.run(orders, hang_up));
-        Ok(Self {
+        Ok(Some(Self {
             server: server.handle(),
             served: actix_web::rt::spawn(server),
             roster,
@@ -434,7 +441,7 @@ impl Running {
             launcher: local,
             leadership,
             _root: root_child,
-        })
+        }))
     }
 
     async fn until_stopped(mut self, signals: &mut Signals) -> Result<Ended, String> {

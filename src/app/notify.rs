@@ -1,5 +1,27 @@
 //! What systemd is told of a unit of `Type=notify`: that the manager serves, that it still lives, that it stops.
 
+/// So often systemd is told that a start goes on, and twice as long it waits for the next time.
+#[cfg(target_os = "linux")]
+const STILL_STARTING: std::time::Duration = std::time::Duration::from_secs(15);
+/// Whatever takes longer than a day hangs.
+#[cfg(target_os = "linux")]
+const LONGEST_START: u32 = 24 * 60 * 4;
+
+/// The ledger is being opened, which takes as long as it takes: systemd's `TimeoutStartSec` would end it again and again. As long
+/// as the answer is kept.
+#[cfg(target_os = "linux")]
+pub(super) fn opening() -> tokio_util::task::AbortOnDropHandle<()> {
+    use sd_notify::NotifyState;
+    tokio_util::task::AbortOnDropHandle::new(actix_web::rt::spawn(async {
+        let mut beat = tokio::time::interval(STILL_STARTING);
+        let patience = u32::try_from(2 * STILL_STARTING.as_micros()).unwrap_or(u32::MAX);
+        for _ in 0..LONGEST_START {
+            beat.tick().await;
+            tell(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status("opening the ledger")]);
+        }
+    }))
+}
+
 /// It serves. From here on it says that it lives, from the thread of the actors: one that hangs is silent.
 #[cfg(target_os = "linux")]
 pub(super) fn ready(address: &str) {
@@ -28,6 +50,9 @@ fn tell(state: &[sd_notify::NotifyState<'_>]) {
         log::warn!("can't report the state to systemd: {error}");
     }
 }
+
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn opening() {}
 
 #[cfg(not(target_os = "linux"))]
 pub(super) const fn ready(_address: &str) {}

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use windows_service::service::{
@@ -24,6 +25,8 @@ const NAME: &str = "LLM-Manager";
 const LONGEST_LOG: u64 = 20 << 20;
 /// A stop may take its drain_timeout and stop_timeout; the system waits for as long as this is said anew.
 const WAIT_HINT: Duration = Duration::from_secs(120);
+/// Counts what the system is told of a start or a stop that goes on: one that always says the same hangs, for the system.
+static CHECKPOINT: AtomicU32 = AtomicU32::new(0);
 
 pub(super) fn install(config: &Path, _spec: &Spec, _user: bool) -> Result<Done, String> {
     let exe = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
@@ -198,13 +201,14 @@ fn service_main(_arguments: Vec<OsString>) {
     let Ok(handle) = registered else { return };
     let tell = move |state, exit_code| {
         let running = state == ServiceState::Running;
+        let pending = matches!(state, ServiceState::StartPending | ServiceState::StopPending);
         let accepted = ServiceControlAccept::STOP | ServiceControlAccept::SHUTDOWN;
         let told = handle.set_service_status(ServiceStatus {
             service_type: ServiceType::OWN_PROCESS,
             current_state: state,
             controls_accepted: if running { accepted } else { ServiceControlAccept::empty() },
             exit_code: ServiceExitCode::Win32(exit_code),
-            checkpoint: 0,
+            checkpoint: if pending { CHECKPOINT.fetch_add(1, Ordering::Relaxed) } else { 0 },
             wait_hint: if running { Duration::default() } else { WAIT_HINT },
             process_id: None,
         });
@@ -214,12 +218,11 @@ fn service_main(_arguments: Vec<OsString>) {
     };
     tell(ServiceState::StartPending, 0);
     let config = CONFIG.get().cloned().unwrap_or_default();
-    let ended = serve(
-        &config,
-        stop,
-        move || tell(ServiceState::Running, 0),
-        move || tell(ServiceState::StopPending, 0),
-    );
+    let ended = serve(&config, stop, move |stage| match stage {
+        Stage::Starting => tell(ServiceState::StartPending, 0),
+        Stage::Serving => tell(ServiceState::Running, 0),
+        Stage::Stopping => tell(ServiceState::StopPending, 0),
+    });
     if let Err(error) = &ended {
         // The log is standard error here, which is a file by now.
         log::error!("{error}");
@@ -229,11 +232,18 @@ fn service_main(_arguments: Vec<OsString>) {
     tell(ServiceState::Stopped, u32::from(ended.is_err()));
 }
 
+/// How far the service is.
+enum Stage {
+    /// It opens its ledger, which may take minutes.
+    Starting,
+    Serving,
+    Stopping,
+}
+
 fn serve(
     config: &Path,
     stop: CancellationToken,
-    started: impl FnOnce() + 'static,
-    stopping: impl FnOnce() + 'static,
+    tell: impl Fn(Stage) + Clone + 'static,
 ) -> Result<(), String> {
     let loaded = match config::load(config) {
         Ok(loaded) => loaded,
@@ -248,11 +258,23 @@ fn serve(
     log_into_file(&app::state_dir(&loaded.spec))?;
     let watch = stop.clone();
     actix_web::rt::System::new().block_on(async move {
+        let (starting, started) = (tell.clone(), tell.clone());
         actix_web::rt::spawn(async move {
             watch.cancelled().await;
-            stopping();
+            tell(Stage::Stopping);
         });
-        let system = app::System { stop, ready: Box::new(started) };
+        let beat = actix_web::rt::spawn(async move {
+            let mut beat = tokio::time::interval(WAIT_HINT / 4);
+            loop {
+                beat.tick().await;
+                starting(Stage::Starting);
+            }
+        });
+        let ready = move || {
+            beat.abort();
+            started(Stage::Serving);
+        };
+        let system = app::System { stop, ready: Box::new(ready) };
         app::serve_for(loaded, config, Some(system)).await.map(|_| ())
     })
 }

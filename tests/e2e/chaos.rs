@@ -16,11 +16,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use self::disk::{Ballast, Lock, SmallDisk};
+use self::disk::{Ballast, SmallDisk};
 use self::server::{Server, Suffering};
 use super::ground::limit_files;
 use crate::support::clock::Clock;
 use crate::support::postgres::Postgres;
+use crate::support::sqlite::Lock;
 use crate::support::{Config, Live, Manager, Model, PATIENCE, Variant, wait_until};
 
 const MODELS: [&str; 3] = ["plain", "brief", "family"];

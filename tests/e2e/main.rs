@@ -41,6 +41,7 @@ mod monitoring;
 mod notify;
 mod ollama;
 mod openai;
+mod opening;
 
 mod orphans;
 mod outcomes;

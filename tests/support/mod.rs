@@ -12,6 +12,7 @@ pub(crate) mod inbox;
 pub(crate) mod kubernetes;
 pub(crate) mod postgres;
 pub(crate) mod slurm;
+pub(crate) mod sqlite;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -9,9 +9,11 @@ use super::hold::Company;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use llm_manager_policy::spell::Took;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 pub(super) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 #[cfg(feature = "postgres")]
@@ -122,9 +124,21 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
         return Err(OpenError::Newer { place: location.to_string(), version: unknown.clone() });
     }
     let Some(target) = known.iter().rfind(|version| !applied.contains(version)) else { return Ok(None) };
+    let pending = known.iter().filter(|version| !applied.contains(version)).count();
+    let is_old = !applied.is_empty();
+    let began = Instant::now();
+    if is_old {
+        log::info!(
+            "the ledger {location} is of an older version: it is brought up to date ({pending} of {} steps) before anything is \
+             served, which takes about 12 s for each million requests",
+            known.len()
+        );
+    }
     let mut backup = None;
-    if let (Location::File(path), false) = (location, applied.is_empty()) {
-        backup = Some(back_up(db, path, target)?);
+    if let (Location::File(path), true) = (location, is_old) {
+        let copy = back_up(db, path, target)?;
+        log::info!("the ledger as it was is kept as {}", copy.display());
+        backup = Some(copy);
     }
     if db.is_sqlite() {
         // Sums of millions of rows are made with more than the usual 2 MiB; this connection is closed afterwards.
@@ -143,6 +157,9 @@ fn migrate(db: &mut Db, location: &Location) -> Result<Option<PathBuf>, OpenErro
         }
         judge(location, error)
     })?;
+    if is_old {
+        log::info!("the ledger is up to date, after {}", Took(began.elapsed()));
+    }
     Ok(backup)
 }
 

@@ -1,8 +1,8 @@
-//! Troubles of a ledger in a file: its disk is full, another process has locked it.
+//! Troubles of a ledger in a file: its disk is full.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// A file system of its own.
 pub(super) struct SmallDisk(tempfile::TempDir);
@@ -48,33 +48,5 @@ pub(super) struct Ballast(PathBuf);
 impl Drop for Ballast {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Another process that has locked the ledger; it lets go when this is dropped.
-pub(super) struct Lock(Child);
-
-impl Lock {
-    pub(super) fn take(ledger: &Path) -> Self {
-        const HOLD: &str = "import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],timeout=20,isolation_level=None)\n\
-                            c.execute('BEGIN IMMEDIATE')\nprint('locked',flush=True)\nsys.stdin.read()";
-        let mut child = Command::new("python3")
-            .args(["-c", HOLD])
-            .arg(ledger)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        assert_eq!(said.trim(), "locked");
-        Self(child)
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
     }
 }

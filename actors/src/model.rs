@@ -6,6 +6,7 @@
 mod actor;
 mod asleep;
 mod crew;
+mod directory;
 mod effects;
 mod end;
 mod face;
@@ -39,8 +40,9 @@ mod wording;
 
 pub use actor::{Environment, Model};
 pub use asleep::Asleep;
+pub use directory::Directory;
 pub use face::Face;
-pub use handle::{Directory, ModelHandle};
+pub use handle::ModelHandle;
 pub use lease::{Backend, BreakReason, Lease, MemoryWanted};
 pub use messages::{
     By, Cancel, Client, Line, Operate, Reconfigure, Refused, RefusedReason, Timeouts, Verb, Waiting, WhoWaits,

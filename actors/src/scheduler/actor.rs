@@ -1,14 +1,17 @@
 //! The Scheduler actor: takes events through the policy's table and carries out what follows.
 
+mod effects;
+mod notices;
+
 use super::estimates::Estimates;
 use super::measured::Measured;
-use super::messages::{Explain, Explained, Lost, PauseDevices, Reservations};
+use super::messages::{Explain, Explained, PauseDevices, Reservations};
 use super::pauses::Pauses;
 use super::view;
-use crate::device_monitor::{Devices, LookAt, Pace, SampleNow};
+use crate::device_monitor::{Devices, Pace, SampleNow};
 use crate::fault::Panic;
 use crate::live::tell;
-use crate::memory::{Announce, Denied, Drew, Evict, Granted, Holding, LetPark, MemoryNotice, Stay, Yield};
+use crate::memory::{Announce, Drew, Holding};
 use crate::model::ModelHandle;
 use crate::state_file::StateFile;
 use actix::{
@@ -20,10 +23,9 @@ use llm_manager_devices::Snapshot;
 use llm_manager_policy::devices::{BadRequirement, DeviceSnapshot, Requirement, SharedDevice};
 use llm_manager_policy::energy;
 use llm_manager_policy::lifecycle::Moment;
-use llm_manager_policy::placement::{Explanation, Never, Part, Settings, Standing, Urgency, Variant};
-use llm_manager_policy::queue::{self, Denial, Effect, Event, MadeRoom, ModelView, State, View};
+use llm_manager_policy::placement::{Settings, Standing, Variant};
+use llm_manager_policy::queue::{self, Event, ModelView, State, View};
 use llm_manager_policy::spec::{ModelSpec, VariantSpec};
-use llm_manager_policy::visible;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -142,99 +144,6 @@ impl Scheduler {
         self.setup.scope.load().models.iter().filter_map(seen).collect()
     }
 
-    fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) {
-        match effect {
-            Effect::Grant { model, epoch, variant, assignment, explanation, made_room } => {
-                self.grant(&model, epoch, variant, assignment, &explanation, made_room);
-            }
-            Effect::Deny { model, epoch, denial, explanation } => {
-                let why = match denial {
-                    Denial::Timeout => format!(
-                        "queue_timeout ({} s) is over; {explanation}",
-                        self.setup.scope.load().settings.queue_timeout.as_secs_f64()
-                    ),
-                    Denial::Never(_) => explanation.to_string(),
-                };
-                match denial {
-                    // Nobody asked for it, or an operator wants it so.
-                    Denial::Never(Never::NotForBoot | Never::Paused) => {
-                        log::info!("scheduler: {model} is not started: {why}")
-                    }
-                    _ => log::warn!("scheduler: no memory: {why}"),
-                }
-                // Where nobody has to go for it, there may be memory for it later.
-                let never = matches!(&denial, Denial::Never(never) if !matches!(never, Never::NotForBoot));
-                let turn = self.wakes.remove(&(Arc::clone(&model), epoch));
-                let retry_after = explanation.paused_for();
-                self.tell(&model, Denied { epoch, why: why.into(), retry_after, turn, never });
-            }
-            Effect::AskEvict { model, epoch, in_favour_of, park } => {
-                let how = if park { ", parked" } else { "" };
-                log::info!("scheduler: {model} is idle and makes room for {in_favour_of}{how}");
-                self.tell(&model, Evict { epoch, in_favour_of, park });
-            }
-            Effect::AskYield { model, epoch, in_favour_of, park } => {
-                let why = match self.find(&in_favour_of) {
-                    Some(_) => format!("{in_favour_of} has waited for max_hold"),
-                    None => "an operator has paused a device".to_owned(),
-                };
-                log::info!(
-                    "scheduler: {why}; {model} finishes its responses and makes room for {in_favour_of}"
-                );
-                self.tell(&model, Yield { epoch, in_favour_of, park });
-            }
-            Effect::GrantWake { model, epoch } => self.grant_wake(&model, epoch),
-            Effect::LetPark { model, epoch, go } => self.tell(&model, LetPark { epoch, go }),
-            Effect::WithdrawYield { model, epoch } => {
-                log::info!("scheduler: the memory of {model} is no longer needed; it keeps running");
-                self.tell(&model, Stay { epoch });
-            }
-            Effect::AskSnapshot(devices) => self.ask_snapshot(devices, ctx),
-            Effect::ArmTimer(at) => {
-                self.disarm(ctx);
-                let pause = at.saturating_sub(self.setup.origin.elapsed());
-                self.timer = Some(ctx.run_later(pause, |scheduler, ctx| scheduler.drive(Event::Timer, ctx)));
-            }
-            Effect::DisarmTimer => self.disarm(ctx),
-        }
-    }
-
-    fn grant(
-        &mut self,
-        model: &Arc<str>,
-        epoch: u64,
-        variant: usize,
-        assignment: Vec<Part>,
-        why: &Explanation,
-        made_room: Option<MadeRoom>,
-    ) {
-        let Some(handle) = self.find(model) else { return };
-        let variant_name = handle.spec.variants.get(variant).map_or("", |variant| &variant.name);
-        let words: Vec<String> = assignment.iter().map(|part| self.words(part)).collect();
-        if !words.is_empty() {
-            log::info!("scheduler: {model} gets {} (variant {variant_name})", words.join(", "));
-        }
-        // `2x rtx 3090` is two cards in the order of the bus, however they were chosen.
-        let mut ordered: Vec<&Part> = assignment.iter().collect();
-        for alike in ordered.chunk_by_mut(|one, next| one.requirement == next.requirement) {
-            alike.sort_by_key(|part| self.snapshot.position(&part.device));
-        }
-        let devices = ordered.into_iter().filter_map(|part| self.snapshot.get(&part.device));
-        let visible = visible::variables(devices);
-        let holding = Holding { epoch, variant: variant_name.into(), assignment };
-        self.granted.insert((Arc::clone(model), epoch), holding.clone());
-        let why = why.to_string().into();
-        self.tell(model, Granted { epoch, variant, holding, visible, why, made_room });
-    }
-
-    fn words(&self, part: &Part) -> String {
-        let device = self.snapshot.get(&part.device);
-        let name = device.map_or(&*part.device, |device| &device.name);
-        let free = device.and_then(|device| device.total_mib?.checked_sub(device.used_mib?));
-        let free = free.map_or_else(String::new, |free| format!(", {free} free before"));
-        format!("{} MiB on {name}{free}", part.mib)
-    }
-
     pub(super) fn tell<M>(&self, model: &str, message: M)
     where
         crate::model::Model: Handler<M>,
@@ -253,25 +162,6 @@ impl Scheduler {
     /// The model of a replica: all of them are measured as one.
     pub(super) fn model_of(&self, name: &str) -> String {
         self.find(name).map_or_else(|| name.to_owned(), |handle| handle.spec.model().to_owned())
-    }
-
-    fn disarm(&mut self, ctx: &mut Context<Self>) {
-        if let Some(timer) = self.timer.take() {
-            ctx.cancel_future(timer);
-        }
-    }
-
-    fn ask_snapshot(&mut self, of: Vec<Arc<str>>, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.asking, true) {
-            return;
-        }
-        let devices = self.setup.devices.clone();
-        let look = LookAt { devices: of, within: SNAPSHOT_TIME };
-        let sampled = async move { devices.look_at(look).await }.into_actor(self);
-        ctx.spawn(sampled.map(|snapshot, scheduler, ctx| {
-            scheduler.asking = false;
-            scheduler.see(&snapshot, ctx);
-        }));
     }
 
     fn see(&mut self, snapshot: &Snapshot, ctx: &mut Context<Self>) {
@@ -370,119 +260,6 @@ impl StreamHandler<Seen> for Scheduler {
 
     fn finished(&mut self, _: &mut Context<Self>) {
         // The default would stop the actor.
-    }
-}
-
-impl Handler<MemoryNotice> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, notice: MemoryNotice, ctx: &mut Context<Self>) {
-        match notice {
-            MemoryNotice::Demand { spec, epoch, urgency } => self.hear(spec, epoch, urgency, ctx),
-            MemoryNotice::Returned { model, epoch, ran, out_of_memory, unreachable } => {
-                if let Some(why) = unreachable {
-                    self.drive(Event::Unreachable { model: Arc::clone(&model), epoch, why }, ctx);
-                }
-                self.returned(model, epoch, ran, out_of_memory, ctx);
-            }
-            MemoryNotice::Holds { model, holding } => self.announced(&model, holding, ctx),
-            MemoryNotice::EvictRefused { model, epoch } => {
-                self.drive(Event::EvictRefused { model, epoch }, ctx)
-            }
-            MemoryNotice::Parking { model, epoch } => {
-                self.note_before_sleep(&model, epoch);
-                self.drive(Event::Parking { model, epoch }, ctx);
-            }
-            MemoryNotice::Asleep { model, epoch, woke_in } => self.asleep(model, epoch, woke_in, ctx),
-            MemoryNotice::StaysAwake { model, epoch } => self.drive(Event::StaysAwake { model, epoch }, ctx),
-            MemoryNotice::Wake { model, epoch, urgency, turn } => {
-                self.wakes.insert((Arc::clone(&model), epoch), turn);
-                self.drive(Event::Wake { model, epoch, urgency }, ctx);
-            }
-            // Without anybody who waits or sleeps, nothing depends on it.
-            MemoryNotice::Changed if self.state.waiting.is_empty() && !self.any_can_sleep() => (),
-            MemoryNotice::Changed => self.drive(Event::Changed, ctx),
-        }
-    }
-}
-
-impl Scheduler {
-    pub(super) fn demanded(
-        &mut self,
-        spec: &ModelSpec,
-        epoch: u64,
-        urgency: Urgency,
-        ctx: &mut Context<Self>,
-    ) {
-        let model: Arc<str> = spec.name.as_str().into();
-        match self.variants(spec) {
-            Ok(variants) => {
-                let load = self.measured.reload(spec.model());
-                let overlap = spec.overlap;
-                self.drive(Event::Demand { model, epoch, variants, load, urgency, overlap }, ctx);
-            }
-            Err(error) => {
-                let why = format!("a `required_devices` entry of {model} {error}");
-                self.tell(
-                    &model,
-                    Denied { epoch, why: why.into(), retry_after: None, turn: None, never: true },
-                );
-            }
-        }
-    }
-
-    fn returned(
-        &mut self,
-        model: Arc<str>,
-        epoch: u64,
-        ran: bool,
-        out_of_memory: bool,
-        ctx: &mut Context<Self>,
-    ) {
-        if let Some(took) = self.find(&model).and_then(|handle| handle.took_off(epoch))
-            && self.measured.note_reload(&self.model_of(&model), took)
-        {
-            self.measured.save(&self.measured_file);
-        }
-        if out_of_memory {
-            self.drive(Event::StartFailed { model: Arc::clone(&model), epoch, out_of_memory }, ctx);
-        }
-        self.granted.remove(&(Arc::clone(&model), epoch));
-        self.wakes.remove(&(Arc::clone(&model), epoch));
-        self.estimates.forget(&model, epoch);
-        self.drive(Event::Returned { model, epoch, ran }, ctx);
-    }
-
-    fn announced(&mut self, model: &Arc<str>, holding: Option<Holding>, ctx: &mut Context<Self>) {
-        if let Some(holding) = holding {
-            let model = Arc::clone(model);
-            let Holding { epoch, variant, assignment } = holding.clone();
-            self.granted.insert((Arc::clone(&model), epoch), holding);
-            self.drive(Event::Holds { model, epoch, variant, assignment }, ctx);
-        }
-        let Some(silent) = &mut self.silent else { return };
-        silent.remove(model);
-        if silent.is_empty() {
-            self.silent = None;
-            self.drive(Event::AllAnnounced, ctx);
-        }
-    }
-}
-
-impl Handler<Lost> for Scheduler {
-    type Result = ();
-
-    fn handle(&mut self, lost: Lost, ctx: &mut Context<Self>) {
-        let model: Arc<str> = lost.model;
-        self.estimates.forget_all(&model);
-        let waits = self.state.waiting.iter().map(|one| (&one.model, one.epoch));
-        let holds = self.state.holds.iter().map(|one| (&one.model, one.epoch));
-        let lives = waits.chain(holds).filter(|(name, _)| **name == model).map(|(_, epoch)| epoch);
-        for epoch in lives.collect::<Vec<_>>() {
-            self.granted.remove(&(Arc::clone(&model), epoch));
-            // Its process is being killed; the device shows when that is over.
-            self.drive(Event::Returned { model: Arc::clone(&model), epoch, ran: true }, ctx);
-        }
     }
 }
 

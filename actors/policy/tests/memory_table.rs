@@ -195,6 +195,9 @@ fn what_is_worked_on_needs_memory_where_the_layers_are() {
     let card = Cards(vec![None]);
     assert_eq!(of(&flags(|_| ()), &card), [4 + 8, 15 + 8]);
     assert_eq!(of(&flags(|flags| flags.gpu_layers = Some(2)), &card), [15 + 8, 15 + 8]);
+    // `-ngl` counts the output as a layer: of 4 layers and the output only the first is in RAM, where it needs as much as many.
+    assert_eq!(of(&flags(|flags| flags.gpu_layers = Some(4)), &card), [15 + 8, 15 + 8]);
+    assert_eq!(of(&flags(|flags| flags.gpu_layers = Some(5)), &card), [4 + 8, 15 + 8]);
     assert_eq!(of(&flags(|_| ()), &Cards::default()), [15 + 8, 0]);
     // 16 heads x 8192 cells x 4 bytes for each token.
     assert_eq!(of(&flags(|flags| flags.no_flash = true), &card), [4 + 8, 15 + 8 + 256]);

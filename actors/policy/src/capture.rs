@@ -137,6 +137,14 @@ mod tests {
         );
     }
 
+    #[test]
+    fn it_is_kept_so_long_after_its_start() {
+        let bounds = Bounds { body_bytes: 1, total_bytes: 1, keep: Duration::from_secs(2) };
+        assert_eq!(due_us(Kept { started_us: 5_000_000, bytes: 1 }, &bounds), 7_000_000);
+        let forever = Bounds { keep: Duration::MAX, ..bounds };
+        assert_eq!(due_us(Kept { started_us: 5, bytes: 1 }, &forever), i64::MAX);
+    }
+
     proptest! {
         /// What stays keeps all bounds; what goes is the oldest, and no more than has to.
         #[test]

@@ -243,6 +243,8 @@ mod tests {
             ("08:60-09:00", BadHours::Time("08:60".into())),
             ("08-18", BadHours::Time("08".into())),
             ("08:00-8", BadHours::Time("8".into())),
+            ("008:00-09:00", BadHours::Time("008:00".into())),
+            ("08:+8-09:00", BadHours::Time("08:+8".into())),
             ("08:00-08:00", BadHours::Nothing),
             ("24:00-08:00", BadHours::Nothing),
         ] {

@@ -63,6 +63,12 @@ mod tests {
         assert_eq!(bounds.too_much(&[ended(1, 1, 1001), ended(2, 1, 1000)]), [1]);
     }
 
+    #[test]
+    fn all_that_run_and_those_that_ended_have_equal_shares() {
+        let bounds = Bounds { bytes: 900, age: 0 };
+        assert_eq!([0, 1, 2, 8].map(|live| bounds.share(live)), [450, 450, 300, 100]);
+    }
+
     proptest! {
         #[test]
         fn what_is_left_fits_and_nothing_live_goes(

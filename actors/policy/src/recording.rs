@@ -247,6 +247,17 @@ mod tests {
         }
     }
 
+    /// Rows that can't be put into the overflow file are tried with the ledger once more, however it is.
+    #[test]
+    fn at_the_end_a_ledger_in_trouble_gets_a_row_as_the_last_way_out_only() {
+        for view in all().filter(|view| view.closing && view.due && !view.busy && !view.spilling) {
+            let well = !view.troubled && !view.resting;
+            let last_way_out = view.spill_failed && !view.tried;
+            let writes = choose(&view).database == Some(Work::Write);
+            assert_eq!(writes, well || last_way_out, "{view:?}");
+        }
+    }
+
     #[test]
     fn a_well_ledger_takes_turns() {
         let view = View { due: true, jobs: true, dirty: true, ..View::default() };

@@ -194,3 +194,57 @@ impl Framer {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes down what it hears, with the places.
+    #[derive(Default)]
+    struct Heard(Vec<String>);
+
+    impl Listener for Heard {
+        fn begins(&mut self, at: u64) {
+            self.0.push(format!("begins {at}"));
+        }
+
+        fn field(&mut self, field: EventField) {
+            self.0.push(format!("{field:?}"));
+        }
+
+        fn value(&mut self, _field: EventField, bytes: &[u8], at: u64) {
+            self.0.push(format!("{:?} at {at}", String::from_utf8_lossy(bytes)));
+        }
+
+        fn ends(&mut self, at: u64) {
+            self.0.push(format!("ends {at}"));
+        }
+
+        fn stray(&mut self, bytes: &[u8], first: bool) {
+            self.0.push(format!("stray {:?} {first}", String::from_utf8_lossy(bytes)));
+        }
+    }
+
+    /// What is heard of the first event of `text`, which begins at 1000 of the stream, and where it ends.
+    fn heard(text: &str) -> (String, Option<usize>) {
+        let mut heard = Heard::default();
+        let end = Framer::default().read(text.as_bytes(), 0, 1000, &mut heard);
+        (heard.0.join(", "), end)
+    }
+
+    #[test]
+    fn each_line_is_told_with_its_place() {
+        let cases = [
+            ("data: a\n\nx", "begins 1000, Data, \" a\" at 1005, ends 1008", Some(9)),
+            ("data: a\r\n\r\nx", "begins 1000, Data, \" a\" at 1005, ends 1009", Some(11)),
+            ("\u{feff}id:1\n\n", "begins 1003, Id, \"1\" at 1006", Some(9)),
+            (":ping\nretry:5\n\n", "begins 1006, Retry, \"5\" at 1012", Some(15)),
+            ("event:x\n", "begins 1000, Event, \"x\" at 1006", None),
+            ("dark\n\n", "begins 1000, stray \"da\" true, stray \"rk\" false", Some(6)),
+            ("<p>\n\n", "begins 1000, stray \"\" true, stray \"<p>\" false", Some(5)),
+        ];
+        for (text, expected, end) in cases {
+            assert_eq!(heard(text), (expected.to_owned(), end), "{text:?}");
+        }
+    }
+}

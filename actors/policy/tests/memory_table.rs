@@ -112,6 +112,8 @@ fn each_architecture_has_its_windows_and_states() {
         ("gpt-oss", window, (2 * 128 + 2 * 2, 0)),
         ("gemma3", window, (4 * 2, 0)),
         ("gemma3n", window, (4 * 2, 0)),
+        // Its header names no window, so no layer has one.
+        ("gemma3", &[], (512, 0)),
         ("cohere2", window, (128 + 3 * 2, 0)),
         ("exaone-moe", window, (128 + 3 * 2, 0)),
         ("olmo2", window, (128 + 3 * 2, 0)),
@@ -159,6 +161,9 @@ fn layers_go_to_cards_from_the_last_backwards() {
     };
     let two = [Some(24_000), Some(24_000)];
     assert_eq!(weights(&flags(|_| ()), &[None]), (4 * 160 + 70, 0, 50));
+    let own = llama(&model, &flags(|_| ()), &Cards(vec![None]));
+    let process = [Place::Card(0), Place::Host].map(|place| mib(&own, place, Kind::Process));
+    assert_eq!(process, [300, 64], "the driver's and the server's own");
     assert_eq!(weights(&flags(|flags| flags.gpu_layers = Some(2)), &[None]), (160 + 70, 0, 50 + 3 * 160));
     assert_eq!(weights(&flags(|flags| flags.gpu_layers = Some(0)), &two), (0, 0, 760));
     assert_eq!(weights(&flags(|flags| flags.cpu_experts = 3), &[None]), (4 * 100 + 60 + 70, 0, 50 + 180));
@@ -195,12 +200,45 @@ fn what_is_worked_on_needs_memory_where_the_layers_are() {
     let card = Cards(vec![None]);
     assert_eq!(of(&flags(|_| ()), &card), [4 + 8, 15 + 8]);
     assert_eq!(of(&flags(|flags| flags.gpu_layers = Some(2)), &card), [15 + 8, 15 + 8]);
+    // `-ngl` counts the output as a layer: of 4 layers and the output only the first is in RAM, where it needs as much as many.
+    assert_eq!(of(&flags(|flags| flags.gpu_layers = Some(4)), &card), [15 + 8, 15 + 8]);
+    assert_eq!(of(&flags(|flags| flags.gpu_layers = Some(5)), &card), [4 + 8, 15 + 8]);
     assert_eq!(of(&flags(|_| ()), &Cards::default()), [15 + 8, 0]);
     // 16 heads x 8192 cells x 4 bytes for each token.
     assert_eq!(of(&flags(|flags| flags.no_flash = true), &card), [4 + 8, 15 + 8 + 256]);
     // 8 experts of 256 at a time: 8 x 1024 + 8 x 256 + 11/4 x 1024.
     let experts = [("expert_used_count", 8), ("expert_feed_forward_length", 256)];
     assert_eq!(loaded(&header("qwen3moe", &experts)).facts.activation, 8192 + 2048 + 2816);
+    // Without experts, or with some layers that have none, the widest place is a plain one: 3 x 16384 + 4 x 1024.
+    let wide = ("feed_forward_length", 16_384);
+    let activation = |numbers: &[(&str, u64)]| loaded(&header("qwen3moe", numbers)).facts.activation;
+    assert_eq!(activation(&[wide]), 49_152 + 4096);
+    let some = [&experts[..], &[wide, ("leading_dense_block_count", 1)]].concat();
+    assert_eq!(activation(&some), 49_152 + 4096);
+    assert_eq!(activation(&[&experts[..], &[wide]].concat()), 8192 + 2048 + 2816, "all feed through experts");
+}
+
+/// Which token may see which cell is a matter of layers that keep cells.
+#[test]
+fn without_a_cache_the_working_memory_does_not_grow_with_the_context() {
+    let states: &[(&str, u64)] = &[("ssm.inner_size", 8192), ("ssm.state_size", 16), ("ssm.conv_kernel", 4)];
+    let of = |header: &Header, context| {
+        let flags = flags(|flags| flags.context = Some(context));
+        mib(&llama(&loaded(header), &flags, &Cards::default()), Place::Host, Kind::Compute)
+    };
+    for header in [header("mamba", states), header("bert", &[])] {
+        assert_eq!(of(&header, 8192), of(&header, 65_536));
+    }
+    let mut windows = header("jamba", &[states, &[("attention.sliding_window", 512)]].concat());
+    list(&mut windows, "jamba.attention.head_count_kv", &[0, 4, 0, 0]);
+    list(&mut windows, "jamba.attention.sliding_window_pattern", &[0, 1, 0, 0]);
+    assert_eq!(of(&windows, 8192), of(&windows, 65_536), "its only cache has a window");
+    assert!(of(&header("llama", &[]), 8192) < of(&header("llama", &[]), 65_536));
+}
+
+#[test]
+fn a_header_says_how_much_its_tensors_weigh() {
+    assert_eq!(header("llama", &[]).bytes(), (50 + 70 + 4 * 160) * MIB);
 }
 
 #[test]
@@ -231,6 +269,16 @@ fn without_a_context_as_much_is_taken_as_fits() {
         "{cache} {all} {notes}"
     );
     assert_eq!(of(100, |_| ()).0, 32, "never less than 4096 tokens");
+    // Among all that fit it is the largest, in steps of 256 tokens.
+    for total in (1700..2800).step_by(67) {
+        let with = |context| {
+            let flags = Llama { context, ..Llama::default() };
+            llama(&model, &flags, &Cards(vec![Some(total)]))
+        };
+        let fits = |context: &u64| with(Some(*context)).mib(Place::Card(0)) + 1024 <= total;
+        let largest = (4096..=65_536).step_by(256).filter(fits).max().unwrap_or(4096);
+        assert_eq!(with(None).parts, with(Some(largest)).parts, "{total} MiB");
+    }
     assert_eq!(of(2500, |flags| flags.fit = false).0, 512);
     assert_eq!(of(2500, |flags| flags.context = Some(65_536)).0, 512);
 }
@@ -248,6 +296,7 @@ fn vllm_takes_its_share_whatever_the_model_weighs() {
     let cards = Cards(vec![Some(16_000), Some(16_000), Some(16_000)]);
     let estimate = served(Some(6000 * MIB), &flags, &cards);
     assert_eq!([0, 1, 2].map(|card| estimate.mib(Place::Card(card))), [8000, 8000, 0]);
+    assert_eq!((estimate.model.as_str(), mib(&estimate, Place::Host, Kind::Process)), ("vLLM", 2048));
     assert_eq!(mib(&estimate, Place::Card(1), Kind::Weights), 3000);
     let large = served(Some(20_000 * MIB), &flags, &cards);
     assert!(large.notes.iter().any(|note| note.contains("will refuse to start")), "{:?}", large.notes);

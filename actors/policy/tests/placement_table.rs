@@ -1,6 +1,6 @@
 //! Placement, case by case, and what is told of it.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Program, Requirement};
 use llm_manager_policy::lifecycle::Moment;
@@ -277,6 +277,7 @@ fn those_who_come_later_leave_what_might_be_needed() {
     let large = demand(vec![variant("large", &[("gpu", 9000)]), variant("any", &[("v100", 9000)])]);
     assert_eq!(claimed(&house, &large), ["v 9000"]);
     assert_eq!(claimed(&house, &demand(vec![variant("r", &[("rtx 4060", 8001)])])), [""; 0], "it has less");
+    assert_eq!(claimed(&house, &demand(vec![variant("none", &[("v100", 0)])])), [""; 0], "it needs none");
     house.devices[1].online = false;
     assert_eq!(claimed(&house, &qwen()), ["r 8000"], "what is offline can't be left");
 }
@@ -329,4 +330,111 @@ fn what_a_device_shows_counts_from_when_it_was_looked_at() {
     let world = World { now: NOW, snapshot: &snapshot, held: &held, settings: &settings, dated: false };
     let decision = decide(&world, &demand(vec![variant("b", &[("v100", 15_000)])]));
     assert!(matches!(decision, Decision::Wait { .. }), "{decision:?}");
+}
+
+/// The card keeps 2000 MiB free for other programs, which have 4000 MiB.
+#[test]
+fn as_many_make_way_as_other_programs_lack() {
+    let mut cards = vec![device("v", "Tesla V100", 10_000, 8500), device("r", "RTX 4060", 8000, 3000)];
+    cards[0].shared.keep_free_mib = 2000;
+    let small = Held { reload: Some(Duration::from_secs(20)), ..held("small", &[("v", 500)], idle(60)) };
+    let elsewhere = held("elsewhere", &[("v", 0), ("r", 3000)], idle(60));
+    let mut house = House::new(cards, vec![elsewhere, small, held("large", &[("v", 4000)], idle(60))]);
+    let going =
+        |house: &House| house.with(|world| make_way(world, 0)).iter().map(ToString::to_string).collect();
+    let going = |house: &House| -> Vec<String> { going(house) };
+    assert_eq!(going(&house), ["small"], "500 MiB are lacking");
+    house.devices[0].used_mib = Some(8501);
+    assert_eq!(going(&house), ["large"]);
+    house.devices[0].used_mib = Some(8000);
+    assert_eq!(going(&house), [""; 0]);
+    // They have all of it: everybody who has a part of that card helps.
+    house.devices[0].used_mib = Some(14_000);
+    assert_eq!(going(&house), ["small", "large"]);
+}
+
+#[test]
+fn a_sleeper_shows_what_it_holds_once_it_was_looked_at() {
+    let demand = demand(vec![variant("v", &[("v100", 10_000)])]);
+    let fits = |used, since, before| {
+        let standing = Standing::Parked { since, wanted: false, idle_since: since };
+        let mut one = held("x", &[("v", 8000)], standing);
+        (one.parts[0].actual, one.parts[0].unexplained_before) = (None, before);
+        let house = House::new(vec![device("v", "v100", 24_000, used)], vec![one]);
+        house.decides(&demand).starts_with("fits")
+    };
+    // All that it holds is among the 14000 MiB that are in use.
+    assert!(fits(14_000, ago(5), None) && fits(14_000, NOW, None) && !fits(14_001, ago(5), None));
+    // It fell asleep after the look: what is more than before may be its own.
+    let later = NOW + Duration::from_secs(1);
+    assert!(fits(10_000, later, Some(6000)) && !fits(10_001, later, Some(6001)));
+}
+
+#[test]
+fn only_devices_that_lack_memory_are_waited_for() {
+    let leaving = |model: &str, parts: &[(&str, u64)]| held(model, parts, Standing::Leaving { ready: None });
+    let mut house =
+        House::new(two_cards(), vec![leaving("x", &[("r", 3000)]), leaving("y", &[("v", 20_000)])]);
+    (house.devices[0].used_mib, house.devices[1].used_mib) = (Some(3000), Some(20_000));
+    let wants = |on_r| demand(vec![variant("two", &[("rtx 4060", on_r), ("v100", 20_000)])]);
+    assert_eq!(house.decides(&wants(5000)), "wait for y for 0 on r,v");
+    assert_eq!(house.decides(&wants(5001)), "wait for x,y for 0 on r,v");
+}
+
+#[test]
+fn of_those_that_are_busy_the_one_that_loads_fastest_is_waited_for() {
+    let busy = |name: &str, reload| Held {
+        reload: Some(Duration::from_secs(reload)),
+        ..held(name, &[("v", 12_000)], BUSY)
+    };
+    let house = House::new(
+        vec![device("v", "v100", 36_000, 36_000)],
+        vec![busy("slow", 300), busy("fast", 10), busy("medium", 50)],
+    );
+    let wants = demand(vec![variant("v", &[("v100", 10_000)])]);
+    assert_eq!(house.decides(&wants), "wait for fast for 0 on v");
+}
+
+#[test]
+fn a_holder_is_told_with_what_it_does() {
+    let wants = demand(vec![variant("v", &[("v100", 20_000)])]);
+    let told = |change: &dyn Fn(&mut Held)| {
+        let mut one = held("bge", &[("v", 5000)], idle(60));
+        change(&mut one);
+        let none = held("none", &[("v", 0)], idle(60));
+        House::new(vec![device("v", "v100", 24_000, 5000)], vec![none, one]).explains(&wants)
+    };
+    let later = |seconds| Some(NOW + Duration::from_secs(seconds));
+    let parked = Standing::Parked { since: ago(60), wanted: false, idle_since: ago(60) };
+    let guarded = "5000 held by bge which a higher class has just used, and is kept for it for another 9.0 s";
+    let young = "5000 held by bge which keeps its memory for another 9.0 s (min_hold)";
+    let cases: [(&dyn Fn(&mut Held), &str); 5] = [
+        (&|_| (), "5000 held by bge which is idle"),
+        (&|one| one.standing = parked, "5000 held by bge which is parked"),
+        (&|one| (one.kept_until, one.guarded_until) = (later(5), later(9)), guarded),
+        (&|one| (one.kept_until, one.guarded_until) = (later(9), later(5)), young),
+        (&|one| (one.kept_until, one.guarded_until) = (later(9), later(9)), young),
+    ];
+    for (change, words) in cases {
+        let told = told(change);
+        assert!(told.ends_with(words), "{told}");
+        assert!(!told.contains("none"), "it holds nothing there: {told}");
+    }
+}
+
+/// Two models that can sleep, of 12000 MiB each, of which 500 MiB stay on the card.
+#[test]
+fn where_not_all_may_sleep_as_many_do_as_there_is_room_for() {
+    let sleeper = |name: &str| Held {
+        sleep: Some(Sleep { wake: Duration::from_secs(1), holds: vec![("v".into(), 500)] }),
+        ..held(name, &[("v", 12_000)], idle(60))
+    };
+    let house = House::new(vec![device("v", "v100", 24_000, 24_000)], vec![sleeper("a"), sleeper("b")]);
+    let goes = |mib| match house.with(|world| decide(world, &demand(vec![variant("v", &[("v100", mib)])]))) {
+        Decision::Evict { victims, parks, .. } => (victims.len(), parks.len()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(goes(23_000), (2, 2));
+    assert_eq!(goes(23_500), (2, 1), "one of them ends");
+    assert_eq!(goes(23_501), (2, 0));
 }

@@ -5,7 +5,7 @@
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Requirement};
 use llm_manager_policy::lifecycle::Moment;
 use llm_manager_policy::placement::{HoldTime, Need, Settings, Sleep, Standing, Urgency, Users, Variant};
-use llm_manager_policy::queue::{Effect, Event, ModelView, State, View, explain, may_park, step};
+use llm_manager_policy::queue::{Doze, Effect, Event, ModelView, State, View, explain, may_park, step};
 use llm_manager_policy::spec::Class;
 use std::sync::Arc;
 use std::time::Duration;
@@ -281,6 +281,74 @@ fn others_that_fill_the_ram_end_nobody_who_is_kept_or_has_none_of_it() {
         holds.for_each(|hold| hold.parts.retain(|part| &*part.device == "card"));
     };
     assert_eq!(full(&elsewhere), ["end dear"]);
+}
+
+#[test]
+fn the_cheapest_ends_whichever_came_first() {
+    let mut desk = Desk::new(10_000);
+    desk.sleeper("dear", 15_000, 4000, 500);
+    desk.sleeper("cheap", 15_000, 4000, 10);
+    desk.snapshot.devices[1].used_mib = Some(11_000);
+    desk.now += seconds(1);
+    assert_eq!(desk.step(Event::SnapshotTaken), ["end cheap"]);
+}
+
+#[test]
+fn a_sleeper_that_has_nothing_of_what_is_lacking_does_not_end() {
+    let mut desk = Desk::new(6000);
+    desk.sleeper("cheap", 15_000, 1000, 9);
+    let holds = desk.state.holds.iter_mut().filter(|hold| &*hold.model == "cheap");
+    holds.for_each(|hold| hold.parts.retain(|part| &*part.device == "card"));
+    desk.sleeper("other", 15_000, 4000, 10);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(4000));
+    assert_eq!(desk.parking("a", 4000), ["end other"]);
+}
+
+#[test]
+fn a_wake_goes_as_those_who_want_it() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    let standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    assert_eq!(desk.demand("c", 15_000), ["grant c"]);
+    desk.shows("c", standing, None, 20);
+    let a = desk.models.iter().position(|one| &*one.model == "a").unwrap();
+    desk.models[a].users.now = Some(Class::Interactive);
+    desk.step(wake(Urgency::Wanted(Class::Interactive)));
+    let waiting: Vec<_> = desk.state.waiting.iter().map(|one| (&*one.model, one.urgency)).collect();
+    assert_eq!(waiting, [("a", Urgency::Wanted(Class::Interactive))]);
+}
+
+#[test]
+fn one_that_refuses_to_sleep_has_not_been_asked_to() {
+    let mut desk = Desk::new(64_000);
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.ready("a", Some(8000));
+    assert_eq!(desk.demand("b", 15_000), ["park a"]);
+    assert_eq!(desk.state.holds[0].doze, Doze::Asked);
+    desk.step(Event::EvictRefused { model: "a".into(), epoch: 1 });
+    assert_eq!(desk.state.holds[0].doze, Doze::Awake);
+}
+
+/// For other programs what a sleeper gives up may be enough; a paused device is left altogether.
+#[test]
+fn a_model_sleeps_for_other_programs_and_ends_for_a_pause() {
+    for paused in [false, true] {
+        let mut desk = Desk::new(64_000);
+        assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+        desk.ready("a", Some(8000));
+        desk.now += seconds(60);
+        let shared = &mut desk.snapshot.devices[0].shared;
+        if paused {
+            shared.paused_until = Some(seconds(20_000));
+        } else {
+            (shared.keep_free_mib, shared.gives_way) = (2000, true);
+            // A game has 8000 MiB of the 24000.
+            desk.snapshot.devices[0].used_mib = Some(23_000);
+        }
+        let expected = if paused { "end a" } else { "park a" };
+        assert_eq!(desk.step(Event::SnapshotTaken), [expected], "paused: {paused}");
+    }
 }
 
 #[test]

@@ -29,7 +29,73 @@ fn a_victim_goes_and_its_memory_is_believed_when_it_shows() {
     desk.now += POLL;
     assert_eq!(desk.sampled(5900), [""; 0], "nothing to be seen yet");
     desk.now += POLL;
-    assert_eq!(desk.sampled(100), ["grant b1 5000"]);
+    assert_eq!(desk.sampled(1501), [""; 0], "less than three quarters of what it held");
+    desk.now += POLL;
+    assert_eq!(desk.sampled(1500), ["grant b1 5000"]);
+}
+
+#[test]
+fn who_does_not_answer_is_asked_once_more() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    desk.ready("a", 1, false);
+    desk.now += seconds(20);
+    desk.sampled(6000);
+    assert_eq!(desk.demand("b", 1, &[5000]), ["evict a1"]);
+    assert_eq!(desk.after(ANSWER_TIME - POLL), [""; 0]);
+    assert_eq!(desk.after(POLL), ["evict a1"]);
+    // It has refused, for it was busy for a moment.
+    assert_eq!(desk.step(Event::EvictRefused { model: "a".into(), epoch: 1 }), [""; 0]);
+    assert_eq!(desk.after(POLL - Duration::from_millis(1)), [""; 0]);
+    assert_eq!(desk.after(Duration::from_millis(1)), ["evict a1"]);
+}
+
+#[test]
+fn what_reserves_nothing_of_a_device_leaves_at_once() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.demand("none", 1, &[0]), ["grant none1 0"]);
+    desk.ready("none", 1, false);
+    assert_eq!(desk.returned("none", 1, true), [""; 0]);
+    assert!(desk.state.holds.is_empty(), "{:?}", desk.state.holds);
+}
+
+#[test]
+fn each_hold_remembers_what_was_in_use_on_its_own_device() {
+    let mut desk = Desk::new();
+    let second = Device { id: "1".into(), name: "other".into(), ..desk.snapshot.devices[0].clone() };
+    desk.snapshot.devices.push(Device { used_mib: Some(7000), ..second });
+    let on_second = |model: &str, mib| {
+        let need = Need { requirement: Requirement::parse("other").unwrap(), mib };
+        demand_of(model, 1, [Variant { name: "only".into(), needs: vec![need] }].into())
+    };
+    assert_eq!(desk.demand("a", 1, &[6000]), ["grant a1 6000"]);
+    assert_eq!(desk.step(on_second("b", 3000)), ["grant b1 3000"]);
+    desk.ready("a", 1, true);
+    desk.ready("b", 1, false);
+    desk.now += seconds(20);
+    desk.snapshot.devices[1].used_mib = Some(9900);
+    desk.sampled(6000);
+    assert_eq!(desk.step(on_second("c", 2000)), ["evict b1"]);
+    let used = desk.state.holds.iter().filter_map(|hold| match &hold.stage {
+        Stage::Asked { used, .. } => Some((&*hold.model, used.clone())),
+        _ => None,
+    });
+    assert_eq!(used.collect::<Vec<_>>(), [("b", vec![Some(9900)])]);
+}
+
+/// What is read of a process while it loads says nothing of what it came to use.
+#[test]
+fn a_reading_counts_from_the_moment_at_which_the_model_was_ready() {
+    for (read_at, counts) in [(seconds(1007), false), (seconds(1008), true)] {
+        let mut desk = Desk::new();
+        desk.demand("a", 1, &[6000]);
+        desk.loads("a", 1, 6000, LOAD);
+        desk.models[0].actual = vec![("0".into(), 5000)];
+        desk.step(Event::Changed);
+        desk.snapshot.taken_at = Some(read_at);
+        desk.returned("a", 1, true);
+        assert_eq!(desk.state.holds[0].parts[0].actual, counts.then_some(5000), "{read_at:?}");
+    }
 }
 
 #[test]
@@ -71,7 +137,10 @@ fn what_others_say_they_hold_is_added_to_the_rest() {
     for (model, mib) in [("a", 6000), ("b", 3000)] {
         let variant = "only".into();
         let assignment = vec![Part { requirement: "gpu".into(), device: "0".into(), mib }];
-        desk.step(Event::Holds { model: model.into(), epoch: 1, variant, assignment });
+        let holds = Event::Holds { model: model.into(), epoch: 1, variant, assignment };
+        desk.step(holds.clone());
+        // Said twice, it is held once.
+        desk.step(holds);
     }
     assert_eq!(desk.demand("c", 1, &[1001]), [""; 0]);
     assert_eq!(desk.returned("c", 1, false), [""; 0]);
@@ -88,6 +157,15 @@ fn a_variant_that_failed_is_left_out_for_its_own_model() {
     }
     let failed: Vec<_> = desk.state.failed.iter().map(|one| (&*one.model, &*one.variant)).collect();
     assert_eq!(failed, [("a", "4000"), ("b", "4000")]);
+    // Its other variant fails, too, and then the first one once more.
+    for (epoch, variants) in [(2, vec![1000]), (3, vec![900])] {
+        desk.demand("a", epoch, &variants);
+        desk.step(Event::StartFailed { model: "a".into(), epoch, out_of_memory: true });
+        desk.step(Event::StartFailed { model: "a".into(), epoch, out_of_memory: true });
+    }
+    let mut failed: Vec<_> = desk.state.failed.iter().map(|one| (&*one.model, &*one.variant)).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, [("a", "1000"), ("a", "4000"), ("a", "900"), ("b", "4000")]);
 }
 
 #[test]
@@ -326,6 +404,20 @@ fn models_that_compete_stay_for_nine_eighths_of_a_load() {
     assert_eq!(dwell, seconds(9));
     assert_eq!(desk.after(dwell - Duration::from_millis(10)), [""; 0]);
     assert_eq!(desk.after(Duration::from_millis(10)), ["evict a2"]);
+}
+
+/// Nobody knows how long it will load: at the pace of the model that is in its place.
+#[test]
+fn a_model_that_never_ran_is_taken_to_load_as_fast_as_the_resident() {
+    let mut desk = Desk::auto();
+    desk.demand("a", 1, &[4000]);
+    desk.loads("a", 1, 4000, LOAD);
+    (desk.state.holds[0].rivals, desk.state.holds[0].credit) = (true, Duration::ZERO);
+    assert_eq!(desk.demand("b", 1, &[8000]), [""; 0]);
+    // Twice as large, so twice as long: 9/16 of 8 s + 16 s.
+    let dwell = Duration::from_millis(13_500);
+    assert_eq!(desk.after(dwell - Duration::from_millis(10)), [""; 0]);
+    assert_eq!(desk.after(Duration::from_millis(10)), ["evict a1"]);
 }
 
 #[test]

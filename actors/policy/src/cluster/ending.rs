@@ -241,6 +241,25 @@ mod tests {
     }
 
     #[test]
+    fn only_what_the_cluster_took_away_is_tried_again() {
+        for (fate, helps) in [
+            (JobFate::TimeLimit, true),
+            (JobFate::Preempted, true),
+            (JobFate::NodeFailed, true),
+            (JobFate::CancelledByOthers, true),
+            (JobFate::Unknown, true),
+            (JobFate::Finished, false),
+            (JobFate::Failed, false),
+            (JobFate::NotLaunched, false),
+            (JobFate::Asked, false),
+            (JobFate::OutOfMemory, false),
+            (JobFate::Refused, false),
+        ] {
+            assert_eq!(fate.helps_to_try_again(), helps, "{fate:?}");
+        }
+    }
+
+    #[test]
     fn a_forgotten_job_is_over_and_may_be_tried_again() {
         let gone = JobFacts { state: None, exit: None, ..facts(JobState::Other, "", (0, 0)) };
         let end = gone.end();

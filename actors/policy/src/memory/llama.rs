@@ -281,6 +281,7 @@ struct Places {
     on_cards: usize,
     /// The part of them that ends at each card, out of 1.
     ends: Vec<(usize, f64)>,
+    /// One is enough: the output goes to the cards first.
     has_layers_in_ram: bool,
 }
 
@@ -302,7 +303,7 @@ impl Places {
             (at, end)
         });
         let ends = if sum > 0.0 { ends.collect() } else { Vec::new() };
-        Self { first_on_card: all - on_cards, on_cards, ends, has_layers_in_ram: on_cards + 1 < all }
+        Self { first_on_card: all - on_cards, on_cards, ends, has_layers_in_ram: on_cards < all }
     }
 
     fn layer(&self, at: usize) -> Place {

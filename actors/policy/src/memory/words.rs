@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 /// A script of a backend is short; what is longer isn't read to its end.
 const MOST_LINES: usize = 2000;
-/// Values that a variable may be made of.
-const DEEPEST: usize = 8;
 
 /// The words of that line of a script which starts a server: the longest command that `is_server` takes for one.
 ///
@@ -38,10 +36,6 @@ pub fn script(
 
 /// A word with its variables filled in: `$X`, `${X}`, `${X:-else}`, `%X%`. One that isn't known becomes nothing.
 pub fn expand(word: &str, given: &BTreeMap<String, String>) -> String {
-    filled(word, given, DEEPEST)
-}
-
-fn filled(word: &str, given: &BTreeMap<String, String>, deep: usize) -> String {
     let mut text = String::new();
     let mut rest = word;
     while let Some(at) = rest.find(['$', '%']) {
@@ -59,8 +53,8 @@ fn filled(word: &str, given: &BTreeMap<String, String>, deep: usize) -> String {
         };
         match given.get(name) {
             Some(value) if !value.is_empty() => text.push_str(value),
-            _ if deep > 0 => text.push_str(&filled(default, given, deep - 1)),
-            _ => {}
+            // Each is shorter than the one that it stands for.
+            _ => text.push_str(&expand(default, given)),
         }
         rest = after;
         // A value that doubles itself at each turn must not fill memory.
@@ -207,6 +201,9 @@ mod tests {
             ("llama-server -m a\nllama-server -m b", "llama-server|-m|a"),
             ("CTX=\nllama-server -c ${CTX:-8192}", "llama-server|-c|8192"),
             ("llama-server -m a#1.gguf # the first", "llama-server|-m|a#1.gguf"),
+            // A backslash before a quote, or a blank takes their meaning from them; elsewhere it is a letter.
+            (r"llama-server -m a\ b\'c.gguf", "llama-server|-m|a b'c.gguf"),
+            (r"llama-server -m C:\m\x.gguf", r"llama-server|-m|C:\m\x.gguf"),
         ] {
             assert_eq!(words(text).as_deref(), Some(expected), "{text}");
         }
@@ -223,6 +220,7 @@ mod tests {
         let given = BTreeMap::from([("A".to_owned(), "$A$A".to_owned())]);
         assert_eq!(expand("$A", &given), "$A$A");
         assert_eq!(expand("100% $ ${", &given), "100% $ ${");
+        assert_eq!(expand("${B:-$A}${C:-%D%}", &given), "$A$A", "what stands for one may name another");
         let wide = BTreeMap::from([("A".to_owned(), "x".repeat(1 << 16))]);
         assert_eq!(expand("${A}!", &wide).len(), (1 << 16) + 1, "as much as this isn't cut");
         let long: String = (0..100).map(|at| format!("A{}=$A{at}$A{at}\n", at + 1)).collect();

@@ -323,6 +323,21 @@ mod tests {
         // Nor is a device looked through that lacks nothing.
         let spent = |slots: &[Slot]| chosen(slots, &equal, BUDGET).2;
         assert_eq!(spent(&[slot(10, 0), slot(0, 1)]), spent(&[slot(10, 0)]));
+        // Nor is a model that leaves nothing.
+        let empty = candidates(&[(0, &[(0, 10)], 5), (1, &[(1, 10)], 5), (2, &[(0, 0)], 5)]);
+        assert_eq!(chosen(&[slot(10, 0)], &empty, BUDGET), chosen(&[slot(10, 0)], &equal, BUDGET));
+    }
+
+    #[test]
+    fn where_the_budget_ends_the_best_that_was_seen_is_taken() {
+        // On the first device a part of a model would be cheap; but it goes as a whole.
+        let either = [Slot { devices: vec![0, 1], ..slot(10, 0) }];
+        let two = candidates(&[(0, &[(0, 20)], 20), (1, &[(1, 10)], 15)]);
+        assert_eq!(chosen(&either, &two, 1).0, [0]);
+        assert_eq!(chosen(&either, &two, BUDGET).0, [1]);
+        // What gives the most for its price comes first, and is enough.
+        let one = candidates(&[(0, &[(0, 5)], 8), (1, &[(0, 5)], 8), (2, &[(0, 10)], 12)]);
+        assert_eq!(chosen(&[slot(10, 0)], &one, 1).0, [2]);
     }
 
     #[test]

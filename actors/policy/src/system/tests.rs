@@ -33,6 +33,8 @@ fn what_cannot_run_says_the_way_out() {
     assert_eq!(told.cause, "is a Python program, which Windows can't run");
     let told = runner(System::Windows, "serve", b"").unwrap_err();
     assert!(told.cause.contains("doesn't end in .bat"), "{}", told.cause);
+    let told = runner(System::Windows, "serve", b"#!/bin/sh").unwrap_err();
+    assert_eq!(told.cause, "is a script of Linux by its first line, which Windows can't run");
 }
 
 #[test]

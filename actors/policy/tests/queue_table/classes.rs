@@ -142,3 +142,82 @@ fn what_is_kept_warm_goes_for_a_higher_class_than_its_own_only() {
         }
     }
 }
+
+#[test]
+fn a_higher_class_that_has_just_left_protects_until_its_stay_is_over() {
+    let mut desk = busy_with(Class::Batch);
+    desk.state.holds[0].credit = Duration::ZERO;
+    desk.sampled(6000);
+    used(&mut desk, "a", 1, Class::Interactive);
+    assert_eq!(desk.step(of_class("b", 1, Class::Interactive)), [] as [&str; 0]);
+    // From then on there are only those below it: they finish after a second, not after three quarters of a swap.
+    let stay = pace::dwell(LOAD, LOAD);
+    assert_eq!(desk.after(stay - Duration::from_millis(10)), [] as [&str; 0]);
+    assert_eq!(desk.after(Duration::from_millis(10)), ["yield a1"]);
+}
+
+#[test]
+fn a_successor_inherits_what_was_stayed_beyond_the_guard() {
+    let mut desk = busy_with(Class::Interactive);
+    desk.ready("a", 1, false);
+    used(&mut desk, "a", 1, Class::Interactive);
+    desk.sampled(6000);
+    desk.state.holds[0].credit = Duration::ZERO;
+    desk.step(of_class("b", 1, Class::Normal));
+    let guard = LOAD * 2 * 9 / 8;
+    desk.after(guard - seconds(1));
+    desk.sampled(6000);
+    assert_eq!(desk.after(seconds(1)), ["evict a1"]);
+    assert_eq!(desk.state.accounts[0].left, Duration::ZERO, "it had to stay for all of that");
+    // Ten seconds more are left to whoever comes next.
+    let mut desk = busy_with(Class::Interactive);
+    desk.ready("a", 1, false);
+    used(&mut desk, "a", 1, Class::Interactive);
+    desk.sampled(6000);
+    desk.state.holds[0].credit = Duration::ZERO;
+    desk.now += guard + seconds(10);
+    desk.sampled(6000);
+    assert_eq!(desk.step(of_class("b", 1, Class::Normal)), ["evict a1"]);
+    assert_eq!(desk.state.accounts[0].left, seconds(10));
+}
+
+#[test]
+fn those_ahead_are_told_with_what_they_wait_for() {
+    let mut desk = busy_with(Class::Interactive);
+    desk.sampled(6000);
+    desk.step(of_class("b", 1, Class::Batch));
+    desk.now += seconds(1);
+    desk.step(of_class("c", 1, Class::Normal));
+    desk.now += seconds(2);
+    let told = |desk: &Desk, model: &str| {
+        let view =
+            View { now: desk.now, snapshot: &desk.snapshot, models: &desk.models, settings: &desk.settings };
+        let all = ahead(&desk.state, &view, &model.into()).into_iter();
+        all.map(|one| (one.model.to_string(), one.urgency, one.waited)).collect::<Vec<_>>()
+    };
+    let c = ("c".to_owned(), Urgency::Wanted(Class::Normal), seconds(2));
+    let b = ("b".to_owned(), Urgency::Wanted(Class::Batch), seconds(3));
+    assert_eq!(told(&desk, "c"), []);
+    assert_eq!(told(&desk, "b"), [c.clone()]);
+    // One that doesn't wait would come last of its class, which is the usual one.
+    assert_eq!(told(&desk, "d"), [c.clone()]);
+    desk.settings.queue_timeout = seconds(4);
+    assert_eq!(told(&desk, "d"), [b, c], "both are of age");
+}
+
+#[test]
+fn an_explanation_leaves_to_those_ahead_what_they_wait_for() {
+    let mut desk = Desk::auto();
+    desk.step(of_class("a", 1, Class::Normal));
+    desk.loads("a", 1, 6000, LOAD);
+    desk.models[0].standing = Standing::Ready { since: desk.now, busy: true, idle_since: desk.now };
+    desk.step(of_class("b", 1, Class::Normal));
+    let told = |model: &str| {
+        let view =
+            View { now: desk.now, snapshot: &desk.snapshot, models: &desk.models, settings: &desk.settings };
+        explain(&desk.state, &view, &model.into(), &wants(&[4000]), Some(LOAD)).to_string()
+    };
+    let (first, second) = (told("b"), told("c"));
+    assert!(!first.contains("came first") && first.contains("a which is busy"), "{first}");
+    assert!(second.contains("b which came first"), "{second}");
+}

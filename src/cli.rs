@@ -23,6 +23,7 @@ mod statement;
 mod usage;
 
 use crate::{app, config, key_store, logging, service};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{CommandFactory, Parser, Subcommand};
 use llm_manager_ledger::{Location, backup as copy_ledger};
 use llm_manager_process as process;
@@ -66,11 +67,13 @@ enum Command {
     /// Start a model of the running manager.
     Start {
         /// Name or alias.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         model: String,
     },
     /// Stop a model of the running manager.
     Stop {
         /// Name or alias.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         model: String,
         /// Cut running responses off.
         #[arg(long)]
@@ -79,21 +82,25 @@ enum Command {
     /// Stop a model of the running manager and start it again.
     Restart {
         /// Name or alias.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         model: String,
     },
     /// Park a model of the running manager: it gives its memory up and lives on.
     Park {
         /// Name or alias.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         model: String,
     },
     /// Wake a parked model of the running manager; start one that is stopped.
     Wake {
         /// Name or alias.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         model: String,
     },
     /// Print the output of a model's backend.
     Logs {
         /// Name or alias.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         model: String,
         /// Keep printing new lines.
         #[arg(short, long)]
@@ -114,6 +121,7 @@ enum Command {
     /// Say what would happen if a model were requested now: which variant, what makes room, or what is missing.
     Explain {
         /// Name or alias.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         model: String,
         /// Say instead what its memory is made of.
         #[arg(long)]
@@ -124,6 +132,7 @@ enum Command {
     /// End a request that waits or runs.
     Cancel {
         /// As `queue`, the log and the answer's `x-request-id` name it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
     },
     /// Show requests, tokens and cost, from the ledger of the running manager.
@@ -133,8 +142,10 @@ enum Command {
     /// Rename the data of a removed model, through the running manager.
     Rename {
         /// The current name of the data.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         old: String,
         /// The new name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         new: String,
         /// Merge with data that the new name already has; this can't be undone.
         #[arg(long)]
@@ -145,6 +156,7 @@ enum Command {
     /// Idle models on it stop at once, busy ones when their responses have ended.
     Pause {
         /// Name or id, as in `required_devices`.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         device: String,
         /// For how long: 30m, 2h, 1d; a week at the most.
         #[arg(long = "for", value_name = "TIME", value_parser = pause::minutes)]
@@ -153,6 +165,7 @@ enum Command {
     /// Let models use a paused device again.
     Resume {
         /// Name or id, as in `required_devices`.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         device: String,
     },
     /// List whom the running manager notifies, and send a test.
@@ -451,5 +464,36 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// A variable of a script that isn't set: `llm-manager stop "$MODEL"`.
+    #[test]
+    fn no_name_may_be_empty() {
+        for words in [
+            "start",
+            "stop",
+            "restart",
+            "park",
+            "wake",
+            "logs",
+            "explain",
+            "cancel",
+            "rename old",
+            "rename",
+            "pause --for 1h",
+            "resume",
+            "notify test",
+            "key revoke",
+            "key rotate",
+            "backup",
+            "restore",
+            "import",
+            "ledger copy --to",
+            "--config",
+        ] {
+            let words: Vec<_> = ["llm-manager"].into_iter().chain(words.split(' ')).chain([""]).collect();
+            let refused = Arguments::try_parse_from(&words).err().map(|error| error.to_string());
+            assert!(refused.is_some_and(|words| words.contains("a value is required")), "{words:?}");
+        }
     }
 }

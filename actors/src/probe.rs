@@ -205,6 +205,9 @@ async fn ask<T: Told>(
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
+    if text.is_empty() {
+        return "an empty answer".to_owned();
+    }
     match text.char_indices().nth(300) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

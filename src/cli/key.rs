@@ -5,6 +5,7 @@ use super::{complain, say};
 use crate::config;
 use crate::key_store::{self, Unchanged, Wanted};
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use llm_manager_policy::pricing::Price;
 use llm_manager_policy::spec::{Cap, Class, KeySpec, Period};
@@ -20,11 +21,13 @@ pub(super) enum KeyOrder {
     /// Revoke a key: it is refused from now on.
     Revoke {
         /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
     /// Replace a key's secret, and print the new one, once; what the key has used stays its own.
     Rotate {
         /// Its name.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
 }

@@ -3,6 +3,7 @@
 use super::{complain, say};
 use crate::config;
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use llm_manager_actors::billing::{Replayed, replay_rejected, retain_now};
 use llm_manager_ledger::{Hold, Location, StoreError, copy, restore};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub(super) enum LedgerOrder {
     /// Copy the ledger into another database, also while the manager runs.
     Copy {
         /// A postgres:// address, or an SQLite file; empty or new.
-        #[arg(long, value_name = "DATABASE")]
+        #[arg(long, value_name = "DATABASE", value_parser = NonEmptyStringValueParser::new())]
         to: String,
     },
     /// Delete rows that are older than `log_retention_days` by the system's clock.

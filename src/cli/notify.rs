@@ -3,6 +3,7 @@
 use super::client::{Manager, segment};
 use awc::http::Method;
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,6 +17,7 @@ pub(super) enum NotifyOrder {
     /// Send a test; fails if it doesn't arrive.
     Test {
         /// As `notify` names it.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
 }

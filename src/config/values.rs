@@ -451,7 +451,13 @@ fn prefix(place: Place<'_>) -> Result<(), Misfit> {
     match place.value.as_str() {
         Some(text) if text.is_empty() || is_path(text) => Ok(()),
         _ => {
-            let hint = Some("write it like \"/openai/v1\", or \"\" for none".to_owned());
+            let meant = place
+                .value
+                .as_str()
+                .map(|text| format!("/{text}"))
+                .filter(|text| is_path(text) && !text.contains("//"));
+            let meant = meant.as_deref().unwrap_or("/openai/v1");
+            let hint = Some(format!("write it like \"{meant}\", or \"\" for none"));
             Err(Misfit::new("the beginning of a path", place, hint))
         }
     }

@@ -241,6 +241,7 @@ fn a_query_that_can_not_be_read_names_its_parameter() {
         ("/api/requests?shares=maybe", "`shares`: expected true or false"),
         ("/api/models/chat/logs?tail=all", "`tail`: expected a whole number"),
         ("/api/requests?colour=red", "unknown field `colour`"),
+        ("/api/audit?model=a%00b", "a NUL (`%00`)"),
     ] {
         let refused = manager.get(path).send().error(400, "invalid_request");
         assert!(refused.message().contains(words), "{path}: {}", refused.message());

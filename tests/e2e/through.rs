@@ -5,6 +5,8 @@ use std::net::TcpStream;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::support::{Call, Config, Manager, Model, PATIENCE, Reply, Variant, wait_until};
@@ -341,6 +343,23 @@ fn a_websocket_passes_to_a_server_elsewhere_by_its_name_there() {
     drop(stream);
     near.wait_leases("ours", 0);
     far.wait_leases("theirs", 0);
+}
+
+/// Whether the connection's end or the process's is heard of first.
+#[test]
+fn a_websocket_whose_backend_dies_has_failed() {
+    let manager = Manager::start(&Config::with(Model::chat("chat")));
+    for round in 1..=5 {
+        let (mut stream, _) = open(&manager, "/v1/realtime?model=chat", "");
+        let pid = i32::try_from(manager.model("chat")["pid"].as_i64().unwrap()).unwrap();
+        signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        assert_eq!(stream.read(&mut [0; 9]).unwrap(), 0, "it was closed");
+        wait_until("its row is written", PATIENCE, || rows(&manager, "status=101").len() == round);
+        let row = rows(&manager, "status=101").remove(0);
+        assert_eq!(row["outcome"], "backend_error", "{row}");
+        assert!(row["error"].as_str().unwrap().ends_with("its process has ended"), "{row}");
+        manager.act("/api/models/chat/start");
+    }
 }
 
 #[test]

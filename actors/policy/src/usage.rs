@@ -15,7 +15,8 @@
 //! |---|---|---|
 //! | OpenAI chat and completions, vLLM, SGLang, llama.cpp | `usage.prompt_tokens` with, inside it, `prompt_tokens_details.cached_tokens`; `completion_tokens` with `completion_tokens_details.reasoning_tokens` | as it is |
 //! | OpenAI responses | `usage.input_tokens`, `output_tokens` and their `_details`, in `response.usage` of the last event | as it is |
-//! | Anthropic messages | `input_tokens` without `cache_read_input_tokens` and `cache_creation_input_tokens`; `message_start` has the input, `message_delta` the output so far | input is the sum of the three; the highest count wins, for counts in a stream are cumulative |
+//! | Anthropic messages | `input_tokens` without `cache_read_input_tokens` and `cache_creation_input_tokens`; `message_start` has the input, `message_delta` the output so far | input is the sum of the three; of several outputs the highest counts, of several inputs the last, for the first may be an estimate (Ollama) or all of the prompt (SGLang) |
+//! | xAI, Perplexity, Gemini's OpenAI form | the reasoning beside the output: in the total only, with a name or without | output is what the total has beyond the input, or the sum |
 //! | llama.cpp without `usage` | `timings`: `prompt_n` without `cache_n`, `predicted_n` | input is `prompt_n + cache_n` |
 //! | SGLang, Moonshot, DeepSeek | `reasoning_tokens`, `cached_tokens`, `prompt_cache_hit_tokens` in `usage` itself; Moonshot's streams: `usage` in the choice | as it is |
 //! | llama.cpp with several choices | in a stream one report for each choice; otherwise the report of the first | the sum; or estimated by the length of the texts |
@@ -100,12 +101,10 @@ impl Shape {
             .any(|kind| essence.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind)));
         match essence {
             _ if is("text/event-stream") => Some(Self::Sse),
-            // Some engines stream under another name; Flask's own is `text/html`.
-            _ if stream_asked && !is_media => Some(Self::Unknown),
-            _ if is_json => Some(Self::Json),
-            "" => Some(Self::Unknown),
-            _ if is("text/plain") || is("application/octet-stream") => Some(Self::Unknown),
-            _ => None,
+            _ if is_media => None,
+            _ if is_json && !stream_asked => Some(Self::Json),
+            // Some engines answer under another name; Flask's own is `text/html`.
+            _ => Some(Self::Unknown),
         }
     }
 

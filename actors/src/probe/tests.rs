@@ -28,5 +28,6 @@ fn a_list_says_what_is_loaded_and_who_wrote_it() {
 
 #[test]
 fn an_excerpt_is_cut_between_characters() {
+    assert_eq!((excerpt(b""), excerpt(b" \n")), ("an empty answer".to_owned(), "an empty answer".to_owned()));
     assert_eq!(excerpt("é".repeat(400).as_bytes()), format!("{}...", "é".repeat(300)));
 }

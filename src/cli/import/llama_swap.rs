@@ -240,6 +240,12 @@ fn entry(
         format!("llama-swap doesn't say what it is for; taken for {mode}"),
     );
     keys.push(("mode", mode.to_owned()));
+    let context = model.body.get("capabilities").and_then(|known| known.get("context"));
+    if let Some((given, tokens)) = context.and_then(|given| Some((given, given.whole().filter(|n| *n > 0)?)))
+    {
+        report.taken(given.line, &model.at("capabilities.context"), format!("context_length: {tokens}"));
+        keys.push(("context_length", tokens.to_string()));
+    }
     if let Some(port) = port(model, report) {
         keys.push(("port", port.to_string()));
     }
@@ -338,7 +344,25 @@ fn aliases(model: &Model, ids: &[String], report: &mut Report) -> Vec<String> {
     let given = model.body.get("aliases");
     let one = given.filter(|given| given.is_text()).into_iter();
     let given = given.map(Node::items).unwrap_or_default().iter().chain(one);
-    aliases.extend(given.filter_map(|alias| Some((alias.line, alias.text()?))));
+    for given in given {
+        // A mapping has a name of its own in the list of models, and says whether it is there.
+        match given.text().or_else(|| given.get("id")?.text()) {
+            Some(alias) => aliases.push((given.line, alias)),
+            None => report.warn(
+                given.line,
+                &model.at("aliases"),
+                "a name is neither text nor has an id: left out",
+            ),
+        }
+        for (key, _) in given.entries().filter(|(key, _)| key.text().as_deref() != Some("id")) {
+            let name = key.text().unwrap_or_default();
+            report.lost(
+                key.line,
+                &model.at(&format!("aliases.{name}")),
+                "an alias is listed by its id, as long as its model is (`listed`)",
+            );
+        }
+    }
     let by_id = model.body.get("filters").and_then(|filters| filters.get("setParamsByID"));
     aliases.extend(
         // The only keys in which macros are replaced.
@@ -370,8 +394,20 @@ fn mode(model: &Model, words: &[String]) -> &'static str {
     let name = model.id.to_ascii_lowercase();
     let program =
         words.first().map(|word| word.rsplit(['/', '\\']).next().unwrap_or(word)).unwrap_or_default();
-    let ranks = model.body.get("capabilities").and_then(|known| known.get("reranker")).and_then(Node::flag);
-    if ranks == Some(true) || has(&["--reranking", "--rerank"]) || name.contains("rerank") {
+    let told = model.body.get("capabilities");
+    let ranks = told.and_then(|known| known.get("reranker")).and_then(Node::flag);
+    let kinds = |key: &str| {
+        let kinds = told.and_then(|known| known.get(key)).map(Node::items).unwrap_or_default();
+        kinds.iter().filter_map(Node::text).collect::<Vec<_>>()
+    };
+    let only = |key: &str, kind: &str| kinds(key) == [kind];
+    if only("out", "image") || program == "sd-server" {
+        "Image"
+    } else if only("out", "audio") && !kinds("in").iter().any(|kind| kind == "audio") {
+        "Speech"
+    } else if only("in", "audio") || program.starts_with("whisper") || has(&["/v1/audio/transcriptions"]) {
+        "Transcription"
+    } else if ranks == Some(true) || has(&["--reranking", "--rerank"]) || name.contains("rerank") {
         "Reranker"
     } else if has(&["--embedding", "--embeddings"])
         || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "emb" || word == "embed")

@@ -94,6 +94,45 @@ fn what_says_how_a_backend_is_reached_and_stopped_is_kept() {
     }
 }
 
+/// As llama-swap's own example writes them.
+#[test]
+fn aliases_may_be_mappings() {
+    let (spec, report) = from_llama_swap(
+        "models:\n  a:\n    cmd: x ${PORT}\n    aliases:\n      - {id: gpt-4o, name: GPT, unlisted: true}\n      - plain\n\
+         \x20     - id: \"${MODEL_ID}:x\"\n      - {name: nobody}\n      - [list]\n",
+    );
+    assert_eq!(spec.models[0].aliases, ["gpt-4o", "plain", "a:x"]);
+    for line in [
+        "l.yaml:5: warning: models.a.aliases.unlisted: has no counterpart here",
+        "l.yaml:5: warning: models.a.aliases.name: has no counterpart here",
+        "l.yaml:8: warning: models.a.aliases: a name is neither text nor has an id: left out",
+        "l.yaml:9: warning: models.a.aliases: a name is neither text nor has an id: left out",
+    ] {
+        assert!(report.contains(line), "{line}\n{report}");
+    }
+}
+
+#[test]
+fn what_a_model_is_for_is_guessed() {
+    for (model, mode) in [
+        ("{cmd: \"llama-server ${PORT}\"}", "Chat"),
+        ("{cmd: \"whisper-server ${PORT}\"}", "Transcription"),
+        ("{cmd: \"x ${PORT} --request-path /v1/audio/transcriptions\"}", "Transcription"),
+        ("{cmd: \"x ${PORT}\", capabilities: {in: [audio], out: [text]}}", "Transcription"),
+        ("{cmd: \"x ${PORT}\", capabilities: {in: [text, audio], out: [text], context: 8192}}", "Chat"),
+        ("{cmd: \"x ${PORT}\", capabilities: {in: [text], out: [audio]}}", "Speech"),
+        ("{cmd: \"x ${PORT}\", capabilities: {out: [text, image]}}", "Chat"),
+        ("{cmd: \"sd-server ${PORT}\"}", "Image"),
+        ("{cmd: \"x ${PORT}\", capabilities: {in: [text, image], out: [image]}}", "Image"),
+        ("{cmd: \"x ${PORT}\", capabilities: {reranker: true}}", "Reranker"),
+        ("{cmd: \"x ${PORT} --embeddings\"}", "Embedding"),
+    ] {
+        let (spec, report) = from_llama_swap(&format!("models: {{a: {model}}}\n"));
+        assert_eq!(spec.models[0].mode.name, mode, "{model}");
+        assert_eq!(spec.models[0].context_length, model.contains("context").then_some(8192), "{report}");
+    }
+}
+
 #[test]
 fn models_that_exclude_each_other_share_a_device() {
     let (spec, _) = from_llama_swap(

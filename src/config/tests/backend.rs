@@ -57,10 +57,7 @@ fn paths_of_the_mode_the_model_and_the_variant_are_one() {
 #[test]
 fn mistakes_in_them_are_told() {
     let model = |line: &str| format!("Local-Models:\n  m:\n    {line}\n    $V\n");
-    check(
-        &model("api_prefix: v1"),
-        &["3 Local-Models.m.api_prefix: the beginning of a path | \"/openai/v1\""],
-    );
+    check(&model("api_prefix: v1"), &["3 Local-Models.m.api_prefix: the beginning of a path | \"/v1\""]);
     check(&model("paths: {/v1/x: x}"), &["3 Local-Models.m.paths./v1/x: a path of the backend | \"/embed\""]);
     check(
         &model("paths: {embed: /x}"),

@@ -48,7 +48,7 @@ fn mistakes_are_named() {
         ("log_file: {size_mb: 5}", "`path` is missing"),
         ("log_file: {path: x, days: 5}", "program.log_file.days: unknown key"),
         ("trusted_proxies: [10.0.0.0/8, proxy]", "program.trusted_proxies[1]: \"proxy\" is no IP address"),
-        ("base_path: llm", "program.base_path"),
+        ("base_path: llm", "write it like \"/llm\""),
         ("base_path: /a//b", "is no plain path"),
         ("base_path: /../b", "is no plain path"),
         ("base_path: /a%20b", "is no plain path"),

@@ -1,6 +1,7 @@
 //! What stands before the management: who comes in is asked first, and what they have done is noted.
 
 use super::audit;
+use super::query::invalid;
 use crate::http::access::Door;
 use crate::http::access::entrance::Entrance;
 use crate::http::access::wrong::slow_down;
@@ -28,6 +29,10 @@ pub(super) async fn authenticate(
         // As the routes see it: `/api/%63onfig` is the configuration, too.
         let below = request.match_info().as_str().strip_prefix("/api").unwrap_or_default();
         now.access.allow(caller, rights::wanted(request.method().as_str(), below))?;
+    }
+    // No name has it, and PostgreSQL takes none.
+    if request.query_string().contains("%00") {
+        return Err(invalid("the query has a NUL (`%00`) in it, which is in no name").into());
     }
     let mut response = next.call(request).await?;
     if !response.request().method().is_safe() && response.status().is_success() {

@@ -67,10 +67,15 @@ impl<'a> Asked<'a> {
         matches!(self, Self::Json(scan) if scan.stream)
     }
 
+    /// Whether its answer may be a stream, as the engine reads it.
+    pub(super) fn may_stream(&self) -> bool {
+        matches!(self, Self::Json(scan) if scan.may_stream)
+    }
+
     /// What it asks with, for the ledger.
     pub(super) fn question(&self, body: &Bytes) -> Question<'_> {
         match self {
-            Self::Json(scan) => Question::of(body, &scan.model, scan.stream),
+            Self::Json(scan) => Question::of(body, &scan.model, scan.may_stream),
             Self::Form(_) | Self::Query(_) => Question::unread(self.model()),
         }
     }

@@ -39,7 +39,7 @@ const OF_STREAM_OPTIONS: [&[u8]; 2] = [b"stream_options", b"include_usage"];
 /// The words of an error come with its head.
 const PATIENCE_FOR_WORDS: Duration = Duration::from_secs(1);
 /// How long a broken connection may be the first news of a backend that has died.
-const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
+pub(crate) const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
 /// The same of a server elsewhere, which is asked whether it is there before anybody says so.
 const NEWS_FROM_AFAR: Duration = Duration::from_secs(4);
 

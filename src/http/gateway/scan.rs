@@ -25,9 +25,10 @@ pub(crate) struct Scan<'a> {
     pub model: Cow<'a, str>,
     /// Where the value of `model` lies in the body; `None`: it is not from there.
     pub model_at: Option<Range<usize>>,
-    /// The client wants a stream. Anything but `true` is not a stream; a wrong type is left to the
-    /// backend to refuse.
+    /// The client wants a stream, in JSON's own word for it.
     pub stream: bool,
+    /// It is `true`, or what engines in Python take for it (`1`, `"true"`; vLLM, SGLang), while others don't (llama.cpp).
+    pub may_stream: bool,
     /// Where the value of `stream` lies in the body.
     pub stream_at: Option<Range<usize>>,
     /// The client asks for usage in its stream itself.
@@ -166,20 +167,21 @@ pub(crate) fn scan<'a>(body: &'a [u8], named: Option<&'a str>) -> Result<Scan<'a
         (value, _) => model(body, value)?,
     };
     let stream = parsed.stream.is_some_and(|value| value.get() == "true");
+    let may_stream = parsed.stream.is_some_and(|value| is_true_in_python(value.get()));
     let stream_at = parsed.stream.map(|value| place(body, value.get()));
     let stream_options = parsed.stream_options.map(|value| place(body, value.get()));
     let (wants_usage, splice) = match parsed.stream_options {
         None => (false, Splice::NewOptions(start + 1)),
         Some(value) => options(body, value.get()),
     };
-    Ok(Scan { model, model_at, stream, stream_at, wants_usage, stream_options, splice })
+    Ok(Scan { model, model_at, stream, may_stream, stream_at, wants_usage, stream_options, splice })
 }
 
 /// The change that puts `"stream_options":{"include_usage":true}` into the body. `None` when the client does not
 /// stream, asks itself, or says something there that the backend should refuse.
 /// For the endpoints that know the option: chat completions and completions.
 pub(crate) fn ask_for_usage(scan: &Scan<'_>) -> Option<Edit> {
-    if !scan.stream || scan.wants_usage {
+    if !scan.may_stream || scan.wants_usage {
         return None;
     }
     let (at, new) = match &scan.splice {
@@ -223,6 +225,12 @@ pub(crate) fn as_stream(scan: &Scan<'_>, body: &[u8], usage: bool) -> Option<Vec
 pub(crate) fn rename(scan: &Scan<'_>, name: &str) -> Option<Edit> {
     let at = scan.model_at.clone()?;
     Some(Edit { at, new: serde_json::Value::from(name).to_string().into() })
+}
+
+/// As pydantic reads a flag.
+fn is_true_in_python(value: &str) -> bool {
+    let words = ["true", "1", "1.0", "\"true\"", "\"1\"", "\"t\"", "\"yes\"", "\"y\"", "\"on\""];
+    words.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
 /// What has bytes that are no text is most often something else, whose header is missing.

@@ -131,7 +131,7 @@ impl Whole {
 
 /// What the engine shall do that the client hasn't asked for.
 fn changes(asked: &Asked<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpoint) -> Changes {
-    if asked.wants_stream() {
+    if asked.may_stream() {
         let usage = asked.ask_for_usage(endpoint).filter(|_| forward::may_ask_for_usage(model));
         return usage.map_or(Changes::None, Changes::Usage);
     }

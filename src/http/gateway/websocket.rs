@@ -7,7 +7,7 @@ use super::account::{Account, Question};
 use super::actor::Tunnel;
 use super::exchange::Exchange;
 use super::form;
-use super::forward::{broken_off, check_circle, crashed, path_and_query, take_lease};
+use super::forward::{NEWS_OF_DEATH, broken_off, check_circle, crashed, path_and_query, take_lease};
 use super::headers;
 use super::in_flight::InFlight;
 use super::lookup::{mismatch, serving};
@@ -213,6 +213,7 @@ impl Opening<'_> {
             pending: Bytes::new(),
             broken,
             silence: silence.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+            hung_up: None,
             ended: false,
             model: Arc::clone(self.model),
             account,
@@ -287,6 +288,8 @@ struct Relay {
     pending: Bytes,
     broken: Pin<Box<dyn Future<Output = BreakReason>>>,
     silence: Option<(Duration, Pin<Box<tokio::time::Sleep>>)>,
+    /// The backend has closed its side. It may be the first news of its death: so long the other news may take.
+    hung_up: Option<Pin<Box<tokio::time::Sleep>>>,
     ended: bool,
     model: Arc<ModelHandle>,
     account: Account,
@@ -375,21 +378,33 @@ impl MessageBody for Relay {
             Poll::Ready(Err(error)) => return relay.end(Some(failed(&error))),
             Poll::Pending => {}
         }
-        match relay.poll_backend(context) {
-            Poll::Ready(Ok(bytes)) if bytes.is_empty() => return relay.end(None),
-            Poll::Ready(Ok(bytes)) => {
-                relay.heard();
-                return Poll::Ready(Some(Ok(bytes)));
+        if relay.hung_up.is_none() {
+            match relay.poll_backend(context) {
+                Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
+                    relay.hung_up = Some(Box::pin(tokio::time::sleep(NEWS_OF_DEATH)));
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    relay.heard();
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                Poll::Ready(Err(error)) => return relay.end(Some(failed(&error))),
+                Poll::Pending => {}
             }
-            Poll::Ready(Err(error)) => return relay.end(Some(failed(&error))),
-            Poll::Pending => {}
         }
         if relay.crashed.as_mut().poll(context).is_ready() {
             return relay.end(Some(crashed(&relay.model)));
         }
         if let Poll::Ready(reason) = relay.broken.as_mut().poll(context) {
-            let error = broken_off(&relay.model, reason);
+            let error = match reason {
+                BreakReason::BackendGone => failed(&"its process has ended"),
+                _ => broken_off(&relay.model, reason),
+            };
             return relay.end(Some(error));
+        }
+        if let Some(timer) = &mut relay.hung_up
+            && timer.as_mut().poll(context).is_ready()
+        {
+            return relay.end(None);
         }
         if let Some((limit, timer)) = &mut relay.silence
             && timer.as_mut().poll(context).is_ready()

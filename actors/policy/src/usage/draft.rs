@@ -32,6 +32,44 @@ impl Counts {
         self.reasoning = self.reasoning.max(later.reasoning);
     }
 
+    /// A later report of Anthropic's form, whose input is without what came from the cache: the two belong together. What
+    /// stood at the beginning may have been an estimate (Ollama) or all of the prompt (SGLang), so the later one counts.
+    pub(super) fn correct(&mut self, later: &Self) {
+        let prompt = |counts: &Self| {
+            let cache = counts.cached.unwrap_or(0).saturating_add(counts.cache_write.unwrap_or(0));
+            counts.input.map(|input| input.saturating_add(cache))
+        };
+        let earlier = *self;
+        self.grow(later);
+        if prompt(later).unwrap_or(0) == 0 || later.input == prompt(&earlier) {
+            return;
+        }
+        self.input = later.input;
+        if [later.cached, later.cache_write].iter().any(|part| part.is_some_and(|tokens| tokens > 0)) {
+            (self.cached, self.cache_write) = (later.cached, later.cache_write);
+        }
+    }
+
+    /// Tokens that were generated beside the output: of some the reasoning is in the total only, be it named (xAI) or not
+    /// (Gemini), or not even there (Perplexity).
+    pub(super) fn beside_output(&self) -> u64 {
+        let (Some(input), Some(output)) = (self.input.filter(|input| *input > 0), self.output) else {
+            return 0;
+        };
+        let reasoning = self.reasoning.unwrap_or(0);
+        let more = self.total.unwrap_or(0).saturating_sub(input).saturating_sub(output);
+        let [cached, written] = [self.cached, self.cache_write].map(|part| part.unwrap_or(0));
+        // A total that counts the cache once more.
+        let is_cache = [cached, written, cached.saturating_add(written)].contains(&more) && more != reasoning;
+        if more > 0 && !is_cache {
+            more
+        } else if reasoning > output {
+            reasoning
+        } else {
+            0
+        }
+    }
+
     /// The report of another choice. What came from the cache may be the same for all of them.
     pub(super) fn add(&mut self, other: &Self) {
         let add = |sum: &mut Option<u64>, count: Option<u64>| {
@@ -145,6 +183,8 @@ pub(super) struct Draft {
     choice: u64,
     choice_ends: bool,
     delta_is_empty: bool,
+    /// This choice's thought has been read.
+    pub(super) thought_told: bool,
     pub(super) choices: Choices,
     choices_at: u64,
     /// There is a `usage` that is not null, in the root.
@@ -185,6 +225,7 @@ impl Draft {
                 self.choice = index.into();
                 self.choice_ends = false;
                 self.delta_is_empty = false;
+                self.thought_told = false;
                 self.many_choices += 1;
             }
             Node::Error => self.error = true,
@@ -256,11 +297,13 @@ impl Draft {
         }
     }
 
-    /// A choice ends with `finish_reason: "error"` (LMDeploy, routers): the engine has failed, in whatever words it has.
-    pub(super) fn choice_fails(&mut self) {
+    /// A choice ends with such a `finish_reason`: the engine has failed, in whatever words it has.
+    pub(super) fn choice_fails(&mut self, reason: &[u8]) {
         self.error = true;
         if self.words.is_empty() {
-            self.words.add(b"a choice ended with the finish_reason `error`");
+            for part in [b"a choice ended with the finish_reason `".as_slice(), reason, b"`"] {
+                self.words.add(part);
+            }
         }
     }
 

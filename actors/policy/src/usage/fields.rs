@@ -76,6 +76,8 @@ pub(super) enum Node {
     Finish,
     Count(Field),
     Text,
+    /// What the model thinks: some engines say it twice, under an old and a new name.
+    Thought,
     /// Bits of the custom paths that go through here.
     Pointers(u8),
 }

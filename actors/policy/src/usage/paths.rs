@@ -76,7 +76,10 @@ impl Dialect {
             Node::Usage => usage_child(key),
             Node::InputDetails => match key {
                 b"cached_tokens" => Node::Count(Field::Cached),
-                b"cache_write_tokens" => Node::Count(Field::CacheWrite),
+                // OpenAI; LiteLLM; DashScope.
+                b"cache_write_tokens" | b"cache_creation_tokens" | b"cache_creation_input_tokens" => {
+                    Node::Count(Field::CacheWrite)
+                }
                 _ => Node::Other,
             },
             Node::OutputDetails if matches!(key, b"reasoning_tokens" | b"thinking_tokens") => {
@@ -176,7 +179,8 @@ impl Dialect {
     fn delta_child(&self, key: &[u8]) -> Node {
         match (self, key) {
             (Self::Anthropic, b"text" | b"thinking" | b"partial_json") => Node::Text,
-            (Self::OpenAi, b"content" | b"reasoning_content" | b"reasoning" | b"refusal") => Node::Text,
+            (Self::OpenAi, b"content" | b"refusal") => Node::Text,
+            (Self::OpenAi, b"reasoning_content" | b"reasoning") => Node::Thought,
             (Self::OpenAi, b"tool_calls") => Node::ToolCalls,
             (Self::OpenAi, b"function_call") => Node::Function,
             _ => Node::Other,

@@ -268,7 +268,8 @@ fn shapes_and_dialects() {
     assert_eq!(Shape::of_content_type("application/problem+json", false), Some(Shape::Json));
     assert_eq!(Shape::of_content_type("", true), Some(Shape::Unknown));
     assert_eq!(Shape::of_content_type("text/html; charset=utf-8", true), Some(Shape::Unknown));
-    assert_eq!(Shape::of_content_type("text/html", false), None);
+    assert_eq!(Shape::of_content_type("text/html", false), Some(Shape::Unknown));
+    assert_eq!(Shape::of_content_type("application/x-ndjson", false), Some(Shape::Unknown));
     assert_eq!(Shape::of_content_type("audio/wav", true), None);
     assert_eq!(Dialect::of_endpoint("/v1/chat/completions"), Dialect::OpenAi);
     assert_eq!(Dialect::of_endpoint("/v1/messages"), Dialect::Anthropic);

@@ -144,7 +144,11 @@ impl Totals {
             self.others.add(&last);
         }
         self.reports += u32::from(alone);
-        self.counts.get_or_insert_default().grow(&draft.counts);
+        let counts = self.counts.get_or_insert_default();
+        match dialect {
+            Dialect::Anthropic => counts.correct(&draft.counts),
+            _ => counts.grow(&draft.counts),
+        }
     }
 
     pub(super) fn usage(&self, dialect: &Dialect, end: End, is_stream: bool, pace: &Pace) -> Usage {
@@ -167,10 +171,16 @@ impl Totals {
                 input.saturating_add(cached).saturating_add(counts.cache_write.unwrap_or(0))
             }),
             Dialect::Embedding => counts.input.or(counts.total),
-            _ => counts.input.or_else(|| counts.total?.checked_sub(counts.output?)),
+            _ => {
+                let input = counts.input.filter(|input| *input > 0);
+                input.or_else(|| counts.total?.checked_sub(counts.output?))
+            }
         };
         // Nothing is asked with nothing: whoever says so doesn't know.
         usage.input = usage.input.filter(|input| *input > 0);
+        if matches!(dialect, Dialect::OpenAi | Dialect::Responses) {
+            usage.output = usage.output.map(|output| output.saturating_add(counts.beside_output()));
+        }
         if *dialect == Dialect::Embedding && usage.input.is_some() {
             usage.output = usage.output.or(Some(0));
         }

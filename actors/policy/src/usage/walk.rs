@@ -25,6 +25,8 @@ pub(super) struct Walker {
     comma_at: u64,
     /// Where the number being read began.
     number_at: u64,
+    /// The text being read is a thought.
+    thinks: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,6 +186,7 @@ impl Walker {
                 State::TextStart => {
                     if byte != b'"' {
                         draft.text_begins(here);
+                        draft.thought_told |= self.thinks;
                     }
                     self.state = State::String;
                     continue;
@@ -265,6 +268,10 @@ impl Walker {
         if self.depth == 1 && byte != b'n' {
             draft.given(self.node, byte, self.key_at, self.comma_at);
         }
+        self.thinks = self.node == Node::Thought;
+        if self.thinks {
+            self.node = if draft.thought_told { Node::Other } else { Node::Text };
+        }
         match byte {
             b'{' | b'[' => self.open(byte == b'{', here, dialect, draft),
             b'"' => {
@@ -327,7 +334,12 @@ impl Walker {
                 Kind::Other => {}
                 kind => draft.kind = kind,
             },
-            Node::Finish if self.text.get() == Some(b"error") => draft.choice_fails(),
+            // LMDeploy, routers; vLLM and SGLang, when they give a request up.
+            Node::Finish => {
+                if let Some(reason @ (b"error" | b"abort")) = self.text.get() {
+                    draft.choice_fails(reason);
+                }
+            }
             // A count in quotes is one; other words are none.
             Node::Count(field) => {
                 if let Some(value) = self.text.get().and_then(count) {
@@ -340,7 +352,7 @@ impl Walker {
     }
 
     fn reads_scalar(&self) -> bool {
-        matches!(self.node, Node::Count(_))
+        matches!(self.node, Node::Count(_) | Node::Error)
     }
 
     fn end_scalar(&mut self, here: u64, draft: &mut Draft) {
@@ -349,6 +361,9 @@ impl Walker {
             let value = count(text);
             draft.number(field, value, matches!(self.top().node, Node::Pointers(_)));
             told = Some(field);
+        }
+        if let (Node::Error, Some(text)) = (self.node, self.text.get()) {
+            draft.error |= is_something(text);
         }
         draft.numbers.number(self.number_at, here, told);
         self.state = State::AfterValue;
@@ -418,6 +433,11 @@ impl Walker {
         self.depth -= 1;
         self.state = if self.depth == 0 { State::End } else { State::AfterValue };
     }
+}
+
+/// `true`, or a code that isn't 0.
+fn is_something(scalar: &[u8]) -> bool {
+    scalar == b"true" || scalar.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 fn is_scalar(byte: u8) -> bool {

@@ -29,8 +29,18 @@ fn finds_model_and_stream() {
     assert!(matches!(found.model, Cow::Borrowed("qwen")));
     assert!(found.stream && !found.wants_usage && found.stream_options.is_none());
     assert_eq!(scan(br#"{"model":"a\u002db"}"#).unwrap().model, "a-b");
-    for not_a_stream in ["false", "null", "1", "\"true\""] {
-        assert!(!scan(format!(r#"{{"model":"m","stream":{not_a_stream}}}"#).as_bytes()).unwrap().stream);
+    let read = |stream: &str| {
+        let body = format!(r#"{{"model":"m","stream":{stream}}}"#);
+        let found = scan(body.as_bytes()).unwrap();
+        assert_eq!(ask_for_usage(&found).is_some(), found.may_stream, "{stream}");
+        (found.stream, found.may_stream)
+    };
+    assert_eq!(read("true"), (true, true));
+    for taken_for_it in ["1", "1.0", "\"true\"", "\"True\"", "\"yes\"", "\"on\""] {
+        assert_eq!(read(taken_for_it), (false, true), "{taken_for_it}");
+    }
+    for not_a_stream in ["false", "null", "0", "\"false\"", "\"\"", "[]", "{}", "2", "\"no\""] {
+        assert_eq!(read(not_a_stream), (false, false), "{not_a_stream}");
     }
 }
 

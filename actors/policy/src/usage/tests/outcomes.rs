@@ -105,7 +105,7 @@ fn what_a_meter_knows_of_its_answer() {
 #[test]
 fn errors_within_streams_are_told_in_the_engines_words() {
     use Dialect::{Anthropic, Embedding, OpenAi, Responses};
-    let failed: [(Dialect, &str, &str); 19] = [
+    let failed: [(Dialect, &str, &str); 22] = [
         (OpenAi, r#"{"object":"error","message":"no memory","code":50001}"#, "no memory"),
         (OpenAi, r#"{"message":"no memory","type":"server_error","object":"error"}"#, "no memory"),
         (
@@ -113,6 +113,13 @@ fn errors_within_streams_are_told_in_the_engines_words() {
             r#"{"object":"x","choices":[{"index":0,"delta":{},"finish_reason":"error"}]}"#,
             "a choice ended with the finish_reason `error`",
         ),
+        (
+            OpenAi,
+            r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}"#,
+            "a choice ended with the finish_reason `abort`",
+        ),
+        (OpenAi, r#"{"error":true,"message":"gone"}"#, "gone"),
+        (OpenAi, r#"{"error":503,"message":"gone"}"#, "gone"),
         (OpenAi, r#"{"error":{"message":"gone"},"choices":[{"finish_reason":"error","index":0}]}"#, "gone"),
         (OpenAi, r#"{"error":{"message":"the engine\nhas \"died\"","code":500}}"#, "the engine has \"died\""),
         (OpenAi, r#"{"error":"out of \u006demory"}"#, "out of memory"),
@@ -147,6 +154,9 @@ fn errors_within_streams_are_told_in_the_engines_words() {
         r#"{"choices":[{"delta":{"content":"\"error\":{}"}}]}"#,
         r#"{"choices":[{"error":{"message":"x"}}]}"#,
         r#"{"error":""}"#,
+        r#"{"error":false,"message":"x"}"#,
+        r#"{"error":0,"message":"x"}"#,
+        r#"{"error":0.0}"#,
         r#"{"text":"fine","error_code":0}"#,
         r#"{"detail":[],"choices":[]}"#,
         r#"{"object":"error\n","choices":[{"index":0,"delta":{},"finish_reason":"errors"}]}"#,
@@ -264,8 +274,15 @@ fn zeros_beside_text_are_no_count() {
     let half = zeros.replace("\"prompt_tokens\":0", "\"prompt_tokens\":7");
     let got = usage(&[TEXT, TEXT, TEXT, &half]);
     assert_eq!((got.input, got.output, got.source), (Some(7), Some(3), Source::Estimated));
-    let got = usage(&[TEXT, TEXT, TEXT, TOTAL.replace(":100", ":0").as_str()]).or_input(9);
+    let no_input = TOTAL.replace(":100", ":0");
+    let got = usage(&[TEXT, TEXT, TEXT, &no_input.replace(":120", ":20")]).or_input(9);
     assert_eq!((got.input, got.output, got.source), (Some(9), Some(20), Source::Estimated));
+    let got = usage(&[TEXT, TEXT, TEXT, &no_input]).or_input(9);
+    assert_eq!(
+        (got.input, got.output, got.source),
+        (Some(100), Some(20), Source::Backend),
+        "the total knows"
+    );
     let whole = r#"{"choices":[{"message":{"content":"twelve bytes"}}],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
     let got = document(whole);
     assert_eq!((got.output, got.source), (Some(3), Source::Estimated));
@@ -279,7 +296,7 @@ fn zeros_beside_text_are_no_count() {
 /// A count that is less than what was seen passing is wrong.
 #[test]
 fn never_less_than_what_was_seen() {
-    let one = TOTAL.replace(":20,", ":1,");
+    let one = TOTAL.replace(":20,", ":1,").replace(":120", ":101");
     let got = usage(&[TEXT, TEXT, TEXT, FINISH, &one]);
     assert_eq!((got.output, got.source), (Some(3), Source::Estimated));
 }
@@ -306,6 +323,10 @@ fn names_and_places_of_others() {
     assert_eq!(cached_and_reasoning(&thinking), (None, Some(7)));
     let written = of(r#""input_tokens_details":{"cached_tokens":1,"cache_write_tokens":9}"#);
     assert_eq!(usage(&[TEXT, &written]).cache_write, Some(9));
+    for name in ["cache_creation_tokens", "cache_creation_input_tokens"] {
+        let written = of(&format!(r#""prompt_tokens_details":{{"cached_tokens":1,"{name}":9}}"#));
+        assert_eq!(usage(&[TEXT, &written]).cache_write, Some(9), "{name}");
+    }
 }
 
 #[test]
@@ -398,4 +419,88 @@ fn an_echo_is_no_output() {
     {
         assert!(!read(not), "{not}");
     }
+}
+
+/// Some engines leave the reasoning out of the output.
+#[test]
+fn what_is_generated_beside_the_output_is_output() {
+    let of = |counts: &str| {
+        let whole =
+            document(&format!(r#"{{"choices":[{{"message":{{"content":"x"}}}}],"usage":{{{counts}}}}}"#));
+        let stream = usage(&[TEXT, FINISH, &format!(r#"{{"choices":[],"usage":{{{counts}}}}}"#), "[DONE]"]);
+        assert_eq!((whole.input, whole.output), (stream.input, stream.output), "{counts}");
+        assert_eq!((whole.source, stream.source), (Source::Backend, Source::Backend), "{counts}");
+        (whole.input.unwrap(), whole.output.unwrap())
+    };
+    let apart = r#""completion_tokens_details":{"reasoning_tokens":94}"#;
+    let xai = format!(r#""prompt_tokens":32,"completion_tokens":9,"total_tokens":135,{apart}"#);
+    assert_eq!(of(&xai), (32, 103));
+    assert_eq!(of(r#""prompt_tokens":32,"completion_tokens":9,"total_tokens":135"#), (32, 103));
+    let perplexity = r#""prompt_tokens":32,"completion_tokens":9,"total_tokens":41,"reasoning_tokens":94"#;
+    assert_eq!(of(perplexity), (32, 103));
+    let openai = format!(r#""prompt_tokens":32,"completion_tokens":103,"total_tokens":135,{apart}"#);
+    assert_eq!(of(&openai), (32, 103));
+    assert_eq!(of(&openai.replace(",\"total_tokens\":135", "")), (32, 103));
+    // The cache once more, and totals that know less.
+    let cached = r#""prompt_tokens":32,"completion_tokens":9,"total_tokens":61,"cached_tokens":20"#;
+    assert_eq!(of(cached), (32, 9));
+    assert_eq!(of(r#""prompt_tokens":32,"completion_tokens":9,"total_tokens":9"#), (32, 9));
+    let response = r#"{"output":[],"usage":{"input_tokens":32,"output_tokens":9,"total_tokens":135}}"#;
+    let mut meter = Meter::new(Shape::Json, Dialect::Responses);
+    meter.push(response.as_bytes());
+    assert_eq!(meter.finish(End::Complete, &Pace::default()).output, Some(103));
+}
+
+/// What `message_start` says of the input may be a guess: Ollama takes a quarter of the bytes, SGLang all of the prompt.
+#[test]
+fn of_two_inputs_of_a_message_the_later_one_counts() {
+    let of = |start: &str, later: &str| {
+        let start = format!(r#"{{"type":"message_start","message":{{"usage":{{{start}}}}}}}"#);
+        let later =
+            format!(r#"{{"type":"message_delta","delta":{{}},"usage":{{"output_tokens":7,{later}}}}}"#);
+        let stop = r#"{"type":"message_stop"}"#;
+        let got = read(Dialect::Anthropic, &[&start, &later, stop]).finish(End::Complete, &Pace::default());
+        assert_eq!((got.output, got.source), (Some(7), Source::Backend));
+        (got.input, got.cached)
+    };
+    let more = r#""x":0"#;
+    let cached = r#""input_tokens":200,"cache_read_input_tokens":800"#;
+    for (start, later, wanted) in [
+        (r#""input_tokens":1000"#, r#""input_tokens":600"#, (600, None)),
+        (r#""input_tokens":600"#, r#""input_tokens":1000"#, (1000, None)),
+        (r#""input_tokens":1000"#, cached, (1000, Some(800))),
+        (r#""input_tokens":1000"#, r#""input_tokens":0,"cache_read_input_tokens":1000"#, (1000, Some(1000))),
+        (cached, more, (1000, Some(800))),
+        (cached, r#""input_tokens":0"#, (1000, Some(800))),
+        (cached, r#""input_tokens":200"#, (1000, Some(800))),
+        (cached, r#""input_tokens":200,"cache_read_input_tokens":0"#, (1000, Some(800))),
+        (cached, r#""input_tokens":1000"#, (1000, Some(800))),
+        (cached, cached, (1000, Some(800))),
+        (cached, r#""input_tokens":260,"cache_read_input_tokens":900"#, (1160, Some(900))),
+        (r#""input_tokens":0"#, cached, (1000, Some(800))),
+    ] {
+        assert_eq!(of(start, later), (Some(wanted.0), wanted.1), "{start}, then {later}");
+    }
+}
+
+#[test]
+fn a_thought_that_is_told_twice_is_one() {
+    let thought = |delta: &str| TEXT.replace(r#""content":"x""#, delta);
+    let bytes = |delta: &str| {
+        let event = thought(delta);
+        let got = read(Dialect::OpenAi, &[event.as_str(); 9]).finish(End::ClientLeft, &Pace::default());
+        (got.deltas, got.text_bytes, got.output)
+    };
+    let once = (9, 9 * 12, Some(9));
+    assert_eq!(bytes(r#""reasoning":"so it may be""#), once);
+    assert_eq!(bytes(r#""reasoning":"so it may be","reasoning_content":"so it may be""#), once);
+    assert_eq!(
+        bytes(r#""reasoning_content":"so it may be","content":null,"reasoning":"so it may be""#),
+        once
+    );
+    assert_eq!(bytes(r#""reasoning_content":"","reasoning":"so it may be""#), once);
+    assert_eq!(bytes(r#""reasoning_content":null,"reasoning":"so it","content":" may be""#), once);
+    let two =
+        r#"{"choices":[{"index":0,"delta":{"reasoning":"one"}},{"index":1,"delta":{"reasoning":"two"}}]}"#;
+    assert_eq!(read(Dialect::OpenAi, &[two]).finish(End::ClientLeft, &Pace::default()).text_bytes, 6);
 }

@@ -10,16 +10,16 @@ const LONGEST_START: u32 = 24 * 60 * 4;
 /// The ledger is being opened, which takes as long as it takes: systemd's `TimeoutStartSec` would end it again and again. As long
 /// as the answer is kept.
 #[cfg(target_os = "linux")]
-pub(super) fn opening() -> tokio_util::task::AbortOnDropHandle<()> {
+pub(super) fn opening() -> Option<tokio_util::task::AbortOnDropHandle<()>> {
     use sd_notify::NotifyState;
-    tokio_util::task::AbortOnDropHandle::new(actix_web::rt::spawn(async {
+    Some(tokio_util::task::AbortOnDropHandle::new(actix_web::rt::spawn(async {
         let mut beat = tokio::time::interval(STILL_STARTING);
         let patience = u32::try_from(2 * STILL_STARTING.as_micros()).unwrap_or(u32::MAX);
         for _ in 0..LONGEST_START {
             beat.tick().await;
             tell(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status("opening the ledger")]);
         }
-    }))
+    })))
 }
 
 /// It serves. From here on it says that it lives, from the thread of the actors: one that hangs is silent.
@@ -52,7 +52,9 @@ fn tell(state: &[sd_notify::NotifyState<'_>]) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) const fn opening() {}
+pub(super) const fn opening() -> Option<tokio_util::task::AbortOnDropHandle<()>> {
+    None
+}
 
 #[cfg(not(target_os = "linux"))]
 pub(super) const fn ready(_address: &str) {}

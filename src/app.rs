@@ -342,18 +342,19 @@ impl Running {
         let local = LocalLauncher::new(instance.clone(), state_dir.clone(), Rc::clone(&sink));
         local.hide(spec.secret_variables.clone());
         let fence = shared::fence(leadership.as_ref());
-        let slurm = SlurmLauncher::new(common.clone(), Rc::clone(&sink), watching, fence);
-        let pods = pods::launcher(common.clone(), sink);
+        let clusters = places::Clusters {
+            slurm: SlurmLauncher::new(common.clone(), Rc::clone(&sink), watching, fence.clone()),
+            pods: pods::launcher(common.clone(), sink, fence),
+        };
         let book = Book::default();
         let jobs = leadership.as_ref().map(|leadership| {
-            let owner = Rc::new(slurm.clone());
+            let owner = Rc::new(clusters.clone());
             shared::launcher(leadership, owner, (&books.ledger, &roster), common.clone(), &book)
         });
         let places = Places {
             local: local.clone(),
             url: UrlLauncher::new(&instance),
-            slurm: slurm.clone(),
-            pods: pods.clone(),
+            clusters: clusters.clone(),
             shared: jobs,
         };
         let launcher: Rc<dyn Launcher> = Rc::new(places);
@@ -362,7 +363,7 @@ impl Running {
         let supervisor = Live::new();
         let council = leadership.as_ref().map(|leadership| {
             let own = (&roster, &book, &books);
-            leadership.child_spec(Rc::new(shared::Own::new(own, origin, slurm.clone(), pods.clone())))
+            leadership.child_spec(Rc::new(shared::Own::new(own, origin, clusters.clone())))
         });
         let parts = Parts {
             hub: &hub,
@@ -387,7 +388,7 @@ impl Running {
             ask(&addr, Tree).await;
         }
         if leadership.is_none() {
-            actix_web::rt::spawn(places::take_over(slurm, pods, roster.clone()));
+            actix_web::rt::spawn(places::take_over(clusters, roster.clone()));
         }
         let ticking = hours::watch(roster.clone(), books.ledger.clone(), origin, stopping.clone());
         actix_web::rt::spawn(ticking);

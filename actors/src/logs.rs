@@ -16,6 +16,7 @@ use mask::Mask;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
 /// The source name of the manager's own log; no model can have it.
@@ -24,6 +25,8 @@ pub const MANAGER: &str = "";
 const RING_LINES: usize = 20_000;
 const RING_BYTES: usize = 4 << 20;
 const FOLLOWER_LAG: usize = 4096;
+/// Whoever has asked for lines may still be looking at them.
+const LOOKED: Duration = Duration::from_secs(300);
 
 /// Which stream a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,11 @@ pub struct Follow {
     pub tail: usize,
 }
 
+/// Whether somebody follows a source, or has asked for its lines a short time ago.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct IsWanted(pub Arc<str>);
+
 /// The answer to `Follow`: nothing is missing between the two parts, and nothing is in both.
 pub struct Followed {
     /// The newest lines so far, oldest first.
@@ -95,12 +103,14 @@ struct Ring {
     bytes: usize,
     last_seq: u64,
     followers: broadcast::Sender<Arc<Entry>>,
+    /// When somebody last asked for lines.
+    asked: Option<Instant>,
 }
 
 impl Ring {
     fn new() -> Self {
         let (followers, _) = broadcast::channel(FOLLOWER_LAG);
-        Self { entries: VecDeque::new(), bytes: 0, last_seq: 0, followers }
+        Self { entries: VecDeque::new(), bytes: 0, last_seq: 0, followers, asked: None }
     }
 
     fn push(&mut self, line: LogLine) {
@@ -148,7 +158,20 @@ impl Handler<Follow> for LogHub {
 
     fn handle(&mut self, follow: Follow, _: &mut Context<Self>) -> Self::Result {
         let ring = self.rings.entry(follow.source).or_insert_with(Ring::new);
+        ring.asked = Some(Instant::now());
         MessageResult(Followed { lines: ring.tail(follow.tail), next: ring.followers.subscribe() })
+    }
+}
+
+impl Handler<IsWanted> for LogHub {
+    type Result = bool;
+
+    fn handle(&mut self, IsWanted(source): IsWanted, _: &mut Context<Self>) -> bool {
+        let wanted = |ring: &Ring| {
+            let asked = ring.asked.is_some_and(|asked| asked.elapsed() < LOOKED);
+            asked || ring.followers.receiver_count() > 0
+        };
+        self.rings.get(&source).is_some_and(wanted)
     }
 }
 
@@ -165,6 +188,16 @@ pub struct HubSink {
 impl OutputSink for HubSink {
     fn mask(&self, line: &mut String) {
         self.mask.hide_in(line);
+    }
+
+    fn is_wanted(&self, model: &Arc<str>) -> LocalBoxFuture<'static, bool> {
+        let (addr, model) = (self.hub.addr(), Arc::clone(model));
+        Box::pin(async move {
+            match addr {
+                Some(addr) => addr.send(IsWanted(model)).await.unwrap_or_default(),
+                None => false,
+            }
+        })
     }
 
     fn keep(&self, order: &LaunchOrder) -> Option<Rc<dyn Keeper>> {

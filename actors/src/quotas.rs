@@ -1,12 +1,14 @@
 //! Quotas: the actor that counts what keys with limits use. `llm_manager_policy::quota` decides.
 //!
 //! What was used of a budget before comes from the ledger, when a key is first seen. A restarted actor asks there again; what
-//! was reserved then, and has not been recorded yet, is forgotten.
+//! was reserved then, and has not been recorded yet, is forgotten. Where several managers write into the ledger, it is asked again and
+//! again as long as the key is used: a budget is that of all of them.
 
 use crate::billing::Ledger;
 use crate::live::tell;
 use actix::{
-    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
+    Actor, ActorFuture, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture,
+    WrapFuture,
 };
 use futures_util::future::join_all;
 use jiff::civil::Date;
@@ -19,6 +21,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Where others use the same budget, what the ledger said of it is good for so long, and is asked for anew behind a request.
+const FRESH: Duration = Duration::from_secs(1);
+/// After so long a request waits for the answer.
+const STALE: Duration = Duration::from_secs(10);
 /// Units of money in one of a price.
 const MONEY_PER_PRICE: u64 = 1_000_000;
 
@@ -148,30 +154,59 @@ struct Kept {
     /// What `used` counts; it begins anew when that changes.
     counts: Option<BudgetSpec>,
     refused: [u64; 3],
+    /// When the ledger was last asked what everybody has used.
+    asked: Instant,
 }
 
 impl Kept {
     fn new(state: State, quota: &Quota) -> Self {
-        Self { state, counts: quota.budget, refused: [0; 3] }
+        Self { state, counts: quota.budget, refused: [0; 3], asked: Instant::now() }
     }
 }
 
 /// The actor.
 pub struct Quotas {
     ledger: Ledger,
+    /// Other managers write into the ledger, too.
+    shared: bool,
     origin: Instant,
     keys: HashMap<Arc<str>, Kept>,
 }
 
 impl Quotas {
-    /// One that knows of no key yet.
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger, origin: Instant::now(), keys: HashMap::new() }
+    /// One that knows of no key yet. `shared`: other managers write into the ledger, too.
+    pub fn new(ledger: Ledger, shared: bool) -> Self {
+        Self { ledger, shared, origin: Instant::now(), keys: HashMap::new() }
     }
 
     fn knows(&self, quota: &Quota) -> bool {
         let same_kind = |kept: &Kept| kept.counts.map(kind) == quota.budget.map(kind);
         self.keys.get(&quota.key).is_some_and(same_kind)
+    }
+
+    /// How long ago the ledger was asked what others have used of the same budget; `None`: nobody else uses it, or nothing is known of it.
+    fn age(&self, quota: &Quota) -> Option<Duration> {
+        let kept = self.keys.get(&quota.key).filter(|_| self.shared && quota.budget.is_some());
+        kept.filter(|_| self.knows(quota)).map(|kept| kept.asked.elapsed())
+    }
+
+    /// Asks the ledger what everybody has used.
+    fn catch_up(&mut self, quota: &Arc<Quota>) -> impl ActorFuture<Self, Output = ()> + 'static {
+        if let Some(kept) = self.keys.get_mut(&quota.key) {
+            // Whoever comes meanwhile needn't ask, and one that doesn't answer is asked no more often.
+            kept.asked = Instant::now();
+        }
+        let ((asked_in, _), quota) = (period(quota.budget), Arc::clone(quota));
+        let reading = used(self.ledger.clone(), Arc::clone(&quota)).into_actor(self);
+        reading.map(move |used, quotas, _| {
+            // Without an answer, what is known counts.
+            if let Ok(used) = used
+                && quotas.knows(&quota)
+                && let Some(kept) = quotas.keys.get_mut(&quota.key)
+            {
+                kept.state = kept.state.caught_up(used, asked_in);
+            }
+        })
     }
 
     /// The ledger says what it has used.
@@ -285,6 +320,15 @@ impl Handler<Admit> for Quotas {
     type Result = ResponseActFuture<Self, Result<Admitted, Inadmissible>>;
 
     fn handle(&mut self, admit: Admit, ctx: &mut Context<Self>) -> Self::Result {
+        let age = self.age(&admit.quota).unwrap_or_default();
+        if age >= STALE {
+            let asking = self.catch_up(&admit.quota);
+            return Box::pin(asking.map(move |(), quotas, ctx| quotas.decide(&admit, ctx.address())));
+        }
+        if age >= FRESH {
+            let asking = self.catch_up(&admit.quota);
+            ctx.spawn(asking);
+        }
         if admit.quota.budget.is_none() || self.knows(&admit.quota) {
             let verdict = self.decide(&admit, ctx.address());
             return Box::pin(std::future::ready(verdict).into_actor(self));
@@ -318,8 +362,21 @@ impl Handler<Settle> for Quotas {
 impl Handler<Remains> for Quotas {
     type Result = ResponseActFuture<Self, Vec<Remaining>>;
 
-    fn handle(&mut self, remains: Remains, _: &mut Context<Self>) -> Self::Result {
-        let unknown = remains.0.iter().filter(|quota| quota.budget.is_some() && !self.knows(quota)).cloned();
+    fn handle(&mut self, remains: Remains, ctx: &mut Context<Self>) -> Self::Result {
+        let (known, unknown): (Vec<_>, Vec<_>) = remains
+            .0
+            .iter()
+            .filter(|quota| quota.budget.is_some())
+            .cloned()
+            .partition(|quota| self.knows(quota));
+        for quota in known {
+            // Whoever looks again sees it.
+            if self.age(&quota).is_some_and(|age| age >= FRESH) {
+                let asking = self.catch_up(&quota);
+                ctx.spawn(asking);
+            }
+        }
+        let unknown = unknown.into_iter();
         let reading = unknown.map(|quota| {
             let ledger = self.ledger.clone();
             async move { (used(ledger, Arc::clone(&quota)).await, quota) }

@@ -14,14 +14,31 @@ use llm_manager_slurm::SlurmLauncher;
 pub(super) struct Places {
     pub(super) local: LocalLauncher,
     pub(super) url: UrlLauncher,
-    pub(super) slurm: SlurmLauncher,
-    pub(super) pods: KubernetesLauncher,
-    /// Where several managers share a cluster: in the stead of that of jobs.
+    pub(super) clusters: Clusters,
+    /// Where several managers share a cluster: in the stead of those of jobs and Pods.
     pub(super) shared: Option<SharedLauncher>,
 }
 
+/// The launchers of what outlives a manager.
+#[derive(Clone)]
+pub(super) struct Clusters {
+    pub(super) slurm: SlurmLauncher,
+    pub(super) pods: KubernetesLauncher,
+}
+
+impl Launcher for Clusters {
+    fn launch(&self, order: LaunchOrder) -> LocalBoxFuture<'static, Result<Box<dyn Run>, LaunchError>> {
+        if let Place::Kubernetes(_) = order.place {
+            self.pods.launch(order)
+        } else {
+            self.slurm.launch(order)
+        }
+    }
+}
+
 /// The jobs and Pods of an earlier manager that was killed go on: their models are started, which takes them over.
-pub(super) async fn take_over(slurm: SlurmLauncher, pods: KubernetesLauncher, roster: Roster) {
+pub(super) async fn take_over(clusters: Clusters, roster: Roster) {
+    let Clusters { slurm, pods } = clusters;
     let is_known = |name: &str| roster.find_replica(name).is_some();
     let (jobs, pods) = futures_util::join!(slurm.take_stock(is_known), pods.take_stock(is_known));
     for model in jobs.iter().chain(&pods).filter_map(|name| roster.find_replica(name)) {
@@ -36,11 +53,10 @@ impl Launcher for Places {
         match order.place {
             Place::Local => self.local.launch(order),
             Place::Url(_) => self.url.launch(order),
-            Place::Slurm(_) => match &self.shared {
+            Place::Slurm(_) | Place::Kubernetes(_) => match &self.shared {
                 Some(shared) => shared.launch(order),
-                None => self.slurm.launch(order),
+                None => self.clusters.launch(order),
             },
-            Place::Kubernetes(_) => self.pods.launch(order),
         }
     }
 

@@ -1,8 +1,7 @@
 //! What this manager has and wants among those that share its ledger and its cluster (`program.shared`).
 
 use super::ledger::Books;
-use super::places::take_over;
-use super::pods::KubernetesLauncher;
+use super::places::{Clusters, take_over};
 use super::tree::Roster;
 use futures_util::future;
 use llm_manager_actors::billing::{Billing, Ledger, ReadPrices};
@@ -13,8 +12,8 @@ use llm_manager_ledger::Location;
 use llm_manager_policy::leadership::{Replica, Standing, Stands, Wish};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::spec::{Class, Spec};
+use llm_manager_process::far::Fence;
 use llm_manager_process::{Book, Fellows, Launcher, SharedLauncher};
-use llm_manager_slurm::{Fence, SlurmLauncher};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -92,7 +91,7 @@ impl Fellows for Ties {
     }
 }
 
-/// The launcher of jobs whose owner is the one that leads.
+/// The launcher of jobs and Pods whose owner is the one that leads.
 pub(super) fn launcher(
     leadership: &Leadership,
     owner: Rc<dyn Launcher>,
@@ -127,8 +126,7 @@ pub(super) struct Own {
     pub(super) ledger: Ledger,
     pub(super) billing: Live<Billing>,
     pub(super) origin: Instant,
-    pub(super) slurm: SlurmLauncher,
-    pub(super) pods: KubernetesLauncher,
+    pub(super) clusters: Clusters,
     /// By the name of the manager and that of the replica.
     holds: RefCell<HashMap<(Arc<str>, String), Held>>,
     refusals: Refusals,
@@ -139,8 +137,7 @@ impl Own {
     pub(super) fn new(
         (roster, book, books): (&Roster, &Book, &Books),
         origin: Instant,
-        slurm: SlurmLauncher,
-        pods: KubernetesLauncher,
+        clusters: Clusters,
     ) -> Self {
         Self {
             roster: roster.clone(),
@@ -148,8 +145,7 @@ impl Own {
             ledger: books.ledger.clone(),
             billing: books.billing.clone(),
             origin,
-            slurm,
-            pods,
+            clusters,
             holds: RefCell::default(),
             refusals: Refusals::default(),
             inherited: RefCell::default(),
@@ -267,7 +263,7 @@ impl Desk for Own {
 
     fn lead(&self, found: Arc<[Replica]>) {
         self.inherited.replace(Some((Instant::now(), found)));
-        actix_web::rt::spawn(take_over(self.slurm.clone(), self.pods.clone(), self.roster.clone()));
+        actix_web::rt::spawn(take_over(self.clusters.clone(), self.roster.clone()));
     }
 
     fn prices_changed(&self) -> bool {

@@ -118,8 +118,8 @@ pub(super) fn tree(spec: &Spec, roster: &Roster, parts: Parts<'_>) -> Vec<ChildS
         ChildSpec::new("logs", move || Child::start(LogHub::default(), &hub))
     };
     let quotas = {
-        let (quotas, ledger) = (quotas.clone(), ledger.clone());
-        ChildSpec::new("quotas", move || Child::start(Quotas::new(ledger.clone()), &quotas))
+        let (quotas, ledger, shared) = (quotas.clone(), ledger.clone(), spec.program.shared);
+        ChildSpec::new("quotas", move || Child::start(Quotas::new(ledger.clone(), shared), &quotas))
     };
     let start = {
         let (supervisor, feed, launcher) = (supervisor.clone(), feed.clone(), Rc::clone(launcher));

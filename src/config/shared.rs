@@ -12,15 +12,10 @@ pub(super) fn check(walk: &mut Walk<'_>, fields: &Fields<'_>, program: &ProgramS
         walk.error(&fields.at("shared"), "managers share a ledger in PostgreSQL only", Some(hint));
     }
     for model in models {
-        for variant in &model.variants {
-            let what = match variant.place {
-                Place::Local => "runs on one machine, which no other manager can look after",
-                Place::Kubernetes(_) => "runs as a Pod, which managers can't hand over yet",
-                Place::Slurm(_) | Place::Url(_) => continue,
-            };
+        for variant in model.variants.iter().filter(|variant| variant.place == Place::Local) {
             let path = KeyPath::default().key("Local-Models").key(&model.name).key(&variant.name);
-            let hint = "give it `on: {slurm: ...}` or `on: {url: ...}`; what belongs to one machine is the business of a manager of its own there, which this one can use by `on: {url: ...}`";
-            let message = format!("can't be shared (`program.shared`): it {what}");
+            let hint = "give it `on: {slurm: ...}`, `on: {kubernetes: ...}` or `on: {url: ...}`; what belongs to one machine is the business of a manager of its own there, which this one can use by `on: {url: ...}`";
+            let message = "can't be shared (`program.shared`): it runs on one machine, which no other manager can look after".to_owned();
             walk.error(&path, message, Some(hint.to_owned()));
         }
     }

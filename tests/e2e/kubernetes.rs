@@ -1,6 +1,8 @@
 //! Variants that are Pods of a real Kubernetes: API server, scheduler, kubelet. Skipped with a word where `tests/kubernetes.sh` hasn't
 //! started one. They run one after the other, in one cluster, each with names of its own.
 
+mod several;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -157,13 +159,13 @@ fn somebody_deletes_it() {
 fn one_that_somebody_deletes_ends_its_answers_and_gets_no_more_requests() {
     let Some(cluster) = Cluster::find() else { return };
     // It goes on when it is told to end, as one does that ends its answers first.
-    let slow = on(&plain(&cluster), "").flags(&["--host", "{host}", "--ignore-term"]);
+    let slow = on(&plain(&cluster), "").flags(&["--ignore-term"]);
     let manager = start(&cluster, &Config::with(Model::chat("del2").start_timeout(90).variant(slow)));
     manager.chat("del2").send().ok();
     let first = pods(&cluster, "del2")[0].clone();
     std::thread::scope(|scope| {
         let stream =
-            scope.spawn(|| manager.chat_stream("del2").fake("tokens=40 delay=200").send().ok().text());
+            scope.spawn(|| manager.chat_stream("del2").fake("tokens=40,delay_ms=200").send().ok().text());
         wait_until("it answers", PATIENCE, || manager.model("del2")["leases"] == 1);
         cluster.kubectl(&format!("-n llm delete {first} --wait=false --grace-period=60"));
         wait_state(&manager, "del2", "draining");
@@ -228,6 +230,34 @@ fn the_manager_is_killed_and_the_next_takes_its_pod_over() {
     wait_until("its output is read again", LONG, || !manager.model_log("ada").is_empty());
     manager.stop();
     wait_none(&cluster, "ada");
+}
+
+#[test]
+fn an_upgrade_takes_a_pod_over_and_a_changed_template_does_not() {
+    let Some(cluster) = Cluster::find() else { return };
+    let config =
+        |template: &str| Config::with(Model::chat("upg").start_timeout(90).variant(on(template, "")));
+    let mut manager = start(&cluster, &config(&plain(&cluster)));
+    manager.chat("upg").send().ok();
+    let before = pods(&cluster, "upg");
+    manager.kill();
+    let noted = manager.kept_launch("kubernetes", Some("0123456789abcdef"));
+    assert!(noted.starts_with("pod-1:"), "{noted}");
+    manager.launch();
+    wait_state(&manager, "upg", "ready");
+    manager.chat("upg").send().ok();
+    assert_eq!((pods(&cluster, "upg"), manager.starts("upg").len()), (before.clone(), 1));
+    assert!(manager.log().contains("was launched by another version of this program"), "{}", manager.log());
+    assert_eq!(manager.kept_launch("kubernetes", None), noted, "from now on it can be compared");
+    manager.kill();
+    manager.write(&config(&cluster.template(|pod| server(pod)["workingDir"] = json!("/tmp"))));
+    manager.launch();
+    manager.chat("upg").send().ok();
+    wait_until("it is another Pod", LONG, || {
+        let now = pods(&cluster, "upg");
+        now.len() == 1 && now != before
+    });
+    assert_eq!(manager.starts("upg").len(), 2);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Several managers of one PostgreSQL and one Slurm cluster (`program.shared`). Skipped with a word where either isn't installed.
+//! Several managers of one PostgreSQL and one Slurm cluster (`program.shared`); `kubernetes::several` has those of Pods. Skipped with a word where either isn't installed.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,13 +41,7 @@ impl World {
         let env = [("SLURM_CONF", cluster.conf().to_str().unwrap().to_owned())];
         let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let first = Manager::start_with(&config(&postgres), &env);
-        wait_until("the first one leads", PATIENCE, || leads(&first));
-        let mut second = first.beside("second", &config(&postgres));
-        second.launch();
-        wait_until("the second one follows", PATIENCE, || {
-            second.api("/api/leadership")["leader"] == first.url() && others(&first) == [second.url()]
-        });
-        assert!(!leads(&second));
+        let second = follower(&first, &config(&postgres));
         Some(Self { first, second, cluster, postgres })
     }
 
@@ -56,23 +50,23 @@ impl World {
         let all = self.cluster.run("squeue -h -t all -o '%i %j %T' | sort");
         all.lines().filter(|line| line.contains("llm-")).map(str::to_owned).collect()
     }
-
-    /// How often each id is in the ledger, as `id count`, of those that are there more than once.
-    fn doubled(&self) -> String {
-        self.postgres.ask("SELECT request_id, COUNT(*) FROM requests GROUP BY request_id HAVING COUNT(*) > 1")
-    }
-
-    fn recorded(&self) -> HashSet<String> {
-        self.postgres.ask("SELECT request_id FROM requests").lines().map(str::to_owned).collect()
-    }
 }
 
-fn leads(manager: &Manager) -> bool {
+/// How often each id is in the ledger, as `id count`, of those that are there more than once.
+fn doubled(postgres: &Postgres) -> String {
+    postgres.ask("SELECT request_id, COUNT(*) FROM requests GROUP BY request_id HAVING COUNT(*) > 1")
+}
+
+fn recorded(postgres: &Postgres) -> HashSet<String> {
+    postgres.ask("SELECT request_id FROM requests").lines().map(str::to_owned).collect()
+}
+
+pub(crate) fn leads(manager: &Manager) -> bool {
     let shown = manager.api("/api/leadership");
     shown["leads"] == true && shown["acts"] == true
 }
 
-fn others(manager: &Manager) -> Vec<String> {
+pub(crate) fn others(manager: &Manager) -> Vec<String> {
     let shown = manager.api("/api/leadership")["others"].clone();
     shown.as_array().unwrap().iter().map(|other| other.as_str().unwrap().to_owned()).collect()
 }
@@ -89,8 +83,8 @@ fn one_leads_and_the_other_serves_by_its_backends() {
     assert_eq!(world.jobs().len(), 2);
     assert_eq!((first.starts("m").len(), first.starts("n").len()), (1, 1));
     assert_eq!(first.state("n"), "ready");
-    wait_until("all rows are there", PATIENCE, || world.recorded().len() == 3);
-    assert_eq!(world.doubled(), "");
+    wait_until("all rows are there", PATIENCE, || recorded(&world.postgres).len() == 3);
+    assert_eq!(doubled(&world.postgres), "");
     let runs = "SELECT COUNT(DISTINCT run_id) FROM requests JOIN runs ON runs.id = run_id WHERE request_id LIKE 'of-%'";
     assert_eq!(
         world.postgres.ask(runs),
@@ -107,20 +101,26 @@ fn one_leads_and_the_other_serves_by_its_backends() {
     wait_until("its end is known", PATIENCE, || first.model("n")["leases"] == 0);
 }
 
-#[test]
-fn the_leader_is_killed_under_load_and_the_other_takes_over() {
-    let Some(mut world) = World::start() else { return };
-    world.first.chat("m").send().ok();
-    world.second.chat("m").send().ok();
-    let jobs = world.jobs();
+/// A second manager, once the first one leads.
+pub(crate) fn follower(first: &Manager, config: &Config) -> Manager {
+    wait_until("the first one leads", PATIENCE, || leads(first));
+    let mut second = first.beside("second", config);
+    second.launch();
+    wait_until("the second one follows", PATIENCE, || {
+        second.api("/api/leadership")["leader"] == first.url() && others(first) == [second.url()]
+    });
+    assert!(!leads(&second));
+    second
+}
+
+/// The leader is killed while both serve `m`: the other leads soon, nothing of its own goes wrong, and no row is lost or doubled.
+pub(crate) fn kill_under_load(first: &mut Manager, second: &Manager, postgres: &Postgres) {
     let (over, serial) = (AtomicBool::new(false), AtomicUsize::new(0));
     let counts = [AtomicUsize::new(0), AtomicUsize::new(0)];
     let count = |which: usize| counts[which].load(Ordering::Relaxed);
     let (tell, told) = mpsc::channel();
-    let World { first, second, .. } = &mut world;
     let mut killed = Instant::now();
     std::thread::scope(|scope| {
-        let second = &*second;
         let calls = [
             (first.chat_stream("m"), 0),
             (first.chat("m"), 0),
@@ -168,22 +168,31 @@ fn the_leader_is_killed_under_load_and_the_other_takes_over() {
         let wrong = wrong.as_deref().unwrap();
         assert!(!wrong.contains(": 503 ") && !wrong.contains(": 502 "), "{wrong}");
     }
-    assert_eq!(world.jobs(), jobs, "nothing was started twice, and nothing was stopped");
-    assert_eq!(world.first.starts("m").len(), 1);
     let ids = |which: usize, before: Instant| -> HashSet<String> {
         let fit =
             results.iter().filter(|(of, _, wrong, ended)| *of == which && wrong.is_none() && *ended < before);
         fit.map(|(_, id, _, _)| id.clone()).collect()
     };
     let all = ids(1, Instant::now());
-    wait_until("its rows are there", PATIENCE, || world.recorded().is_superset(&all));
+    wait_until("its rows are there", PATIENCE, || recorded(postgres).is_superset(&all));
     // What was in the memory of the one that was killed is gone with it: at the most the last tenth of a second.
     let sure = ids(0, killed - Duration::from_millis(500));
-    let recorded = world.recorded();
+    let recorded = recorded(postgres);
     assert!(recorded.is_superset(&sure), "{:?}", sure.difference(&recorded).collect::<Vec<_>>());
-    assert_eq!(world.doubled(), "");
-    assert_eq!(world.postgres.ask("SELECT COUNT(*) FROM runs"), "1", "the run goes on in its row");
-    assert_eq!(world.postgres.ask("SELECT COUNT(*) FROM runs WHERE ended_us IS NULL"), "1");
+    assert_eq!(doubled(postgres), "");
+    assert_eq!(postgres.ask("SELECT COUNT(*) FROM runs"), "1", "the run goes on in its row");
+    assert_eq!(postgres.ask("SELECT COUNT(*) FROM runs WHERE ended_us IS NULL"), "1");
+}
+
+#[test]
+fn the_leader_is_killed_under_load_and_the_other_takes_over() {
+    let Some(mut world) = World::start() else { return };
+    world.first.chat("m").send().ok();
+    world.second.chat("m").send().ok();
+    let jobs = world.jobs();
+    kill_under_load(&mut world.first, &world.second, &world.postgres);
+    assert_eq!(world.jobs(), jobs, "nothing was started twice, and nothing was stopped");
+    assert_eq!(world.first.starts("m").len(), 1);
     // It comes back, and follows.
     world.first.launch();
     wait_until("it follows", PATIENCE, || world.first.api("/api/leadership")["leader"] == world.second.url());
@@ -232,7 +241,7 @@ fn of_three_one_leads_and_a_price_is_in_force_at_all_of_them() {
         wait_until("all agree", PATIENCE, || manager.api("/api/leadership")["leader"] == leader);
     }
     assert_eq!(world.jobs(), jobs, "nothing was started twice, and nothing was stopped");
-    assert_eq!(world.doubled(), "");
+    assert_eq!(doubled(&world.postgres), "");
 }
 
 #[test]
@@ -258,7 +267,34 @@ fn a_leader_that_was_frozen_stands_back_and_touches_nothing() {
     let after = world.jobs();
     assert!(after.starts_with(&jobs) && after.len() == 2, "{jobs:?} {after:?}");
     assert_eq!((first.starts("m").len(), first.starts("n").len()), (1, 1));
-    assert_eq!(world.doubled(), "");
+    assert_eq!(doubled(&world.postgres), "");
+}
+
+#[test]
+fn a_budget_is_that_of_all_of_them() {
+    let Some((cluster, postgres)) = Cluster::start().zip(Postgres::start()) else { return };
+    let budget =
+        "keys:\n  - name: poor\n    secret: secret-of-poor\n    budget: {period: day, tokens: 100}\n";
+    let config = config(&postgres).api_key("the-key-of-the-admin").top(budget);
+    let first = Manager::start_with(&config, &[("SLURM_CONF", cluster.conf().to_str().unwrap())]);
+    let second = follower(&first, &config);
+    let body = json!({"model": "m", "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]});
+    let ask = |manager: &Manager| {
+        let call = manager.bare("POST", "/v1/chat/completions").json(&body);
+        call.header("Authorization", "Bearer secret-of-poor").fake("tokens=8,prompt=1").send()
+    };
+    ask(&first).ok();
+    // It has read what was used before.
+    ask(&second).ok();
+    let left = |manager: &Manager| {
+        let keys = manager.api("/api/keys")["keys"].clone();
+        let poor = keys.as_array().unwrap().iter().find(|key| key["name"] == "poor").unwrap().clone();
+        poor["budget"]["left"].as_str().unwrap().parse::<u32>().unwrap()
+    };
+    assert!(left(&second) > 70);
+    wait_until("the first one has used it up", PATIENCE, || ask(&first).status == 429);
+    wait_until("the second one knows", PATIENCE, || left(&second) < 30);
+    ask(&second).error(429, "budget_exhausted");
 }
 
 #[test]

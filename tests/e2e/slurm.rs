@@ -149,6 +149,34 @@ fn the_manager_is_killed_and_the_next_takes_its_job_over() {
 }
 
 #[test]
+fn an_upgrade_takes_a_job_over_and_a_changed_variant_does_not() {
+    let Some(cluster) = Cluster::start() else { return };
+    let config = |gres| Config::with(Model::chat("m").variant(on(&format!("gres: \"gpu:{gres}\""))));
+    let mut manager = start(&cluster, &config("v100:1"));
+    manager.chat("m").send().ok();
+    let before = jobs(&cluster);
+    manager.kill();
+    // What it was launched by, as a version noted it that hashed its own structures.
+    let noted = manager.kept_launch("slurm", Some("0123456789abcdef"));
+    assert!(noted.starts_with("slurm-1:"), "{noted}");
+    manager.launch();
+    manager.wait_state("m", "ready");
+    manager.chat("m").send().ok();
+    assert_eq!((jobs(&cluster), manager.starts("m").len()), (before.clone(), 1));
+    assert!(manager.log().contains("was launched by another version of this program"), "{}", manager.log());
+    assert_eq!(manager.kept_launch("slurm", None), noted, "from now on it can be compared");
+    manager.kill();
+    manager.write(&config("v100:2"));
+    manager.launch();
+    manager.chat("m").send().ok();
+    wait_until("it is another job", PATIENCE, || {
+        let now = jobs(&cluster);
+        now.len() == 1 && now != before
+    });
+    assert_eq!(manager.starts("m").len(), 2);
+}
+
+#[test]
 fn the_controller_is_away_and_nobody_notices() {
     let Some(cluster) = Cluster::start() else { return };
     let model = Model::chat("m").variant(on("gres: \"gpu:v100:1\""));

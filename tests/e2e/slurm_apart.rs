@@ -122,6 +122,37 @@ fn the_next_manager_reads_on() {
     assert_eq!(jobs(&cluster), [] as [String; 0]);
 }
 
+#[test]
+fn of_many_that_are_taken_over_the_one_that_is_looked_at_is_read_first() {
+    let Some(cluster) = Cluster::start() else { return };
+    let scratch = scratch(&cluster);
+    let names: Vec<String> = (0..10).map(|number| format!("m{number}")).collect();
+    let model = |name: &String| Model::chat(name).variant(apart(&scratch, "mem: \"100\", cpus: 1"));
+    let (first, others) = names.split_first().unwrap();
+    let config = others.iter().fold(Config::with(model(first)), |config, name| config.model(model(name)));
+    let mut manager = start(&cluster, &config);
+    std::thread::scope(|scope| {
+        names.iter().for_each(|name| drop(scope.spawn(|| manager.chat(name).send().ok())));
+    });
+    wait_until("all are read", PATIENCE, || steps(&cluster).len() == names.len());
+    manager.kill();
+    manager.launch();
+    names.iter().for_each(|name| manager.wait_state(name, "ready"));
+    // The second step of a job is the new manager's.
+    let read = || -> Vec<String> {
+        let again = |step: &String| step.split(' ').next().unwrap().ends_with(".1");
+        steps(&cluster).iter().filter(|step| again(step)).map(|step| step.replace(".1 ", " ")).collect()
+    };
+    wait_until("some are read again", PATIENCE, || !read().is_empty());
+    let job = |name: &str| cluster.run(&format!("squeue -h -o '%i %j' | grep -e '-{name}$' | cut -d' ' -f1"));
+    let has_job = |name: &&String| read().iter().any(|step| step.starts_with(&format!("{} ", job(name))));
+    let waits = names.iter().rev().find(|name| !has_job(name)).unwrap();
+    let listens = |line: &String| line.contains("listening");
+    wait_until("it is read once somebody looks", PATIENCE, || manager.model_log(waits).iter().any(listens));
+    let read = read();
+    assert!(read.len() <= 6, "no more begin in a minute: {read:?}");
+}
+
 /// Somebody cancels a job that goes on for a while, as one does that ends its answers first.
 fn cancelled(cluster: &Cluster, variant: Variant) {
     let model = Model::chat("m").variant(variant.flags(&["--ignore-term"]));

@@ -10,6 +10,8 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mkdir -p "$2" && cd "$2" && pwd)
 bin=${KUBERNETES_BIN:-$here/.kubernetes/bin}
 PATH=$bin:$PATH:/usr/sbin:/sbin
+# KUBERNETES_ONLY_API=1: so it is, too, where they have been built.
+has() { [ -z "${KUBERNETES_ONLY_API:-}" ] && [ -x "$bin/$1" ]; }
 
 # Runs in the background, with its log and its pid in the folder; no descriptor of the caller's stays open in it.
 background() {
@@ -67,15 +69,15 @@ start() {
   admin create namespace llm > /dev/null
   admin -n llm apply -f "$here/contrib/kubernetes/role.yaml" > /dev/null
   admin -n llm create rolebinding tester --role=llm-manager --user=llm-manager > /dev/null
-  if [ -x "$bin/kube-scheduler" ]; then
+  if has kube-scheduler; then
     background scheduler kube-scheduler --kubeconfig="$dir/admin" --leader-elect=false --port=0 --secure-port=0
   fi
-  if [ -x "$bin/kubelet" ]; then
+  if has kubelet; then
     node
   else
     # The API server alone is real: what runs Pods is a process of this machine.
     local instead=
-    [ -x "$bin/kube-scheduler" ] || instead=--scheduler
+    has kube-scheduler || instead=--scheduler
     background node python3 "$here/tests/kubernetes/stand_in.py" "$dir/admin" "$dir/certs/apiserver.crt" \
       "$dir/certs/apiserver.key" "$((port + 3))" $instead
   fi

@@ -108,6 +108,21 @@ impl Manager {
         Self { dir, file: file.to_owned(), port, child: None, env, key: config.first_key() }
     }
 
+    /// What the only job of this place was launched by, as it is kept for the next manager; `launch`: replaces it.
+    pub(crate) fn kept_launch(&self, place: &str, launch: Option<&str>) -> String {
+        let folders = std::fs::read_dir(self.path(&format!("data/{place}"))).unwrap();
+        let records =
+            folders.map(|entry| entry.unwrap().path().join("record.json")).filter(|path| path.exists());
+        let [path] = records.collect::<Vec<_>>().try_into().unwrap();
+        let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let before = record["launch"].as_str().unwrap().to_owned();
+        if let Some(launch) = launch {
+            record["launch"] = launch.into();
+            std::fs::write(path, record.to_string()).unwrap();
+        }
+        before
+    }
+
     /// A variable more, or another value, from the next launch on.
     pub(crate) fn set_env(&mut self, name: &str, value: &str) {
         self.env.retain(|(other, _)| other != name);

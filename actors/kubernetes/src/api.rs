@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, ListParams};
 use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config};
+use llm_manager_process::far::Fence;
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -44,6 +45,8 @@ pub enum CallError {
         /// What is known.
         words: String,
     },
+    /// It wasn't asked: another manager leads.
+    Fenced,
     /// Nobody knows whether it was heard.
     Unanswered {
         /// What is known.
@@ -70,6 +73,7 @@ impl fmt::Display for CallError {
                 "the API server forbids it: {words}; contrib/kubernetes/role.yaml lists the rights that the manager needs"
             ),
             Self::Refused { words, .. } => write!(f, "the API server refuses it: {words}"),
+            Self::Fenced => write!(f, "the API server was not asked: {}", Fence::CLOSED),
             Self::Unreached { words } => write!(f, "the API server can't be reached: {words}"),
             Self::Unanswered { words } => write!(f, "the API server doesn't answer: {words}"),
             Self::NoWay { words } => f.write_str(words),
@@ -127,13 +131,14 @@ type Where = (Option<String>, Option<String>);
 #[derive(Clone)]
 pub(crate) struct Line {
     handle: Handle,
+    fence: Fence,
     open: Rc<oneshot::Sender<()>>,
     clusters: Rc<RefCell<BTreeMap<Where, Cluster>>>,
 }
 
 impl Line {
-    /// Starts the thread.
-    pub(crate) fn open() -> std::io::Result<Self> {
+    /// Starts the thread. Nothing is made or removed while the fence is closed.
+    pub(crate) fn open(fence: Fence) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (open, closed) = oneshot::channel::<()>();
@@ -143,7 +148,7 @@ impl Line {
             // A program for credentials may still be waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Self { handle, open: Rc::new(open), clusters: Rc::default() })
+        Ok(Self { handle, fence, open: Rc::new(open), clusters: Rc::default() })
     }
 
     /// The cluster of a context and a namespace.
@@ -174,9 +179,13 @@ impl Line {
         });
         let (client, namespace, server) = made.await.map_err(lost)??;
         log::info!("kubernetes: Pods are made in the namespace {namespace} of {server}");
-        let open = Rc::clone(&self.open);
-        let cluster =
-            Cluster { handle: self.handle.clone(), client, namespace: namespace.into(), _open: open };
+        let cluster = Cluster {
+            handle: self.handle.clone(),
+            fence: self.fence.clone(),
+            client,
+            namespace: namespace.into(),
+            _open: Rc::clone(&self.open),
+        };
         // Two may have come at once.
         Ok(self.clusters.borrow_mut().entry(id).or_insert(cluster).clone())
     }
@@ -207,6 +216,7 @@ fn lost(_: tokio::task::JoinError) -> CallError {
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) handle: Handle,
+    fence: Fence,
     client: Client,
     namespace: Rc<str>,
     _open: Rc<oneshot::Sender<()>>,
@@ -236,6 +246,14 @@ impl Cluster {
         }
     }
 
+    /// Asks for a change, if this manager may.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, kube::Error>> + Send + 'static,
+    ) -> Result<T, CallError> {
+        if self.fence.is_open() { self.call(work).await } else { Err(CallError::Fenced) }
+    }
+
     /// Makes a thing of a kind (`pods`, `secrets`) as it is written: what this client doesn't know isn't lost on the way, and
     /// what the server doesn't know is refused.
     pub(crate) async fn create(&self, kind: &str, thing: &Value) -> Result<(), CallError> {
@@ -245,7 +263,7 @@ impl Cluster {
             .body(thing.to_string().into_bytes());
         let request = request.map_err(|error| CallError::NoWay { words: error.to_string() })?;
         let client = self.client.clone();
-        self.call(async move { client.request::<serde::de::IgnoredAny>(request).await }).await.map(drop)
+        self.change(async move { client.request::<serde::de::IgnoredAny>(request).await }).await.map(drop)
     }
 
     /// Whether a Pod of this name is there.
@@ -264,7 +282,7 @@ impl Cluster {
     pub(crate) async fn delete_pod(&self, name: &str, grace: u32) -> Result<(), CallError> {
         let (pods, name) = (self.pods(), name.to_owned());
         let params = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::default() };
-        let told = self.call(async move { pods.delete(&name, &params).await.map(drop) }).await;
+        let told = self.change(async move { pods.delete(&name, &params).await.map(drop) }).await;
         if told == Err(CallError::Gone) { Ok(()) } else { told }
     }
 
@@ -273,7 +291,7 @@ impl Cluster {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = name.to_owned();
         let told =
-            self.call(async move { secrets.delete(&name, &DeleteParams::default()).await.map(drop) }).await;
+            self.change(async move { secrets.delete(&name, &DeleteParams::default()).await.map(drop) }).await;
         if told == Err(CallError::Gone) { Ok(()) } else { told }
     }
 }

@@ -2,35 +2,37 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use llm_manager_policy::cluster::{JobEnd, JobFate, PodAsk};
+use llm_manager_policy::cluster::PodAsk;
 use llm_manager_policy::spec::{Launch, Place};
+use llm_manager_process::far::{
+    self, Attended, Fence, Files, Fingerprint, Folder, Likeness, Means, Wish, aside,
+};
 use llm_manager_process::{
     Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail,
 };
-use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
-use crate::api::{Cluster, Line};
-use crate::pod::{Owner, PodView, Things, Wish};
+use crate::api::{Cluster, LIMIT, Line};
+use crate::asked::fingerprint;
+use crate::pod::{Owner, PodView, Things};
 use crate::records::{self, PLACE, Record};
 use crate::template::{self, MANAGED, Merged, STATE};
 use crate::watcher::Watcher;
-use llm_manager_process::far::{self, Files, Folder, aside};
 
-/// The output of a Pod on its way to its lines.
-const PIPE: usize = 64 * 1024;
 const PIECES: usize = 4;
 
 const MAKING: &str = "the Pod is being made";
+
+/// So much later than a request may take, nothing more comes of what an earlier manager has asked for.
+const LATE: Duration = Duration::from_secs(5);
 
 /// Ports for servers in the network of their nodes, where others listen, too.
 const NODE_PORTS: std::ops::Range<u16> = 20000..30000;
@@ -43,10 +45,14 @@ struct Shared {
     state_dir: PathBuf,
     host: String,
     output: Rc<dyn OutputSink>,
+    fence: Fence,
     opened: OnceCell<Opened>,
     /// Names of Pods that somebody here holds.
     held: Rc<RefCell<BTreeSet<String>>>,
 }
+
+/// A context and a namespace, as far as they are said.
+type Said = (Option<String>, Option<String>);
 
 /// A context, if one is said, and a namespace.
 type Where = (Option<String>, String);
@@ -74,17 +80,7 @@ struct Pod {
     leaves: watch::Receiver<Option<Arc<str>>>,
     ends: watch::Receiver<Option<Instant>>,
     wish: watch::Sender<Wish>,
-}
-
-impl Pod {
-    /// Wants more of it than before; less is not heard.
-    fn wish(&self, wish: Wish) {
-        self.wish.send_if_modified(|old| {
-            let more = *old < wish;
-            *old = wish.max(*old);
-            more
-        });
-    }
+    released: Rc<Notify>,
 }
 
 /// A Pod with what it prints and the key that its server wants to hear.
@@ -106,9 +102,11 @@ impl Opened {
 }
 
 impl KubernetesLauncher {
-    /// `state_dir` is where what the next manager has to know is kept; `host` is this machine's name.
-    pub fn new(state_dir: PathBuf, host: String, output: Rc<dyn OutputSink>) -> Self {
-        Self(Rc::new(Shared { state_dir, host, output, opened: OnceCell::new(), held: Rc::default() }))
+    /// `state_dir` is where what the next manager has to know is kept; `host` is this machine's name; nothing is made or deleted while the
+    /// `fence` is closed.
+    pub fn new(state_dir: PathBuf, host: String, output: Rc<dyn OutputSink>, fence: Fence) -> Self {
+        let opened = OnceCell::new();
+        Self(Rc::new(Shared { state_dir, host, output, fence, opened, held: Rc::default() }))
     }
 
     async fn open(&self) -> io::Result<Opened> {
@@ -121,7 +119,7 @@ impl KubernetesLauncher {
         if let Some(opened) = self.0.opened.get() {
             return Ok(opened.clone());
         }
-        let opened = Opened { files, line: Line::open()?, watchers: Rc::default() };
+        let opened = Opened { files, line: Line::open(self.0.fence.clone())?, watchers: Rc::default() };
         Ok(self.0.opened.get_or_init(|| opened).clone())
     }
 
@@ -145,12 +143,28 @@ impl KubernetesLauncher {
                 self.end(&opened, record).await;
             }
         }
-        for (context, namespace) in places {
-            let Ok(cluster) = opened.line.cluster(context, namespace).await else { continue };
-            self.end_strangers(&opened, &cluster, &names).await;
-        }
+        self.sweep(&opened, &places, &names).await;
+        // What an earlier manager had asked for when it ended may be done only now.
+        let launcher = self.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(LIMIT + LATE).await;
+            let files = opened.files.clone();
+            let Ok(records) = aside(move || files.records::<Record>()).await else { return };
+            let names = records.into_iter().map(|record| record.name).collect();
+            launcher.sweep(&opened, &places, &names).await;
+        });
         models.dedup();
         models
+    }
+
+    async fn sweep(&self, opened: &Opened, places: &BTreeSet<Said>, names: &BTreeSet<String>) {
+        for (context, namespace) in places {
+            if let Ok(cluster) = opened.line.cluster(context.clone(), namespace.clone()).await
+                && self.0.fence.is_open()
+            {
+                self.end_strangers(opened, &cluster, names).await;
+            }
+        }
     }
 
     /// Ends Pods with our label of which nothing is known here.
@@ -183,7 +197,7 @@ impl KubernetesLauncher {
         let folder = opened.files.folder(&record.name);
         // Dropped, it is killed.
         if let Ok(owned) = self.own(opened, record, folder, None, template::ORPHAN_GRACE, held).await {
-            owned.pod.wish(Wish::Terminate);
+            Wish::Terminate.tell(&owned.pod.wish);
             let mut view = owned.pod.view.clone();
             tokio::task::spawn_local(async move {
                 let _pieces = owned.pieces;
@@ -210,7 +224,15 @@ impl KubernetesLauncher {
         let (ends, of_ends) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
         let (output, pieces) = mpsc::channel(PIECES);
-        let pod = Pod { record: record.clone(), view: of_view, leaves: of_leaves, ends: of_ends, wish };
+        let released = Rc::new(Notify::new());
+        let pod = Pod {
+            record: record.clone(),
+            view: of_view,
+            leaves: of_leaves,
+            ends: of_ends,
+            wish,
+            released: Rc::clone(&released),
+        };
         let owner = Owner {
             cluster,
             watcher,
@@ -222,6 +244,7 @@ impl KubernetesLauncher {
             leaves,
             ends,
             wish: of_wish,
+            released,
             output: Some(output),
         };
         tokio::task::spawn_local(owner.run(held));
@@ -231,7 +254,7 @@ impl KubernetesLauncher {
     /// A Pod for this order: that of an earlier manager, if it was launched in the same way, or a new one.
     async fn pod(&self, order: &LaunchOrder, ask: &PodAsk) -> Result<(Owned, bool), String> {
         let opened = self.open().await.map_err(|error| error.to_string())?;
-        let fingerprint = fingerprint(order, ask);
+        let fingerprint = fingerprint(order, ask)?;
         let begun = u64::from(order.stop_timeout.subsec_nanos() > 0);
         let grace = u32::try_from(order.stop_timeout.as_secs() + begun).unwrap_or(u32::MAX).max(1);
         let files = opened.files.clone();
@@ -240,18 +263,28 @@ impl KubernetesLauncher {
             if record.model != order.model || self.0.held.borrow().contains(&record.name) {
                 continue;
             }
-            let fits = record.launch == fingerprint && record.variant == order.variant;
+            let likeness = fingerprint.likeness(&record.launch);
+            let fits = likeness != Likeness::Other
+                && (&record.variant, &record.context, &record.namespace)
+                    == (&order.variant, &ask.context, &ask.namespace);
             if adopted.is_none() && fits && self.is_there(&opened, &record).await {
-                adopted = Some(record);
+                adopted = Some((record, likeness));
             } else {
                 self.end(&opened, record).await;
             }
         }
-        if let Some(record) = adopted
+        if let Some((mut record, likeness)) = adopted
             && let Some(held) = self.hold(&record.name)
         {
             log::info!("models/{}: takes over the Pod {} of an earlier manager", order.model, record.name);
             let folder = opened.files.folder(&record.name);
+            if likeness == Likeness::Unknown {
+                far::tell_unknown(&record.model, &format!("Pod {}", record.name));
+                record.launch = fingerprint.as_str().to_owned();
+                let (of, noted) = (folder.clone(), record.clone());
+                // What can't be noted is told once more by the next manager.
+                let _ = aside(move || of.write_record(&noted)).await;
+            }
             return Ok((self.own(&opened, record, folder, None, grace, held).await?, true));
         }
         let (record, folder, things) = self.prepare(&opened, order, ask, fingerprint, grace).await?;
@@ -273,7 +306,7 @@ impl KubernetesLauncher {
         opened: &Opened,
         order: &LaunchOrder,
         ask: &PodAsk,
-        fingerprint: String,
+        fingerprint: Fingerprint,
         grace: u32,
     ) -> Result<(Record, Folder, Things), String> {
         let (container, of_node) = template::server(ask)?;
@@ -297,7 +330,7 @@ impl KubernetesLauncher {
                 model,
                 variant,
                 run,
-                launch: fingerprint,
+                launch: fingerprint.as_str().to_owned(),
                 container,
                 port,
             };
@@ -356,21 +389,18 @@ impl KubernetesLauncher {
             name: pod.record.name.clone(),
             port: pod.record.port,
             key,
-            standing,
-            report,
+            pod: Rc::downgrade(&pod),
         };
         let view = pod.view.clone();
         log::debug!("models/{}: Pod {} (taken over: {adopted})", order.model, pod.record.name);
-        tokio::task::spawn_local(attendant.run(Rc::downgrade(&pod), view, pieces, output, slot));
+        tokio::task::spawn_local(async move {
+            // Its owner goes on to clean up.
+            let ended = far::attend(&attendant, view, pieces, |_| {}, output, standing).await;
+            drop(slot);
+            report.send_replace(Some(ended));
+        });
         Ok(Box::new(run))
     }
-}
-
-/// By what a Pod was launched: one of another fingerprint isn't taken over.
-fn fingerprint(order: &LaunchOrder, ask: &PodAsk) -> String {
-    let mut hasher = DefaultHasher::new();
-    format!("{ask:?} {:?} {:?} {:?}", order.launch, order.env, order.port).hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }
 
 /// A port that nobody else on the node is likely to have; the scheduler sees to it that no two Pods have the same.
@@ -395,28 +425,22 @@ impl Launcher for KubernetesLauncher {
     }
 }
 
-/// Hands on what becomes of a Pod, and holds the slot until nothing is left of it.
+/// A Pod towards whoever waits for it.
 struct Attendant {
     model: String,
     name: String,
     port: u16,
     key: String,
-    standing: watch::Sender<Standing>,
-    report: watch::Sender<Option<ExitReport>>,
+    pod: Weak<Pod>,
 }
 
-/// What a Pod's view means for whoever waits for its run.
-enum Means {
-    Waits(String),
-    Placed(Arc<Endpoint>),
-    Hopeless(String),
-}
+impl Attended for Attendant {
+    type View = PodView;
 
-impl Attendant {
     fn meaning(&self, view: &PodView) -> Means {
         let pod = &self.name;
         match view {
-            PodView::Making(None) | PodView::Ended(_) => Means::Waits(MAKING.to_owned()),
+            PodView::Making(None) => Means::Waits(MAKING.to_owned()),
             PodView::Making(Some(why)) => Means::Waits(format!("Pod {pod} isn't made yet: {why}")),
             PodView::Waits { wait, hopeless: true } => {
                 Means::Hopeless(format!("Pod {pod} would wait for ever: {} ({})", wait.sentence, wait.reason))
@@ -431,63 +455,19 @@ impl Attendant {
                 Ok(endpoint) => Means::Placed(Arc::new(endpoint)),
                 Err(why) => Means::Hopeless(format!("Pod {pod}: {why}")),
             },
+            PodView::Ended(end) => Means::Over(end.clone()),
         }
     }
 
-    async fn run(
-        self,
-        pod: std::rc::Weak<Pod>,
-        mut view: watch::Receiver<PodView>,
-        mut pieces: mpsc::Receiver<Vec<u8>>,
-        output: FarOutput,
-        slot: OwnedSemaphorePermit,
-    ) {
-        let (mut writer, reader) = tokio::io::duplex(PIPE);
-        let pump = tokio::task::spawn_local(async move {
-            while let Some(piece) = pieces.recv().await {
-                if writer.write_all(&piece).await.is_err() {
-                    return;
-                }
-            }
-        });
-        let reading = tokio::task::spawn_local(output.drain(reader));
-        let mut hopeless = None;
-        let end = loop {
-            let now = view.borrow_and_update().clone();
-            if let PodView::Ended(end) = now {
-                break end;
-            }
-            match self.meaning(&now) {
-                Means::Waits(why) => far::tell_wait(&self.standing, why),
-                Means::Placed(endpoint) => {
-                    if !matches!(&*self.standing.borrow(), Standing::Placed(_)) {
-                        let node = if let PodView::Runs { node, .. } = &now { node } else { "" };
-                        log::info!(
-                            "models/{}: Pod {} serves at {endpoint} (node {node})",
-                            self.model,
-                            self.name
-                        );
-                        self.standing.send_replace(Standing::Placed(endpoint));
-                    }
-                }
-                Means::Hopeless(why) => {
-                    if let Some(pod) = pod.upgrade() {
-                        pod.wish(Wish::Terminate);
-                    }
-                    far::tell_wait(&self.standing, why.clone());
-                    hopeless.get_or_insert(why);
-                }
-            }
-            if view.changed().await.is_err() {
-                let sentence = "lost: the task that watched the Pod ended first".to_owned();
-                break JobEnd { fate: JobFate::Unknown, sentence };
-            }
-        };
-        // All that it printed is read before its end is told; its owner goes on to clean up.
-        let _ = pump.await;
-        let _ = reading.await;
-        drop(slot);
-        self.report.send_replace(Some(far::report(end, hopeless, output.last_lines())));
+    fn placed(&self, view: &PodView, endpoint: &Endpoint) {
+        let node = if let PodView::Runs { node, .. } = view { node } else { "" };
+        log::info!("models/{}: Pod {} serves at {endpoint} (node {node})", self.model, self.name);
+    }
+
+    fn give_up(&self) {
+        if let Some(pod) = self.pod.upgrade() {
+            Wish::Terminate.tell(&pod.wish);
+        }
     }
 }
 
@@ -514,11 +494,11 @@ impl Run for PodRun {
     }
 
     fn terminate(&self) {
-        self.pod.wish(Wish::Terminate);
+        Wish::Terminate.tell(&self.pod.wish);
     }
 
     fn kill(&self) {
-        self.pod.wish(Wish::Kill);
+        Wish::Kill.tell(&self.pod.wish);
     }
 
     fn members(&self) -> watch::Receiver<Vec<u32>> {
@@ -535,6 +515,14 @@ impl Run for PodRun {
 
     fn ends(&self) -> watch::Receiver<Option<Instant>> {
         self.pod.ends.clone()
+    }
+
+    fn reference(&self) -> Option<String> {
+        Some(self.pod.record.name.clone())
+    }
+
+    fn release(&self) {
+        self.pod.released.notify_one();
     }
 
     fn remainder(&self) -> Option<String> {

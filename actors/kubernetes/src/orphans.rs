@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::api::{CallError, Cluster, Line};
 use crate::template::{FOLDER, HOST, MANAGED, ORPHAN_GRACE};
-use llm_manager_process::far::aside;
+use llm_manager_process::far::{Fence, aside};
 
 /// A Pod whose state folder is gone, and what became of it.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub async fn orphans(
     namespace: Option<String>,
     hostname: &str,
 ) -> Result<Vec<Orphan>, CallError> {
-    let line = Line::open().map_err(|error| CallError::NoWay { words: error.to_string() })?;
+    let line = Line::open(Fence::new(None)).map_err(|error| CallError::NoWay { words: error.to_string() })?;
     let cluster = line.cluster(context, namespace).await?;
     let mut found = Vec::new();
     for pod in cluster.list_pods(&format!("{}={}", MANAGED.0, MANAGED.1)).await? {

@@ -4,22 +4,26 @@
 //! one; an order to end it is given again until it is obeyed; only Kubernetes' word that it is over is an end, but for a Pod
 //! whose node doesn't answer any more.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_manager_policy::cluster::{ContainerState, JobEnd, JobFate, PodFacts, PodStage, PodWait, Role};
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::api::{CallError, Cluster};
 use crate::facts::facts;
 use crate::follow::follow;
 use crate::records::Record;
 use crate::watcher::{Registration, Seen, Watcher};
-use llm_manager_process::far::{Folder, aside};
+use llm_manager_process::far::{Folder, Wish, aside};
 
 /// Between two orders that weren't obeyed.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Between two looks at a closed fence.
+const FENCED: Duration = Duration::from_millis(100);
 /// Between two tries to make it.
 const PAUSE: Duration = Duration::from_secs(2);
 /// A Pod that should be gone for so long, and isn't: its node doesn't say anything any more.
@@ -37,17 +41,6 @@ const REFUSALS: u32 = 6;
 /// How long the rest of a log is waited for.
 const REST: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_secs(1);
-
-/// What its holder wants of a Pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Wish {
-    /// To run.
-    Run,
-    /// To end in order.
-    Terminate,
-    /// To end now.
-    Kill,
-}
 
 /// How a Pod stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +87,8 @@ pub(crate) struct Owner {
     /// When its node ends it, if it has a limit.
     pub ends: watch::Sender<Option<Instant>>,
     pub wish: watch::Receiver<Wish>,
+    /// It is left to another manager.
+    pub released: Rc<Notify>,
     /// Takes what its server prints.
     pub output: Option<mpsc::Sender<Vec<u8>>>,
 }
@@ -111,14 +106,38 @@ struct Round {
     /// Since when it is going.
     going: Option<Instant>,
     /// The reader of its log, once it has one.
-    log: Option<(watch::Sender<bool>, tokio::task::JoinHandle<()>)>,
+    log: Option<Log>,
+}
+
+/// The reader of a log, which ends with this.
+struct Log {
+    over: watch::Sender<bool>,
+    reading: JoinHandle<()>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
 }
 
 impl Owner {
-    /// Drops `held` when nothing of the Pod is left, in the cluster or here.
-    pub(crate) async fn run<H>(mut self, held: H) {
+    /// Drops `held` when nothing of the Pod is left, in the cluster or here, or when it is released: then nothing of it is touched any more,
+    /// and its view is closed without an end.
+    pub(crate) async fn run<H>(self, held: H) {
+        let released = Rc::clone(&self.released);
+        tokio::select! {
+            // A release comes before the end of whoever held the Pod.
+            biased;
+            () = released.notified() => {}
+            () = self.live() => {}
+        }
+        drop(held);
+    }
+
+    async fn live(mut self) {
         let adopted = self.things.is_none();
-        let mut registration = self.watcher.register(&self.record.name);
+        let mut registration = self.watcher.register(&self.record.name, adopted);
         let mut round = Round {
             facts: PodFacts::default(),
             told: None,
@@ -135,22 +154,14 @@ impl Owner {
             }
             Err(end) => end,
         };
-        if let Some((over, mut reading)) = round.log.take() {
-            over.send_replace(true);
+        if let Some(mut log) = round.log.take() {
+            log.over.send_replace(true);
             // A node that doesn't answer keeps its log to itself.
-            if tokio::time::timeout(REST, &mut reading).await.is_err() {
-                reading.abort();
-            }
+            let _ = tokio::time::timeout(REST, &mut log.reading).await;
         }
         drop((registration, self.output.take()));
         self.view.send_replace(PodView::Ended(end));
         self.clean(is_there).await;
-        drop(held);
-    }
-
-    fn wanted(&self) -> Wish {
-        // Who held the Pod is gone.
-        if self.wish.has_changed().is_err() { Wish::Kill } else { *self.wish.borrow() }
     }
 
     /// Makes the Secret and the Pod. Neither is made twice, however often it is asked for. An error comes with whether the Pod may be
@@ -161,7 +172,7 @@ impl Owner {
         let mut away: Option<Instant> = None;
         for (kind, thing) in [("secrets", &things.secret), ("pods", &things.pod)] {
             loop {
-                if self.wanted() > Wish::Run {
+                if Wish::heard(&self.wish) > Wish::Run {
                     let sentence = format!("Pod {} was not made: nobody wants it any more", self.record.name);
                     return Err((JobEnd { fate: JobFate::Asked, sentence }, unsure));
                 }
@@ -171,6 +182,10 @@ impl Owner {
                     Err(error @ CallError::Unreached { .. }) if !unsure && began.elapsed() >= UNREACHED => {
                         let end = JobEnd { fate: JobFate::Refused, sentence: error.to_string() };
                         return Err((end, false));
+                    }
+                    Err(error @ CallError::Fenced) => {
+                        self.view.send_replace(PodView::Making(Some(error.to_string())));
+                        tokio::time::sleep(FENCED).await;
                     }
                     Err(error @ (CallError::Unreached { .. } | CallError::Unanswered { .. })) => {
                         unsure |= matches!(error, CallError::Unanswered { .. });
@@ -307,12 +322,12 @@ impl Owner {
             of_over,
             output,
         );
-        round.log = Some((over, self.cluster.handle.spawn(reading)));
+        round.log = Some(Log { over, reading: self.cluster.handle.spawn(reading) });
     }
 
     /// Carries out what is wanted; again, while it isn't done.
     async fn order(&self, round: &mut Round) {
-        let wish = self.wanted();
+        let wish = Wish::heard(&self.wish);
         let due = match round.told {
             None => wish > Wish::Run,
             // Told and not going: the order was lost.

@@ -1,8 +1,11 @@
 //! The Pod of a run, as JSON: the user's own template with ours merged in, and the Secret with its key. Pure.
 
 use llm_manager_policy::cluster::PodAsk;
+use llm_manager_process::far::KEY_VARIABLES;
 use serde_json::{Map, Value, json};
 
+/// So begin labels and annotations of the manager's own.
+pub(crate) const OWN: &str = "llm-manager/";
 /// Whose Pod it is: the id of the state folder.
 pub(crate) const STATE: &str = "llm-manager/state";
 /// So that all of ours are found.
@@ -14,8 +17,6 @@ pub(crate) const HOST: &str = "llm-manager/host";
 const KEY: &str = "key";
 /// The container of a template that has none.
 const SERVER: &str = "server";
-/// The key's names: ours, llama.cpp's and vLLM's.
-const KEY_VARIABLES: [&str; 3] = ["LLM_MANAGER_KEY", "LLAMA_API_KEY", "VLLM_API_KEY"];
 /// Where a server in a Pod's own network listens, if nothing else is said.
 pub(crate) const PORT: u16 = 8000;
 
@@ -68,7 +69,7 @@ pub fn check(ask: &PodAsk) -> Result<(), String> {
     }
     for at in ["/metadata/labels", "/metadata/annotations"] {
         let own = template.pointer(at).and_then(Value::as_object).into_iter().flatten();
-        if let Some((name, _)) = own.into_iter().find(|(name, _)| name.starts_with("llm-manager/")) {
+        if let Some((name, _)) = own.into_iter().find(|(name, _)| name.starts_with(OWN)) {
             return Err(format!("{name} is a label of the manager's own"));
         }
     }

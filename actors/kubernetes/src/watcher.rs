@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 use crate::api::{Cluster, LIMIT, chain};
@@ -56,6 +56,8 @@ struct Shared {
     cluster: Cluster,
     labels: String,
     pods: RefCell<BTreeMap<String, Entry>>,
+    /// Somebody wants to know of a Pod that was there before.
+    again: Arc<Notify>,
 }
 
 /// Watches the Pods with these labels.
@@ -86,11 +88,12 @@ impl Drop for Registration {
 
 impl Watcher {
     pub(crate) fn new(cluster: Cluster, labels: String) -> Self {
-        Self(Rc::new(Shared { cluster, labels, pods: RefCell::default() }))
+        Self(Rc::new(Shared { cluster, labels, pods: RefCell::default(), again: Arc::default() }))
     }
 
-    /// Watches this Pod from now on. Must be called where tasks of this thread can be spawned.
-    pub(crate) fn register(&self, name: &str) -> Registration {
+    /// Watches this Pod from now on. `is_old`: it may have been there for a while, so that nothing more is told of it unless it is asked for.
+    /// Must be called where tasks of this thread can be spawned.
+    pub(crate) fn register(&self, name: &str, is_old: bool) -> Registration {
         let (sender, seen) = watch::channel(Seen::default());
         let mut pods = self.0.pods.borrow_mut();
         let is_first = pods.is_empty();
@@ -98,6 +101,8 @@ impl Watcher {
         drop(pods);
         if is_first {
             tokio::task::spawn_local(take(Rc::clone(&self.0)));
+        } else if is_old {
+            self.0.again.notify_one();
         }
         Registration { name: name.to_owned(), shared: Rc::clone(&self.0), seen }
     }
@@ -109,7 +114,7 @@ async fn take(shared: Rc<Shared>) {
     while !shared.pods.borrow().is_empty() {
         let (sender, changes) = mpsc::channel(CHANGES);
         let (pods, labels) = (shared.cluster.pods(), shared.labels.clone());
-        let asking = shared.cluster.handle.spawn(ask(pods, labels, sender));
+        let asking = shared.cluster.handle.spawn(ask(pods, labels, Arc::clone(&shared.again), sender));
         hand_on(&shared, changes).await;
         asking.abort();
     }
@@ -171,7 +176,7 @@ impl Shared {
 }
 
 /// On the other thread: lists, then watches, until nobody listens.
-async fn ask(pods: Api<Pod>, labels: String, changes: mpsc::Sender<Change>) {
+async fn ask(pods: Api<Pod>, labels: String, again: Arc<Notify>, changes: mpsc::Sender<Change>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let asked = Instant::now();
@@ -183,7 +188,7 @@ async fn ask(pods: Api<Pod>, labels: String, changes: mpsc::Sender<Change>) {
                     return;
                 }
                 pause = FIRST_PAUSE;
-                watch_from(&pods, &labels, version, &changes).await
+                watch_from(&pods, &labels, version, &again, &changes).await
             }
             Ok(Err(error)) => Some(chain(&error)),
             Err(_) => Some(format!("nothing came within {} s", LIMIT.as_secs())),
@@ -205,6 +210,7 @@ async fn watch_from(
     pods: &Api<Pod>,
     labels: &str,
     mut version: String,
+    again: &Notify,
     changes: &mpsc::Sender<Change>,
 ) -> Option<String> {
     loop {
@@ -221,6 +227,7 @@ async fn watch_from(
             let next = tokio::select! {
                 next = timeout(SILENCE, stream.next()) => next,
                 () = changes.closed() => return None,
+                () = again.notified() => return None,
             };
             let change = match next {
                 Err(_) => return Some(format!("the watch was silent for {} s", SILENCE.as_secs())),

@@ -348,7 +348,7 @@ fn main() {
     let mut polls = Times::default();
     let watched = Watched { stage: Stage::Serving, unchanged: Duration::from_secs(100) };
     for _ in 0..1000 {
-        polls.of(|| next_look(std::iter::repeat_n(watched, NODES * CARDS), Look::default()));
+        polls.of(|| next_look(std::iter::repeat_n(watched, NODES * CARDS), Look::default(), false));
     }
     let (all, ask) = (nodes(), Ask { gres: Some("gpu:v100:1".to_owned()), ..Ask::default() });
     let mut views = Times::default();

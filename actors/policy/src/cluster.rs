@@ -20,7 +20,7 @@ pub use pace::{
 pub use pod::{Container, ContainerEnd, ContainerState, PodFacts, PodPhase, PodStage, Role};
 pub use pod_ask::PodAsk;
 pub use pod_words::{PodWait, Said, container_waits_for, unscheduled};
-pub use steps::{Steps, next_step};
+pub use steps::{Rank, Steps, is_behind, next_step};
 pub use time::time_limit;
 pub use words::{Wait, waits_for};
 

@@ -154,6 +154,16 @@ impl State {
         Self { used, period, ..Self::default() }
     }
 
+    /// The ledger, in which others write too, says that so much has been used by everybody. It may not have yet what was used here a moment
+    /// ago, so less is not believed: nothing is counted twice, and what is missed is in it the next time.
+    #[must_use]
+    pub fn caught_up(&self, used: u64, period: i64) -> Self {
+        if period < self.period {
+            return *self;
+        }
+        Self { period, used: self.used(period).max(used), ..*self }
+    }
+
     /// What has been used of the budget in this period.
     pub fn used(&self, period: i64) -> u64 {
         if self.period == period { self.used } else { 0 }

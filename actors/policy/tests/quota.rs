@@ -169,3 +169,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_others_have_used_counts_once_it_is_in_the_ledger() {
+    let limits = budget(100);
+    let (state, verdict) = admit(&State::having_used(10, 1), &limits, &ask(0, 0, 20));
+    let state =
+        true_up(&state, &limits, &verdict.unwrap(), &Ticket { tokens: 0, amount: 15 }, Duration::ZERO, 1);
+    let (state, verdict) = admit(&state, &limits, &ask(0, 0, 5));
+    verdict.unwrap();
+    assert_eq!((state.used(1), state.reserved()), (25, 5));
+    // The ledger has neither more than what is known here, nor what was used here a moment ago.
+    assert_eq!(state.caught_up(10, 1), state);
+    assert_eq!(state.caught_up(25, 1), state);
+    // Others have used 60.
+    let more = state.caught_up(85, 1);
+    assert_eq!((more.used(1), more.reserved()), (85, 5));
+    assert_eq!(admit(&more, &limits, &ask(0, 0, 11)).1.unwrap_err().limit, Limit::Budget);
+    assert!(admit(&more, &limits, &ask(0, 0, 10)).1.is_ok());
+    // A look at a period that is over is of no account, one at the next begins it.
+    assert_eq!(more.caught_up(99, 0), more);
+    let next = more.caught_up(7, 2);
+    assert_eq!((next.used(2), next.used(1), next.reserved()), (7, 0, 5));
+}

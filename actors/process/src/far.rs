@@ -1,13 +1,24 @@
 //! Runs that are no processes of this machine, but jobs of a cluster that outlive the manager: what their places share.
 
+mod attend;
+mod fence;
 mod files;
+mod fingerprint;
+mod wish;
 
+pub use attend::{Attended, Means, attend};
+pub use fence::Fence;
 pub use files::{Files, Folder, PREFIX, aside, random};
+pub use fingerprint::{Fingerprint, Likeness};
+pub use wish::Wish;
 
 use super::{ExitReport, Standing};
 use llm_manager_policy::cluster::{JobEnd, JobFate};
 use llm_manager_policy::ending::{Away, EndCause};
 use tokio::sync::watch;
+
+/// The names under which a server finds its key: ours, llama.cpp's and vLLM's.
+pub const KEY_VARIABLES: [&str; 3] = ["LLM_MANAGER_KEY", "LLAMA_API_KEY", "VLLM_API_KEY"];
 
 /// Says that a run waits for a place, and why. Where a server has been is told until it is gone.
 pub fn tell_wait(standing: &watch::Sender<Standing>, why: String) {
@@ -18,6 +29,14 @@ pub fn tell_wait(standing: &watch::Sender<Standing>, why: String) {
         }
         news
     });
+}
+
+/// Says that a job is taken over whose fingerprint can't be compared.
+pub fn tell_unknown(model: &str, job: &str) {
+    log::warn!(
+        "models/{model}: the {job} was launched by another version of this program, which noted what it asked for in another way: \
+         it is taken over as it is; if the configuration has changed since, restart the model"
+    );
 }
 
 /// How a job ended. `hopeless` is the sentence for one that was ended because it could never have run.

@@ -263,6 +263,11 @@ pub trait OutputSink {
     /// Takes lines, in the order of the pipe. It isn't read on until the future resolves: that is the back-pressure.
     fn take(&self, model: &Arc<str>, pipe: Pipe, lines: Vec<String>) -> LocalBoxFuture<'static, ()>;
 
+    /// Whether somebody looks at what this model prints, or did a short time ago.
+    fn is_wanted(&self, _model: &Arc<str>) -> LocalBoxFuture<'static, bool> {
+        Box::pin(std::future::ready(false))
+    }
+
     /// Hides what nobody may read in a line.
     fn mask(&self, _line: &mut String) {}
 

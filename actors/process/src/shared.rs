@@ -15,7 +15,7 @@ use llm_manager_policy::leadership::{Address, Replica, Standing as Lead, Stands}
 use llm_manager_policy::spec::Place;
 use tokio::sync::{Notify, watch};
 
-use super::far::{Files, aside, tell_wait};
+use super::far::{Files, Wish, aside, tell_wait};
 use super::{Away, Endpoint, ExitReport, LaunchError, LaunchOrder, Launcher, Run, Standing, Tail};
 
 /// A backend that was there is missed for so long before its run is over: its next owner may just be taking stock.
@@ -105,9 +105,10 @@ impl Launcher for SharedLauncher {
             let (standing, of_standing) = watch::channel(Standing::Queued("it is being launched".into()));
             let (report, of_report) = watch::channel(None);
             let (ends, of_ends) = watch::channel(None);
+            let (leaves, of_leaves) = watch::channel(None);
             let (tail, of_tail) = watch::channel(Tail::default());
             let doubt = Rc::new(Notify::new());
-            let label = Rc::new(RefCell::new("a job of the cluster".to_owned()));
+            let label = Rc::new(RefCell::new(kind(&order.place).0.to_owned()));
             let attendant = Attendant {
                 launcher,
                 order,
@@ -115,6 +116,7 @@ impl Launcher for SharedLauncher {
                 wish: of_wish,
                 standing,
                 ends,
+                leaves,
                 tail,
                 doubt: Rc::clone(&doubt),
                 label: Rc::clone(&label),
@@ -127,6 +129,7 @@ impl Launcher for SharedLauncher {
                 standing: of_standing,
                 report: of_report,
                 ends: of_ends,
+                leaves: of_leaves,
                 tail: of_tail,
                 members,
                 doubt,
@@ -142,13 +145,6 @@ impl Launcher for SharedLauncher {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Wish {
-    Run,
-    Terminate,
-    Kill,
-}
-
 /// Carries on for a run, whoever owns it.
 struct Attendant {
     launcher: SharedLauncher,
@@ -157,6 +153,7 @@ struct Attendant {
     wish: watch::Receiver<Wish>,
     standing: watch::Sender<Standing>,
     ends: watch::Sender<Option<Instant>>,
+    leaves: watch::Sender<Option<Arc<str>>>,
     tail: watch::Sender<Tail>,
     doubt: Rc<Notify>,
     label: Rc<RefCell<String>>,
@@ -174,6 +171,14 @@ async fn news<T>(receiver: &mut watch::Receiver<T>) {
 fn over(status: String, away: Option<Away>) -> ExitReport {
     let success = away.is_none();
     ExitReport { status, success, last_lines: Vec::new(), survivors: Vec::new(), away }
+}
+
+/// What people are told of a run: before it has a name, and with it.
+fn kind(place: &Place) -> (&'static str, &'static str) {
+    match place {
+        Place::Kubernetes(_) => ("a Pod", "the Pod"),
+        Place::Slurm(_) | Place::Local | Place::Url(_) => ("a job of the cluster", "the job"),
+    }
 }
 
 /// The folder of a place's keys in the state folder.
@@ -211,11 +216,6 @@ impl Attendant {
         report.send_replace(Some(end));
     }
 
-    /// Nobody holds the run any more, or it is to end.
-    fn wanted(&self) -> Wish {
-        if self.wish.has_changed().is_err() { Wish::Kill } else { *self.wish.borrow() }
-    }
-
     fn note(&self, owned: bool) {
         let waits_for = match &*self.standing.borrow() {
             Standing::Queued(why) => Arc::clone(why),
@@ -233,7 +233,7 @@ impl Attendant {
 
     /// This manager leads from now on: what the other one had is its own, as it is.
     async fn take_over(&mut self) -> Result<Box<dyn Run>, ExitReport> {
-        if self.wanted() > Wish::Run {
+        if Wish::heard(&self.wish) > Wish::Run {
             return Err(over("nobody wants it any more".to_owned(), None));
         }
         let run = self
@@ -258,6 +258,7 @@ impl Attendant {
     /// As the owner, until it has ended or another manager leads.
     async fn own(&mut self, token: u64, run: Box<dyn Run>) -> Option<ExitReport> {
         let (mut standing, mut ends, mut tail) = (run.standing(), run.ends(), run.tail());
+        let mut leaves = run.leaves();
         let mut exited = run.exited();
         let mut told = Wish::Run;
         loop {
@@ -275,6 +276,9 @@ impl Attendant {
             }
             let end = *ends.borrow_and_update();
             self.ends.send_if_modified(|old| std::mem::replace(old, end) != end);
+            if let Some(why) = leaves.borrow_and_update().clone() {
+                self.leaves.send_if_modified(|old| old.replace(why).is_none());
+            }
             let lines = tail.borrow_and_update().clone();
             self.tail.send_if_modified(|old| {
                 let changed = *old != lines;
@@ -282,7 +286,7 @@ impl Attendant {
                 changed
             });
             self.note(true);
-            let wish = self.wanted();
+            let wish = Wish::heard(&self.wish);
             if wish > told {
                 told = wish;
                 if wish == Wish::Kill { run.kill() } else { run.terminate() }
@@ -296,6 +300,7 @@ impl Attendant {
                 () = news(&mut standing) => {}
                 () = news(&mut ends) => {}
                 () = news(&mut tail) => {}
+                () = news(&mut leaves) => {}
                 _ = self.wish.changed() => {}
                 () = self.doubt.notified() => run.doubt(),
                 () = news(&mut self.lead) => {
@@ -319,7 +324,7 @@ impl Attendant {
             if lead.token.is_some() {
                 return None;
             }
-            if self.wanted() > Wish::Run {
+            if Wish::heard(&self.wish) > Wish::Run {
                 return Some(over("left to the manager that leads".to_owned(), None));
             }
             let found = lead.replica(&self.order.model);
@@ -377,7 +382,7 @@ impl Attendant {
                     Ok(endpoint) => {
                         self.launcher.fellows.lend(self.order.run, Some(found.run));
                         self.at = Some(address.clone());
-                        *self.label.borrow_mut() = format!("the job {}", address.job);
+                        *self.label.borrow_mut() = format!("{} {}", kind(&self.order.place).1, address.job);
                         self.standing.send_replace(Standing::Placed(Arc::new(endpoint)));
                         Seen::There
                     }
@@ -422,20 +427,11 @@ struct SharedRun {
     standing: watch::Receiver<Standing>,
     report: watch::Receiver<Option<ExitReport>>,
     ends: watch::Receiver<Option<Instant>>,
+    leaves: watch::Receiver<Option<Arc<str>>>,
     tail: watch::Receiver<Tail>,
     members: watch::Sender<Vec<u32>>,
     doubt: Rc<Notify>,
     label: Rc<RefCell<String>>,
-}
-
-impl SharedRun {
-    fn wish(&self, wish: Wish) {
-        self.wish.send_if_modified(|old| {
-            let more = *old < wish;
-            *old = wish.max(*old);
-            more
-        });
-    }
 }
 
 impl Run for SharedRun {
@@ -452,11 +448,11 @@ impl Run for SharedRun {
     }
 
     fn terminate(&self) {
-        self.wish(Wish::Terminate);
+        Wish::Terminate.tell(&self.wish);
     }
 
     fn kill(&self) {
-        self.wish(Wish::Kill);
+        Wish::Kill.tell(&self.wish);
     }
 
     fn members(&self) -> watch::Receiver<Vec<u32>> {
@@ -469,6 +465,10 @@ impl Run for SharedRun {
 
     fn ends(&self) -> watch::Receiver<Option<Instant>> {
         self.ends.clone()
+    }
+
+    fn leaves(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.leaves.clone()
     }
 
     fn doubt(&self) {

@@ -34,6 +34,24 @@ pub(crate) struct Files<'a> {
     pub script: &'a Path,
 }
 
+/// What the user asks for, in Slurm's words.
+pub(crate) fn wanted(ask: &Ask) -> Vec<String> {
+    let mut words = vec![format!("--nodes={}", ask.nodes.unwrap_or(1))];
+    let texts = [
+        ("partition", &ask.partition),
+        ("gres", &ask.gres),
+        ("time", &ask.time),
+        ("account", &ask.account),
+        ("qos", &ask.qos),
+        ("constraint", &ask.constraint),
+        ("mem", &ask.mem),
+    ];
+    words.extend(texts.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))));
+    words.extend(ask.cpus.map(|cpus| format!("--cpus-per-task={cpus}")));
+    words.extend(ask.extra.iter().cloned());
+    words
+}
+
 /// Submits a job. The environment comes from a file, so that nothing of the manager's own gets into it.
 pub(crate) fn submit(name: &str, ask: &Ask, files: &Files<'_>) -> Call {
     let mut call = Call::new("sbatch", ["--parsable", "--no-requeue", "--open-mode=append", "--ntasks=1"]);
@@ -44,21 +62,7 @@ pub(crate) fn submit(name: &str, ask: &Ask, files: &Files<'_>) -> Call {
     // In the name of the output `%` begins a field.
     let output = files.output.to_string_lossy().replace('%', "%%");
     words.push(format!("--output={output}").into());
-    words.push(format!("--nodes={}", ask.nodes.unwrap_or(1)).into());
-    let texts = [
-        ("partition", &ask.partition),
-        ("gres", &ask.gres),
-        ("time", &ask.time),
-        ("account", &ask.account),
-        ("qos", &ask.qos),
-        ("constraint", &ask.constraint),
-        ("mem", &ask.mem),
-    ];
-    words.extend(
-        texts.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?).into())),
-    );
-    words.extend(ask.cpus.map(|cpus| format!("--cpus-per-task={cpus}").into()));
-    words.extend(ask.extra.iter().map(Into::into));
+    words.extend(wanted(ask).into_iter().map(Into::into));
     words.push(files.script.into());
     call
 }

@@ -20,7 +20,7 @@ use crate::poller::{PAUSE, Poller, Registration, Seen};
 use crate::records::{ENVIRONMENT, LISTENS, OUTPUT, Record, SCRIPT};
 use crate::tools::{CallError, Tools};
 use crate::wrapper;
-use llm_manager_process::far::{Folder, aside};
+use llm_manager_process::far::{Folder, Wish, aside};
 
 /// Between two orders to end that weren't obeyed.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -32,17 +32,6 @@ const FENCED: Duration = Duration::from_millis(100);
 const MISSES: u32 = 2;
 /// Two ends of a time limit that are no further apart are one.
 const SAME_END: Duration = Duration::from_secs(3);
-
-/// What its holder wants of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wish {
-    /// To run.
-    Run,
-    /// To end in order.
-    Terminate,
-    /// To end now.
-    Kill,
-}
 
 /// Where a job serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +72,25 @@ pub enum JobView {
 pub(crate) struct Doubts {
     raised: Notify,
     told: Cell<bool>,
+    /// When somebody who uses it had reason to.
+    suspected: Cell<Option<Instant>>,
 }
 
 impl Doubts {
     /// Somebody has reason to.
     pub(crate) fn raise(&self) {
         self.raised.notify_one();
+    }
+
+    /// Whoever uses it has reason to.
+    fn suspect(&self) {
+        self.suspected.set(Some(Instant::now()));
+        self.raise();
+    }
+
+    /// Somebody had a short time ago.
+    pub(crate) fn is_suspected(&self) -> bool {
+        self.suspected.get().is_some_and(|since| since.elapsed() < YOUNG)
     }
 
     /// Slurm has written that the job is being ended.
@@ -153,7 +155,7 @@ impl Job {
 
     /// Says that it may not serve any more: Slurm is asked soon.
     pub fn doubt(&self) {
-        self.doubts.raise();
+        self.doubts.suspect();
     }
 
     /// Leaves it to another manager: nothing of it is touched any more, and its view is closed without an end.
@@ -163,11 +165,7 @@ impl Job {
 
     /// Wants more of it than before; less is not heard.
     pub fn wish(&self, wish: Wish) {
-        self.wish.send_if_modified(|old| {
-            let more = *old < wish;
-            *old = wish.max(*old);
-            more
-        });
+        wish.tell(&self.wish);
     }
 }
 
@@ -213,11 +211,6 @@ impl Owner {
         let _ = aside(move || folder.remove()).await;
     }
 
-    fn wanted(&self) -> Wish {
-        // Who held the job is gone.
-        if self.wish.has_changed().is_err() { Wish::Kill } else { *self.wish.borrow() }
-    }
-
     fn unsubmitted(fate: JobFate, sentence: String) -> JobEnd {
         JobEnd { fate, sentence }
     }
@@ -236,7 +229,7 @@ impl Owner {
                     None => continue,
                 }
             }
-            if self.adopted || self.wanted() > Wish::Run {
+            if self.adopted || Wish::heard(&self.wish) > Wish::Run {
                 let words = "the job was not submitted: nobody wants it any more".to_owned();
                 return Err(Self::unsubmitted(JobFate::Asked, words));
             }
@@ -463,7 +456,7 @@ impl Owner {
 
     /// Carries out what is wanted; again, while it isn't done.
     async fn order(&self, id: u64, round: &mut Round) {
-        let wish = self.wanted();
+        let wish = Wish::heard(&self.wish);
         let due = match round.told {
             None => wish > Wish::Run,
             Some((told, at)) => wish > told || at.elapsed() >= AGAIN && wish > Wish::Run,

@@ -2,31 +2,29 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use llm_manager_policy::cluster::{Ask, JobEnd, JobFate};
+use llm_manager_policy::cluster::Ask;
 use llm_manager_policy::spec::Place as SpecPlace;
+use llm_manager_process::far::{self, Attended, Fence, Likeness, Means, Wish};
 use llm_manager_process::{
-    Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail, far,
+    Endpoint, ExitReport, FarOutput, LaunchError, LaunchOrder, Launcher, OutputSink, Run, Standing, Tail,
 };
-use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use crate::asked::fingerprint;
 use crate::ear::Ear;
-use crate::job::{Job, JobView, Wish};
+use crate::job::{Job, JobView};
 use crate::nodes::{self, Owners, Watching};
 use crate::records::Record;
-use crate::slurm::{JobOrder, Slurm};
-use crate::tools::{Fence, Tools};
-
-/// The output of a job on its way to its lines.
-const PIPE: usize = 64 * 1024;
+use crate::slurm::{self, JobOrder, Slurm};
+use crate::step::Wanted;
+use crate::tools::Tools;
 
 const SUBMITTING: &str = "the job is being submitted";
 
@@ -120,14 +118,23 @@ impl SlurmLauncher {
     /// A job for this order: that of an earlier manager, if it was launched in the same way, or a new one.
     async fn job(&self, order: &LaunchOrder, ask: &Ask) -> std::io::Result<(Job, bool)> {
         let slurm = self.slurm().await?;
-        let fingerprint = fingerprint(order, ask);
+        let sent = slurm::sent(&order.launch, ask).await?;
+        let fingerprint = fingerprint(order, ask, sent.as_ref());
         let mut adopted = None;
-        for record in slurm.records().await? {
+        for mut record in slurm.records().await? {
             if record.model != order.model || self.0.held.borrow().contains_key(&record.name) {
                 continue;
             }
-            if adopted.is_none() && record.launch == fingerprint && record.variant == order.variant {
+            let likeness = fingerprint.likeness(&record.launch);
+            let fits = record.variant == order.variant && record.nook.is_some() == ask.node_folder.is_some();
+            if adopted.is_none() && fits && likeness != Likeness::Other {
                 self.0.held.borrow_mut().insert(record.name.clone(), record.model.clone());
+                if likeness == Likeness::Unknown {
+                    far::tell_unknown(&record.model, &format!("job {}", record.name));
+                    record.launch = fingerprint.as_str().to_owned();
+                    // What can't be noted is told once more by the next manager.
+                    let _ = slurm.note(&record).await;
+                }
                 adopted = slurm.adopt(record).await.ok();
             } else {
                 self.end(&slurm, record).await;
@@ -143,9 +150,10 @@ impl SlurmLauncher {
                 known_as: order.known_as.clone(),
                 variant: order.variant.clone(),
                 run: order.run,
-                fingerprint,
+                fingerprint: fingerprint.as_str().to_owned(),
                 ask: ask.clone(),
                 launch: order.launch.clone(),
+                sent,
                 working_dir: order.working_dir.clone(),
                 env: order.env.clone(),
                 port: order.port,
@@ -177,28 +185,29 @@ impl SlurmLauncher {
             tail: output.tail(),
             members: watch::Sender::default(),
         };
-        let model = order.model.clone();
-        let attendant = Attendant { launcher: self, model, job: JobView::Submitting(None), standing, report };
-        tokio::task::spawn_local(attendant.run(
-            Rc::downgrade(&job),
-            job.view(),
-            slurm.output(&job, adopted, over.subscribe()),
-            over,
-            job.key().to_owned(),
-            job.name().to_owned(),
-            output,
-            slot,
-        ));
+        let (name, view) = (job.name().to_owned(), job.view());
+        let (sink, of_model) = (Rc::clone(&self.0.output), Arc::<str>::from(order.model.as_str()));
+        let wanted: Wanted = Rc::new(move || sink.is_wanted(&of_model));
+        let pieces = slurm.output(&job, adopted, over.subscribe(), wanted);
+        let of = Rc::downgrade(&job);
+        let attendant =
+            Attendant { model: order.model.clone(), job: Weak::clone(&of), key: job.key().to_owned(), over };
+        let mut ear = Ear::default();
+        let hear = move |piece: &[u8]| {
+            if let Some(job) = of.upgrade()
+                && job.id().is_some_and(|id| ear.hears_end(piece, id))
+            {
+                job.doubts.tell();
+            }
+        };
+        tokio::task::spawn_local(async move {
+            let ended = far::attend(&attendant, view, pieces, hear, output, standing).await;
+            self.0.held.borrow_mut().remove(&name);
+            drop(slot);
+            report.send_replace(Some(ended));
+        });
         Ok(Box::new(run))
     }
-}
-
-/// By what a job was launched: one of another fingerprint isn't taken over.
-fn fingerprint(order: &LaunchOrder, ask: &Ask) -> String {
-    let mut hasher = DefaultHasher::new();
-    format!("{ask:?} {:?} {:?} {:?} {:?}", order.launch, order.working_dir, order.env, order.port)
-        .hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }
 
 impl Launcher for SlurmLauncher {
@@ -214,118 +223,62 @@ impl Launcher for SlurmLauncher {
     }
 }
 
-/// Hands on what becomes of a job, and holds the slot until nothing is left of it.
+/// A job towards whoever waits for it.
 struct Attendant {
-    launcher: SlurmLauncher,
     model: String,
-    job: JobView,
-    standing: watch::Sender<Standing>,
-    report: watch::Sender<Option<ExitReport>>,
-}
-
-/// What a job's view means for whoever waits for its run.
-enum Means {
-    Waits(String),
-    Placed(Arc<Endpoint>),
-    Hopeless(String),
-}
-
-fn meaning(view: &JobView, id: Option<u64>, key: &str) -> Means {
-    let job = id.map_or_else(|| "the job".to_owned(), |id| format!("job {id}"));
-    match view {
-        JobView::Submitting(None) | JobView::Ended(_) => Means::Waits(SUBMITTING.to_owned()),
-        JobView::Submitting(Some(why)) => {
-            Means::Waits(format!("it isn't known yet whether Slurm has taken the job: {why}"))
-        }
-        JobView::Queued { wait, .. } if wait.hopeless => {
-            Means::Hopeless(format!("{job} would wait for ever: {} ({})", wait.sentence, wait.reason))
-        }
-        JobView::Queued { wait, start } => {
-            let start =
-                start.as_ref().map_or_else(String::new, |start| format!(", expected to start at {start}"));
-            Means::Waits(format!("{job} is in Slurm's queue: {} ({}{start})", wait.sentence, wait.reason))
-        }
-        JobView::Placing { node } => {
-            Means::Waits(format!("{job} has begun on {node}, and hasn't said yet where it serves"))
-        }
-        JobView::Placed(place) => match Endpoint::node(&place.host, place.port, key) {
-            Ok(endpoint) => Means::Placed(Arc::new(endpoint)),
-            Err(why) => Means::Hopeless(format!("{job}: {why}")),
-        },
-    }
+    job: Weak<Job>,
+    key: String,
+    over: watch::Sender<bool>,
 }
 
 impl Attendant {
-    #[expect(clippy::too_many_arguments, reason = "what one job is made of, used once")]
-    async fn run(
-        mut self,
-        job: std::rc::Weak<Job>,
-        mut view: watch::Receiver<JobView>,
-        mut pieces: mpsc::Receiver<Vec<u8>>,
-        over: watch::Sender<bool>,
-        key: String,
-        name: String,
-        output: FarOutput,
-        slot: OwnedSemaphorePermit,
-    ) {
-        let (mut writer, reader) = tokio::io::duplex(PIPE);
-        let of = job.clone();
-        let pump = tokio::task::spawn_local(async move {
-            let mut ear = Ear::default();
-            while let Some(piece) = pieces.recv().await {
-                if let Some(job) = of.upgrade()
-                    && job.id().is_some_and(|id| ear.hears_end(&piece, id))
-                {
-                    job.doubts.tell();
-                }
-                if writer.write_all(&piece).await.is_err() {
-                    return;
-                }
+    fn id(&self) -> Option<u64> {
+        self.job.upgrade().and_then(|job| job.id())
+    }
+}
+
+impl Attended for Attendant {
+    type View = JobView;
+
+    fn meaning(&self, view: &JobView) -> Means {
+        let job = self.id().map_or_else(|| "the job".to_owned(), |id| format!("job {id}"));
+        match view {
+            JobView::Submitting(None) => Means::Waits(SUBMITTING.to_owned()),
+            JobView::Submitting(Some(why)) => {
+                Means::Waits(format!("it isn't known yet whether Slurm has taken the job: {why}"))
             }
-        });
-        let reading = tokio::task::spawn_local(output.drain(reader));
-        let mut hopeless = None;
-        let end = loop {
-            self.job = view.borrow_and_update().clone();
-            if let JobView::Ended(end) = &self.job {
-                break end.clone();
+            JobView::Queued { wait, .. } if wait.hopeless => {
+                Means::Hopeless(format!("{job} would wait for ever: {} ({})", wait.sentence, wait.reason))
             }
-            let held = job.upgrade();
-            let id = held.as_ref().and_then(|job| job.id());
-            match meaning(&self.job, id, &key) {
-                Means::Waits(why) => far::tell_wait(&self.standing, why),
-                Means::Placed(endpoint) => {
-                    if !matches!(&*self.standing.borrow(), Standing::Placed(_)) {
-                        log::info!(
-                            "models/{}: job {} serves at {endpoint}",
-                            self.model,
-                            id.unwrap_or_default()
-                        );
-                        self.standing.send_replace(Standing::Placed(endpoint));
-                    }
-                }
-                Means::Hopeless(why) => {
-                    if let Some(job) = &held {
-                        job.wish(Wish::Terminate);
-                    }
-                    far::tell_wait(&self.standing, why.clone());
-                    hopeless.get_or_insert(why);
-                }
+            JobView::Queued { wait, start } => {
+                let start = start
+                    .as_ref()
+                    .map_or_else(String::new, |start| format!(", expected to start at {start}"));
+                Means::Waits(format!("{job} is in Slurm's queue: {} ({}{start})", wait.sentence, wait.reason))
             }
-            drop(held);
-            if view.changed().await.is_err() {
-                let sentence = "lost: the task that watched the job ended first".to_owned();
-                break JobEnd { fate: JobFate::Unknown, sentence };
+            JobView::Placing { node } => {
+                Means::Waits(format!("{job} has begun on {node}, and hasn't said yet where it serves"))
             }
-        };
-        // All that it printed is read before its end is told.
-        over.send_replace(true);
-        let _ = pump.await;
-        let _ = reading.await;
-        let report = far::report(end, hopeless, output.last_lines());
-        self.launcher.0.held.borrow_mut().remove(&name);
-        drop(slot);
-        self.report.send_replace(Some(report));
+            JobView::Placed(place) => match Endpoint::node(&place.host, place.port, &self.key) {
+                Ok(endpoint) => Means::Placed(Arc::new(endpoint)),
+                Err(why) => Means::Hopeless(format!("{job}: {why}")),
+            },
+            JobView::Ended(end) => Means::Over(end.clone()),
+        }
+    }
+
+    fn placed(&self, _: &JobView, endpoint: &Endpoint) {
+        log::info!("models/{}: job {} serves at {endpoint}", self.model, self.id().unwrap_or_default());
+    }
+
+    fn give_up(&self) {
+        if let Some(job) = self.job.upgrade() {
+            job.wish(Wish::Terminate);
+        }
+    }
+
+    fn ended(&self) {
+        self.over.send_replace(true);
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use crate::commands;
 use crate::parse::{self, Row};
 use crate::tools::{CallError, Tools};
+use crate::turns::Turns;
 
 /// What the last look showed of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,7 @@ struct Entry {
 
 struct Shared {
     tools: Tools,
+    turns: Rc<Turns>,
     jobs: RefCell<BTreeMap<u64, Entry>>,
     wake: Notify,
     away: watch::Sender<Option<String>>,
@@ -75,9 +77,10 @@ impl Poller {
     }
 
     /// Must be called where tasks of this thread can be spawned.
-    pub(crate) fn new(tools: Tools) -> Self {
+    pub(crate) fn new(tools: Tools, turns: Rc<Turns>) -> Self {
         let shared = Rc::new(Shared {
             tools,
+            turns,
             jobs: RefCell::default(),
             wake: Notify::new(),
             away: watch::Sender::new(None),
@@ -121,7 +124,8 @@ async fn run(shared: Weak<Shared>) {
             .values()
             .map(|entry| Watched { stage: entry.stage, unchanged: entry.since.elapsed() })
             .collect();
-        let pause = next_look(stages, last).map(|pause| pause.saturating_sub(ended.elapsed()));
+        let pause = next_look(stages, last, here.turns.is_behind())
+            .map(|pause| pause.saturating_sub(ended.elapsed()));
         match pause {
             Some(Duration::ZERO) => {}
             pause => {
@@ -132,6 +136,7 @@ async fn run(shared: Weak<Shared>) {
             }
         }
         let began = Instant::now();
+        here.turns.looked();
         let ids: Vec<u64> = here.jobs.borrow().keys().copied().collect();
         let looked = look(&here.tools, &ids).await;
         ended = Instant::now();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use llm_manager_process::far::{Files, Folder};
+use llm_manager_process::far::{Files, Folder, KEY_VARIABLES};
 use llm_manager_process::private;
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +37,6 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nook: Option<String>,
 }
-
-/// The key's names: ours, llama.cpp's and vLLM's.
-const KEY_VARIABLES: [&str; 3] = ["LLM_MANAGER_KEY", "LLAMA_API_KEY", "VLLM_API_KEY"];
 
 /// A letter as it may stand in a job's name.
 pub(crate) fn plain(letter: char) -> char {

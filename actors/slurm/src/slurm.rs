@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use llm_manager_policy::cluster::{Ask, JobState};
 use llm_manager_policy::spec::Launch;
@@ -9,14 +10,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::commands;
 use crate::follow::follow;
-use crate::job::{Doubts, Job, JobView, Owner, Wish};
+use crate::job::{Doubts, Job, JobView, Owner};
 use crate::parse;
 use crate::poller::Poller;
 use crate::records::{self, OUTPUT, PLACE, Record};
-use crate::step::{Begun, Reader};
-use crate::tools::{CallError, Fence, Tools};
+use crate::step::{Reader, Wanted};
+use crate::tools::{CallError, Tools};
+use crate::turns::Turns;
 use crate::wrapper::{self, Sent, Wrapped};
-use llm_manager_process::far::{Files, Folder, PREFIX, aside, random};
+use llm_manager_process::far::{Fence, Files, Folder, PREFIX, Wish, aside, random};
 
 /// What to run, and how.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct JobOrder {
     pub ask: Ask,
     /// Script or command.
     pub launch: Launch,
+    /// The script's text, if it goes along with the job.
+    pub sent: Option<Sent>,
     /// Where it runs; the nodes share it.
     pub working_dir: PathBuf,
     /// Its environment. Nothing else of the manager's own is in it.
@@ -62,7 +66,7 @@ pub struct Slurm {
     tools: Tools,
     poller: Poller,
     files: Files,
-    begun: Begun,
+    turns: Rc<Turns>,
 }
 
 impl Slurm {
@@ -73,7 +77,7 @@ impl Slurm {
     pub fn open(state_dir: &Path, slurm_conf: Option<PathBuf>) -> io::Result<Self> {
         let tools = Tools::new(slurm_conf);
         let files = Files::open(state_dir, PLACE)?;
-        Ok(Self { poller: Poller::new(tools.clone()), tools, files, begun: Begun::default() })
+        Ok(Self::new(tools, files))
     }
 
     /// The cluster of the environment.
@@ -83,7 +87,12 @@ impl Slurm {
     pub async fn open_beside(state_dir: PathBuf, fence: Fence) -> io::Result<Self> {
         let tools = Tools::new(None).within(fence);
         let files = aside(move || Files::open(&state_dir, PLACE)).await?;
-        Ok(Self { poller: Poller::new(tools.clone()), tools, files, begun: Begun::default() })
+        Ok(Self::new(tools, files))
+    }
+
+    fn new(tools: Tools, files: Files) -> Self {
+        let turns = Rc::<Turns>::default();
+        Self { poller: Poller::new(tools.clone(), Rc::clone(&turns)), tools, files, turns }
     }
 
     /// Why the controller doesn't answer, while it doesn't.
@@ -111,16 +120,12 @@ impl Slurm {
                 Some(folder) => Some(format!("{folder}/llm-manager-{}", random(12)?)),
                 None => None,
             };
-            let sent = match &order.launch {
-                Launch::Script(path) if nook.is_some() => sent(path)?,
-                _ => None,
-            };
             let script = wrapper::script(&Wrapped {
                 model: &order.known_as,
                 launch: &order.launch,
                 working_dir: &order.working_dir,
                 folder: nook.as_deref().map_or(folder.path(), Path::new),
-                sent: sent.as_ref(),
+                sent: order.sent.as_ref(),
                 apart: nook.is_some(),
                 port: order.port,
             });
@@ -139,6 +144,15 @@ impl Slurm {
         })
         .await?;
         Ok(self.own(record, folder, key, ask, false))
+    }
+
+    /// Notes that a job of another version of this program counts as launched by this from now on.
+    ///
+    /// # Errors
+    /// The record can't be written.
+    pub async fn note(&self, record: &Record) -> io::Result<()> {
+        let (folder, record) = (self.files.folder(&record.name), record.clone());
+        aside(move || folder.write_record(&record)).await
     }
 
     /// What earlier managers of this state folder have left. Whoever isn't taken over is to be ended.
@@ -167,16 +181,16 @@ impl Slurm {
         let (ends, of_ends) = watch::channel(None);
         let (leaves, of_leaves) = watch::channel(None);
         let (wish, of_wish) = watch::channel(Wish::Run);
-        let doubts = std::rc::Rc::<Doubts>::default();
-        let released = std::rc::Rc::new(tokio::sync::Notify::new());
+        let doubts = Rc::<Doubts>::default();
+        let released = Rc::new(tokio::sync::Notify::new());
         let job = Job {
             name: record.name.clone(),
             id: of_id,
             view: of_view,
             ends: of_ends,
             wish,
-            doubts: std::rc::Rc::clone(&doubts),
-            released: std::rc::Rc::clone(&released),
+            doubts: Rc::clone(&doubts),
+            released: Rc::clone(&released),
             output: folder.file(OUTPUT),
             nook: record.nook.clone(),
             leaves: of_leaves,
@@ -202,16 +216,24 @@ impl Slurm {
     }
 
     /// What a job prints; the channel ends when all is read after `over` has become true. Of a job that was `adopted` the older part is left out.
-    pub fn output(&self, job: &Job, adopted: bool, over: watch::Receiver<bool>) -> mpsc::Receiver<Vec<u8>> {
+    /// Of those whose output can't be read yet, the ones that are `wanted` come first.
+    pub fn output(
+        &self,
+        job: &Job,
+        adopted: bool,
+        over: watch::Receiver<bool>,
+        wanted: Wanted,
+    ) -> mpsc::Receiver<Vec<u8>> {
         let Some(nook) = job.nook.clone() else { return follow(job.output(), adopted, over) };
         let reader = Reader {
             tools: self.tools.clone(),
-            begun: Begun::clone(&self.begun),
+            turns: Rc::clone(&self.turns),
+            wanted,
             name: job.name.clone(),
             nook,
             id: job.id.clone(),
             view: job.view(),
-            doubts: std::rc::Rc::clone(&job.doubts),
+            doubts: Rc::clone(&job.doubts),
             adopted,
             over,
         };
@@ -248,8 +270,18 @@ impl Slurm {
     }
 }
 
-/// A script as it goes along with a job; `None`: it isn't a text, and has to be on the node.
-fn sent(path: &Path) -> io::Result<Option<Sent>> {
+/// The script as it goes along with the job; `None`: nothing does, or it isn't a text, and has to be on the node.
+pub(crate) async fn sent(launch: &Launch, ask: &Ask) -> io::Result<Option<Sent>> {
+    match (launch, &ask.node_folder) {
+        (Launch::Script(path), Some(_)) => {
+            let path = path.clone();
+            aside(move || read(&path)).await
+        }
+        _ => Ok(None),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Sent>> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let bytes = std::fs::read(path).map_err(named)?;
     Ok(Sent::new(bytes, is_executable(path)))

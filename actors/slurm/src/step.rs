@@ -1,11 +1,10 @@
 //! The output of a job whose node shares no disk with this machine: read by a step of the job, which lives as long as the job does.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use llm_manager_policy::cluster::{Steps, next_step};
+use futures_util::future::LocalBoxFuture;
+use llm_manager_policy::cluster::{Rank, Steps};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Child;
 use tokio::sync::{mpsc, watch};
@@ -15,22 +14,26 @@ use crate::follow::{PIECES, TAIL};
 use crate::job::{Doubts, JobView};
 use crate::parse;
 use crate::tools::{Tools, told};
+use crate::turns::Turns;
 
 /// So long a step may take until it says where it begins: `srun` waits by itself for a node that is being prepared.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So long the rest may take when the job is over, and so long it may be until Slurm says that it is.
 const REST: Duration = Duration::from_secs(5);
+/// Between two questions whether one that waits for its turn matters more than others.
+const RANKED: Duration = Duration::from_secs(2);
 const PIECE: usize = 64 * 1024;
 /// Of what `srun` says on its standard error so much is kept, for a message.
 const WORDS: usize = 2000;
 
-/// When steps began that weren't the first of their job.
-pub(crate) type Begun = Rc<RefCell<VecDeque<Instant>>>;
+/// Whether somebody looks at what a job prints.
+pub type Wanted = Rc<dyn Fn() -> LocalBoxFuture<'static, bool>>;
 
 /// Reads what one job prints.
 pub(crate) struct Reader {
     pub tools: Tools,
-    pub begun: Begun,
+    pub turns: Rc<Turns>,
+    pub wanted: Wanted,
     /// For those who read the log of the manager.
     pub name: String,
     pub nook: String,
@@ -56,25 +59,9 @@ impl Reader {
         let mut position = None;
         let mut ended = Instant::now();
         loop {
-            steps.idle = ended.elapsed();
-            let ages: Vec<Duration> = self.begun.borrow().iter().map(Instant::elapsed).collect();
-            match next_step(steps, ages) {
-                Duration::ZERO => {}
-                pause => {
-                    if self.is_over_within(pause).await {
-                        return;
-                    }
-                    continue;
-                }
+            if self.wait_for_turn(&mut steps, ended).await {
+                return;
             }
-            if !steps.first {
-                let mut begun = self.begun.borrow_mut();
-                begun.push_back(Instant::now());
-                if begun.len() > 8 {
-                    begun.pop_front();
-                }
-            }
-            steps.first = false;
             let before = position;
             let end = self.read(id, &mut position, &sender).await;
             ended = Instant::now();
@@ -94,6 +81,32 @@ impl Reader {
                 "slurm/{}: what job {id} prints can't be read now ({words}); it runs on, and a new step is tried later",
                 self.name
             );
+        }
+    }
+
+    /// Until the next step has begun, or true: the job is over. One that fails or is looked at is found out about meanwhile.
+    async fn wait_for_turn(&mut self, steps: &mut Steps, ended: Instant) -> bool {
+        let mut waits = None;
+        loop {
+            steps.idle = ended.elapsed();
+            let own = steps.pause();
+            if own.is_zero() && !steps.first {
+                steps.rank = match () {
+                    () if self.doubts.is_suspected() => Rank::Failing,
+                    () if (self.wanted)().await => Rank::Watched,
+                    () => Rank::Plain,
+                };
+            }
+            let pause = self.turns.begin(steps);
+            if pause.is_zero() {
+                return false;
+            }
+            if own.is_zero() {
+                waits.get_or_insert_with(|| self.turns.wait());
+            }
+            if self.is_over_within(pause.min(RANKED)).await {
+                return true;
+            }
         }
     }
 

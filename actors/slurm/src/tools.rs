@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::commands::Call;
 use crate::parse;
+use llm_manager_process::far::Fence;
 
 /// A program that says nothing for so long is ended. What it asked for may happen all the same.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,23 +79,6 @@ impl CallError {
 #[derive(Clone, Debug)]
 pub(crate) struct Tools(Rc<Surroundings>);
 
-/// Whether jobs may be submitted and ended now: of several managers only one may.
-#[derive(Clone)]
-pub struct Fence(Rc<dyn Fn() -> bool>);
-
-impl Fence {
-    /// `None`: it is always open.
-    pub fn new(open: Option<Rc<dyn Fn() -> bool>>) -> Self {
-        Self(open.unwrap_or_else(|| Rc::new(|| true)))
-    }
-}
-
-impl fmt::Debug for Fence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if (self.0)() { "open" } else { "closed" })
-    }
-}
-
 #[derive(Debug)]
 struct Surroundings {
     fence: Fence,
@@ -146,9 +130,8 @@ impl Tools {
     pub(crate) async fn run(&self, call: &Call) -> Result<String, CallError> {
         let program = call.program;
         // Looked at as late as can be.
-        if matches!(program, "sbatch" | "scancel") && !(self.0.fence.0)() {
-            let words = "this manager doesn't lead at the moment".to_owned();
-            return Err(CallError::Fenced { program, words });
+        if matches!(program, "sbatch" | "scancel") && !self.0.fence.is_open() {
+            return Err(CallError::Fenced { program, words: Fence::CLOSED.to_owned() });
         }
         let mut command = self.command(call);
         let Ok(output) = tokio::time::timeout(PATIENCE, command.output()).await else {

@@ -35,10 +35,10 @@ fn word(text: &str, model: &str) -> String {
 
 /// A script that goes along with the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
+pub struct Sent {
     /// Who reads it, and what that is told first.
-    pub reader: Vec<String>,
-    pub text: String,
+    pub(crate) reader: Vec<String>,
+    pub(crate) text: String,
 }
 
 impl Sent {

@@ -8,6 +8,7 @@ mod support;
 
 use std::fs;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use llm_manager_policy::cluster::JobFate;
@@ -36,6 +37,7 @@ fn order(cluster: &Cluster, launch: Launch, ask: Ask) -> JobOrder {
         fingerprint: "x".to_owned(),
         ask,
         launch,
+        sent: None,
         working_dir: cluster.folder().to_owned(),
         env: vec![("GREETING".to_owned(), "a,b=c \"d\"".to_owned())],
         port: None,
@@ -267,7 +269,8 @@ fn where_nothing_is_shared_the_last_words_come_too() {
         let ask = Ask { node_folder: Some(nodes.to_str().unwrap().to_owned()), ..gpu("rtx4060:1") };
         let job = slurm.submit(order(cluster, command(&["sh", "-c", server]), ask)).await.unwrap();
         let over = watch::Sender::new(false);
-        let mut lines = slurm.output(&job, false, over.subscribe());
+        let mut lines =
+            slurm.output(&job, false, over.subscribe(), Rc::new(|| Box::pin(std::future::ready(false))));
         assert_eq!(lines.recv().await.unwrap(), b"up\n");
         placed(&job).await;
         job.wish(Wish::Terminate);

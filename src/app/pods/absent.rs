@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use llm_manager_process::far::Fence;
 use llm_manager_process::{LaunchError, LaunchOrder, Launcher, OutputSink, Run};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -10,7 +11,12 @@ use std::rc::Rc;
 pub(in crate::app) struct KubernetesLauncher;
 
 impl KubernetesLauncher {
-    pub(in crate::app) fn new(_state_dir: PathBuf, _host: String, _output: Rc<dyn OutputSink>) -> Self {
+    pub(in crate::app) fn new(
+        _state_dir: PathBuf,
+        _host: String,
+        _output: Rc<dyn OutputSink>,
+        _fence: Fence,
+    ) -> Self {
         Self
     }
 

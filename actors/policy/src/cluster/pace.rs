@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const QUICK: Duration = Duration::from_millis(250);
 /// Between two looks otherwise: eight a minute, which leaves two for the nodes and two for questions about single jobs.
 pub const LONG: Duration = Duration::from_millis(7500);
+/// The same, while what jobs print waits to be read and needs the calls: four a minute.
+const RARE: Duration = Duration::from_secs(15);
 /// Between two looks at the nodes, which are two calls each, and only while somebody wants to see them.
 pub const NODES: Duration = Duration::from_secs(60);
 /// The longest pause while the controller doesn't answer.
@@ -56,8 +58,9 @@ pub struct Look {
     pub failures: u32,
 }
 
-/// How long after the last look's end the next one begins; `None`: there is nothing to look at.
-pub fn next_look(jobs: impl IntoIterator<Item = Watched>, last: Look) -> Option<Duration> {
+/// How long after the last look's end the next one begins; `None`: there is nothing to look at. `is_behind`: steps need the calls, see
+/// [`is_behind`](super::is_behind).
+pub fn next_look(jobs: impl IntoIterator<Item = Watched>, last: Look, is_behind: bool) -> Option<Duration> {
     let mut jobs = jobs.into_iter().peekable();
     jobs.peek()?;
     if last.failures > 0 {
@@ -66,7 +69,8 @@ pub fn next_look(jobs: impl IntoIterator<Item = Watched>, last: Look) -> Option<
         return Some(pause.min(BACK_OFF).max(last.took));
     }
     let changes = |job: Watched| job.stage != Stage::Serving && job.unchanged < YOUNG;
-    let pause = if jobs.any(changes) { QUICK } else { LONG };
+    let long = if is_behind { RARE } else { LONG };
+    let pause = if jobs.any(changes) { QUICK } else { long };
     Some(pause.max(last.took.saturating_mul(SHARE)))
 }
 
@@ -92,22 +96,26 @@ mod tests {
     #[test]
     fn quick_only_while_a_job_is_about_to_change() {
         let well = Look::default();
-        assert_eq!(next_look([], well), None);
+        assert_eq!(next_look([], well, true), None);
         let serving = job(Stage::Serving, 1);
-        assert_eq!(next_look([serving; 200], well), Some(LONG));
+        assert_eq!(next_look([serving; 200], well, false), Some(LONG));
         for stage in [Stage::Waiting, Stage::Placeless, Stage::Doubted, Stage::Leaving] {
-            assert_eq!(next_look([serving, job(stage, 29)], well), Some(QUICK));
-            assert_eq!(next_look([serving, job(stage, 30)], well), Some(LONG));
+            for is_behind in [false, true] {
+                assert_eq!(next_look([serving, job(stage, 29)], well, is_behind), Some(QUICK));
+            }
+            assert_eq!(next_look([serving, job(stage, 30)], well, false), Some(LONG));
+            assert_eq!(next_look([serving, job(stage, 30)], well, true), Some(RARE));
         }
     }
 
     #[test]
     fn a_controller_that_is_away_or_slow_is_spared() {
         let waits = [job(Stage::Waiting, 0)];
-        let pause = |failures| next_look(waits, Look { took: Duration::ZERO, failures }).unwrap().as_secs();
+        let pause =
+            |failures| next_look(waits, Look { took: Duration::ZERO, failures }, true).unwrap().as_secs();
         assert_eq!([1, 2, 3, 5, 6, 60].map(pause), [2, 4, 8, 32, 60, 60]);
         let slow = Look { took: Duration::from_secs(2), failures: 0 };
-        assert_eq!(next_look(waits, slow), Some(Duration::from_secs(8)));
+        assert_eq!(next_look(waits, slow, false), Some(Duration::from_secs(8)));
     }
 
     #[test]
@@ -140,7 +148,7 @@ mod tests {
                 });
                 let stages: Vec<Watched> = stages.collect();
                 let serve = stages.iter().all(|job| job.stage == Stage::Serving);
-                let Some(pause) = next_look(stages, Look { took, failures: 0 }) else {
+                let Some(pause) = next_look(stages, Look { took, failures: 0 }, false) else {
                     now += Duration::from_secs(1);
                     continue;
                 };

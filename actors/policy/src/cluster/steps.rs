@@ -5,12 +5,30 @@ use std::time::Duration;
 
 /// In so much time ...
 const MINUTE: Duration = Duration::from_secs(60);
-/// ... so many steps begin again, of all jobs together: what eight looks at the jobs and two at the nodes leave of twelve calls.
-const AGAIN: usize = 2;
+/// ... the controller is called so often for what runs, but for two looks at the nodes: by looks at the jobs, and by steps that begin again.
+const CALLS: usize = 10;
+/// So many steps begin again at least, however often the jobs are looked at: what eight looks leave.
+const FEWEST: usize = 2;
+/// And at the most, once the looks have become rare.
+const MOST: usize = 6;
+/// So many, if their jobs may be about to fail: what those say at the end isn't there for long. All jobs are looked at four times a second then.
+const FAILING: usize = 12;
 /// The pause after one that was lost.
 const SOON: Duration = Duration::from_secs(1);
 /// The longest pause between two steps of a job.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How much a job's next step matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// As much as those of the others.
+    #[default]
+    Plain,
+    /// Somebody looks at what the job prints.
+    Watched,
+    /// There is reason to doubt that its server still serves.
+    Failing,
+}
 
 /// What is known of a job's steps so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,73 +39,47 @@ pub struct Steps {
     pub failures: u32,
     /// How long ago the last one ended.
     pub idle: Duration,
+    /// How much the next one matters.
+    pub rank: Rank,
 }
 
-/// After how long a job's next step may begin; `recent`: how long ago steps of all jobs began that weren't the first.
-pub fn next_step(of: Steps, recent: impl IntoIterator<Item = Duration>) -> Duration {
+impl Steps {
+    /// How long the job's own past keeps the next one from beginning.
+    pub fn pause(&self) -> Duration {
+        let pause = match self.failures {
+            0 => Duration::ZERO,
+            1 => SOON,
+            failures => MINUTE.saturating_mul(1 << (failures - 2).min(6)).min(LONGEST),
+        };
+        pause.saturating_sub(self.idle)
+    }
+}
+
+/// After how long a job's next step may begin. `recent`: how long ago steps of all jobs began that weren't the first; `looks`: how often the
+/// jobs were looked at in the last minute.
+pub fn next_step(of: Steps, recent: impl IntoIterator<Item = Duration>, looks: usize) -> Duration {
     if of.first {
         return Duration::ZERO;
     }
-    let pause = match of.failures {
-        0 => Duration::ZERO,
-        1 => SOON,
-        failures => MINUTE.saturating_mul(1 << (failures - 2).min(6)).min(LONGEST),
+    let room = CALLS.saturating_sub(looks).clamp(FEWEST, MOST);
+    let room = match of.rank {
+        // The last place is for whoever comes to look.
+        Rank::Plain => room - 1,
+        Rank::Watched => room,
+        Rank::Failing => FAILING,
     };
-    let pause = pause.saturating_sub(of.idle);
     let mut young: Vec<Duration> = recent.into_iter().filter(|age| *age < MINUTE).collect();
     young.sort_unstable();
     // When this one is over a minute old, less than so many are.
-    let room = young.get(AGAIN - 1).map_or(Duration::ZERO, |age| MINUTE.saturating_sub(*age));
-    pause.max(room)
+    let wait = young.get(room - 1).map_or(Duration::ZERO, |age| MINUTE.saturating_sub(*age));
+    of.pause().max(wait)
+}
+
+/// Whether the jobs are looked at more seldom, because steps need the calls: some wait, or more have just begun than ordinary looks leave room for.
+pub fn is_behind(waiting: usize, recent: impl IntoIterator<Item = Duration>) -> bool {
+    waiting > 0 || recent.into_iter().filter(|age| *age < MINUTE).count() > FEWEST
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn the_first_step_of_a_new_job_is_at_once_and_those_that_fail_become_rare() {
-        let busy = [seconds(1); 9];
-        assert_eq!(next_step(Steps { first: true, ..Steps::default() }, busy), Duration::ZERO);
-        assert_eq!(next_step(Steps::default(), []), Duration::ZERO);
-        assert_eq!(next_step(Steps::default(), [seconds(61), seconds(7), seconds(20)]), seconds(40));
-        let after = |failures| next_step(Steps { failures, ..Steps::default() }, []).as_secs();
-        assert_eq!([1, 2, 3, 7, 8, u32::MAX].map(after), [1, 60, 120, 1920, 3600, 3600]);
-        assert_eq!(next_step(Steps { failures: 3, idle: seconds(100), first: false }, []), seconds(20));
-    }
-
-    proptest! {
-        /// A manager takes over many jobs, some of which can't be read: each has its turn, and there are never more than two in a minute.
-        #[test]
-        fn steps_are_bounded(jobs in 1usize..60, broken in 0usize..5) {
-            let mut states: Vec<(u32, Option<Duration>, bool)> = vec![(0, None, false); jobs];
-            let (mut begun, mut now): (Vec<Duration>, Duration) = (Vec::new(), Duration::ZERO);
-            while now < seconds(3600) {
-                for (number, (failures, ended, reads)) in states.iter_mut().enumerate() {
-                    let idle = ended.map_or(Duration::ZERO, |at| now - at);
-                    let steps = Steps { first: false, failures: *failures, idle };
-                    let ages: Vec<Duration> = begun.iter().map(|at| now - *at).collect();
-                    if *reads || next_step(steps, ages) > Duration::ZERO {
-                        continue;
-                    }
-                    begun.push(now);
-                    if number < broken {
-                        (*failures, *ended) = (*failures + 1, Some(now));
-                    } else {
-                        *reads = true;
-                    }
-                }
-                now += seconds(1);
-            }
-            prop_assert!(states.iter().skip(broken).all(|(_, _, reads)| *reads));
-            for window in begun.windows(AGAIN + 1) {
-                prop_assert!(window[AGAIN] - window[0] >= MINUTE, "{window:?}");
-            }
-        }
-    }
-}
+#[path = "steps/tests.rs"]
+mod tests;

@@ -4,14 +4,17 @@
 //! that they read is one snapshot (`http::InForce`). A model that leaves the configuration ends when the last request
 //! that could reach it has ended.
 
-use super::label_key;
+mod models;
+mod watch;
+
+use super::configured::{access, configured, placement, timeouts};
 use super::ledger::Books;
 use super::notices;
 use super::output;
 use super::signals::HangUp;
 use super::tree::Roster;
 use crate::config::{self, Loaded, Report};
-use crate::http::{Access, Entrance, Forwarding, Hosts, InForce, Keys, Management, Origins, Sessions, Wings};
+use crate::http::{InForce, Sessions};
 use crate::key_store;
 use crate::logging;
 use crate::reload::{Done, Order, Reloads, Undone};
@@ -19,27 +22,23 @@ use arc_swap::ArcSwap;
 use llm_manager_actors::device_monitor::Devices;
 use llm_manager_actors::feeds::{Feed, Happening};
 use llm_manager_actors::logs::mask::Mask;
-use llm_manager_actors::model::{Directory, ModelHandle, Reconfigure, Timeouts, Verb};
+use llm_manager_actors::model::{ModelHandle, Reconfigure};
 use llm_manager_actors::notifier::Notifications;
 use llm_manager_actors::scheduler::Scope;
-use llm_manager_actors::supervisor::{Adopt, Dismiss, Supervisor, ask};
+use llm_manager_actors::supervisor::Supervisor;
 use llm_manager_actors::{Live, tell};
 use llm_manager_devices::Registry;
-use llm_manager_policy::endpoints::Endpoints;
-use llm_manager_policy::lifecycle::Urgency;
-use llm_manager_policy::placement::{Prefer, Settings};
-use llm_manager_policy::reload::{self, Change, Plan};
-use llm_manager_policy::spec::{DevicePluginSpec, ModelSpec, ProgramSpec, Spec};
+use llm_manager_policy::reload::{self, Plan};
+use llm_manager_policy::spec::{DevicePluginSpec, ProgramSpec, Spec};
 use llm_manager_process as process;
 use llm_manager_process::LocalLauncher;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use watch::Watch;
 
-/// How often a watched file is looked at. It is read when it has been the same at two looks: an editor may still write.
-const LOOK: Duration = Duration::from_secs(1);
 /// Removed models that may have ended at once and not been dismissed yet; more wait.
 const RETIRED: usize = 64;
 
@@ -86,68 +85,6 @@ pub(super) fn list(models: &[Arc<ModelHandle>]) -> Vec<(Arc<ModelHandle>, Cancel
         (Arc::new(handle), forgotten)
     };
     models.iter().map(list).collect()
-}
-
-pub(super) fn timeouts(program: &ProgramSpec) -> Timeouts {
-    Timeouts { drain: program.drain_timeout, queue: program.queue_timeout }
-}
-
-pub(super) fn placement(program: &ProgramSpec) -> Settings {
-    Settings {
-        prefer: if program.prefer_resident { Prefer::Resident } else { Prefer::Best },
-        min_hold: program.min_hold,
-        max_hold: program.max_hold,
-        queue_timeout: program.queue_timeout,
-        ..Settings::default()
-    }
-}
-
-/// Who may come in by this configuration. Blocks.
-pub(super) fn access(spec: &Spec, state_dir: &Path, sessions: &Arc<Sessions>) -> Result<Access, String> {
-    let program = &spec.program;
-    let label_key = if program.api_keys.is_empty() { [0; 32] } else { label_key::load(state_dir)? };
-    Ok(Access {
-        keys: Keys::new(&program.api_keys, &spec.keys, &label_key, Arc::clone(sessions))?,
-        hosts: Hosts::new(&program.host, &program.allowed_hosts),
-        origins: Origins::new(&program.allowed_origins),
-    })
-}
-
-/// Of what the wings of HTTP are given, that which a configuration decides.
-pub(super) fn configured(
-    before: Wings,
-    spec: &Spec,
-    access: &Arc<Access>,
-    models: Vec<Arc<ModelHandle>>,
-) -> Wings {
-    let Wings { entrance, forwarding, management } = before;
-    let program = &spec.program;
-    let directory = Arc::new(Directory::new(models));
-    let trusted_proxies: Arc<[_]> = program.trusted_proxies.as_slice().into();
-    Wings {
-        entrance: Entrance {
-            access: Arc::clone(access),
-            trusted_proxies: Arc::clone(&trusted_proxies),
-            ..entrance
-        },
-        forwarding: Forwarding {
-            access: Arc::clone(access),
-            trusted_proxies,
-            directory: Arc::clone(&directory),
-            endpoints: Arc::new(Endpoints::new(spec.modes.iter().map(|mode| &**mode))),
-            max_body_bytes: program.max_body_bytes,
-            loading_comments: program.loading_comments,
-            log_requests: program.log_requests,
-            ..forwarding
-        },
-        management: Management {
-            access: Arc::clone(access),
-            directory,
-            shared_devices: spec.shared_devices.as_slice().into(),
-            retention_days: program.log_retention_days,
-            ..management
-        },
-    }
 }
 
 impl Reloader {
@@ -322,79 +259,6 @@ impl Reloader {
         Ok(())
     }
 
-    /// The handle of a model of the new configuration, its actor being up; `told`: whom to tell of changes.
-    async fn bring(
-        &mut self,
-        spec: &Arc<ModelSpec>,
-        program: &ProgramSpec,
-        told: &mut Vec<(Arc<ModelHandle>, Arc<[String]>)>,
-    ) -> (Arc<ModelHandle>, CancellationToken) {
-        let known = self.listed.iter().find(|(model, _)| model.spec.name == spec.name);
-        if let Some((model, forgotten)) = known {
-            let (model, forgotten) = (Arc::clone(model), forgotten.clone());
-            let unlisted = self.roster.find(&spec.name).unwrap_or_else(|| Arc::clone(&model));
-            let renewed = self.change(&unlisted, spec, program, told);
-            self.adopt_crew(&unlisted, &renewed).await;
-            return (Arc::new(renewed.listed_as(&model)), forgotten);
-        }
-        let leaving = self.leaving.iter().position(|leaving| leaving.model.spec.name == spec.name);
-        if let Some(place) = leaving {
-            // It comes back before it has ended.
-            let leaving = self.leaving.swap_remove(place);
-            leaving.recalled.cancel();
-            let renewed = self.change(&leaving.model, spec, program, told);
-            self.adopt_crew(&leaving.model, &renewed).await;
-            let (handle, forgotten) = renewed.list();
-            return (Arc::new(handle), forgotten);
-        }
-        let model = Arc::new(ModelHandle::new(Arc::clone(spec), program.max_waiting, self.origin));
-        self.roster.add(&model);
-        for replica in model.replicas() {
-            self.adopt(&replica.spec.name).await;
-        }
-        let (handle, forgotten) = model.list();
-        (Arc::new(handle), forgotten)
-    }
-
-    /// Has the supervisor start the actor of a model or of a further replica.
-    async fn adopt(&self, name: &str) {
-        let adopted = match &self.supervisor.addr() {
-            Some(addr) => ask(addr, Adopt { name: name.to_owned() }).await == Some(true),
-            None => false,
-        };
-        if !adopted {
-            // The supervisor starts all of the roster when it is back.
-            log::error!("models/{name}: its actor could not be started; see `llm-manager tree`");
-        }
-    }
-
-    /// The replicas that a model may have more than before.
-    async fn adopt_crew(&self, before: &ModelHandle, after: &ModelHandle) {
-        for replica in after.crew().iter().skip(before.crew().len()) {
-            self.adopt(&replica.spec.name).await;
-        }
-    }
-
-    /// The handle that the actors' side holds, with what the configuration says now.
-    fn change(
-        &self,
-        model: &Arc<ModelHandle>,
-        spec: &Arc<ModelSpec>,
-        program: &ProgramSpec,
-        told: &mut Vec<(Arc<ModelHandle>, Arc<[String]>)>,
-    ) -> Arc<ModelHandle> {
-        let relaunched = match reload::model_change(&model.spec, spec) {
-            Some(Change::Relaunched { variants, .. }) => variants,
-            _ => Vec::new(),
-        };
-        let renewed = Arc::new(model.renewed(Arc::clone(spec), program.max_waiting));
-        self.roster.add(&renewed);
-        if model.spec != *spec || timeouts(program) != timeouts(&self.spec.program) {
-            told.push((Arc::clone(&renewed), relaunched.into()));
-        }
-        renewed
-    }
-
     fn change_devices(&self, new: &Spec) {
         let is_new = |device: &&DevicePluginSpec| !self.spec.devices.contains(device);
         let added: Vec<DevicePluginSpec> = new.devices.iter().filter(is_new).cloned().collect();
@@ -405,62 +269,6 @@ impl Reloader {
             known.is_some_and(|device| self.spec.devices.contains(device))
         };
         self.devices.replace(|sampler| sampler.plugin != "exec" || stays(&sampler.name), more);
-    }
-
-    /// Ends a model that has left the configuration, once nobody can reach it any more.
-    fn retire(
-        &mut self,
-        model: &Arc<ModelHandle>,
-        forgotten: CancellationToken,
-        plan: &Plan,
-        retired: &mpsc::Sender<Arc<ModelHandle>>,
-    ) {
-        let Some(model) = self.roster.find(&model.spec.name) else { return };
-        let data_to = match plan.of(&model.spec.name) {
-            Some(Change::Removed { data_to }) => data_to.clone(),
-            _ => None,
-        };
-        let recalled = CancellationToken::new();
-        self.leaving.push(Leaving { model: Arc::clone(&model), data_to, recalled: recalled.clone() });
-        let (retired, stopping) = (retired.clone(), self.in_force.management.now().stopping.clone());
-        actix_web::rt::spawn(async move {
-            let end = async {
-                forgotten.cancelled().await;
-                if let Err(refused) = model.operate(Verb::Stop(Urgency::Drain)).await {
-                    log::error!("models/{}: not stopped cleanly: {}", model.spec.name, refused.message);
-                }
-                // The one who reloads may have ended before.
-                let _ = retired.send(model).await;
-            };
-            tokio::select! {
-                () = end => (),
-                () = recalled.cancelled() => (),
-                () = stopping.cancelled() => (),
-            }
-        });
-    }
-
-    /// A model that has left the configuration has ended.
-    async fn dismiss(&mut self, model: &Arc<ModelHandle>) {
-        let place = self.leaving.iter().position(|leaving| leaving.model.id() == model.id());
-        // It may have come back meanwhile.
-        let Some(place) = place else { return };
-        let leaving = self.leaving.swap_remove(place);
-        let name = &model.spec.name;
-        for replica in model.replicas() {
-            if let Some(addr) = self.supervisor.addr() {
-                ask(&addr, Dismiss { name: replica.spec.name.clone() }).await;
-            }
-            replica.actor().set(None);
-        }
-        self.roster.remove(model);
-        let former = self.scope.load();
-        self.scope.store(Arc::new(Scope { models: self.roster.replicas(), ..Scope::clone(&former) }));
-        log::info!("models/{name}: has left the configuration, and has ended");
-        if let Some(new) = leaving.data_to {
-            // Its last rows have come since.
-            self.books.rename(name, &new).await;
-        }
     }
 
     /// Gives models the data of their former names, as far as there are any.
@@ -476,45 +284,4 @@ impl Reloader {
 fn refused(report: &Report) -> String {
     let errors = report.problems.iter().filter(|problem| problem.severity == config::Severity::Error).count();
     format!("it has {errors} error{}", if errors == 1 { "" } else { "s" })
-}
-
-/// Sees a file change.
-struct Watch {
-    path: PathBuf,
-    /// As it was when it was last read.
-    read: Option<(SystemTime, u64)>,
-}
-
-impl Watch {
-    async fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), read: look(path).await }
-    }
-
-    /// Resolves when the file is another one, and stays so.
-    async fn changed(&self) {
-        let mut before = self.read;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let now = look(&self.path).await;
-            // One that is away is being replaced.
-            if now.is_some() && now == before && now != self.read {
-                return;
-            }
-            before = now;
-        }
-    }
-
-    /// Called before it is read: what is written after that is another change.
-    async fn seen(&mut self) {
-        self.read = look(&self.path).await;
-    }
-}
-
-async fn look(path: &Path) -> Option<(SystemTime, u64)> {
-    let path = path.to_owned();
-    let looked = actix_web::rt::task::spawn_blocking(move || {
-        let meta = std::fs::metadata(path).ok()?;
-        Some((meta.modified().ok()?, meta.len()))
-    });
-    looked.await.ok()?
 }

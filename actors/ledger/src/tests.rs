@@ -5,6 +5,7 @@ mod documented;
 mod journal;
 mod maintain;
 mod migrations;
+mod opening;
 mod paging;
 mod parkings;
 mod reports;

@@ -3,30 +3,32 @@
 //! A request that names a known model has an account. Whatever becomes of it, dropping the account records it
 //! once: an answer that ended, an error, or a client who left.
 
+mod question;
+mod reading;
+mod row;
+
 use super::admission::{self, Admission};
 use super::capture;
 use super::exchange::Exchange;
-use super::finished::{Line, Names};
+use super::finished::Line;
 use super::words;
 use crate::http::error::{ApiError, Kind};
-use crate::traces::{Ended, Trace};
+use crate::traces::Trace;
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use bytes::Bytes;
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::captures::Draft;
 use llm_manager_actors::model::{Lease, ModelHandle, Trace as Start};
-use llm_manager_ledger::{Labels, Outcome, RequestRow, Tokens, UsageSource, now_us};
+use llm_manager_ledger::{Outcome, RequestRow, now_us};
 use llm_manager_policy::endpoints::Endpoint;
 use llm_manager_policy::spec::Class;
-use llm_manager_policy::usage::prompt::{self, Prompt};
-use llm_manager_policy::usage::{self, Dialect, End, Meter, Output, Shape, Usage};
+use llm_manager_policy::usage::Meter;
+pub(super) use question::Question;
+use question::Text;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A larger body isn't kept for an estimate that is needed but seldom: it is read at once.
-const LARGE: usize = 256 * 1024;
 /// No start takes less.
 const A_START: Duration = Duration::from_millis(5);
 
@@ -77,49 +79,6 @@ struct Served {
     start: Duration,
     variant: Arc<str>,
     run: Option<i64>,
-}
-
-/// What the request asks with.
-pub(super) struct Question<'a> {
-    text: Text,
-    /// The name or alias by which it asks for the model.
-    model: &'a str,
-    /// The client wants a stream.
-    stream: bool,
-}
-
-/// Its text, read or still to be read.
-enum Text {
-    Body(Bytes),
-    Read(Prompt),
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self::Read(Prompt::default())
-    }
-}
-
-impl<'a> Question<'a> {
-    /// That of a JSON body.
-    pub(super) fn of(body: &Bytes, model: &'a str, stream: bool) -> Self {
-        let text = if body.len() > LARGE { Text::Read(prompt::read(body)) } else { Text::Body(body.clone()) };
-        Self { text, model, stream }
-    }
-
-    /// One of whose text nothing is known.
-    pub(super) fn unread(model: &'a str) -> Self {
-        Self { text: Text::default(), model, stream: false }
-    }
-}
-
-impl Text {
-    fn read(&self) -> Prompt {
-        match self {
-            Self::Body(body) => prompt::read(body),
-            Self::Read(prompt) => *prompt,
-        }
-    }
 }
 
 impl Account {
@@ -265,26 +224,6 @@ impl Account {
         }
     }
 
-    /// The head of the backend's answer is there. `readable`: its body is not compressed, or can be unpacked; `hide_usage`: the client must
-    /// not see the event that the manager has asked for.
-    pub(crate) fn answered(&mut self, status: u16, content_type: &str, readable: bool, hide_usage: bool) {
-        if let Some(row) = &mut self.row {
-            row.status = status;
-            row.first_byte_us = Some(micros(self.began.elapsed()));
-        }
-        if !(200..300).contains(&status) || !readable || !self.endpoint.counted {
-            return;
-        }
-        let Some(shape) = Shape::of_content_type(content_type, self.stream) else { return };
-        let dialect = match &self.model.spec.mode.usage {
-            Some(pointers) => Dialect::Pointers(Arc::clone(pointers)),
-            None => Dialect::of_endpoint(&self.endpoint.path),
-        };
-        self.end_of_stream = dialect.end_of_stream(&self.endpoint.path);
-        let meter = Meter::new(shape, dialect).hiding(hide_usage).asked_for_stream(self.stream);
-        self.meter = Some(Box::new(meter));
-    }
-
     /// The client wants no stream, but the backend was asked for one.
     pub(super) fn goes_as_stream(&mut self) {
         self.stream = true;
@@ -297,81 +236,6 @@ impl Account {
         if (400..500).contains(&status) {
             row.outcome = Outcome::Rejected;
         }
-    }
-
-    /// Bytes of the backend's answer, as they came; what to send of them.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Output {
-        if let Some(draft) = &mut self.draft {
-            draft.push(bytes);
-        }
-        let Some(meter) = &mut self.meter else {
-            if self.row.as_ref().is_some_and(|row| row.status >= 400) {
-                let room = words::LONGEST.saturating_sub(self.error_body.len());
-                self.error_body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-            }
-            return Output::All;
-        };
-        let output = meter.push(bytes);
-        let pieces = meter.deltas();
-        if pieces > self.pieces {
-            if let Some(row) = self.row.as_mut().filter(|_| self.pieces == 0) {
-                row.first_byte_us = Some(micros(self.began.elapsed()));
-            }
-            self.model.traffic.streamed(pieces - self.pieces);
-            self.pieces = pieces;
-        }
-        output
-    }
-
-    /// Whether the answer is being read: for its tokens, or for the words of an error.
-    pub(crate) fn reads(&self) -> bool {
-        self.meter.is_some() || self.row.as_ref().is_some_and(|row| row.status >= 400)
-    }
-
-    /// Whether the answer is a stream of events.
-    pub(super) fn is_stream(&self) -> bool {
-        self.meter.as_ref().is_some_and(|meter| meter.is_stream())
-    }
-
-    /// Whether it is one, or its first bytes may yet say so.
-    pub(super) fn may_be_stream(&self) -> bool {
-        self.meter.as_ref().is_some_and(|meter| meter.is_stream() || meter.may_be_stream())
-    }
-
-    /// Whether the end of a stream has come, good or bad: what follows changes nothing.
-    pub(super) fn has_ended(&self) -> bool {
-        self.meter
-            .as_ref()
-            .is_some_and(|meter| meter.is_stream() && (meter.has_ended() || meter.error().is_some()))
-    }
-
-    /// What a stream lacks that has come whole, though its backend was lost before it said so.
-    pub(super) fn missing_end(&self) -> Option<&'static [u8]> {
-        self.end_of_stream.and(self.meter.as_ref())?.missing_end()
-    }
-
-    /// The backend has sent its last byte. What was held back of the answer, or what is wrong with its end.
-    /// `with_connection`: only the end of the connection has ended it.
-    pub(super) fn closes(&mut self, with_connection: bool) -> Result<Vec<u8>, ApiError> {
-        let Some(meter) = &mut self.meter else { return Ok(Vec::new()) };
-        let held = meter.close();
-        let told = meter.error().is_some();
-        let what = if meter.is_stream() {
-            match self.end_of_stream {
-                _ if told => None,
-                _ if !meter.has_events() => Some("ended its stream without an event".to_owned()),
-                Some(end) if !meter.has_ended() => Some(format!("ended its stream without {end}")),
-                _ => None,
-            }
-        } else {
-            // Nothing at all is a whole answer, too.
-            let cut = with_connection && meter.is_cut() && meter.has_begun();
-            cut.then(|| "broke off in the middle of its answer: the JSON has no end".to_owned())
-        };
-        let Some(what) = what else { return Ok(held) };
-        let stray = meter.stray().map(|line| format!("; its last line: {line}")).unwrap_or_default();
-        let message = format!("the backend of model `{}` {what}{stray}", self.model.spec.name);
-        Err(ApiError::new(Kind::BackendError, message))
     }
 
     /// The whole answer has come.
@@ -401,15 +265,6 @@ impl Account {
         }
     }
 
-    /// The words of such an error, as far as the answer has come.
-    pub(super) fn told(&self) -> Option<String> {
-        let meter = self.meter.as_ref()?;
-        // What an endpoint of the user's own means by `error` in a whole answer, nobody knows.
-        let known = meter.is_stream() || self.endpoint.built_in || self.end_of_stream.is_some();
-        let words = meter.error().or_else(|| meter.error_line()).filter(|_| known)?;
-        Some(if words.is_empty() { "an error event without words".to_owned() } else { words })
-    }
-
     /// It ended with an error of the manager's.
     pub(crate) fn failed(&mut self, error: &ApiError) {
         let Some(row) = &mut self.row else { return };
@@ -423,102 +278,6 @@ impl Account {
         if row.status == 0 {
             row.status = actix_web::ResponseError::status_code(error).as_u16();
         }
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        let left = self.row.as_ref().is_some_and(|row| row.outcome == Outcome::ClientLeft);
-        if left && self.has_ended() {
-            // Nothing was left to come: OpenAI's own client closes its connection at `[DONE]`.
-            self.completed();
-        }
-        let Some(mut row) = self.row.take() else {
-            self.settle(&RequestRow::default());
-            return;
-        };
-        row.duration_us = micros(self.began.elapsed());
-        if std::thread::panicking() {
-            row.outcome = Outcome::Failed;
-            row.error = Some("a part of the manager panicked; its log says where".to_owned());
-        }
-        if let Some(meter) = self.meter.take() {
-            self.count(*meter, &mut row);
-        } else if !self.endpoint.counted {
-            // Nothing was generated: that is known, and costs nothing.
-            row.tokens = Tokens { input: Some(0), output: Some(0), ..Tokens::default() };
-            row.usage_source = UsageSource::Backend;
-        }
-        self.settle(&row);
-        let (spec, variant) = (&self.model.spec, self.variant.as_deref().unwrap_or_default());
-        row.labels =
-            Labels::shared([&spec.name, variant, &spec.mode.name, &self.endpoint.path, &self.api_key, ""]);
-        if let Some(line) = &self.line {
-            let endpoint = &self.endpoint.path;
-            line.write(&row, &Names { api_key: &self.api_key, model: &spec.name, endpoint });
-        }
-        if let Some(traced) = self.trace.take() {
-            let Traced { trace, method, start } = *traced;
-            let (method, endpoint, api_key) = (method.as_str(), &*self.endpoint.path, &*self.api_key);
-            trace.ends(&Ended { row: &row, method, endpoint, model: &spec.name, variant, api_key, start });
-        }
-        self.model.traffic.count(&row, self.pieces);
-        if let Some(draft) = self.draft.take() {
-            draft.finish(&row);
-        }
-        self.ledger.record(row);
-    }
-}
-
-impl Account {
-    fn settle(&mut self, row: &RequestRow) {
-        let Some(admission) = self.admission.take() else { return };
-        let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
-        let tokens = [count(row.tokens.input), count(row.tokens.cached), count(row.tokens.output)];
-        admission.settle(&self.ledger, &self.model.spec, tokens);
-    }
-
-    fn count(&self, meter: Meter, row: &mut RequestRow) {
-        let end = match row.outcome {
-            Outcome::Ok => End::Complete,
-            Outcome::ClientLeft => End::ClientLeft,
-            _ => End::Broken,
-        };
-        let learnt = &self.model.learnt;
-        let mut usage = meter.finish(end, &learnt.pace());
-        let is_of_one = usage.all_inputs.is_some() || usage.of_first;
-        let is_guess = usage.source == usage::Source::Estimated;
-        if is_of_one || is_guess || (usage.input.is_none() && usage.output.is_some()) {
-            let question = self.question.read();
-            usage = usage.of_prompts(&question);
-            if question.echoes {
-                usage = usage.of_echo();
-            }
-            if question.tokens() > 0 {
-                usage = usage.or_input(question.tokens());
-            }
-        }
-        // What an echo has of text is not all of the output.
-        if usage.source == usage::Source::Backend && row.outcome == Outcome::Ok && !is_guess {
-            learnt.counted(&usage);
-        }
-        row.usage_source = match usage.source {
-            usage::Source::Backend => UsageSource::Backend,
-            usage::Source::Estimated => UsageSource::Estimated,
-            usage::Source::None => UsageSource::None,
-        };
-        row.tokens = tokens(&usage);
-    }
-}
-
-fn tokens(usage: &Usage) -> Tokens {
-    let count = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
-    Tokens {
-        input: count(usage.input),
-        cached: count(usage.cached),
-        cache_write: count(usage.cache_write),
-        output: count(usage.output),
-        reasoning: count(usage.reasoning),
     }
 }
 

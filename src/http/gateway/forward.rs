@@ -5,39 +5,24 @@ use super::asked::Asked;
 use super::assembly;
 use super::exchange::Exchange;
 use super::form;
-use super::headers::may_stream;
 use super::in_flight::InFlight;
+pub(super) use super::lease::take_lease;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
-use super::words;
-use crate::http::error::{ApiError, Kind, LONGEST_PAUSE};
+use crate::http::error::{ApiError, Kind};
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use jiff::Timestamp;
-use llm_manager_actors::model::learnt::StreamOptions;
-use llm_manager_actors::model::{BreakReason, Lease, ModelHandle, RefusedReason};
-use llm_manager_policy::endpoints::Endpoint;
+use llm_manager_actors::model::{BreakReason, Lease, ModelHandle};
 use llm_manager_policy::liveness::Sign;
-use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::repeat::{Broke, Fate, Next, Tries, Verdict};
-use llm_manager_policy::spec::Class;
 use llm_manager_process::VIA;
-use memchr::memmem;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// W3C Trace Context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// So many failures in a row are no accident.
-const FAILED_FOR_GOOD: u32 = 3;
-/// A refusal for want of memory that comes so soon has not waited for any.
-const AT_ONCE: Duration = Duration::from_millis(500);
-/// What an engine names that stumbles over our question for the usage.
-const OF_STREAM_OPTIONS: [&[u8]; 2] = [b"stream_options", b"include_usage"];
-/// The words of an error come with its head.
-const PATIENCE_FOR_WORDS: Duration = Duration::from_secs(1);
 /// How long a broken connection may be the first news of a backend that has died.
 pub(crate) const NEWS_OF_DEATH: Duration = Duration::from_millis(500);
 /// The same of a server elsewhere, which is asked whether it is there before anybody says so.
@@ -73,7 +58,7 @@ impl Changes {
     }
 
     /// Whether `stream_options` is among them: the other endpoints stream without such a question.
-    fn asks_for_usage(&self) -> bool {
+    pub(super) fn asks_for_usage(&self) -> bool {
         matches!(self, Self::Usage(_) | Self::Stream(assembly::Form::Choices, _))
     }
 }
@@ -140,91 +125,6 @@ pub(crate) fn outgoing_headers(exchange: &Exchange, unpacked: bool) -> Cow<'_, H
         headers.to_mut().insert(TRACEPARENT, trace.header());
     }
     headers
-}
-
-/// A plain request goes as a stream to an engine that would not notice the end of its client.
-pub(super) fn as_stream(asked: &Asked<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpoint) -> Changes {
-    let form = assembly::Form::of_path(&endpoint.path).filter(|_| ends_with_client(model));
-    let stream = form.and_then(|form| Some((form, asked.as_stream(body, endpoint)?)));
-    stream.map_or(Changes::None, |(form, edits)| Changes::Stream(form, edits))
-}
-
-/// Brings the request to the backend, and once more without our changes if it may have been those that the engine
-/// refuses.
-pub(crate) async fn asking(
-    exchange: &Exchange,
-    mut outgoing: Outgoing<'_>,
-    model: &Arc<ModelHandle>,
-    account: &mut Account,
-) -> Result<Reply, ApiError> {
-    let mut reply = forward(exchange, &outgoing, model, account).await?;
-    learn_engine(model, &reply.response);
-    let status = reply.response.status;
-    let (hide_usage, form) = match outgoing.changes {
-        Changes::None => return Ok(reply),
-        Changes::Usage(_) => (true, None),
-        Changes::Stream(form, _) => (false, Some(form)),
-    };
-    if !outgoing.changes.asks_for_usage() || !may_be_our_fault(model, &mut reply.response).await {
-        let streams = status.is_success() && may_stream(&reply.response.headers);
-        return Ok(Reply { hide_usage, gather: form.filter(|_| streams), ..reply });
-    }
-    // The lease goes first: there may be but one.
-    drop(reply);
-    outgoing.changes = Changes::None;
-    let reply = forward(exchange, &outgoing, model, account).await?;
-    if reply.response.status.is_success() {
-        log::info!(
-            "models/{}: the engine refuses `stream_options`, which is no longer sent",
-            model.spec.name
-        );
-        model.learnt.refused_stream_options();
-    }
-    Ok(reply)
-}
-
-/// Whether a plain request goes up as a stream: the engine wouldn't notice that its client has left.
-pub(crate) fn ends_with_client(model: &ModelHandle) -> bool {
-    model.spec.end_with_client.unwrap_or_else(|| model.face().engine.runs_on()) && may_ask_for_usage(model)
-}
-
-/// llama.cpp names itself in each answer.
-fn learn_engine(model: &ModelHandle, response: &Response) {
-    let engine = &model.face().engine;
-    if !engine.is_known() {
-        let server = response.headers.iter().find(|(name, _)| *name == header::SERVER);
-        engine.learn(server.is_some_and(|(_, value)| value.as_bytes().starts_with(b"llama.cpp")));
-    }
-}
-
-pub(crate) fn may_ask_for_usage(model: &ModelHandle) -> bool {
-    model.spec.stream_usage && model.learnt.stream_options() != StreamOptions::Refused
-}
-
-/// Whether an engine that we have asked for its usage may have refused that, and not the client's body. Once it has taken
-/// the option, it is the body.
-async fn may_be_our_fault(model: &ModelHandle, response: &mut Response) -> bool {
-    let status = response.status;
-    if status.as_u16() < 400 && !status.is_success()
-        || model.learnt.stream_options() != StreamOptions::Unknown
-    {
-        return false;
-    }
-    if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) {
-        return true;
-    }
-    // Engines that hand each field to a function of theirs break at it, some when the stream has begun: then their words
-    // name it.
-    let wanted = if status.is_success() { 1 } else { words::LONGEST };
-    let beginning = response.body.beginning(wanted);
-    let words = tokio::time::timeout(PATIENCE_FOR_WORDS, beginning).await.unwrap_or_default();
-    let has = |word: &&[u8]| memmem::find(&words, word).is_some();
-    let refuses =
-        OF_STREAM_OPTIONS.iter().any(has) && (!status.is_success() || has(&b"\"error\"".as_slice()));
-    if status.is_success() && !refuses {
-        model.learnt.took_stream_options();
-    }
-    refuses
 }
 
 /// Brings the request to the backend and answers with the head of what comes back.
@@ -337,63 +237,6 @@ pub(crate) fn check_circle(exchange: &Exchange, model: &ModelHandle, lease: &Lea
          of the two managers a variant of its own, or name another server in its `on.url`"
     );
     Err(ApiError { hopeless: true, ..ApiError::new(Kind::LoopDetected, message) })
-}
-
-/// A lease, as soon as it is its turn. `cost`: tokens that it may take, which nobody asks for unless it has to wait.
-pub(crate) async fn take_lease(
-    exchange: &Exchange,
-    model: &Arc<ModelHandle>,
-    cost: impl FnOnce() -> u64,
-) -> Result<Lease, ApiError> {
-    let (shared, class) = (&exchange.shared, exchange.class(&model.spec));
-    if let Some(lease) = model.try_lease(class) {
-        return Ok(lease);
-    }
-    if shared.stopping.is_cancelled() {
-        return Err(ApiError::shutting_down());
-    }
-    if shared.standby.is_paused() && matches!(model.status().state, ModelState::Stopped | ModelState::Failed)
-    {
-        let name = &model.spec.name;
-        let message =
-            format!("model `{name}` isn't running, and an operator has paused all starts (POST /api/resume)");
-        return Err(ApiError::new(Kind::ModelStopped, message));
-    }
-    if class == Class::Batch
-        && matches!(model.status().state, ModelState::Stopped | ModelState::Failed)
-        && let Some(until) = model.quiet_until()
-    {
-        return Err(quiet(&model.spec.name, until));
-    }
-    let asked = Instant::now();
-    // Without a limit all go at once, whatever they cost.
-    let cost = if model.spec.max_concurrency.is_some() { cost() } else { 1 };
-    let lease = model.lease(class, exchange.client(cost)).await;
-    lease.map_err(|refused| match shared.stopping.is_cancelled() {
-        true => ApiError::shutting_down(),
-        false => {
-            let hopeless = match refused.reason {
-                // The start was tried before, and tried again.
-                RefusedReason::StartFailed => model.status().failures >= FAILED_FOR_GOOD,
-                // Nothing was waited for: it never fits. Or an operator has paused a device for long.
-                RefusedReason::NoMemory => {
-                    asked.elapsed() < AT_ONCE || refused.retry_after > Some(LONGEST_PAUSE)
-                }
-                RefusedReason::Cancelled => true,
-                _ => false,
-            };
-            ApiError { hopeless, ..refused.into() }
-        }
-    })
-}
-
-/// A request of the class `batch` starts nothing in quiet hours.
-fn quiet(name: &str, until: Timestamp) -> ApiError {
-    let message = format!(
-        "model `{name}` isn't running, and requests of the class `batch` don't start it in its quiet hours, which end at {until}"
-    );
-    let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
-    ApiError { retry_after: Some(left), hopeless: true, ..ApiError::new(Kind::ModelStopped, message) }
 }
 
 enum Failure {

@@ -5,52 +5,49 @@
 
 mod answer;
 mod calls;
+mod lines;
+mod models;
+mod named;
 mod request;
 
 use super::account::{Account, Question};
 use super::answer::Answer;
 use super::asked::Asked;
-use super::catalog::usable;
+use super::asking;
 use super::exchange::Exchange;
 use super::forms::Form;
-use super::forward::{self, Changes, Outgoing, outgoing_headers, take_lease};
+use super::forward::{Changes, Outgoing, outgoing_headers};
+use super::lease::take_lease;
 use super::lookup::{mismatch, serving};
-use super::respond::unchunked;
 use super::whole::Gathered;
 use super::worker::Worker;
 use super::{body, headers, scan, whole, words};
-use crate::http::access::wrong::slow_down;
-use crate::http::access::{Caller, Door};
+use crate::http::access::Door;
 #[cfg(test)]
 use crate::http::api::openapi::operation::{Operation, get, post};
 use crate::http::error::{Answered, ApiError, Kind};
-use crate::http::gateway::forwarding::{Forwarding, Now};
+use crate::http::gateway::forwarding::Now;
 use crate::http::route::{at, read};
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
 use answer::{Shape, Times, Translator};
 use bytes::{Bytes, BytesMut};
-use llm_manager_actors::model::{By, ModelHandle, Verb};
-use llm_manager_policy::lifecycle::Urgency;
+use lines::{Parting, Stream, ndjson, streamed};
+use llm_manager_actors::model::ModelHandle;
 use llm_manager_policy::model_state::ModelState;
+use models::{listed, ps, show, tags};
+use named::{name_of, named, parse};
 use request::{KeepAlive, Translated};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Whose API this is like: clients look for features by it.
 const VERSION: &str = "0.40.12";
 /// Largest answer that is gathered to be translated as a whole.
 const LARGEST_ANSWER: usize = 256 << 20;
-/// When a model goes that is never stopped for being idle.
-const FOR_EVER: &str = "2318-01-01T00:00:00Z";
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,107 +97,6 @@ pub(super) fn operations() -> Vec<Operation> {
 /// `GET /api/version`
 async fn version(shared: Now, request: HttpRequest) -> HttpResponse {
     listed(&shared, &request, |_, _| json!({"version": VERSION})).await
-}
-
-/// `GET /api/tags`: all models that are listed, and that the caller may use.
-async fn tags(shared: Now, request: HttpRequest) -> HttpResponse {
-    listed(&shared, &request, |shared, caller| {
-        let models = usable(shared, caller).filter(|model| model.spec.listed.name);
-        json!({"models": models.map(|model| card(shared, model)).collect::<Vec<_>>()})
-    })
-    .await
-}
-
-/// `GET /api/ps`: those that are loaded.
-async fn ps(shared: Now, request: HttpRequest) -> HttpResponse {
-    listed(&shared, &request, |shared, caller| {
-        let loaded = usable(shared, caller).filter(|model| model.status().state == ModelState::Ready);
-        let card = |model: &Arc<ModelHandle>| {
-            let mut card = card(shared, model);
-            let left = model.idle_left().or_else(|| model.alive_time());
-            let until = left.and_then(|left| jiff::Timestamp::now().checked_add(left).ok());
-            card["expires_at"] = until.map_or_else(|| FOR_EVER.to_owned(), |until| until.to_string()).into();
-            card["size_vram"] = 0.into();
-            if let Some(length) = model.context_length() {
-                card["context_length"] = length.into();
-            }
-            card
-        };
-        json!({"models": loaded.map(card).collect::<Vec<_>>()})
-    })
-    .await
-}
-
-async fn listed(
-    shared: &Forwarding,
-    request: &HttpRequest,
-    list: impl FnOnce(&Forwarding, Caller) -> Value,
-) -> HttpResponse {
-    let response = match enter(shared, request).await {
-        Ok(caller) => HttpResponse::Ok().json(list(shared, caller)),
-        Err(error) => Form::Ollama.respond(&error),
-    };
-    shared.access.origins.allow(request, response)
-}
-
-/// Who asks, as on `/v1`.
-async fn enter(shared: &Forwarding, request: &HttpRequest) -> Result<Caller, ApiError> {
-    match shared.access.enter(request.headers(), Door::Programs) {
-        Ok(caller) => Ok(caller),
-        Err(error) => Err(slow_down(request, &shared.trusted_proxies, error).await),
-    }
-}
-
-/// `POST /api/show`
-async fn show(request: HttpRequest, payload: web::Payload, shared: Now) -> HttpResponse {
-    let shown = async {
-        let caller = enter(&shared, &request).await?;
-        let received = body::read(&request, payload, shared.max_body_bytes, &shared.stopping).await?;
-        let asked = parse(&received.bytes)?;
-        let model = named(&shared, &asked)?;
-        shared.access.allow_model(caller, &model.spec)?;
-        let mut shown = card(&shared, model);
-        let mut info = json!({"general.architecture": "unknown", "general.basename": model.spec.name});
-        if let Some(length) = model.context_length() {
-            info["unknown.context_length"] = length.into();
-        }
-        for (name, value) in [("license", ""), ("modelfile", ""), ("parameters", ""), ("template", "")] {
-            shown[name] = value.into();
-        }
-        shown["model_info"] = info;
-        shown["capabilities"] = capabilities(model).into();
-        Ok(HttpResponse::Ok().json(shown))
-    };
-    let response = shown.await.unwrap_or_else(|error: ApiError| Form::Ollama.respond(&error));
-    shared.access.origins.allow(&request, response)
-}
-
-/// What Ollama calls what a model can do.
-fn capabilities(model: &ModelHandle) -> Vec<&'static str> {
-    let serves = |path: &str| model.spec.mode.endpoints.iter().any(|endpoint| endpoint == path);
-    let mut all = Vec::new();
-    if serves("/v1/completions") {
-        all.push("completion");
-    }
-    if serves("/v1/chat/completions") {
-        all.push("tools");
-    }
-    if serves("/v1/embeddings") {
-        all.push("embedding");
-    }
-    all
-}
-
-fn card(shared: &Forwarding, model: &ModelHandle) -> Value {
-    let name = &model.spec.name;
-    let digest: String = Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({
-        "name": name, "model": name, "modified_at": shared.started_at.to_string(), "size": 0, "digest": digest,
-        "details": {
-            "parent_model": "", "format": "gguf", "family": "unknown", "families": ["unknown"],
-            "parameter_size": "", "quantization_level": "",
-        },
-    })
 }
 
 /// `POST /api/chat`
@@ -295,11 +191,11 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
     headers.to_mut().remove(CONTENT_ENCODING);
     let changes = match request::wants_stream(&asked) {
         true => Changes::None,
-        false => forward::as_stream(&asked_for, &body, model, found.endpoint),
+        false => asking::as_stream(&asked_for, &body, model, found.endpoint),
     };
     let outgoing = Outgoing { path: Some(path), headers, body: &body, asked: Some(&asked_for), changes };
     let was_ready = model.status().state == ModelState::Ready;
-    let reply = match forward::asking(exchange, outgoing, model, &mut account).await {
+    let reply = match asking::asking(exchange, outgoing, model, &mut account).await {
         Ok(reply) => reply,
         Err(error) => {
             account.failed(&error);
@@ -400,26 +296,6 @@ async fn load(
     }
 }
 
-fn parse(body: &[u8]) -> Result<Value, ApiError> {
-    let parsed: Result<Value, _> = serde_json::from_slice(body);
-    let invalid = |message: String| ApiError::new(Kind::InvalidRequest, message);
-    let asked = parsed.map_err(|error| invalid(format!("the body is not valid JSON: {error}")))?;
-    if asked.is_object() { Ok(asked) } else { Err(invalid("the body must be a JSON object".to_owned())) }
-}
-
-fn name_of(asked: &Value) -> Option<&str> {
-    let name = asked.get("model").or_else(|| asked.get("name")).and_then(Value::as_str);
-    name.filter(|name| !name.is_empty())
-}
-
-/// The model that is asked for; Ollama's clients add `:latest` to a name without a tag.
-fn named<'a>(shared: &'a Forwarding, asked: &Value) -> Result<&'a Arc<ModelHandle>, ApiError> {
-    let name =
-        name_of(asked).ok_or_else(|| ApiError::new(Kind::InvalidRequest, "the body has no `model`"))?;
-    let bare = name.strip_suffix(":latest").filter(|_| shared.directory.find(name).is_none());
-    shared.find(bare.unwrap_or(name))
-}
-
 async fn gather(answer: &mut Pin<Box<Answer>>) -> Result<BytesMut, ApiError> {
     gather_after(Bytes::new(), answer).await
 }
@@ -437,86 +313,4 @@ async fn gather_after(first: Bytes, answer: &mut Pin<Box<Answer>>) -> Result<Byt
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn ndjson(mut response: HttpResponse) -> HttpResponse {
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    response
-}
-
-fn streamed(request: &HttpRequest, stream: Stream) -> HttpResponse {
-    let response = HttpResponse::build(StatusCode::OK).message_body(stream);
-    let mut response = response.map_or_else(
-        |error| actix_web::ResponseError::error_response(&ApiError::new(Kind::Internal, error.to_string())),
-        HttpResponse::map_into_boxed_body,
-    );
-    unchunked(request, &mut response);
-    ndjson(response)
-}
-
-/// What becomes of the model when this is dropped, as `keep_alive` has it.
-struct Parting(Arc<ModelHandle>, KeepAlive);
-
-impl Drop for Parting {
-    fn drop(&mut self) {
-        let Self(model, keep) = self;
-        match keep {
-            KeepAlive::For(time) => model.keep_alive(Some(*time)),
-            KeepAlive::Always => model.keep_alive(None),
-            // Unless others use it. The request's own lease may still be held: it is given back at this very moment.
-            KeepAlive::NoLonger if model.leases() <= 1 && model.waiting() == 0 => {
-                if let Err(refused) =
-                    model.order(Verb::Stop(Urgency::Drain), Some(By::rule("`keep_alive: 0` of a request")))
-                {
-                    let name = &model.spec.name;
-                    log::warn!("models/{name}: keep_alive: 0 could not stop it: {}", refused.message);
-                }
-            }
-            KeepAlive::NoLonger => {}
-        }
-    }
-}
-
-/// The lines of a stream.
-struct Stream {
-    answer: Pin<Box<Answer>>,
-    /// Until the final record.
-    translator: Option<Translator>,
-    /// Lines that were there before the head.
-    ready: Bytes,
-    _parting: Option<Parting>,
-}
-
-impl MessageBody for Stream {
-    type Error = Box<dyn Error>;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let stream = self.get_mut();
-        if !stream.ready.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut stream.ready))));
-        }
-        loop {
-            let Some(translator) = &mut stream.translator else { return Poll::Ready(None) };
-            let lines = match stream.answer.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(chunk))) => translator.push(&chunk),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => {
-                    let last = translator.finish(stream.answer.told());
-                    stream.translator = None;
-                    last
-                }
-                Poll::Pending => return Poll::Pending,
-            };
-            if !lines.is_empty() {
-                return Poll::Ready(Some(Ok(lines)));
-            }
-        }
-    }
 }

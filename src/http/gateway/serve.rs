@@ -5,9 +5,10 @@
 use super::account::Account;
 use super::answer::Answer;
 use super::asked::Asked;
+use super::asking;
 use super::exchange::Exchange;
 use super::forms::Form;
-use super::forward::{self, Changes, Outgoing, outgoing_headers};
+use super::forward::{Changes, Outgoing, Reply, outgoing_headers};
 use super::loading::{self, Exchanged, Exchanging, Loading};
 use super::lookup::{mismatch, serving};
 use super::paths::{self, Elsewhere};
@@ -132,10 +133,10 @@ impl Whole {
 /// What the engine shall do that the client hasn't asked for.
 fn changes(asked: &Asked<'_>, body: &[u8], model: &ModelHandle, endpoint: &Endpoint) -> Changes {
     if asked.may_stream() {
-        let usage = asked.ask_for_usage(endpoint).filter(|_| forward::may_ask_for_usage(model));
+        let usage = asked.ask_for_usage(endpoint).filter(|_| asking::may_ask_for_usage(model));
         return usage.map_or(Changes::None, Changes::Usage);
     }
-    forward::as_stream(asked, body, model, endpoint)
+    asking::as_stream(asked, body, model, endpoint)
 }
 
 /// Brings a request to its backend, and asks for the usage where the engine has to be asked for it.
@@ -147,7 +148,7 @@ async fn forward_asked(
     model: &Arc<ModelHandle>,
     endpoint: &Endpoint,
     account: &mut Account,
-) -> Result<forward::Reply, ApiError> {
+) -> Result<Reply, ApiError> {
     let changes = changes(asked, &received.bytes, model, endpoint);
     let outgoing = Outgoing {
         path,
@@ -156,7 +157,7 @@ async fn forward_asked(
         asked: Some(asked),
         changes,
     };
-    forward::asking(exchange, outgoing, model, account).await
+    asking::asking(exchange, outgoing, model, account).await
 }
 
 /// A path that is no endpoint: the list of models in another spelling, or nothing that we know.

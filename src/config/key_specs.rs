@@ -304,11 +304,14 @@ fn budget(walk: &mut Walk<'_>, key: &Fields<'_>) -> Option<BudgetSpec> {
         (Some(tokens), None) => Cap::Tokens(tokens),
         (None, Some(amount)) => {
             let price: Price = amount.parse().ok()?;
-            let code = fields.text("currency").unwrap_or_default();
+            let hint = || Some("write CNY or EUR, for example".to_owned());
+            let Some(code) = fields.text("currency") else {
+                walk.error(&path, "the `currency` of its `amount` is missing".to_owned(), hint());
+                return None;
+            };
             let Some(currency) = Currency::new(code) else {
-                let hint = Some("write CNY or EUR, for example".to_owned());
                 let message = format!("expected three capital letters, got {code:?}");
-                walk.error(&fields.at("currency"), message, hint);
+                walk.error(&fields.at("currency"), message, hint());
                 return None;
             };
             Cap::Money { units: price.units(), currency }

@@ -99,6 +99,11 @@ fn way(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Way> {
                 walk.error(&fields.at("format"), format!("`{format}` is what a webhook speaks"), hint);
             }
             let words = program(walk, fields);
+            if let Some(at) = script_with_words(&words) {
+                let hint = r#"write `$1` there and the words behind it: ["sh", "-c", "notify-send \"$1\"", "sh", "{title}"]"#;
+                let message = "a shell runs what is filled in here, and output of a backend is part of it";
+                walk.warn(&fields.at("command").item(at), message, Some(hint.to_owned()));
+            }
             (!words.is_empty()).then_some(Way::Command(words))
         }
         (false, false) => {
@@ -213,6 +218,23 @@ fn program(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Vec<String> {
     words
 }
 
+/// Which of these words a shell runs as its script, with something to fill in.
+fn script_with_words(words: &[String]) -> Option<usize> {
+    let program = words.first()?.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
+    let program = program.strip_suffix(".exe").unwrap_or(&program);
+    let is_script = |flag: &str| match program {
+        "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh" | "fish" => {
+            flag.starts_with('-') && !flag.starts_with("--") && flag.ends_with('c')
+        }
+        "cmd" => flag.eq_ignore_ascii_case("/c") || flag.eq_ignore_ascii_case("/k"),
+        "powershell" | "pwsh" => flag.eq_ignore_ascii_case("-command") || flag.eq_ignore_ascii_case("-c"),
+        _ => false,
+    };
+    let at = words.iter().position(|word| is_script(word))? + 1;
+    let filled = ["{title}", "{text}", "{subject}", "{event}"];
+    words.get(at).filter(|script| filled.iter().any(|word| script.contains(word))).map(|_| at)
+}
+
 fn in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |folder: PathBuf| {
@@ -220,4 +242,25 @@ fn in_path(program: &str) -> bool {
         file.is_file() || (cfg!(windows) && file.with_extension("exe").is_file())
     };
     std::env::split_paths(&path).any(is_there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::script_with_words;
+
+    #[test]
+    fn words_that_a_shell_would_run_are_found() {
+        let of = |words: &[&str]| {
+            script_with_words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["sh", "-c", "notify-send {title}"]), Some(2));
+        assert_eq!(of(&["/bin/bash", "-x", "-lc", "say '{text}'"]), Some(3));
+        assert_eq!(of(&["cmd.exe", "/C", "echo {subject}"]), Some(2));
+        assert_eq!(of(&["pwsh", "-Command", "Show {event}"]), Some(2));
+        assert_eq!(of(&["sh", "-c", "notify-send \"$1\"", "sh", "{title}"]), None);
+        assert_eq!(of(&["sh", "-c", "cat > /dev/null"]), None);
+        assert_eq!(of(&["notify-send", "-c", "{title}"]), None);
+        assert_eq!(of(&["sh", "notify.sh", "{title}"]), None);
+        assert_eq!(of(&[]), None);
+    }
 }

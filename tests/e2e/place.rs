@@ -28,6 +28,18 @@ fn with_memory_checked(checked: bool, model: Model) -> Config {
     Config::with(model).program(&format!("Disable_GPU_monitoring: {}", !checked))
 }
 
+/// There is no process that could print something.
+#[test]
+fn a_server_elsewhere_that_is_silent_for_longer_than_start_timeout_is_named() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/v1", silent.local_addr().unwrap());
+    let model = Model::chat("ours").start_timeout(1);
+    let manager = Manager::start(&Config::with(model.variant(Variant::new("There").elsewhere(&url, None))));
+    let refused = manager.chat("ours").send().error(504, "model_start_timeout");
+    let words = refused.message();
+    assert!(words.ends_with(&format!("start_timeout (1 s); it waited for an answer of {url}")), "{words}");
+}
+
 #[test]
 fn a_server_elsewhere_is_used_like_one_of_this_machine() {
     let far = other();

@@ -91,7 +91,9 @@ impl Model {
             .process()
             .map_or_else(Vec::new, |process| process.tail().borrow().lines.iter().cloned().collect());
         let text = format!("not ready within start_timeout ({seconds} s); it waited for {waited_for}");
-        self.past.error = Some(with_last_lines(text, &tail).into());
+        // A server elsewhere prints nothing here.
+        let text = if self.far().is_some() { text } else { with_last_lines(text, &tail) };
+        self.past.error = Some(text.into());
     }
 
     fn close_if_unused(&self, cause: StopCause) -> Event {

@@ -8,7 +8,7 @@ use crate::billing::{self, RunStart};
 use actix::{Context, StreamHandler};
 use jiff::Timestamp;
 use llm_manager_policy::lifecycle::Event;
-use llm_manager_policy::spec::VariantSpec;
+use llm_manager_policy::spec::{Place, VariantSpec};
 use llm_manager_policy::visible;
 use llm_manager_process::{LaunchError, LaunchOrder, Run};
 use std::sync::Arc;
@@ -36,7 +36,10 @@ impl Model {
             port: spec.port,
             place: (!variant.place.is_local()).then(|| variant.place.to_string().into()),
             ends: None,
-            waits_for: Some("the process to start".into()),
+            waits_for: Some(match &variant.place {
+                Place::Url(_) => format!("an answer of {}", variant.place).into(),
+                _ => "the process to start".into(),
+            }),
             queued_there: None,
             served_name: None,
             manager_there: false,

@@ -78,7 +78,7 @@ fn wrong_types() {
         ("port: -1", "port: expected a whole number"),
         ("port: !x 1", "port: has a `!tag` | remove"),
         ("host: 127", "host: expected text, got the number 127 | \"127\""),
-        ("host: \"\"", "host: is empty"),
+        ("host: \"\"", "host: is empty | write something between the quotes"),
         ("host: \"http://localhost\"", "host: expected an IP address or a host name | no http://"),
         ("log_level: LOUD", "log_level: expected one of ERROR, WARN"),
         ("log_level: INF", "log_level: expected one of | did you mean `INFO`?"),
@@ -361,4 +361,32 @@ fn electricity_and_pointers() {
         &["1 modes.A.usage.input: begins with `/` | /usage/input_tokens", "1 modes.A.usage.output: `~0`"],
     );
     check("modes: {A: {endpoints: [/v1/a], usage: {}}}", &["1 modes.A.usage: nowhere | at least one"]);
+}
+
+#[test]
+fn a_budget_of_money_has_a_currency() {
+    let key = |budget: &str| {
+        format!("keys: [{{name: a, secret: \"12345678\", budget: {{{budget}}}}}]\nLocal-Models: {{}}")
+    };
+    check(
+        &key("amount: \"5\""),
+        &["1 keys[0].budget: the `currency` of its `amount` is missing | write CNY or EUR"],
+    );
+    check(
+        &key("amount: \"5\", currency: ~"),
+        &["1 keys[0].budget: the `currency` of its `amount` is missing"],
+    );
+    check(
+        &key("amount: \"5\", currency: eur"),
+        &["1 keys[0].budget.currency: expected three capital letters, got \"eur\""],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shell_is_not_given_words_to_run() {
+    let entry =
+        |words: &str| format!("notify: [{{name: a, command: [sh, -c, {words}]}}]\nLocal-Models: {{}}");
+    check(&entry("'say {title}'"), &["1 notify[0].command[2]: a shell runs what is filled in here | `$1`"]);
+    check(&entry("'say \"$1\"', sh, '{title}'"), &[]);
 }

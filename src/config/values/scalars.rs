@@ -16,7 +16,7 @@ pub(in crate::config) fn name(text: &str) -> Result<(), Misfit> {
 fn name_at(text: &str, control: &str) -> Result<(), Misfit> {
     let wrong = |message: &str, hint: &str| Err(Misfit::saying(message, Some(hint.to_owned())));
     if text.trim().is_empty() {
-        wrong("is empty", "give it a name")
+        wrong("is empty", "write something between the quotes, or remove it")
     } else if text.chars().any(char::is_control) {
         wrong("has a control character (a tab or line break, for example) in it", control)
     } else if text.trim() != text {

@@ -183,7 +183,17 @@ impl Template {
 /// How long the text is that begins here and isn't empty, and its bytes without what escapes add (see the walker).
 #[inline]
 fn text(bytes: &[u8]) -> Option<(usize, u64)> {
-    let mut at = find::text_end(bytes);
+    let at = find::text_end(bytes);
+    match bytes.get(at)? {
+        b'"' => (at > 0).then_some((at, at as u64)),
+        b'\\' => text_with_escapes(bytes, at),
+        _ => None,
+    }
+}
+
+/// The same of one whose first escape is at `at`.
+#[inline(never)]
+fn text_with_escapes(bytes: &[u8], mut at: usize) -> Option<(usize, u64)> {
     let mut escapes = 0;
     loop {
         match bytes.get(at)? {
@@ -198,11 +208,13 @@ fn text(bytes: &[u8]) -> Option<(usize, u64)> {
         at += 2;
         at += find::text_end(bytes.get(at..)?);
     }
-    (at > 0).then(|| (at, (at as u64).wrapping_sub(escapes)))
+    Some((at, (at as u64).wrapping_sub(escapes)))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use crate::usage::{Dialect, End, Meter, Output, Pace, Shape};
 
     /// Whether the last of these events is recognised by its form, once the others are known.
@@ -264,5 +276,35 @@ mod tests {
         }
         assert!(!meter.stream.as_mut().unwrap().recognises(event(99).as_bytes()));
         assert_eq!(meter.deltas(), 100);
+    }
+
+    /// The same byte by byte, as it was first written.
+    fn text_by_bytes(bytes: &[u8]) -> Option<(usize, u64)> {
+        let (mut at, mut escapes) = (0, 0);
+        loop {
+            match bytes.get(at)? {
+                b'"' => break,
+                b'\n' | b'\r' => return None,
+                b'\\' => {
+                    match bytes.get(at + 1)? {
+                        b'\n' | b'\r' => return None,
+                        b'u' => escapes += 3,
+                        _ => escapes += 1,
+                    }
+                    at += 2;
+                }
+                _ => at += 1,
+            }
+        }
+        (at > 0).then(|| (at, (at as u64).wrapping_sub(escapes)))
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_ends_where_its_bytes_say(bytes in proptest::collection::vec(
+            prop_oneof![8 => any::<u8>(), 12 => Just(b'u'), 3 => Just(b'\\'), 1 => Just(b'"'), 1 => Just(b'\n'), 1 => Just(b'\r')], 0..60,
+        )) {
+            prop_assert_eq!(super::text(&bytes), text_by_bytes(&bytes));
+        }
     }
 }

@@ -214,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_put_back_is_said() {
+        for (refused, expected) in
+            [(None, true), (Some(Call::Restore(1)), false), (Some(Call::Unlock(2)), false)]
+        {
+            let mut driver =
+                |call: Call| if Some(call) == refused { Answer::Refused(801) } else { Answer::Done };
+            assert_eq!(put_back(&[1, 2], 1, &mut driver), expected, "{refused:?}");
+        }
+    }
+
+    #[test]
     fn all_are_locked_before_the_first_is_checkpointed_and_back() {
         let mut world = World::new(&[7, 9], &[]);
         assert_eq!(park(&[5, 7, 9], &mut |call| world.answer(call)), Ok(vec![7, 9]));

@@ -164,6 +164,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_name_begins_with_a_letter_a_line_or_a_colon() {
+        for line in ["_x 1", ":x 1", "x:y_z{_a=\"b\"} 1"] {
+            assert!(Sample::read(line).is_some(), "{line}");
+        }
+        for line in ["1x 1", "x-y 1", "x{1a=\"b\"} 1", "x{a=b\"c\"} 1", "x one"] {
+            assert!(Sample::read(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
     fn samples_of_one_name_stand_together() {
         let one = "# HELP reqs Requests.\n# TYPE reqs counter\nreqs{code=\"200\"} 5\nreqs{code=\"500\"} 1 1700000000\n\
                    # TYPE wait histogram\nwait_bucket{le=\"1\"} 2\nwait_bucket{le=\"+Inf\"} 3\nwait_sum 4.5\nwait_count 3\n\

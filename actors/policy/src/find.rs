@@ -110,4 +110,16 @@ mod tests {
             prop_assert_eq!(super::text_end(&bytes), first(b"\"\\\n\r"));
         }
     }
+
+    /// Blocks of nothing but bytes that are looked for.
+    #[test]
+    fn a_whole_block_of_them_is_not_passed() {
+        for byte in *b"\"\\\n\r{}[]" {
+            let text = [vec![b'x'; 16], vec![byte; 64], vec![b'x'; 64]].concat();
+            let of = |is: bool| if is { 16 } else { text.len() };
+            assert_eq!(super::quote(&text), of(b"\"\\".contains(&byte)), "{byte}");
+            assert_eq!(super::line_end(&text), of(b"\n\r".contains(&byte)), "{byte}");
+            assert_eq!(super::bracket(&text), of(b"\"{}[]".contains(&byte)), "{byte}");
+        }
+    }
 }

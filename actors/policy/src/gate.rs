@@ -348,4 +348,13 @@ mod loom_tests {
             assert!(granted || told, "the first in the queue would wait for ever");
         });
     }
+
+    #[test]
+    fn a_lease_leaves_gate_and_watch_and_each_is_a_turn_of_its_own() {
+        let before = Word::CLOSED.opened().watched(true);
+        let lent = before.acquire(Asker::Queue, 9).unwrap();
+        assert!(lent.is_open() && lent.is_watched() && lent.leases() == 1);
+        let (back, again) = (lent.release(), lent.release().acquire(Asker::Queue, 9).unwrap().release());
+        assert!(back != before && again != back && again != before);
+    }
 }

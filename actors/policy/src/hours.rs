@@ -259,6 +259,8 @@ mod tests {
         assert!(!both("Mon-Fri 08:00-18:00", "Fri 18:00-20:00"));
         assert!(both("Sun 22:00-06:00", "Mon 05:00-07:00"));
         assert!(!both("08:00-18:00 UTC", "08:00-18:00 Europe/Berlin"));
+        assert!(both("Wed 10:00-11:00", "Wed 10:59-12:00"));
+        assert!(!both("Wed 10:00-11:00", "Thu 10:00-11:00"));
     }
 
     #[test]
@@ -271,6 +273,7 @@ mod tests {
         };
         let (none, start) = keep(Warm::default(), seen(0, false, true, false));
         assert_eq!((none.warm, start), (false, None));
+        assert_eq!(keep(none, seen(9, true, false, false)).1, None, "it runs already");
         let (warm, start) = keep(none, seen(10, true, true, true));
         assert_eq!(
             (warm.warm, start),

@@ -60,6 +60,7 @@ mod tests {
         let kept = [ended(3, 40, 1), ended(1, 40, 3), ended(2, 40, 2)];
         assert_eq!(bounds.too_much(&kept), [1]);
         assert!(bounds.too_much(&kept[..2]).is_empty());
+        assert!(Bounds { bytes: 120, ..bounds }.too_much(&kept).is_empty(), "they fill it");
         assert_eq!(bounds.too_much(&[ended(1, 1, 1001), ended(2, 1, 1000)]), [1]);
     }
 

@@ -246,5 +246,8 @@ mod tests {
         for (text, expected, end) in cases {
             assert_eq!(heard(text), (expected.to_owned(), end), "{text:?}");
         }
+        // It begins as the mark of byte order does.
+        let (odd, end) = heard("\u{f000}data: a\n\n");
+        assert!(odd.starts_with("stray") && !odd.contains("Data") && end == Some(12), "{odd}");
     }
 }

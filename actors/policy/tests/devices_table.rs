@@ -123,3 +123,15 @@ fn a_pause_is_of_the_device_that_it_names() {
     let paused = house.devices.iter().filter(|device| device.shared.paused_until == Some(until));
     assert_eq!(paused.map(|device| &*device.id).collect::<Vec<_>>(), ["npu 1"]);
 }
+
+#[test]
+fn what_is_missing_is_told_by_what_is_online() {
+    let told = |online| {
+        let (offline, near) = (Vec::new(), Vec::new());
+        llm_manager_policy::devices::Missing { requirement: "gpu".into(), wanted: 2, online, offline, near }
+            .to_string()
+    };
+    assert_eq!(told(0), "gpu: no device online matches");
+    assert_eq!(told(1), "gpu: 2 wanted, 1 online");
+    assert_eq!(told(2), "gpu: all matching devices are taken by the other requirements");
+}

@@ -197,3 +197,17 @@ proptest! {
         }
     }
 }
+
+/// A key is known from before, but has nobody in the line.
+#[test]
+fn of_two_keys_whose_turn_it_is_the_one_that_came_first_is_served() {
+    let mut line = Line::default();
+    line.push(ticket(Normal, "a", 1), at(0), 1);
+    assert_eq!(line.take(|_| true), [1]);
+    assert!(line.is_empty() && line.oldest().is_none());
+    line.push(ticket(Normal, "b", 1), at(1), 2);
+    line.push(ticket(Normal, "a", 1), at(2), 3);
+    line.push(ticket(Batch, "a", 1), at(3), 4);
+    assert_eq!((line.oldest(), line.is_empty(), line.len()), (Some(at(1)), false, 3));
+    assert_eq!(served(&mut line, 3), [2, 3, 4]);
+}

@@ -149,6 +149,14 @@ fn a_hybrid_attends_in_its_own_layers() {
         loaded(&header).facts.layers.iter().filter(|layer| layer.is_windowed).count()
     };
     assert_eq!([63, 64].map(windowed), [0, 48], "only the large one has windows");
+    let windows = |header: Header| -> Vec<bool> {
+        loaded(&header).facts.layers.iter().map(|layer| layer.is_windowed).collect()
+    };
+    assert_eq!(windows(header("smallthinker", &[])), [false, true, true, true], "the first of four sees all");
+    assert_eq!(windows(header("llama4", &[])), [true, true, true, false], "the last of four does");
+    // A header may say it with a number, too.
+    let own = [("attention.sliding_window", 512), ("attention.sliding_window_pattern", 2)];
+    assert_eq!(windows(header("gemma3", &own)), [true, false, true, false]);
 }
 
 #[test]
@@ -171,6 +179,9 @@ fn layers_go_to_cards_from_the_last_backwards() {
     assert_eq!(weights(&flags(|_| ()), &two), (480, 160 + 70, 50));
     assert_eq!(weights(&flags(|flags| flags.split = vec![0.0, 1.0]), &two), (0, 710, 50));
     assert_eq!(weights(&flags(|flags| flags.split = vec![0.0, 0.0]), &two), (480, 160 + 70, 50), "no split");
+    let beyond = flags(|flags| flags.split = vec![0.0, 0.0, 1.0]);
+    assert_eq!(weights(&beyond, &two), (480, 160 + 70, 50), "of a card that isn't there");
+    assert_eq!(weights(&flags(|_| ()), &[Some(0), Some(24_000)]), (480, 160 + 70, 50), "a size isn't known");
     assert_eq!(weights(&flags(|_| ()), &[Some(80_000), Some(20_000)]), (640, 70, 50));
     assert_eq!(weights(&flags(|flags| flags.only_card = Some(1)), &two), (0, 710, 50));
     // An output that is the input's matrix is on the card once more.
@@ -209,6 +220,9 @@ fn what_is_worked_on_needs_memory_where_the_layers_are() {
     // 8 experts of 256 at a time: 8 x 1024 + 8 x 256 + 11/4 x 1024.
     let experts = [("expert_used_count", 8), ("expert_feed_forward_length", 256)];
     assert_eq!(loaded(&header("qwen3moe", &experts)).facts.activation, 8192 + 2048 + 2816);
+    assert_eq!(loaded(&header("llama", &[])).facts.activation, 3 * 1024 + 2 * 16 * 128 + 4 * 128);
+    let states: &[(&str, u64)] = &[("ssm.inner_size", 8192), ("ssm.state_size", 16), ("ssm.conv_kernel", 4)];
+    assert_eq!(loaded(&header("mamba", states)).facts.activation, 3 * 2 * 8192 + 1024);
     // Without experts, or with some layers that have none, the widest place is a plain one: 3 x 16384 + 4 x 1024.
     let wide = ("feed_forward_length", 16_384);
     let activation = |numbers: &[(&str, u64)]| loaded(&header("qwen3moe", numbers)).facts.activation;
@@ -226,6 +240,9 @@ fn without_a_cache_the_working_memory_does_not_grow_with_the_context() {
         let flags = flags(|flags| flags.context = Some(context));
         mib(&llama(&loaded(header), &flags, &Cards::default()), Place::Host, Kind::Compute)
     };
+    let no_flash = flags(|flags| flags.no_flash = true);
+    let plain = |flags: &Llama| llama(&loaded(&header("bert", &[])), flags, &Cards::default()).parts;
+    assert_eq!(plain(&no_flash), plain(&flags(|_| ())), "nor for attention");
     for header in [header("mamba", states), header("bert", &[])] {
         assert_eq!(of(&header, 8192), of(&header, 65_536));
     }
@@ -247,6 +264,12 @@ fn a_model_is_told_with_its_slots() {
         llama(&loaded(&header("llama", &[])), &flags(change), &Cards::default()).model
     };
     let slots = |slots: &str| format!("llama, 4 layers, context 8192, {slots}");
+    let zero = flags(|flags| flags.context = Some(0));
+    let own = llama(&loaded(&header("llama", &[])), &zero, &Cards::default()).model;
+    assert_eq!(own, "llama, 4 layers, context 65536, 4 slots that share it", "0 is the model's own");
+    let keeps_nothing = llama(&loaded(&header("bert", &[])), &flags(|_| ()), &Cards::default());
+    assert_eq!(keeps_nothing.model, "bert, 4 layers");
+    assert_eq!(mib(&keeps_nothing, Place::Host, Kind::Prompts), 0);
     assert_eq!(told(|_| ()), slots("4 slots that share it"));
     assert_eq!(told(|flags| flags.slots = Some(1)), slots("1 slot"));
     assert_eq!(told(|flags| flags.slots = Some(3)), slots("3 slots"));
@@ -300,6 +323,7 @@ fn vllm_takes_its_share_whatever_the_model_weighs() {
     assert_eq!(mib(&estimate, Place::Card(1), Kind::Weights), 3000);
     let large = served(Some(20_000 * MIB), &flags, &cards);
     assert!(large.notes.iter().any(|note| note.contains("will refuse to start")), "{:?}", large.notes);
+    assert!(served(Some(16_000 * MIB), &flags, &cards).notes.is_empty(), "all of its share");
     let cache = served(Some(6000 * MIB), &Served { cache: Some(500 * MIB), ..flags.clone() }, &cards);
     assert_eq!(cache.mib(Place::Card(0)), 3000 + 500 + 1024);
     let unknown = served(None, &flags, &Cards(vec![None]));

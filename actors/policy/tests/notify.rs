@@ -6,7 +6,7 @@
 mod long;
 
 use llm_manager_policy::notify::{
-    Again, At, Effect, Event, HOUR, Kind, Notice, OLDEST, State, WAITING, Wanted, Why, step,
+    Again, At, CAUSES, Effect, Event, HOUR, Kind, Notice, OLDEST, State, WAITING, Wanted, Why, step,
 };
 use std::time::Duration;
 
@@ -94,6 +94,40 @@ impl Desk {
         }
         told
     }
+}
+
+#[test]
+fn its_times_are_an_hour_and_a_day() {
+    assert_eq!((HOUR, OLDEST), (Duration::from_secs(3600), Duration::from_secs(86_400)));
+}
+
+#[test]
+fn somebody_should_look_soon_where_something_stands_still() {
+    let urgent: BTreeSet<_> = Kind::ALL.into_iter().filter(|kind| kind.is_urgent()).collect();
+    assert_eq!(
+        urgent,
+        BTreeSet::from([Kind::ModelFailed, Kind::Budget100, Kind::DeviceGone, Kind::RowsWaiting])
+    );
+}
+
+#[test]
+fn no_more_causes_are_remembered_than_are_told() {
+    let mut state = State::default();
+    let now = at(Duration::ZERO).steady;
+    for number in 0..=CAUSES {
+        state.remember(Kind::ModelFailed, number.to_string(), SECOND, now);
+    }
+    assert_eq!(state.told(now).count(), CAUSES);
+}
+
+#[test]
+fn each_outlet_has_its_own_deliveries() {
+    let mut desk = Desk::new(&["ops", "other"]);
+    desk.take(notice(Kind::ModelFailed, "a"));
+    assert_ne!(desk.sent[0].1, desk.sent[1].1);
+    desk.arrives(1);
+    let sent: Vec<_> = desk.state.outlets().iter().map(|one| one.sent).collect();
+    assert_eq!(sent, [0, 1]);
 }
 
 #[test]
@@ -222,11 +256,13 @@ fn the_line_is_bounded_and_what_is_too_old_is_left_out() {
         desk.take(notice(Kind::ModelFailed, &number.to_string()));
     }
     assert_eq!((desk.state.outlets()[0].waiting(), desk.left_out.len()), (WAITING, 10));
+    assert_eq!(desk.state.outlets()[0].left_out, 10);
     desk.arrives(0);
     assert_eq!(desk.sent[0].2, "11", "the first was under way; 1 to 10 were left out");
     desk.fails(0, Again::Later(None));
     desk.pass(OLDEST);
     assert_eq!((desk.state.outlets()[0].waiting(), desk.timer), (0, None));
+    assert_eq!(desk.state.outlets()[0].left_out, 10 + WAITING as u64 - 1);
     assert_eq!(desk.left_out.iter().filter(|why| **why == Why::TooOld).count(), WAITING - 1);
 }
 

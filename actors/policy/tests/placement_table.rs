@@ -198,7 +198,7 @@ fn requirements_find_an_assignment_where_there_is_one() {
     assert_eq!(house.decides(&one(&[("2x rtx 3090", 1), ("rtx", 1), ("rtx", 1)])), "never: NoDevice");
     assert_eq!(house.decides(&one(&[("rtx 3090 #1", 22_000)])), "fits 0 on b");
     house.devices[2].total_mib = None;
-    assert_eq!(house.decides(&one(&[("rtx", 99_000)])), "fits 0 on c", "what can't tell isn't asked");
+    assert_eq!(house.decides(&one(&[("rtx", 99_000_000)])), "fits 0 on c", "what can't tell isn't asked");
 }
 
 #[test]
@@ -289,6 +289,13 @@ fn what_nobody_explains_is_told_for_each_device() {
     assert_eq!(house.with(unexplained), [700, 1000]);
     house.devices[1].used_mib = Some(4000);
     assert_eq!(house.with(unexplained), [700, -1000], "it uses less than is said");
+    // What has just ended may be among it or not; of a start as much as has come since it was reserved is its own.
+    house.devices[1].used_mib = Some(6000);
+    house.held[0].standing = Standing::Settling;
+    assert_eq!(house.with(unexplained), [700, 6000]);
+    house.held[0].standing = Standing::Starting { wanted: true, since: ago(5) };
+    (house.held[0].parts[0].actual, house.held[0].parts[0].unexplained_before) = (None, Some(1500));
+    assert_eq!(house.with(unexplained), [700, 1500]);
 }
 
 #[test]
@@ -340,9 +347,9 @@ fn as_many_make_way_as_other_programs_lack() {
     let small = Held { reload: Some(Duration::from_secs(20)), ..held("small", &[("v", 500)], idle(60)) };
     let elsewhere = held("elsewhere", &[("v", 0), ("r", 3000)], idle(60));
     let mut house = House::new(cards, vec![elsewhere, small, held("large", &[("v", 4000)], idle(60))]);
-    let going =
-        |house: &House| house.with(|world| make_way(world, 0)).iter().map(ToString::to_string).collect();
-    let going = |house: &House| -> Vec<String> { going(house) };
+    let going = |house: &House| -> Vec<String> {
+        house.with(|world| make_way(world, 0)).iter().map(ToString::to_string).collect()
+    };
     assert_eq!(going(&house), ["small"], "500 MiB are lacking");
     house.devices[0].used_mib = Some(8501);
     assert_eq!(going(&house), ["large"]);
@@ -356,12 +363,18 @@ fn as_many_make_way_as_other_programs_lack() {
 #[test]
 fn a_sleeper_shows_what_it_holds_once_it_was_looked_at() {
     let demand = demand(vec![variant("v", &[("v100", 10_000)])]);
-    let fits = |used, since, before| {
-        let standing = Standing::Parked { since, wanted: false, idle_since: since };
+    let shows = |used, standing, before| {
         let mut one = held("x", &[("v", 8000)], standing);
         (one.parts[0].actual, one.parts[0].unexplained_before) = (None, before);
         let house = House::new(vec![device("v", "v100", 24_000, used)], vec![one]);
         house.decides(&demand).starts_with("fits")
+    };
+    let fits = |used, since, before| {
+        let parked = Standing::Parked { since, wanted: false, idle_since: since };
+        let ready = Standing::Ready { since, busy: true, idle_since: since };
+        let fits = shows(used, parked, before);
+        assert_eq!(shows(used, ready, before), fits, "one that is awake");
+        fits
     };
     // All that it holds is among the 14000 MiB that are in use.
     assert!(fits(14_000, ago(5), None) && fits(14_000, NOW, None) && !fits(14_001, ago(5), None));
@@ -437,4 +450,47 @@ fn where_not_all_may_sleep_as_many_do_as_there_is_room_for() {
     assert_eq!(goes(23_000), (2, 2));
     assert_eq!(goes(23_500), (2, 1), "one of them ends");
     assert_eq!(goes(23_501), (2, 0));
+}
+
+#[test]
+fn an_explanation_tells_what_is_kept_what_has_to_finish_and_what_is_offline() {
+    let mut busy = held("bge", &[("v", 5000)], BUSY);
+    busy.patience = Some(Duration::from_secs(60));
+    let mut house = House::new(vec![device("v", "v100", 24_000, 5000)], vec![busy]);
+    house.devices[0].shared.keep_free_mib = 2000;
+    let mut wants = demand(vec![variant("Far", &[]), variant("v", &[("v100", 20_000)])]);
+    wants.offline = vec![(0, "box: no connection".into())];
+    let told = house.explains(&wants);
+    assert!(told.contains("; Far: box: no connection"), "{told}");
+    let words = "5000 held by bge which is busy and has to finish after 60.0 s (max_hold), 2000 kept free for other programs (keep_free_mb)";
+    assert!(told.ends_with(words), "{told}");
+}
+
+/// It will have ended its former life before it begins the next.
+#[test]
+fn what_a_model_holds_itself_is_waited_for_and_asleep_it_is_its_own() {
+    let mut house =
+        House::new(vec![device("v", "v100", 24_000, 20_000)], vec![held("qwen", &[("v", 20_000)], idle(60))]);
+    let wants = demand(vec![variant("v", &[("v100", 20_000)])]);
+    assert_eq!(house.decides(&wants), "wait for qwen for 0 on v");
+    house.held[0].standing = Standing::Parked { since: ago(60), wanted: true, idle_since: ago(60) };
+    assert_eq!(house.decides(&wants), "never: NoMemory");
+    assert!(
+        house.explains(&wants).contains("20000 held by qwen by itself, parked"),
+        "{}",
+        house.explains(&wants)
+    );
+}
+
+#[test]
+fn a_sleeper_that_ends_loses_what_its_wake_would_have_saved() {
+    let sleep = Sleep { wake: Duration::from_secs(1), holds: vec![("v".into(), 500)] };
+    let parked = Standing::Parked { since: ago(60), wanted: false, idle_since: NOW };
+    let mut one = Held { sleep: Some(sleep), ..held("x", &[("v", 500)], parked) };
+    assert_eq!(stop_cost(&one, NOW), 29_000_000);
+    // Awake it could still be sent to sleep, for the price of the wake.
+    one.standing = Standing::Ready { since: ago(60), busy: false, idle_since: NOW };
+    assert_eq!(stop_cost(&one, NOW), 29_000_000);
+    one.sleep = None;
+    assert_eq!(stop_cost(&one, NOW), 0);
 }

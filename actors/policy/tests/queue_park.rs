@@ -424,3 +424,54 @@ fn an_explanation_says_who_sleeps() {
     let why = explain(&desk.state, &view, &"a".into(), &Arc::from([]), None).to_string();
     assert!(why.starts_with("a: only fits without b (which is parked)"), "{why}");
 }
+
+#[test]
+fn a_wake_wants_what_that_model_needs() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("x", 6000, 1000, 20);
+    desk.sleeper("a", 15_000, 8000, 20);
+    assert_eq!(desk.demand("c", 10_000), ["grant c"]);
+    desk.shows("c", Standing::Ready { since: desk.now, busy: true, idle_since: desk.now }, None, 20);
+    assert_eq!(desk.step(wake(Urgency::default())), [""; 0], "14500 MiB more, and 13000 are free");
+}
+
+#[test]
+fn who_falls_asleep_again_waits_no_more_and_others_do() {
+    let mut desk = Desk::new(64_000);
+    desk.sleeper("a", 15_000, 8000, 20);
+    assert_eq!(desk.demand("c", 15_000), ["grant c"]);
+    desk.shows("c", Standing::Ready { since: desk.now, busy: true, idle_since: desk.now }, None, 20);
+    desk.demand("b", 15_000);
+    desk.step(wake(Urgency::default()));
+    desk.step(Event::Asleep { model: "a".into(), epoch: 1 });
+    let waiting: Vec<_> = desk.state.waiting.iter().map(|one| &*one.model).collect();
+    assert_eq!(waiting, ["b"]);
+}
+
+#[test]
+fn nobody_ends_who_is_pinned_or_kept_warm_so_that_another_may_sleep() {
+    for (pinned, warm) in [(true, None), (false, Some(Class::Normal))] {
+        let mut desk = Desk::new(8000);
+        desk.sleeper("cheap", 15_000, 4000, 9);
+        desk.sleeper("other", 15_000, 4000, 10);
+        let cheap = desk.models.iter_mut().find(|one| &*one.model == "cheap").unwrap();
+        (cheap.pinned, cheap.warm) = (pinned, warm);
+        assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+        desk.ready("a", Some(4000));
+        assert_eq!(desk.parking("a", 4000), ["end other"]);
+    }
+}
+
+#[test]
+fn one_that_need_not_go_after_all_has_not_been_asked_to_sleep() {
+    let mut desk = Desk::new(64_000);
+    desk.settings.max_hold = HoldTime::Fixed(seconds(30));
+    assert_eq!(desk.demand("a", 15_000), ["grant a"]);
+    desk.shows("a", Standing::Ready { since: desk.now, busy: true, idle_since: desk.now }, Some(8000), 20);
+    desk.step(Event::Changed);
+    assert_eq!(desk.demand("b", 15_000), [""; 0]);
+    assert_eq!(desk.after(30), ["yield a true"]);
+    assert_eq!(desk.state.holds[0].doze, Doze::Asked);
+    desk.step(Event::Returned { model: "b".into(), epoch: 1, ran: false });
+    assert_eq!(desk.state.holds[0].doze, Doze::Awake);
+}

@@ -508,3 +508,108 @@ fn overlap_starts_while_memory_is_being_given_back() {
     assert_eq!(desk.step(demand), ["evict a1"]);
     assert_eq!(desk.returned("a", 1, true), ["grant b1 6000"]);
 }
+
+/// `auto_start` is nobody's client: it goes for those who want something, but it may refuse.
+#[test]
+fn a_start_that_refuses_to_go_is_asked_again_in_a_moment() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    desk.ready("a", 1, false);
+    desk.models[0].standing = Standing::Starting { wanted: false, since: desk.now };
+    assert_eq!(desk.demand("b", 1, &[5000]), ["evict a1"]);
+    assert_eq!(desk.step(Event::EvictRefused { model: "a".into(), epoch: 1 }), [""; 0]);
+    assert_eq!(desk.after(POLL - Duration::from_millis(1)), [""; 0]);
+    assert_eq!(desk.after(Duration::from_millis(1)), ["evict a1"]);
+}
+
+#[test]
+fn a_device_that_is_not_known_yet_is_looked_for() {
+    let mut desk = Desk::new();
+    desk.now += seconds(5);
+    let need = Need { requirement: Requirement::parse("npu").unwrap(), mib: 1000 };
+    let variants = [Variant { name: "only".into(), needs: vec![need] }].into();
+    assert_eq!(desk.step(demand_of("a", 1, variants)), ["look"]);
+    assert_eq!(desk.sampled(0), [format!("deny a1 {:?}", Denial::Never(Never::NoDevice))]);
+}
+
+#[test]
+fn memory_is_believed_by_what_was_really_used() {
+    // It never came to use what it had reserved: 1000 MiB of 6000.
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    desk.sampled(1000);
+    desk.returned("a", 1, true);
+    desk.now += POLL;
+    desk.sampled(100);
+    assert!(desk.state.holds.is_empty());
+    // Another program has come meanwhile.
+    desk.demand("a", 2, &[6000]);
+    desk.sampled(9000);
+    desk.returned("a", 2, true);
+    desk.now += POLL;
+    desk.sampled(4501);
+    assert_eq!(desk.state.holds.len(), 1);
+    desk.now += POLL;
+    desk.sampled(4500);
+    assert!(desk.state.holds.is_empty());
+    // The device has shown nothing of it, which says nothing before it was looked at again.
+    desk.now += POLL;
+    desk.sampled(0);
+    desk.demand("a", 3, &[6000]);
+    desk.ready("a", 3, false);
+    desk.models[0].actual = vec![("0".into(), 0)];
+    desk.step(Event::Changed);
+    desk.returned("a", 3, true);
+    assert_eq!(desk.state.holds.len(), 1);
+}
+
+#[test]
+fn who_asks_again_keeps_its_place() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    desk.demand("b", 1, &[5000]);
+    let since = desk.now;
+    desk.now += seconds(2);
+    desk.demand("b", 1, &[5000]);
+    assert_eq!(desk.state.waiting[0].since, since);
+    desk.demand("b", 2, &[5000]);
+    assert_eq!(desk.state.waiting[0].since, desk.now, "another life is another demand");
+}
+
+#[test]
+fn each_hold_is_seen_by_its_own_model() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[4000]);
+    desk.demand("b", 1, &[4000]);
+    desk.ready("a", 1, false);
+    desk.step(Event::Changed);
+    let ready: Vec<_> = desk.state.holds.iter().map(|hold| hold.ready).collect();
+    assert_eq!(ready, [Some(desk.now), None]);
+}
+
+#[test]
+fn memory_that_comes_back_is_looked_for_in_time_though_nobody_waits() {
+    let mut desk = Desk::new();
+    desk.demand("a", 1, &[6000]);
+    desk.ready("a", 1, false);
+    desk.models.clear();
+    let effects = desk.effects(Event::Returned { model: "a".into(), epoch: 1, ran: true });
+    assert_eq!(effects, [Effect::ArmTimer(desk.now + desk.settings.settle)]);
+}
+
+#[test]
+fn a_pause_ends_the_models_of_its_own_device() {
+    let mut desk = Desk::new();
+    let second = Device { id: "1".into(), name: "other".into(), ..desk.snapshot.devices[0].clone() };
+    desk.snapshot.devices.push(second);
+    let need = Need { requirement: Requirement::parse("other").unwrap(), mib: 3000 };
+    let variants = [Variant { name: "only".into(), needs: vec![need] }].into();
+    desk.demand("a", 1, &[6000]);
+    desk.step(demand_of("b", 1, variants));
+    desk.ready("a", 1, false);
+    desk.ready("b", 1, false);
+    desk.snapshot.devices[1].shared.paused_until = Some(desk.now + seconds(600));
+    assert_eq!(desk.step(Event::Changed), ["evict b1"]);
+    let stages: Vec<_> = desk.state.holds.iter().map(|hold| hold.stage == Stage::Kept).collect();
+    assert_eq!(stages, [true, false]);
+}

@@ -3,7 +3,7 @@
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use llm_manager_policy::devices::{Requirement, SharedDevice};
-use llm_manager_policy::reload::{Change, Plan, in_force, plan};
+use llm_manager_policy::reload::{Change, Plan, in_force, model_change, plan};
 use llm_manager_policy::replicas::Replicas;
 use llm_manager_policy::spec::{
     Class, HoldTime, Launch, Listed, LogsSpec, ModeSpec, ModelSpec, Place, ProgramSpec, Routes, Spec,
@@ -333,4 +333,62 @@ fn a_further_replica_is_its_model_but_for_its_name_and_port() {
     };
     assert_eq!(third, expected);
     assert_eq!((first.model(), third.model()), ("a", "a"));
+}
+
+#[test]
+fn how_a_backend_is_asked_stopped_and_sent_to_sleep_counts_from_the_next_start_on() {
+    let cases: [(&str, Edit); 5] = [
+        ("probe, stop_command", |model| model.variants[0].stop_command = Some(vec!["stop".to_owned()])),
+        ("probe, stop_command", |model| {
+            let mut probes = llm_manager_policy::modes::built_in().into_iter().flat_map(|mode| mode.probes);
+            model.variants[0].probe = probes.next();
+        }),
+        ("renew_before", |model| model.variants[0].renew_before = Some(Duration::from_secs(600))),
+        ("park, parked_mb", |model| drop(model.variants[0].parked_mb.insert("cpu".to_owned(), 1))),
+        ("park, parked_mb", |model| {
+            let way = llm_manager_policy::parking::ParkWay::Cuda;
+            model.variants[0].park =
+                llm_manager_policy::parking::ParkSpec::of_engine(way, Duration::from_secs(1));
+        }),
+    ];
+    for (key, edit) in cases {
+        assert_eq!(change(edit), Some(Change::InPlace(vec![key])), "{key}");
+        let mut new = model("a");
+        edit(&mut new);
+        assert_eq!(model_change(&model("a"), &new), Some(Change::InPlace(vec![key])));
+    }
+    assert_eq!(model_change(&model("a"), &model("a")), None);
+}
+
+#[test]
+fn each_key_that_wants_a_restart_stays_as_it_was() {
+    let old = spec(vec![]);
+    let edits: [fn(&mut ProgramSpec); 4] = [
+        |program| program.shared = true,
+        |program| program.disable_gpu_monitoring = true,
+        |program| program.client_write_timeout = Duration::from_secs(1),
+        |program| program.base_path = "/llm".to_owned(),
+    ];
+    for edit in edits {
+        let mut new = old.clone();
+        edit(&mut new.program);
+        assert_eq!(plan(&old, &new).needs_restart.len(), 1);
+        assert_eq!(in_force(&old, new), old);
+    }
+}
+
+#[test]
+fn what_changes_without_a_restart_is_listed() {
+    let old = spec(vec![model("a"), model("b"), model("c")]);
+    let mut new = old.clone();
+    new.program.log_level = "warn".to_owned();
+    new.models = spec(vec![
+        model("a"),
+        ModelSpec { pinned: true, ..model("b") },
+        ModelSpec { port: Some(1), ..model("c") },
+    ])
+    .models;
+    let plan = plan(&old, &new);
+    assert_eq!(plan.changed().collect::<Vec<_>>(), ["program.log_level", "b"]);
+    assert_eq!(plan.restarted().collect::<Vec<_>>(), ["c"]);
 }

@@ -124,6 +124,8 @@ mod tests {
             "--mail-type=END",
             "--gpus-per-task=1",
             "--exclude=n1",
+            // Slurm refuses it itself, for it may mean anything.
+            "--e",
         ] {
             assert!(!refused(word), "{word}");
         }

@@ -283,6 +283,9 @@ mod tests {
         let wanted =
             [("gpu:v100".to_owned(), 4, 2), ("shard".to_owned(), 2048, 0), ("fpga".to_owned(), 1, 0)];
         assert_eq!(shown, wanted);
+        let two: Vec<_> =
+            gres("gpu:a100:4,gpu:v100:2", "gpu:a100:3,gpu:v100:1").iter().map(|one| one.used).collect();
+        assert_eq!(two, [3, 1]);
         assert_eq!(parse_gres("gres:gpu:2"), [("gpu".to_owned(), None, 2)]);
         assert_eq!(parse_gres("gpu:v100"), [("gpu".to_owned(), Some("v100".to_owned()), 1)]);
         assert_eq!((parse_gres(""), parse_gres("(null)")), (Vec::new(), Vec::new()));
@@ -301,6 +304,8 @@ mod tests {
         assert_eq!(node_names("r[1-2]c[8-9]"), ["r1c8", "r1c9", "r2c8", "r2c9"]);
         assert_eq!((node_names(""), node_names("(null)")), (Vec::<String>::new(), Vec::new()));
         assert_eq!(node_names("n[0-99999999999]").len(), MOST_NODES);
+        assert_eq!(node_names("n[0-9999],login").len(), MOST_NODES);
+        assert_eq!(node_names("a,b"), ["a", "b"]);
     }
 
     #[test]
@@ -315,6 +320,11 @@ mod tests {
             node("n2", &["mixed"], "gpu:v100:4", "gpu:v100:2"),
             node("n3", &["down*"], "gpu:a100:4", "gpu:a100:0"),
         ];
+        let full = [
+            node("n1", &["mixed"], "gpu:v100:2", "gpu:v100:2"),
+            node("n2", &["mixed"], "gpu:v100:2", "gpu:v100:1"),
+        ];
+        assert_eq!(outlook(&ask(None, Some("gpu:v100")), &full), "1 of 4 gpu:v100 are free (n2: 1)");
         let cases = [
             (
                 ask(Some("gpu"), Some("gpu:v100:2")),

@@ -302,7 +302,7 @@ impl Places {
             end += weight / sum;
             (at, end)
         });
-        let ends = if sum > 0.0 { ends.collect() } else { Vec::new() };
+        let ends = ends.collect();
         Self { first_on_card: all - on_cards, on_cards, ends, has_layers_in_ram: on_cards < all }
     }
 
@@ -328,7 +328,7 @@ impl Places {
 
 /// `-ts`, or in proportion to what the cards have; the server goes by what is free on them.
 fn share(flags: &Llama, cards: &Cards, at: usize, total: Option<u64>) -> f64 {
-    if flags.split.iter().any(|part| *part > 0.0) {
+    if flags.split.iter().take(cards.0.len()).any(|part| *part > 0.0) {
         return flags.split.get(at).copied().unwrap_or(0.0).max(0.0);
     }
     let known = cards.0.iter().all(|total| total.is_some_and(|mib| mib > 0));

@@ -203,6 +203,7 @@ mod tests {
             ("llama-server -m a#1.gguf # the first", "llama-server|-m|a#1.gguf"),
             // A backslash before a quote, or a blank takes their meaning from them; elsewhere it is a letter.
             (r"llama-server -m a\ b\'c.gguf", "llama-server|-m|a b'c.gguf"),
+            (r"llama-server -m 'C:\ m\x'", r"llama-server|-m|C:\ m\x"),
             (r"llama-server -m C:\m\x.gguf", r"llama-server|-m|C:\m\x.gguf"),
         ] {
             assert_eq!(words(text).as_deref(), Some(expected), "{text}");
@@ -221,6 +222,8 @@ mod tests {
         assert_eq!(expand("$A", &given), "$A$A");
         assert_eq!(expand("100% $ ${", &given), "100% $ ${");
         assert_eq!(expand("${B:-$A}${C:-%D%}", &given), "$A$A", "what stands for one may name another");
+        let names = BTreeMap::from([("A_B".to_owned(), "m".to_owned()), ("_X".to_owned(), "y".to_owned())]);
+        assert_eq!(expand("$A_B/$_X $1 %1%", &names), "m/y $1 %1%");
         let wide = BTreeMap::from([("A".to_owned(), "x".repeat(1 << 16))]);
         assert_eq!(expand("${A}!", &wide).len(), (1 << 16) + 1, "as much as this isn't cut");
         let long: String = (0..100).map(|at| format!("A{}=$A{at}$A{at}\n", at + 1)).collect();

@@ -258,7 +258,8 @@ mod tests {
     }
 
     fn certificate(days: i64) -> Seen {
-        let certificate = Certificate { path: "c.pem".into(), seconds_left: days * DAY, ends: "then".into() };
+        let certificate =
+            Certificate { path: "c.pem".into(), seconds_left: days * 86_400, ends: "then".into() };
         Seen { certificate: Some(certificate), ..Seen::default() }
     }
 

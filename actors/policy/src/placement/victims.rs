@@ -175,7 +175,7 @@ fn suffixes(items: &[Item], devices: usize) -> Vec<Suffix> {
     for (at, item) in items.iter().enumerate().rev() {
         for (device, mib) in item.mib.iter().enumerate() {
             let after = all.get((at + 1) * devices + device).copied().unwrap_or(nothing);
-            let cheaper = *mib > 0 && product(item.cost, after.rate.1) < product(after.rate.0, *mib);
+            let cheaper = product(item.cost, after.rate.1) < product(after.rate.0, *mib);
             let rate = if cheaper { (item.cost, *mib) } else { after.rate };
             if let Some(place) = all.get_mut(at * devices + device) {
                 *place = Suffix { mib: after.mib + mib, rate };
@@ -326,6 +326,13 @@ mod tests {
         // Nor is a model that leaves nothing.
         let empty = candidates(&[(0, &[(0, 10)], 5), (1, &[(1, 10)], 5), (2, &[(0, 0)], 5)]);
         assert_eq!(chosen(&[slot(10, 0)], &empty, BUDGET), chosen(&[slot(10, 0)], &equal, BUDGET));
+    }
+
+    #[test]
+    fn where_nobody_has_to_go_the_device_with_the_most_room_is_taken() {
+        let either = [Slot { devices: vec![0, 1, 2], ..slot(1, 0) }];
+        let choice = cheapest(&either, &[2, 5, 3], &Candidates::new(3), &mut BUDGET.clone()).unwrap();
+        assert_eq!((choice.devices, choice.cost), (vec![1], 0));
     }
 
     #[test]

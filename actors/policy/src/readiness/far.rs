@@ -119,6 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn what_it_lists_tells_its_context_and_whether_it_is_a_manager() {
+        for (owner, is_manager) in [("llm-manager", true), ("vllm", false)] {
+            let models = vec![Listed { name: "m".to_owned(), loaded: false, context: Some(7) }];
+            let listing = Some(Listing { models, owner: Some(owner.to_owned()) });
+            let heard = Heard::Answer { status: 200, text: String::new(), listing, took: Duration::ZERO };
+            let Told::Ready(found) = far(None).hear(heard, None, Duration::ZERO) else { panic!("{owner}") };
+            assert_eq!((found.context, found.manager), (Some(7), is_manager));
+        }
+    }
+
+    #[test]
     fn whoever_answers_is_ready_and_whoever_does_not_is_down_after_a_moment() {
         let far = far(None);
         let soon = Duration::from_millis(10);

@@ -375,3 +375,49 @@ fn a_model_may_have_its_own_probe_or_only_headers() {
     variant.probe = Some(own(&["/ready"]));
     assert_eq!(probes(&mode, &variant), [own(&["/ready"])]);
 }
+
+#[test]
+fn a_long_list_is_told_by_its_first_names() {
+    let mut readiness = readiness(names("mine", &[]));
+    readiness.hear(list(&["a", "b", "c", "d", "e", "f"]), Duration::ZERO);
+    let remark = readiness.remark().unwrap_or_default();
+    assert!(remark.starts_with("; it lists `a`, `b`, `c`, `d` and 2 more, not `mine`"), "{remark}");
+}
+
+#[test]
+fn a_list_tells_the_context_its_writer_and_whether_names_matter() {
+    let listing = |models: &[(&str, u64)], owner: &str| Listing {
+        models: models
+            .iter()
+            .map(|(name, context)| Listed { name: (*name).to_owned(), loaded: true, context: Some(*context) })
+            .collect(),
+        owner: Some(owner.to_owned()),
+    };
+    let two = listing(&[("a", 1), ("b", 2)], "llamacpp");
+    assert_eq!(["a", "b", "c"].map(|name| two.context(name)), [Some(1), Some(2), None]);
+    let one = listing(&[("a", 1)], "llamacpp");
+    assert_eq!(one.context("c"), Some(1), "the only one is it, whatever it is called");
+    let manager = listing(&[("a", 1)], "llm-manager");
+    assert!(manager.is_of_manager() && !one.is_of_manager());
+    assert!(!one.lists_others_than("c") && two.lists_others_than("c") && manager.lists_others_than("c"));
+    assert!(!manager.lists_others_than("a"));
+}
+
+#[test]
+fn a_name_is_wrong_where_the_words_are_of_models_and_not_of_paths() {
+    let wrong = super::names::says_wrong_name;
+    assert!(wrong(400, "unknown model", "") && wrong(404, "Unknown MODEL", "x"));
+    assert!(wrong(400, "`Mine` is unknown", "mine"));
+    assert!(!wrong(400, "an unknown field", "") && !wrong(400, "the model is busy", "x"));
+    assert!(
+        !wrong(404, "unknown url for this model", "") && !wrong(404, "unknown url for this model", "mine")
+    );
+    assert!(wrong(404, "unknown url for the model mine", "mine"));
+    assert!(!wrong(500, "unknown model", ""));
+}
+
+#[test]
+fn what_the_gate_dislikes_is_no_answer_to_a_request() {
+    let mut readiness = readiness(names("mine", &[]));
+    assert!(!matches!(readiness.hear(answer(400, "no"), Duration::ZERO), Next::Ready(_)));
+}

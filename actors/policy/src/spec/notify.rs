@@ -124,11 +124,15 @@ mod tests {
             ("https://hooks.slack.com/services/T0/B0/abcdef", "https://hooks.slack.com"),
             ("http://[::1]:80?key=x", "http://[::1]:80"),
             ("http://box", "http://box"),
+            ("https://a.b/hook/x", "https://a.b"),
+            ("box/x", "box"),
         ] {
             assert_eq!(webhook(url).place(), place);
         }
         let long = "https://hooks.slack.com/services/T0/B0/abcdef";
         assert_eq!(webhook(long).secrets(), [long, "services/T0/B0/abcdef", "s-1"]);
+        let short = "https://a.b/0123456789abcdef";
+        assert_eq!(webhook(short).secrets(), [short, "0123456789abcdef", "s-1"]);
         assert_eq!(webhook("http://box/hook").secrets(), ["s-1"], "a short path is part of too many words");
     }
 }

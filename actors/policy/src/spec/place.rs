@@ -215,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_not_shown_and_a_key_stays_among_machines_of_ones_own() {
+        assert_eq!(format!("{:?}", Secret::new("s-1".to_owned())), "***");
+        let near = |host: &str| UrlPlace::parse(&format!("http://{host}/v1")).unwrap().is_near();
+        for host in
+            ["127.0.0.1", "10.0.0.1", "169.254.1.1", "[::1]", "[fd00::1]", "[fe80::1]", "box", "box.lan"]
+        {
+            assert!(near(host), "{host}");
+        }
+        for host in ["8.8.8.8", "[2001:db8::1]", "api.example.com"] {
+            assert!(!near(host), "{host}");
+        }
+    }
+
+    #[test]
     fn a_usual_address_has_a_version_in_its_path() {
         let is_usual = |path: &str| UrlPlace::parse(&format!("http://box{path}")).unwrap().is_usual();
         assert!(is_usual("/v1") && is_usual("/v1beta/openai") && is_usual("/api/paas/v4"));

@@ -38,6 +38,12 @@ fn what_cannot_run_says_the_way_out() {
 }
 
 #[test]
+fn a_thread_that_cannot_be_started_is_told_with_the_way_out() {
+    let told = no_thread(&"EAGAIN");
+    assert!(told.starts_with("a thread can't be started: EAGAIN; raise the limit of processes"), "{told}");
+}
+
+#[test]
 fn arguments_that_cmd_cannot_take_are_told() {
     let check = |system, words: &[&str]| {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -65,6 +71,8 @@ fn exit_codes_read_as_windows_shows_them() {
         (0xC000_013A, "exit code 0xC000013A (STATUS_CONTROL_C_EXIT: ended by Ctrl-C or Ctrl-Break)"),
         (ENDED_BY_MANAGER, "exit code 0x20000009 (ended by LLM-Manager)"),
         (0xC123_4567, "exit code 0xC1234567"),
+        (0xFFFF, "exit code 65535"),
+        (0x1_0000, "exit code 0x00010000"),
     ] {
         assert_eq!(exit_code(code), text);
     }

@@ -254,6 +254,11 @@ mod tests {
                 r#"{"messages":[{"role":"user","content":[{"type":"tool_use","id":"x","name":"run","input":{"command":"ls"}}]}]}"#,
                 3 + 2,
             ),
+            // Files within a text.
+            (r#"{"content":"ab;base64,QUJD cd"}"#, 17 - 4),
+            (r#"{"content":";base64,QUJD;base64,QUJD"}"#, 24 - 8),
+            // Short words may look like anything.
+            (r#"{"content":"aB3"}"#, 3),
             ("hello", 0),
             ("", 0),
         ] {
@@ -284,6 +289,11 @@ mod tests {
         let mixed = "aB3/".repeat(1000);
         assert_eq!(bytes(&format!(r#"{{"input":"{mixed}"}}"#)), 0);
         assert_eq!(bytes(&format!(r#"{{"input":"{}"}}"#, "x".repeat(4000))), 4000);
+        assert_eq!(
+            bytes(&format!(r#"{{"input":"{}"}}"#, "The 3 cats ".repeat(40))),
+            440,
+            "blanks are of no file"
+        );
         let plain = r#"{"content":[{"type":"document","source":{"type":"text","data":"a plain text"}}]}"#;
         assert_eq!(bytes(plain), 12);
         assert_eq!(bytes(&format!(r#"{{"messages":[{{"content":"a","images":["{file}"]}}]}}"#)), 1);
@@ -306,6 +316,7 @@ mod tests {
         assert_eq!(of(r#"{"prompt":[1,2,30]}"#), (3, 1));
         assert_eq!(of(r#"{"prompt":[[1,2],[3]],"max_tokens":9}"#), (3, 2));
         assert_eq!(of(r#"{"prompt":["abcd","abcd","abcd"],"n":2}"#), (3, 3));
+        assert_eq!(of(r#"{"prompt":[["abcd","abcd"],["abcd"]]}"#), (3, 2));
         assert_eq!(of(r#"{"input":[[1,2],[3,4,5]]}"#), (5, 1));
         let all = |body: &str, first| read(body.as_bytes()).all_of(first);
         assert_eq!(all(r#"{"prompt":["abcd","abcdefgh","ab"]}"#, 10), 35);

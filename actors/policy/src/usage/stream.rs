@@ -106,7 +106,7 @@ impl Stream {
         self.end_event(reading);
         *reading.draft = Draft::default();
         reading.walker.reset();
-        self.event = Event { sent: true, ..Event::default() };
+        self.event = Event::default();
         mem::take(&mut self.held)
     }
 

@@ -213,6 +213,7 @@ fn text_with_escapes(bytes: &[u8], mut at: usize) -> Option<(usize, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::MAX_HELD;
     use proptest::prelude::*;
 
     use crate::usage::{Dialect, End, Meter, Output, Pace, Shape};
@@ -249,6 +250,70 @@ mod tests {
             format!("event: x\ndata: {{\"type\":\"x.delta\",\"delta\":\" w\",\"sequence_number\":{n}}}\n\n")
         };
         assert!(recognised(Dialect::Responses, &[response(8), response(9), response(10)]));
+    }
+
+    #[test]
+    fn only_a_text_may_differ() {
+        let choice =
+            |text: &str, more: &str| format!("data: {{\"choices\":[{{\"text\":\"{text}\"}}]{more}}}\n\n");
+        let three = |more: &str| ["a", "b", "long"].map(|text| choice(text, more));
+        assert!(recognised(Dialect::OpenAi, &three("")));
+        assert!(!recognised(Dialect::OpenAi, &three(",\"usage\":{\"prompt_tokens\":1}")), "it reports");
+        assert!(!recognised(Dialect::OpenAi, &three(",\"error\":\"x\"")));
+    }
+
+    /// The same stream in one piece, in events and byte by byte.
+    fn read(events: &[String]) -> [(u64, u64, Option<u64>); 3] {
+        let bytes = events.concat().into_bytes();
+        let whole = vec![bytes.clone()];
+        let singles = bytes.iter().map(|byte| vec![*byte]).collect();
+        let each = events.iter().map(|event| event.clone().into_bytes()).collect();
+        [whole, each, singles].map(|chunks: Vec<Vec<u8>>| {
+            let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+            chunks.iter().for_each(|chunk| assert_eq!(meter.push(chunk), Output::All));
+            let usage = meter.finish(End::ClientLeft, &Pace::default());
+            (usage.deltas, usage.text_bytes, usage.output)
+        })
+    }
+
+    #[test]
+    fn what_is_recognised_counts_like_what_is_read() {
+        // Two texts, of which the second is always the same.
+        let two = |n: usize| {
+            format!("data: {{\"choices\":[{{\"text\":\"{}\"}},{{\"text\":\"cde\"}}]}}\n\n", "w".repeat(n))
+        };
+        let events: Vec<String> = (1..=9).map(two).collect();
+        assert_eq!(read(&events), [(9, 45 + 9 * 3, Some(9)); 3]);
+        let numbered = |n: usize| format!("data: {{\"choices\":[{{\"text\":\"w\"}}],\"created\":{n}}}\n\n");
+        let events: Vec<String> = (95..=105).map(numbered).collect();
+        assert_eq!(read(&events), [(11, 11, Some(11)); 3]);
+        // They all say that 50 tokens have been generated.
+        let timed = "data: {\"choices\":[{\"text\":\"w\"}],\"timings\":{\"prompt_n\":3,\"cache_n\":1,\"predicted_n\":50}}\n\n";
+        let same: Vec<String> = (0..9).map(|_| timed.to_owned()).collect();
+        assert_eq!(read(&same), [(9, 9, Some(50)); 3]);
+    }
+
+    #[test]
+    fn what_looks_like_an_event_within_another_is_none() {
+        let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+        let event = "data: {\"choices\":[{\"text\":\"w\"}]}\n\n";
+        for part in [event, event, event, "data: ", event] {
+            meter.push(part.as_bytes());
+        }
+        assert_eq!(meter.deltas(), 3);
+    }
+
+    #[test]
+    fn an_event_is_remembered_up_to_half_of_what_may_be_held() {
+        for (length, kept) in [(MAX_HELD / 2, true), (MAX_HELD / 2 + 1, false)] {
+            let mut meter = Meter::new(Shape::Sse, Dialect::OpenAi);
+            let event = |text: &str| format!("data: {{\"choices\":[{{\"text\":\"{text}\"}}]}}\n\n");
+            let padding = "x".repeat(length - event("").len());
+            for _ in 0..3 {
+                meter.push(event(&padding).as_bytes());
+            }
+            assert_eq!(meter.stream.as_ref().unwrap().remembers() > 0, kept, "{length}");
+        }
     }
 
     #[test]

@@ -238,6 +238,8 @@ fn pointers_of_a_mode() {
     assert_eq!(Pointers::default().input(""), Err(BadPointer::NoSlash));
     assert_eq!(Pointers::default().input("/a~2"), Err(BadPointer::Escape));
     assert_eq!(Pointers::default().input(&"/a".repeat(13)), Err(BadPointer::TooDeep));
+    assert!(Pointers::default().input(&"/a".repeat(12)).is_ok());
+    assert!(Pointers::default().input(&format!("/{}", "a".repeat(40))).is_ok());
     assert_eq!(Pointers::default().input(&format!("/{}", "a".repeat(41))), Err(BadPointer::TooLong));
 }
 

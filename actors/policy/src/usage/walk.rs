@@ -258,10 +258,9 @@ impl Walker {
 
     fn begin_item(&mut self, index: u32, dialect: &Dialect) {
         let node = self.top().node;
-        self.node = match node {
-            Node::Pointers(_) => dialect.child(node, self.depth - 1, index.to_string().as_bytes()),
-            _ => dialect.child(node, self.depth - 1, b""),
-        };
+        // Where an item lies matters to pointers alone.
+        let key = if matches!(node, Node::Pointers(_)) { index.to_string() } else { String::new() };
+        self.node = dialect.child(node, self.depth - 1, key.as_bytes());
     }
 
     fn begin_value(&mut self, byte: u8, here: u64, dialect: &Dialect, draft: &mut Draft) {
@@ -404,10 +403,6 @@ impl Walker {
         let index = self.top().index;
         match self.frames.get_mut(self.depth) {
             Some(frame) if wanted => *frame = Frame { node, object, index: 0 },
-            _ if self.depth == 0 => {
-                self.state = State::Failed;
-                return;
-            }
             _ => {
                 self.skipped = 1;
                 self.state = State::Skip;

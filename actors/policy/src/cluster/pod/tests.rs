@@ -93,6 +93,10 @@ fn each_end_has_its_fate_and_sentence() {
         said: said(reason, message),
         ..pod(PodPhase::Failed, server(ended("Error", 137)))
     };
+    // A node in need picks those that use more than they asked for; that is no limit of theirs.
+    let picked =
+        failed("Evicted", "low on memory: x uses 2Gi, which exceeds its request of 0").end(false, false);
+    assert_eq!(picked.fate, JobFate::Preempted, "{}", picked.sentence);
     let disrupted = |reason: &str| PodFacts {
         disruption: Some(said(reason, "why")),
         is_going: true,

@@ -57,11 +57,12 @@ fn every_form_has_its_end() {
         meter.close();
         assert!(meter.has_ended() && meter.has_events() && meter.error().is_none(), "{events:?}");
     }
-    let open: [(Dialect, &[&str]); 7] = [
+    let open: [(Dialect, &[&str]); 8] = [
         (OpenAi, &[TEXT]),
         (OpenAi, &[TEXT, &other, FINISH]),
         (OpenAi, &[r#"{"choices":[{"index":0,"delta":{"content":"[DONE]"}}]}"#]),
         (OpenAi, &["data: [DON"]),
+        (OpenAi, &["data: xDONE]"]),
         (Responses, &[r#"{"type":"response.output_text.delta","delta":"response.completed"}"#]),
         (Anthropic, &[r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#]),
         (OpenAi, &[]),
@@ -87,6 +88,14 @@ fn the_end_that_a_lost_backend_owes_is_known() {
     assert_eq!(missing(OpenAi, &[TEXT, FINISH, "[DONE]"]), None, "it has come");
     assert_eq!(missing(OpenAi, &[TEXT, FINISH, "data: {"]), None, "an event is half sent");
     assert_eq!(missing(OpenAi, &[FINISH, r#"{"error":{"message":"no"}}"#]), None, "it has failed");
+    // What is held back, because it may be the usage that nobody asked for, has not been sent.
+    let hiding = |half: &str| {
+        let mut meter = Meter::new(Shape::Sse, OpenAi).hiding(true);
+        meter.push(format!("data: {TEXT}\n\ndata: {FINISH}\n\n{half}").as_bytes());
+        meter.missing_end()
+    };
+    assert_eq!(hiding("data: {\"choices\":[],\"usage\":{"), Some(DONE));
+    assert_eq!(hiding("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x"), None);
     let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
     assert_eq!(missing(Anthropic, &[stop]), None, "others have no such word");
 }
@@ -100,6 +109,13 @@ fn what_a_meter_knows_of_its_answer() {
     assert!(!document.has_begun());
     document.push(b" {");
     assert!(document.has_begun());
+    assert_eq!(document.error(), None, "it has not ended");
+    document.push(b"}");
+    assert_eq!(document.error(), None);
+    let unknown = |asked| of(Shape::Unknown, Dialect::OpenAi).asked_for_stream(asked).may_be_stream();
+    assert!(unknown(true) && !unknown(false) && !of(Shape::Sse, Dialect::OpenAi).may_be_stream());
+    let half = read(Dialect::OpenAi, &["data: {\"error\":{\"message\":\"no\""]);
+    assert_eq!(half.error(), None, "an error counts when its event is whole");
 }
 
 #[test]
@@ -172,6 +188,32 @@ fn errors_within_streams_are_told_in_the_engines_words() {
     let mut meter = Meter::new(Shape::Json, OpenAi);
     meter.push(br#"{"object":"error","message":"no"}"#);
     assert_eq!(meter.error(), Some("no".to_owned()));
+}
+
+#[test]
+fn an_event_named_error_is_one_whatever_it_says() {
+    let fails =
+        |name: &str| read(Dialect::OpenAi, &[&format!("{name}\ndata: {{\"x\":1}}\n\n")]).error().is_some();
+    for name in ["event: error", "event:error"] {
+        assert!(fails(name), "{name}");
+    }
+    for name in [
+        "event: errors",
+        "event: erro",
+        "event:  error",
+        "event: ersor",
+        "event:xrror",
+        "event:ezzzz",
+        "event:    ",
+    ] {
+        assert!(!fails(name), "{name}");
+    }
+}
+
+#[test]
+fn what_is_within_a_value_of_another_kind_is_no_word() {
+    let odd = r#"{"error":{"message":["a\nb"],"code":5}}"#;
+    assert_eq!(read(Dialect::OpenAi, &[odd]).error().as_deref(), Some(""));
 }
 
 #[test]
@@ -249,6 +291,10 @@ fn the_first_of_several_choices_is_not_all_of_them() {
     );
     let got = document(&answer(""));
     assert_eq!((got.output, got.source), (Some(4), Source::Backend));
+    // One choice is all of them.
+    let one = r#"{"choices":[{"index":0,"message":{"content":"four words are here"}}],"usage":{"prompt_tokens":3,"completion_tokens":4},"timings":{"prompt_n":3,"predicted_n":4}}"#;
+    let got = document(one);
+    assert_eq!((got.output, got.source), (Some(4), Source::Backend));
 }
 
 #[test]
@@ -260,6 +306,10 @@ fn later_reports_that_know_less_take_nothing_away() {
     let completion = r#"{"choices":[],"usage":{"completion_tokens":20}}"#;
     let got = usage(&[prompt, TEXT, FINISH, completion]);
     assert_eq!((got.input, got.output, got.source), (Some(100), Some(20), Source::Backend));
+    // What was said after the last count is added to it, whatever a later report doesn't know.
+    let counted = r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5}}"#;
+    let forgets = r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":0}}"#;
+    assert_eq!(usage(&[TEXT, counted, TEXT, TEXT, forgets]).output, Some(7));
     let unknown = r#"{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":-1}}"#;
     assert_eq!(usage(&[TEXT, FINISH, TOTAL, unknown]).output, Some(20));
     let early = r#"{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
@@ -288,6 +338,18 @@ fn zeros_beside_text_are_no_count() {
     assert_eq!((got.output, got.source), (Some(3), Source::Estimated));
     let parts = whole.replace(r#""twelve bytes""#, r#"[{"type":"text","text":"twelve "},{"text":"bytes"}]"#);
     assert_eq!((document(&parts).output, document(&parts).source), (Some(3), Source::Estimated));
+    let of = |dialect: Dialect, text: &str| {
+        let mut meter = Meter::new(Shape::Json, dialect);
+        meter.push(text.as_bytes());
+        meter.finish(End::Complete, &Pace::default()).output
+    };
+    let zeros = r#""usage":{"input_tokens":0,"output_tokens":0}"#;
+    let message = r#"{"type":"message","content":[{"type":"output_text","text":"twelve bytes"}]}"#;
+    assert_eq!(of(Dialect::Responses, &format!(r#"{{"output":[{message}],{zeros}}}"#)), Some(3));
+    let thought = message.replace("content", "summary");
+    assert_eq!(of(Dialect::Responses, &format!(r#"{{"output":[{thought}],{zeros}}}"#)), Some(3));
+    let block = r#"{"type":"text","text":"twelve bytes"}"#;
+    assert_eq!(of(Dialect::Anthropic, &format!(r#"{{"content":[{block}],{zeros}}}"#)), Some(3));
     let mut meter = Meter::new(Shape::Json, Dialect::Embedding);
     meter.push(br#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":0,"total_tokens":0}}"#);
     assert_eq!(meter.finish(End::Complete, &Pace::default()).source, Source::None);
@@ -346,6 +408,10 @@ fn long_texts_are_several_tokens() {
     assert_eq!(left(&gathered, single), Some(20));
     let many = Pace { tokens: 1000, texts: 100, bytes: 2600 };
     assert_eq!(left(&gathered, many), Some(20 * 20));
+    // A sixteenth more than events are the few that have two.
+    let almost = |tokens| Pace { tokens, texts: 1000, bytes: 26_575 };
+    assert_eq!(left(&gathered, almost(1062)), Some(20));
+    assert_eq!(left(&gathered, almost(1063)), Some(20 * 52 * 1063 / 26_575));
     let few = Pace { tokens: 10, texts: 1, bytes: 1000 };
     assert_eq!(left(&gathered, few), Some(20 * 13));
 }
@@ -503,4 +569,37 @@ fn a_thought_that_is_told_twice_is_one() {
     let two =
         r#"{"choices":[{"index":0,"delta":{"reasoning":"one"}},{"index":1,"delta":{"reasoning":"two"}}]}"#;
     assert_eq!(read(Dialect::OpenAi, &[two]).finish(End::ClientLeft, &Pace::default()).text_bytes, 6);
+}
+
+/// Cohere's embeddings and rerank: what is billed may be less than what was read.
+#[test]
+fn counts_within_meta() {
+    let of = |meta: &str| {
+        let mut meter = Meter::new(Shape::Json, Dialect::Embedding);
+        meter.push(format!(r#"{{"meta":{meta}}}"#).as_bytes());
+        let usage = meter.finish(End::Complete, &Pace::default());
+        (usage.input, usage.output)
+    };
+    let (tokens, billed) = (r#""tokens":{"input_tokens":9}"#, r#""billed_units":{"input_tokens":3}"#);
+    assert_eq!(of(&format!("{{{tokens},{billed}}}")), (Some(9), Some(0)));
+    assert_eq!(of(&format!("{{{billed},{tokens}}}")), (Some(9), Some(0)));
+    assert_eq!(of(&format!("{{{billed}}}")), (Some(3), Some(0)));
+    assert_eq!(of(r#"{"tokens":{"input_tokens":9,"output_tokens":2}}"#), (Some(9), Some(2)));
+    assert_eq!(of(r#"{"api_version":{"input_tokens":9}}"#), (None, None));
+}
+
+#[test]
+fn pointers_lead_into_lists_and_errors_are_where_counts_would_be() {
+    let of = |pointer: &str| Dialect::Pointers(Pointers::default().input(pointer).unwrap().into());
+    let mut list = Meter::new(Shape::Json, of("/1/n"));
+    list.push(br#"[{"n":4},{"n":5}]"#);
+    assert_eq!(list.finish(End::Complete, &Pace::default()).input, Some(5));
+    let error = |text: &str| {
+        let mut meter = Meter::new(Shape::Json, of("/a/n"));
+        meter.push(text.as_bytes());
+        meter.error()
+    };
+    assert_eq!(error(r#"{"error":{"message":"no"}}"#).as_deref(), Some("no"));
+    assert_eq!(error(r#"{"a":{"error":{"message":"no"}}}"#), None);
+    assert_eq!(error(r#"{"b":{"message":"no"}}"#), None);
 }

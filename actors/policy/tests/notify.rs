@@ -8,6 +8,7 @@ mod long;
 use llm_manager_policy::notify::{
     Again, At, CAUSES, Effect, Event, HOUR, Kind, Notice, OLDEST, State, WAITING, Wanted, Why, step,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);

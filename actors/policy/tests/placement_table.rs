@@ -1,6 +1,6 @@
 //! Placement, case by case, and what is told of it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Program, Requirement};
 use llm_manager_policy::lifecycle::Moment;

@@ -344,7 +344,7 @@ fn how_a_backend_is_asked_stopped_and_sent_to_sleep_counts_from_the_next_start_o
             model.variants[0].probe = probes.next();
         }),
         ("renew_before", |model| model.variants[0].renew_before = Some(Duration::from_secs(600))),
-        ("park, parked_mb", |model| drop(model.variants[0].parked_mb.insert("cpu".to_owned(), 1))),
+        ("park, parked_mb", |model| model.variants[0].parked_mb = BTreeMap::from([("cpu".to_owned(), 1)])),
         ("park, parked_mb", |model| {
             let way = llm_manager_policy::parking::ParkWay::Cuda;
             model.variants[0].park =

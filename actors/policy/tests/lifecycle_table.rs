@@ -718,12 +718,3 @@ fn news_of_a_former_life_changes_nothing() {
         }
     }
 }
-
-#[test]
-fn a_life_ends_with_the_word_that_nothing_of_it_is_left() {
-    for event in [Event::Gone { epoch: 3 }, Event::OutOfMemory { epoch: 3 }, Event::Unreachable { epoch: 3 }]
-    {
-        assert_eq!([2, 3, 4].map(|life| event.ends(life)), [false, true, false], "{event:?}");
-    }
-    assert!(!LeaseFreed.ends(3));
-}

@@ -1,6 +1,6 @@
 //! Placement, case by case, and what is told of it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use llm_manager_policy::devices::{Device, DeviceSnapshot, Program, Requirement};
 use llm_manager_policy::lifecycle::Moment;
@@ -421,7 +421,8 @@ fn a_holder_is_told_with_what_it_does() {
     let parked = Standing::Parked { since: ago(60), wanted: false, idle_since: ago(60) };
     let guarded = "5000 held by bge which a higher class has just used, and is kept for it for another 9.0 s";
     let young = "5000 held by bge which keeps its memory for another 9.0 s (min_hold)";
-    let cases: [(&dyn Fn(&mut Held), &str); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut Held);
+    let cases: [(Change<'_>, &str); 5] = [
         (&|_| (), "5000 held by bge which is idle"),
         (&|one| one.standing = parked, "5000 held by bge which is parked"),
         (&|one| (one.kept_until, one.guarded_until) = (later(5), later(9)), guarded),

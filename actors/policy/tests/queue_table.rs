@@ -596,20 +596,3 @@ fn memory_that_comes_back_is_looked_for_in_time_though_nobody_waits() {
     let effects = desk.effects(Event::Returned { model: "a".into(), epoch: 1, ran: true });
     assert_eq!(effects, [Effect::ArmTimer(desk.now + desk.settings.settle)]);
 }
-
-#[test]
-fn a_pause_ends_the_models_of_its_own_device() {
-    let mut desk = Desk::new();
-    let second = Device { id: "1".into(), name: "other".into(), ..desk.snapshot.devices[0].clone() };
-    desk.snapshot.devices.push(second);
-    let need = Need { requirement: Requirement::parse("other").unwrap(), mib: 3000 };
-    let variants = [Variant { name: "only".into(), needs: vec![need] }].into();
-    desk.demand("a", 1, &[6000]);
-    desk.step(demand_of("b", 1, variants));
-    desk.ready("a", 1, false);
-    desk.ready("b", 1, false);
-    desk.snapshot.devices[1].shared.paused_until = Some(desk.now + seconds(600));
-    assert_eq!(desk.step(Event::Changed), ["evict b1"]);
-    let stages: Vec<_> = desk.state.holds.iter().map(|hold| hold.stage == Stage::Kept).collect();
-    assert_eq!(stages, [true, false]);
-}

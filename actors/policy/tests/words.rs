@@ -241,3 +241,13 @@ fn small_things_are_what_they_were_made_of() {
     tries.broke(Broke::Unanswered);
     assert!(tries.is_repeated());
 }
+
+#[test]
+fn a_life_ends_with_the_word_that_nothing_of_it_is_left() {
+    use llm_manager_policy::lifecycle::Event;
+    for event in [Event::Gone { epoch: 3 }, Event::OutOfMemory { epoch: 3 }, Event::Unreachable { epoch: 3 }]
+    {
+        assert_eq!([2, 3, 4].map(|life| event.ends(life)), [false, true, false], "{event:?}");
+    }
+    assert!(!Event::LeaseFreed.ends(3));
+}

@@ -198,9 +198,9 @@ fn those_ahead_are_told_with_what_they_wait_for() {
     let c = ("c".to_owned(), Urgency::Wanted(Class::Normal), seconds(2));
     let b = ("b".to_owned(), Urgency::Wanted(Class::Batch), seconds(3));
     assert_eq!(told(&desk, "c"), []);
-    assert_eq!(told(&desk, "b"), [c.clone()]);
+    assert_eq!(told(&desk, "b"), std::slice::from_ref(&c));
     // One that doesn't wait would come last of its class, which is the usual one.
-    assert_eq!(told(&desk, "d"), [c.clone()]);
+    assert_eq!(told(&desk, "d"), std::slice::from_ref(&c));
     desk.settings.queue_timeout = seconds(4);
     assert_eq!(told(&desk, "d"), [b, c], "both are of age");
 }

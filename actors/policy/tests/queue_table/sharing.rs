@@ -106,3 +106,27 @@ fn a_pause_that_ends_is_no_use_where_a_device_is_offline() {
     desk.snapshot.devices[0].online = false;
     assert_eq!(desk.demand("a", 1, &[1000]), ["deny a1 Never(NoDevice)"]);
 }
+
+#[test]
+fn a_pause_ends_the_models_of_its_own_device() {
+    let mut desk = Desk::new();
+    let second = llm_manager_policy::devices::Device {
+        id: "1".into(),
+        name: "other".into(),
+        ..desk.snapshot.devices[0].clone()
+    };
+    desk.snapshot.devices.push(second);
+    let need = llm_manager_policy::placement::Need {
+        requirement: llm_manager_policy::devices::Requirement::parse("other").unwrap(),
+        mib: 3000,
+    };
+    let variants = [Variant { name: "only".into(), needs: vec![need] }].into();
+    desk.demand("a", 1, &[6000]);
+    desk.step(demand_of("b", 1, variants));
+    desk.ready("a", 1, false);
+    desk.ready("b", 1, false);
+    desk.snapshot.devices[1].shared.paused_until = Some(desk.now + seconds(600));
+    assert_eq!(desk.step(Event::Changed), ["evict b1"]);
+    let stages: Vec<_> = desk.state.holds.iter().map(|hold| hold.stage == Stage::Kept).collect();
+    assert_eq!(stages, [true, false]);
+}

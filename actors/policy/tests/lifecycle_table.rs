@@ -4,7 +4,6 @@
 
 #[path = "support/cells.rs"]
 mod cells;
-
 #[path = "support/retire_rows.rs"]
 mod retire_rows;
 #[path = "support/sleep_rows.rs"]
@@ -687,7 +686,6 @@ fn every_cell_has_a_row() {
         .collect();
     assert_eq!(all.difference(&covered).collect::<Vec<_>>(), Vec::<&((&str, &str), usize, u32)>::new());
     assert_eq!(covered.difference(&all).collect::<Vec<_>>(), Vec::<&((&str, &str), usize, u32)>::new());
-    println!("{} cells, {} rows", all.len(), table().len());
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod moves;
 mod park;
 mod words;
 
-pub use moves::{PATIENCE, crash_grace};
+pub use moves::{GONE_HERE, PATIENCE, crash_grace};
 pub use words::{
     Effect, Ending, Event, Limits, Moment, Phase, Refusal, State, Step, StopCause, Urgency, View,
 };

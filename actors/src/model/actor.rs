@@ -8,7 +8,6 @@ use super::messages::{
     WhoWaits,
 };
 use super::past::Past;
-use super::place::GONE_HERE;
 use super::status::Status;
 use super::waiters::{Order, Request, Waiters};
 use crate::billing::Ledger;
@@ -18,7 +17,7 @@ use crate::memory::MemoryLink;
 use actix::{Actor, Context, Handler};
 use jiff::Timestamp;
 use llm_manager_policy::gate::Word;
-use llm_manager_policy::lifecycle::{self, Event, Limits, Phase, State, StopCause, Urgency, View};
+use llm_manager_policy::lifecycle::{self, Event, GONE_HERE, Limits, Phase, State, StopCause, Urgency, View};
 use llm_manager_policy::model_state::ModelState;
 use llm_manager_policy::parking::ParkSpec;
 use llm_manager_policy::spec::ModelSpec;

@@ -2,14 +2,12 @@
 
 use super::actor::Model;
 use actix::{Context, StreamHandler};
-use llm_manager_policy::lifecycle::{Event, Phase};
+use llm_manager_policy::lifecycle::{Event, GONE_HERE, Phase};
 use llm_manager_process::{Endpoint, Standing};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long after being killed something of a run on this machine may be left.
-pub(super) const GONE_HERE: Duration = Duration::from_secs(5);
-/// The same of one in a cluster.
+/// How long after being killed something may be left of a run in a cluster.
 const GONE_THERE: Duration = Duration::from_secs(65);
 
 /// Something has changed about the place of this life's run.

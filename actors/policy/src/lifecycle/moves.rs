@@ -9,6 +9,8 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a crashed backend leaves behind has at most this long to clean up.
 const CRASH_GRACE: Duration = Duration::from_secs(5);
+/// How long after it was killed something may be left of a backend on this machine.
+pub const GONE_HERE: Duration = Duration::from_secs(5);
 /// When those who are refused because of a backend that can't be ended may ask again.
 pub(super) const STUCK_PAUSE: Duration = Duration::from_secs(5);
 

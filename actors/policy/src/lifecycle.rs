@@ -19,7 +19,7 @@ pub use words::{
 
 use crate::restart::{STABLE_RUN, backoff};
 use moves::{
-    STUCK_AFTER, await_retry, await_retry_at, broken, drain, failed_once_more, go, idle_timer, kill, leave,
+    STUCK_PAUSE, await_retry, await_retry_at, broken, drain, failed_once_more, go, idle_timer, kill, leave,
     new_life, next_life_or_rest, pardoned, stay, stop_process,
 };
 
@@ -284,21 +284,21 @@ fn stopping(
             let refuse = Effect::RefuseWaiters(Refusal::Stopped);
             let cause = StopCause::Operator;
             if urgency == Urgency::Kill || ending == Ending::Stuck {
-                return kill(&next, cause, view, vec![refuse]);
+                return kill(&next, cause, view, limits, vec![refuse]);
             }
             go(&next, Phase::Stopping { ending, cause }, [refuse])
         }
         // Nobody can say when it will be gone.
         Event::Acquire | Event::Start | Event::Restart if ending == Ending::Stuck => {
-            stay(state, [Effect::RefuseWaiters(Refusal::Failed { retry_after: STUCK_AFTER })])
+            stay(state, [Effect::RefuseWaiters(Refusal::Failed { retry_after: STUCK_PAUSE })])
         }
         Event::Start | Event::Restart | Event::Renew if cause.is_failure() && ending != Ending::Stuck => {
             go(state, Phase::Stopping { ending, cause: StopCause::Operator }, [])
         }
         Event::Deadline => match ending {
-            Ending::Asked(_) => kill(state, cause, view, Vec::new()),
+            Ending::Asked(_) => kill(state, cause, view, limits, Vec::new()),
             Ending::Killed(_) => {
-                let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after: STUCK_AFTER });
+                let refuse = Effect::RefuseWaiters(Refusal::Failed { retry_after: STUCK_PAUSE });
                 go(state, Phase::Stopping { ending: Ending::Stuck, cause }, [Effect::ReportStuck, refuse])
             }
             Ending::Stuck => stay(state, []),

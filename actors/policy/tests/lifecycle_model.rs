@@ -52,6 +52,7 @@ impl Setup {
         Limits {
             start_timeout: TICK,
             stop_timeout: TICK,
+            gone_timeout: TICK,
             drain_timeout: TICK,
             alive_time: self.alive_time,
             queue_timeout: TICK,

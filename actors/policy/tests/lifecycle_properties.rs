@@ -25,6 +25,7 @@ fn as_limits(
     Limits {
         start_timeout,
         stop_timeout,
+        gone_timeout: Duration::from_secs(5),
         drain_timeout,
         alive_time,
         queue_timeout,

@@ -28,6 +28,7 @@ const ALIVE: Duration = seconds(900);
 const LIMITS: Limits = Limits {
     start_timeout: seconds(60),
     stop_timeout: seconds(10),
+    gone_timeout: seconds(5),
     drain_timeout: seconds(30),
     alive_time: Some(ALIVE),
     queue_timeout: seconds(120),

@@ -32,6 +32,7 @@ const TOTAL: u64 = 10;
 const LIMITS: Limits = Limits {
     start_timeout: Duration::from_secs(1000),
     stop_timeout: Duration::from_secs(1000),
+    gone_timeout: Duration::from_secs(1000),
     drain_timeout: Duration::from_secs(1000),
     alive_time: None,
     queue_timeout: Duration::from_secs(1000),

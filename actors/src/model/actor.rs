@@ -8,6 +8,7 @@ use super::messages::{
     WhoWaits,
 };
 use super::past::Past;
+use super::place::GONE_HERE;
 use super::status::Status;
 use super::waiters::{Order, Request, Waiters};
 use crate::billing::Ledger;
@@ -80,6 +81,8 @@ pub(super) fn limits(spec: &ModelSpec, timeouts: Timeouts) -> Limits {
     Limits {
         start_timeout: spec.start_timeout,
         stop_timeout: spec.stop_timeout,
+        // Of one on this machine; of another, see `gone_timeout`.
+        gone_timeout: GONE_HERE,
         drain_timeout: timeouts.drain,
         alive_time: spec.alive_time,
         park_timeout: longest(spec, ParkSpec::sleep_limit),
@@ -129,7 +132,8 @@ impl Model {
         while let Some(event) = events.pop_front() {
             ended |= event.ends(self.state.epoch);
             let view = self.view();
-            let limits = Limits { alive_time: self.alive_time(), ..self.limits };
+            let limits =
+                Limits { alive_time: self.alive_time(), gone_timeout: self.gone_timeout(), ..self.limits };
             let step = lifecycle::step(&self.state, event, &view, &limits);
             self.state = step.state;
             for effect in step.effects {

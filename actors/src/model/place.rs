@@ -5,6 +5,12 @@ use actix::{Context, StreamHandler};
 use llm_manager_policy::lifecycle::{Event, Phase};
 use llm_manager_process::{Endpoint, Standing};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long after being killed something of a run on this machine may be left.
+pub(super) const GONE_HERE: Duration = Duration::from_secs(5);
+/// The same of one in a cluster.
+const GONE_THERE: Duration = Duration::from_secs(65);
 
 /// Something has changed about the place of this life's run.
 struct Moved {
@@ -12,6 +18,13 @@ struct Moved {
 }
 
 impl Model {
+    /// How long after being killed something may be left of the present run. A cluster has to hear it from the node: Kubernetes' is
+    /// taken for lost after a minute, and Slurm's gives up as late (`UnkillableStepTimeout`). The end of the program doesn't wait for that.
+    pub(super) fn gone_timeout(&self) -> Duration {
+        let is_there = self.run().is_some_and(|run| run.place.is_some());
+        if is_there && !self.env.stopping.is_cancelled() { GONE_THERE } else { GONE_HERE }
+    }
+
     /// Where the present run is reached, once that is known.
     pub(super) fn endpoint(&self) -> Option<Arc<Endpoint>> {
         self.process()?.standing().borrow().endpoint().cloned()

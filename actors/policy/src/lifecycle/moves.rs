@@ -9,8 +9,8 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a crashed backend leaves behind has at most this long to clean up.
 const CRASH_GRACE: Duration = Duration::from_secs(5);
-/// So long after it was killed, what is left of a backend is an operator's business.
-pub(super) const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// When those who are refused because of a backend that can't be ended may ask again.
+pub(super) const STUCK_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long what a crashed backend leaves behind may clean up.
 pub fn crash_grace(stop_timeout: Duration) -> Duration {
@@ -84,7 +84,7 @@ pub(super) fn stop_process(
     mut effects: Vec<Effect>,
 ) -> Step {
     if urgency == Urgency::Kill {
-        return kill(state, cause, view, effects);
+        return kill(state, cause, view, limits, effects);
     }
     let kill_at = view.now.saturating_add(limits.stop_timeout);
     effects.extend([Effect::Terminate, Effect::ArmTimer(kill_at)]);
@@ -101,8 +101,14 @@ pub(super) fn leave(state: &State, cause: StopCause, view: &View, limits: &Limit
 }
 
 /// Ends the process tree, and looks again a little later whether that has helped.
-pub(super) fn kill(state: &State, cause: StopCause, view: &View, mut effects: Vec<Effect>) -> Step {
-    let gone_by = view.now.saturating_add(STUCK_AFTER);
+pub(super) fn kill(
+    state: &State,
+    cause: StopCause,
+    view: &View,
+    limits: &Limits,
+    mut effects: Vec<Effect>,
+) -> Step {
+    let gone_by = view.now.saturating_add(limits.gone_timeout);
     effects.extend([Effect::Kill, Effect::ArmTimer(gone_by)]);
     go(state, Phase::Stopping { ending: Ending::Killed(gone_by), cause }, effects)
 }

@@ -397,6 +397,8 @@ pub struct Limits {
     pub start_timeout: Duration,
     /// From SIGTERM to SIGKILL.
     pub stop_timeout: Duration,
+    /// From SIGKILL until what is left of it is an operator's business.
+    pub gone_timeout: Duration,
     /// From the wish to stop to breaking answers off.
     pub drain_timeout: Duration,
     /// Time without a lease until it is stopped.

@@ -41,7 +41,12 @@ impl Counts {
         };
         let earlier = *self;
         self.grow(later);
-        if prompt(later).unwrap_or(0) == 0 || later.input == prompt(&earlier) {
+        if prompt(later).unwrap_or(0) == 0 {
+            return;
+        }
+        if later.input == prompt(&earlier) {
+            // The same prompt, its cached part included.
+            self.input = earlier.input;
             return;
         }
         self.input = later.input;

@@ -167,7 +167,7 @@ fn one_that_somebody_deletes_ends_its_answers_and_gets_no_more_requests() {
         let stream =
             scope.spawn(|| manager.chat_stream("del2").fake("tokens=40,delay_ms=200").send().ok().text());
         wait_until("it answers", PATIENCE, || manager.model("del2")["leases"] == 1);
-        cluster.kubectl(&format!("-n llm delete {first} --wait=false --grace-period=60"));
+        cluster.kubectl(&format!("-n llm delete {first} --wait=false --grace-period=15"));
         wait_state(&manager, "del2", "draining");
         let waits = scope.spawn(|| manager.chat("del2").send().ok());
         let told = stream.join().unwrap();

@@ -45,7 +45,8 @@ api() {
     --bind-address=127.0.0.1 --advertise-address=127.0.0.1 --cert-dir="$dir/certs" --service-cluster-ip-range=10.232.0.0/24 \
     --service-account-issuer=https://test --service-account-key-file="$dir/sa.key" \
     --service-account-signing-key-file="$dir/sa.key" --token-auth-file="$dir/tokens" --authorization-mode=RBAC \
-    --disable-admission-plugins=ServiceAccount,TaintNodesByCondition --allow-privileged=true
+    --disable-admission-plugins=ServiceAccount,TaintNodesByCondition --allow-privileged=true \
+    --kubelet-preferred-address-types=InternalIP
   until_true "the API server answers" admin get --raw /readyz
 }
 
@@ -101,6 +102,11 @@ image() {
 
 node() {
   image
+  # A node's address may not be that of the loopback; the API server asks the kubelet there for logs.
+  local address=10.230.$((port / 4 % 250)).1
+  ip link add "llm${port}n" type bridge
+  ip addr add "$address/32" dev "llm${port}n"
+  ip link set "llm${port}n" up
   cat > "$dir/containerd.toml" << CONF
 version = 2
 root = "$dir/containerd"
@@ -109,6 +115,8 @@ state = "$dir/run/containerd"
 address = "$dir/run/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "llm-manager.test/empty:1"
+# Without CAP_SYS_RESOURCE nobody may become less likely to be killed for memory.
+restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "$dir/cni"
@@ -123,7 +131,7 @@ apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow}
-address: 127.0.0.1
+address: $address
 port: $((port + 3))
 healthzPort: 0
 cgroupDriver: cgroupfs
@@ -143,9 +151,9 @@ CONF
     echo $! > "$1/containerd.pid"
     for _ in $(seq 300); do ctr --address "$1/run/containerd.sock" version > /dev/null 2>&1 && break; sleep 0.1; done
     ctr --address "$1/run/containerd.sock" --namespace k8s.io images import "$1/image.tar" > /dev/null
-    exec kubelet --config="$1/kubelet.yaml" --kubeconfig="$1/admin" --hostname-override=n1 --node-ip=127.0.0.1 \
+    exec kubelet --config="$1/kubelet.yaml" --kubeconfig="$1/admin" --hostname-override=n1 --node-ip="$2" \
       --root-dir="$1/kubelet" --cert-dir="$1/kubelet/pki" --container-runtime=remote \
-      --container-runtime-endpoint="unix://$1/run/containerd.sock"' - "$dir"
+      --container-runtime-endpoint="unix://$1/run/containerd.sock"' - "$dir" "$address"
 }
 
 stop() {
@@ -163,7 +171,7 @@ stop() {
     kill "$pid" 2> /dev/null || :
   fi
   port=$(cat "$dir/port" 2> /dev/null || :)
-  [ -z "$port" ] || ip link del "llm$port" 2> /dev/null || :
+  [ -z "$port" ] || for name in "llm$port" "llm${port}n"; do ip link del "$name" 2> /dev/null || :; done
 }
 
 case $do in

@@ -9,7 +9,7 @@ mod strategies;
 
 use llm_manager_policy::gate::{Asker, Word};
 use llm_manager_policy::lifecycle::{
-    Effect, Ending, Event, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
+    Effect, Ending, Event, GONE_HERE, Limits, Moment, Phase, State, StopCause, Urgency, View, step,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -563,5 +563,21 @@ proptest! {
             shell.check()?;
         }
         shell.settle()?;
+    }
+}
+
+/// A cluster's node may take a minute to say that something is gone; whoever waits for one that failed isn't kept that long.
+#[test]
+fn one_that_failed_is_waited_for_no_longer_than_on_this_machine() {
+    let (now, minute) = (Duration::from_secs(100), Duration::from_secs(60));
+    let times = (minute, minute, minute, None, minute, (minute, minute, None));
+    let limits = Limits { gone_timeout: minute, ..as_limits(times) };
+    let view = View { now, waiting: 1, leases: 0, unused_since: now, may_park: false };
+    for (cause, patience) in
+        [(StopCause::Operator, minute), (StopCause::Taken, minute), (StopCause::ProbeRefused, GONE_HERE)]
+    {
+        let phase = Phase::Stopping { ending: Ending::Asked(now), cause };
+        let next = step(&State { phase, ..State::new() }, Event::Deadline, &view, &limits).state.phase;
+        assert_eq!(next, Phase::Stopping { ending: Ending::Killed(now + patience), cause });
     }
 }

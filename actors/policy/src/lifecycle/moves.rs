@@ -110,7 +110,9 @@ pub(super) fn kill(
     limits: &Limits,
     mut effects: Vec<Effect>,
 ) -> Step {
-    let gone_by = view.now.saturating_add(limits.gone_timeout);
+    // Those who wait for one that has failed are told so soon, wherever it is.
+    let patience = if cause.is_failure() { GONE_HERE.min(limits.gone_timeout) } else { limits.gone_timeout };
+    let gone_by = view.now.saturating_add(patience);
     effects.extend([Effect::Kill, Effect::ArmTimer(gone_by)]);
     go(state, Phase::Stopping { ending: Ending::Killed(gone_by), cause }, effects)
 }

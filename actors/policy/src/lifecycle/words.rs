@@ -397,7 +397,7 @@ pub struct Limits {
     pub start_timeout: Duration,
     /// From SIGTERM to SIGKILL.
     pub stop_timeout: Duration,
-    /// From SIGKILL until what is left of it is an operator's business.
+    /// From SIGKILL until what is left of it is an operator's business; of one that has failed at most `GONE_HERE`.
     pub gone_timeout: Duration,
     /// From the wish to stop to breaking answers off.
     pub drain_timeout: Duration,

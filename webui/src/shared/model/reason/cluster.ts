@@ -1,5 +1,5 @@
 /** Of Slurm's jobs and Kubernetes' Pods: why they wait, and how they end. */
-import { by, exit, type Rule } from './rule'
+import { by, exit, type Rule } from '@/shared/i18n/rule'
 
 /** Where it is: "job 7", "Pod p on n1". */
 const whose = (text: string) => text.replace(/^the job/, '作业').replace(/^job (\d+)/, '作业 $1').replace(/ on (\S+)$/, '（节点 $1）')
@@ -90,7 +90,7 @@ const ends: Rule[] = [
   [/^was evicted( by its node)?(.*)$/s, (_, node, because) => `被${node ? '节点' : ''}驱逐${colon(because)}`],
   [/^was taken from its node(.*)$/s, (_, because) => `被移出节点${colon(because)}`],
   [/^could not start its server: (.*)$/s, (_, why) => `无法启动服务：${why}`],
-  [/^failed: (.+)$/s, (say, why) => `失败：${say(why ?? '')}`],
+  [/^failed: (.+)$/s, (say, why) => `失败：${say(why)}`],
 ]
 
 /** How a process ended there. */
@@ -101,20 +101,20 @@ const exits: Rule[] = [
   [/^exit code 126: its (?:script|command) can't be run.*$/, () => '退出码 126：脚本或命令无法运行'],
   [/^killed by SIGKILL; if nobody did it, the node's memory ran out$/, () => '被 SIGKILL 终止；如果无人这样做，就是节点内存用尽'],
   [/^killed: it used more memory than its limit$/, () => '被终止：使用的内存超过上限'],
-  [/^(exit code \S+|killed by .+)$/, (_, how) => exit(how ?? '')],
+  [/^(exit code \S+|killed by .+)$/, (_, how) => exit(how)],
 ]
 
 export const cluster: Rule[] = [
   [/^it isn't known yet whether Slurm has taken the job: (.+)$/s, (_, why) => `尚不清楚 Slurm 是否接受了作业：${why}`],
-  [/^(the job|job \d+) is in Slurm's queue: (.+) \((\w+)(?:, expected to start at (.+))?\)$/s, (say, job, why, word, start) => `${whose(job ?? '')} 在 Slurm 的队列中：${say(why ?? '')}（${word}${start ? `，预计开始于 ${start}` : ''}）`],
-  [/^(the job|job \d+|Pod \S+) would wait for ever: (.+) \((.*)\)$/s, (say, job, why, word) => `${whose(job ?? '')} 会一直等下去：${say(why ?? '')}（${word}）`],
-  [/^(the job|job \d+) has begun on (\S+), and hasn't said yet where it serves$/, (_, job, node) => `${whose(job ?? '')} 已在 ${node} 上开始，尚未报告服务地址`],
+  [/^(the job|job \d+) is in Slurm's queue: (.+) \((\w+)(?:, expected to start at (.+))?\)$/s, (say, job, why, word, start) => `${whose(job)} 在 Slurm 的队列中：${say(why)}（${word}${start ? `，预计开始于 ${start}` : ''}）`],
+  [/^(the job|job \d+|Pod \S+) would wait for ever: (.+) \((.*)\)$/s, (say, job, why, word) => `${whose(job)} 会一直等下去：${say(why)}（${word}）`],
+  [/^(the job|job \d+) has begun on (\S+), and hasn't said yet where it serves$/, (_, job, node) => `${whose(job)} 已在 ${node} 上开始，尚未报告服务地址`],
   [/^Pod (\S+) isn't made yet: (.+)$/s, (_, pod, why) => `Pod ${pod} 尚未创建：${why}`],
-  [/^Pod (\S+) waits: (.+?)(?: \((\w+)\))?$/s, (say, pod, why, word) => `Pod ${pod} 在等待：${say(why ?? '')}${word ? `（${word}）` : ''}`],
-  [/^(job \d+|Pod \S+) (.+)$/s, (_, job, what) => ending(job ?? '', what ?? '')],
+  [/^Pod (\S+) waits: (.+?)(?: \((\w+)\))?$/s, (say, pod, why, word) => `Pod ${pod} 在等待：${say(why)}${word ? `（${word}）` : ''}`],
+  [/^(job \d+|Pod \S+) (.+)$/s, (_, job, what) => ending(job, what)],
   ...containers,
   ...exits,
-  [/^(.+)$/s, (_, text) => waits[text ?? ''] ?? null],
+  [/^(.+)$/s, (_, text) => waits[text] ?? null],
 ]
 
 const colon = (because: string | undefined) => (because ? `：${because.replace(/^: /, '')}` : '')

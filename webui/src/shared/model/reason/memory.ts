@@ -1,5 +1,5 @@
 /** Of memory that isn't there: a decision in sentences (`llm-manager explain` has the same). */
-import { type Rule, time } from './rule'
+import { type Rule, time } from '@/shared/i18n/rule'
 
 const never: Record<string, string> = {
   "no variant's address answers": '所有变体的地址都没有响应',
@@ -70,17 +70,17 @@ const devices = (text: string) => paused(missing.reduce((words, [pattern, chines
 
 export const memory: Rule[] = [
   [/^memory$/, () => '内存'],
-  [/^queue_timeout \(([\d.]+) s\) is over; (.+)$/s, (say, limit, why) => `已超过 queue_timeout（${limit} 秒）；${say(why ?? '')}`],
-  [/^(.+); the last start: (.+)$/s, (say, why, output) => `${say(why ?? '')}；上次启动：${say(output ?? '')}`],
-  [/^variant (\S+): (.+)$/s, (say, variant, what) => `变体 ${variant}：${say(what ?? '')}`],
+  [/^queue_timeout \(([\d.]+) s\) is over; (.+)$/s, (say, limit, why) => `已超过 queue_timeout（${limit} 秒）；${say(why)}`],
+  [/^(.+); the last start: (.+)$/s, (say, why, output) => `${say(why)}；上次启动：${say(output)}`],
+  [/^variant (\S+): (.+)$/s, (say, variant, what) => `变体 ${variant}：${say(what)}`],
   [/^([^:]+): (\S+) waits for (.+?)((?:; .+)?)$/s, (_, model, variant, whom, rest) => {
-    const blockers = (whom ?? '').split(/, (?=\S+ (?:which|by itself))/).map((one) => one.replace(/^(\S+) (.+)$/s, (_all, name: string, why: string) => `${name}（${way(why)}）`))
-    return `${model}：${variant} 正在等待 ${blockers.join('、')}${parts(rest ?? '')}`
+    const blockers = (whom).split(/, (?=\S+ (?:which|by itself))/).map((one) => one.replace(/^(\S+) (.+)$/s, (_all, name: string, why: string) => `${name}（${way(why)}）`))
+    return `${model}：${variant} 正在等待 ${blockers.join('、')}${parts(rest)}`
   }],
   [/^([^:]+): (\S+) fits without ([^;]+)((?:; .+)?)$/s, (_, model, variant, victims, rest) =>
-    `${model}：停止 ${(victims ?? '').replaceAll(', ', '、').replaceAll(' (which is parked)', '（休眠中）')} 后 ${variant} 放得下${parts(rest ?? '')}`],
-  [/^([^:]+): (\S+) fits((?:; .+)?)$/s, (_, model, variant, rest) => `${model}：${variant} 放得下${parts(rest ?? '')}`],
-  [/^([^:]+): ([^;:]+)((?:; .+)?)$/s, (_, model, why, rest) => (never[why ?? ''] ? `${model}：${never[why ?? '']}${parts(rest ?? '')}` : null)],
+    `${model}：停止 ${(victims).replaceAll(', ', '、').replaceAll(' (which is parked)', '（休眠中）')} 后 ${variant} 放得下${parts(rest)}`],
+  [/^([^:]+): (\S+) fits((?:; .+)?)$/s, (_, model, variant, rest) => `${model}：${variant} 放得下${parts(rest)}`],
+  [/^([^:]+): ([^;:]+)((?:; .+)?)$/s, (_, model, why, rest) => (never[why] ? `${model}：${never[why]}${parts(rest)}` : null)],
   // Parts of it that stand alone.
   [/^(\S+) ((?:which|by itself).+)$/s, (_, model, why) => (way(why) === why ? null : `${model}（${way(why)}）`)],
   [/^(.+)$/s, (_, text) => (devices(text) === text ? null : devices(text))],

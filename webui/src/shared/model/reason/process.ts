@@ -1,5 +1,5 @@
 /** Of processes: how they start, end, and don't. */
-import { exit, type Rule, time } from './rule'
+import { exit, type Rule, time } from '@/shared/i18n/rule'
 
 const phases: Record<string, string> = { 'before it was ready': '就绪之前', 'while it was parked': '休眠期间', 'while it was ready': '服务期间' }
 const stranger = '结束另一个进程，给模型换一个 `port`，或者在有意如此时（例如容器的端口代理）设置 `foreign_listener: true`'
@@ -19,16 +19,16 @@ const hints: Record<string, string> = {
 export const process: Rule[] = [
   [/^(.+); it printed nothing$/s, (say, what) => `${say(what)}；它没有任何输出`],
   [/^(exit code .+|killed by .+) (before it was ready|while it was parked|while it was ready), after ([\d.]+ m?s)( \(the script must stay.*\))?$/, (_, how, when, after, hint) =>
-    `${exit(how ?? '')}，在${phases[when ?? '']}，启动后 ${time(after ?? '')}${hint ? '（脚本必须保持运行：用 `exec` 结尾，不要用 `&` 启动）' : ''}`],
-  [/^not ready within start_timeout \(([\d.]+) s\); it waited for (.+)$/s, (say, limit, what) => `在 start_timeout（${limit} 秒）内没有就绪；当时在等待：${say(what ?? '')}`],
+    `${exit(how)}，在${phases[when]}，启动后 ${time(after)}${hint ? '（脚本必须保持运行：用 `exec` 结尾，不要用 `&` 启动）' : ''}`],
+  [/^not ready within start_timeout \(([\d.]+) s\); it waited for (.+)$/s, (say, limit, what) => `在 start_timeout（${limit} 秒）内没有就绪；当时在等待：${say(what)}`],
   [/^its first process has died; what it left behind has a moment to clean up$/, () => '第一个进程已经退出；它留下的进程还有片刻收尾'],
   [/^no answer to (\d+) requests in a row within first_byte_timeout \(([\d.]+) s\): it hangs, and is being restarted$/, (_, count, limit) =>
     `连续 ${count} 个请求在 first_byte_timeout（${limit} 秒）内没有响应：后端卡住，正在重启`],
-  [/^requests failed, and its probe did, too: (.+); it is being restarted$/s, (say, why) => `请求失败，探测也失败：${say(why ?? '')}；正在重启`],
-  [/^it can't be stopped: (.+)$/s, (say, why) => `无法停止：${say(why ?? '')}`],
+  [/^requests failed, and its probe did, too: (.+); it is being restarted$/s, (say, why) => `请求失败，探测也失败：${say(why)}；正在重启`],
+  [/^it can't be stopped: (.+)$/s, (say, why) => `无法停止：${say(why)}`],
   [/^processes of it are left that SIGKILL did not end$/, () => '仍有 SIGKILL 未能结束的进程'],
-  [/^it can't be parked, and is stopped instead: (.+)$/s, (say, why) => `无法休眠，改为停止：${say(why ?? '')}`],
-  [/^it can't be woken; a fresh one is started for those who wait: (.+)$/s, (say, why) => `无法唤醒，为等待者重新启动：${say(why ?? '')}`],
+  [/^it can't be parked, and is stopped instead: (.+)$/s, (say, why) => `无法休眠，改为停止：${say(why)}`],
+  [/^it can't be woken; a fresh one is started for those who wait: (.+)$/s, (say, why) => `无法唤醒，为等待者重新启动：${say(why)}`],
   [/^the model's actor (.+) and (is being restarted|was given up)$/s, (_, cause, what) => `模型的 actor ${cause}，${what === 'was given up' ? '已放弃' : '正在重启'}`],
   [/^the process to start$/, () => '进程启动'],
   [/^the launch$/, () => '启动进程'],
@@ -41,7 +41,7 @@ export const process: Rule[] = [
   [/^no free port was found on 127\.0\.0\.1: (.+); close programs .*$/s, (_, cause) => `127.0.0.1 上没有空闲端口：${cause}；关闭占用大量端口的程序，或给模型指定 \`port\``],
   [/^port (\d+) is answered by (.+), which this model did not start: .*$/, (_, port, by) => `端口 ${port} 由 ${by} 应答，但它不是这个模型启动的：${stranger}`],
   [/^no process of this model is seen to listen on port (\d+): .*$/, (_, port) => `没有看到这个模型的进程监听端口 ${port}：${stranger}`],
-  [/^can't start `(.+?)`: (.+); (.+?)$/s, (say, program, cause, hint) => `无法启动 \`${program}\`：${say(cause ?? '')}；${hints[hint ?? ''] ?? hint}`],
+  [/^can't start `(.+?)`: (.+); (.+?)$/s, (say, program, cause, hint) => `无法启动 \`${program}\`：${say(cause)}；${hints[hint] ?? hint}`],
   [/^its working folder (.+) is not there$/, (_, folder) => `工作目录 ${folder} 不存在`],
   [/^the script is not there$/, () => '脚本不存在'],
   [/^no such program$/, () => '没有这个程序'],

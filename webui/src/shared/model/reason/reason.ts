@@ -5,7 +5,7 @@ import { cluster } from './cluster'
 import { memory } from './memory'
 import { probe } from './probe'
 import { process } from './process'
-import { by, type Rule } from './rule'
+import { by, type Rule } from '@/shared/i18n/rule'
 
 /** The more particular first: an end that wraps another sentence, then those of each subject. */
 const rules: Rule[] = [...process, ...probe, ...cluster, ...memory]

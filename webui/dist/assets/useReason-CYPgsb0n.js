@@ -1,0 +1,1 @@
+import{s as e}from"./Button-DiTo4eyB.js";import{t}from"./reason-DIjsFvwg.js";function n(){let n=e();return e=>t(e,n)}export{n as t};

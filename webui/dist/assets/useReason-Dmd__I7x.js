@@ -1,1 +1,0 @@
-import{s as e}from"./Button-DiTo4eyB.js";import{t}from"./reason-DNKVgFe7.js";function n(){let n=e();return e=>t(e,n)}export{n as t};

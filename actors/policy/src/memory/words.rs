@@ -53,7 +53,7 @@ pub fn expand(word: &str, given: &BTreeMap<String, String>) -> String {
         };
         match given.get(name) {
             Some(value) if !value.is_empty() => text.push_str(value),
-            // Each is shorter than the one that it stands for.
+            // There is no closing brace in it, so nothing nests deeper than this.
             _ => text.push_str(&expand(default, given)),
         }
         rest = after;

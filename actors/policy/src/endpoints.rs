@@ -105,6 +105,14 @@ impl Endpoint {
         self.methods.iter().any(|known| *known == method || (*known == "GET" && method == "HEAD"))
     }
 
+    /// Whether a whole answer of this type is one JSON document. Of what people add, nobody knows; sound and its text have
+    /// other forms, and vLLM's embeddings may be bytes.
+    pub fn answers_document(&self, content_type: &str) -> bool {
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_text = essence.is_empty() || essence.starts_with("text/") || essence.ends_with("json");
+        self.built_in && self.counted && !self.path.starts_with("/v1/audio/") && is_text
+    }
+
     /// For the header `Allow`.
     pub fn allow(&self) -> String {
         let mut methods = self.methods.clone();

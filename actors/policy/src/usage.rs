@@ -120,6 +120,9 @@ impl Shape {
     }
 }
 
+/// So many characters of an answer that is no JSON are told.
+const MOST_OF_NO_JSON: usize = 200;
+
 /// Reads one answer.
 #[derive(Debug)]
 pub struct Meter {
@@ -179,6 +182,9 @@ impl Meter {
             Some(stream) => stream.push(chunk, &mut Reading { dialect, walker, draft, totals }),
             None => {
                 walker.feed(chunk, 0, dialect, draft);
+                if walker.is_foreign() {
+                    draft.words.add(chunk);
+                }
                 Output::All
             }
         }
@@ -246,6 +252,16 @@ impl Meter {
             return Some(self.draft.words.text());
         }
         self.totals.error.then(|| self.totals.words.text())
+    }
+
+    /// Why no client can read a whole answer that should be one JSON document, in words; `None`: it is one, or there is
+    /// nothing at all.
+    pub fn no_document(&self) -> Option<String> {
+        if self.stream.is_none() && self.walker.is_foreign() {
+            let words: String = self.draft.words.text().trim().chars().take(MOST_OF_NO_JSON).collect();
+            return Some(format!("the response is not JSON: {words}"));
+        }
+        (self.has_begun() && self.is_cut()).then(|| "the JSON of the response has no end".to_owned())
     }
 
     /// The last line of a stream that was no part of it: proxies write their errors so.

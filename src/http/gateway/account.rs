@@ -14,8 +14,8 @@ use super::finished::Line;
 use super::words;
 use crate::http::error::{ApiError, Kind};
 use crate::traces::Trace;
-use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
+use actix_web::http::{Method, StatusCode};
 use llm_manager_actors::billing::Ledger;
 use llm_manager_actors::captures::Draft;
 use llm_manager_actors::model::{Lease, ModelHandle, Trace as Start};
@@ -50,6 +50,10 @@ pub(crate) struct Account {
     /// The client wants a stream.
     stream: bool,
     meter: Option<Box<Meter>>,
+    /// A whole answer is one JSON document.
+    document: bool,
+    /// Where the backend sends the client instead of answering.
+    moved: Option<String>,
     /// How a stream of this kind ends, in words.
     end_of_stream: Option<&'static str>,
     /// The beginning of an error's body.
@@ -110,6 +114,8 @@ impl Account {
             served: None,
             class: exchange.asked_class.map(|_| exchange.class(&model.spec)),
             meter: None,
+            document: false,
+            moved: None,
             end_of_stream: None,
             error_body: Vec::new(),
             pieces: 0,
@@ -132,8 +138,14 @@ impl Account {
         }
     }
 
-    /// The head of the backend's answer, for those who keep it.
-    pub(super) fn answered_with(&mut self, headers: &[(HeaderName, HeaderValue)]) {
+    /// The head of the backend's answer: what of it is kept.
+    pub(super) fn answered_with(&mut self, status: StatusCode, headers: &[(HeaderName, HeaderValue)]) {
+        // What people add may well send its clients on.
+        if status.is_redirection() && self.endpoint.built_in && self.endpoint.counted {
+            let place =
+                headers.iter().find(|(name, _)| *name == LOCATION).and_then(|(_, value)| value.to_str().ok());
+            self.moved = place.map(str::to_owned);
+        }
         if let Some(draft) = &mut self.draft {
             draft.answered(capture::headers(headers.iter().map(|(name, value)| (name, value))));
         }
@@ -256,9 +268,13 @@ impl Account {
         self.note_error();
     }
 
-    /// An error that the backend has told of in an answer that began well.
+    /// An error that the backend has told of in an answer that began well, or an answer that is none.
     fn note_error(&mut self) {
-        let told = self.told();
+        let moved = || {
+            self.moved.as_ref().map(|place| format!("the backend redirects to {place} instead of responding"))
+        };
+        let no_document = || self.meter.as_ref().filter(|_| self.document)?.no_document();
+        let told = self.told().or_else(no_document).or_else(moved);
         if let (Some(row), Some(words)) = (&mut self.row, told) {
             row.outcome = Outcome::BackendError;
             row.error = Some(words);

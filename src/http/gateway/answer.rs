@@ -92,7 +92,7 @@ impl Answer {
         let unpacker = Coding::of(coding).and_then(|coding| Unpacker::new(coding, LARGEST_BITE).ok());
         let readable = coding.is_empty() || unpacker.is_some();
         lease.answered(status.as_u16());
-        account.answered_with(&response.headers);
+        account.answered_with(status, &response.headers);
         account.answered(status.as_u16(), headers::content_type(&response.headers), readable, hide_usage);
         // What nobody needs to read goes to the client as it comes; after HEAD there is nothing.
         let unpacker = unpacker.filter(|_| account.reads() && !response.body.is_whole()).map(Box::new);

@@ -7,6 +7,7 @@ use super::exchange::Exchange;
 use super::form;
 use super::in_flight::InFlight;
 pub(super) use super::lease::take_lease;
+use super::redirect;
 use super::upstream::{Edit, Payload, RequestParts, Response, UpstreamError};
 use crate::http::error::{ApiError, Kind};
 use actix_web::HttpRequest;
@@ -32,6 +33,8 @@ const NEWS_FROM_AFAR: Duration = Duration::from_secs(4);
 pub(crate) struct Outgoing<'a> {
     /// Where it isn't the client's.
     pub(crate) path: Option<&'a str>,
+    /// What stands before a path of the backend's among ours.
+    pub(crate) below: &'a str,
     pub(crate) headers: Cow<'a, HeaderMap>,
     pub(crate) body: &'a Bytes,
     /// `None`: nothing is to be changed in it.
@@ -147,7 +150,11 @@ pub(crate) async fn forward(
         check_circle(exchange, model, &lease)?;
         let told = exchange.in_flight(model, &lease);
         let error = match send(exchange, outgoing, model, &lease, &told, tries.is_repeated()).await {
-            Ok(response) => {
+            Ok(mut response) => {
+                if redirect::is_one(response.status) {
+                    let below = format!("{}{}", exchange.shared.base_path, outgoing.below);
+                    redirect::keep_below(&mut response, &lease, &below, outgoing.asked.is_some());
+                }
                 if sent_away || !moves_on(model, &lease, response.status, &told).await {
                     return Ok(Reply { response, lease, told, hide_usage: false, gather: None });
                 }

@@ -193,7 +193,8 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload, what: What) -> A
         true => Changes::None,
         false => asking::as_stream(&asked_for, &body, model, found.endpoint),
     };
-    let outgoing = Outgoing { path: Some(path), headers, body: &body, asked: Some(&asked_for), changes };
+    let outgoing =
+        Outgoing { path: Some(path), below: "", headers, body: &body, asked: Some(&asked_for), changes };
     let was_ready = model.status().state == ModelState::Ready;
     let reply = match asking::asking(exchange, outgoing, model, &mut account).await {
         Ok(reply) => reply,

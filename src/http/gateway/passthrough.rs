@@ -10,13 +10,12 @@ use super::form;
 use super::forms::Form;
 use super::forward::{Changes, Outgoing, forward, outgoing_headers};
 use super::respond::respond;
-use super::upstream::Response;
 use super::websocket::{self, Opening};
 use super::worker::Worker;
 use crate::http::access::Door;
 use crate::http::error::{ApiError, Kind, quoted};
 use crate::http::gateway::forwarding::{Forwarding, Now};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -67,16 +66,14 @@ async fn handle(exchange: &mut Exchange, payload: web::Payload) -> Result<HttpRe
     account.capture(exchange, &received.bytes);
     let outgoing = Outgoing {
         path: Some(path),
+        below: prefix,
         headers: outgoing_headers(exchange, received.unpacked),
         body: &received.bytes,
         asked: None,
         changes: Changes::None,
     };
     match forward(exchange, &outgoing, model, &mut account).await {
-        Ok(mut reply) => {
-            keep_below(&mut reply.response, &format!("{}{prefix}", shared.base_path));
-            Ok(respond(exchange, reply, account, None))
-        }
+        Ok(reply) => Ok(respond(exchange, reply, account, None)),
         Err(error) => {
             account.failed(&error);
             Err(error)
@@ -123,17 +120,4 @@ fn with_slash(request: &HttpRequest, base: &str) -> HttpResponse {
     let mark = if query.is_empty() { "" } else { "?" };
     let place = format!("{base}{}/{mark}{query}", request.path());
     HttpResponse::build(StatusCode::PERMANENT_REDIRECT).insert_header((header::LOCATION, place)).finish()
-}
-
-/// A redirect within the backend stays below its prefix.
-fn keep_below(response: &mut Response, prefix: &str) {
-    for (name, value) in &mut response.headers {
-        if *name != header::LOCATION {
-            continue;
-        }
-        let place = value.to_str().ok().filter(|place| place.starts_with('/') && !place.starts_with("//"));
-        if let Some(Ok(below)) = place.map(|place| HeaderValue::from_str(&format!("{prefix}{place}"))) {
-            *value = below;
-        }
-    }
 }

@@ -152,6 +152,7 @@ async fn forward_asked(
     let changes = changes(asked, &received.bytes, model, endpoint);
     let outgoing = Outgoing {
         path,
+        below: "",
         headers: outgoing_headers(exchange, received.unpacked),
         body: &received.bytes,
         asked: Some(asked),

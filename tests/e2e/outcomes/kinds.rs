@@ -307,3 +307,65 @@ fn each_prompt_of_a_list_is_counted() {
     assert_eq!(ask(json!(["one", "two of them"])), (json!(13), json!(4), json!("backend")));
     assert_eq!(ask(json!("one")), (json!(9), json!(4), json!("backend")));
 }
+
+/// A page of a proxy or half a document is no answer, whatever its status says.
+#[test]
+fn what_no_client_can_read_is_no_answer() {
+    let stage = Stage::new();
+    for (content_type, body, words) in [
+        (
+            "text/html",
+            " <!doctype html><title>Log in</title>",
+            "the response is not JSON: <!doctype html><title>Log in",
+        ),
+        ("text/plain", "upstream connect error", "the response is not JSON: upstream connect error"),
+        ("application/json", "null", "the response is not JSON: null"),
+        ("application/json", r#"{"choices":[{"index":0,"mess"#, "the JSON of the response has no end"),
+    ] {
+        for stream in [false, true] {
+            let reply =
+                stage.ask(CHAT, stream, &sized("200 OK", content_type, body.as_bytes(), "")).send().ok();
+            assert_eq!(reply.text(), body);
+            assert_outcome(&stage.row(), "backend_error", Some(words));
+        }
+    }
+    let packed = sized("200 OK", "text/html", &gzip("<html>"), "Content-Encoding: gzip\r\n");
+    stage.ask(CHAT, false, &packed).send().ok();
+    assert_outcome(&stage.row(), "backend_error", Some("not JSON: <html>"));
+    // Lists are documents, too, and a client may have asked for bytes.
+    let stage = Stage::of(&Config::with(Model::new("chat", "Embedding")));
+    for (content_type, body) in
+        [("application/json", "[[0.5,0.25]]"), ("application/octet-stream", "\u{1}\u{2}")]
+    {
+        stage.ask("/v1/embeddings", false, &sized("200 OK", content_type, body.as_bytes(), "")).send().ok();
+        assert_outcome(&stage.row(), "ok", None);
+    }
+    // The text of speech may be nothing but text.
+    let stage = Stage::of(&Config::with(Model::new("chat", "Transcription")));
+    let text = sized("200 OK", "text/plain", b"Once upon a time", "");
+    stage.ask("/v1/audio/transcriptions", false, &text).send().ok();
+    assert_outcome(&stage.row(), "ok", None);
+}
+
+/// A backend that names itself by its own port would send clients past the manager.
+#[test]
+fn a_redirect_leads_back_to_the_manager() {
+    let stage = Stage::new();
+    stage.ask(CHAT, false, &sized("200 OK", "application/json", b"{}", "")).send().ok();
+    assert_outcome(&stage.row(), "ok", None);
+    let port = &stage.manager.model("chat")["port"];
+    let moved = |place: &str| sized("307 Moved", "text/plain", b"", &format!("Location: {place}\r\n"));
+    for (place, expected) in [
+        (format!("http://127.0.0.1:{port}/v1/chat/completions?a=b"), "/v1/chat/completions?a=b"),
+        (format!("http://localhost:{port}/"), "/"),
+        ("https://login.example.com/".to_owned(), "https://login.example.com/"),
+    ] {
+        let reply = stage.ask(CHAT, false, &moved(&place)).send();
+        assert_eq!((reply.status, reply.header("location")), (307, Some(expected)));
+        assert_outcome(&stage.row(), "backend_error", Some(&format!("redirects to {expected} instead")));
+    }
+    let answer = moved(&format!("http://127.0.0.1:{port}/slots/"));
+    let reply = stage.ask("/upstream/chat/slots", false, &answer).send();
+    assert_eq!(reply.header("location"), Some("/upstream/chat/slots/"));
+    assert_outcome(&stage.row(), "ok", None);
+}

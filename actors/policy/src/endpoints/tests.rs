@@ -136,3 +136,20 @@ fn allow_names_head_where_get_is() {
     assert_eq!(allow("/v1/chat/completions"), "POST");
     assert_eq!(allow("/v1/responses/x"), "GET, HEAD, DELETE");
 }
+
+#[test]
+fn whole_answers_are_documents_but_for_sound_and_bytes() {
+    let modes = built_in();
+    let endpoints = Endpoints::new(&modes);
+    let documents =
+        |path: &str, kind: &str| endpoints.find(path).map(|found| found.endpoint.answers_document(kind));
+    for kind in ["application/json; charset=utf-8", "application/problem+json", "TEXT/HTML", "text/plain", ""]
+    {
+        assert_eq!(documents("/v1/chat/completions", kind), Some(true), "{kind}");
+        assert_eq!(documents("/v1/audio/transcriptions", kind), Some(false), "{kind}");
+        assert_eq!(documents("/tokenize", kind), Some(false), "{kind}");
+    }
+    for kind in ["application/octet-stream", "image/png", "application/jsonl"] {
+        assert_eq!(documents("/v1/embeddings", kind), Some(false), "{kind}");
+    }
+}

@@ -41,6 +41,25 @@ impl Routes {
         }
     }
 
+    /// The other way: what a client asks for here to reach the backend's `own` path, which may have a query.
+    pub fn back<'a>(&self, own: &'a str) -> Cow<'a, str> {
+        let (path, query) = own.split_at(own.find(['?', '#']).unwrap_or(own.len()));
+        let below = |prefix: &String| path.strip_prefix(prefix.as_str()).filter(|rest| rest.starts_with('/'));
+        if let Some((ours, _)) = self.paths.iter().find(|(_, theirs)| *theirs == path) {
+            return format!("{ours}{query}").into();
+        }
+        if let Some(rest) = self.prefix.as_ref().and_then(below) {
+            return format!("/v1{rest}{query}").into();
+        }
+        self.back_beside(own)
+    }
+
+    /// The same for a path that is the backend's own.
+    pub fn back_beside<'a>(&self, own: &'a str) -> Cow<'a, str> {
+        let below = self.base.as_ref().and_then(|base| own.strip_prefix(base.as_str()));
+        below.filter(|rest| rest.starts_with('/')).unwrap_or(own).into()
+    }
+
     /// What is not said here is as the others have it.
     #[must_use]
     pub fn or(mut self, others: &Self) -> Self {
@@ -78,5 +97,23 @@ mod tests {
         assert_eq!(empty.of("/v1/embeddings"), "/embeddings");
         assert!(Routes::default().are_plain() && !empty.are_plain() && !routes.are_plain());
         assert_eq!(Routes::default().of("/v1/embeddings"), "/v1/embeddings");
+    }
+
+    #[test]
+    fn every_path_finds_its_way_back() {
+        let paths = [("/v1/rerank", "/rank")].map(|(ours, own)| (ours.to_owned(), own.to_owned())).into();
+        let routes = Routes { prefix: Some("/api/v3".into()), base: Some("/box".into()), paths };
+        for ours in ["/v1/rerank", "/v1/embeddings", "/v1/a?b=/v1", "/tokenize"] {
+            assert_eq!(routes.back(&routes.of(ours)), ours);
+            assert_eq!(routes.back_beside(&routes.beside(ours)), ours);
+        }
+        assert_eq!(routes.back("/rank?top=1"), "/v1/rerank?top=1");
+        assert_eq!(routes.back("/api/v3x"), "/api/v3x");
+        assert_eq!(routes.back("/boxes/1"), "/boxes/1");
+        assert_eq!(
+            Routes { prefix: Some(String::new()), ..Routes::default() }.back("/embeddings"),
+            "/v1/embeddings"
+        );
+        assert_eq!(Routes::default().back("/v1/embeddings"), "/v1/embeddings");
     }
 }

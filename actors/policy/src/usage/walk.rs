@@ -63,6 +63,8 @@ enum State {
     /// So far the same as in `[DONE]`.
     Done(u8),
     Failed,
+    /// It began with something that begins no document.
+    Foreign,
 }
 
 /// The last event of OpenAI's streams.
@@ -112,12 +114,17 @@ impl Walker {
     }
 
     pub(super) fn failed(&self) -> bool {
-        self.state == State::Failed
+        matches!(self.state, State::Failed | State::Foreign)
+    }
+
+    /// It is no JSON from its first byte on.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.state == State::Foreign
     }
 
     /// It is an object so far.
     pub(super) fn is_object(&self) -> bool {
-        !matches!(self.state, State::Failed | State::Done(_))
+        !matches!(self.state, State::Failed | State::Foreign | State::Done(_))
     }
 
     /// It was `[DONE]`.
@@ -139,7 +146,7 @@ impl Walker {
             let rest = bytes.get(at..).unwrap_or_default();
             let here = base + at as u64;
             match self.state {
-                State::Failed => return,
+                State::Failed | State::Foreign => return,
                 State::String => {
                     let plain = find::quote(rest);
                     self.read_string(rest.get(..plain).unwrap_or_default(), draft);
@@ -231,12 +238,8 @@ impl Walker {
                 State::FirstItem if byte == b']' => self.close(true, here, draft),
                 State::Value | State::FirstItem => self.begin_value(byte, here, dialect, draft),
                 State::AfterValue => self.after_value(byte, here, dialect, draft),
-                State::Start
-                | State::FirstKey
-                | State::NextKey
-                | State::Colon
-                | State::End
-                | State::Done(_) => {
+                State::Start => self.state = State::Foreign,
+                State::FirstKey | State::NextKey | State::Colon | State::End | State::Done(_) => {
                     self.state = State::Failed;
                 }
             }

@@ -17,6 +17,7 @@ impl Account {
         if !(200..300).contains(&status) || !readable || !self.endpoint.counted {
             return;
         }
+        self.document = self.endpoint.answers_document(content_type);
         let Some(shape) = Shape::of_content_type(content_type, self.stream) else { return };
         let dialect = match &self.model.spec.mode.usage {
             Some(pointers) => Dialect::Pointers(Arc::clone(pointers)),

@@ -1,6 +1,6 @@
 //! `on:` of a variant: where it runs.
 
-use llm_manager_policy::cluster::{Ask, refused_extra};
+use llm_manager_policy::cluster::{Ask, refused_extra, said_twice};
 use llm_manager_policy::spec::{BadUrl, Place, Secret, UrlPlace};
 
 use super::fields::{Fields, Walk};
@@ -86,6 +86,10 @@ fn slurm(walk: &mut Walk<'_>, variant: &Fields<'_>, on: &Fields<'_>) -> Option<A
     let extra: Vec<String> = fields.texts("extra").into_iter().map(str::to_owned).collect();
     if let Some((word, why)) = refused_extra(&extra) {
         walk.error(&fields.at("extra"), format!("{word:?} is not possible: {why}"), None);
+    }
+    if let Some((word, key)) = said_twice(&extra, |key| fields.is_given(key)) {
+        let message = format!("{word:?} says again what `{key}` says; Slurm takes one of the two, or waits for ever");
+        walk.error(&fields.at("extra"), message, Some(format!("leave `{key}` or this option out")));
     }
     let node_folder = text("node_folder").map(|folder| folder.trim_end_matches('/').to_owned());
     if let Some(folder) = node_folder.as_deref().filter(|folder| !folder.starts_with('/')) {

@@ -11,7 +11,7 @@ mod steps;
 mod time;
 mod words;
 
-pub use ask::{Ask, refused_extra};
+pub use ask::{Ask, refused_extra, said_twice};
 pub use ending::{JobEnd, JobFacts, JobFate};
 pub use nodes::{Gres, Health, Node, NodeJob, gres, node_names, outlook, parse_gres};
 pub use pace::{

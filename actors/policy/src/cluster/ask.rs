@@ -71,6 +71,32 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--clusters", "-M", "--uid", "--gid"], "the job would be where the manager doesn't look"),
 ];
 
+/// What each key is called on the command line of `sbatch`. Of cards that are counted twice Slurm takes one or the other,
+/// or waits for ever (22.05.8).
+const KEYS: &[(&str, &[&str])] = &[
+    ("partition", &["--partition", "-p"]),
+    ("gres", &["--gres", "--gpus", "-G", "--gpus-per-node", "--gpus-per-task", "--gpus-per-socket"]),
+    ("time", &["--time", "-t"]),
+    ("account", &["--account", "-A"]),
+    ("qos", &["--qos", "-q"]),
+    ("constraint", &["--constraint", "-C"]),
+    ("mem", &["--mem", "--mem-per-cpu", "--mem-per-gpu"]),
+    ("cpus", &["--cpus-per-task", "-c", "--cpus-per-gpu"]),
+    ("nodes", &["--nodes", "-N"]),
+];
+
+/// The first word of `extra` that says again what a key says, and that key.
+pub fn said_twice<'a>(extra: &'a [String], is_given: impl Fn(&str) -> bool) -> Option<(&'a str, &'static str)> {
+    let of_key = |word: &str, names: &[&str]| {
+        let name = word.split('=').next().unwrap_or(word);
+        names.iter().any(|known| name == *known || (known.len() == 2 && !word.starts_with("--") && word.starts_with(known)))
+    };
+    extra.iter().find_map(|word| {
+        let (key, _) = KEYS.iter().find(|(key, names)| is_given(key) && of_key(word, names))?;
+        Some((word.as_str(), *key))
+    })
+}
+
 /// The first word of `extra` that isn't possible, and why. What doesn't begin with `-` would be taken for the script.
 pub fn refused_extra(extra: &[String]) -> Option<(String, &'static str)> {
     extra.iter().find_map(|word| {
@@ -129,6 +155,27 @@ mod tests {
         ] {
             assert!(!refused(word), "{word}");
         }
+    }
+
+    #[test]
+    fn what_a_key_says_isnt_said_again() {
+        let twice = |word: &str, given: &str| said_twice(&[word.to_owned()], |key| key == given).is_some();
+        for (word, key) in [
+            ("--gres=gpu:2", "gres"),
+            ("--gpus=2", "gres"),
+            ("-G2", "gres"),
+            ("--mem-per-gpu=1G", "mem"),
+            ("-pgpu", "partition"),
+            ("-N", "nodes"),
+            ("--time=1:00", "time"),
+        ] {
+            assert!(twice(word, key) && !twice(word, "constraint"), "{word}");
+        }
+        for word in ["--gpu-bind=closest", "--gres-flags=enforce-binding", "--time-min=5", "--nodelist=n1"] {
+            assert!(!KEYS.iter().any(|(key, _)| twice(word, key)), "{word}");
+        }
+        let extra = ["--nice=1", "--gpus=2"].map(str::to_owned);
+        assert_eq!(said_twice(&extra, |_| true), Some(("--gpus=2", "gres")));
     }
 
     #[test]

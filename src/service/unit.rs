@@ -73,6 +73,9 @@ impl Unit<'_> {
              TimeoutStopSec={stop}\n\
              # The manager stops its backends itself; whatever is left afterwards is killed with the service.\n\
              KillMode=mixed\n\
+             # A backend that the kernel kills for want of memory is one model's trouble: by default systemd would stop the manager,\n\
+             # and all other models with it.\n\
+             OOMPolicy=continue\n\
              LimitNOFILE=1048576\n\
              UMask=0077\n\
              # Backends have the same limits, and sudo doesn't work in scripts: give the service's user the rights\n\

@@ -239,6 +239,9 @@ fn a_real_systemd_starts_it_watches_it_and_ends_it() {
     assert!(systemd.ctl(&["daemon-reload"]).status.success());
     let (started, said) = systemd.service("start");
     assert!(started && serves(), "it is started when it serves: {said}");
+    let policy = systemd.ctl(&["show", "--property=OOMPolicy", "llm-manager"]);
+    let policy = String::from_utf8(policy.stdout).unwrap();
+    assert_eq!(policy.trim(), "OOMPolicy=continue", "one backend that the kernel kills ends no other");
     let (runs, said) = systemd.service("status");
     assert!(runs && said.contains(&format!("serving at http://127.0.0.1:{port}")), "{said}");
 

@@ -18,6 +18,13 @@ pub(super) struct Unit<'a> {
 /// The shortest `TimeoutStopSec` of a package's unit: models of a configuration to come may need long to stop.
 const PACKAGED_STOP: Duration = Duration::from_secs(300);
 
+/// A unit may not have ProtectClock, PrivateDevices or anything else that implies DeviceAllow: before systemd 253 (Ubuntu 22.04, Debian
+/// 11) ProtectClock leaves a unit the clock and no other device.
+const CARDS: &str = "\
+# NVIDIA's library makes the devices of its cards when they are first used, by a program that is setuid root, which this unit's processes\n\
+# can't run (NoNewPrivileges).\n\
+ExecStartPre=-+/bin/sh -c 'if [ -x /usr/bin/nvidia-modprobe ]; then /usr/bin/nvidia-modprobe -c 0 -u; fi'\n";
+
 impl Unit<'_> {
     pub(super) fn text(&self) -> String {
         let folder = self.config.parent().unwrap_or(Path::new("/"));
@@ -38,7 +45,7 @@ impl Unit<'_> {
         let system_only = if self.account.is_some() {
             format!(
                 "ProtectSystem=full\nReadWritePaths={}\nProtectKernelTunables=yes\n\
-                 ProtectKernelModules=yes\nProtectKernelLogs=yes\nProtectControlGroups=yes\nProtectClock=yes\n\
+                 ProtectKernelModules=yes\nProtectKernelLogs=yes\nProtectControlGroups=yes\n\
                  ProtectHostname=yes\n{}",
                 quoted(&format!("-{}", folder.display())),
                 // Root without its rights couldn't even read the files of others; it is left as it is.
@@ -61,6 +68,7 @@ impl Unit<'_> {
              NotifyAccess=main\n\
              ExecStart={exe} --config {config} serve\n\
              ExecReload=/bin/kill -HUP $MAINPID\n\
+             {cards}\
              WorkingDirectory={folder}\n\
              {account}\
              {state}\
@@ -89,6 +97,7 @@ impl Unit<'_> {
              \n\
              [Install]\n\
              WantedBy={wanted_by}\n",
+            cards = if self.account.is_some() { CARDS } else { "" },
             exe = quoted(&self.exe.to_string_lossy()),
             config = quoted(&self.config.to_string_lossy()),
             folder = directory(folder),
@@ -159,6 +168,18 @@ mod tests {
     fn an_account_loses_the_rights_of_root_but_root_keeps_them() {
         assert!(text(Some("ai")).contains("\nCapabilityBoundingSet=\n"));
         assert!(!text(Some("root")).contains("CapabilityBoundingSet") && !text(None).contains("Protect"));
+    }
+
+    #[test]
+    fn no_setting_takes_the_cards_away() {
+        for account in [Some("ai"), Some("root"), None] {
+            let text = text(account);
+            for setting in ["ProtectClock", "PrivateDevices", "DevicePolicy", "DeviceAllow"] {
+                assert!(!text.contains(&format!("\n{setting}=")), "{setting}");
+            }
+            // Only systemd of the whole machine can make devices.
+            assert_eq!(text.contains("\nExecStartPre=-+/bin/sh"), account.is_some());
+        }
     }
 
     #[test]
